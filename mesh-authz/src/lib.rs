@@ -1,0 +1,1 @@
+//! Who may call whom: mesh identities and authorization decisions.

@@ -1,0 +1,1 @@
+//! Envoy and Istio wire types, generated and checked in.

@@ -1,0 +1,1 @@
+//! Where traffic goes: which endpoints a proxy may use, in what order, in what shares.

@@ -1,0 +1,1 @@
+//! What the mesh is: parsed, validated, indexed, and seen from one proxy.

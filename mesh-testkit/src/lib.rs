@@ -1,0 +1,1 @@
+//! Strategies, oracles, fixtures and conformance suites for testing meshes.

@@ -1,0 +1,1 @@
+//! What Envoy is told: xDS resources, snapshots, deltas and ADS sessions.
