@@ -1,1 +1,2 @@
-//! Strategies, oracles, fixtures and conformance suites for testing meshes.
+//! What it takes to test a mesh: conformance suites, and later strategies, oracles and fixtures.
+pub mod conformance;
