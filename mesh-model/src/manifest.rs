@@ -1,0 +1,10 @@
+//! Text in: YAML and JSON stop here, past this folder every value is valid.
+//!
+//! ```text
+//! text ──document──▶ Node (with line and column of everything) ──decode──▶ a resource or diagnostics
+//! ```
+pub mod decode;
+pub mod diagnostic;
+mod node;
+
+pub use self::node::{Entry, Node, Place, Value};

@@ -1,0 +1,344 @@
+//! From nodes to typed values, with every problem of a document reported at once.
+//!
+//! The rules are those of the proto JSON mapping as istiod reads it: a field is accepted in
+//! lowerCamelCase and in snake_case, integers may be quoted, `null` means absent, an enum is a name
+//! or its number, two members of a oneof are an error, and a text is never made of a number or a
+//! boolean. The types of a kind are declared with [`message!`], [`choice!`] and [`oneof!`].
+//!
+//! # Upstream
+//!
+//! istio/istio `pkg/util/protomarshal`; golang/protobuf `jsonpb`.
+use std::collections::BTreeMap;
+
+use super::{Node, Place, Value};
+use crate::name::Labels;
+
+mod macros;
+mod scalar;
+
+pub(crate) use self::macros::{choice, message, oneof, spelling};
+pub(crate) use self::scalar::clip;
+
+/// A problem found while decoding; the loader adds the file and the object.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Problem {
+    pub(crate) code: &'static str,
+    pub(crate) place: Place,
+    pub(crate) field: String,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+/// What decoding has found so far, and where it is.
+#[derive(Debug, Default)]
+pub(crate) struct Cursor {
+    path: String,
+    /// What makes the document unusable.
+    pub(crate) errors: Vec<Problem>,
+    /// Fields that the kind does not have: dropped, as istiod and the API server do, and reported.
+    pub(crate) unknown: Vec<Problem>,
+}
+
+impl Cursor {
+    /// Starts at a path, so that problems name it (`spec`).
+    pub(crate) fn at(path: &str) -> Self {
+        Self { path: path.to_owned(), ..Self::default() }
+    }
+
+    /// Runs `inner` with a field appended to the path.
+    pub(crate) fn field<T>(&mut self, name: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.path.len();
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        let result = inner(self);
+        self.path.truncate(length);
+        result
+    }
+
+    /// Runs `inner` with a list index appended to the path.
+    pub(crate) fn index<T>(&mut self, index: usize, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.path.len();
+        self.path.push_str(&format!("[{index}]"));
+        let result = inner(self);
+        self.path.truncate(length);
+        result
+    }
+
+    /// Reports that the value here cannot be used.
+    pub(crate) fn error(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let (message, help) = (message.into(), help.into());
+        self.errors.push(Problem { code, place, field: self.path.clone(), message, help });
+    }
+
+    /// Reports that a value of another kind stands here.
+    pub(crate) fn mismatch(&mut self, node: &Node, expected: &str) {
+        let message = format!("expected {expected}, found {}", describe(node));
+        let help = match &node.value {
+            Value::Bool(_) | Value::Integer(_) | Value::Float(_) if expected == "a text" => {
+                "put it in quotes: unquoted it is not a text in YAML"
+            }
+            _ => "",
+        };
+        self.error("FIELD-TYPE", node.place, message, help);
+    }
+
+    /// Reports the entries of a map that are none of the known fields.
+    pub(crate) fn unknown_fields(&mut self, node: &Node, known: &[(&str, &str)]) {
+        for entry in node.entries() {
+            let key = &*entry.key;
+            if known.iter().any(|(camel, snake)| key == *camel || key == *snake) {
+                continue;
+            }
+            let names = known.iter().map(|(camel, _)| *camel);
+            let help = match nearest(key, names.clone()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None if known.is_empty() => String::new(),
+                None => format!("known fields: {}", names.collect::<Vec<_>>().join(", ")),
+            };
+            let field = self.field(key, |cursor| cursor.path.clone());
+            self.unknown.push(Problem {
+                code: "FIELD-UNKNOWN",
+                place: entry.place,
+                field,
+                message: format!("unknown field `{key}` is ignored"),
+                help,
+            });
+        }
+    }
+
+    /// Reads the name or the number of an enum; the number.
+    pub(crate) fn enumerated(&mut self, node: &Node, names: &[(&str, i128)]) -> Option<i128> {
+        let found = match &node.value {
+            Value::String(text) => names.iter().find(|(name, _)| *name == &**text),
+            Value::Integer(number) => names.iter().find(|(_, known)| known == number),
+            Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
+                self.mismatch(node, "the name of a value");
+                return None;
+            }
+        };
+        if found.is_none() {
+            let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+            let message = format!("{} is not a value of this field", describe(node));
+            self.error("FIELD-ENUM", node.place, message, format!("one of {}", known.join(", ")));
+        }
+        found.map(|(_, number)| *number)
+    }
+
+    /// Returns whether `node` is a map, reporting it if not.
+    pub(crate) fn expect_map(&mut self, node: &Node) -> bool {
+        let is_map = matches!(node.value, Value::Map(_));
+        if !is_map {
+            self.mismatch(node, "a map");
+        }
+        is_map
+    }
+
+    /// Reports every second member of a oneof that is given.
+    pub(crate) fn exclusive(&mut self, node: &Node, members: &[(&str, &str)]) {
+        let mut first: Option<&str> = None;
+        for entry in node.entries().iter().filter(|entry| !entry.node.is_null()) {
+            let Some((camel, _)) = members
+                .iter()
+                .find(|(camel, snake)| *entry.key == **camel || *entry.key == **snake)
+            else {
+                continue;
+            };
+            match first {
+                None => first = Some(camel),
+                Some(first) => {
+                    let message = format!("`{camel}` cannot be set together with `{first}`");
+                    self.error("FIELD-ONEOF", entry.place, message, "keep one of them");
+                }
+            }
+        }
+    }
+}
+
+/// A type that can be read from a node.
+pub(crate) trait Decode: Sized {
+    /// Reads the value; `None` after an error has been reported.
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self>;
+
+    /// The value of an absent or null field; `None` if the field is required.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+/// Reads a field of a map under its two spellings.
+pub(crate) fn field<T: Decode>(
+    node: &Node,
+    cursor: &mut Cursor,
+    (camel, snake): (&str, &str),
+) -> Option<T> {
+    let found = node.get(&[camel, snake]).filter(|found| !found.is_null());
+    cursor.field(camel, |cursor| match found {
+        Some(found) => T::decode(found, cursor),
+        None => T::absent().or_else(|| {
+            let message = format!("required field `{camel}` is missing");
+            cursor.error("FIELD-REQUIRED", node.place, message, "");
+            None
+        }),
+    })
+}
+
+impl<T: Decode> Decode for Option<T> {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        T::decode(node, cursor).map(Some)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: Decode> Decode for Box<T> {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        T::decode(node, cursor).map(Self::new)
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let Value::List(items) = &node.value else {
+            cursor.mismatch(node, "a list");
+            return None;
+        };
+        let mut decoded = Self::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            cursor.index(index, |cursor| {
+                if item.is_null() {
+                    // The API server refuses it; istiod's decoder alone would read an empty message,
+                    // and `rules: [null]` would match everything.
+                    cursor.error("FIELD-NULL", item.place, "a list element is null", "remove it");
+                } else if let Some(value) = T::decode(item, cursor) {
+                    decoded.push(value);
+                }
+            });
+        }
+        (decoded.len() == items.len()).then_some(decoded)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+impl<K: Key, T: Decode> Decode for BTreeMap<K, T> {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        if !cursor.expect_map(node) {
+            return None;
+        }
+        let errors = cursor.errors.len();
+        let mut decoded = Self::new();
+        for entry in node.entries() {
+            let pair = cursor.field(&entry.key, |cursor| {
+                let key = K::read(&entry.key);
+                if key.is_none() {
+                    let message = format!("`{}` is not a key of this map", clip(&entry.key));
+                    cursor.error("FIELD-KEY", entry.place, message, K::HELP);
+                }
+                key.zip(T::decode(&entry.node, cursor))
+            });
+            decoded.extend(pair);
+        }
+        (cursor.errors.len() == errors).then_some(decoded)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+/// A type that a map's key can be read as.
+pub(crate) trait Key: Ord {
+    /// What to write instead of a key that cannot be read.
+    const HELP: &str;
+
+    /// Reads the key.
+    fn read(text: &str) -> Option<Self>
+    where
+        Self: Sized;
+}
+
+impl Key for Box<str> {
+    const HELP: &str = "";
+
+    fn read(text: &str) -> Option<Self> {
+        Some(Self::from(text))
+    }
+}
+
+impl Key for u32 {
+    const HELP: &str = "write a whole number";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Decode for Labels {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let labels = BTreeMap::<Box<str>, Box<str>>::decode(node, cursor)?;
+        Some(labels.into_iter().collect())
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+/// Describes a value as a message shows it: texts and numbers themselves, others by kind.
+fn describe(node: &Node) -> String {
+    match &node.value {
+        Value::String(text) if text.chars().count() <= 40 => format!("the text `{text}`"),
+        Value::Integer(number) => format!("the number `{number}`"),
+        Value::Float(number) => format!("the number `{number}`"),
+        Value::Bool(value) => format!("the boolean `{value}`"),
+        Value::Null | Value::String(_) | Value::List(_) | Value::Map(_) => node.kind().to_owned(),
+    }
+}
+
+/// Returns the name nearest to what was written, if it is near enough to be meant.
+pub(crate) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if written.len() > 64 {
+        return None;
+    }
+    let limit = (written.chars().count() * 2 / 5).clamp(1, 3);
+    names
+        .map(|name| (distance(&written.to_lowercase(), &name.to_lowercase()), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// The number of single-character edits between two texts (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
+            // `cell` still holds the value above.
+            let cost = (diagonal + usize::from(from != *to)).min(*cell + 1).min(left + 1);
+            diagonal = std::mem::replace(cell, cost);
+            left = cost;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

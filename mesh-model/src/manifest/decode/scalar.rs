@@ -1,0 +1,127 @@
+//! How texts, numbers, booleans and durations are read.
+use super::{Cursor, Decode};
+use crate::manifest::{Node, Value};
+use crate::name::Duration;
+
+impl Decode for Box<str> {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let Value::String(text) = &node.value else {
+            cursor.mismatch(node, "a text");
+            return None;
+        };
+        Some(text.clone())
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::from(""))
+    }
+}
+
+impl Decode for bool {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let Value::Bool(value) = &node.value else {
+            cursor.mismatch(node, "a boolean");
+            return None;
+        };
+        Some(*value)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(false)
+    }
+}
+
+impl Decode for f64 {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let number = match &node.value {
+            // A double rounds; the text is the way there without a cast.
+            Value::Integer(number) => number.to_string().parse().ok(),
+            Value::Float(number) => Some(*number),
+            Value::String(text) => text.parse().ok(),
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => None,
+        };
+        match number.filter(|number| number.is_finite()) {
+            Some(number) => Some(number),
+            None => {
+                cursor.mismatch(node, "a number");
+                None
+            }
+        }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(0.0)
+    }
+}
+
+impl Decode for Duration {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let Value::String(text) = &node.value else {
+            cursor.mismatch(node, "a duration such as `10s`");
+            return None;
+        };
+        match text.parse() {
+            Ok(duration) => Some(duration),
+            Err(error) => {
+                cursor.error(
+                    "FIELD-DURATION",
+                    node.place,
+                    format!("`{}`: {error}", clip(text)),
+                    "write a number and a unit: `500ms`, `10s`, `1h30m`",
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Reads a whole number, quoted or not, that must fit `T`.
+fn integer<T: TryFrom<i128>>(node: &Node, cursor: &mut Cursor) -> Option<T> {
+    let number = match &node.value {
+        Value::Integer(number) => Some(*number),
+        // As JSON has one kind of number, `10.0` is the integer 10.
+        Value::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+            format!("{number:.0}").parse().ok()
+        }
+        Value::String(text) => text.parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => None,
+    };
+    let Some(number) = number else {
+        cursor.mismatch(node, "a whole number");
+        return None;
+    };
+    let fitting = T::try_from(number).ok();
+    if fitting.is_none() {
+        cursor.error(
+            "FIELD-RANGE",
+            node.place,
+            format!("the number `{number}` is out of range"),
+            "",
+        );
+    }
+    fitting
+}
+
+macro_rules! integers {
+    ($($type:ty),*) => {$(
+        impl Decode for $type {
+            fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+                integer(node, cursor)
+            }
+
+            fn absent() -> Option<Self> {
+                Some(0)
+            }
+        }
+    )*};
+}
+integers!(u16, u32, i32, u64, i64);
+
+/// The beginning of a text that is shown in a message.
+pub(crate) fn clip(text: &str) -> String {
+    let mut clipped: String = text.chars().take(40).collect();
+    if clipped.len() < text.len() {
+        clipped.push('…');
+    }
+    clipped
+}

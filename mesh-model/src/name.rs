@@ -1,0 +1,20 @@
+//! The words of the domain, one file a word.
+mod cidr;
+mod cluster;
+mod duration;
+mod hostname;
+mod identity;
+mod labels;
+mod locality;
+mod port;
+mod protocol;
+
+pub use self::cidr::{Cidr, InvalidCidr};
+pub use self::cluster::{ClusterId, Namespace, NetworkId};
+pub use self::duration::{Duration, InvalidDuration};
+pub use self::hostname::{Hostname, most_specific};
+pub use self::identity::{Identity, InvalidIdentity, TrustDomain};
+pub use self::labels::{Labels, Selector};
+pub use self::locality::Locality;
+pub use self::port::{InvalidPort, Port};
+pub use self::protocol::Protocol;

@@ -1,0 +1,130 @@
+//! Labels of workloads and what selects them.
+use std::fmt;
+use std::sync::Arc;
+
+/// A set of labels, sorted by key; cheap to clone and to share.
+///
+/// Reading an absent label gives `""`, as rules that compare labels do.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Labels(
+    // INVARIANT: sorted by key, keys are unique.
+    Arc<[(Arc<str>, Arc<str>)]>,
+);
+
+impl Labels {
+    /// Returns the value of a label, `None` where it is absent.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let index = self.0.binary_search_by(|(other, _)| (**other).cmp(key)).ok()?;
+        self.0.get(index).map(|(_, value)| &**value)
+    }
+
+    /// Returns the value of a label, `""` where it is absent.
+    pub fn value(&self, key: &str) -> &str {
+        self.get(key).unwrap_or_default()
+    }
+
+    /// Returns the labels in the order of their keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
+        self.0.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// Returns how many labels there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there is no label.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether every label of `selector` is present here with an equal value; an empty one
+    /// selects everything.
+    pub fn contains(&self, selector: &Self) -> bool {
+        selector.iter().all(|(key, value)| self.get(key) == Some(value))
+    }
+
+    /// Returns these labels with others laid over them.
+    #[must_use]
+    pub fn overlaid(&self, over: &Self) -> Self {
+        self.iter().chain(over.iter()).collect()
+    }
+
+    /// Returns whether two sets are one allocation.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self(Arc::from([]))
+    }
+}
+
+impl<K: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(K, V)> for Labels {
+    /// Collects labels; of several values of one key the last counts.
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(labels: I) -> Self {
+        let mut labels: Vec<(Arc<str>, Arc<str>)> =
+            labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        labels.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut unique: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(labels.len());
+        for label in labels {
+            match unique.last_mut() {
+                Some(last) if last.0 == label.0 => *last = label,
+                _ => unique.push(label),
+            }
+        }
+        Self(Arc::from(unique))
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// Which workloads an object means, by their labels.
+///
+/// What an absent or an empty selector means differs by kind; see the kinds.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a selector is its labels")]
+pub struct Selector {
+    /// The labels that a workload must have.
+    pub match_labels: Labels,
+}
+
+impl Selector {
+    /// Returns whether the selector holds no label.
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty()
+    }
+
+    /// Returns whether labels fulfil the selector; an empty one selects everything.
+    pub fn selects(&self, labels: &Labels) -> bool {
+        labels.contains(&self.match_labels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().copied().collect()
+    }
+
+    #[test]
+    fn an_empty_value_does_not_select_an_absent_label() {
+        assert!(!labels(&[]).contains(&labels(&[("a", "")])));
+        assert!(labels(&[("a", "")]).contains(&labels(&[("a", "")])));
+        assert!(labels(&[("a", "1"), ("b", "2")]).contains(&labels(&[("b", "2")])));
+    }
+
+    #[test]
+    fn the_last_value_of_a_key_counts() {
+        assert_eq!(labels(&[("a", "1"), ("b", "0"), ("a", "2")]).value("a"), "2");
+        assert_eq!(labels(&[("a", "1")]).overlaid(&labels(&[("a", "2")])).value("a"), "2");
+    }
+}
