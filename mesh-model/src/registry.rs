@@ -1,0 +1,6 @@
+//! The index: resources in, an immutable [`Mesh`](self) out.
+mod service;
+
+pub use self::service::{
+    AutoAllocated, ExportTo, Resolution, Service, ServicePort, TrafficDistribution, UNSPECIFIED,
+};

@@ -1,0 +1,4 @@
+//! What one proxy sees.
+mod proxy;
+
+pub use self::proxy::{InterceptionMode, IpFamilies, Proxy, ProxyKind};
