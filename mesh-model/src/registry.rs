@@ -1,4 +1,5 @@
 //! The index: resources in, an immutable [`Mesh`](self) out.
+pub mod place;
 mod service;
 
 pub use self::service::{
