@@ -6,8 +6,9 @@
 //!
 //! istio/istio `pkg/config/schema/metadata.yaml`.
 use super::{
-    AuthorizationPolicy, EndpointSlice, MeshConfigMap, Meta, Namespace, Node, ObjectKey, Opaque,
-    PeerAuthentication, Pod, Service, ServiceAccount, ServiceExport, ServiceImport,
+    AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, MeshConfigMap, Meta, Namespace,
+    Node, ObjectKey, Opaque, PeerAuthentication, Pod, Service, ServiceAccount, ServiceExport,
+    ServiceImport, Sidecar, VirtualService,
 };
 use crate::manifest;
 use crate::manifest::decode::{Cursor, Decode, clip, nearest};
@@ -144,6 +145,7 @@ macro_rules! resources {
         /// An object of a kind that the mesh uses.
         #[derive(Clone, Debug, PartialEq)]
         #[expect(clippy::exhaustive_enums, reason = "a registry acts on every kind")]
+        #[expect(clippy::large_enum_variant, reason = "moved once, into the registry")]
         pub enum Resource {
             $($(#[$meta])* $variant($variant),)*
             /// A kind that is recognised and kept as it is.
@@ -216,6 +218,14 @@ resources! {
     ServiceImport = "multicluster.x-k8s.io" "ServiceImport" "ServiceImport" ["v1alpha1", "v1beta1"] Namespace,
     /// The settings of the mesh, in a ConfigMap.
     MeshConfigMap = "" "ConfigMap" "ConfigMap" ["v1"] Namespace,
+    /// Where requests for a host go.
+    VirtualService = "networking.istio.io" "VirtualService" "VirtualService" ["v1", "v1beta1", "v1alpha3"] Namespace,
+    /// How clients reach a host.
+    DestinationRule = "networking.istio.io" "DestinationRule" "DestinationRule" ["v1", "v1beta1", "v1alpha3"] Namespace,
+    /// Ports of a gateway.
+    Gateway = "networking.istio.io" "Gateway" "Gateway" ["v1", "v1beta1", "v1alpha3"] Namespace,
+    /// What a sidecar imports.
+    Sidecar = "networking.istio.io" "Sidecar" "Sidecar" ["v1", "v1beta1", "v1alpha3"] Namespace,
     /// Who may call a workload.
     AuthorizationPolicy = "security.istio.io" "AuthorizationPolicy" "AuthorizationPolicy" ["v1", "v1beta1"] Namespace,
     /// Whether a workload demands mutual TLS.
