@@ -5,6 +5,8 @@
 //! ```
 pub mod decode;
 pub mod diagnostic;
+pub mod document;
 mod node;
 
+pub use self::document::{Document, Head, Limits, Reading, Unreadable, read};
 pub use self::node::{Entry, Node, Place, Value};
