@@ -7,15 +7,22 @@
 mod data_plane;
 mod degraded;
 mod explain;
+mod locality;
 mod overprovision;
 mod panic;
 mod priority;
+mod zone_aware;
 
 pub use self::data_plane::DataPlane;
 pub use self::degraded::Availability;
 pub use self::explain::explain;
+pub use self::locality::{LocalityHosts, LocalityScheduler, LocalityWeights};
 pub use self::overprovision::{
     HostWeights, InvalidOverprovisioning, LevelHosts, Overprovisioning, Percent,
 };
 pub use self::panic::PanicThreshold;
 pub use self::priority::{LevelLoad, PriorityChoice, PriorityLoad, choose_priority};
+pub use self::zone_aware::{
+    LocalityBasis, NoZoneRouting, Zone, ZoneAwareConfig, ZonePick, ZonePickReason, ZoneRouting,
+    ZoneShare, Zones,
+};
