@@ -7,3 +7,12 @@ pub mod least_request;
 pub mod random;
 pub mod round_robin;
 pub mod slow_start;
+
+// The hash balancers: a request's hash, the hosts' weights, two tables, and what bounds them.
+pub mod bounded_load;
+pub mod hash;
+pub mod hash_policy;
+pub mod maglev;
+mod mt19937;
+pub mod ring_hash;
+pub mod weight;

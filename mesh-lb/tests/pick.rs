@@ -1,7 +1,12 @@
 //! Laws of picking, and its agreement with the oracles.
 use mesh_lb::load::{Availability, LocalityHosts, LocalityWeights, Overprovisioning};
 use mesh_lb::load::{Zone, ZoneAwareConfig, ZoneRouting, Zones};
+use mesh_lb::pick::bounded_load::HashBalanceFactor;
 use mesh_lb::pick::edf::Edf;
+use mesh_lb::pick::hash::{HashFunction, xx_hash_64};
+use mesh_lb::pick::maglev::{Maglev, TableSize};
+use mesh_lb::pick::ring_hash::{Ring, RingHashConfig};
+use mesh_lb::pick::weight::NormalizedWeights;
 use mesh_testkit::oracle::pick as oracle;
 use proptest::prelude::*;
 
@@ -89,6 +94,80 @@ proptest! {
             prop_assert!(pick.locality == 0 || spare || no_capacity);
         }
     }
+}
+
+fn key(host: u32) -> &'static str {
+    const KEYS: [&str; 10] = ["k", "d", "a", "10.0.0.1:80", "b", "c", "zz", "", "e", "f"];
+    KEYS.get(host as usize).copied().unwrap_or("other")
+}
+
+proptest! {
+    #[test]
+    fn a_ring_agrees_with_the_oracle(
+        weights in proptest::collection::vec(1..20u32, 0..10),
+        (minimum, maximum) in (1..300u64, 0..300u64).prop_map(|(low, more)| (low, low + more)),
+        hash: u64,
+    ) {
+        let config = RingHashConfig::new(minimum, maximum, HashFunction::XxHash).unwrap_or_default();
+        let ring = Ring::new(&config, &NormalizedWeights::flat(&weights), key);
+        let entries: Vec<(u64, u32)> = ring.entries().collect();
+        prop_assert_eq!(ring.pick(hash, 0), oracle::ring(&entries, hash));
+        for (entry, host) in &entries {
+            prop_assert_eq!(ring.pick(*entry, 0), oracle::ring(&entries, *entry));
+            prop_assert_eq!(ring.pick(entry.wrapping_add(1), 0), oracle::ring(&entries, entry.wrapping_add(1)));
+            prop_assert!((*host as usize) < weights.len());
+        }
+    }
+
+    #[test]
+    fn a_maglev_table_agrees_with_the_oracle(
+        weights in proptest::collection::vec(1..20u32, 0..10),
+        size in prop_oneof![Just(2u64), Just(7), Just(101), Just(251)],
+    ) {
+        let normalized = NormalizedWeights::flat(&weights);
+        let maglev = Maglev::new(TableSize::new(size).unwrap_or_default(), &normalized, key);
+        let mut hosts: Vec<(u32, f64, u64, u64)> = normalized
+            .hosts()
+            .iter()
+            .map(|&(host, weight)| {
+                let bytes = key(host).as_bytes();
+                (host, weight, xx_hash_64(bytes, 0), xx_hash_64(bytes, 1))
+            })
+            .collect();
+        hosts.sort_by_key(|host| key(host.0));
+        prop_assert_eq!(maglev.table(), oracle::maglev(size, &hosts));
+    }
+
+    /// The host that is chosen is never more overloaded than the one that the table named.
+    #[test]
+    fn bounded_load_never_makes_it_worse(
+        hosts in proptest::collection::vec((1..5u32, 0..30u64), 1..12),
+        factor in 100..300u32,
+        hash: u64,
+    ) {
+        let weights: Vec<u32> = hosts.iter().map(|host| host.0).collect();
+        let weights = NormalizedWeights::flat(&weights);
+        let active = |host: u32| hosts.get(host as usize).map_or(0, |host| host.1);
+        let total = hosts.iter().map(|host| host.1).sum::<u64>();
+        let Some(factor) = HashBalanceFactor::new(factor) else { return Ok(()) };
+        let slots = factor.slots(u32::try_from(total).unwrap_or(0));
+        let overload = |host: u32| slots.overload(weights.of(host), active(host));
+        let picked = slots.pick(0, hash, &weights, active, &mut Vec::new());
+        prop_assert!(overload(picked) <= overload(0));
+        // A factor of at least 100 leaves room somewhere.
+        prop_assert!(overload(picked) <= 1.0);
+    }
+}
+
+#[test]
+fn a_lookup_does_not_allocate() {
+    let weights = NormalizedWeights::flat(&[1; 10]);
+    let ring = Ring::new(&RingHashConfig::default(), &weights, key);
+    let maglev = Maglev::new(TableSize::default(), &weights, key);
+    let info = allocation_counter::measure(|| {
+        std::hint::black_box((ring.pick(77, 0), maglev.pick(77, 1)));
+    });
+    assert_eq!(info.count_total, 0);
 }
 
 #[test]

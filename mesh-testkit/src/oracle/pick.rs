@@ -1,4 +1,4 @@
-//! Scheduling by earliest deadline, without a heap.
+//! Picking: scheduling by earliest deadline, rings and Maglev tables, without heap or index.
 
 /// Picks from a list of `weights`, all positive, that was started with `seed`.
 pub fn earliest_deadline_first(weights: &[f64], seed: u64, picks: usize) -> Vec<usize> {
@@ -39,4 +39,42 @@ pub fn earliest_deadline_first(weights: &[f64], seed: u64, picks: usize) -> Vec<
         sequence.push(next);
     }
     sequence.split_off(left)
+}
+
+/// Looks a hash up on a ring of `entries`, each a hash and a host, in any order: the host of the
+/// least hash that is not less, else of the least of all.
+pub fn ring(entries: &[(u64, u32)], hash: u64) -> Option<u32> {
+    let least = |entries: &mut dyn Iterator<Item = &(u64, u32)>| entries.min().copied();
+    least(&mut entries.iter().filter(|entry| entry.0 >= hash))
+        .or_else(|| least(&mut entries.iter()))
+        .map(|(_, host)| host)
+}
+
+/// Fills a Maglev table of a prime number of slots. `hosts`, ascending by key, are a host's
+/// number, weight (they sum to 1), and the two hashes of its key.
+pub fn maglev(slots: u64, hosts: &[(u32, f64, u64, u64)]) -> Vec<u32> {
+    let heaviest = hosts.iter().map(|host| host.1).fold(0.0, f64::max);
+    let mut table: Vec<Option<u32>> = (0..slots).map(|_| None).collect();
+    // How often each host had a turn.
+    let mut targets = vec![0.0; hosts.len()];
+    let mut round = 0.0;
+    while !hosts.is_empty() && table.contains(&None) {
+        round += 1.0;
+        for ((host, weight, first, second), target) in hosts.iter().zip(&mut targets) {
+            if round * weight < *target {
+                continue;
+            }
+            *target += heaviest;
+            // The whole permutation of this host, from its beginning.
+            let permutation =
+                (0..slots).map(|i| (first % slots + i * (second % (slots - 1) + 1)) % slots);
+            let free = permutation
+                .filter_map(|slot| usize::try_from(slot).ok())
+                .find(|&slot| table.get(slot) == Some(&None));
+            if let Some(slot) = free.and_then(|slot| table.get_mut(slot)) {
+                *slot = Some(*host);
+            }
+        }
+    }
+    table.into_iter().flatten().collect()
 }

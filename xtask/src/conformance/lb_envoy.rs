@@ -4,10 +4,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+mod hash;
 mod health;
 mod load;
 mod locality;
 mod pick;
+mod retry;
+mod table;
 
 /// Computes one case. Some cases put questions (hashes to look up, random draws) next to their
 /// answers in `expect`; only the questions are read there.
@@ -24,17 +27,17 @@ pub(crate) fn answer(op: &str, input: &Value, expect: &Value) -> Answer {
         "least_request_n_choices" => pick::least_request_n_choices(input),
         "least_request_full_scan" => pick::least_request_full_scan(input),
         "slow_start" => pick::slow_start(input),
+        "retry_priority" => retry::retry_priority(input),
+        "aggregate" => load::aggregate(input),
+        "circuit_breaker_thresholds" => retry::circuit_breaker_thresholds(input),
+        "retry_limit" => retry::retry_limit(input),
+        "ring_hash" => table::ring_hash(input, expect),
+        "maglev" => table::maglev(input, expect),
+        "bounded_load" => table::bounded_load(input),
+        "hash_policy" => hash::hash_policy(input),
+        "hash_function" => hash::hash_function(input),
         "subset"
         | "scale_locality_weight"
-        | "ring_hash"
-        | "maglev"
-        | "bounded_load"
-        | "hash_policy"
-        | "hash_function"
-        | "retry_priority"
-        | "aggregate"
-        | "circuit_breaker_thresholds"
-        | "retry_limit"
         | "outlier_timeline"
         | "success_rate_threshold"
         | "outlier_config" => return Answer::NotImplemented,
