@@ -7,4 +7,5 @@ pub mod decode;
 pub mod diagnostic;
 mod node;
 
+pub use self::diagnostic::{Diagnostic, Severity};
 pub use self::node::{Entry, Node, Place, Value};

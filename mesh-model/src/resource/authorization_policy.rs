@@ -3,18 +3,18 @@ use super::Meta;
 use super::selector::{PolicyTargetReference, WorkloadSelector};
 use crate::manifest::decode::{choice, message};
 
-/// `security.istio.io` `AuthorizationPolicy`.
-///
-/// # Upstream
-///
-/// istio/api `security/v1beta1/authorization_policy.proto`.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "callers build policies by hand")]
-pub struct AuthorizationPolicy {
-    /// Name, namespace, age; annotation `istio.io/dry-run`.
-    pub meta: Meta,
-    /// What the policy says.
-    pub spec: AuthorizationPolicySpec,
+message! {
+    /// `security.istio.io` `AuthorizationPolicy`.
+    ///
+    /// # Upstream
+    ///
+    /// istio/api `security/v1beta1/authorization_policy.proto`.
+    pub struct AuthorizationPolicy ignoring unknown {
+        /// Name, namespace, age; annotation `istio.io/dry-run`.
+        meta: Meta = (elsewhere),
+        /// What the policy says.
+        spec: AuthorizationPolicySpec = "spec",
+    }
 }
 
 message! {

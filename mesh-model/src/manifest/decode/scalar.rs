@@ -1,4 +1,6 @@
-//! How texts, numbers, booleans and durations are read.
+//! How texts, numbers, booleans, durations and addresses are read.
+use std::net::IpAddr;
+
 use super::{Cursor, Decode};
 use crate::manifest::{Node, Value};
 use crate::name::Duration;
@@ -11,10 +13,6 @@ impl Decode for Box<str> {
         };
         Some(text.clone())
     }
-
-    fn absent() -> Option<Self> {
-        Some(Self::from(""))
-    }
 }
 
 impl Decode for bool {
@@ -24,10 +22,6 @@ impl Decode for bool {
             return None;
         };
         Some(*value)
-    }
-
-    fn absent() -> Option<Self> {
-        Some(false)
     }
 }
 
@@ -47,10 +41,6 @@ impl Decode for f64 {
                 None
             }
         }
-    }
-
-    fn absent() -> Option<Self> {
-        Some(0.0)
     }
 }
 
@@ -72,6 +62,18 @@ impl Decode for Duration {
                 None
             }
         }
+    }
+}
+
+impl Decode for IpAddr {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let text = <Box<str>>::decode(node, cursor)?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            let message = format!("`{}` is not an IP address", clip(&text));
+            cursor.error("ADDRESS", node.place, message, "");
+        }
+        address
     }
 }
 
@@ -107,10 +109,6 @@ macro_rules! integers {
         impl Decode for $type {
             fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
                 integer(node, cursor)
-            }
-
-            fn absent() -> Option<Self> {
-                Some(0)
             }
         }
     )*};

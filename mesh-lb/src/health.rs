@@ -1,0 +1,2 @@
+//! Who is fit: what an endpoint's state means for the traffic it may get.
+pub mod status;
