@@ -145,6 +145,15 @@ impl Cursor {
         }
     }
 
+    /// Makes errors of the unknown fields, for formats of our own.
+    pub(crate) fn refuse_unknown(&mut self) {
+        let refused = self.unknown.drain(..).map(|problem| Problem {
+            message: problem.message.replace(" is ignored", ""),
+            ..problem
+        });
+        self.errors.extend(refused);
+    }
+
     /// Reads the name or the number of an enum, given as name, number if it has any, value.
     pub(crate) fn enumerated<T: Copy>(
         &mut self,
