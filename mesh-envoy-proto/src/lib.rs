@@ -14,12 +14,17 @@
 //! | [`istio`] | ours | the name table, ztunnel's workloads and authorizations, the ALPN filter |
 //! | [`stats`] | ours | the configuration of Istio's stats filter |
 //! | [`google`], [`opentelemetry`] | their APIs | what Envoy's messages refer to |
+//! | `json` | | canonical proto3 JSON of all of them (feature `json`) |
 //!
 //! The texts, where they come from and how to renew them: `proto/README.md` of this crate. Types
 //! that only annotate the texts (`validate`, `udpa.annotations`) are not generated.
 //!
 //! Decoding drops the fields that a message does not know. Keep resources that others made, or that
 //! were patched with fields of a later Envoy, as bytes.
+//!
+//! # Features
+//!
+//! * `json`: the module `json`. Brings prost-reflect, `serde_json` and 260 KB of descriptors.
 //!
 //! # Examples
 //!
@@ -60,6 +65,8 @@
 #[rustfmt::skip]
 #[path = "generated/tree.rs"]
 mod generated;
+#[cfg(feature = "json")]
+pub mod json;
 
 pub use generated::{envoy, google, istio, opentelemetry, stats, udpa, xds};
 /// The library that encodes and decodes the messages, and its [`Name`](prost::Name) of a type.
