@@ -1,10 +1,12 @@
 //! Everything this repository automates: `cargo xtask COMMAND`.
 use std::process::ExitCode;
 
+mod codegen;
 mod conformance;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
+  codegen [--check | --import DIR]               write the wire types of mesh-envoy-proto anew
   conformance [--dir DIR] [--only AREA[/OP],…]   run the cases of a directory (default: ours)
 ";
 
@@ -15,6 +17,7 @@ fn main() -> ExitCode {
         None => ("", [].as_slice()),
     };
     let result = match command {
+        "codegen" => codegen::command(rest),
         "conformance" => conformance::command(rest),
         _ => Err(Failure::Usage(USAGE.to_owned())),
     };
