@@ -1,22 +1,43 @@
 //! Everything this repository automates: `cargo xtask COMMAND`.
+//!
+//! A command is one entry of [`COMMANDS`] and one module. Exit codes: 0 done, 1 the answer is "no"
+//! (and was printed), 2 the command could not do its work.
 use std::process::ExitCode;
 
 mod conformance;
+mod problem;
+mod tidy;
+mod workspace;
 
-const USAGE: &str = "usage: cargo xtask COMMAND
+/// One command: its name, its line of help, and what runs it with the arguments after the name.
+pub(crate) struct Command {
+    name: &'static str,
+    help: &'static str,
+    run: fn(&[String]) -> Result<(), Failure>,
+}
 
-  conformance [--dir DIR] [--only AREA[/OP],…]   run the cases of a directory (default: ours)
-";
+/// Every command, in alphabetical order.
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "conformance",
+        help: "[--dir DIR] [--only AREA[/OP|/FILE.json[#CASE]],…] [--only-from FILE]    cases of a directory (default: ours)",
+        run: conformance::command,
+    },
+    Command {
+        name: "tidy",
+        help: "the shape of the workspace: crates, rooms, documentation, no I/O in the libraries",
+        run: tidy::command,
+    },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (command, rest) = match arguments.split_first() {
-        Some((command, rest)) => (command.as_str(), rest),
-        None => ("", [].as_slice()),
-    };
-    let result = match command {
-        "conformance" => conformance::command(rest),
-        _ => Err(Failure::Usage(USAGE.to_owned())),
+    let result = match arguments.split_first() {
+        Some((name, rest)) => match command(name) {
+            Some(command) => (command.run)(rest),
+            None => Err(Failure::Usage(format!("no command `{name}`\n\n{}", usage()))),
+        },
+        None => Err(Failure::Usage(usage())),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -26,6 +47,19 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The command of that name, if there is one.
+pub(crate) fn command(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+fn usage() -> String {
+    let mut text = "usage: cargo xtask COMMAND\n".to_owned();
+    for command in COMMANDS {
+        text.push_str(&format!("\n  {} {}", command.name, command.help));
+    }
+    text
 }
 
 /// Why a command did not succeed.
