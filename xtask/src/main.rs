@@ -5,7 +5,9 @@
 use std::process::ExitCode;
 
 mod conformance;
+mod golden;
 mod problem;
+mod process;
 mod tidy;
 mod workspace;
 
@@ -22,6 +24,11 @@ const COMMANDS: &[Command] = &[
         name: "conformance",
         help: "[--dir DIR] [--only AREA[/OP|/FILE.json[#CASE]],…] [--only-from FILE]    cases of a directory (default: ours)",
         run: conformance::command,
+    },
+    Command {
+        name: "golden",
+        help: "[--meshes DIR] [--golden DIR] [--only MESH[/PROXY],…] [--types endpoints,…] [--limit N] [--binary MESH]    our resources against a real istiod's",
+        run: golden::command,
     },
     Command {
         name: "tidy",
