@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 mod conformance;
+mod e2e;
 mod golden;
 mod problem;
 mod process;
@@ -24,6 +25,11 @@ const COMMANDS: &[Command] = &[
         name: "conformance",
         help: "[--dir DIR] [--only AREA[/OP|/FILE.json[#CASE]],…] [--only-from FILE]    cases of a directory (default: ours)",
         run: conformance::command,
+    },
+    Command {
+        name: "e2e",
+        help: "[--only harness|steering,…] [--binary MESH] [--keep]    a real Envoy, steered",
+        run: e2e::command,
     },
     Command {
         name: "golden",
