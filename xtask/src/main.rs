@@ -9,6 +9,7 @@ mod e2e;
 mod golden;
 mod problem;
 mod process;
+mod test;
 mod tidy;
 mod workspace;
 
@@ -21,6 +22,11 @@ pub(crate) struct Command {
 
 /// Every command, in alphabetical order.
 const COMMANDS: &[Command] = &[
+    Command {
+        name: "ci",
+        help: "[--only STEP,…]    `test`, and what takes longer",
+        run: test::ci_command,
+    },
     Command {
         name: "conformance",
         help: "[--dir DIR] [--only AREA[/OP|/FILE.json[#CASE]],…] [--only-from FILE]    cases of a directory (default: ours)",
@@ -35,6 +41,11 @@ const COMMANDS: &[Command] = &[
         name: "golden",
         help: "[--meshes DIR] [--golden DIR] [--only MESH[/PROXY],…] [--types endpoints,…] [--limit N] [--binary MESH]    our resources against a real istiod's",
         run: golden::command,
+    },
+    Command {
+        name: "test",
+        help: "[--only STEP,…]    everything a change must pass, with totals",
+        run: test::test_command,
     },
     Command {
         name: "tidy",
