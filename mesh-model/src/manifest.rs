@@ -3,7 +3,7 @@
 //! ```text
 //! text ──document──▶ Node (with line and column of everything) ──decode──▶ a resource or diagnostics
 //! ```
-pub mod decode;
+pub(crate) mod decode;
 pub mod diagnostic;
 mod node;
 

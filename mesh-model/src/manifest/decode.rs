@@ -50,11 +50,6 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// Starts at a path, so that problems name it (`spec`).
-    pub(crate) fn at(path: &str) -> Self {
-        Self { path: path.to_owned(), ..Self::default() }
-    }
-
     /// Runs `inner` with a field appended to the path.
     pub(crate) fn field<T>(&mut self, name: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.path.len();
@@ -150,6 +145,15 @@ impl Cursor {
         }
     }
 
+    /// Makes errors of the unknown fields, for formats of our own.
+    pub(crate) fn refuse_unknown(&mut self) {
+        let refused = self.unknown.drain(..).map(|problem| Problem {
+            message: problem.message.replace(" is ignored", ""),
+            ..problem
+        });
+        self.errors.extend(refused);
+    }
+
     /// Reads the name or the number of an enum, given as name, number if it has any, value.
     pub(crate) fn enumerated<T: Copy>(
         &mut self,
@@ -193,6 +197,8 @@ impl Cursor {
             };
             match first {
                 None => first = Some(camel),
+                // Its other spelling.
+                Some(first) if first == *camel => {}
                 Some(first) => {
                     let message = format!("`{camel}` cannot be set together with `{first}`");
                     self.error("FIELD-ONEOF", entry.place, message, "keep one of them");

@@ -6,8 +6,10 @@
 //!
 //! istio/istio `pkg/config/schema/metadata.yaml`.
 use super::{
-    AuthorizationPolicy, EndpointSlice, MeshConfigMap, Meta, Namespace, Node, ObjectKey, Opaque,
-    PeerAuthentication, Pod, Service, ServiceAccount, ServiceExport, ServiceImport,
+    AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, KubernetesGateway, MeshConfigMap,
+    Meta, Namespace, Node, ObjectKey, Opaque, PeerAuthentication, Pod, ProxyConfig,
+    RequestAuthentication, Service, ServiceAccount, ServiceEntry, ServiceExport, ServiceImport,
+    Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
 };
 use crate::manifest;
 use crate::manifest::decode::{Cursor, Decode, clip, nearest};
@@ -144,6 +146,7 @@ macro_rules! resources {
         /// An object of a kind that the mesh uses.
         #[derive(Clone, Debug, PartialEq)]
         #[expect(clippy::exhaustive_enums, reason = "a registry acts on every kind")]
+        #[expect(clippy::large_enum_variant, reason = "moved once, into the registry")]
         pub enum Resource {
             $($(#[$meta])* $variant($variant),)*
             /// A kind that is recognised and kept as it is.
@@ -216,10 +219,32 @@ resources! {
     ServiceImport = "multicluster.x-k8s.io" "ServiceImport" "ServiceImport" ["v1alpha1", "v1beta1"] Namespace,
     /// The settings of the mesh, in a ConfigMap.
     MeshConfigMap = "" "ConfigMap" "ConfigMap" ["v1"] Namespace,
+    /// Where requests for a host go.
+    VirtualService = "networking.istio.io" "VirtualService" "VirtualService" ["v1", "v1beta1", "v1alpha3"] Namespace,
+    /// How clients reach a host.
+    DestinationRule = "networking.istio.io" "DestinationRule" "DestinationRule" ["v1", "v1beta1", "v1alpha3"] Namespace,
+    /// A host that Kubernetes does not know.
+    ServiceEntry = "networking.istio.io" "ServiceEntry" "ServiceEntry" ["v1", "v1beta1", "v1alpha3"] Namespace,
+    /// An endpoint that is no pod.
+    WorkloadEntry = "networking.istio.io" "WorkloadEntry" "WorkloadEntry" ["v1", "v1beta1", "v1alpha3"] Namespace,
+    /// A template for endpoints that are no pods.
+    WorkloadGroup = "networking.istio.io" "WorkloadGroup" "WorkloadGroup" ["v1", "v1beta1", "v1alpha3"] Namespace,
+    /// Ports of a gateway.
+    Gateway = "networking.istio.io" "Gateway" "Gateway" ["v1", "v1beta1", "v1alpha3"] Namespace,
+    /// What a sidecar imports.
+    Sidecar = "networking.istio.io" "Sidecar" "Sidecar" ["v1", "v1beta1", "v1alpha3"] Namespace,
+    /// What proxies are started with.
+    ProxyConfig = "networking.istio.io" "ProxyConfig" "ProxyConfig" ["v1beta1"] Namespace,
     /// Who may call a workload.
     AuthorizationPolicy = "security.istio.io" "AuthorizationPolicy" "AuthorizationPolicy" ["v1", "v1beta1"] Namespace,
     /// Whether a workload demands mutual TLS.
     PeerAuthentication = "security.istio.io" "PeerAuthentication" "PeerAuthentication" ["v1", "v1beta1"] Namespace,
+    /// Which tokens of requests are believed.
+    RequestAuthentication = "security.istio.io" "RequestAuthentication" "RequestAuthentication" ["v1", "v1beta1"] Namespace,
+    /// What is measured, logged and traced.
+    Telemetry = "telemetry.istio.io" "Telemetry" "Telemetry" ["v1", "v1alpha1"] Namespace,
+    /// A gateway of the Gateway API.
+    KubernetesGateway = "gateway.networking.k8s.io" "Gateway" "Gateway.gateway.networking.k8s.io" ["v1", "v1beta1"] Namespace,
 }
 
 /// The kinds that are kept as they are.

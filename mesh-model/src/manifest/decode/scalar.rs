@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use super::{Cursor, Decode};
 use crate::manifest::{Node, Value};
-use crate::name::Duration;
+use crate::name::{Cidr, Duration};
 
 impl Decode for Box<str> {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
@@ -74,6 +74,19 @@ impl Decode for IpAddr {
             cursor.error("ADDRESS", node.place, message, "");
         }
         address
+    }
+}
+
+impl Decode for Cidr {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let text = <Box<str>>::decode(node, cursor)?;
+        match text.parse() {
+            Ok(range) => Some(range),
+            Err(error) => {
+                cursor.error("CIDR", node.place, format!("`{}`: {error}", clip(&text)), "");
+                None
+            }
+        }
     }
 }
 
