@@ -16,4 +16,6 @@
 // Reading order: the path from configuration to endpoint.
 pub mod health;
 pub mod load;
+mod number;
+pub mod pick;
 pub mod retry;

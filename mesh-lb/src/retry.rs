@@ -1,2 +1,6 @@
-//! And if it fails: which host a request may name, and which one a retry may use.
+//! And if it fails: whether there may be another attempt, and where it goes.
+pub mod budget;
+pub mod circuit_breaker;
+pub mod host_predicate;
 pub mod override_host;
+pub mod previous_priorities;

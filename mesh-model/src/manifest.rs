@@ -5,7 +5,9 @@
 //! ```
 pub(crate) mod decode;
 pub mod diagnostic;
+pub mod document;
 mod node;
 
 pub use self::diagnostic::{Diagnostic, Severity};
+pub use self::document::{Document, Head, Limits, Reading, Unreadable, read};
 pub use self::node::{Entry, Node, Place, Value};

@@ -2,3 +2,4 @@
 //!
 //! An engine and its oracle share no code; random inputs must make them agree.
 pub mod load;
+pub mod pick;

@@ -87,7 +87,7 @@ fn judge(area: &str, case: &Case) -> Verdict {
     let answer = match area {
         "authz" => authz::answer(&case.op, &case.input),
         "endpoints-istio" => endpoints_istio::answer(&case.op, &case.input),
-        "lb-envoy" => lb_envoy::answer(&case.op, &case.input),
+        "lb-envoy" => lb_envoy::answer(&case.op, &case.input, &case.expect),
         "model" => model::answer(&case.op, &case.input),
         "profiles" => profiles::answer(&case.op, &case.input),
         "xds" => xds::answer(&case.op, &case.input),

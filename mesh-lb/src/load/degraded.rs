@@ -55,7 +55,7 @@ fn take(left: &mut u32, health: Percent, available: Percent) -> Percent {
 }
 
 /// Returns `health` as a truncated percentage of `available`.
-pub(super) fn entitled(health: Percent, available: Percent) -> u32 {
+pub(crate) fn entitled(health: Percent, available: Percent) -> u32 {
     match available.get() {
         100 => health.get(),
         available => (health.get() * 100).checked_div(available).unwrap_or(0),

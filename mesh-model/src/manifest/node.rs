@@ -133,3 +133,30 @@ impl Node {
         }
     }
 }
+
+impl From<&serde_json::Value> for Node {
+    /// Builds the tree of a JSON value; every place is line 0.
+    ///
+    /// A number beyond 64 bits is the float that serde_json made of it.
+    fn from(json: &serde_json::Value) -> Self {
+        let value = match json {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(*value),
+            serde_json::Value::Number(number) => match number.as_i128() {
+                Some(integer) => Value::Integer(integer),
+                None => Value::Float(number.as_f64().unwrap_or_default()),
+            },
+            serde_json::Value::String(text) => Value::String(text.as_str().into()),
+            serde_json::Value::Array(items) => Value::List(items.iter().map(Self::from).collect()),
+            serde_json::Value::Object(members) => {
+                let entry = |(key, value): (&String, &serde_json::Value)| Entry {
+                    key: key.as_str().into(),
+                    place: Place::default(),
+                    node: Self::from(value),
+                };
+                Value::Map(members.iter().map(entry).collect())
+            }
+        };
+        Self { value, place: Place::default() }
+    }
+}

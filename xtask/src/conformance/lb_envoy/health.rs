@@ -50,6 +50,15 @@ fn status_name(status: HealthStatus) -> &'static str {
     }
 }
 
+pub(super) fn coarse(name: &str) -> Result<CoarseHealth, String> {
+    Ok(match name {
+        "HEALTHY" => CoarseHealth::Healthy,
+        "DEGRADED" => CoarseHealth::Degraded,
+        "UNHEALTHY" => CoarseHealth::Unhealthy,
+        _ => return Err(format!("unknown health class `{name}`")),
+    })
+}
+
 fn coarse_name(coarse: CoarseHealth) -> &'static str {
     match coarse {
         CoarseHealth::Healthy => "HEALTHY",

@@ -1,7 +1,7 @@
-//! `priority_load`, `choose_priority`.
+//! `priority_load`, `choose_priority`, `aggregate`.
 use mesh_lb::load::{
-    Availability, DataPlane, HostWeights, LevelHosts, LevelLoad, Overprovisioning, PanicThreshold,
-    Percent, PriorityLoad, choose_priority as choose,
+    Aggregate, Availability, DataPlane, HostWeights, LevelHosts, LevelLoad, Overprovisioning,
+    PanicThreshold, Percent, PriorityLoad, choose_priority as choose,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -114,4 +114,42 @@ pub(super) fn availability(availability: Availability) -> &'static str {
         Availability::Healthy => "healthy",
         Availability::Degraded => "degraded",
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AggregateInput {
+    healthy_panic_threshold: f64,
+    clusters: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Member {
+    name: String,
+    #[serde(default)]
+    missing: bool,
+    priorities: Vec<Level>,
+}
+
+pub(super) fn aggregate(input: &Value) -> Answered {
+    let input: AggregateInput = read(input)?;
+    let members = input
+        .clusters
+        .iter()
+        .map(|member| if member.missing { Ok(Vec::new()) } else { levels(&member.priorities) })
+        .collect::<Result<Vec<_>, _>>()?;
+    let row = Aggregate::new(&members.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let mut load = PriorityLoad::default();
+    let threshold = PanicThreshold::from_fraction(input.healthy_panic_threshold);
+    load.spill(DataPlane::Envoy, row.hosts(), threshold);
+    let place = |at: &mesh_lb::load::AggregateLevel| {
+        let name = input.clusters.get(at.cluster).map(|member| &member.name);
+        json!({ "cluster": name, "priority": at.priority })
+    };
+    Ok(json!({
+        "linearized": row.levels().iter().map(place).collect::<Vec<_>>(),
+        "healthy_load": column(&load, |level| level.healthy_load),
+        "degraded_load": column(&load, |level| level.degraded_load),
+    }))
 }

@@ -1,0 +1,267 @@
+//! From text to trees: which documents does a source hold, and where does everything in them stand?
+//!
+//! ```text
+//! bytes ──split──▶ pieces ──yaml | json──▶ Node ──expand lists──▶ documents, diagnostics
+//! ```
+//!
+//! A stream is cut at its `---` lines first and each piece is read alone, so that a broken document
+//! never hides the others, whatever is wrong with it: syntax, encoding or size. JSON (one object, a
+//! list of objects, objects one after the other) is read by the same function. A `kind: List` becomes
+//! its items, empty documents are skipped.
+//!
+//! # Upstream
+//!
+//! What `kubectl` and `istioctl` accept: kubernetes/apimachinery `pkg/util/yaml/decoder.go`,
+//! kubernetes-sigs/yaml `yaml.go` (YAML becomes JSON, keys become texts).
+use std::sync::Arc;
+
+use super::diagnostic::{Diagnostic, Severity};
+use super::{Node, Place, Value};
+
+mod head;
+mod json;
+mod key;
+mod limits;
+mod list;
+mod split;
+mod yaml;
+
+pub use self::head::Head;
+pub use self::limits::Limits;
+use self::split::Piece;
+
+/// One object of a source.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build documents by hand")]
+pub struct Document {
+    /// The source's name as the caller gave it.
+    pub file: Arc<str>,
+    /// The object: a map.
+    pub node: Node,
+}
+
+impl Document {
+    /// Returns what the document says it is.
+    pub fn head(&self) -> Head {
+        Head::of(&self.node)
+    }
+}
+
+/// A document that could not be read, as far as it can be told what it was meant to be.
+///
+/// Security fails closed: a policy that cannot be read is still known to have been there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build documents by hand")]
+pub struct Unreadable {
+    /// The source's name as the caller gave it.
+    pub file: Arc<str>,
+    /// Where reading failed.
+    pub place: Place,
+    /// What the text says at the places where objects name themselves; parts may be empty.
+    pub head: Head,
+}
+
+/// What a source holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "the three outcomes of reading")]
+pub struct Reading {
+    /// The objects, in the order of the text.
+    pub documents: Vec<Document>,
+    /// The documents that are left out.
+    pub unreadable: Vec<Unreadable>,
+    /// What is wrong, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What is wrong with a document, before it is known as a diagnostic of a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Fault {
+    code: &'static str,
+    place: Place,
+    message: String,
+    help: &'static str,
+}
+
+impl Fault {
+    fn new(
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+        help: &'static str,
+    ) -> Self {
+        Self { code, place, message: message.into(), help }
+    }
+}
+
+/// Reads every object of a source.
+///
+/// `name` appears in diagnostics; `text` is YAML or JSON in UTF-8, with or without a byte order
+/// mark, with any line ends. Documents that cannot be read are left out and diagnosed: nothing here
+/// fails as a whole.
+///
+/// # Examples
+///
+/// ```
+/// use mesh_model::manifest::{Limits, read};
+///
+/// let text = b"kind: Service\nmetadata: {name: cart}\n---\nkind: [\n---\n{\"kind\": \"Pod\"}\n";
+/// let reading = read("shop.yaml", text, &Limits::default());
+/// let kinds: Vec<String> = reading.documents.iter().map(|d| d.head().kind).collect();
+/// assert_eq!(kinds, ["Service", "Pod"]);
+/// assert_eq!(reading.diagnostics[0].to_string().split(": ").next(), Some("shop.yaml:5:1"));
+/// ```
+pub fn read(name: &str, text: &[u8], limits: &Limits) -> Reading {
+    let mut reader =
+        Reader { file: Arc::from(name), limits, reading: Reading::default(), untold: 0 };
+    for piece in split::pieces(text) {
+        reader.piece(&piece);
+    }
+    reader.finish()
+}
+
+/// Gathers the documents of one source.
+struct Reader<'l> {
+    file: Arc<str>,
+    limits: &'l Limits,
+    reading: Reading,
+    /// How many diagnostics were left out because there were too many.
+    untold: usize,
+}
+
+impl Reader<'_> {
+    /// Reads one piece of the stream.
+    fn piece(&mut self, piece: &Piece<'_>) {
+        let text = match piece.text() {
+            Ok(text) => text,
+            Err(fault) => return self.reject(fault, &String::from_utf8_lossy(piece.bytes)),
+        };
+        if split::is_blank(text) {
+            return;
+        }
+        if json::starts(text) {
+            return self.json(text, piece.line);
+        }
+        match yaml::read(text, piece.line, self.limits) {
+            Ok(node) => self.accept(node, text),
+            Err(fault) => self.reject(fault, text),
+        }
+    }
+
+    /// Reads a piece that looks like JSON: values one after the other, or else YAML after all.
+    fn json(&mut self, text: &str, line: u32) {
+        let mut objects = json::Objects::new(text, line, self.limits);
+        let mut read = Vec::new();
+        let failed = loop {
+            match objects.next_object() {
+                Ok(Some((node, source))) => read.push((node, source)),
+                Ok(None) => break None,
+                Err(fault) => break Some(fault),
+            }
+        };
+        let Some(fault) = failed else {
+            return read.into_iter().for_each(|(node, source)| self.accept(node, source));
+        };
+        if fault.code == "JSON" {
+            // Braces are YAML too: `{a: b}`, comments, quotes of the other kind.
+            match yaml::read(text, line, self.limits) {
+                Ok(node) => return self.accept(node, text),
+                Err(other) if read.is_empty() && !json::looks_like(text) => {
+                    return self.reject(other, text);
+                }
+                Err(_) => {}
+            }
+        }
+        read.into_iter().for_each(|(node, source)| self.accept(node, source));
+        self.resume(fault, objects);
+    }
+
+    /// Goes on after a broken JSON object, at the next line that begins one.
+    fn resume(&mut self, fault: Fault, mut objects: json::Objects<'_>) {
+        let mut failed = Some(fault);
+        loop {
+            if let Some(fault) = failed.take() {
+                let skipped = objects.skip_to_next_line_with_object();
+                self.reject(fault, skipped);
+            }
+            match objects.next_object() {
+                Ok(Some((node, source))) => self.accept(node, source),
+                Ok(None) => return,
+                Err(fault) => failed = Some(fault),
+            }
+        }
+    }
+
+    /// Takes what was read: an object, a list of objects, or nothing.
+    fn accept(&mut self, node: Node, source: &str) {
+        if node.is_null() {
+            return;
+        }
+        let is_large = source.len() > self.limits.object_bytes;
+        if is_large && !list::is_list(&node) {
+            return self.reject(limits::object_bytes(self.limits, node.place), source);
+        }
+        let mut waiting = vec![node];
+        while let Some(node) = waiting.pop() {
+            if list::is_list(&node) {
+                waiting.extend(list::items(node).into_iter().rev());
+            } else if !matches!(node.value, Value::Map(_)) {
+                let message = format!("expected an object, found {}", node.kind());
+                let help = "an object begins with `apiVersion:` and `kind:`";
+                self.leave_out(
+                    Fault::new("YAML-OBJECT", node.place, message, help),
+                    Head::of(&node),
+                );
+            } else if is_large && list::weight(&node) > self.limits.object_bytes {
+                self.leave_out(limits::object_bytes(self.limits, node.place), Head::of(&node));
+            } else {
+                self.reading.documents.push(Document { file: Arc::clone(&self.file), node });
+            }
+        }
+    }
+
+    /// Leaves out a document of which only the text is known.
+    fn reject(&mut self, fault: Fault, text: &str) {
+        self.leave_out(fault, Head::guess(text));
+    }
+
+    /// Leaves out a document.
+    fn leave_out(&mut self, fault: Fault, head: Head) {
+        let Fault { code, place, message, help } = fault;
+        if self.reading.diagnostics.len() < self.limits.diagnostics {
+            self.reading.diagnostics.push(Diagnostic {
+                code,
+                severity: Severity::Error,
+                file: Arc::clone(&self.file),
+                place,
+                object: head.to_string(),
+                field: String::new(),
+                message,
+                help: help.to_owned(),
+            });
+        } else {
+            self.untold += 1;
+        }
+        self.reading.unreadable.push(Unreadable { file: Arc::clone(&self.file), place, head });
+    }
+
+    /// Ends the reading, saying how much was not told.
+    fn finish(mut self) -> Reading {
+        if self.untold > 0 {
+            let place = self.reading.unreadable.last().map(|last| last.place).unwrap_or_default();
+            self.reading.diagnostics.push(Diagnostic {
+                code: "YAML-LIMIT",
+                severity: Severity::Error,
+                file: self.file,
+                place,
+                object: String::new(),
+                field: String::new(),
+                message: format!("{} more documents cannot be read", self.untold),
+                help: "mend the ones above first".to_owned(),
+            });
+        }
+        self.reading
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! Documents that hold other documents.
+//!
+//! # Upstream
+//!
+//! kubernetes/apimachinery `pkg/apis/meta/v1/unstructured`: an object with a list of `items` is a
+//! list; an item without kind and version has those of the list, less the ending `List`.
+use crate::manifest::{Entry, Node, Place, Value};
+
+/// Returns whether a kind says that the object is a list of objects.
+pub(super) fn is_list_kind(kind: &str) -> bool {
+    kind.ends_with("List")
+}
+
+/// Returns whether a node holds documents: a bare list, or an object that is one.
+pub(super) fn is_list(node: &Node) -> bool {
+    match &node.value {
+        Value::List(_) => true,
+        Value::Map(_) => {
+            let kind = node.get(&["kind"]).and_then(Node::as_str).unwrap_or_default();
+            match node.get(&["items"]).map(|items| &items.value) {
+                Some(Value::List(_)) => is_list_kind(kind),
+                // `kubectl get` without a result.
+                None | Some(Value::Null) => kind == "List",
+                Some(
+                    Value::Bool(_)
+                    | Value::Integer(_)
+                    | Value::Float(_)
+                    | Value::String(_)
+                    | Value::Map(_),
+                ) => false,
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::String(_) => {
+            false
+        }
+    }
+}
+
+/// Returns the documents that a list holds.
+pub(super) fn items(list: Node) -> Vec<Node> {
+    let entries = match list.value {
+        Value::List(items) => return items,
+        Value::Map(entries) => entries,
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::String(_) => {
+            return Vec::new();
+        }
+    };
+    let mut items = Vec::new();
+    let mut kind = None;
+    let mut version = None;
+    for entry in entries {
+        match (&*entry.key, entry.node.value) {
+            ("items", Value::List(list)) => items = list,
+            ("kind", Value::String(text)) => kind = text.strip_suffix("List").map(Box::from),
+            ("apiVersion", Value::String(text)) => version = Some(text),
+            _ => {}
+        }
+    }
+    if let Some((kind, version)) = kind.zip(version).filter(|(kind, _)| !str::is_empty(kind)) {
+        items.iter_mut().for_each(|item| name_kind(item, &kind, &version));
+    }
+    items
+}
+
+/// Gives an item of a typed list the kind and the version that the list leaves out of it.
+fn name_kind(item: &mut Node, kind: &str, version: &str) {
+    let is_named = item.get(&["kind", "apiVersion"]).is_some();
+    let Value::Map(entries) = &mut item.value else { return };
+    if is_named {
+        return;
+    }
+    let place = Place::default();
+    for (key, text) in [("kind", kind), ("apiVersion", version)] {
+        let node = Node { value: Value::String(text.into()), place: item.place };
+        entries.push(Entry { key: key.into(), place, node });
+    }
+}
+
+/// Returns the bytes of all keys and texts of a tree, and one for each value.
+pub(super) fn weight(node: &Node) -> usize {
+    let inner = match &node.value {
+        Value::String(text) => text.len(),
+        Value::List(items) => items.iter().map(weight).sum(),
+        Value::Map(entries) => {
+            entries.iter().map(|entry| entry.key.len() + weight(&entry.node)).sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => 0,
+    };
+    inner + 1
+}
