@@ -15,7 +15,13 @@
 //! ```
 // Reading order: the path from configuration to endpoint.
 pub mod health;
+
+pub mod subset;
+
 pub mod load;
-mod number;
+
 pub mod pick;
+
 pub mod retry;
+
+mod number;

@@ -3,3 +3,4 @@
 //! An engine and its oracle share no code; random inputs must make them agree.
 pub mod load;
 pub mod pick;
+pub mod subset;

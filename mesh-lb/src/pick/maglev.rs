@@ -65,9 +65,6 @@ pub struct Maglev {
     reciprocal: u64,
 }
 
-/// No host is in this slot yet.
-const FREE: u32 = u32::MAX;
-
 struct Candidate {
     host: u32,
     weight: f64,
@@ -110,7 +107,8 @@ impl Maglev {
         if candidates.is_empty() {
             return Self::default();
         }
-        let mut table = vec![FREE; length].into_boxed_slice();
+        let mut table = vec![0; length].into_boxed_slice();
+        let mut taken = vec![0_u64; length.div_ceil(64)];
         let max = weights.max();
         let mut free = length;
         let mut iteration = 0;
@@ -121,7 +119,10 @@ impl Maglev {
                     continue;
                 }
                 candidate.target += max;
-                candidate.take_slot(&mut table);
+                let slot = candidate.take_slot(slots, &mut taken);
+                if let Some(slot) = table.get_mut(slot) {
+                    *slot = candidate.host;
+                }
                 free -= 1;
                 if free == 0 {
                     break;
@@ -178,21 +179,23 @@ fn candidates<'k>(
 }
 
 impl Candidate {
-    /// Takes the next free slot of this host's own permutation of the table.
-    fn take_slot(&mut self, table: &mut [u32]) {
-        let slots = u64::try_from(table.len()).unwrap_or(u64::MAX);
+    /// Takes the next free slot of this host's own permutation of the table. Which slots are taken
+    /// is kept a bit each: most steps of a nearly full table look at nothing else.
+    fn take_slot(&mut self, slots: u64, taken: &mut [u64]) -> usize {
         // A prime number of slots: as many steps visit every one.
         for _ in 0..slots {
-            let index = usize::try_from(self.slot).unwrap_or(usize::MAX);
+            let slot = usize::try_from(self.slot).unwrap_or(usize::MAX);
             self.slot += self.skip;
             if self.slot >= slots {
                 self.slot -= slots;
             }
-            if let Some(slot) = table.get_mut(index).filter(|slot| **slot == FREE) {
-                *slot = self.host;
-                return;
+            let bit = 1 << (slot % 64);
+            if let Some(word) = taken.get_mut(slot / 64).filter(|word| **word & bit == 0) {
+                *word |= bit;
+                return slot;
             }
         }
+        usize::MAX
     }
 }
 

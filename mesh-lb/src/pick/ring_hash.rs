@@ -149,26 +149,40 @@ impl Ring {
             }
             per_host = (per_host.0.min(i), per_host.1.max(i));
         }
-        // Hosts ascend, so this order of equal hashes is that of a stable sort.
-        entries.sort_unstable();
         let size = truncated_wide(scale.ceil());
-        Self { size, per_host, ..Self::of_sorted(&entries) }
+        Self { size, per_host, ..Self::of_entries(&entries) }
     }
 
-    fn of_sorted(entries: &[(u64, u32)]) -> Self {
-        let hashes: Box<[u64]> = entries.iter().map(|entry| entry.0).collect();
-        let hosts = entries.iter().map(|entry| entry.1).collect();
+    /// Sorts entries by counting the upper bits of their hashes: as many values as entries, so
+    /// that what remains to be sorted by comparison is an entry or two each.
+    fn of_entries(entries: &[(u64, u32)]) -> Self {
         let bits = entries.len().next_power_of_two().trailing_zeros().max(1);
         let shift = 64 - bits;
-        let mut starts = Vec::with_capacity((1 << bits) + 1);
-        let mut position: u32 = 0;
-        let mut rest = hashes.iter().peekable();
-        for bucket in 0..=(1_u64 << bits) {
-            while rest.next_if(|hash| *hash >> shift < bucket).is_some() {
-                position += 1;
+        let bucket = |hash: u64| usize::try_from(hash >> shift).unwrap_or(usize::MAX);
+        let mut starts = vec![0_u32; (1 << bits) + 1];
+        for (hash, _) in entries {
+            if let Some(next) = starts.get_mut(bucket(*hash) + 1) {
+                *next += 1;
             }
-            starts.push(position);
         }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        let mut free = starts.clone();
+        let mut sorted = vec![(0, 0); entries.len()];
+        for entry in entries {
+            let Some(place) = free.get_mut(bucket(entry.0)) else { continue };
+            if let Some(slot) = usize::try_from(*place).ok().and_then(|at| sorted.get_mut(at)) {
+                *slot = *entry;
+            }
+            *place += 1;
+        }
+        // Hosts ascend, so this order of equal hashes is that of a stable sort.
+        sorted.chunk_by_mut(|a, b| bucket(a.0) == bucket(b.0)).for_each(<[_]>::sort_unstable);
+        let (hashes, hosts): (Vec<u64>, Vec<u32>) = sorted.into_iter().unzip();
+        let (hashes, hosts) = (hashes.into(), hosts.into());
         Self { hashes, hosts, starts: starts.into(), shift, ..Self::default() }
     }
 
