@@ -1,4 +1,5 @@
 //! Whole mesh folders: every document of a mesh that works is read without a word.
+#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
