@@ -132,7 +132,8 @@ impl Cursor {
             let names = known.iter().copied().flatten().map(|(camel, _)| *camel);
             let help = match nearest(key, names.clone()) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None if names.clone().next().is_none() => String::new(),
+                // A long list helps nobody.
+                None if !(1..=12).contains(&names.clone().count()) => String::new(),
                 None => format!("known fields: {}", names.collect::<Vec<_>>().join(", ")),
             };
             let field = self.field(key, |cursor| cursor.path.clone());
