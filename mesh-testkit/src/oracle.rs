@@ -1,0 +1,6 @@
+//! Oracles: each rule typed out a second time, slow and obvious, plain data in and plain data out.
+//!
+//! An engine and its oracle share no code; random inputs must make them agree.
+pub mod load;
+pub mod pick;
+pub mod subset;
