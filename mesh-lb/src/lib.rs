@@ -14,6 +14,7 @@
 //! assert_eq!(healthy, [70, 30]);
 //! ```
 // Reading order: the path from configuration to endpoint.
+pub mod assign;
 pub mod health;
 
 pub mod subset;

@@ -129,7 +129,8 @@ impl Ring {
             return Self::default();
         }
         let scale = config.scale(weights);
-        let mut entries = Vec::new();
+        let size = truncated_wide(scale.ceil());
+        let mut entries = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         let mut per_host = (u64::MAX, 0);
         let mut text = Vec::new();
         let (mut current, mut target) = (0.0, 0.0);
@@ -139,17 +140,16 @@ impl Ring {
             text.push(b'_');
             let prefix = text.len();
             target += scale * weight;
+            text.push(b'0');
             let mut i = 0;
             while current < target {
-                text.truncate(prefix);
-                push_decimal(&mut text, i);
                 entries.push((config.function.hash(&text), host));
                 i += 1;
                 current += 1.0;
+                count_up(&mut text, prefix);
             }
             per_host = (per_host.0.min(i), per_host.1.max(i));
         }
-        let size = truncated_wide(scale.ceil());
         Self { size, per_host, ..Self::of_entries(&entries) }
     }
 
@@ -235,11 +235,16 @@ impl Ring {
     }
 }
 
-fn push_decimal(text: &mut Vec<u8>, number: u64) {
-    if number >= 10 {
-        push_decimal(text, number / 10);
+/// Adds one to the decimal number that `text` ends with, which begins at `prefix`.
+fn count_up(text: &mut Vec<u8>, prefix: usize) {
+    for digit in text.iter_mut().skip(prefix).rev() {
+        if *digit < b'9' {
+            *digit += 1;
+            return;
+        }
+        *digit = b'0';
     }
-    text.extend(u8::try_from(number % 10).map(|digit| b'0' + digit));
+    text.insert(prefix, b'1');
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use super::{Mesh, Origin, Source};
 use crate::Compat;
 use crate::manifest::{self, Diagnostic, Document, Limits, Place, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace};
-use crate::resource::{self, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry};
+use crate::resource::{
+    self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
+};
 
 /// The namespace of objects that do not name theirs.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -26,6 +28,8 @@ pub struct Broken {
     pub origin: Origin,
     /// The labels of the workloads that it selects; `None` if that cannot be told: any.
     pub selector: Option<Labels>,
+    /// What an AuthorizationPolicy does; `None` if that cannot be told, and for other kinds.
+    pub action: Option<Action>,
     /// What is wrong with it.
     pub reason: String,
 }
@@ -159,13 +163,13 @@ impl Registry {
         let Some(resource) = decoded.resource else {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let reason = errors.next().map(|error| error.message.clone()).unwrap_or_default();
-            self.remember(key, origin, selector_of(document), reason);
+            self.remember(key, origin, Some(document), reason);
             return;
         };
         if self.store(origin).contains(&key) {
             diagnostics.push(self.duplicate(origin, document, &key));
             let reason = "two objects have this name".to_owned();
-            self.remember(key, origin, selector_of(document), reason);
+            self.remember(key, origin, Some(document), reason);
             return;
         }
         if !is_plentiful(key.kind) {
@@ -210,12 +214,14 @@ impl Registry {
         &mut self,
         object: ObjectKey,
         origin: &Origin,
-        selector: Option<Labels>,
+        document: Option<&Document>,
         reason: String,
     ) {
         if security_kind(object.kind).is_some() {
             let origin = origin.clone();
-            self.parts.broken.push(Broken { object, origin, selector, reason });
+            let selector = document.and_then(selector_of);
+            let action = document.and_then(action_of);
+            self.parts.broken.push(Broken { object, origin, selector, action, reason });
         }
     }
 }
@@ -244,4 +250,16 @@ fn selector_of(document: &Document) -> Option<Labels> {
         .map(|entry| Some((&*entry.key, entry.node.as_str()?)))
         .collect::<Option<Vec<_>>>()
         .map(|pairs| pairs.into_iter().collect())
+}
+
+/// The action of a policy that could not be decoded; absent is ALLOW.
+fn action_of(document: &Document) -> Option<Action> {
+    let action = document.node.get(&["spec"])?.get(&["action"]);
+    let Some(action) = action.filter(|action| !action.is_null()) else {
+        return Some(Action::Allow);
+    };
+    let text = action.as_str()?;
+    [Action::Allow, Action::Deny, Action::Audit, Action::Custom]
+        .into_iter()
+        .find(|known| known.as_str() == text)
 }

@@ -123,6 +123,9 @@ impl Session {
             Some(subscription) => {
                 let asks = change(subscription, request, Need::Answer);
                 subscription.asked |= asks && !subscription.is_idle();
+                if state.exchange.is_settled() {
+                    subscription.settle();
+                }
             }
             None => state.subscription = Some(start(request, empty_list)),
         }
@@ -226,6 +229,7 @@ fn change(subscription: &mut Subscription, request: &Request, held: Need) -> boo
                 subscription.need(name.as_str().into(), Need::Answer);
                 asks = true;
             } else {
+                subscription.doubt_uncovered();
                 subscription.forget(name);
             }
         }
@@ -237,6 +241,7 @@ fn subscribe_to_all(subscription: &mut Subscription) {
     if !subscription.wildcard {
         subscription.wildcard = true;
         subscription.answer = true;
+        subscription.hold_doubtful();
         subscription.need_everything(Need::IfChanged);
     }
 }
@@ -245,6 +250,7 @@ fn unsubscribe_from_all(subscription: &mut Subscription) {
     if subscription.wildcard {
         subscription.wildcard = false;
         subscription.answer = false;
+        subscription.doubt_uncovered();
         subscription.forget_uncovered();
     }
 }

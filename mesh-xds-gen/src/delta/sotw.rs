@@ -112,15 +112,22 @@ impl Session {
         let wanted = Wanted::read(request, state, config.empty_list);
 
         if let Some(ErrorDetail { code, message }) = &request.error {
-            let adopt = config.rejected_names == RejectedNames::Adopted
-                && state.exchange.is_last(&request.nonce);
+            let adopt = config.rejected_names == RejectedNames::Adopted;
+            let is_last = state.exchange.is_last(&request.nonce);
             state.exchange.reject(&request.nonce, *code, message);
-            if let (true, Some(wanted), Some(subscription)) =
-                (adopt, wanted, &mut state.subscription)
-            {
-                wanted.replace(subscription, type_url);
+            match (wanted, &mut state.subscription) {
+                (Some(wanted), Some(subscription)) if adopt && is_last => {
+                    wanted.replace(subscription, type_url);
+                }
+                (Some(wanted), Some(subscription)) if adopt => wanted.pass_by(subscription),
+                _ => {}
             }
             return Ok(());
+        }
+        // Whatever becomes of the names, to name the last response without an error is to accept it.
+        let is_last = state.exchange.is_last(&request.nonce);
+        if is_last {
+            state.exchange.acknowledge();
         }
         let Some(wanted) = wanted else {
             state.subscription = None;
@@ -131,12 +138,13 @@ impl Session {
             // A nonce of which nothing was sent on this stream is one of the stream before: it cannot be stale here.
             // (istiod ignores it if the type is known, and the client waits for ever.)
             Some(subscription) if !request.nonce.is_empty() && state.exchange.sent.is_some() => {
-                if state.exchange.is_last(&request.nonce) {
-                    state.exchange.acknowledge();
-                    wanted.replace(subscription, type_url);
-                    if std::mem::take(&mut state.always_respond) {
-                        subscription.need_everything(Need::Resend);
-                    }
+                if !is_last {
+                    wanted.pass_by(subscription);
+                    return Ok(());
+                }
+                wanted.replace(subscription, type_url);
+                if std::mem::take(&mut state.always_respond) {
+                    subscription.need_everything(Need::Resend);
                 }
             }
             _ => {
@@ -223,20 +231,36 @@ impl Wanted {
 
     /// Goes on with a subscription: added names are sent, of clusters and listeners everything if any name changed.
     fn replace(self, subscription: &mut Subscription, type_url: &TypeUrl) {
-        if subscription.wildcard == self.wildcard && subscription.names == self.names {
+        let given_up = std::mem::take(&mut subscription.given_up);
+        let same = subscription.wildcard == self.wildcard && subscription.names == self.names;
+        if same && given_up.is_empty() {
             return;
         }
         subscription.answer |= type_url.is_full_state();
-        if self.wildcard && !subscription.wildcard {
+        if self.wildcard && given_up.contains(WILDCARD) {
+            subscription.need_everything(Need::Resend);
+        } else if self.wildcard && !subscription.wildcard {
             subscription.need_everything(Need::IfChanged);
         }
         let old = std::mem::replace(&mut subscription.names, self.names);
-        let added: Vec<Arc<str>> = subscription.names.difference(&old).cloned().collect();
+        let is_new = |name: &&Arc<str>| !old.contains(*name) || given_up.contains(*name);
+        let added: Vec<Arc<str>> = subscription.names.iter().filter(is_new).cloned().collect();
         for name in added {
             subscription.need(name, Need::Resend);
         }
         subscription.wildcard = self.wildcard;
         subscription.forget_uncovered();
+    }
+
+    /// Remembers what a request gives up that came too late to count.
+    ///
+    /// It is not answered and changes nothing. But a client that wants the same names in its next request has dropped the
+    /// resources in between, and would wait for them for ever if that request were taken for one that changes nothing
+    /// (as upstream takes it).
+    fn pass_by(&self, subscription: &mut Subscription) {
+        let star = (subscription.wildcard && !self.wildcard).then(|| Arc::from(WILDCARD));
+        let names = subscription.names.difference(&self.names).cloned();
+        subscription.given_up.extend(names.chain(star));
     }
 }
 

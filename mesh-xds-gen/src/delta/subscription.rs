@@ -25,6 +25,11 @@ pub(crate) struct Subscription {
     pub(crate) names: BTreeSet<Arc<str>>,
     /// What was sent last of each name; `None`: the client holds a version that is not one of ours.
     pub(crate) held: BTreeMap<Arc<str>, Option<Version>>,
+    /// State of the world: names, among them `*`, that a request which came too late to count gave up. If the client wants
+    /// one again it has dropped it meanwhile.
+    pub(crate) given_up: BTreeSet<Arc<str>>,
+    /// Delta: names given up while a response was on its way that may hold them.
+    doubtful: BTreeSet<Arc<str>>,
     pending: BTreeMap<Arc<str>, Need>,
     everything: Option<Need>,
     /// The next response is due even if it is empty.
@@ -103,6 +108,25 @@ impl Subscription {
     pub(crate) fn forget(&mut self, name: &str) {
         self.held.remove(name);
         self.pending.remove(name);
+    }
+
+    /// Takes note that what is held and not subscribed to any more may yet arrive: if the client subscribes to everything
+    /// again before it does, only the server can know that it is to be told of its removal.
+    pub(crate) fn doubt_uncovered(&mut self) {
+        let given_up = self.held.keys().filter(|name| !self.covers(name)).cloned();
+        self.doubtful.extend(given_up.collect::<Vec<_>>());
+    }
+
+    /// Takes note that nothing is on its way any more.
+    pub(crate) fn settle(&mut self) {
+        self.doubtful.clear();
+    }
+
+    /// Counts what may have arrived meanwhile among what the client holds, in a version that is not known.
+    pub(crate) fn hold_doubtful(&mut self) {
+        for name in std::mem::take(&mut self.doubtful) {
+            self.held.entry(name).or_insert(None);
+        }
     }
 
     /// Takes the names to look at, in order; nothing is pending afterwards.

@@ -7,7 +7,9 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
     let mut findings = workplaces(source);
     findings.extend(unfinished_words(source));
     if source.path.ends_with(".rs") && !drawn::is_generated(&source.path) {
-        findings.extend(documentation(source));
+        if !drawn::is_tests(&source.path) {
+            findings.extend(documentation(source));
+        }
         findings.extend(length(source));
         findings.extend(unfinished_code(source));
     }
@@ -143,6 +145,7 @@ mod tests {
         check_file("a/src/b.rs", "// Splits traffic.\nfn f() {}\n", &["1 no `//!`:"]);
         check_file("a/src/b.rs", "", &["1 no `//!`:"]);
         check_file("a/src/b/mod.rs", "//! Splits traffic.\n", &["1 a folder's"]);
+        check_file("a/src/b/tests.rs", "use super::*;\n", &[]);
         check_file("a/README.md", "# No rule for this one\n", &[]);
     }
 

@@ -22,7 +22,7 @@ pub(super) fn check(plan: &Plan, inner: &str, source: &Source) -> Vec<Finding> {
         )];
     }
     let code = scan::without_tests(&scan::code(&source.text));
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
     for path in scan::paths(&code) {
         let segments: Vec<&str> = path.segments.iter().map(String::as_str).collect();
         let Some(target) = first_room(&module, &segments) else { continue };
@@ -38,6 +38,8 @@ pub(super) fn check(plan: &Plan, inner: &str, source: &Source) -> Vec<Finding> {
             findings.push(finding(path.line, sentence));
         }
     }
+    // `use crate::load::{A, B}` is one import, not two.
+    findings.dedup();
     findings
 }
 
@@ -68,7 +70,8 @@ impl Plan {
             (None, Some(to)) => to == 0,
             (None, None) => from == to,
         };
-        in_order || self.extra.contains(&(from, to))
+        let turned_around = self.extra.contains(&(to, from));
+        self.extra.contains(&(from, to)) || (in_order && !turned_around)
     }
 }
 
@@ -99,7 +102,7 @@ mod tests {
     fn a_room_uses_what_stands_before_it() {
         check_file(
             "pick/ring.rs",
-            "use crate::name::Host;\nuse super::{hash, super::load::Load};",
+            "use crate::name::Host;\nuse super::{hash, super::name::Load};",
             &[],
         );
         check_file(
@@ -117,8 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn an_extra_edge_is_an_edge() {
+    fn an_extra_edge_turns_the_order_around() {
         check_file("load.rs", "use crate::pick::Pick;", &[]);
+        check_file("pick.rs", "use crate::load::Load;", &["1 pick"]);
     }
 
     #[test]
