@@ -1,1 +1,39 @@
 //! Who may call whom: mesh identities and authorization decisions.
+//!
+//! ```text
+//! policies ──select──▶ those of a workload ──compile──▶ filters ──plan──▶ Authorizer ──decide──▶ Decision
+//!                                                       (what Envoy gets)               (and why)
+//! ```
+//!
+//! The decision is by construction the one that Envoy reaches with the filters that istiod generates:
+//! [`rbac`] holds these filters as values, and the [`Authorizer`] walks them. No I/O, no clock, no
+//! state: tokens are validated and certificates verified before a [`Request`] is made of them.
+pub mod request; // Reading order: the path from a request and policies to a decision.
+
+pub mod identity;
+
+pub mod select;
+
+pub mod matcher;
+
+pub mod rbac;
+
+pub mod rule;
+
+pub mod compile;
+
+mod authorizer;
+
+mod of_mesh;
+
+pub mod decision;
+
+pub mod explain;
+
+pub mod dry_run;
+
+pub use self::authorizer::Authorizer;
+pub use self::compile::{Chain, Environment, Policies, Traffic};
+pub use self::decision::{Decision, Reason, Verdict};
+pub use self::request::{Connection, Header, Http, Request};
+pub use self::select::{BrokenPolicy, Workload};

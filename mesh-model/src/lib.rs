@@ -5,6 +5,18 @@
 //! ```
 //!
 //! No I/O, no clock, no random numbers. Parsing may reject, loading reports, computing cannot fail.
+pub mod compat;
+
+pub mod name; // Reading order: from words to what one proxy sees.
+
 pub mod manifest;
-pub mod name;
+
 pub mod resource;
+
+pub mod endpoint;
+
+pub mod registry;
+
+pub mod view;
+
+pub use self::compat::Compat;

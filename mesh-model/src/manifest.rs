@@ -3,10 +3,11 @@
 //! ```text
 //! text ──document──▶ Node (with line and column of everything) ──decode──▶ a resource or diagnostics
 //! ```
-pub mod decode;
+pub(crate) mod decode;
 pub mod diagnostic;
 pub mod document;
 mod node;
 
+pub use self::diagnostic::{Diagnostic, Severity};
 pub use self::document::{Document, Head, Limits, Reading, Unreadable, read};
 pub use self::node::{Entry, Node, Place, Value};

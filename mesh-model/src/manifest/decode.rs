@@ -5,6 +5,9 @@
 //! or its number, two members of a oneof are an error, and a text is never made of a number or a
 //! boolean. The types of a kind are declared with [`message!`], [`choice!`] and [`oneof!`].
 //!
+//! A field that is absent has the default of its type, so a message is read by laying the document
+//! over a value: its default, or for documents that say only a part another one.
+//!
 //! # Upstream
 //!
 //! istio/istio `pkg/util/protomarshal`; golang/protobuf `jsonpb`.
@@ -13,11 +16,15 @@ use std::collections::BTreeMap;
 use super::{Node, Place, Value};
 use crate::name::Labels;
 
+mod bytes;
 mod macros;
 mod scalar;
+mod timestamp;
 
-pub(crate) use self::macros::{choice, message, oneof, spelling};
+pub(crate) use self::macros::{choice, message, oneof, read, spelling, spellings, unknown};
 pub(crate) use self::scalar::clip;
+pub(crate) use self::timestamp::Timestamp;
+pub(crate) use crate::name::nearest_name as nearest;
 
 /// A problem found while decoding; the loader adds the file and the object.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,14 +44,13 @@ pub(crate) struct Cursor {
     pub(crate) errors: Vec<Problem>,
     /// Fields that the kind does not have: dropped, as istiod and the API server do, and reported.
     pub(crate) unknown: Vec<Problem>,
+    /// What is used and cannot be what was meant.
+    pub(crate) warnings: Vec<Problem>,
+    /// What is good to know.
+    pub(crate) notes: Vec<Problem>,
 }
 
 impl Cursor {
-    /// Starts at a path, so that problems name it (`spec`).
-    pub(crate) fn at(path: &str) -> Self {
-        Self { path: path.to_owned(), ..Self::default() }
-    }
-
     /// Runs `inner` with a field appended to the path.
     pub(crate) fn field<T>(&mut self, name: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.path.len();
@@ -78,29 +84,56 @@ impl Cursor {
         self.errors.push(Problem { code, place, field: self.path.clone(), message, help });
     }
 
+    /// Reports a value that is used and cannot be what was meant.
+    pub(crate) fn warn(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let (message, help) = (message.into(), help.into());
+        self.warnings.push(Problem { code, place, field: self.path.clone(), message, help });
+    }
+
+    /// Reports what is good to know.
+    pub(crate) fn note(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let (message, help) = (message.into(), help.into());
+        self.notes.push(Problem { code, place, field: self.path.clone(), message, help });
+    }
+
     /// Reports that a value of another kind stands here.
     pub(crate) fn mismatch(&mut self, node: &Node, expected: &str) {
         let message = format!("expected {expected}, found {}", describe(node));
-        let help = match &node.value {
-            Value::Bool(_) | Value::Integer(_) | Value::Float(_) if expected == "a text" => {
-                "put it in quotes: unquoted it is not a text in YAML"
-            }
-            _ => "",
+        let is_unquoted =
+            matches!(node.value, Value::Bool(_) | Value::Integer(_) | Value::Float(_));
+        let help = if is_unquoted && expected == "a text" {
+            "put it in quotes: unquoted it is not a text in YAML"
+        } else {
+            ""
         };
         self.error("FIELD-TYPE", node.place, message, help);
     }
 
     /// Reports the entries of a map that are none of the known fields.
-    pub(crate) fn unknown_fields(&mut self, node: &Node, known: &[(&str, &str)]) {
+    pub(crate) fn unknown_fields(&mut self, node: &Node, known: &[&[(&str, &str)]]) {
         for entry in node.entries() {
             let key = &*entry.key;
-            if known.iter().any(|(camel, snake)| key == *camel || key == *snake) {
+            let mut spellings = known.iter().copied().flatten();
+            if spellings.any(|(camel, snake)| key == *camel || key == *snake) {
                 continue;
             }
-            let names = known.iter().map(|(camel, _)| *camel);
+            let names = known.iter().copied().flatten().map(|(camel, _)| *camel);
             let help = match nearest(key, names.clone()) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None if known.is_empty() => String::new(),
+                // A long list helps nobody.
+                None if !(1..=12).contains(&names.clone().count()) => String::new(),
                 None => format!("known fields: {}", names.collect::<Vec<_>>().join(", ")),
             };
             let field = self.field(key, |cursor| cursor.path.clone());
@@ -114,22 +147,35 @@ impl Cursor {
         }
     }
 
-    /// Reads the name or the number of an enum; the number.
-    pub(crate) fn enumerated(&mut self, node: &Node, names: &[(&str, i128)]) -> Option<i128> {
+    /// Makes errors of the unknown fields, for formats of our own.
+    pub(crate) fn refuse_unknown(&mut self) {
+        let refused = self.unknown.drain(..).map(|problem| Problem {
+            message: problem.message.replace(" is ignored", ""),
+            ..problem
+        });
+        self.errors.extend(refused);
+    }
+
+    /// Reads the name or the number of an enum, given as name, number if it has any, value.
+    pub(crate) fn enumerated<T: Copy>(
+        &mut self,
+        node: &Node,
+        names: &[(&str, Option<i128>, T)],
+    ) -> Option<T> {
         let found = match &node.value {
-            Value::String(text) => names.iter().find(|(name, _)| *name == &**text),
-            Value::Integer(number) => names.iter().find(|(_, known)| known == number),
+            Value::String(text) => names.iter().find(|(name, ..)| *name == &**text),
+            Value::Integer(number) => names.iter().find(|(_, known, _)| *known == Some(*number)),
             Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
                 self.mismatch(node, "the name of a value");
                 return None;
             }
         };
         if found.is_none() {
-            let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+            let known: Vec<&str> = names.iter().map(|(name, ..)| *name).collect();
             let message = format!("{} is not a value of this field", describe(node));
             self.error("FIELD-ENUM", node.place, message, format!("one of {}", known.join(", ")));
         }
-        found.map(|(_, number)| *number)
+        found.map(|(.., value)| *value)
     }
 
     /// Returns whether `node` is a map, reporting it if not.
@@ -153,6 +199,8 @@ impl Cursor {
             };
             match first {
                 None => first = Some(camel),
+                // Its other spelling.
+                Some(first) if first == *camel => {}
                 Some(first) => {
                     let message = format!("`{camel}` cannot be set together with `{first}`");
                     self.error("FIELD-ONEOF", entry.place, message, "keep one of them");
@@ -166,37 +214,68 @@ impl Cursor {
 pub(crate) trait Decode: Sized {
     /// Reads the value; `None` after an error has been reported.
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self>;
-
-    /// The value of an absent or null field; `None` if the field is required.
-    fn absent() -> Option<Self> {
-        None
-    }
 }
 
-/// Reads a field of a map under its two spellings.
+/// A message, declared with [`message!`].
+pub(crate) trait Message: Default {
+    /// Replaces the fields that the node gives, leaving the others, and those that cannot be read, as
+    /// they are.
+    fn overlay(&mut self, node: &Node, cursor: &mut Cursor);
+}
+
+/// A oneof, declared with [`oneof!`].
+pub(crate) trait Oneof: Sized {
+    /// The two spellings of every member.
+    const MEMBERS: &[(&str, &str)];
+
+    /// Reads the member that a map has, if it has any and it can be read.
+    fn read(node: &Node, cursor: &mut Cursor) -> Option<Self>;
+}
+
+/// Reads a message; `None` if anything in it cannot be read.
+pub(crate) fn message<T: Message>(node: &Node, cursor: &mut Cursor) -> Option<T> {
+    let errors = cursor.errors.len();
+    if !cursor.expect_map(node) {
+        return None;
+    }
+    let mut message = T::default();
+    message.overlay(node, cursor);
+    (cursor.errors.len() == errors).then_some(message)
+}
+
+/// Reads a oneof that is a message of its own; the inner `None` if no member is given.
+pub(crate) fn oneof<T: Oneof>(node: &Node, cursor: &mut Cursor) -> Option<Option<T>> {
+    let errors = cursor.errors.len();
+    if !cursor.expect_map(node) {
+        return None;
+    }
+    cursor.unknown_fields(node, &[T::MEMBERS]);
+    let found = T::read(node, cursor);
+    (cursor.errors.len() == errors).then_some(found)
+}
+
+/// Reads a field of a map under its two spellings into `target`, which stays as it is where the field
+/// is absent or cannot be read. Of both spellings the first counts.
 pub(crate) fn field<T: Decode>(
     node: &Node,
     cursor: &mut Cursor,
     (camel, snake): (&str, &str),
-) -> Option<T> {
-    let found = node.get(&[camel, snake]).filter(|found| !found.is_null());
-    cursor.field(camel, |cursor| match found {
-        Some(found) => T::decode(found, cursor),
-        None => T::absent().or_else(|| {
-            let message = format!("required field `{camel}` is missing");
-            cursor.error("FIELD-REQUIRED", node.place, message, "");
-            None
-        }),
-    })
+    target: &mut T,
+) {
+    let found = node.get(&[camel]).or_else(|| node.get(&[snake])).filter(|found| !found.is_null());
+    let Some(found) = found else { return };
+    if let Some(value) = cursor.field(camel, |cursor| T::decode(found, cursor)) {
+        *target = value;
+    }
 }
 
+/// An optional value; `null` is none where it stands as a value of a map.
 impl<T: Decode> Decode for Option<T> {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        if node.is_null() {
+            return Some(None);
+        }
         T::decode(node, cursor).map(Some)
-    }
-
-    fn absent() -> Option<Self> {
-        Some(None)
     }
 }
 
@@ -226,9 +305,11 @@ impl<T: Decode> Decode for Vec<T> {
         }
         (decoded.len() == items.len()).then_some(decoded)
     }
+}
 
-    fn absent() -> Option<Self> {
-        Some(Self::new())
+impl<T: Decode> Decode for Box<[T]> {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        Vec::decode(node, cursor).map(Vec::into_boxed_slice)
     }
 }
 
@@ -251,10 +332,6 @@ impl<K: Key, T: Decode> Decode for BTreeMap<K, T> {
             decoded.extend(pair);
         }
         (cursor.errors.len() == errors).then_some(decoded)
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self::new())
     }
 }
 
@@ -290,10 +367,6 @@ impl Decode for Labels {
         let labels = BTreeMap::<Box<str>, Box<str>>::decode(node, cursor)?;
         Some(labels.into_iter().collect())
     }
-
-    fn absent() -> Option<Self> {
-        Some(Self::default())
-    }
 }
 
 /// Describes a value as a message shows it: texts and numbers themselves, others by kind.
@@ -305,39 +378,6 @@ fn describe(node: &Node) -> String {
         Value::Bool(value) => format!("the boolean `{value}`"),
         Value::Null | Value::String(_) | Value::List(_) | Value::Map(_) => node.kind().to_owned(),
     }
-}
-
-/// Returns the name nearest to what was written, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if written.len() > 64 {
-        return None;
-    }
-    let limit = (written.chars().count() * 2 / 5).clamp(1, 3);
-    names
-        .map(|name| (distance(&written.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// The number of single-character edits between two texts (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            // `cell` still holds the value above.
-            let cost = (diagonal + usize::from(from != *to)).min(*cell + 1).min(left + 1);
-            diagonal = std::mem::replace(cell, cost);
-            left = cost;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,18 +3,18 @@ use super::Meta;
 use super::selector::{PolicyTargetReference, WorkloadSelector};
 use crate::manifest::decode::{choice, message};
 
-/// `security.istio.io` `AuthorizationPolicy`.
-///
-/// # Upstream
-///
-/// istio/api `security/v1beta1/authorization_policy.proto`.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "callers build policies by hand")]
-pub struct AuthorizationPolicy {
-    /// Name, namespace, age; annotation `istio.io/dry-run`.
-    pub meta: Meta,
-    /// What the policy says.
-    pub spec: AuthorizationPolicySpec,
+message! {
+    /// `security.istio.io` `AuthorizationPolicy`.
+    ///
+    /// # Upstream
+    ///
+    /// istio/api `security/v1beta1/authorization_policy.proto`.
+    pub struct AuthorizationPolicy ignoring unknown {
+        /// Name, namespace, age; annotation `istio.io/dry-run`.
+        meta: Meta = (elsewhere),
+        /// What the policy says.
+        spec: AuthorizationPolicySpec = "spec",
+    }
 }
 
 message! {
@@ -23,9 +23,9 @@ message! {
         /// The workloads concerned; absent: all of the namespace (all of the mesh in the root one).
         selector: Option<WorkloadSelector> = "selector",
         /// Used only where `target_refs` is empty.
-        target_ref: Option<PolicyTargetReference> = "targetRef" | "target_ref",
+        target_ref: Option<PolicyTargetReference> = "targetRef",
         /// The objects that the policy is attached to instead of workloads.
-        target_refs: Vec<PolicyTargetReference> = "targetRefs" | "target_refs",
+        target_refs: Vec<PolicyTargetReference> = "targetRefs",
         /// Alternatives; without any the policy never matches.
         rules: Vec<Rule> = "rules",
         /// What a match means.

@@ -1,6 +1,8 @@
 //! What every object has: a name, a namespace, labels, annotations and an age.
 use std::fmt;
 
+use crate::manifest::Node;
+use crate::manifest::decode::{Cursor, Message, Timestamp, message};
 use crate::name::{Labels, Namespace};
 
 /// The metadata of an object.
@@ -49,11 +51,70 @@ impl Meta {
     }
 }
 
+message! {
+    /// `metadata` as it is written.
+    struct Written ignoring unknown {
+        /// The name.
+        name: Box<str> = "name",
+        /// The namespace.
+        namespace: Box<str> = "namespace",
+        /// The labels.
+        labels: Labels = "labels",
+        /// The annotations.
+        annotations: Labels = "annotations",
+        /// When it was created.
+        creation: Option<Timestamp> = "creationTimestamp",
+        /// When deletion was asked for.
+        deletion: Option<Timestamp> = "deletionTimestamp",
+        /// The unique id.
+        uid: Box<str> = "uid",
+        /// The name's beginning, where the API server chose the rest.
+        generate_name: Box<str> = "generateName",
+        /// The owners.
+        owners: Vec<WrittenOwner> = "ownerReferences",
+    }
+}
+
+message! {
+    /// An entry of `ownerReferences`.
+    struct WrittenOwner ignoring unknown {
+        /// The kind.
+        kind: Box<str> = "kind",
+        /// The name.
+        name: Box<str> = "name",
+        /// Whether it is the one that manages the object.
+        controller: bool = "controller",
+    }
+}
+
+impl Meta {
+    /// Reads `metadata`, as much of it as can be read; the namespace is as written.
+    pub(super) fn read(node: &Node, cursor: &mut Cursor) -> Self {
+        let mut written = Written::default();
+        if cursor.expect_map(node) {
+            written.overlay(node, cursor);
+        }
+        let controller = written.owners.into_iter().find(|owner| owner.controller);
+        Self {
+            name: written.name,
+            namespace: Namespace::from(&*written.namespace),
+            labels: written.labels,
+            annotations: written.annotations,
+            creation: written.creation.map(|time| time.0),
+            deletion: written.deletion.map(|time| time.0),
+            uid: written.uid,
+            generate_name: written.generate_name,
+            controller: controller.map(|owner| Owner { kind: owner.kind, name: owner.name }),
+        }
+    }
+}
+
 /// The kind, namespace and name of an object, printed `Kind/namespace/name`.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_structs, reason = "a key has these three parts")]
 pub struct ObjectKey {
-    /// The kind, such as `DestinationRule`.
+    /// The kind, such as `DestinationRule`; with its group where two kinds have one name
+    /// (`Gateway.gateway.networking.k8s.io`).
     pub kind: &'static str,
     /// The namespace; empty for kinds without one.
     pub namespace: Namespace,

@@ -5,18 +5,18 @@ use super::Meta;
 use super::selector::WorkloadSelector;
 use crate::manifest::decode::{choice, message};
 
-/// `security.istio.io` `PeerAuthentication`.
-///
-/// # Upstream
-///
-/// istio/api `security/v1beta1/peer_authentication.proto`.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "callers build policies by hand")]
-pub struct PeerAuthentication {
-    /// Name, namespace, age.
-    pub meta: Meta,
-    /// What the policy says.
-    pub spec: PeerAuthenticationSpec,
+message! {
+    /// `security.istio.io` `PeerAuthentication`.
+    ///
+    /// # Upstream
+    ///
+    /// istio/api `security/v1beta1/peer_authentication.proto`.
+    pub struct PeerAuthentication ignoring unknown {
+        /// Name, namespace, age.
+        meta: Meta = (elsewhere),
+        /// What the policy says.
+        spec: PeerAuthenticationSpec = "spec",
+    }
 }
 
 message! {
@@ -26,8 +26,9 @@ message! {
         selector: Option<WorkloadSelector> = "selector",
         /// The mode; absent: inherited.
         mtls: Option<MutualTls> = "mtls",
-        /// Modes of single workload ports, by number.
-        port_level_mtls: BTreeMap<u32, MutualTls> = "portLevelMtls" | "port_level_mtls",
+        /// Modes of single workload ports, by number; a map that is present and empty is refused by
+        /// validation.
+        port_level_mtls: Option<BTreeMap<u32, MutualTls>> = "portLevelMtls" | "port_level_mtls",
     }
 }
 

@@ -1,10 +1,54 @@
 //! Cases of the area `xds`.
 use mesh_testkit::conformance::Answer;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub(super) mod names;
+mod session;
+mod snapshot;
+
 /// Computes one case.
-pub(crate) fn answer(op: &str, _input: &Value) -> Answer {
+pub(crate) fn answer(op: &str, input: &Value) -> Answer {
     match op {
+        "build_name" => run(input, names::build),
+        "parse_name" => run(input, names::parse),
+        "listener_name" => run(input, names::listener),
+        "gateway_rds_name" => run(input, names::gateway_rds),
+        "sotw" => run(input, session::sotw),
+        "delta" => run(input, session::delta),
+        "snapshot_consistent" => run(input, snapshot::consistent),
+        "resource_version" => run(input, snapshot::version),
+        "sort_hosts_by_specificity"
+        | "protocol_selection"
+        | "virtual_host_domains"
+        | "route_config"
+        | "translate_routes"
+        | "sort_vhost_routes"
+        | "retry_policy"
+        | "delegate_match_conflict"
+        | "outbound_listeners"
+        | "inbound_chains"
+        | "gateway"
+        | "name_table"
+        | "auto_allocate_legacy"
+        | "auto_allocate_controller"
+        | "auto_allocate_eligible_hosts"
+        | "delta_cds"
+        | "grpc_accept"
+        | "listener_name_filter"
+        | "expand_fqdn"
+        | "telemetry" => Answer::NotImplemented,
         _ => Answer::Rejected(format!("unknown op `{op}`")),
     }
+}
+
+/// Reads the input, unknown fields being errors, and lets the operation answer.
+pub(super) fn run<I: DeserializeOwned>(
+    input: &Value,
+    operation: fn(&I) -> Result<Value, String>,
+) -> Answer {
+    let answer = I::deserialize(input)
+        .map_err(|error| error.to_string())
+        .and_then(|input| operation(&input));
+    answer.map_or_else(Answer::Rejected, Answer::Value)
 }

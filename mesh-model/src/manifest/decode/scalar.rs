@@ -1,7 +1,9 @@
-//! How texts, numbers, booleans and durations are read.
+//! How texts, numbers, booleans, durations and addresses are read.
+use std::net::IpAddr;
+
 use super::{Cursor, Decode};
 use crate::manifest::{Node, Value};
-use crate::name::Duration;
+use crate::name::{Cidr, Duration};
 
 impl Decode for Box<str> {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
@@ -10,10 +12,6 @@ impl Decode for Box<str> {
             return None;
         };
         Some(text.clone())
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self::from(""))
     }
 }
 
@@ -24,10 +22,6 @@ impl Decode for bool {
             return None;
         };
         Some(*value)
-    }
-
-    fn absent() -> Option<Self> {
-        Some(false)
     }
 }
 
@@ -48,10 +42,6 @@ impl Decode for f64 {
             }
         }
     }
-
-    fn absent() -> Option<Self> {
-        Some(0.0)
-    }
 }
 
 impl Decode for Duration {
@@ -69,6 +59,31 @@ impl Decode for Duration {
                     format!("`{}`: {error}", clip(text)),
                     "write a number and a unit: `500ms`, `10s`, `1h30m`",
                 );
+                None
+            }
+        }
+    }
+}
+
+impl Decode for IpAddr {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let text = <Box<str>>::decode(node, cursor)?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            let message = format!("`{}` is not an IP address", clip(&text));
+            cursor.error("ADDRESS", node.place, message, "");
+        }
+        address
+    }
+}
+
+impl Decode for Cidr {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let text = <Box<str>>::decode(node, cursor)?;
+        match text.parse() {
+            Ok(range) => Some(range),
+            Err(error) => {
+                cursor.error("CIDR", node.place, format!("`{}`: {error}", clip(&text)), "");
                 None
             }
         }
@@ -107,10 +122,6 @@ macro_rules! integers {
         impl Decode for $type {
             fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
                 integer(node, cursor)
-            }
-
-            fn absent() -> Option<Self> {
-                Some(0)
             }
         }
     )*};

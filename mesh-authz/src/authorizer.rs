@@ -1,0 +1,301 @@
+//! CUSTOM → DENY → ALLOW: deciding, by walking the filters of a chain.
+use mesh_model::resource::Action;
+
+use crate::compile::index::Plan;
+use crate::compile::{Chain, Environment, Policies, Traffic};
+use crate::decision::{Decision, ExternalCheck, Reason, Verdict};
+use crate::dry_run::DryRun;
+use crate::identity::IdentitySource;
+use crate::matcher::PathOptions;
+use crate::rbac::{Filter, Origin, Policy, Purpose, RbacFilter, Rules};
+use crate::request::{Request, Seen};
+use crate::select::Workload;
+
+/// The policies of one workload, compiled: what its proxy would decide.
+///
+/// Building costs what the policies cost; deciding takes no lock and allocates nothing, unless a path
+/// has to be normalized, a server name has capitals or a tunnel brought several names.
+///
+/// # Examples
+///
+/// ```
+/// use mesh_authz::{Authorizer, Connection, Environment, Http, Policies, Request, Workload};
+///
+/// let authorizer =
+///     Authorizer::new(&Policies::default(), &Workload::default(), &Environment::default());
+/// let request = Request {
+///     connection: Connection {
+///         source_ip: "10.1.0.5".parse()?,
+///         remote_ip: None,
+///         destination_ip: "10.2.0.9".parse()?,
+///         destination_port: 8080,
+///         peer: None,
+///         sni: None,
+///     },
+///     http: Some(Http {
+///         method: "GET",
+///         authority: Some("cart.shop"),
+///         path: "/items",
+///         headers: &[],
+///         payload: None,
+///     }),
+///     metadata: None,
+/// };
+/// let decision = authorizer.decide(&request);
+/// assert!(decision.is_allowed());
+/// assert_eq!(decision.reason().code(), "no_allow_policy");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Authorizer {
+    http: Compiled,
+    tcp: Compiled,
+    paths: PathOptions,
+    identity: IdentitySource,
+}
+
+/// A chain with the plans of its filters.
+#[derive(Clone, Debug, Default)]
+struct Compiled {
+    chain: Chain,
+    stages: Box<[Stage]>,
+}
+
+/// What happens to a request at one place of the chain.
+#[derive(Clone, Debug)]
+enum Stage {
+    /// The filter in shadow and the external authorizer after it.
+    Ask {
+        provider: Box<str>,
+        asked: Plan,
+        trial: Plan,
+    },
+    BadProvider(Plan),
+    Audit(Sides),
+    Deny(Sides),
+    Allow(Sides),
+}
+
+#[derive(Clone, Debug)]
+struct Sides {
+    enforced: Option<Plan>,
+    trial: Option<Plan>,
+}
+
+/// What is told of a request besides the decision.
+pub(crate) trait Observer<'p> {
+    /// Whether rules that cannot change the decision are evaluated.
+    const WATCHES: bool;
+
+    /// An external authorizer is asked.
+    fn ask(&mut self, check: ExternalCheck<'p>) -> Verdict;
+
+    /// AUDIT policies apply: whether one of them matches.
+    fn audit(&mut self, is_match: bool);
+
+    /// Policies on trial apply: the first of them that matches.
+    fn dry_run(&mut self, dry_run: DryRun<'p>);
+}
+
+struct Asking<F>(F);
+
+impl<'p, F: FnMut(ExternalCheck<'p>) -> Verdict> Observer<'p> for Asking<F> {
+    const WATCHES: bool = false;
+
+    fn ask(&mut self, check: ExternalCheck<'p>) -> Verdict {
+        (self.0)(check)
+    }
+
+    fn audit(&mut self, _is_match: bool) {}
+
+    fn dry_run(&mut self, _dry_run: DryRun<'p>) {}
+}
+
+impl Authorizer {
+    /// Compiles the policies of a workload.
+    pub fn new(policies: &Policies<'_>, workload: &Workload, environment: &Environment) -> Self {
+        let compiled =
+            |traffic| Compiled::new(Chain::new(policies, workload, environment, traffic));
+        Self {
+            http: compiled(Traffic::Http),
+            tcp: compiled(Traffic::Tcp),
+            paths: environment.paths,
+            identity: environment.identity,
+        }
+    }
+
+    /// Decides, external authorizers taken to allow; [`Self::decide_asking`] asks them.
+    pub fn decide<'p>(&'p self, request: &Request<'_>) -> Decision<'p> {
+        self.decide_asking(request, |_| Verdict::Allow)
+    }
+
+    /// Decides, with the verdicts of external authorizers from `ask`, in the order in which the proxy
+    /// asks them; after a denial no other is asked.
+    pub fn decide_asking<'p>(
+        &'p self,
+        request: &Request<'_>,
+        ask: impl FnMut(ExternalCheck<'p>) -> Verdict,
+    ) -> Decision<'p> {
+        self.observe(request, &mut Asking(ask))
+    }
+
+    /// Returns the filters that the workload's proxy is configured with.
+    pub fn chain(&self, traffic: Traffic) -> &Chain {
+        match traffic {
+            Traffic::Http => &self.http.chain,
+            Traffic::Tcp => &self.tcp.chain,
+        }
+    }
+
+    pub(crate) fn observe<'p>(
+        &'p self,
+        request: &Request<'_>,
+        observer: &mut impl Observer<'p>,
+    ) -> Decision<'p> {
+        let compiled = if request.http.is_some() { &self.http } else { &self.tcp };
+        match self.see(request) {
+            Ok(mut seen) => compiled.decide(&mut seen, observer),
+            Err(rejected) => Decision::Deny(rejected),
+        }
+    }
+
+    /// Returns the request as policies see it.
+    pub(crate) fn see<'r>(&self, request: &Request<'r>) -> Result<Seen<'r>, Reason<'static>> {
+        Seen::new(request, self.paths, self.identity).map_err(Reason::PathRejected)
+    }
+}
+
+impl Compiled {
+    fn new(chain: Chain) -> Self {
+        let mut stages = Vec::with_capacity(chain.filters.len());
+        let mut asking: Option<(Plan, Plan)> = None;
+        for filter in &chain.filters {
+            match filter {
+                Filter::Rbac(filter) => match filter.purpose {
+                    Purpose::Custom => {
+                        asking = Some((plan(&filter.shadow_rules), plan(&filter.rules)));
+                    }
+                    Purpose::BadProvider => stages.push(Stage::BadProvider(plan(&filter.rules))),
+                    Purpose::Audit => stages.push(Stage::Audit(Sides::new(filter))),
+                    Purpose::Deny => stages.push(Stage::Deny(Sides::new(filter))),
+                    Purpose::Allow => stages.push(Stage::Allow(Sides::new(filter))),
+                },
+                Filter::ExternalAuthorization { provider } => {
+                    let (asked, trial) = asking.take().unwrap_or_default();
+                    stages.push(Stage::Ask { provider: provider.clone(), asked, trial });
+                }
+            }
+        }
+        Self { chain, stages: stages.into() }
+    }
+
+    fn decide<'p>(&'p self, seen: &mut Seen<'_>, observer: &mut impl Observer<'p>) -> Decision<'p> {
+        let mut allowed = Reason::NoAllowPolicy;
+        // CUSTOM comes before the token is validated.
+        let payload = seen.payload.take();
+        for stage in &self.stages {
+            let verdict = match stage {
+                Stage::Ask { provider, asked, trial } => {
+                    custom(provider, asked, trial, seen, observer)
+                }
+                Stage::BadProvider(plan) => {
+                    denied(plan.first_match(seen), Reason::ProviderUnusable)
+                }
+                Stage::Audit(sides) => {
+                    seen.payload = payload;
+                    sides.audit(seen, observer);
+                    Ok(())
+                }
+                Stage::Deny(sides) => {
+                    seen.payload = payload;
+                    sides.deny(seen, observer)
+                }
+                Stage::Allow(sides) => {
+                    seen.payload = payload;
+                    sides.allow(seen, observer).map(|reason| allowed = reason)
+                }
+            };
+            if let Err(reason) = verdict {
+                return Decision::Deny(reason);
+            }
+        }
+        Decision::Allow(allowed)
+    }
+}
+
+fn plan(rules: &Option<Rules>) -> Plan {
+    rules.as_ref().map(Plan::new).unwrap_or_default()
+}
+
+fn denied<'p>(
+    matched: Option<&'p Policy>,
+    reason: impl FnOnce(&'p Origin) -> Reason<'p>,
+) -> Result<(), Reason<'p>> {
+    matched.map_or(Ok(()), |policy| Err(reason(&policy.origin)))
+}
+
+fn custom<'p>(
+    provider: &'p str,
+    asked: &'p Plan,
+    trial: &'p Plan,
+    seen: &Seen<'_>,
+    observer: &mut impl Observer<'p>,
+) -> Result<(), Reason<'p>> {
+    denied(trial.first_match(seen), Reason::CustomTrial)?;
+    let Some(policy) = asked.first_match(seen) else { return Ok(()) };
+    let rule = &policy.origin;
+    match observer.ask(ExternalCheck { provider, rule }) {
+        Verdict::Allow => Ok(()),
+        Verdict::Deny => Err(Reason::ExternalDenied { rule, provider }),
+    }
+}
+
+impl Sides {
+    fn new(filter: &RbacFilter) -> Self {
+        Self {
+            enforced: filter.rules.as_ref().map(Plan::new),
+            trial: filter.shadow_rules.as_ref().map(Plan::new),
+        }
+    }
+
+    fn audit<'p, O: Observer<'p>>(&'p self, seen: &Seen<'_>, observer: &mut O) {
+        if O::WATCHES
+            && let Some(plan) = &self.enforced
+        {
+            observer.audit(plan.first_match(seen).is_some());
+        }
+    }
+
+    fn watch<'p, O: Observer<'p>>(&'p self, action: Action, seen: &Seen<'_>, observer: &mut O) {
+        if O::WATCHES
+            && let Some(plan) = &self.trial
+        {
+            let matched = plan.first_match(seen).map(|policy| &policy.origin);
+            observer.dry_run(DryRun { action, matched });
+        }
+    }
+
+    fn deny<'p>(
+        &'p self,
+        seen: &Seen<'_>,
+        observer: &mut impl Observer<'p>,
+    ) -> Result<(), Reason<'p>> {
+        self.watch(Action::Deny, seen, observer);
+        let matched = self.enforced.as_ref().and_then(|plan| plan.first_match(seen));
+        denied(matched, |rule| {
+            if rule.is_broken { Reason::PolicyBroken(rule) } else { Reason::DenyMatched(rule) }
+        })
+    }
+
+    fn allow<'p>(
+        &'p self,
+        seen: &Seen<'_>,
+        observer: &mut impl Observer<'p>,
+    ) -> Result<Reason<'p>, Reason<'p>> {
+        self.watch(Action::Allow, seen, observer);
+        let Some(plan) = &self.enforced else { return Ok(Reason::NoAllowPolicy) };
+        plan.first_match(seen)
+            .map(|policy| Reason::AllowMatched(&policy.origin))
+            .ok_or(Reason::NoAllowPolicyMatched)
+    }
+}

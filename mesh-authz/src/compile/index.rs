@@ -1,0 +1,212 @@
+//! Finding the policy of a filter that matches, without a walk over all of them.
+//!
+//! A policy can only match a request that has one of a few keys: an identity, a path, a port that the
+//! policy names. Each policy is filed under those of its keys that the fewest others have, and only
+//! the policies filed under what a request has are looked at. Policies without keys are always looked
+//! at; the others cost nothing.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::texts::{self, Texts};
+use crate::matcher::spiffe::each_namespace;
+use crate::rbac::{Body, Entry, Key, Policy, Rules, Test};
+use crate::request::Seen;
+
+/// Below this many policies a walk is as fast.
+const WORTH_AN_INDEX: usize = 8;
+
+/// The policies of a filter, ready to be asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    // INVARIANT: in byte order of the names, as Envoy walks them.
+    policies: Box<[Arc<Policy>]>,
+    index: Index,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Index {
+    /// The places of the policies that any request may match.
+    always: Box<[usize]>,
+    identities: Texts,
+    namespaces: Texts,
+    paths: Texts,
+    methods: Texts,
+    /// In lower case.
+    hosts: Texts,
+    server_names: Texts,
+    /// By port.
+    ports: Box<[(u16, Box<[usize]>)]>,
+}
+
+impl Plan {
+    pub(crate) fn new(rules: &Rules) -> Self {
+        let policies: Box<[Arc<Policy>]> = rules.policies().into();
+        let index = Index::new(&policies);
+        Self { policies, index }
+    }
+
+    /// Returns the first policy in byte order of the names that matches.
+    pub(crate) fn first_match(&self, seen: &Seen<'_>) -> Option<&Policy> {
+        let mut first: Option<usize> = None;
+        self.index.candidates(seen, &mut |places| {
+            for place in places {
+                if first.is_some_and(|first| first <= *place) {
+                    return;
+                }
+                if self.policies.get(*place).is_some_and(|policy| policy.matches(seen)) {
+                    first = Some(*place);
+                    return;
+                }
+            }
+        });
+        self.policies.get(first?).map(|policy| &**policy)
+    }
+}
+
+impl Index {
+    fn new(policies: &[Arc<Policy>]) -> Self {
+        if policies.len() < WORTH_AN_INDEX {
+            let may_match = |(_, policy): &(usize, &Arc<Policy>)| policy.body != Body::Never;
+            let always = policies.iter().enumerate().filter(may_match);
+            return Self { always: always.map(|(place, _)| place).collect(), ..Self::default() };
+        }
+        let popularity = popularity(policies);
+        let mut builder = Builder::default();
+        for (place, policy) in policies.iter().enumerate() {
+            let Body::Rule { permissions, principals } = &policy.body else { continue };
+            let sides = [best(permissions, &popularity), best(principals, &popularity)];
+            match sides.into_iter().flatten().min_by_key(|choice| choice.cost) {
+                Some(choice) => choice.keys.into_iter().for_each(|key| builder.file(key, place)),
+                None => builder.always.push(place),
+            }
+        }
+        builder.build()
+    }
+
+    /// Calls `visit` with lists of places, each ascending, that together hold every policy that
+    /// matches.
+    fn candidates(&self, seen: &Seen<'_>, visit: &mut impl FnMut(&[usize])) {
+        visit(&self.always);
+        if let Ok(at) =
+            self.ports.binary_search_by_key(&seen.connection.destination_port, |(port, _)| *port)
+            && let Some((_, places)) = self.ports.get(at)
+        {
+            visit(places);
+        }
+        if !self.identities.is_empty() || !self.namespaces.is_empty() {
+            seen.each_identity(|identity| {
+                self.identities.find(identity.as_bytes(), &mut *visit);
+                if !self.namespaces.is_empty() {
+                    each_namespace(identity, |name| {
+                        self.namespaces.find(name.as_bytes(), &mut *visit);
+                    });
+                }
+            });
+        }
+        self.server_names.find(seen.sni.as_bytes(), &mut *visit);
+        let Some(http) = &seen.http else { return };
+        self.paths.find(http.path.without_query().as_bytes(), &mut *visit);
+        self.methods.find(http.method.as_bytes(), &mut *visit);
+        if let Some(host) = http.authority {
+            self.hosts.find_ignoring_case(host.as_bytes(), visit);
+        }
+    }
+}
+
+/// The keys that a policy may be filed under, and how many policies share them.
+struct Choice<'p> {
+    keys: Vec<Key<'p>>,
+    cost: usize,
+}
+
+/// The rarest keys of a side: each entry's rarest clause, if every entry has one.
+fn best<'p, T: Test>(
+    entries: &'p [Entry<T>],
+    popularity: &BTreeMap<Key<'p>, usize>,
+) -> Option<Choice<'p>> {
+    let mut choice = Choice { keys: Vec::new(), cost: 0 };
+    for entry in entries {
+        let clauses = entry.clauses.iter().filter_map(|clause| {
+            let mut keys = Vec::new();
+            clause.node.keys(&mut keys).then(|| {
+                let cost = keys.iter().filter_map(|key| popularity.get(key)).sum();
+                Choice { keys, cost }
+            })
+        });
+        let rarest = clauses.min_by_key(|choice| choice.cost)?;
+        choice.cost += rarest.cost;
+        choice.keys.extend(rarest.keys);
+    }
+    Some(choice)
+}
+
+/// How many policies name each key.
+fn popularity(policies: &[Arc<Policy>]) -> BTreeMap<Key<'_>, usize> {
+    let mut popularity = BTreeMap::new();
+    let mut keys = Vec::new();
+    for policy in policies {
+        let Body::Rule { permissions, principals } = &policy.body else { continue };
+        permissions.iter().for_each(|entry| collect(entry, &mut keys));
+        principals.iter().for_each(|entry| collect(entry, &mut keys));
+        keys.drain(..).for_each(|key| *popularity.entry(key).or_insert(0) += 1);
+    }
+    popularity
+}
+
+fn collect<'p, T: Test>(entry: &'p Entry<T>, keys: &mut Vec<Key<'p>>) {
+    for clause in &entry.clauses {
+        let length = keys.len();
+        if !clause.node.keys(keys) {
+            keys.truncate(length);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Builder {
+    always: Vec<usize>,
+    identities: texts::Builder,
+    namespaces: texts::Builder,
+    paths: texts::Builder,
+    methods: texts::Builder,
+    hosts: texts::Builder,
+    server_names: texts::Builder,
+    ports: BTreeMap<u16, Vec<usize>>,
+}
+
+impl Builder {
+    fn file(&mut self, key: Key<'_>, place: usize) {
+        match key {
+            Key::Identity(text) => self.identities.exact(text.as_bytes(), place),
+            Key::IdentityPrefix(text) => self.identities.prefix(text.as_bytes(), place),
+            Key::Namespace(text) => self.namespaces.exact(text.as_bytes(), place),
+            Key::Path(text) => self.paths.exact(text.as_bytes(), place),
+            Key::PathPrefix(text) => self.paths.prefix(text.as_bytes(), place),
+            Key::Method(text) => self.methods.exact(text.as_bytes(), place),
+            Key::Host(text) => self.hosts.exact(text.to_ascii_lowercase().as_bytes(), place),
+            Key::HostPrefix(text) => {
+                self.hosts.prefix(text.to_ascii_lowercase().as_bytes(), place);
+            }
+            Key::ServerName(text) => self.server_names.exact(text.as_bytes(), place),
+            Key::Port(port) => {
+                let places = self.ports.entry(port).or_default();
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            }
+        }
+    }
+
+    fn build(self) -> Index {
+        Index {
+            always: self.always.into(),
+            identities: self.identities.build(),
+            namespaces: self.namespaces.build(),
+            paths: self.paths.build(),
+            methods: self.methods.build(),
+            hosts: self.hosts.build(),
+            server_names: self.server_names.build(),
+            ports: self.ports.into_iter().map(|(port, places)| (port, places.into())).collect(),
+        }
+    }
+}

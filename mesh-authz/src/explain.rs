@@ -1,0 +1,240 @@
+//! Why: every policy and rule that was looked at, and the first field of each that failed.
+use std::fmt;
+
+use mesh_model::name::Namespace;
+use mesh_model::resource::Action;
+
+use crate::authorizer::{Authorizer, Observer};
+use crate::compile::{CompiledPolicy, CompiledRule, Traffic};
+use crate::decision::{Decision, ExternalCheck, Verdict};
+use crate::dry_run::DryRun;
+use crate::rbac::{Body, Clause, Entry, Field, Place, Policy, Test};
+use crate::request::{Request, Seen};
+use crate::rule::Omission;
+
+mod saw;
+
+use self::saw::Saw;
+
+/// The whole answer to a request.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "callers print every part")]
+pub struct Explanation<'p> {
+    /// The decision.
+    pub decision: Decision<'p>,
+    /// Whether an AUDIT policy matches; `None` if none applies.
+    pub audit: Option<bool>,
+    /// What policies on trial say, one entry for each action that has any, DENY first.
+    pub dry_run: Vec<DryRun<'p>>,
+    /// The external authorizers that were asked, in order.
+    pub custom: Vec<ExternalCheck<'p>>,
+    /// Each policy of the workload, in the order of the filters. Rules past the deciding one are
+    /// evaluated all the same.
+    pub trace: Vec<PolicyTrace<'p>>,
+}
+
+/// What a policy says of a request.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "callers print every part")]
+pub struct PolicyTrace<'p> {
+    /// The policy's namespace.
+    pub namespace: &'p Namespace,
+    /// The policy's name.
+    pub name: &'p str,
+    /// The policy's action.
+    pub action: Action,
+    /// Whether it is on trial only.
+    pub is_dry_run: bool,
+    /// Its rules, in order.
+    pub rules: Vec<RuleTrace<'p>>,
+}
+
+/// What a rule says of a request.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "callers print every part")]
+pub struct RuleTrace<'p> {
+    /// The rule's place in `spec.rules`.
+    pub rule: usize,
+    /// Whether it matches, and if not why.
+    pub outcome: Outcome<'p>,
+    /// Values of the rule that no data plane understands.
+    pub omissions: &'p [Omission],
+}
+
+/// Whether a rule matches.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "callers print every outcome")]
+pub enum Outcome<'p> {
+    /// It does.
+    Matched,
+    /// A field does not.
+    Failed(Failure<'p>),
+    /// The rule was left out of what the proxy got; its omissions say why.
+    LeftOut,
+    /// The path is refused before any policy is asked.
+    NotAsked,
+}
+
+/// The field that kept a rule from matching, in the order `from`, `to`, `when`.
+///
+/// Of several entries of `from` or `to` it is the one that came furthest, the first of equals.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "callers print every part")]
+pub struct Failure<'p> {
+    /// The field with what was expected.
+    pub field: &'p Field,
+    /// What the request has there.
+    pub saw: String,
+}
+
+impl PolicyTrace<'_> {
+    /// Returns whether a rule of the policy matches.
+    pub fn is_match(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule.outcome, Outcome::Matched))
+    }
+}
+
+impl fmt::Display for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let not = if self.field.is_negated { "none of " } else { "" };
+        write!(f, "{}: expected {not}{:?}, saw {}", self.field, self.field.values, self.saw)
+    }
+}
+
+impl Authorizer {
+    /// Explains a decision, external authorizers taken to allow; [`Self::explain_asking`] asks them.
+    pub fn explain<'p>(&'p self, request: &Request<'_>) -> Explanation<'p> {
+        self.explain_asking(request, |_| Verdict::Allow)
+    }
+
+    /// Explains a decision, with the verdicts of external authorizers from `ask`.
+    pub fn explain_asking<'p>(
+        &'p self,
+        request: &Request<'_>,
+        ask: impl FnMut(ExternalCheck<'p>) -> Verdict,
+    ) -> Explanation<'p> {
+        let traffic = if request.http.is_some() { Traffic::Http } else { Traffic::Tcp };
+        let chain = self.chain(traffic);
+        let compiled = &chain.compiled;
+        let has = |action, is_dry_run| {
+            compiled.iter().any(|of| of.action == action && of.is_dry_run == is_dry_run)
+        };
+        let trials = [Action::Deny, Action::Allow].into_iter().filter(|action| has(*action, true));
+        let mut notes = Notes {
+            ask,
+            audit: has(Action::Audit, false).then_some(false),
+            dry_run: trials.map(|action| DryRun { action, matched: None }).collect(),
+            custom: Vec::new(),
+        };
+        let decision = self.observe(request, &mut notes);
+        let seen = self.see(request).ok();
+        let trace = compiled.iter().map(|policy| trace(policy, seen.as_ref())).collect();
+        let Notes { audit, dry_run, custom, .. } = notes;
+        Explanation { decision, audit, dry_run, custom, trace }
+    }
+}
+
+struct Notes<'p, F> {
+    ask: F,
+    audit: Option<bool>,
+    dry_run: Vec<DryRun<'p>>,
+    custom: Vec<ExternalCheck<'p>>,
+}
+
+impl<'p, F: FnMut(ExternalCheck<'p>) -> Verdict> Observer<'p> for Notes<'p, F> {
+    const WATCHES: bool = true;
+
+    fn ask(&mut self, check: ExternalCheck<'p>) -> Verdict {
+        self.custom.push(check);
+        (self.ask)(check)
+    }
+
+    fn audit(&mut self, is_match: bool) {
+        self.audit = Some(is_match);
+    }
+
+    fn dry_run(&mut self, dry_run: DryRun<'p>) {
+        self.dry_run
+            .iter_mut()
+            .filter(|known| known.action == dry_run.action)
+            .for_each(|known| *known = dry_run);
+    }
+}
+
+fn trace<'p>(policy: &'p CompiledPolicy, seen: Option<&Seen<'_>>) -> PolicyTrace<'p> {
+    // CUSTOM comes before the token is validated.
+    let early = seen.filter(|_| policy.action == Action::Custom).map(|seen| {
+        let mut early = seen.clone();
+        early.payload = None;
+        early
+    });
+    let seen = early.as_ref().or(seen);
+    let rules = policy.rules.iter().enumerate().map(|(rule, compiled)| RuleTrace {
+        rule,
+        outcome: seen.map_or(Outcome::NotAsked, |seen| outcome(compiled, seen)),
+        omissions: &compiled.omissions,
+    });
+    PolicyTrace {
+        namespace: &policy.namespace,
+        name: &policy.name,
+        action: policy.action,
+        is_dry_run: policy.is_dry_run,
+        rules: rules.collect(),
+    }
+}
+
+fn outcome<'p>(rule: &'p CompiledRule, seen: &Seen<'_>) -> Outcome<'p> {
+    let Some(policy) = &rule.policy else { return Outcome::LeftOut };
+    if policy.matches(seen) {
+        return Outcome::Matched;
+    }
+    failure(policy, seen).map_or(Outcome::LeftOut, Outcome::Failed)
+}
+
+/// The first field that failed; `None` for a policy that matches nothing at all.
+fn failure<'p>(policy: &'p Policy, seen: &Seen<'_>) -> Option<Failure<'p>> {
+    let Body::Rule { permissions, principals } = &policy.body else { return None };
+    nearest(principals, seen).or_else(|| nearest(permissions, seen)).or_else(|| {
+        // The conditions are the same in every entry.
+        let mut failures = [condition(principals, seen), condition(permissions, seen)];
+        failures.sort_by_key(|failure| failure.as_ref().map_or(usize::MAX, |(at, _)| *at));
+        failures.into_iter().flatten().next().map(|(_, failure)| failure)
+    })
+}
+
+/// The first failed field of the entry that came furthest, unless an entry has none.
+fn nearest<'p, T: Test + Saw>(entries: &'p [Entry<T>], seen: &Seen<'_>) -> Option<Failure<'p>> {
+    let mut nearest: Option<(usize, &Clause<T>)> = None;
+    for entry in entries {
+        let fields = entry.clauses.iter().filter(|clause| condition_index(clause).is_none());
+        let failed = fields.enumerate().find(|(_, clause)| !clause.node.matches(seen))?;
+        if nearest.is_none_or(|(at, _)| failed.0 > at) {
+            nearest = Some(failed);
+        }
+    }
+    nearest.map(|(_, clause)| failed(clause, seen))
+}
+
+/// The first failed condition, with its place in `when`.
+fn condition<'p, T: Test + Saw>(
+    entries: &'p [Entry<T>],
+    seen: &Seen<'_>,
+) -> Option<(usize, Failure<'p>)> {
+    entries.first()?.clauses.iter().find_map(|clause| {
+        let index = condition_index(clause)?;
+        (!clause.node.matches(seen)).then(|| (index, failed(clause, seen)))
+    })
+}
+
+fn condition_index<T>(clause: &Clause<T>) -> Option<usize> {
+    match &clause.field.place {
+        Place::When { index, .. } => Some(*index),
+        Place::Source(_) | Place::Operation(_) => None,
+    }
+}
+
+fn failed<'p, T: Saw>(clause: &'p Clause<T>, seen: &Seen<'_>) -> Failure<'p> {
+    let saw = saw::first_test(&clause.node)
+        .map_or_else(|| saw::NOTHING.to_owned(), |test| test.saw(seen));
+    Failure { field: &clause.field, saw }
+}

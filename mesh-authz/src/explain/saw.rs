@@ -1,0 +1,106 @@
+//! What a request has where a test looks, in words.
+use crate::identity::Value;
+use crate::matcher::MetadataTest;
+use crate::rbac::{HeaderTest, Node, PermissionTest, PrincipalTest};
+use crate::request::Seen;
+
+/// What stands for an attribute that the request does not have.
+pub(super) const NOTHING: &str = "nothing";
+
+/// A test that can say what it saw.
+pub(super) trait Saw {
+    fn saw(&self, seen: &Seen<'_>) -> String;
+}
+
+/// The first test of a tree; all tests of a clause look at one attribute, or at two of a token.
+pub(super) fn first_test<T>(node: &Node<T>) -> Option<&T> {
+    match node {
+        Node::Test(test) => Some(test),
+        Node::Not(node) => first_test(node),
+        Node::All(nodes) | Node::AnyOf(nodes) => nodes.first().and_then(first_test),
+    }
+}
+
+impl Saw for PermissionTest {
+    fn saw(&self, seen: &Seen<'_>) -> String {
+        match self {
+            Self::Header(test) => header(test, seen),
+            Self::UrlPath(_) | Self::UriTemplate(_) => seen
+                .http
+                .as_ref()
+                .map_or_else(|| NOTHING.to_owned(), |http| http.path.without_query().to_owned()),
+            Self::DestinationPort(_) => seen.connection.destination_port.to_string(),
+            Self::DestinationIp(_) => seen.connection.destination_ip.to_string(),
+            Self::ServerName(_) if seen.sni.is_empty() => NOTHING.to_owned(),
+            Self::ServerName(_) => seen.sni.clone().into_owned(),
+            Self::Metadata(test) => metadata(test, seen),
+        }
+    }
+}
+
+impl Saw for PrincipalTest {
+    fn saw(&self, seen: &Seen<'_>) -> String {
+        match self {
+            Self::Authenticated(_) => {
+                let mut names = Vec::new();
+                seen.any_name(|name| {
+                    if !name.is_empty() {
+                        names.push(name.to_owned());
+                    }
+                    false
+                });
+                match (names.is_empty(), seen.connection.peer) {
+                    (false, _) => names.join(", "),
+                    (true, Some(_)) => "TLS without a client certificate".to_owned(),
+                    (true, None) => "no TLS".to_owned(),
+                }
+            }
+            Self::PeerPrincipal(_) => seen.tunnel_identity().unwrap_or(NOTHING).to_owned(),
+            Self::DirectRemoteIp(_) => seen.connection.source_ip.to_string(),
+            Self::RemoteIp(_) => seen.remote_ip().to_string(),
+            Self::Header(test) => header(test, seen),
+            Self::Metadata(test) => metadata(test, seen),
+        }
+    }
+}
+
+fn header(test: &HeaderTest, seen: &Seen<'_>) -> String {
+    let mut lines = Vec::new();
+    seen.any_header(&test.name, |line| {
+        lines.push(String::from_utf8_lossy(line).into_owned());
+        false
+    });
+    if lines.is_empty() { NOTHING.to_owned() } else { lines.join(", ") }
+}
+
+fn metadata(test: &MetadataTest, seen: &Seen<'_>) -> String {
+    match seen.metadata(test) {
+        None if seen.payload.is_none() && &*test.filter == crate::request::JWT_FILTER => {
+            "no token".to_owned()
+        }
+        None => NOTHING.to_owned(),
+        Some(value) => describe(value),
+    }
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => format!("the boolean {value}"),
+        Value::Number(number) => format!("the number {number}"),
+        Value::Text(text) => text.clone().into_string(),
+        // Only texts among the elements can match.
+        Value::List(items) => {
+            let texts = items.iter().filter_map(|item| match item {
+                Value::Text(text) => Some(&**text),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::List(_)
+                | Value::Map(_) => None,
+            });
+            format!("a list of {}", texts.collect::<Vec<_>>().join(", "))
+        }
+        Value::Map(_) => "a map".to_owned(),
+    }
+}

@@ -1,0 +1,8 @@
+//! Who is calling: trust domains, the peer's certificate, the token's claims.
+mod claims;
+mod peer;
+mod trust_domain;
+
+pub use self::claims::{Metadata, Payload, Value};
+pub use self::peer::{IdentitySource, Peer};
+pub use self::trust_domain::TrustBundle;

@@ -1,0 +1,315 @@
+//! Paths as every policy sees them: normalized by the HTTP connection manager first.
+use std::borrow::Cow;
+use std::fmt;
+
+/// How paths are normalized (`MeshConfig.pathNormalization`).
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/listener_builder.go`; envoyproxy/envoy
+/// `source/common/http/path_utility.cc`.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "generators act on every option")]
+pub enum PathNormalization {
+    /// Paths are left as they are.
+    None,
+    /// Dot segments are resolved, backslashes turned, unreserved characters decoded. Also `DEFAULT`.
+    #[default]
+    Base,
+    /// `Base`, and runs of slashes become one.
+    MergeSlashes,
+    /// `MergeSlashes`, with escaped slashes and backslashes decoded before anything else.
+    DecodeAndMergeSlashes,
+}
+
+/// What a proxy does to paths before any policy looks at them.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers set single fields over the default")]
+pub struct PathOptions {
+    /// How far paths are normalized.
+    pub normalization: PathNormalization,
+    /// Whether `.;a=b` and `..;a=b` are dot segments (true since the Envoy releases of 2026-09).
+    pub dot_segments_with_parameters: bool,
+}
+
+impl Default for PathOptions {
+    fn default() -> Self {
+        Self { normalization: PathNormalization::Base, dot_segments_with_parameters: true }
+    }
+}
+
+/// A path that a proxy does not serve: it answers 400 before any policy is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RejectedPath {
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Character,
+    Slash,
+    EscapedNul,
+}
+
+impl fmt::Display for RejectedPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Character => "path has a blank, a `#`, a control or a non-ASCII character",
+            Kind::Slash => "path does not start with `/`",
+            Kind::EscapedNul => "path has an escaped NUL character",
+        })
+    }
+}
+
+impl std::error::Error for RejectedPath {}
+
+/// A normalized path with its query.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NormalPath<'p> {
+    text: Cow<'p, str>,
+    // INVARIANT: the place of the first `?` in `text`, or its length.
+    end: usize,
+}
+
+impl<'p> NormalPath<'p> {
+    /// Normalizes the `:path` of a request; allocates only for a path that is not normal already.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy would answer 400.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mesh_authz::matcher::{NormalPath, PathOptions};
+    /// let path = NormalPath::new("/public/%2E./admin?x=../y", PathOptions::default())?;
+    /// assert_eq!(path.as_str(), "/admin?x=../y");
+    /// # Ok::<(), mesh_authz::matcher::RejectedPath>(())
+    /// ```
+    pub fn new(raw: &'p str, options: PathOptions) -> Result<Self, RejectedPath> {
+        if !raw.bytes().all(|byte| (0x21..0x7f).contains(&byte) && byte != b'#') {
+            return Err(RejectedPath { kind: Kind::Character });
+        }
+        if !raw.starts_with('/') {
+            return Err(RejectedPath { kind: Kind::Slash });
+        }
+        let end = raw.find('?').unwrap_or(raw.len());
+        let (path, query) = raw.split_at_checked(end).unwrap_or((raw, ""));
+        if is_normal(path, options.normalization) {
+            return Ok(Self { text: Cow::Borrowed(raw), end });
+        }
+        let mut text = rewritten(path, options)?;
+        let end = text.len();
+        text.push_str(query);
+        Ok(Self { text: Cow::Owned(text), end })
+    }
+
+    /// Returns the path with its query, as the header `:path` has it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the path without its query, as path rules see it.
+    pub fn without_query(&self) -> &str {
+        self.text.get(..self.end).unwrap_or_default()
+    }
+}
+
+/// Returns whether nothing of a path would be rewritten, by a look at each byte.
+fn is_normal(path: &str, normalization: PathNormalization) -> bool {
+    if normalization == PathNormalization::None {
+        return true;
+    }
+    let mut previous = 0;
+    for byte in path.bytes() {
+        let is_rewritten = match byte {
+            b'%' | b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' => true,
+            b'.' => previous == b'/',
+            b'/' => previous == b'/' && normalization != PathNormalization::Base,
+            _ => false,
+        };
+        if is_rewritten {
+            return false;
+        }
+        previous = byte;
+    }
+    true
+}
+
+fn rewritten(path: &str, options: PathOptions) -> Result<String, RejectedPath> {
+    use PathNormalization::{Base, DecodeAndMergeSlashes, MergeSlashes, None};
+    let decoded = match options.normalization {
+        None | Base | MergeSlashes => Cow::Borrowed(path),
+        DecodeAndMergeSlashes => Cow::Owned(decode_slashes(path)),
+    };
+    let resolved = resolve_dots(&canonical_characters(&decoded)?, options);
+    Ok(match options.normalization {
+        None | Base => resolved,
+        MergeSlashes | DecodeAndMergeSlashes => merge_slashes(resolved),
+    })
+}
+
+/// `%2F` to `/` and `%5C` to `\`.
+fn decode_slashes(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        let slash = match after.get(..2) {
+            Some("2F" | "2f") => Some('/'),
+            Some("5C" | "5c") => Some('\\'),
+            _ => None,
+        };
+        out.push(slash.unwrap_or('%'));
+        rest = slash.and_then(|_| after.get(2..)).unwrap_or(after);
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Turns backslashes, decodes unreserved characters once and escapes what a path may not hold.
+fn canonical_characters(path: &str) -> Result<String, RejectedPath> {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '\\' => out.push('/'),
+            '"' | '<' | '>' | '^' | '`' | '{' | '|' | '}' => {
+                out.push_str(&format!("%{:02X}", u32::from(character)));
+            }
+            '%' => match rest.as_str().get(..2).and_then(escaped) {
+                Some(0) => return Err(RejectedPath { kind: Kind::EscapedNul }),
+                Some(byte) if is_unreserved(byte) => {
+                    out.push(char::from(byte));
+                    rest.by_ref().take(2).for_each(drop);
+                }
+                // Any other escape stays as it is, byte for byte.
+                Some(_) | None => out.push('%'),
+            },
+            _ => out.push(character),
+        }
+    }
+    Ok(out)
+}
+
+/// The byte that two hexadecimal digits stand for.
+fn escaped(digits: &str) -> Option<u8> {
+    let is_hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    u8::from_str_radix(digits, 16).ok().filter(|_| is_hexadecimal)
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// Removes `.` and resolves `..`; where one is last the path ends in a slash.
+fn resolve_dots(path: &str, options: PathOptions) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut segments = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let name = match segment.split_once(';') {
+            Some((name, _)) if options.dot_segments_with_parameters => name,
+            _ => segment,
+        };
+        if name == ".." {
+            out.truncate(out.rfind('/').unwrap_or(0));
+        } else if name != "." {
+            out.push('/');
+            out.push_str(segment);
+            continue;
+        }
+        if segments.peek().is_none() {
+            out.push('/');
+        }
+    }
+    out
+}
+
+/// Makes runs of slashes one; `//` alone stays, as in Envoy.
+fn merge_slashes(path: String) -> String {
+    if !path.contains("//") {
+        return path;
+    }
+    let mut out = String::with_capacity(path.len());
+    out.push('/');
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        if out.len() > 1 {
+            out.push('/');
+        }
+        out.push_str(segment);
+    }
+    if path.ends_with('/') {
+        out.push('/');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(normalization: PathNormalization, raw: &str, expected: &str) {
+        let options = PathOptions { normalization, ..PathOptions::default() };
+        let got = NormalPath::new(raw, options).map(|path| path.as_str().to_owned());
+        assert_eq!(got.as_deref().unwrap_or("400"), expected, "{raw}");
+    }
+
+    #[test]
+    fn dots_are_resolved_after_decoding() {
+        check(PathNormalization::Base, "/app/%2E./admin", "/admin");
+        check(PathNormalization::Base, "/app//..", "/app/");
+        check(PathNormalization::Base, "/a/..", "/");
+        check(PathNormalization::Base, "/..;/admin", "/admin");
+        check(PathNormalization::None, "/a/../b", "/a/../b");
+    }
+
+    #[test]
+    fn an_old_proxy_keeps_dot_segments_with_parameters() {
+        let options = PathOptions { dot_segments_with_parameters: false, ..PathOptions::default() };
+        assert_eq!(NormalPath::new("/a/..;/b", options).unwrap().as_str(), "/a/..;/b");
+    }
+
+    #[test]
+    fn two_slashes_alone_are_never_merged() {
+        check(PathNormalization::MergeSlashes, "//", "//");
+        check(PathNormalization::MergeSlashes, "///a", "/a");
+    }
+
+    #[test]
+    fn what_a_proxy_does_not_serve_is_refused() {
+        for raw in ["a", "", "*", "/a b", "/a#b", "/\u{e9}", "/%00", "/a?\u{1}"] {
+            check(PathNormalization::Base, raw, "400");
+        }
+        check(PathNormalization::None, "/%00", "/%00");
+    }
+
+    fn option() -> impl Strategy<Value = PathNormalization> {
+        prop_oneof![
+            Just(PathNormalization::None),
+            Just(PathNormalization::Base),
+            Just(PathNormalization::MergeSlashes),
+            Just(PathNormalization::DecodeAndMergeSlashes),
+        ]
+    }
+
+    proptest! {
+        /// The quick look decides only whether to allocate.
+        #[test]
+        fn a_normal_path_would_be_rewritten_to_itself(
+            (path, normalization) in ("/[/.;a%2eF\\\\{]{0,9}", option()),
+        ) {
+            let options = PathOptions { normalization, ..PathOptions::default() };
+            if is_normal(&path, normalization) && normalization != PathNormalization::None {
+                prop_assert_eq!(rewritten(&path, options).unwrap(), path);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(path in ".{0,20}", normalization in option()) {
+            let options = PathOptions { normalization, ..PathOptions::default() };
+            let _ = NormalPath::new(&path, options);
+        }
+    }
+}

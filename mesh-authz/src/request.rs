@@ -1,0 +1,187 @@
+//! What is asked: one request on one connection, as the proxy of the workload sees it.
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use crate::identity::{IdentitySource, Metadata, Payload, Peer, Value};
+use crate::matcher::{MetadataTest, NormalPath, PathOptions, RejectedPath};
+
+/// A request, or a connection of which nothing is known above TCP.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build requests by hand")]
+pub struct Request<'r> {
+    /// The connection.
+    pub connection: Connection<'r>,
+    /// The HTTP request; `None` on a TCP filter chain, where HTTP fields of rules do not count.
+    pub http: Option<Http<'r>>,
+    /// The dynamic metadata that earlier filters wrote, the token's payload aside.
+    pub metadata: Option<&'r Metadata>,
+}
+
+/// A connection to the workload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build requests by hand")]
+pub struct Connection<'r> {
+    /// The address of the direct peer: a client, or the proxy or gateway in between.
+    pub source_ip: IpAddr,
+    /// The original client by `x-forwarded-for` or PROXY protocol; `None`: the direct peer.
+    pub remote_ip: Option<IpAddr>,
+    /// The local address, after original-destination restoration.
+    pub destination_ip: IpAddr,
+    /// The local port: the workload's (target) port, not the service's.
+    pub destination_port: u16,
+    /// The peer's certificate; `None` where no TLS is terminated.
+    pub peer: Option<Peer<'r>>,
+    /// The server name that the client sent, in any case of letters.
+    pub sni: Option<&'r str>,
+}
+
+/// An HTTP request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build requests by hand")]
+pub struct Http<'r> {
+    /// `:method`; `POST` for gRPC.
+    pub method: &'r str,
+    /// `:authority` as sent, with the port if one was sent.
+    pub authority: Option<&'r str>,
+    /// `:path` as sent, with its query, before normalization.
+    pub path: &'r str,
+    /// The other headers, one a line.
+    pub headers: &'r [Header<'r>],
+    /// The payload of the token that `RequestAuthentication` accepted.
+    pub payload: Option<&'r Payload>,
+}
+
+/// A line of the header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a header has these two parts")]
+pub struct Header<'r> {
+    /// The name, in any case of letters.
+    pub name: &'r str,
+    /// The value, any bytes; blanks around it do not count.
+    pub value: &'r [u8],
+}
+
+/// A request as policies see it: path normalized, server name in lower case.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen<'r> {
+    pub(crate) connection: Connection<'r>,
+    pub(crate) http: Option<SeenHttp<'r>>,
+    /// `None` before the token has been validated.
+    pub(crate) payload: Option<&'r Payload>,
+    pub(crate) sni: Cow<'r, str>,
+    source: IdentitySource,
+    tunnel: Option<Cow<'r, str>>,
+    metadata: Option<&'r Metadata>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SeenHttp<'r> {
+    pub(crate) method: &'r str,
+    pub(crate) authority: Option<&'r str>,
+    pub(crate) path: NormalPath<'r>,
+    headers: &'r [Header<'r>],
+}
+
+/// The metadata namespace and key of the token's payload.
+pub(crate) const JWT_FILTER: &str = "envoy.filters.http.jwt_authn";
+pub(crate) const JWT_PAYLOAD: &str = "payload";
+
+impl<'r> Seen<'r> {
+    pub(crate) fn new(
+        request: &Request<'r>,
+        options: PathOptions,
+        source: IdentitySource,
+    ) -> Result<Self, RejectedPath> {
+        let http = match &request.http {
+            None => None,
+            Some(http) => Some(SeenHttp {
+                method: http.method,
+                authority: http.authority,
+                path: NormalPath::new(http.path, options)?,
+                headers: http.headers,
+            }),
+        };
+        let sni = request.connection.sni.unwrap_or_default();
+        Ok(Self {
+            connection: request.connection,
+            http,
+            payload: request.http.and_then(|http| http.payload),
+            sni: if sni.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                Cow::Owned(sni.to_ascii_lowercase())
+            } else {
+                Cow::Borrowed(sni)
+            },
+            source,
+            tunnel: match source {
+                IdentitySource::Certificate => None,
+                IdentitySource::FilterState => request.connection.peer.as_ref().and_then(tunnel),
+            },
+            metadata: request.metadata,
+        })
+    }
+
+    /// Returns whether any name of the peer's certificate passes; without TLS none does.
+    pub(crate) fn any_name(&self, mut test: impl FnMut(&str) -> bool) -> bool {
+        self.connection.peer.is_some_and(|peer| peer.names().any(&mut test))
+    }
+
+    /// Returns whether the identity that a tunnel brought passes; without one it does not.
+    pub(crate) fn tunnel_identity(&self) -> Option<&str> {
+        self.tunnel.as_deref()
+    }
+
+    /// Calls `visit` with everything that may be the identity of the peer.
+    pub(crate) fn each_identity(&self, mut visit: impl FnMut(&str)) {
+        match self.source {
+            IdentitySource::Certificate => {
+                if let Some(peer) = self.connection.peer {
+                    peer.names().for_each(visit);
+                }
+            }
+            IdentitySource::FilterState => self.tunnel_identity().into_iter().for_each(&mut visit),
+        }
+    }
+
+    pub(crate) fn remote_ip(&self) -> IpAddr {
+        self.connection.remote_ip.unwrap_or(self.connection.source_ip)
+    }
+
+    /// Calls `visit` with each value of a header, in order, until it returns true.
+    pub(crate) fn any_header(&self, name: &str, mut visit: impl FnMut(&[u8]) -> bool) -> bool {
+        let Some(http) = &self.http else { return false };
+        match name {
+            ":path" => visit(http.path.as_str().as_bytes()),
+            ":method" => visit(http.method.as_bytes()),
+            // Envoy keeps `host` and `:authority` in one place.
+            ":authority" => http.authority.is_some_and(|host| visit(host.as_bytes())),
+            _ if name.eq_ignore_ascii_case("host") => {
+                http.authority.is_some_and(|host| visit(host.as_bytes()))
+            }
+            _ => http
+                .headers
+                .iter()
+                .filter(|header| header.name.eq_ignore_ascii_case(name))
+                .any(|header| visit(header.value.trim_ascii())),
+        }
+    }
+
+    /// Returns the value of the metadata that a test means.
+    pub(crate) fn metadata(&self, test: &MetadataTest) -> Option<&'r Value> {
+        if *test.filter == *JWT_FILTER
+            && let Some(payload) = self.payload
+            && let Some((first, rest)) = test.path.split_first()
+        {
+            return (**first == *JWT_PAYLOAD).then(|| payload.value().at(rest)).flatten();
+        }
+        self.metadata?.namespaces.get(&test.filter)?.at(&test.path)
+    }
+}
+
+/// What Envoy's `%DOWNSTREAM_PEER_URI_SAN%` writes: the URI names, joined by commas.
+fn tunnel<'r>(peer: &Peer<'r>) -> Option<Cow<'r, str>> {
+    match peer.uri_sans {
+        [] => None,
+        [only] => Some(Cow::Borrowed(only)),
+        several => Some(Cow::Owned(several.join(","))),
+    }
+}

@@ -1,0 +1,50 @@
+//! What is asked for: the fields of `operation`.
+use mesh_model::resource::Operation;
+
+use super::value::{self, Unusable};
+use super::{Compiler, Context, Dropped};
+use crate::matcher::{PathTemplate, StringTest, for_envoy, is_template};
+use crate::rbac::{Clause, PathTest, PermissionTest, Place};
+
+/// Compiles the fields in the order in which istiod writes them.
+pub(super) fn clauses(
+    compiler: &mut Compiler<'_>,
+    operation: &Operation,
+    clauses: &mut Vec<Clause<PermissionTest>>,
+) -> Result<(), Dropped> {
+    let Operation { hosts, not_hosts, ports, not_ports, methods, not_methods, paths, not_paths } =
+        operation;
+    compiler.each(
+        &Place::Operation("hosts"),
+        [hosts, not_hosts],
+        clauses,
+        |context, value, _| {
+            context.http()?;
+            Ok(PermissionTest::Header(value::header(":authority", value, true)))
+        },
+    )?;
+    let place = Place::Operation("methods");
+    compiler.each(&place, [methods, not_methods], clauses, |context, value, _| {
+        context.http()?;
+        Ok(PermissionTest::Header(value::header(":method", value, false)))
+    })?;
+    compiler.each(&Place::Operation("paths"), [paths, not_paths], clauses, path)?;
+    compiler.each(&Place::Operation("ports"), [ports, not_ports], clauses, |_, value, _| {
+        value::port(value).map(PermissionTest::DestinationPort)
+    })
+}
+
+fn path(context: &Context<'_>, value: &str, is_negated: bool) -> Result<PermissionTest, Unusable> {
+    context.http()?;
+    if !is_template(value) {
+        return Ok(PermissionTest::UrlPath(StringTest::of_value(value)));
+    }
+    Ok(PermissionTest::UriTemplate(match PathTemplate::new(value) {
+        Ok(template) => PathTest::Template(template),
+        // An ALLOW rule must not match, any other must.
+        Err(_) => PathTest::Refused {
+            text: for_envoy(value).into(),
+            answer: context.is_allow == is_negated,
+        },
+    }))
+}

@@ -1,0 +1,32 @@
+//! Policies that could not be understood: they deny what they might have denied.
+use mesh_model::name::{Labels, Namespace};
+use mesh_model::resource::Action;
+
+use super::{Selection, Workload};
+
+/// A policy that did not decode or that admission refuses, as far as it is known.
+///
+/// Security fails closed: until it is mended, every workload that it may mean denies what the policy
+/// might have denied. An ALLOW policy might have denied whatever no other ALLOW policy allows; a DENY
+/// or a CUSTOM policy, or one of unknown action, might have denied everything; AUDIT denies nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build markers by hand")]
+pub struct BrokenPolicy {
+    /// The policy's namespace.
+    pub namespace: Namespace,
+    /// The policy's name.
+    pub name: Box<str>,
+    /// The labels that a workload must have to be meant; `None` where the selector is not understood
+    /// or the policy is attached by reference, so that every workload may be meant.
+    pub selector: Option<Labels>,
+    /// The policy's action; `None` where it is not understood.
+    pub action: Option<Action>,
+}
+
+impl BrokenPolicy {
+    /// Returns whether the policy may mean a workload.
+    pub fn may_select(&self, workload: &Workload, selection: &Selection) -> bool {
+        super::visited(workload, selection).contains(&&self.namespace)
+            && self.selector.as_ref().is_none_or(|selector| workload.labels.contains(selector))
+    }
+}

@@ -1,0 +1,133 @@
+//! What runs: endpoints, where they are from and how networks are entered.
+mod gateway;
+mod health;
+mod shard;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use self::gateway::{Gateways, NetworkGateway};
+pub use self::health::HealthStatus;
+pub use self::shard::{Provider, Shard, Shards};
+use crate::name::{ClusterId, Labels, Namespace, NetworkId};
+
+/// One address and port that a service can send to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build endpoints by hand")]
+pub struct Endpoint {
+    /// The primary address.
+    pub address: Address,
+    /// Further addresses of the same endpoint (dual stack only).
+    pub more_addresses: Box<[Address]>,
+    /// The port to dial (the target port); 0 for a Unix socket.
+    pub port: u16,
+    /// The name of the service port that it serves.
+    pub port_name: Arc<str>,
+    /// The number of the service port that it serves, for services whose ports match by number
+    /// (`ServiceEntry`); 0 otherwise.
+    pub service_port: u16,
+    /// The load-balancing weight; 0 is unset and counts as 1.
+    pub weight: u32,
+    /// The health that its source reports.
+    pub health: HealthStatus,
+    /// What it runs in.
+    pub workload: Arc<Workload>,
+}
+
+/// What an endpoint runs in; shared by all its ports.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build workloads by hand")]
+pub struct Workload {
+    /// The workload's name: the deployment's, or the pod's own (not the pod's where it has another).
+    pub name: Arc<str>,
+    /// The name of the pod or machine itself.
+    pub instance: Arc<str>,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its labels, with the topology labels that istiod adds.
+    pub labels: Labels,
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// Its network, empty if unknown.
+    pub network: NetworkId,
+    /// The raw locality text; endpoints are grouped by it as it stands (`r1/z1` is not `r1/z1/`).
+    pub locality: Arc<str>,
+    /// The node it runs on, empty if unknown.
+    pub node: Arc<str>,
+    /// Its service account, empty if unknown.
+    pub service_account: Arc<str>,
+    /// The identity a server certificate must show (`spiffe://…`), empty if unknown.
+    pub identity: Arc<str>,
+    /// `istio` if a sidecar accepts mutual TLS, else `disabled` (or what the label says).
+    pub tls_mode: Arc<str>,
+    /// `spec.hostname` of a pod, else its name; for headless names.
+    pub hostname: Arc<str>,
+    /// `spec.subdomain` of a pod, empty for anything else.
+    pub subdomain: Arc<str>,
+    /// Which clusters may use it.
+    pub discoverability: Discoverability,
+}
+
+/// Which clusters may use an endpoint (multi-cluster services).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "the filter acts on every value")]
+pub enum Discoverability {
+    /// Every cluster.
+    #[default]
+    Always,
+    /// Its own cluster (or where either cluster is unknown).
+    SameCluster,
+}
+
+/// Where an endpoint listens.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "generators act on every kind of address")]
+pub enum Address {
+    /// An IP address.
+    Ip(IpAddr),
+    /// A host name, which only DNS clusters can dial.
+    Host(Arc<str>),
+    /// The path of a Unix socket, without `unix://`.
+    Unix(Arc<str>),
+    /// Unknown: reachable only through a gateway of its network.
+    Unknown,
+}
+
+impl Address {
+    /// Reads an address as manifests write it.
+    pub fn parse(text: &str) -> Self {
+        if text.is_empty() {
+            return Self::Unknown;
+        }
+        if let Some(path) = text.strip_prefix("unix://") {
+            return Self::Unix(path.into());
+        }
+        text.parse().map_or_else(|_| Self::Host(text.into()), Self::Ip)
+    }
+
+    /// Returns the IP address, `None` for anything else.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(address) => Some(*address),
+            Self::Host(_) | Self::Unix(_) | Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Host(text) | Self::Unix(text) => f.write_str(text),
+            Self::Unknown => Ok(()),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Returns the weight that counts: 1 where none is set.
+    pub fn effective_weight(&self) -> u32 {
+        self.weight.max(1)
+    }
+}

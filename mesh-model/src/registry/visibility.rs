@@ -1,0 +1,108 @@
+//! Which services a namespace can see, in the order in which they count.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{ExportTo, Service};
+use crate::endpoint::Provider;
+use crate::name::{Hostname, Namespace};
+
+/// The services of a control plane.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/model/push_context.go` `initServiceRegistry`, `servicesExportedToNamespace`.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    /// Oldest first: by creation time, then name, then namespace.
+    public: Vec<Arc<Service>>,
+    /// Exported to single namespaces only, in the same order.
+    exported: BTreeMap<Namespace, Vec<Arc<Service>>>,
+    /// One service a host and namespace.
+    by_host: BTreeMap<Hostname, BTreeMap<Namespace, Arc<Service>>>,
+    all: Vec<Arc<Service>>,
+}
+
+impl Services {
+    /// Indexes services given in any order.
+    ///
+    /// Of several services of one host and namespace the first counts, but a Kubernetes service
+    /// replaces another. `default_export_to` is `MeshConfig.defaultServiceExportTo`.
+    pub fn new(services: Vec<Arc<Service>>, default_export_to: &ExportTo) -> Self {
+        let mut all = services;
+        // Stable: services of one age stay in the order of their registries.
+        all.sort_by(|a, b| {
+            (a.creation, &a.name, &a.namespace).cmp(&(b.creation, &b.name, &b.namespace))
+        });
+        let mut index = Self::default();
+        for service in &all {
+            let namespaces = index.by_host.entry(service.hostname.clone()).or_default();
+            let known =
+                namespaces.entry(service.namespace.clone()).or_insert_with(|| service.clone());
+            if known.provider != Provider::Kubernetes && service.provider == Provider::Kubernetes {
+                *known = service.clone();
+            }
+            index.export(service, service.export_to.as_ref().unwrap_or(default_export_to));
+        }
+        Self { all, ..index }
+    }
+
+    /// `*` beats everything; else `~` hides it, whatever else is listed.
+    fn export(&mut self, service: &Arc<Service>, export_to: &ExportTo) {
+        if export_to.public {
+            self.public.push(service.clone());
+            return;
+        }
+        if export_to.none {
+            return;
+        }
+        let mut namespaces: Vec<&Namespace> = export_to.namespaces.iter().collect();
+        if export_to.private {
+            namespaces.push(&service.namespace);
+        }
+        namespaces.sort();
+        namespaces.dedup();
+        for namespace in namespaces {
+            self.exported.entry(namespace.clone()).or_default().push(service.clone());
+        }
+    }
+
+    /// Returns the services that a namespace sees: those exported to it by name or by `.`, then the
+    /// public ones, each oldest first.
+    pub fn visible_to(&self, namespace: &Namespace) -> impl Iterator<Item = &Arc<Service>> + Clone {
+        self.exported.get(namespace).into_iter().flatten().chain(&self.public)
+    }
+
+    /// Returns the services of a host, by namespace, visible or not.
+    pub fn of_host(&self, host: &str) -> impl Iterator<Item = &Arc<Service>> + Clone {
+        self.by_host.get(host).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Returns the service of a host in a namespace, visible or not.
+    pub fn get(&self, host: &str, namespace: &str) -> Option<&Arc<Service>> {
+        self.by_host.get(host)?.get(namespace)
+    }
+
+    /// Returns whether a service is visible to a namespace.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/push_context.go` `IsServiceVisible`.
+    pub fn is_visible(
+        service: &Service,
+        namespace: &Namespace,
+        default_export_to: &ExportTo,
+    ) -> bool {
+        let export_to = service.export_to.as_ref().unwrap_or(default_export_to);
+        export_to.reaches(&service.namespace, namespace)
+    }
+
+    /// Returns every service, oldest first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Service>> + Clone {
+        self.all.iter()
+    }
+
+    /// Returns the hosts, sorted.
+    pub fn hosts(&self) -> impl Iterator<Item = &Hostname> {
+        self.by_host.keys()
+    }
+}

@@ -1,0 +1,137 @@
+//! What `cluster.yaml` of a mesh folder says of a cluster.
+use std::sync::Arc;
+
+use crate::manifest::decode::{Cursor, Message, choice, message};
+use crate::manifest::{Diagnostic, Node};
+use crate::name::Cidr;
+
+message! {
+    /// `clusters/NAME/cluster.yaml`, where every field may be left out. It describes the cluster, and
+    /// never decides the network of a pod: labels and [`MeshNetworks`](super::MeshNetworks) do.
+    pub struct ClusterDescription with defaults {
+        /// The name of the folder, empty if not said.
+        name: Box<str> = "name",
+        /// What the cluster is to the mesh.
+        role: Option<ClusterRole> = "role",
+        /// The cluster whose control plane serves this one's proxies, or `external`; empty: itself if
+        /// it is a primary, else the only primary.
+        control_plane: Box<str> = "controlPlane",
+        /// The clusters whose services its control plane discovers; absent: all.
+        reads: Option<Vec<Box<str>>> = "reads",
+        /// The region, for readers: labels of nodes decide localities.
+        region: Box<str> = "region",
+        /// The zone, for readers.
+        zone: Box<str> = "zone",
+        /// The network that its pods are meant to be in, empty if not said.
+        network: Box<str> = "network",
+        /// The ranges of its pods.
+        pod_cidrs: Vec<Cidr> = "podCidrs",
+        /// The ranges of its services.
+        service_cidrs: Vec<Cidr> = "serviceCidrs",
+        /// The clusters whose pods it reaches directly; absent: every one of the same network.
+        routable: Option<Vec<Box<str>>> = "routable",
+        /// The trust domain of its workloads, empty for that of the mesh.
+        trust_domain: Box<str> = "trustDomain",
+        /// The fingerprint of the root that signs its workloads, empty if not said.
+        root_ca_fingerprint: Box<str> = "rootCaFingerprint",
+        /// Whether its API server answers; if not, the objects known last stay. True if not said.
+        reachable: bool = "reachable",
+        /// The version of its control plane, empty if not said.
+        istio_version: Box<str> = "istioVersion",
+    }
+}
+
+choice! {
+    /// What a cluster is to the mesh.
+    pub enum ClusterRole default Standalone {
+        /// It has a control plane.
+        Primary = "primary",
+        /// Another cluster's control plane serves it.
+        Remote = "remote",
+        /// It holds configuration and runs no workloads of the mesh.
+        Config = "config",
+        /// It is a mesh by itself.
+        Standalone = "standalone",
+    }
+}
+
+impl Default for ClusterDescription {
+    fn default() -> Self {
+        Self {
+            name: "".into(),
+            role: None,
+            control_plane: "".into(),
+            reads: None,
+            region: "".into(),
+            zone: "".into(),
+            network: "".into(),
+            pod_cidrs: Vec::new(),
+            service_cidrs: Vec::new(),
+            routable: None,
+            trust_domain: "".into(),
+            root_ca_fingerprint: "".into(),
+            reachable: true,
+            istio_version: "".into(),
+        }
+    }
+}
+
+impl ClusterDescription {
+    /// Reads a document; an unknown field is an error. What cannot be read keeps its default.
+    pub fn decode(document: &Node, file: &Arc<str>) -> (Self, Vec<Diagnostic>) {
+        let mut cursor = Cursor::default();
+        let mut description = Self::default();
+        // Null: an empty document.
+        if !document.is_null() && cursor.expect_map(document) {
+            description.overlay(document, &mut cursor);
+        }
+        cursor.refuse_unknown();
+        (description, cursor.into_diagnostics(file, "ClusterDescription"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::testing::node;
+
+    fn check(json: &str, expected: &[(&str, &str)]) -> ClusterDescription {
+        let (description, diagnostics) =
+            ClusterDescription::decode(&node(json), &Arc::from("cluster.yaml"));
+        let found: Vec<_> = diagnostics.iter().map(|d| (d.code, d.field.as_str())).collect();
+        assert_eq!(found, expected);
+        description
+    }
+
+    #[test]
+    fn an_empty_document_is_a_reachable_cluster() {
+        assert_eq!(check("null", &[]), ClusterDescription::default());
+        assert!(check("{}", &[]).reachable);
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let description = check(
+            r#"{"name": "a", "role": "remote", "controlPlane": "b", "reads": [], "region": "r",
+                "zone": "z", "network": "n", "podCidrs": ["10.0.0.0/8"], "serviceCidrs": ["fd00::/8"],
+                "routable": ["c"], "trustDomain": "t", "rootCaFingerprint": "f", "reachable": false,
+                "istioVersion": "1.32"}"#,
+            &[],
+        );
+        assert_eq!(description.role, Some(ClusterRole::Remote));
+        assert_eq!(description.reads, Some(Vec::new()));
+        assert!(!description.reachable);
+    }
+
+    #[test]
+    fn unknown_fields_and_ranges_are_errors() {
+        check(
+            r#"{"podCidr": [], "podCidrs": ["10.0.0.0/33"], "istioVersion": 1.32}"#,
+            &[
+                ("FIELD-UNKNOWN", "podCidr"),
+                ("FIELD-TYPE", "istioVersion"),
+                ("CIDR", "podCidrs[0]"),
+            ],
+        );
+    }
+}

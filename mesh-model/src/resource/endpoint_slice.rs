@@ -1,0 +1,129 @@
+//! Where the pods of a service are.
+use std::net::IpAddr;
+
+use super::Meta;
+use super::service::Transport;
+use crate::manifest::Node;
+use crate::manifest::decode::{Cursor, Decode, choice, clip, message};
+
+message! {
+    /// Kubernetes `discovery.k8s.io/v1` `EndpointSlice`: what the mesh reads of it.
+    ///
+    /// The service is that of label `kubernetes.io/service-name`. Zones, hints and topology of the
+    /// slice are not read: a locality is that of the pod's node.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/serviceregistry/kube/controller/endpointslice.go`.
+    pub struct EndpointSlice ignoring unknown {
+        /// Name, namespace, labels.
+        meta: Meta = (elsewhere),
+        /// What the addresses are.
+        address_type: AddressType = "addressType",
+        /// The endpoints.
+        endpoints: Box<[SliceEndpoint]> = "endpoints",
+        /// The ports, which every endpoint of the slice has.
+        ports: Box<[SlicePort]> = "ports",
+    }
+}
+
+choice! {
+    /// What the addresses of a slice are.
+    pub enum AddressType default Ipv4 {
+        /// IPv4 addresses.
+        Ipv4 = "IPv4",
+        /// IPv6 addresses.
+        Ipv6 = "IPv6",
+        /// Host names; the mesh ignores such slices.
+        Fqdn = "FQDN",
+    }
+}
+
+message! {
+    /// An endpoint of a slice.
+    pub struct SliceEndpoint ignoring unknown {
+        /// Its addresses; consumers use each as an endpoint of its own.
+        addresses: Box<[EndpointAddress]> = "addresses",
+        /// Its state.
+        conditions: EndpointConditions = "conditions",
+        /// The object that it is, as a rule a pod.
+        target_ref: Option<TargetRef> = "targetRef",
+        /// The node that it runs on, empty if unknown.
+        node_name: Box<str> = "nodeName",
+        /// Its own name below the service's, empty if none.
+        hostname: Box<str> = "hostname",
+    }
+}
+
+message! {
+    /// The state of an endpoint; absent conditions are unknown, which is not false.
+    pub struct EndpointConditions ignoring unknown {
+        /// Whether it takes traffic; unknown counts as yes.
+        ready: Option<bool> = "ready",
+        /// Whether it answers, ending or not.
+        serving: Option<bool> = "serving",
+        /// Whether it is ending.
+        terminating: Option<bool> = "terminating",
+    }
+}
+
+message! {
+    /// The object that an endpoint is.
+    pub struct TargetRef ignoring unknown {
+        /// The kind.
+        kind: Box<str> = "kind",
+        /// The name.
+        name: Box<str> = "name",
+        /// The namespace, empty for that of the slice.
+        namespace: Box<str> = "namespace",
+    }
+}
+
+message! {
+    /// A port of a slice.
+    pub struct SlicePort ignoring unknown {
+        /// The name of the service's port.
+        name: Box<str> = "name",
+        /// The number; absent: all ports.
+        port: Option<u32> = "port",
+        /// The transport.
+        protocol: Transport = "protocol",
+        /// The protocol as the service's port has it.
+        app_protocol: Option<Box<str>> = "appProtocol",
+    }
+}
+
+/// An address of an endpoint.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "what is no address is a name")]
+pub enum EndpointAddress {
+    /// An IP address.
+    Ip(IpAddr),
+    /// Anything else: a host name, or what should have been an address.
+    Name(Box<str>),
+}
+
+impl Decode for EndpointAddress {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let text = <Box<str>>::decode(node, cursor)?;
+        Some(text.parse().map_or_else(|_| Self::Name(text), Self::Ip))
+    }
+}
+
+impl EndpointSlice {
+    /// Warns of addresses that are none where they should be.
+    pub(super) fn check(&self, node: &Node, cursor: &mut Cursor) {
+        if self.address_type == AddressType::Fqdn {
+            return;
+        }
+        for (endpoint, entry) in self.endpoints.iter().enumerate() {
+            for (address, name) in entry.addresses.iter().enumerate() {
+                let EndpointAddress::Name(name) = name else { continue };
+                let field = format!("endpoints[{endpoint}].addresses[{address}]");
+                let message = format!("`{}` is not an IP address", clip(name));
+                let place = node.locate(&field);
+                cursor.field(&field, |cursor| cursor.warn("ADDRESS", place, message, ""));
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The networks of the mesh, and how they are entered.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::manifest::decode::{Cursor, Message, message, oneof};
+use crate::manifest::{Diagnostic, Node};
+
+message! {
+    /// `MeshNetworks`.
+    ///
+    /// # Upstream
+    ///
+    /// istio/api `mesh/v1alpha1/network.proto`.
+    pub struct MeshNetworks {
+        /// The networks by name.
+        networks: BTreeMap<Box<str>, Network> = "networks",
+    }
+}
+
+impl MeshNetworks {
+    /// Reads a document; without any error only, otherwise there are no networks.
+    pub fn decode(document: &Node, file: &Arc<str>) -> (Self, Vec<Diagnostic>) {
+        let mut cursor = Cursor::default();
+        let mut networks = Self::default();
+        // Null: an empty document.
+        if !document.is_null() && cursor.expect_map(document) {
+            networks.overlay(document, &mut cursor);
+        }
+        (networks, cursor.into_diagnostics(file, "MeshNetworks"))
+    }
+}
+
+message! {
+    /// A network: endpoints reach each other directly.
+    pub struct Network {
+        /// Which endpoints are in it.
+        endpoints: Vec<NetworkEndpoints> = "endpoints",
+        /// How it is entered from other networks.
+        gateways: Vec<NetworkGateway> = "gateways",
+    }
+}
+
+oneof! {
+    /// Some endpoints of a network.
+    pub enum NetworkEndpoints or Nothing {
+        /// None: `{}`.
+        _,
+        /// Those in a range of addresses.
+        FromCidr(Box<str>) = "fromCidr" | "from_cidr",
+        /// Those of a cluster.
+        FromRegistry(Box<str>) = "fromRegistry" | "from_registry",
+    }
+}
+
+message! {
+    /// A gateway into a network.
+    pub struct NetworkGateway {
+        /// Where it is; validation refuses a gateway that does not say it.
+        target: Option<GatewayTarget> = (oneof GatewayTarget),
+        /// The port.
+        port: u32 = "port",
+        /// Never used.
+        locality: Box<str> = "locality",
+    }
+}
+
+oneof! {
+    /// Where a gateway is.
+    pub enum GatewayTarget {
+        /// The addresses of a service, by its host, in the clusters that `fromRegistry` names.
+        RegistryServiceName(Box<str>) = "registryServiceName" | "registry_service_name",
+        /// An address or a host name.
+        Address(Box<str>) = "address",
+    }
+}

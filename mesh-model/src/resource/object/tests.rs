@@ -1,0 +1,148 @@
+use super::*;
+use crate::resource::testing::node;
+use crate::resource::{ClusterIp, PortTarget, Readiness};
+
+fn read(json: &str) -> Decoded {
+    decode(&node(json), &Arc::from("a.yaml"), "default")
+}
+
+/// Reads a document that is expected to be fine.
+fn check(json: &str) -> Resource {
+    let decoded = read(json);
+    assert_eq!(decoded.diagnostics, []);
+    decoded.resource.unwrap()
+}
+
+/// The code, severity and field of what is found in a document that yields nothing.
+fn check_refused(json: &str, expected: &[(&str, Severity, &str)]) {
+    let decoded = read(json);
+    assert_eq!(decoded.resource, None);
+    let found: Vec<_> =
+        decoded.diagnostics.iter().map(|d| (d.code, d.severity, d.field.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_service_is_read_and_its_other_fields_are_left_out_silently() {
+    let Resource::Service(service) = check(
+        r#"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "cart", "namespace": "shop",
+            "creationTimestamp": "1970-01-01T00:01:00Z", "managedFields": []},
+            "spec": {"clusterIP": "None", "sessionAffinity": "None", "ports": [
+              {"name": "http", "port": 80, "targetPort": "8080"},
+              {"name": "grpc", "port": 81, "targetPort": 8081, "appProtocol": ""}]},
+            "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}"#,
+    ) else {
+        panic!("another kind")
+    };
+    assert_eq!(service.meta.creation, Some(60));
+    assert_eq!(service.spec.cluster_ip, ClusterIp::Headless);
+    let [http, grpc] = &*service.spec.ports else { panic!("two ports") };
+    assert_eq!(http.target_port, Some(PortTarget::Name("8080".into())));
+    assert_eq!((http.app().as_str(), grpc.app().as_str()), ("HTTP", "UnsupportedProtocol"));
+}
+
+#[test]
+fn namespaces_are_defaulted_for_namespaced_kinds_only() {
+    let pod = check(r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}"#);
+    assert_eq!(pod.key().to_string(), "Pod/default/a");
+    let node = check(r#"{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}"#);
+    assert_eq!(node.key().to_string(), "Node//a");
+}
+
+#[test]
+fn a_pod_is_ready_only_if_its_condition_says_so() {
+    let Resource::Pod(pod) = check(
+        r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec":
+            {"serviceAccount": "old", "containers": [{"name": "app", "resources": {},
+              "env": [{"name": "A", "valueFrom": {}}]}]},
+            "status": {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}],
+            "conditions": [{"type": "Ready", "status": "False"}]}}"#,
+    ) else {
+        panic!("another kind")
+    };
+    assert_eq!(pod.status.readiness, Readiness::NotReady);
+    assert_eq!(&*pod.spec.service_account_name, "old");
+    let addresses: Vec<String> = pod.status.addresses().map(|ip| ip.to_string()).collect();
+    assert_eq!(addresses, ["10.0.0.1", "fd00::1"]);
+}
+
+#[test]
+fn an_address_of_a_slice_that_is_none_is_kept_and_warned_of() {
+    let decoded = read(
+        r#"{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "a"},
+            "addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1", "ten"]}]}"#,
+    );
+    let [warning] = &*decoded.diagnostics else { panic!("one warning") };
+    assert_eq!((warning.code, warning.severity), ("ADDRESS", Severity::Warning));
+    assert_eq!(warning.field, "endpoints[0].addresses[1]");
+    assert!(decoded.resource.is_some());
+}
+
+#[test]
+fn what_is_no_object_is_refused() {
+    check_refused("[1]", &[("NOT-AN-OBJECT", Severity::Error, "")]);
+    check_refused(
+        "{}",
+        &[
+            ("NOT-AN-OBJECT", Severity::Error, "apiVersion"),
+            ("NOT-AN-OBJECT", Severity::Error, "kind"),
+        ],
+    );
+    check_refused(
+        r#"{"apiVersion": "v1", "kind": "Pod"}"#,
+        &[("META-NAME", Severity::Error, "metadata.name")],
+    );
+}
+
+#[test]
+fn unknown_kinds_are_told_apart_by_their_group() {
+    let check = |api_version: &str, kind: &str, code, severity, field| {
+        let json = format!(r#"{{"apiVersion": "{api_version}", "kind": "{kind}"}}"#);
+        check_refused(&json, &[(code, severity, field)]);
+    };
+    check(
+        "security.istio.io/v9",
+        "PeerAuthentication",
+        "API-VERSION",
+        Severity::Error,
+        "apiVersion",
+    );
+    check("v1", "EndpointSlice", "API-VERSION", Severity::Error, "apiVersion");
+    check("security.istio.io/v1", "PeerAuth", "KIND-UNKNOWN", Severity::Warning, "kind");
+    check("serving.knative.dev/v1", "Service", "KIND-UNKNOWN", Severity::Warning, "kind");
+    check("apps/v1", "Deployment", "KIND-UNUSED", Severity::Info, "kind");
+    check("v1", "Pods", "KIND-UNKNOWN", Severity::Warning, "kind");
+}
+
+#[test]
+fn a_broken_object_is_still_named() {
+    let decoded = read(
+        r#"{"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy",
+            "metadata": {"name": "p", "namespace": "a", "labels": {"x": true}},
+            "spec": {"action": "MAYBE"}, "specs": {}}"#,
+    );
+    assert_eq!(decoded.object.unwrap().to_string(), "AuthorizationPolicy/a/p");
+    let codes: Vec<_> = decoded.diagnostics.iter().map(|d| (d.code, d.field.as_str())).collect();
+    assert_eq!(
+        codes,
+        [
+            ("FIELD-UNKNOWN", "specs"),
+            ("FIELD-ENUM", "spec.action"),
+            ("FIELD-TYPE", "metadata.labels.x"),
+        ]
+    );
+}
+
+#[test]
+fn only_the_mesh_s_own_config_map_is_read() {
+    let json = |name: &str| {
+        format!(
+            r#"{{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {{"name": "{name}",
+                "namespace": "istio-system"}}, "data": {{"mesh": "trustDomain: a"}}}}"#
+        )
+    };
+    let Resource::MeshConfigMap(map) = check(&json("istio-canary")) else { panic!("another kind") };
+    assert_eq!(map.revision(), "canary");
+    assert_eq!(&*map.mesh.unwrap().text, "trustDomain: a");
+    assert_eq!(read(&json("other")).resource, None);
+}

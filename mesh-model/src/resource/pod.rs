@@ -1,0 +1,164 @@
+//! What runs.
+use std::net::IpAddr;
+
+use super::Meta;
+use super::service::Transport;
+use crate::manifest::Node;
+use crate::manifest::decode::{Cursor, Decode, choice, message};
+
+message! {
+    /// Kubernetes `v1` `Pod`: what the mesh reads of it.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/serviceregistry/kube/controller/pod.go`.
+    pub struct Pod ignoring unknown {
+        /// Name, namespace, labels, annotations, owner.
+        meta: Meta = (elsewhere),
+        /// What is asked for.
+        spec: PodSpec = "spec",
+        /// What the cluster made of it.
+        status: PodStatus = "status",
+    }
+}
+
+message! {
+    /// The fields of a [`Pod`] that the mesh reads.
+    pub struct PodSpec ignoring unknown {
+        /// The node that it runs on, empty before it is scheduled.
+        node_name: Box<str> = "nodeName",
+        /// The service account, empty for `default`.
+        service_account_name: Box<str> = "serviceAccountName" | "serviceAccount",
+        /// Whether it uses the network of its node.
+        host_network: bool = "hostNetwork",
+        /// Its own name in DNS, empty for the pod's name.
+        hostname: Box<str> = "hostname",
+        /// The headless service below which it has a name in DNS.
+        subdomain: Box<str> = "subdomain",
+        /// The containers.
+        containers: Box<[Container]> = "containers",
+        /// The containers that run before the others, or beside them if they restart always.
+        init_containers: Box<[Container]> = "initContainers",
+    }
+}
+
+message! {
+    /// A container of a [`Pod`].
+    pub struct Container ignoring unknown {
+        /// The name; `istio-proxy` is the proxy.
+        name: Box<str> = "name",
+        /// The image, whose tag is the version of a proxy.
+        image: Box<str> = "image",
+        /// The arguments, of which a proxy's say its role.
+        args: Box<[Box<str>]> = "args",
+        /// The declared ports, which named target ports refer to.
+        ports: Box<[ContainerPort]> = "ports",
+        /// The environment, which holds a proxy's node metadata.
+        env: Box<[EnvVar]> = "env",
+        /// `Always` makes an init container run beside the others; empty otherwise.
+        restart_policy: Box<str> = "restartPolicy",
+    }
+}
+
+message! {
+    /// A declared port of a [`Container`].
+    pub struct ContainerPort ignoring unknown {
+        /// The name, empty if none.
+        name: Box<str> = "name",
+        /// The number.
+        container_port: u32 = "containerPort",
+        /// The transport.
+        protocol: Transport = "protocol",
+    }
+}
+
+message! {
+    /// A variable of a container's environment.
+    pub struct EnvVar ignoring unknown {
+        /// The name.
+        name: Box<str> = "name",
+        /// The text; absent where it comes from elsewhere (`valueFrom`), and unknown here.
+        value: Option<Box<str>> = "value",
+    }
+}
+
+message! {
+    /// The status of a [`Pod`].
+    pub struct PodStatus ignoring unknown {
+        /// Where it is in its life.
+        phase: PodPhase = "phase",
+        /// The address; the first of `pod_ips` where both are given.
+        pod_ip: Option<IpAddr> = "podIP",
+        /// The addresses, one a family.
+        pod_ips: Box<[PodIp]> = "podIPs",
+        /// The condition `Ready`.
+        readiness: Readiness = "conditions",
+    }
+}
+
+impl PodStatus {
+    /// Returns the addresses, the primary one first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let more = self.pod_ips.iter().filter_map(|address| address.ip);
+        self.pod_ip.into_iter().chain(more.filter(|ip| self.pod_ip != Some(*ip)))
+    }
+}
+
+message! {
+    /// An address of a [`Pod`].
+    pub struct PodIp ignoring unknown {
+        /// The address.
+        ip: Option<IpAddr> = "ip",
+    }
+}
+
+choice! {
+    /// Where a pod is in its life.
+    pub enum PodPhase default Unknown {
+        /// Not told, or the node is lost.
+        Unknown = "Unknown",
+        /// Not all of its containers have started.
+        Pending = "Pending",
+        /// It runs.
+        Running = "Running",
+        /// It has ended well.
+        Succeeded = "Succeeded",
+        /// It has ended badly.
+        Failed = "Failed",
+    }
+}
+
+/// The condition `Ready` of a pod.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a condition has three values")]
+pub enum Readiness {
+    /// Not told.
+    #[default]
+    Unknown,
+    /// It must not be sent traffic.
+    NotReady,
+    /// It may be sent traffic.
+    Ready,
+}
+
+message! {
+    /// An entry of `status.conditions`.
+    struct Condition ignoring unknown {
+        /// What is told.
+        kind: Box<str> = "type",
+        /// `True`, `False` or `Unknown`.
+        status: Box<str> = "status",
+    }
+}
+
+impl Decode for Readiness {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let conditions = Vec::<Condition>::decode(node, cursor)?;
+        let ready = conditions.iter().find(|condition| *condition.kind == *"Ready");
+        Some(ready.map_or(Self::Unknown, |ready| match &*ready.status {
+            "True" => Self::Ready,
+            "False" => Self::NotReady,
+            _ => Self::Unknown,
+        }))
+    }
+}

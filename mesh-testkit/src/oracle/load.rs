@@ -1,0 +1,111 @@
+//! Envoy's priority load, panic and choice of a priority, one statement a rule.
+
+/// The hosts of one priority.
+#[derive(Clone, Debug)]
+pub struct Level {
+    /// The overprovisioning factor in percent.
+    pub factor: u128,
+    /// Numbers of hosts: total, healthy, degraded, excluded.
+    pub hosts: [u32; 4],
+    /// Sums of weights in the same order, if health is weighted.
+    pub weights: Option<[u128; 4]>,
+}
+
+/// What the priorities get.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Loads {
+    /// What healthy hosts can carry, a priority.
+    pub health: Vec<u128>,
+    /// What degraded hosts can carry, a priority.
+    pub degraded_health: Vec<u128>,
+    /// The share of the healthy hosts, a priority.
+    pub healthy_load: Vec<u128>,
+    /// The share of the degraded hosts, a priority.
+    pub degraded_load: Vec<u128>,
+    /// Whether the priority is in panic.
+    pub panic: Vec<bool>,
+}
+
+/// Computes the loads of `levels` at a panic threshold in percent.
+pub fn spill(levels: &[Level], threshold: u128) -> Loads {
+    let health: Vec<u128> = levels.iter().map(|level| health_of(level, 1)).collect();
+    let degraded_health: Vec<u128> = levels.iter().map(|level| health_of(level, 2)).collect();
+    let everything: u128 = health.iter().chain(&degraded_health).sum::<u128>().min(100);
+    let threshold = threshold.min(100);
+
+    // Truncated shares of one list: all healthy levels, then all degraded ones.
+    let capacity: Vec<u128> = health.iter().chain(&degraded_health).copied().collect();
+    let mut shares = Vec::new();
+    for part in &capacity {
+        let given: u128 = shares.iter().sum();
+        shares.push((part * 100).checked_div(everything).unwrap_or(0).min(100 - given));
+    }
+    let first = capacity.iter().position(|part| *part > 0);
+    if let Some(at) = first.or((threshold == 0).then_some(0)) {
+        let given: u128 = shares.iter().sum();
+        shares = add(&shares, at, 100 - given);
+    }
+    let mut healthy_load: Vec<u128> = shares.iter().copied().take(levels.len()).collect();
+    let mut degraded_load: Vec<u128> = shares.iter().copied().skip(levels.len()).collect();
+
+    let panic: Vec<bool> =
+        levels.iter().map(|level| everything < 100 && is_panic(level, threshold)).collect();
+    if !levels.is_empty() && panic.iter().all(|panic| *panic) {
+        let total: u128 = levels.iter().map(|level| u128::from(level.hosts[0])).sum();
+        let shares: Vec<u128> = levels
+            .iter()
+            .map(|level| (u128::from(level.hosts[0]) * 100).checked_div(total).unwrap_or(0))
+            .collect();
+        let first = levels.iter().position(|level| level.hosts[0] > 0).unwrap_or(0);
+        let given: u128 = shares.iter().sum();
+        healthy_load = add(&shares, first, 100 - given);
+        degraded_load = vec![0; levels.len()];
+    }
+    Loads { health, degraded_health, healthy_load, degraded_load, panic }
+}
+
+fn health_of(level: &Level, kind: usize) -> u128 {
+    let counted = level.hosts[0].saturating_sub(level.hosts[3]);
+    if counted == 0 {
+        return 0;
+    }
+    let amounts = level.weights.unwrap_or(level.hosts.map(u128::from));
+    let total = amounts[0].saturating_sub(amounts[3]);
+    let part = amounts.get(kind).copied().unwrap_or(0);
+    (level.factor * part).checked_div(total).unwrap_or(0).min(100)
+}
+
+/// Panic compares doubles, as Envoy does: two quotients, added.
+fn is_panic(level: &Level, threshold: u128) -> bool {
+    let [total, healthy, degraded, excluded] = level.hosts;
+    let counted = f64::from(total.saturating_sub(excluded).max(1));
+    let available = if total <= excluded {
+        0.0
+    } else {
+        100.0 * f64::from(healthy) / counted + 100.0 * f64::from(degraded) / counted
+    };
+    (1..=threshold).any(|percent| available < f64::from(u8::try_from(percent).unwrap_or(100)))
+}
+
+fn add(shares: &[u128], at: usize, more: u128) -> Vec<u128> {
+    shares
+        .iter()
+        .enumerate()
+        .map(|(i, share)| if i == at { share + more } else { *share })
+        .collect()
+}
+
+/// Chooses a priority for a hash: writes out the hundred percents and takes one of them. The
+/// answer is the priority and whether its degraded hosts are meant.
+pub fn choose(hash: u64, healthy_load: &[u128], degraded_load: &[u128]) -> (usize, bool) {
+    let mut percents = Vec::new();
+    for (loads, degraded) in [(healthy_load, false), (degraded_load, true)] {
+        for (priority, load) in loads.iter().enumerate() {
+            for _ in 0..*load {
+                percents.push((priority, degraded));
+            }
+        }
+    }
+    let wanted = (hash % 100).try_into().unwrap_or(0);
+    percents.iter().copied().nth(wanted).unwrap_or((0, false))
+}

@@ -1,0 +1,100 @@
+//! One resource as it travels: a name, encoded bytes, and what it refers to.
+use std::sync::Arc;
+
+use super::{TypeUrl, Version};
+
+/// One encoded resource. Two are equal if type, name and version are; the references follow from the bytes.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    type_url: TypeUrl,
+    name: Arc<str>,
+    /// INVARIANT: the hash of `bytes`.
+    version: Version,
+    bytes: Arc<[u8]>,
+    references: Arc<[Reference]>,
+}
+
+/// The name of a resource that another one needs.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Reference {
+    /// The type of what is referred to.
+    pub type_url: TypeUrl,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+impl Resource {
+    /// Takes the deterministic protobuf serialisation of a resource (map entries sorted by key), and hashes it.
+    ///
+    /// The name is the message's `name`, of a ClusterLoadAssignment its `cluster_name`.
+    pub fn new(type_url: TypeUrl, name: impl Into<Arc<str>>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        let version = Version::of(&bytes);
+        Self { type_url, name: name.into(), version, bytes, references: Arc::default() }
+    }
+
+    /// Adds what the resource refers to: of a cluster its endpoints, of a listener its route configurations, of a route
+    /// configuration its clusters.
+    ///
+    /// [`Snapshot::inconsistencies`](super::Snapshot::inconsistencies) checks them, and a session sends a changed
+    /// cluster's endpoints with it, because Envoy warms the cluster until they arrive.
+    #[must_use]
+    pub fn with_references(self, references: impl IntoIterator<Item = Reference>) -> Self {
+        Self { references: references.into_iter().collect(), ..self }
+    }
+
+    /// Returns the type.
+    pub fn type_url(&self) -> &TypeUrl {
+        &self.type_url
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Returns the hash of the bytes.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Returns the encoded message, without the `Any` around it.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// Returns what the resource refers to, in the order given.
+    pub fn references(&self) -> &[Reference] {
+        &self.references
+    }
+}
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        self.version == other.version && self.name == other.name && self.type_url == other.type_url
+    }
+}
+
+impl Eq for Resource {}
+
+impl Reference {
+    /// Refers to a cluster, as a route does.
+    pub fn cluster(name: impl Into<Arc<str>>) -> Self {
+        Self { type_url: TypeUrl::CLUSTER, name: name.into() }
+    }
+
+    /// Refers to a route configuration, as a listener does.
+    pub fn route(name: impl Into<Arc<str>>) -> Self {
+        Self { type_url: TypeUrl::ROUTE, name: name.into() }
+    }
+
+    /// Refers to the endpoints of an EDS cluster: its EDS service name, or its own name if that is empty.
+    ///
+    /// # Upstream
+    ///
+    /// envoyproxy/go-control-plane `pkg/cache/v3/resource.go` `getClusterReferences`.
+    pub fn endpoints(cluster_name: &str, eds_service_name: &str) -> Self {
+        let name = if eds_service_name.is_empty() { cluster_name } else { eds_service_name };
+        Self { type_url: TypeUrl::ENDPOINT, name: name.into() }
+    }
+}
