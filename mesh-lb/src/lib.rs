@@ -25,4 +25,6 @@ pub mod pick;
 
 pub mod retry;
 
+pub mod share;
+
 mod number;

@@ -42,8 +42,9 @@ fn snapshot(text: &str) -> Arc<Snapshot> {
     Arc::new(Snapshot::new(resources))
 }
 
-/// `snapshot …`, `TYPE +name -name`, `ack TYPE +name…`, `nack TYPE +name…` (of the last response), `late TYPE +name…` (of an older one).
-/// Expected: responses as `TYPE name… !removed…`, joined by `; `.
+/// `snapshot …`, `TYPE +name -name`, `ack TYPE +name…`, `nack TYPE +name…` (of the last response),
+/// `late TYPE +name…` (of an older one). Expected: responses as `TYPE name… !removed…`, joined by
+/// `; `.
 fn check(config: SessionConfig, delta: bool, steps: &[(&str, &str)]) {
     let mut sotw = sotw::Session::new(config, 1);
     let mut incremental = incremental::Session::new(config, 1);

@@ -1,4 +1,5 @@
-//! Laws of the sessions: whatever is lost, rejected, reordered or interrupted, the client ends with what it subscribes to.
+//! Laws of the sessions: whatever is lost, rejected, reordered or interrupted, the client ends with
+//! what it subscribes to.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail like tests")]
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -275,7 +276,8 @@ fn config() -> impl Strategy<Value = SessionConfig> {
     })
 }
 
-/// Runs a conversation and checks that it ends, with the client up to date, and nothing said in vain.
+/// Runs a conversation and checks that it ends, with the client up to date, and nothing said in
+/// vain.
 fn check(
     protocol: Protocol,
     config: SessionConfig,
@@ -315,7 +317,8 @@ proptest! {
         check(Protocol::Delta, config, ops, false)?;
     }
 
-    /// With [`RejectedNames::Ignored`] a name that comes with a rejection may wait for ever, as upstream.
+    /// With [`RejectedNames::Ignored`] a name that comes with a rejection may wait for ever, as
+    /// upstream.
     #[test]
     fn a_sotw_client_that_rejects_ends_with_the_next_snapshot(
         config in config(), ops in ops(Protocol::StateOfTheWorld, true),

@@ -6,9 +6,7 @@ use super::mesh::Parts;
 use super::objects::Store;
 use super::{Mesh, Origin, Source};
 use crate::Compat;
-use crate::manifest::{
-    self, Diagnostic, Document, Limits, Node, Place, Severity, Unreadable, Value,
-};
+use crate::manifest::{self, Diagnostic, Document, Limits, Place, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
@@ -87,15 +85,6 @@ impl Registry {
         for unreadable in &reading.unreadable {
             self.remember_unreadable(source, unreadable);
         }
-        if source.origin == Origin::Proxies {
-            // The reader has taken the list apart.
-            let value = Value::List(reading.documents.into_iter().map(|d| d.node).collect());
-            let list = Node { value, place: Place::default() };
-            let (entries, found) = ProxyEntry::decode_list(&list, &source.name);
-            diagnostics.extend(found);
-            self.parts.proxies.extend(entries);
-            return;
-        }
         for document in &reading.documents {
             match &source.origin {
                 Origin::MeshConfig => {
@@ -111,7 +100,12 @@ impl Registry {
                 Origin::Description(cluster) => {
                     self.describe(cluster, document, diagnostics);
                 }
-                Origin::Proxies | Origin::Config | Origin::Cluster(_) => {
+                Origin::Proxies => {
+                    let (entry, found) = ProxyEntry::decode(&document.node, &document.file);
+                    diagnostics.extend(found);
+                    self.parts.proxies.extend(entry);
+                }
+                Origin::Config | Origin::Cluster(_) => {
                     self.add(&source.origin, document, diagnostics);
                 }
             }

@@ -1,7 +1,8 @@
 //! A client of the aggregated discovery service, as Envoy's protocol document describes one.
 //!
-//! It subscribes, takes responses in, accepts or rejects them, loses its stream and comes back, and holds what it accepted.
-//! On the way it writes down what a server must not do: send again what it has and did not ask for, name a resource twice.
+//! It subscribes, takes responses in, accepts or rejects them, loses its stream and comes back, and
+//! holds what it accepted. On the way it writes down what a server must not do: send again what it
+//! has and did not ask for, name a resource twice.
 //!
 //! # Upstream
 //!
@@ -83,8 +84,8 @@ pub struct AdsClient {
 }
 
 impl AdsClient {
-    /// Starts without a subscription. Of the types in `full_state`, state-of-the-world responses hold everything; those in
-    /// `repeated` may come again without need.
+    /// Starts without a subscription. Of the types in `full_state`, state-of-the-world responses
+    /// hold everything; those in `repeated` may come again without need.
     pub fn new(protocol: Protocol, full_state: &[&str], repeated: &[&str]) -> Self {
         let set = |kinds: &[&str]| kinds.iter().map(|&kind| kind.to_owned()).collect();
         Self {
@@ -101,8 +102,9 @@ impl AdsClient {
         &self.complaints
     }
 
-    /// Says that nothing is on its way in either direction, and which resources (type and name) the server has: whatever was
-    /// asked for is answered, but in the state-of-the-world protocol what does not exist yet.
+    /// Says that nothing is on its way in either direction, and which resources (type and name) the
+    /// server has: whatever was asked for is answered, but in the state-of-the-world protocol what
+    /// does not exist yet.
     pub fn silence(&mut self, exists: &BTreeSet<(String, String)>) {
         let waits = self.protocol == Protocol::StateOfTheWorld;
         for (kind, view) in &mut self.views {
@@ -196,8 +198,8 @@ impl AdsClient {
         Ask { nonce: delivery.nonce.clone(), error, ..list }
     }
 
-    /// Opens a new stream: the first request of each type that is wanted. A client may carry on with nonces of the stream
-    /// before, though it should not.
+    /// Opens a new stream: the first request of each type that is wanted. A client may carry on
+    /// with nonces of the stream before, though it should not.
     pub fn reconnect(&mut self, keep_nonces: bool) -> Vec<Ask> {
         let protocol = self.protocol;
         let mut asks = Vec::new();

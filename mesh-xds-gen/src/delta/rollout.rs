@@ -27,8 +27,9 @@ impl Rollout {
 
     /// Starts bringing the client to a snapshot.
     ///
-    /// A client that has not accepted everything yet may still use what any snapshot since held, so all of it is retained. One
-    /// that never accepts would make that grow for ever: past twice the newest snapshot, retaining is given up.
+    /// A client that has not accepted everything yet may still use what any snapshot since held, so
+    /// all of it is retained. One that never accepts would make that grow for ever: past twice the
+    /// newest snapshot, retaining is given up.
     pub(crate) fn begin(&mut self, next: Arc<Snapshot>, retirement: Retirement) {
         self.serving = Some(match (retirement, &self.serving) {
             (Retirement::MakeBeforeBreak, Some(serving)) => {
