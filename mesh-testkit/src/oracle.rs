@@ -2,6 +2,7 @@
 //!
 //! An engine and its oracle share no code; random inputs must make them agree.
 pub mod ads_client;
+pub mod assign;
 pub mod load;
 pub mod pick;
 pub mod subset;
