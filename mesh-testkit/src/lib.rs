@@ -1,3 +1,4 @@
-//! What it takes to test a mesh: conformance suites and oracles, and later strategies and fixtures.
+//! What it takes to test a mesh: conformance suites, oracles and strategies, and later fixtures.
 pub mod conformance;
 pub mod oracle;
+pub mod strategy;

@@ -92,7 +92,7 @@ impl PeerAuthentications {
         for object in [self.mesh.as_ref(), namespace_wide, own].into_iter().flatten() {
             mode = inherit(mode, object);
         }
-        let ports = own.map(|object| &object.spec.port_level_mtls).into_iter().flatten();
+        let ports = own.and_then(|object| object.spec.port_level_mtls.as_ref()).into_iter().flatten();
         let ports = ports.map(|(port, entry)| match entry.mode {
             MutualTlsMode::Unset => (*port, mode),
             given => (*port, given),
