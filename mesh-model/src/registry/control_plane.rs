@@ -6,10 +6,10 @@ use super::kubernetes::{self, Cluster, Pods, Workloads};
 use super::objects::Store;
 use super::place::{NETWORK, NetworkMember, NetworkOf};
 use super::{
-    DestinationRules, ExportTo, Scoping, Service, Services, VirtualServices, gateways,
-    merge_clusters,
+    ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service, Services,
+    VirtualServices, gateways, merge_clusters,
 };
-use crate::Compat;
+use crate::compat::Compat;
 use crate::endpoint::{
     Address, Discoverability, Gateways, NetworkGateway, Provider, Shard, Shards, Workload,
 };
@@ -18,8 +18,6 @@ use crate::resource::mesh_networks::{GatewayTarget, Network, NetworkEndpoints};
 use crate::resource::{
     self, AuthorizationPolicy, EndpointSlice, MeshConfig, MeshNetworks, Sidecar,
 };
-use crate::view::cluster_local::ClusterLocalHosts;
-use crate::view::mtls::PeerAuthentications;
 
 /// The namespace of the control plane itself, whatever `rootNamespace` says.
 pub const SYSTEM_NAMESPACE: &str = "istio-system";
