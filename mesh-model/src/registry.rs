@@ -24,11 +24,14 @@ mod visibility;
 
 pub use self::cluster_local::ClusterLocalHosts;
 pub use self::control_plane::{ControlPlane, SYSTEM_NAMESPACE};
+pub(crate) use self::control_plane::{is_discovered, service_of};
 pub use self::destination_rules::{DestinationRules, MergedRule, Scoping};
+pub(crate) use self::kubernetes::pod_port;
 pub use self::load::{Broken, Registry};
 pub use self::merge::merge_clusters;
 pub(crate) use self::mesh::DOMAIN;
 pub use self::mesh::Mesh;
+pub(crate) use self::objects::Store;
 pub use self::origin::{Origin, Source};
 pub use self::peer_authentications::{PeerAuthentications, ServerMode};
 pub use self::service::{

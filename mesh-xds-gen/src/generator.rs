@@ -47,7 +47,7 @@ pub struct Resources {
 impl Resources {
     /// Generates the messages.
     pub fn new(view: &ProxyView<'_>) -> Self {
-        let clusters = Vec::new();
+        let clusters = crate::cluster::clusters(view);
         let endpoints = eds_names(&clusters)
             .into_iter()
             .map(|name| endpoint::cluster_load_assignment(view, name))
