@@ -21,10 +21,13 @@ mod virtual_services;
 mod visibility;
 
 pub use self::control_plane::{ControlPlane, SYSTEM_NAMESPACE};
+pub(crate) use self::control_plane::{is_discovered, service_of};
 pub use self::destination_rules::{DestinationRules, MergedRule, Scoping};
+pub(crate) use self::kubernetes::pod_port;
 pub use self::load::{Broken, Registry};
 pub use self::merge::merge_clusters;
 pub use self::mesh::{Mesh, UnknownProxy};
+pub(crate) use self::objects::Store;
 pub use self::origin::{Origin, Source};
 pub use self::service::{
     AutoAllocated, ExportTo, Resolution, Service, ServicePort, TrafficDistribution, UNSPECIFIED,

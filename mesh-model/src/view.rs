@@ -12,9 +12,11 @@ mod proxy;
 mod proxy_of_pod;
 mod proxy_view;
 mod scope;
+mod service_targets;
 
 pub use self::host_selection::HostSelection;
 pub use self::proxy::{InterceptionMode, IpFamilies, Proxy, ProxyKind};
 pub(crate) use self::proxy_of_pod::{Evidence, proxy_of_pod};
 pub use self::proxy_view::{Destination, ProxyView, Subset, UnknownDestination};
 pub use self::scope::{Egress, Scope};
+pub use self::service_targets::ServiceTarget;

@@ -8,7 +8,7 @@ use super::topology::Topology;
 use super::{Broken, ControlPlane};
 use crate::Compat;
 use crate::endpoint::Workload;
-use crate::name::{ClusterId, Namespace, nearest_name};
+use crate::name::{ClusterId, Namespace, TrustDomain, nearest_name};
 use crate::resource::{
     ClusterDescription, MeshConfig, MeshNetworks, Pod, PodPhase, ProxyEntry, ProxyRef,
 };
@@ -176,11 +176,15 @@ impl Mesh {
 
     /// A pod as the workload of an endpoint.
     fn workload(&self, id: &ClusterId, store: &Store, pod: &Pod) -> Workload {
+        control_plane::workload_of(id, self.trust_domain(id), store, &self.networks, pod)
+    }
+
+    /// The trust domain of a cluster's workloads.
+    pub(crate) fn trust_domain(&self, id: &ClusterId) -> TrustDomain {
         let topology = Topology::new(
             self.parts.clusters.iter().map(|(id, part)| (id.clone(), part.description.clone())),
         );
-        let trust_domain = topology.trust_domain(id, &self.config.trust_domain);
-        control_plane::workload_of(id, trust_domain, store, &self.networks, pod)
+        topology.trust_domain(id, &self.config.trust_domain)
     }
 
     /// Security policies that could not be understood; what they may select denies.
