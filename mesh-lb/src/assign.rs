@@ -39,6 +39,8 @@ mod draft;
 
 mod assignment;
 
+mod of_view;
+
 mod reason;
 
 mod explain;

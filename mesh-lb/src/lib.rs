@@ -16,7 +16,15 @@
 // Reading order: the path from configuration to endpoint.
 pub mod assign;
 pub mod health;
+
+pub mod subset;
+
 pub mod load;
-mod number;
+
 pub mod pick;
+
 pub mod retry;
+
+pub mod share;
+
+mod number;

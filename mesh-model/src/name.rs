@@ -6,6 +6,7 @@ mod hostname;
 mod identity;
 mod labels;
 mod locality;
+mod nearest;
 mod port;
 mod protocol;
 
@@ -16,5 +17,6 @@ pub use self::hostname::{Hostname, most_specific};
 pub use self::identity::{Identity, InvalidIdentity, TrustDomain};
 pub use self::labels::{Labels, Selector};
 pub use self::locality::Locality;
+pub use self::nearest::nearest_name;
 pub use self::port::{InvalidPort, Port};
 pub use self::protocol::Protocol;
