@@ -4,3 +4,4 @@ pub(crate) mod load;
 pub(crate) mod plan;
 pub(crate) mod snapshot;
 pub(crate) mod spill;
+pub(crate) mod tour;

@@ -12,11 +12,11 @@ mod folder;
 mod json;
 mod selector;
 
-use self::commands::{authz, load, plan, snapshot, spill};
+use self::commands::{authz, load, plan, snapshot, spill, tour};
 
 /// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
 #[derive(Debug, Parser)]
-#[command(name = "mesh", version, about, subcommand_required = false)]
+#[command(name = "mesh", version, about)]
 struct Cli {
     /// The mesh folder; by default the example mesh of the repository.
     #[arg(short = 'f', long = "folder", global = true, value_name = "DIR")]
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), Failure> {
     let folder = cli.folder.clone().unwrap_or_else(folder::example);
     match &cli.command {
-        None => Err(Failure::Unanswered("write a command; `mesh --help` lists them".to_owned())),
+        None => tour::run(&folder),
         Some(Command::Load) => load::run(&folder, cli.output),
         Some(Command::Spill(arguments)) => spill::run(arguments, cli.output),
         Some(Command::Plan(arguments)) => plan::run(&folder, arguments, cli.output),
