@@ -7,6 +7,7 @@
 mod control_plane;
 mod delegates;
 mod destination_rules;
+mod external;
 pub mod gateways;
 mod kubernetes;
 mod load;
