@@ -1,3 +1,91 @@
-//! The `mesh` command.
+//! The `mesh` command: what a mesh folder means, answered by the library.
+//!
+//! Answers go to stdout, everything else to stderr. Exit codes: 0 answered, 1 the answer is "no", 2 no
+//! answer (a bad flag, an unknown proxy, an unreadable folder).
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-fn main() {}
+use clap::{Parser, Subcommand, ValueEnum};
+
+mod commands;
+mod folder;
+mod json;
+mod selector;
+
+use self::commands::{authz, load, plan, snapshot, spill};
+
+/// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
+#[derive(Debug, Parser)]
+#[command(name = "mesh", version, about, subcommand_required = false)]
+struct Cli {
+    /// The mesh folder; by default the example mesh of the repository.
+    #[arg(short = 'f', long = "folder", global = true, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// The form of the answer.
+    #[arg(short = 'o', long = "output", global = true, default_value = "table")]
+    output: Output,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// For programs: stable field names, sorted lists, no timestamps.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints what loading the folder found.
+    Load,
+    /// Splits traffic over priorities by their health, as Envoy does.
+    Spill(spill::Arguments),
+    /// Shows where a proxy's traffic goes, and why.
+    Plan(plan::Arguments),
+    /// Decides a request, and says why.
+    Authz(authz::Arguments),
+    /// Writes what a proxy is sent as files.
+    Snapshot(snapshot::Arguments),
+}
+
+/// Why a command has no answer, or a negative one.
+#[derive(Debug)]
+enum Failure {
+    /// The answer is "no": exit code 1.
+    No,
+    /// There is no answer: exit code 2, and this sentence.
+    Unanswered(String),
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Unanswered(error.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::No) => ExitCode::from(1),
+        Err(Failure::Unanswered(sentence)) => {
+            eprintln!("error: {sentence}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let folder = cli.folder.clone().unwrap_or_else(folder::example);
+    match &cli.command {
+        None => Err(Failure::Unanswered("write a command; `mesh --help` lists them".to_owned())),
+        Some(Command::Load) => load::run(&folder, cli.output),
+        Some(Command::Spill(arguments)) => spill::run(arguments, cli.output),
+        Some(Command::Plan(arguments)) => plan::run(&folder, arguments, cli.output),
+        Some(Command::Snapshot(arguments)) => snapshot::run(&folder, arguments, cli.output),
+        Some(Command::Authz(arguments)) => authz::run(&folder, arguments, cli.output),
+    }
+}

@@ -24,6 +24,8 @@ pub mod compile;
 
 mod authorizer;
 
+mod of_mesh;
+
 pub mod decision;
 
 pub mod explain;

@@ -1,2 +1,3 @@
 //! Who is fit: what an endpoint's state means for the traffic it may get.
+pub mod outlier;
 pub mod status;

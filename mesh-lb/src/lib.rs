@@ -14,8 +14,17 @@
 //! assert_eq!(healthy, [70, 30]);
 //! ```
 // Reading order: the path from configuration to endpoint.
+pub mod assign;
 pub mod health;
+
+pub mod subset;
+
 pub mod load;
-mod number;
+
 pub mod pick;
+
 pub mod retry;
+
+pub mod share;
+
+mod number;

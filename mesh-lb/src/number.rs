@@ -6,6 +6,12 @@ pub(crate) const fn double(value: u64) -> f64 {
     value as f64
 }
 
+/// Returns the nearest single-precision number.
+#[expect(clippy::cast_precision_loss, reason = "upstream rounds the same way")]
+pub(crate) const fn single(value: u64) -> f32 {
+    value as f32
+}
+
 /// Returns the whole part, from 0 to `u32::MAX`; NaN is 0.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 pub(crate) const fn truncated(value: f64) -> u32 {

@@ -6,15 +6,17 @@ mod hostname;
 mod identity;
 mod labels;
 mod locality;
+mod nearest;
 mod port;
 mod protocol;
 
 pub use self::cidr::{Cidr, InvalidCidr};
 pub use self::cluster::{ClusterId, Namespace, NetworkId};
 pub use self::duration::{Duration, InvalidDuration};
-pub use self::hostname::{Hostname, most_specific};
+pub use self::hostname::{Hostname, common_hosts, hosts_for_namespace, most_specific};
 pub use self::identity::{Identity, InvalidIdentity, TrustDomain};
 pub use self::labels::{Labels, Selector};
 pub use self::locality::Locality;
+pub use self::nearest::nearest_name;
 pub use self::port::{InvalidPort, Port};
 pub use self::protocol::Protocol;

@@ -64,7 +64,7 @@ pub use self::multicluster::{
 };
 pub use self::namespace::{Namespace, ServiceAccount};
 pub use self::node::{Node, NodeAddress, NodeAddressType, NodeStatus};
-pub use self::object::{Decoded, decode, objects};
+pub use self::object::{Decoded, decode};
 pub use self::opaque::Opaque;
 pub use self::peer_authentication::{
     MutualTls, MutualTlsMode, PeerAuthentication, PeerAuthenticationSpec,
@@ -76,7 +76,8 @@ pub use self::port_target::PortTarget;
 pub use self::proxy_config::{ProxyConfig, ProxyConfigSpec};
 pub use self::proxy_entry::{InvalidProxyRef, ProxyEntry, ProxyKind, ProxyRef};
 pub use self::request_authentication::{
-    ClaimToHeader, JwtHeader, JwtRule, RequestAuthentication, RequestAuthenticationSpec,
+    ClaimToHeader, JwtHeader, JwtRequirement, JwtRule, RequestAuthentication,
+    RequestAuthenticationSpec,
 };
 pub use self::selector::{
     LabelSelector, LabelSelectorRequirement, PolicyTargetReference, PortSelector, WorkloadLabels,

@@ -1,6 +1,9 @@
 //! Oracles: each rule typed out a second time, slow and obvious, plain data in and plain data out.
 //!
 //! An engine and its oracle share no code; random inputs must make them agree.
+pub mod ads_client;
+pub mod assign;
 pub mod authz;
 pub mod load;
 pub mod pick;
+pub mod subset;

@@ -9,9 +9,10 @@
 //!                              └─────────────────────────────┘
 //! ```
 //!
-//! The sessions are state machines without sockets, one a stream. They remember what the client subscribed to and what it
-//! was sent, not what is to be sent: a response is cut from the newest snapshot when the caller asks for it, so a slow client
-//! never has more than one response a type before it, and skips the snapshots in between.
+//! The sessions are state machines without sockets, one a stream. They remember what the client
+//! subscribed to and what it was sent, not what is to be sent: a response is cut from the newest
+//! snapshot when the caller asks for it, so a slow client never has more than one response a type
+//! before it, and skips the snapshots in between.
 mod diff;
 pub mod incremental;
 mod nonce;

@@ -1,8 +1,9 @@
 //! What things are called on the wire: clusters, listeners and route configurations.
 //!
-//! Istio packs meaning into names, and proxies, gateways and tools unpack it again: `outbound|80|v1|cart.shop`
-//! says direction, port, subset and host. Each name here is parsed and printed so that whatever was understood
-//! prints back to the same text. [`SubsetKey`] is the other reading, istiod's own, that refuses nothing.
+//! Istio packs meaning into names, and proxies, gateways and tools unpack it again:
+//! `outbound|80|v1|cart.shop` says direction, port, subset and host. Each name here is parsed and
+//! printed so that whatever was understood prints back to the same text. [`SubsetKey`] is the other
+//! reading, istiod's own, that refuses nothing.
 use std::fmt;
 
 /// The name of the cluster for destinations that no service explains, passed through as dialled.
@@ -56,7 +57,8 @@ pub enum Form {
 ///
 /// # Upstream
 ///
-/// istio/istio `pilot/pkg/model/service.go` `BuildSubsetKey`, `BuildInboundSubsetKey`, `BuildDNSSrvSubsetKey`.
+/// istio/istio `pilot/pkg/model/service.go` `BuildSubsetKey`, `BuildInboundSubsetKey`,
+/// `BuildDNSSrvSubsetKey`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ClusterName<'a> {
     /// How the parts are joined.
@@ -65,7 +67,8 @@ pub struct ClusterName<'a> {
     pub direction: Direction,
     /// The service's port; of [`Direction::Inbound`] the workload's.
     pub port: u16,
-    /// The subset of a DestinationRule, empty for all endpoints; `PROTOCOL/SUBSET` for [`Direction::InboundVip`].
+    /// The subset of a DestinationRule, empty for all endpoints; `PROTOCOL/SUBSET` for
+    /// [`Direction::InboundVip`].
     pub subset: &'a str,
     /// The service's host name; empty for [`Direction::Inbound`].
     pub host: &'a str,
@@ -73,12 +76,14 @@ pub struct ClusterName<'a> {
 
 /// The reading of a cluster name that refuses nothing: what is not there is empty, or 0.
 ///
-/// A part counts only if a separator follows it, so a name without separators says nothing at all, and a separator
-/// inside the host leaves the host empty. A port that is no number is 0; it is otherwise not limited to 16 bits.
+/// A part counts only if a separator follows it, so a name without separators says nothing at all,
+/// and a separator inside the host leaves the host empty. A port that is no number is 0; it is
+/// otherwise not limited to 16 bits.
 ///
 /// # Upstream
 ///
-/// istio/istio `pilot/pkg/model/service.go` `ParseSubsetKey`. Ports that overflow saturate, as Go's `strconv.Atoi` does.
+/// istio/istio `pilot/pkg/model/service.go` `ParseSubsetKey`. Ports that overflow saturate, as Go's
+/// `strconv.Atoi` does.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct SubsetKey<'a> {
     /// Whatever stands before the first separator.
@@ -120,11 +125,13 @@ pub struct ListenerName<'a> {
 
 /// The name of a route configuration that is fetched through RDS.
 ///
-/// The forms for gateways and sidecars share one namespace; where a text fits both, the gateway's is taken.
+/// The forms for gateways and sidecars share one namespace; where a text fits both, the gateway's
+/// is taken.
 ///
 /// # Upstream
 ///
-/// istio/istio `pilot/pkg/model/gateway.go` `gatewayRDSRouteName` and `pilot/pkg/networking/core/listener.go`.
+/// istio/istio `pilot/pkg/model/gateway.go` `gatewayRDSRouteName` and
+/// `pilot/pkg/networking/core/listener.go`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum RouteName<'a> {
@@ -150,7 +157,8 @@ pub enum RouteName<'a> {
     },
     /// `https.PORT.PORTNAME.GATEWAY.NAMESPACE[.BIND]`: a server that terminates TLS.
     ///
-    /// Only the bind may contain a dot: a port or gateway name with one does not read back as it was, as upstream.
+    /// Only the bind may contain a dot: a port or gateway name with one does not read back as it
+    /// was, as upstream.
     GatewayHttps {
         /// The server's own port number, not the one listened on.
         port: u16,
@@ -430,13 +438,15 @@ impl fmt::Display for InvalidName {
 
 impl std::error::Error for InvalidName {}
 
-/// Reads a number of 16 bits without sign, blanks or leading zeros, so that it prints back as it was.
+/// Reads a number of 16 bits without sign, blanks or leading zeros, so that it prints back as it
+/// was.
 fn canonical_port(text: &str) -> Option<u16> {
     let canonical = text == "0" || text.starts_with(|first: char| matches!(first, '1'..='9'));
     canonical.then(|| text.parse().ok()).flatten()
 }
 
-/// Reads a number as Go's `strconv.Atoi` with its error ignored: 0 if it is none, the limit if it is beyond.
+/// Reads a number as Go's `strconv.Atoi` with its error ignored: 0 if it is none, the limit if it
+/// is beyond.
 fn lenient_number(text: &str) -> i64 {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -6,9 +6,10 @@
 //!                             └──▶ Snapshot (types in push order) ──▶ Delta, sessions
 //! ```
 //!
-//! Nothing here knows what the bytes mean: a generator encodes a resource, once, and says which other resources it
-//! refers to. All parts are shared: a snapshot made from another by a [`Delta`](crate::delta::Delta) copies only the
-//! chunks that the delta touches, and comparing the two skips what they share.
+//! Nothing here knows what the bytes mean: a generator encodes a resource, once, and says which
+//! other resources it refers to. All parts are shared: a snapshot made from another by a
+//! [`Delta`](crate::delta::Delta) copies only the chunks that the delta touches, and comparing the
+//! two skips what they share.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,8 +28,8 @@ pub use self::version::{InvalidVersion, Version};
 
 /// The resources of one proxy at one moment; immutable and cheap to clone.
 ///
-/// Two snapshots are equal if they hold the same names with the same versions; a type without resources is the same
-/// as no such type.
+/// Two snapshots are equal if they hold the same names with the same versions; a type without
+/// resources is the same as no such type.
 ///
 /// # Examples
 ///
@@ -54,14 +55,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Collects resources in any order. Of several with one type and name the first counts, as in istiod's CDS
-    /// (`normalizeClusters`); [`Snapshot::with_duplicates`] tells which were left out.
+    /// Collects resources in any order. Of several with one type and name the first counts, as in
+    /// istiod's CDS (`normalizeClusters`); [`Snapshot::with_duplicates`] tells which were left out.
     pub fn new(resources: impl IntoIterator<Item = Resource>) -> Self {
         Self::with_duplicates(resources).0
     }
 
-    /// Collects resources in any order, and returns beside the snapshot those that were left out because an earlier
-    /// one has their type and name, in their order.
+    /// Collects resources in any order, and returns beside the snapshot those that were left out
+    /// because an earlier one has their type and name, in their order.
     pub fn with_duplicates(resources: impl IntoIterator<Item = Resource>) -> (Self, Vec<Resource>) {
         let mut types: BTreeMap<TypeUrl, BTreeMap<Arc<str>, Arc<Resource>>> = BTreeMap::new();
         let mut duplicates = Vec::new();

@@ -3,7 +3,7 @@ use std::fmt;
 
 use super::hash::xx_hash_64;
 use super::weight::NormalizedWeights;
-use crate::number::double;
+use crate::number::{double, index};
 
 /// The number of slots of a table: a prime, at most 5,000,011; 65,537 by default.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -65,14 +65,11 @@ pub struct Maglev {
     reciprocal: u64,
 }
 
-/// No host is in this slot yet.
-const FREE: u32 = u32::MAX;
-
 struct Candidate {
     host: u32,
     weight: f64,
-    slot: u64,
-    skip: u64,
+    slot: usize,
+    skip: usize,
     target: f64,
 }
 
@@ -104,13 +101,13 @@ impl Maglev {
         weights: &NormalizedWeights,
         key: impl Fn(u32) -> &'k str,
     ) -> Self {
-        let slots = u64::from(size.0);
-        let mut candidates = candidates(slots, weights, key);
         let Ok(length) = usize::try_from(size.0) else { return Self::default() };
+        let mut candidates = candidates(length, weights, key);
         if candidates.is_empty() {
             return Self::default();
         }
-        let mut table = vec![FREE; length].into_boxed_slice();
+        let mut table = vec![0; length].into_boxed_slice();
+        let mut taken = vec![0_u64; length.div_ceil(64)];
         let max = weights.max();
         let mut free = length;
         let mut iteration = 0;
@@ -121,14 +118,17 @@ impl Maglev {
                     continue;
                 }
                 candidate.target += max;
-                candidate.take_slot(&mut table);
+                let slot = candidate.take_slot(length, &mut taken);
+                if let Some(slot) = table.get_mut(slot) {
+                    *slot = candidate.host;
+                }
                 free -= 1;
                 if free == 0 {
                     break;
                 }
             }
         }
-        let reciprocal = u64::try_from((1_u128 << 64) / u128::from(slots)).unwrap_or(u64::MAX);
+        let reciprocal = u64::try_from((1_u128 << 64) / u128::from(size.0)).unwrap_or(u64::MAX);
         Self { table, reciprocal }
     }
 
@@ -158,7 +158,7 @@ impl Maglev {
 
 /// Returns the hosts ascending by key, equal keys in the order of the hosts.
 fn candidates<'k>(
-    slots: u64,
+    slots: usize,
     weights: &NormalizedWeights,
     key: impl Fn(u32) -> &'k str,
 ) -> Vec<Candidate> {
@@ -170,29 +170,29 @@ fn candidates<'k>(
         .map(|(key, host, weight)| Candidate {
             host,
             weight,
-            slot: xx_hash_64(key.as_bytes(), 0) % slots,
-            skip: xx_hash_64(key.as_bytes(), 1) % (slots - 1) + 1,
+            slot: index(xx_hash_64(key.as_bytes(), 0), slots).unwrap_or(0),
+            skip: index(xx_hash_64(key.as_bytes(), 1), slots - 1).unwrap_or(0) + 1,
             target: 0.0,
         })
         .collect()
 }
 
 impl Candidate {
-    /// Takes the next free slot of this host's own permutation of the table.
-    fn take_slot(&mut self, table: &mut [u32]) {
-        let slots = u64::try_from(table.len()).unwrap_or(u64::MAX);
+    /// Takes the next free slot of this host's own permutation of the table. Which slots are taken
+    /// is kept a bit each: most steps of a nearly full table look at nothing else.
+    fn take_slot(&mut self, slots: usize, taken: &mut [u64]) -> usize {
         // A prime number of slots: as many steps visit every one.
         for _ in 0..slots {
-            let index = usize::try_from(self.slot).unwrap_or(usize::MAX);
-            self.slot += self.skip;
-            if self.slot >= slots {
-                self.slot -= slots;
-            }
-            if let Some(slot) = table.get_mut(index).filter(|slot| **slot == FREE) {
-                *slot = self.host;
-                return;
+            let slot = self.slot;
+            let next = slot + self.skip;
+            self.slot = if next >= slots { next - slots } else { next };
+            let bit = 1 << (slot % 64);
+            if let Some(word) = taken.get_mut(slot / 64).filter(|word| **word & bit == 0) {
+                *word |= bit;
+                return slot;
             }
         }
+        usize::MAX
     }
 }
 

@@ -129,7 +129,8 @@ impl Ring {
             return Self::default();
         }
         let scale = config.scale(weights);
-        let mut entries = Vec::new();
+        let size = truncated_wide(scale.ceil());
+        let mut entries = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         let mut per_host = (u64::MAX, 0);
         let mut text = Vec::new();
         let (mut current, mut target) = (0.0, 0.0);
@@ -139,36 +140,49 @@ impl Ring {
             text.push(b'_');
             let prefix = text.len();
             target += scale * weight;
+            text.push(b'0');
             let mut i = 0;
             while current < target {
-                text.truncate(prefix);
-                push_decimal(&mut text, i);
                 entries.push((config.function.hash(&text), host));
                 i += 1;
                 current += 1.0;
+                count_up(&mut text, prefix);
             }
             per_host = (per_host.0.min(i), per_host.1.max(i));
         }
-        // Hosts ascend, so this order of equal hashes is that of a stable sort.
-        entries.sort_unstable();
-        let size = truncated_wide(scale.ceil());
-        Self { size, per_host, ..Self::of_sorted(&entries) }
+        Self { size, per_host, ..Self::of_entries(&entries) }
     }
 
-    fn of_sorted(entries: &[(u64, u32)]) -> Self {
-        let hashes: Box<[u64]> = entries.iter().map(|entry| entry.0).collect();
-        let hosts = entries.iter().map(|entry| entry.1).collect();
+    /// Sorts entries by counting the upper bits of their hashes: as many values as entries, so
+    /// that what remains to be sorted by comparison is an entry or two each.
+    fn of_entries(entries: &[(u64, u32)]) -> Self {
         let bits = entries.len().next_power_of_two().trailing_zeros().max(1);
         let shift = 64 - bits;
-        let mut starts = Vec::with_capacity((1 << bits) + 1);
-        let mut position: u32 = 0;
-        let mut rest = hashes.iter().peekable();
-        for bucket in 0..=(1_u64 << bits) {
-            while rest.next_if(|hash| *hash >> shift < bucket).is_some() {
-                position += 1;
+        let bucket = |hash: u64| usize::try_from(hash >> shift).unwrap_or(usize::MAX);
+        let mut starts = vec![0_u32; (1 << bits) + 1];
+        for (hash, _) in entries {
+            if let Some(next) = starts.get_mut(bucket(*hash) + 1) {
+                *next += 1;
             }
-            starts.push(position);
         }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        let mut free = starts.clone();
+        let mut sorted = vec![(0, 0); entries.len()];
+        for entry in entries {
+            let Some(place) = free.get_mut(bucket(entry.0)) else { continue };
+            if let Some(slot) = usize::try_from(*place).ok().and_then(|at| sorted.get_mut(at)) {
+                *slot = *entry;
+            }
+            *place += 1;
+        }
+        // Hosts ascend, so this order of equal hashes is that of a stable sort.
+        sorted.chunk_by_mut(|a, b| bucket(a.0) == bucket(b.0)).for_each(<[_]>::sort_unstable);
+        let (hashes, hosts): (Vec<u64>, Vec<u32>) = sorted.into_iter().unzip();
+        let (hashes, hosts) = (hashes.into(), hosts.into());
         Self { hashes, hosts, starts: starts.into(), shift, ..Self::default() }
     }
 
@@ -221,11 +235,16 @@ impl Ring {
     }
 }
 
-fn push_decimal(text: &mut Vec<u8>, number: u64) {
-    if number >= 10 {
-        push_decimal(text, number / 10);
+/// Adds one to the decimal number that `text` ends with, which begins at `prefix`.
+fn count_up(text: &mut Vec<u8>, prefix: usize) {
+    for digit in text.iter_mut().skip(prefix).rev() {
+        if *digit < b'9' {
+            *digit += 1;
+            return;
+        }
+        *digit = b'0';
     }
-    text.extend(u8::try_from(number % 10).map(|digit| b'0' + digit));
+    text.insert(prefix, b'1');
 }
 
 #[cfg(test)]

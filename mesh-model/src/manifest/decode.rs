@@ -24,6 +24,7 @@ mod timestamp;
 pub(crate) use self::macros::{choice, message, oneof, read, spelling, spellings, unknown};
 pub(crate) use self::scalar::clip;
 pub(crate) use self::timestamp::Timestamp;
+pub(crate) use crate::name::nearest_name as nearest;
 
 /// A problem found while decoding; the loader adds the file and the object.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -131,7 +132,8 @@ impl Cursor {
             let names = known.iter().copied().flatten().map(|(camel, _)| *camel);
             let help = match nearest(key, names.clone()) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None if names.clone().next().is_none() => String::new(),
+                // A long list helps nobody.
+                None if !(1..=12).contains(&names.clone().count()) => String::new(),
                 None => format!("known fields: {}", names.collect::<Vec<_>>().join(", ")),
             };
             let field = self.field(key, |cursor| cursor.path.clone());
@@ -376,39 +378,6 @@ fn describe(node: &Node) -> String {
         Value::Bool(value) => format!("the boolean `{value}`"),
         Value::Null | Value::String(_) | Value::List(_) | Value::Map(_) => node.kind().to_owned(),
     }
-}
-
-/// Returns the name nearest to what was written, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if written.len() > 64 {
-        return None;
-    }
-    let limit = (written.chars().count() * 2 / 5).clamp(1, 3);
-    names
-        .map(|name| (distance(&written.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// The number of single-character edits between two texts (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            // `cell` still holds the value above.
-            let cost = (diagonal + usize::from(from != *to)).min(*cell + 1).min(left + 1);
-            diagonal = std::mem::replace(cell, cost);
-            left = cost;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -23,9 +23,9 @@ message! {
         /// The workloads concerned; absent: all of the namespace (all of the mesh in the root one).
         selector: Option<WorkloadSelector> = "selector",
         /// Used only where `target_refs` is empty.
-        target_ref: Option<PolicyTargetReference> = "targetRef" | "target_ref",
+        target_ref: Option<PolicyTargetReference> = "targetRef",
         /// The objects that the policy is attached to instead of workloads.
-        target_refs: Vec<PolicyTargetReference> = "targetRefs" | "target_refs",
+        target_refs: Vec<PolicyTargetReference> = "targetRefs",
         /// Alternatives; without any the policy never matches.
         rules: Vec<Rule> = "rules",
         /// What a match means.

@@ -13,9 +13,9 @@ pub use self::connection_pool::{
     TcpSettings,
 };
 pub use self::load_balancer::{
-    ConsistentHashLb, CookieAttribute, Distribute, Failover, HashAlgorithm, HashKey, HttpCookie,
-    LbPolicy, LoadBalancerSettings, LocalityLbSetting, MagLev, RingHash, SimpleLb,
-    WarmupConfiguration, ZoneAwareLbSetting,
+    BackendUtilizationLb, ConsistentHashLb, CookieAttribute, Distribute, Failover, HashAlgorithm,
+    HashKey, HttpCookie, LbPolicy, LoadBalancerSettings, LocalityLbSetting, MagLev, RingHash,
+    SimpleLb, WarmupConfiguration, ZoneAwareLbSetting,
 };
 pub use self::outlier_detection::OutlierDetection;
 pub use self::tls::{ClientTlsMode, ClientTlsSettings};
@@ -145,3 +145,6 @@ message! {
         budget_interval: Option<Duration> = "budgetInterval" | "budget_interval",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,6 +98,8 @@ message! {
         max_protocol_version: TlsProtocol = "maxProtocolVersion" | "max_protocol_version",
         /// The ciphers by their OpenSSL names; empty: Envoy's.
         cipher_suites: Vec<Box<str>> = "cipherSuites" | "cipher_suites",
+        /// The curves; empty: Envoy's.
+        ecdh_curves: Vec<Box<str>> = "ecdhCurves" | "ecdh_curves",
         /// Whether clients are not verified at all; absent: they are.
         insecure_skip_verify: Option<bool> = "insecureSkipVerify" | "insecure_skip_verify",
     }

@@ -25,6 +25,16 @@ pub enum Json {
 /// How deep a value may be nested, as in protobuf's own readers.
 const DEPTH: usize = 100;
 
+impl Json {
+    /// Returns the text, `None` for anything else.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::List(_) | Self::Map(_) => None,
+        }
+    }
+}
+
 impl Decode for Json {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
         convert(node, cursor, DEPTH)

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::kind::{self, Found, Kind, Scope};
 use super::{MeshConfigMap, Meta, ObjectKey, Resource};
 use crate::manifest::decode::{Cursor, Problem};
-use crate::manifest::{Diagnostic, Node, Severity, Value};
+use crate::manifest::{Diagnostic, Head, Node, Severity, Value};
 use crate::name::Namespace;
 
 /// What a document turned out to be.
@@ -35,7 +35,7 @@ pub struct Decoded {
 pub fn decode(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
     let mut cursor = Cursor::default();
     let mut decoded = Decoded::default();
-    let mut name = String::new();
+    let mut name = Head::of(node).to_string();
     if let Some(found) = find(node, &mut cursor) {
         let meta = meta(node, found.kind, default_namespace, &mut cursor);
         let key = ObjectKey {
@@ -51,23 +51,6 @@ pub fn decode(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded 
     }
     decoded.diagnostics = cursor.into_diagnostics(file, &name);
     decoded
-}
-
-/// Returns the objects that a document holds: its items if it is a list of objects, otherwise itself.
-///
-/// A list is an object of a kind that ends in `List` and has `items`, as `kubectl get` prints it.
-pub fn objects(document: &Node) -> Vec<&Node> {
-    let mut objects = Vec::new();
-    let mut rest = vec![document];
-    while let Some(node) = rest.pop() {
-        let is_list =
-            node.get(&["kind"]).and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
-        match node.get(&["items"]).map(|items| &items.value) {
-            Some(Value::List(items)) if is_list => rest.extend(items.iter().rev()),
-            _ => objects.push(node),
-        }
-    }
-    objects
 }
 
 /// Finds the kind of a document.

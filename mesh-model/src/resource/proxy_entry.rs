@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Json;
 use super::mesh_config::InterceptionMode;
 use crate::manifest::decode::{Cursor, Decode, choice, clip, message};
-use crate::manifest::{Diagnostic, Node, Value};
+use crate::manifest::{Diagnostic, Node};
 use crate::name::{Labels, Locality};
 
 message! {
@@ -125,29 +125,18 @@ impl Decode for Locality {
 }
 
 impl ProxyEntry {
-    /// Reads a list of entries; one that cannot be read is reported and left out.
-    pub fn decode_list(document: &Node, file: &Arc<str>) -> (Vec<Self>, Vec<Diagnostic>) {
+    /// Reads one entry of the list; [`read`](crate::manifest::read) gives each as a document.
+    ///
+    /// An entry that cannot be read, or does not name its proxy, is reported and left out.
+    pub fn decode(entry: &Node, file: &Arc<str>) -> (Option<Self>, Vec<Diagnostic>) {
         let mut cursor = Cursor::default();
-        let mut entries = Vec::new();
-        if let Value::List(items) = &document.value {
-            for (index, item) in items.iter().enumerate() {
-                entries.extend(cursor.index(index, |cursor| Self::read(item, cursor)));
-            }
-        } else {
-            cursor.mismatch(document, "a list");
-        }
-        (entries, cursor.into_diagnostics(file, "ProxyEntry"))
-    }
-
-    /// Reads an entry that names its proxy.
-    fn read(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let entry = Self::decode(node, cursor)?;
-        if entry.reference.is_none() {
+        let decoded: Option<Self> = Decode::decode(entry, &mut cursor);
+        if decoded.as_ref().is_some_and(|entry| entry.reference.is_none()) {
             let help = "write `\"ref\": \"CLUSTER/NAMESPACE/POD\"`";
-            cursor.error("PROXY-REF", node.place, "the entry does not name its proxy", help);
-            return None;
+            cursor.error("PROXY-REF", entry.place, "the entry does not name its proxy", help);
         }
-        Some(entry)
+        let decoded = decoded.filter(|entry| entry.reference.is_some());
+        (decoded, cursor.into_diagnostics(file, "ProxyEntry"))
     }
 }
 
@@ -156,24 +145,23 @@ mod tests {
     use super::*;
     use crate::resource::testing::node;
 
-    fn check(json: &str, expected: &[(&str, &str)]) -> Vec<ProxyEntry> {
-        let (entries, diagnostics) =
-            ProxyEntry::decode_list(&node(json), &Arc::from("proxies.json"));
+    fn check(json: &str, expected: &[(&str, &str)]) -> Option<ProxyEntry> {
+        let (entry, diagnostics) = ProxyEntry::decode(&node(json), &Arc::from("proxies.json"));
         let found: Vec<_> = diagnostics.iter().map(|d| (d.code, d.field.as_str())).collect();
-        assert_eq!(found, expected);
-        entries
+        assert_eq!(found, expected, "{json}");
+        entry
     }
 
     #[test]
     fn every_field_is_read_and_metadata_keeps_its_types() {
-        let entries = check(
-            r#"[{"ref": "a/b/c", "type": "gateway", "cluster": "a", "network": "", "namespace": "b",
-                 "labels": {"x": "y"}, "ip": "10.0.0.1", "service_account": "s",
-                 "locality": {"region": "r", "zone": "z", "sub_zone": ""},
-                 "interception_mode": "TPROXY", "metadata": {"PORT": 15021, "L": {"a": null}}}]"#,
+        let entry = check(
+            r#"{"ref": "a/b/c", "type": "gateway", "cluster": "a", "network": "", "namespace": "b",
+                "labels": {"x": "y"}, "ip": "10.0.0.1", "service_account": "s",
+                "locality": {"region": "r", "zone": "z", "sub_zone": ""},
+                "interception_mode": "TPROXY", "metadata": {"PORT": 15021, "L": {"a": null}}}"#,
             &[],
-        );
-        let [entry] = &*entries else { panic!("one entry") };
+        )
+        .unwrap();
         assert_eq!(entry.reference.as_ref().unwrap().to_string(), "a/b/c");
         assert_eq!(entry.kind, Some(ProxyKind::Gateway));
         assert_eq!(entry.locality, Some(Locality::new("r", "z", "")));
@@ -182,20 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_entry_does_not_hide_the_others() {
-        let entries = check(
-            r#"[{"ref": "a/b"}, {"type": "sidecar"}, {"ref": "a//c"}, {"ref": "a/b/c/d"}, 1,
-                {"ref": "a/b/c", "typ": 1}]"#,
-            &[
-                ("PROXY-REF", "[1]"),
-                ("FIELD-TYPE", "[4]"),
-                ("FIELD-UNKNOWN", "[5].typ"),
-                ("PROXY-REF", "[0].ref"),
-                ("PROXY-REF", "[2].ref"),
-                ("PROXY-REF", "[3].ref"),
-            ],
-        );
-        assert_eq!(entries.len(), 1);
-        check("{}", &[("FIELD-TYPE", "")]);
+    fn an_entry_that_does_not_name_its_proxy_is_left_out() {
+        for reference in ["a/b", "a//c", "a/b/c/d", ""] {
+            let json = format!(r#"{{"ref": "{reference}"}}"#);
+            assert_eq!(check(&json, &[("PROXY-REF", "ref")]), None);
+        }
+        assert_eq!(check(r#"{"type": "sidecar"}"#, &[("PROXY-REF", "")]), None);
+        assert_eq!(check("1", &[("FIELD-TYPE", "")]), None);
+        assert!(check(r#"{"ref": "a/b/c", "typ": 1}"#, &[("FIELD-UNKNOWN", "typ")]).is_some());
     }
 }

@@ -1,7 +1,7 @@
 //! Which tokens of requests are believed.
 use super::Meta;
 use super::selector::{PolicyTargetReference, WorkloadSelector};
-use crate::manifest::decode::message;
+use crate::manifest::decode::{choice, message};
 use crate::name::Duration;
 
 message! {
@@ -24,9 +24,9 @@ message! {
         /// The workloads concerned; absent: all of the namespace (all of the mesh in the root one).
         selector: Option<WorkloadSelector> = "selector",
         /// Used only where `target_refs` is empty.
-        target_ref: Option<PolicyTargetReference> = "targetRef" | "target_ref",
+        target_ref: Option<PolicyTargetReference> = "targetRef",
         /// The objects that the policy is attached to instead of workloads.
-        target_refs: Vec<PolicyTargetReference> = "targetRefs" | "target_refs",
+        target_refs: Vec<PolicyTargetReference> = "targetRefs",
         /// Who issues tokens; a request with a token of none of them is refused.
         jwt_rules: Vec<JwtRule> = "jwtRules" | "jwt_rules",
     }
@@ -63,6 +63,19 @@ message! {
         /// More claims, beside `scope` and `permission`, that are lists separated by spaces.
         space_delimited_claims: Vec<Box<str>> =
             "spaceDelimitedClaims" | "space_delimited_claims",
+        /// Whether requests without a token are refused. In istio/api since 1.32; istiod does not use
+        /// it yet.
+        presence: JwtRequirement = "presence",
+    }
+}
+
+choice! {
+    /// Whether requests without a token are refused.
+    pub enum JwtRequirement default Optional {
+        /// They pass.
+        Optional = 0 | "OPTIONAL",
+        /// They are refused with status 401.
+        Required = 1 | "REQUIRED",
     }
 }
 

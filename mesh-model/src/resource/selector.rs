@@ -28,6 +28,30 @@ message! {
     }
 }
 
+impl LabelSelector {
+    /// Returns whether labels fulfil every requirement; one with an operator that does not exist is
+    /// fulfilled by nothing.
+    ///
+    /// # Upstream
+    ///
+    /// kubernetes/apimachinery `pkg/apis/meta/v1/helpers.go` `LabelSelectorAsSelector`.
+    pub fn selects(&self, labels: &Labels) -> bool {
+        let fulfils = |requirement: &LabelSelectorRequirement| {
+            let value = labels.get(&requirement.key);
+            let listed =
+                value.is_some_and(|value| requirement.values.iter().any(|v| **v == *value));
+            match &*requirement.operator {
+                "In" => listed,
+                "NotIn" => !listed,
+                "Exists" => value.is_some(),
+                "DoesNotExist" => value.is_none(),
+                _ => false,
+            }
+        };
+        labels.contains(&self.match_labels) && self.match_expressions.iter().all(fulfils)
+    }
+}
+
 message! {
     /// A condition on a label.
     pub struct LabelSelectorRequirement {

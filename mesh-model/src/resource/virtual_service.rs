@@ -64,3 +64,6 @@ message! {
         port: Option<PortSelector> = "port",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,9 @@
 use std::net::IpAddr;
 
 use crate::compat::DataPlane;
-use crate::manifest::Node;
+
 use crate::name::{ClusterId, Labels, Locality, Namespace, NetworkId};
+use crate::resource::Json;
 
 /// A proxy as a control plane knows it.
 ///
@@ -42,7 +43,7 @@ pub struct Proxy {
     /// The networks it wants to see (metadata `REQUESTED_NETWORK_VIEW`); empty: all.
     pub network_view: Box<[NetworkId]>,
     /// All node metadata, by key; nearly all values are texts.
-    pub metadata: std::collections::BTreeMap<Box<str>, Node>,
+    pub metadata: std::collections::BTreeMap<Box<str>, Json>,
 }
 
 /// What a proxy is used as.
@@ -156,6 +157,27 @@ impl Proxy {
 
     /// A text value of the node metadata, `""` if there is none.
     pub fn metadata_text(&self, key: &str) -> &str {
-        self.metadata.get(key).and_then(Node::as_str).unwrap_or_default()
+        self.metadata.get(key).and_then(Json::as_str).unwrap_or_default()
+    }
+
+    /// A switch in the node metadata: a text that Go's `ParseBool` reads as true.
+    pub fn metadata_bool(&self, key: &str) -> bool {
+        matches!(self.metadata_text(key), "1" | "t" | "T" | "TRUE" | "true" | "True")
+    }
+
+    /// The name as `CLUSTER/NAMESPACE/POD`.
+    pub fn reference(&self) -> String {
+        format!("{}/{}/{}", self.cluster, self.namespace, self.name)
+    }
+
+    /// The id that the proxy presents itself by: `TYPE~IP~POD.NAMESPACE~DOMAIN`.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pkg/model/proxy.go` `ServiceNode`.
+    pub fn node_id(&self) -> String {
+        let address = self.addresses.first().map(ToString::to_string).unwrap_or_default();
+        let (kind, domain) = (self.kind.as_str(), &self.dns_domain);
+        format!("{kind}~{address}~{}.{}~{domain}", self.name, self.namespace)
     }
 }

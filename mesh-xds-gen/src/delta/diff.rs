@@ -48,7 +48,8 @@ impl Delta {
 impl Snapshot {
     /// Returns what changed since `previous`: `previous.apply(&self.diff(&previous)) == self`.
     ///
-    /// Costs what the two do not share: chunks and collections made by [`Snapshot::apply`] are skipped where untouched.
+    /// Costs what the two do not share: chunks and collections made by [`Snapshot::apply`] are
+    /// skipped where untouched.
     pub fn diff(&self, previous: &Self) -> Delta {
         let mut delta = Delta::default();
         for (type_url, before, after) in pairs(previous, self) {
@@ -79,24 +80,27 @@ impl Snapshot {
         })
     }
 
-    /// Returns an equal snapshot that shares with `previous` whatever they have in common, so that later comparisons of
-    /// the two skip it. For a generator that rebuilds from scratch.
+    /// Returns an equal snapshot that shares with `previous` whatever they have in common, so that
+    /// later comparisons of the two skip it. For a generator that rebuilds from scratch.
     #[must_use]
     pub fn sharing(&self, previous: &Self) -> Self {
         previous.apply(&self.diff(previous))
     }
 
-    /// Returns this snapshot plus what only `previous` has, listeners excepted: the first phase of make-before-break.
+    /// Returns this snapshot plus what only `previous` has, listeners excepted: the first phase of
+    /// make-before-break.
     ///
-    /// Sent in push order, clusters of both snapshots are there before the routes turn from the old to the new ones; this
-    /// snapshot itself, sent once the proxy has acknowledged the first phase, then removes the rest. A listener refers but
-    /// is not referred to, so removing it at once breaks nothing. With
-    /// [`Retirement::MakeBeforeBreak`](super::Retirement::MakeBeforeBreak) a session does both phases by itself.
+    /// Sent in push order, clusters of both snapshots are there before the routes turn from the old
+    /// to the new ones; this snapshot itself, sent once the proxy has acknowledged the first phase,
+    /// then removes the rest. A listener refers but is not referred to, so removing it at once
+    /// breaks nothing. With [`Retirement::MakeBeforeBreak`](super::Retirement::MakeBeforeBreak) a
+    /// session does both phases by itself.
     ///
     /// # Upstream
     ///
-    /// envoyproxy/envoy `docs/root/api-docs/xds_protocol.rst`, "Eventual consistency considerations". istiod does not
-    /// retain: a route turned away from a removed cluster fails between the two responses.
+    /// envoyproxy/envoy `docs/root/api-docs/xds_protocol.rst`, "Eventual consistency
+    /// considerations". istiod does not retain: a route turned away from a removed cluster fails
+    /// between the two responses.
     #[must_use]
     pub fn retaining(&self, previous: &Self) -> Self {
         let mut kept = Delta::default();
@@ -115,7 +119,8 @@ impl Snapshot {
     }
 }
 
-/// Returns the types in which two snapshots may differ: those whose collections are not one and the same.
+/// Returns the types in which two snapshots may differ: those whose collections are not one and the
+/// same.
 pub(super) fn pairs(
     before: &Snapshot,
     after: &Snapshot,

@@ -1,4 +1,5 @@
-//! The delta protocol: requests change the subscription, responses hold what changed and what is gone.
+//! The delta protocol: requests change the subscription, responses hold what changed and what is
+//! gone.
 //!
 //! ```text
 //!           subscribe ──▶ sent, or told to be gone, even if the client has it
@@ -8,10 +9,11 @@
 //!
 //! # Upstream
 //!
-//! envoyproxy/envoy `docs/root/api-docs/xds_protocol.rst`. Where servers depart from the document this follows the document:
-//! subscriptions count in a request with a stale nonce or an error too (istiod drops them), a name subscribed again is sent
-//! again (istiod and go-control-plane keep silent), a name that does not exist is told to be removed (go-control-plane
-//! keeps silent), unsubscribing from `*` counts at any time (istiod looks at the first request only), and a client
+//! envoyproxy/envoy `docs/root/api-docs/xds_protocol.rst`. Where servers depart from the document
+//! this follows the document: subscriptions count in a request with a stale nonce or an error too
+//! (istiod drops them), a name subscribed again is sent again (istiod and go-control-plane keep
+//! silent), a name that does not exist is told to be removed (go-control-plane keeps silent),
+//! unsubscribing from `*` counts at any time (istiod looks at the first request only), and a client
 //! that reconnects is not sent what it has (istiod looks at the names only, not at the versions).
 use std::sync::Arc;
 
@@ -31,8 +33,8 @@ pub struct Request {
     pub subscribe: Vec<String>,
     /// `resource_names_unsubscribe`; a name that is in both lists ends up unsubscribed.
     pub unsubscribe: Vec<String>,
-    /// `initial_resource_versions`: what a client that reconnects holds, name and version; counts in the first request of
-    /// a type only.
+    /// `initial_resource_versions`: what a client that reconnects holds, name and version; counts
+    /// in the first request of a type only.
     pub initial_versions: Vec<(String, String)>,
     /// `response_nonce`, empty if the request answers no response.
     pub nonce: String,
@@ -86,14 +88,16 @@ pub struct Session {
 }
 
 impl Response {
-    /// Returns `system_version_info`, which informs people: the version of the whole type, computed when first asked for.
+    /// Returns `system_version_info`, which informs people: the version of the whole type, computed
+    /// when first asked for.
     pub fn version(&self) -> Version {
         self.collection.version()
     }
 }
 
 impl Session {
-    /// Starts a session. `stream` tells apart streams that one client may confuse: a counter of the caller will do.
+    /// Starts a session. `stream` tells apart streams that one client may confuse: a counter of the
+    /// caller will do.
     pub fn new(config: SessionConfig, stream: u64) -> Self {
         Self { core: Core::new(config, stream) }
     }
@@ -107,8 +111,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The request cannot be answered and the stream is to be closed: the first one names no node, the type is empty, or
-    /// a limit of [`SessionConfig`] is exceeded.
+    /// The request cannot be answered and the stream is to be closed: the first one names no node,
+    /// the type is empty, or a limit of [`SessionConfig`] is exceeded.
     pub fn handle_request(&mut self, request: &Request) -> Result<(), InvalidRequest> {
         let empty_list = self.core.config.empty_list;
         let names = match self.core.subscription(&request.type_url) {
@@ -123,27 +127,32 @@ impl Session {
             Some(subscription) => {
                 let asks = change(subscription, request, Need::Answer);
                 subscription.asked |= asks && !subscription.is_idle();
+                if state.exchange.is_settled() {
+                    subscription.settle();
+                }
             }
             None => state.subscription = Some(start(request, empty_list)),
         }
         Ok(())
     }
 
-    /// Takes in the newest snapshot; what it changes for this client comes from [`Session::poll_response`].
+    /// Takes in the newest snapshot; what it changes for this client comes from
+    /// [`Session::poll_response`].
     ///
     /// Before the first one nothing is sent: that something does not exist is not known yet.
     pub fn handle_snapshot(&mut self, snapshot: Arc<Snapshot>) {
         self.core.handle_snapshot(snapshot);
     }
 
-    /// Returns the next response to send, in push order; `None` until another request or snapshot comes in.
+    /// Returns the next response to send, in push order; `None` until another request or snapshot
+    /// comes in.
     ///
-    /// To be called whenever the transport can take a response: what is not fetched is not queued but made later, from
-    /// the snapshot that is the newest then.
+    /// To be called whenever the transport can take a response: what is not fetched is not queued
+    /// but made later, from the snapshot that is the newest then.
     pub fn poll_response(&mut self) -> Option<Response> {
         let outgoing = self.core.poll(compose)?;
-        // Envoy may wait for endpoints of a cluster whose name it knew before, and does not ask for them
-        // (istio/istio `pilot/pkg/xds/delta.go` `forceEDSPush`).
+        // Envoy may wait for endpoints of a cluster whose name it knew before, and does not ask for
+        // them (istio/istio `pilot/pkg/xds/delta.go` `forceEDSPush`).
         if outgoing.type_url == TypeUrl::CLUSTER
             && outgoing.composed.asked
             && let Some(endpoints) = self.core.subscription(&TypeUrl::ENDPOINT)
@@ -201,8 +210,8 @@ fn start(request: &Request, empty_list: EmptyList) -> Subscription {
     subscription
 }
 
-/// Subscribes, then unsubscribes; of names that the client holds, `held` says how much they are needed. Returns whether
-/// the request asks for an answer.
+/// Subscribes, then unsubscribes; of names that the client holds, `held` says how much they are
+/// needed. Returns whether the request asks for an answer.
 fn change(subscription: &mut Subscription, request: &Request, held: Need) -> bool {
     let mut asks = false;
     for name in &request.subscribe {
@@ -226,6 +235,7 @@ fn change(subscription: &mut Subscription, request: &Request, held: Need) -> boo
                 subscription.need(name.as_str().into(), Need::Answer);
                 asks = true;
             } else {
+                subscription.doubt_uncovered();
                 subscription.forget(name);
             }
         }
@@ -237,6 +247,7 @@ fn subscribe_to_all(subscription: &mut Subscription) {
     if !subscription.wildcard {
         subscription.wildcard = true;
         subscription.answer = true;
+        subscription.hold_doubtful();
         subscription.need_everything(Need::IfChanged);
     }
 }
@@ -245,6 +256,7 @@ fn unsubscribe_from_all(subscription: &mut Subscription) {
     if subscription.wildcard {
         subscription.wildcard = false;
         subscription.answer = false;
+        subscription.doubt_uncovered();
         subscription.forget_uncovered();
     }
 }

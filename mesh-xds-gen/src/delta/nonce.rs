@@ -6,13 +6,13 @@ use crate::snapshot::{Collection, Version};
 
 /// The name of one response on one stream; prints as `STREAM.NUMBER`, and is opaque to clients.
 ///
-/// The stream is in it because a client that reconnects may still speak of a response of the stream before, whose number
-/// says nothing about this one.
+/// The stream is in it because a client that reconnects may still speak of a response of the stream
+/// before, whose number says nothing about this one.
 ///
 /// # Upstream
 ///
-/// go-control-plane counts from 1 on each stream (`pkg/server/sotw/v3/server.go`), so nonces of two streams collide; istiod adds
-/// random bytes, which this crate has none of.
+/// go-control-plane counts from 1 on each stream (`pkg/server/sotw/v3/server.go`), so nonces of two
+/// streams collide; istiod adds random bytes, which this crate has none of.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Nonce {
     stream: u64,
@@ -29,7 +29,8 @@ pub struct Rejection {
     pub code: i32,
     /// The client's own words.
     pub message: Box<str>,
-    /// The version of the type that was sent last when the client said so; `None` if nothing was sent yet.
+    /// The version of the type that was sent last when the client said so; `None` if nothing was
+    /// sent yet.
     pub version: Option<Version>,
 }
 
@@ -87,8 +88,9 @@ impl Exchange {
 
     /// Notes that the client spoke of the last response without an error.
     ///
-    /// After a rejection the same nonce comes again when the client changes its subscription: that accepts nothing, so the
-    /// error stays until a later response is accepted. (istiod clears it; only its status page can tell.)
+    /// After a rejection the same nonce comes again when the client changes its subscription: that
+    /// accepts nothing, so the error stays until a later response is accepted. (istiod clears it;
+    /// only its status page can tell.)
     pub(crate) fn acknowledge(&mut self) {
         if !self.last_rejected {
             self.acked = self.sent.clone();

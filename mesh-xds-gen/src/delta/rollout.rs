@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::Retirement;
 use crate::snapshot::Snapshot;
 
+/// How many resources may be retained beyond as many as the newest snapshot has.
+const SLACK: usize = 1_000;
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rollout {
-    /// The last snapshot that the client has accepted whole.
-    settled: Option<Arc<Snapshot>>,
     /// What the client is sent now.
     serving: Option<Arc<Snapshot>>,
     /// The newest snapshot.
@@ -26,23 +27,23 @@ impl Rollout {
 
     /// Starts bringing the client to a snapshot.
     ///
-    /// A client that has not accepted the previous one yet may still use the one before: what either has is retained. Older
-    /// ones are not, so that a client that accepts nothing costs no more than three snapshots.
+    /// A client that has not accepted everything yet may still use what any snapshot since held, so
+    /// all of it is retained. One that never accepts would make that grow for ever: past twice the
+    /// newest snapshot, retaining is given up.
     pub(crate) fn begin(&mut self, next: Arc<Snapshot>, retirement: Retirement) {
-        self.serving = Some(match retirement {
-            Retirement::AtOnce => next.clone(),
-            Retirement::MakeBeforeBreak => {
-                let older = [self.target.as_deref(), self.settled.as_deref()];
-                let kept = older.into_iter().flatten();
-                Arc::new(kept.fold((*next).clone(), |union, older| union.retaining(older)))
+        self.serving = Some(match (retirement, &self.serving) {
+            (Retirement::MakeBeforeBreak, Some(serving)) => {
+                let union = next.retaining(serving);
+                let limit = next.len().saturating_mul(2).saturating_add(SLACK);
+                if union.len() > limit { next.clone() } else { Arc::new(union) }
             }
+            (Retirement::MakeBeforeBreak, None) | (Retirement::AtOnce, _) => next.clone(),
         });
         self.target = Some(next);
     }
 
-    /// Notes that the client has accepted all it was sent, and goes on to the next phase.
+    /// Goes on to the second phase, now that the client has accepted all it was sent.
     pub(crate) fn advance(&mut self) {
-        self.settled.clone_from(&self.target);
         self.serving.clone_from(&self.target);
     }
 }

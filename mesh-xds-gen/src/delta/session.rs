@@ -40,11 +40,12 @@ pub enum EmptyList {
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "they count or they do not")]
 pub enum RejectedNames {
-    /// They are ignored, as istiod does (`pkg/xds/server.go` `ShouldRespond`): a name that the client added meanwhile waits
-    /// for the next response of the type.
+    /// They are ignored, as istiod does (`pkg/xds/server.go` `ShouldRespond`): a name that the
+    /// client added meanwhile waits for the next response of the type.
     #[default]
     Ignored,
-    /// They count, as Envoy's protocol document has it ("Resource updates"): names that are new are answered.
+    /// They count, as Envoy's protocol document has it ("Resource updates"): names that are new are
+    /// answered.
     Adopted,
 }
 
@@ -52,12 +53,13 @@ pub enum RejectedNames {
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there is one phase or there are two")]
 pub enum Retirement {
-    /// With the first response cut from the new snapshot, as upstream does. A route that still points to a removed cluster
-    /// fails until the new routes arrive.
+    /// With the first response cut from the new snapshot, as upstream does. A route that still
+    /// points to a removed cluster fails until the new routes arrive.
     #[default]
     AtOnce,
-    /// When the client has accepted all that is new ([`Snapshot::retaining`], then the snapshot itself). A client that rejects
-    /// something keeps the old resources until it accepts a later snapshot.
+    /// When the client has accepted all that is new ([`Snapshot::retaining`], then the snapshot
+    /// itself). A client that rejects something keeps the old resources until it accepts a later
+    /// snapshot.
     MakeBeforeBreak,
 }
 
@@ -146,8 +148,8 @@ impl<'a> TypeStatus<'a> {
         self.state.subscription.iter().flat_map(|it| it.names.iter().map(|name| &**name))
     }
 
-    /// Returns what the client was sent last of each name, or said that it holds; the version is `None` if the client named
-    /// one that is not ours.
+    /// Returns what the client was sent last of each name, or said that it holds; the version is
+    /// `None` if the client named one that is not ours.
     pub fn held(self) -> impl Iterator<Item = (&'a str, Option<Version>)> {
         let held = self.state.subscription.iter().flat_map(|it| it.held.iter());
         held.map(|(name, version)| (&**name, *version))
@@ -168,7 +170,8 @@ impl<'a> TypeStatus<'a> {
         Some(self.state.exchange.acked.as_ref()?.nonce)
     }
 
-    /// Returns the version of the type when the newest response was sent that the client accepted: the last good one.
+    /// Returns the version of the type when the newest response was sent that the client accepted:
+    /// the last good one.
     pub fn acked_version(self) -> Option<Version> {
         Some(self.state.exchange.acked.as_ref()?.collection.version())
     }
@@ -295,8 +298,8 @@ impl Core {
         }
     }
 
-    /// Makes the next response from the snapshot being served. Without one there is nothing to say: an empty answer would
-    /// delete what the client has.
+    /// Makes the next response from the snapshot being served. Without one there is nothing to say:
+    /// an empty answer would delete what the client has.
     fn poll_serving(&mut self, compose: Compose) -> Option<Outgoing> {
         let serving = self.rollout.serving()?;
         let nonces = &mut self.nonces;

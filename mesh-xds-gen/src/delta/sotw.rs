@@ -1,4 +1,5 @@
-//! The state-of-the-world protocol: each request lists all names wanted, cluster and listener responses hold everything.
+//! The state-of-the-world protocol: each request lists all names wanted, cluster and listener
+//! responses hold everything.
 //!
 //! ```text
 //!               ┌─ error ───────────────────────────────▶ noted; nothing is sent until something changes
@@ -10,9 +11,10 @@
 //!
 //! # Upstream
 //!
-//! istio/istio `pkg/xds/server.go` `ShouldRespond`; envoyproxy/envoy `docs/root/api-docs/xds_protocol.rst`. Where they differ
-//! the document counts: a name list without `*` ends a wildcard (istiod keeps it for clusters and listeners), and what
-//! does not exist is not answered (istiod invents an empty route configuration or load assignment).
+//! istio/istio `pkg/xds/server.go` `ShouldRespond`; envoyproxy/envoy
+//! `docs/root/api-docs/xds_protocol.rst`. Where they differ the document counts: a name list
+//! without `*` ends a wildcard (istiod keeps it for clusters and listeners), and what does not
+//! exist is not answered (istiod invents an empty route configuration or load assignment).
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -25,7 +27,8 @@ use crate::snapshot::{Collection, Resource, Snapshot, TypeUrl, Version};
 
 /// One `DiscoveryRequest`, without what no decision depends on.
 ///
-/// Its `version_info` is not among the fields: nonce and error alone tell acceptance from rejection.
+/// Its `version_info` is not among the fields: nonce and error alone tell acceptance from
+/// rejection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
     /// `node.id`; may be empty but in the first request of a stream.
@@ -87,7 +90,8 @@ impl Response {
 }
 
 impl Session {
-    /// Starts a session. `stream` tells apart streams that one client may confuse: a counter of the caller will do.
+    /// Starts a session. `stream` tells apart streams that one client may confuse: a counter of the
+    /// caller will do.
     pub fn new(config: SessionConfig, stream: u64) -> Self {
         Self { core: Core::new(config, stream) }
     }
@@ -101,8 +105,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The request cannot be answered and the stream is to be closed: the first one names no node, the type is empty, or
-    /// a limit of [`SessionConfig`] is exceeded.
+    /// The request cannot be answered and the stream is to be closed: the first one names no node,
+    /// the type is empty, or a limit of [`SessionConfig`] is exceeded.
     pub fn handle_request(&mut self, request: &Request) -> Result<(), InvalidRequest> {
         let config = self.core.config;
         let type_url = &request.type_url;
@@ -112,15 +116,23 @@ impl Session {
         let wanted = Wanted::read(request, state, config.empty_list);
 
         if let Some(ErrorDetail { code, message }) = &request.error {
-            let adopt = config.rejected_names == RejectedNames::Adopted
-                && state.exchange.is_last(&request.nonce);
+            let adopt = config.rejected_names == RejectedNames::Adopted;
+            let is_last = state.exchange.is_last(&request.nonce);
             state.exchange.reject(&request.nonce, *code, message);
-            if let (true, Some(wanted), Some(subscription)) =
-                (adopt, wanted, &mut state.subscription)
-            {
-                wanted.replace(subscription, type_url);
+            match (wanted, &mut state.subscription) {
+                (Some(wanted), Some(subscription)) if adopt && is_last => {
+                    wanted.replace(subscription, type_url);
+                }
+                (Some(wanted), Some(subscription)) if adopt => wanted.pass_by(subscription),
+                _ => {}
             }
             return Ok(());
+        }
+        // Whatever becomes of the names, to name the last response without an error is to accept
+        // it.
+        let is_last = state.exchange.is_last(&request.nonce);
+        if is_last {
+            state.exchange.acknowledge();
         }
         let Some(wanted) = wanted else {
             state.subscription = None;
@@ -128,15 +140,17 @@ impl Session {
             return Ok(());
         };
         match &mut state.subscription {
-            // A nonce of which nothing was sent on this stream is one of the stream before: it cannot be stale here.
-            // (istiod ignores it if the type is known, and the client waits for ever.)
+            // A nonce of which nothing was sent on this stream is one of the stream before: it
+            // cannot be stale here. (istiod ignores it if the type is known, and the client waits
+            // for ever.)
             Some(subscription) if !request.nonce.is_empty() && state.exchange.sent.is_some() => {
-                if state.exchange.is_last(&request.nonce) {
-                    state.exchange.acknowledge();
-                    wanted.replace(subscription, type_url);
-                    if std::mem::take(&mut state.always_respond) {
-                        subscription.need_everything(Need::Resend);
-                    }
+                if !is_last {
+                    wanted.pass_by(subscription);
+                    return Ok(());
+                }
+                wanted.replace(subscription, type_url);
+                if std::mem::take(&mut state.always_respond) {
+                    subscription.need_everything(Need::Resend);
                 }
             }
             _ => {
@@ -148,17 +162,20 @@ impl Session {
         Ok(())
     }
 
-    /// Takes in the newest snapshot; what it changes for this client comes from [`Session::poll_response`].
+    /// Takes in the newest snapshot; what it changes for this client comes from
+    /// [`Session::poll_response`].
     ///
-    /// Before the first one nothing is sent: an empty response would delete what a reconnecting client still has.
+    /// Before the first one nothing is sent: an empty response would delete what a reconnecting
+    /// client still has.
     pub fn handle_snapshot(&mut self, snapshot: Arc<Snapshot>) {
         self.core.handle_snapshot(snapshot);
     }
 
-    /// Returns the next response to send, in push order; `None` until another request or snapshot comes in.
+    /// Returns the next response to send, in push order; `None` until another request or snapshot
+    /// comes in.
     ///
-    /// To be called whenever the transport can take a response: what is not fetched is not queued but made later, from
-    /// the snapshot that is the newest then.
+    /// To be called whenever the transport can take a response: what is not fetched is not queued
+    /// but made later, from the snapshot that is the newest then.
     pub fn poll_response(&mut self) -> Option<Response> {
         let outgoing = self.core.poll(compose)?;
         Some(Response {
@@ -179,8 +196,9 @@ impl Session {
         self.core.statuses()
     }
 
-    /// Has the next request for endpoints answered in full if clusters start anew: Envoy warms them until endpoints
-    /// arrive, and its request for them looks like an acknowledgement (istiod's `AlwaysRespond`).
+    /// Has the next request for endpoints answered in full if clusters start anew: Envoy warms them
+    /// until endpoints arrive, and its request for them looks like an acknowledgement (istiod's
+    /// `AlwaysRespond`).
     fn mark_endpoints(&mut self, type_url: &TypeUrl) {
         if *type_url == TypeUrl::CLUSTER
             && let Some(endpoints) = self.core.types.get_mut(&TypeUrl::ENDPOINT)
@@ -210,7 +228,8 @@ impl Wanted {
         Some(Self { wildcard: !stars.is_empty(), names })
     }
 
-    /// Begins a subscription: all that exists is sent. If nothing does, only a type that can be wildcard is answered.
+    /// Begins a subscription: all that exists is sent. If nothing does, only a type that can be
+    /// wildcard is answered.
     fn start(self, type_url: &TypeUrl) -> Subscription {
         let answer = self.wildcard || type_url.is_full_state();
         let mut subscription = Subscription::default();
@@ -221,22 +240,39 @@ impl Wanted {
         subscription
     }
 
-    /// Goes on with a subscription: added names are sent, of clusters and listeners everything if any name changed.
+    /// Goes on with a subscription: added names are sent, of clusters and listeners everything if
+    /// any name changed.
     fn replace(self, subscription: &mut Subscription, type_url: &TypeUrl) {
-        if subscription.wildcard == self.wildcard && subscription.names == self.names {
+        let given_up = std::mem::take(&mut subscription.given_up);
+        let same = subscription.wildcard == self.wildcard && subscription.names == self.names;
+        if same && given_up.is_empty() {
             return;
         }
         subscription.answer |= type_url.is_full_state();
-        if self.wildcard && !subscription.wildcard {
+        if self.wildcard && given_up.contains(WILDCARD) {
+            subscription.need_everything(Need::Resend);
+        } else if self.wildcard && !subscription.wildcard {
             subscription.need_everything(Need::IfChanged);
         }
         let old = std::mem::replace(&mut subscription.names, self.names);
-        let added: Vec<Arc<str>> = subscription.names.difference(&old).cloned().collect();
+        let is_new = |name: &&Arc<str>| !old.contains(*name) || given_up.contains(*name);
+        let added: Vec<Arc<str>> = subscription.names.iter().filter(is_new).cloned().collect();
         for name in added {
             subscription.need(name, Need::Resend);
         }
         subscription.wildcard = self.wildcard;
         subscription.forget_uncovered();
+    }
+
+    /// Remembers what a request gives up that came too late to count.
+    ///
+    /// It is not answered and changes nothing. But a client that wants the same names in its next
+    /// request has dropped the resources in between, and would wait for them for ever if that
+    /// request were taken for one that changes nothing (as upstream takes it).
+    fn pass_by(&self, subscription: &mut Subscription) {
+        let star = (subscription.wildcard && !self.wildcard).then(|| Arc::from(WILDCARD));
+        let names = subscription.names.difference(&self.names).cloned();
+        subscription.given_up.extend(names.chain(star));
     }
 }
 
@@ -267,8 +303,8 @@ fn compose(
         return Some(Composed { resources, warming, ..Composed::default() });
     }
     for name in work.keys().filter(|name| collection.find(name).is_none()) {
-        // Absence means nothing here: a client keeps what it named, and its parent decides (but of a wildcard no more is
-        // remembered than exists).
+        // Absence means nothing here: a client keeps what it named, and its parent decides (but of
+        // a wildcard no more is remembered than exists).
         if !subscription.names.contains(name) {
             subscription.forget(name);
         }

@@ -18,13 +18,19 @@ pub(crate) enum Need {
     Answer,
 }
 
-/// INVARIANT: `held` and `pending` know no more names than are subscribed to, or exist under a wildcard.
+/// INVARIANT: `held` and `pending` know no more names than are subscribed to, or exist under a
+/// wildcard.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subscription {
     pub(crate) wildcard: bool,
     pub(crate) names: BTreeSet<Arc<str>>,
     /// What was sent last of each name; `None`: the client holds a version that is not one of ours.
     pub(crate) held: BTreeMap<Arc<str>, Option<Version>>,
+    /// State of the world: names, among them `*`, that a request which came too late to count gave
+    /// up. If the client wants one again it has dropped it meanwhile.
+    pub(crate) given_up: BTreeSet<Arc<str>>,
+    /// Delta: names given up while a response was on its way that may hold them.
+    doubtful: BTreeSet<Arc<str>>,
     pending: BTreeMap<Arc<str>, Need>,
     everything: Option<Need>,
     /// The next response is due even if it is empty.
@@ -105,6 +111,27 @@ impl Subscription {
         self.pending.remove(name);
     }
 
+    /// Takes note that what is held and not subscribed to any more may yet arrive: if the client
+    /// subscribes to everything again before it does, only the server can know that it is to be
+    /// told of its removal.
+    pub(crate) fn doubt_uncovered(&mut self) {
+        let given_up = self.held.keys().filter(|name| !self.covers(name)).cloned();
+        self.doubtful.extend(given_up.collect::<Vec<_>>());
+    }
+
+    /// Takes note that nothing is on its way any more.
+    pub(crate) fn settle(&mut self) {
+        self.doubtful.clear();
+    }
+
+    /// Counts what may have arrived meanwhile among what the client holds, in a version that is not
+    /// known.
+    pub(crate) fn hold_doubtful(&mut self) {
+        for name in std::mem::take(&mut self.doubtful) {
+            self.held.entry(name).or_insert(None);
+        }
+    }
+
     /// Takes the names to look at, in order; nothing is pending afterwards.
     pub(crate) fn take_work(&mut self, collection: &Collection) -> BTreeMap<Arc<str>, Need> {
         let mut work = std::mem::take(&mut self.pending);
@@ -133,8 +160,9 @@ impl Subscription {
 
 /// Returns the endpoints that these resources refer to, if they are clusters.
 ///
-/// Envoy warms a cluster, new or changed, until endpoints arrive, even if it has them and they are the same as before
-/// (`xds_protocol.rst`, "Resource warming"); in the delta protocol it does not even ask for them again.
+/// Envoy warms a cluster, new or changed, until endpoints arrive, even if it has them and they are
+/// the same as before (`xds_protocol.rst`, "Resource warming"); in the delta protocol it does not
+/// even ask for them again.
 pub(crate) fn warming<'a>(resources: impl Iterator<Item = &'a Arc<Resource>>) -> Vec<Arc<str>> {
     resources
         .flat_map(|resource| resource.references())

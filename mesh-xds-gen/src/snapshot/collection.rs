@@ -60,21 +60,22 @@ impl Collection {
         self.len == 0
     }
 
-    /// Returns the version of the whole: the SHA-256 over the names and versions in order, computed once.
+    /// Returns the version of the whole: the SHA-256 over the names and versions in order, computed
+    /// once.
     pub fn version(&self) -> Version {
         *self.version.get_or_init(|| {
             Version::of_all(self.iter().map(|resource| (&**resource.name(), resource.version())))
         })
     }
 
-    /// Walks over the names that differ between two collections, in order: what `before` held and what `after` holds.
-    /// Chunks that both share are not looked into.
+    /// Walks over the names that differ between two collections, in order: what `before` held and
+    /// what `after` holds. Chunks that both share are not looked into.
     pub(crate) fn differences<'a>(before: &'a Self, after: &'a Self) -> Differences<'a> {
         Differences { before: Cursor::new(before), after: Cursor::new(after) }
     }
 
-    /// Returns the collection with these changes: a resource to put in, or only a name to take out. Chunks without a
-    /// change are shared.
+    /// Returns the collection with these changes: a resource to put in, or only a name to take out.
+    /// Chunks without a change are shared.
     ///
     /// INVARIANT of the argument: names ascend strictly.
     pub(crate) fn with(&self, changes: &[Change<'_>]) -> Self {
@@ -100,7 +101,8 @@ impl Collection {
         Self::of_chunks(chunks)
     }
 
-    /// Returns the chunk in which a name is, or would be put: the last that does not begin behind it.
+    /// Returns the chunk in which a name is, or would be put: the last that does not begin behind
+    /// it.
     fn chunk_of(&self, name: &str) -> usize {
         self.chunks
             .partition_point(|chunk| chunk.first().is_some_and(|first| &**first.name() <= name))

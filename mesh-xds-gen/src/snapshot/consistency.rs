@@ -25,9 +25,10 @@ pub enum Inconsistency {
 impl Snapshot {
     /// Returns what does not hold together, sorted; empty if the snapshot is consistent.
     ///
-    /// The names of EDS resources must be exactly those that clusters refer to, those of RDS resources exactly those that
-    /// listeners (or scoped routes) refer to. What go-control-plane does not check and this does: every other reference
-    /// too, above all from routes to clusters. The references are those given with
+    /// The names of EDS resources must be exactly those that clusters refer to, those of RDS
+    /// resources exactly those that listeners (or scoped routes) refer to. What go-control-plane
+    /// does not check and this does: every other reference too, above all from routes to clusters.
+    /// The references are those given with
     /// [`Resource::with_references`](super::Resource::with_references).
     ///
     /// # Upstream
@@ -80,7 +81,8 @@ mod tests {
     use super::super::Resource;
     use super::*;
 
-    /// `TYPE NAME -> NAME…`: a cluster refers to endpoints, a listener to routes, a route to clusters.
+    /// `TYPE NAME -> NAME…`: a cluster refers to endpoints, a listener to routes, a route to
+    /// clusters.
     fn check(lines: &[&str], expected: &[&str]) {
         let snapshot = Snapshot::new(lines.iter().map(|line| {
             let mut words = line.split(' ').filter(|word| *word != "->");

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use super::{TypeUrl, Version};
 
-/// One encoded resource. Two are equal if type, name and version are; the references follow from the bytes.
+/// One encoded resource. Two are equal if type, name and version are; the references follow from
+/// the bytes.
 #[derive(Clone, Debug)]
 pub struct Resource {
     type_url: TypeUrl,
@@ -24,7 +25,8 @@ pub struct Reference {
 }
 
 impl Resource {
-    /// Takes the deterministic protobuf serialisation of a resource (map entries sorted by key), and hashes it.
+    /// Takes the deterministic protobuf serialisation of a resource (map entries sorted by key),
+    /// and hashes it.
     ///
     /// The name is the message's `name`, of a ClusterLoadAssignment its `cluster_name`.
     pub fn new(type_url: TypeUrl, name: impl Into<Arc<str>>, bytes: impl Into<Arc<[u8]>>) -> Self {
@@ -33,11 +35,12 @@ impl Resource {
         Self { type_url, name: name.into(), version, bytes, references: Arc::default() }
     }
 
-    /// Adds what the resource refers to: of a cluster its endpoints, of a listener its route configurations, of a route
-    /// configuration its clusters.
+    /// Adds what the resource refers to: of a cluster its endpoints, of a listener its route
+    /// configurations, of a route configuration its clusters.
     ///
-    /// [`Snapshot::inconsistencies`](super::Snapshot::inconsistencies) checks them, and a session sends a changed
-    /// cluster's endpoints with it, because Envoy warms the cluster until they arrive.
+    /// [`Snapshot::inconsistencies`](super::Snapshot::inconsistencies) checks them, and a session
+    /// sends a changed cluster's endpoints with it, because Envoy warms the cluster until they
+    /// arrive.
     #[must_use]
     pub fn with_references(self, references: impl IntoIterator<Item = Reference>) -> Self {
         Self { references: references.into_iter().collect(), ..self }
@@ -88,7 +91,8 @@ impl Reference {
         Self { type_url: TypeUrl::ROUTE, name: name.into() }
     }
 
-    /// Refers to the endpoints of an EDS cluster: its EDS service name, or its own name if that is empty.
+    /// Refers to the endpoints of an EDS cluster: its EDS service name, or its own name if that is
+    /// empty.
     ///
     /// # Upstream
     ///

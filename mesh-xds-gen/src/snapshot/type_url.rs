@@ -3,10 +3,11 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
-/// The type URL of a resource. The order is the push order: what is referred to goes out before what refers.
+/// The type URL of a resource. The order is the push order: what is referred to goes out before
+/// what refers.
 ///
-/// Clusters, endpoints, listeners, routes, secrets, workloads (`Address`, `Workload`), workload authorizations; then all others, which
-/// istiod sends in undefined order, by their text.
+/// Clusters, endpoints, listeners, routes, secrets, workloads (`Address`, `Workload`), workload
+/// authorizations; then all others, which istiod sends in undefined order, by their text.
 ///
 /// # Upstream
 ///
@@ -82,7 +83,8 @@ impl TypeUrl {
         ![Self::ENDPOINT, Self::ROUTE, Self::SECRET, Self::EXTENSION_CONFIG].contains(self)
     }
 
-    /// Whether a state-of-the-world response must hold every resource: what is absent from it is deleted.
+    /// Whether a state-of-the-world response must hold every resource: what is absent from it is
+    /// deleted.
     ///
     /// # Upstream
     ///
@@ -91,8 +93,8 @@ impl TypeUrl {
         [Self::CLUSTER, Self::LISTENER].contains(self)
     }
 
-    /// Whether a resource, once sent, is never taken back in the delta protocol: extensions are dropped by Envoy when
-    /// nothing refers to them any more.
+    /// Whether a resource, once sent, is never taken back in the delta protocol: extensions are
+    /// dropped by Envoy when nothing refers to them any more.
     ///
     /// # Upstream
     ///

@@ -31,8 +31,8 @@ impl Version {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Hashes names with their versions, in the order given; each name goes in behind its length, so that no two lists
-    /// have the same text.
+    /// Hashes names with their versions, in the order given; each name goes in behind its length,
+    /// so that no two lists have the same text.
     pub(crate) fn of_all<'a>(parts: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
         let mut hash = Sha256::new();
         for (name, version) in parts {

@@ -8,8 +8,10 @@ mod hash;
 mod health;
 mod load;
 mod locality;
+mod outlier;
 mod pick;
 mod retry;
+mod subset;
 mod table;
 
 /// Computes one case. Some cases put questions (hashes to look up, random draws) next to their
@@ -36,11 +38,11 @@ pub(crate) fn answer(op: &str, input: &Value, expect: &Value) -> Answer {
         "bounded_load" => table::bounded_load(input),
         "hash_policy" => hash::hash_policy(input),
         "hash_function" => hash::hash_function(input),
-        "subset"
-        | "scale_locality_weight"
-        | "outlier_timeline"
-        | "success_rate_threshold"
-        | "outlier_config" => return Answer::NotImplemented,
+        "subset" => subset::subset(input),
+        "scale_locality_weight" => subset::scale_locality_weight(input),
+        "outlier_timeline" => outlier::outlier_timeline(input),
+        "success_rate_threshold" => outlier::success_rate_threshold(input),
+        "outlier_config" => outlier::outlier_config(input),
         _ => Err(format!("unknown op `{op}`")),
     };
     answered.map_or_else(Answer::Rejected, Answer::Value)

@@ -31,7 +31,8 @@ pub(super) struct Objects<'t> {
     line: u32,
     /// A byte of the current line, and its column: columns are counted from there.
     mark: (usize, u32),
-    /// How many values the current object may still have.
+    /// How many values the current object may have, and may still have.
+    allowed: usize,
     values: usize,
 }
 
@@ -41,7 +42,7 @@ impl<'t> Objects<'t> {
     /// Begins to read a text that stands after `line` lines.
     pub(super) fn new(text: &'t str, line: u32, limits: &'t Limits) -> Self {
         let line = line.saturating_add(1);
-        Self { text, limits, at: 0, started: 0, line, mark: (0, 1), values: 0 }
+        Self { text, limits, at: 0, started: 0, line, mark: (0, 1), allowed: 0, values: 0 }
     }
 
     /// Reads the next object or list with its source; `None` at the end of the text.
@@ -53,7 +54,8 @@ impl<'t> Objects<'t> {
             Some(b'{' | b'[') => {}
             Some(_) => return Err(self.fault("expected an object")),
         }
-        self.values = self.limits.values_in(self.text.len().saturating_sub(self.at));
+        self.allowed = self.limits.values_in(self.text.len().saturating_sub(self.at));
+        self.values = self.allowed;
         let place = self.place();
         let value = self.value(0)?;
         let source = self.text.get(self.started..self.at).unwrap_or_default();
@@ -139,7 +141,7 @@ impl<'t> Objects<'t> {
     fn count(&mut self) -> Result<()> {
         self.values = match self.values.checked_sub(1) {
             Some(left) => left,
-            None => return Err(limits::values(self.limits, self.place())),
+            None => return Err(limits::values(self.allowed, self.place())),
         };
         Ok(())
     }

@@ -85,16 +85,15 @@ pub(super) fn scalar_bytes(limits: &Limits, place: Place) -> Fault {
     Fault::new(CODE, place, message, "shorten it or raise the limit `scalar_bytes`")
 }
 
-pub(super) fn values(limits: &Limits, place: Place) -> Fault {
-    let message = format!("the document has more than {} values, aliases expanded", limits.values);
+/// Says that a document has more than `allowed` values, a share of the limit for each object.
+pub(super) fn values(allowed: usize, place: Place) -> Fault {
+    let message = format!("the document has more than {allowed} values, aliases expanded");
     Fault::new(CODE, place, message, "divide it or raise the limit `values`")
 }
 
-pub(super) fn expanded_bytes(limits: &Limits, place: Place) -> Fault {
-    let message = format!(
-        "with its aliases expanded the object is larger than {} bytes",
-        limits.object_bytes
-    );
+/// Says that a document of less than `allowed` bytes has more with its aliases expanded.
+pub(super) fn expanded_bytes(allowed: usize, place: Place) -> Fault {
+    let message = format!("with its aliases expanded the document is larger than {allowed} bytes");
     Fault::new(CODE, place, message, "use fewer aliases or raise the limit `object_bytes`")
 }
 

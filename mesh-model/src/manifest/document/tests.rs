@@ -3,6 +3,7 @@ use expect::render;
 use super::{Limits, Reading, read};
 
 pub(super) mod expect;
+mod hostile;
 mod limits;
 mod lists;
 mod stream;

@@ -29,6 +29,8 @@ oneof! {
         Simple(SimpleLb) = "simple",
         /// By a key of the request.
         ConsistentHash(ConsistentHashLb) = "consistentHash" | "consistent_hash",
+        /// By the load that endpoints report.
+        BackendUtilization(BackendUtilizationLb) = "backendUtilization" | "backend_utilization",
     }
 }
 
@@ -124,6 +126,27 @@ message! {
         name: Box<str> = "name",
         /// The value, empty for none.
         value: Box<str> = "value",
+    }
+}
+
+message! {
+    /// Weights by the load that endpoints report (ORCA). In istio/api since 1.32; istiod does not use
+    /// it yet.
+    pub struct BackendUtilizationLb {
+        /// How long a new endpoint's reports do not count; absent: 10 s.
+        weight_stabilization_period: Option<Duration> =
+            "weightStabilizationPeriod" | "weight_stabilization_period",
+        /// How long a report counts; absent: 3 min.
+        weight_expiration_period: Option<Duration> =
+            "weightExpirationPeriod" | "weight_expiration_period",
+        /// How often weights are computed; absent: 1 s.
+        weight_update_period: Option<Duration> = "weightUpdatePeriod" | "weight_update_period",
+        /// The weight of errors, percent of the load; 0: they do not count.
+        error_utilization_penalty_percent: u32 =
+            "errorUtilizationPenaltyPercent" | "error_utilization_penalty_percent",
+        /// The metrics whose greatest is the load; empty: `application_utilization`.
+        metric_names_for_computing_utilization: Vec<Box<str>> =
+            "metricNamesForComputingUtilization" | "metric_names_for_computing_utilization",
     }
 }
 

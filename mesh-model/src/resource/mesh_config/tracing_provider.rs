@@ -99,7 +99,7 @@ message! {
         max_tag_length: u32 = "maxTagLength" | "max_tag_length",
         /// Over HTTP; absent: over gRPC.
         http: Option<HttpService> = "http",
-        /// Settings of gRPC.
+        /// Settings of gRPC; not used with `http`.
         grpc: Option<GrpcService> = "grpc",
         /// What finds out attributes of the resource.
         resource_detectors: Option<ResourceDetectors> =
@@ -110,7 +110,6 @@ message! {
         /// Who decides which requests are traced; absent: the proxy's share.
         sampling: Option<Sampling> = (oneof Sampling),
     }
-    oneof ["http", "grpc"]
 }
 
 choice! {

@@ -146,13 +146,3 @@ fn only_the_mesh_s_own_config_map_is_read() {
     assert_eq!(&*map.mesh.unwrap().text, "trustDomain: a");
     assert_eq!(read(&json("other")).resource, None);
 }
-
-#[test]
-fn lists_are_unwrapped_in_order() {
-    let document = node(
-        r#"{"kind": "List", "items": [{"kind": "PodList", "items": [{"n": 1}, {"n": 2}]}, {"n": 3}]}"#,
-    );
-    let numbers: Vec<_> =
-        objects(&document).iter().map(|node| node.get(&["n"]).unwrap().value.clone()).collect();
-    assert_eq!(numbers, [1, 2, 3].map(Value::Integer));
-}

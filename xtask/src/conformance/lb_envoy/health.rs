@@ -27,7 +27,7 @@ pub(super) fn host_health(input: &Value) -> Answered {
     }))
 }
 
-fn status(name: &str) -> Result<HealthStatus, String> {
+pub(super) fn status(name: &str) -> Result<HealthStatus, String> {
     Ok(match name {
         "UNKNOWN" => HealthStatus::Unknown,
         "HEALTHY" => HealthStatus::Healthy,

@@ -106,7 +106,7 @@ fn aliases_are_counted_and_so_is_what_they_stand_for() {
     check_within(
         &SMALL,
         "a: &a [1, 2, 3, 4]\nb: [*a, *a, *a]\n",
-        "f.yaml:1:14: error[YAML-LIMIT]: the document has more than 12 values, aliases expanded (divide it or raise the limit `values`)",
+        "f.yaml:2:5: error[YAML-LIMIT]: the document has more than 12 values, aliases expanded (divide it or raise the limit `values`)",
     );
 }
 

@@ -4,7 +4,7 @@ use super::check;
 #[test]
 fn documents_are_cut_at_lines_of_three_dashes() {
     check("a: 1\n---\nb: 2\n--- # a comment\nc: 3\n", "{\"a\":1}\n{\"b\":2}\n{\"c\":3}");
-    check("---\n---\na: 1\n---\n", "{\"a\":1}");
+    check("---\n---\na: 1\n---\n---\n{\"b\": 2}{\"c\": 3}", "{\"a\":1}\n{\"b\":2}\n{\"c\":3}");
     check("--- {a: 1}\n--- \nb: 2", "{\"a\":1}\n{\"b\":2}");
     check("a: 1\r\n---\r\nb: 2\r\n", "{\"a\":1}\n{\"b\":2}");
     check("a: 1\r---\rb: 2\r", "{\"a\":1}\n{\"b\":2}");
@@ -20,7 +20,7 @@ fn dashes_that_are_not_a_line_of_their_own_belong_to_the_text() {
 #[test]
 fn directives_belong_to_the_document_that_follows() {
     check("%YAML 1.2\n---\na: 1\n...\n# x\n%YAML 1.1\n---\nb: 2\n", "{\"a\":1}\n{\"b\":2}");
-    check("%TAG !e! tag:e,2000:\n---\na: !e!x 1\n", r#"{"a":1}"#);
+    check("%TAG !e! tag:e,2000:\n---\na: !e!x 1\n", r#"{"a":"1"}"#);
 }
 
 #[test]

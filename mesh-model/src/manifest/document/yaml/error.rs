@@ -1,154 +1,120 @@
 //! What the parser says, in our words.
-use serde_saphyr::Error;
-use serde_saphyr::budget::BudgetBreach;
+use granit_parser::{ErrorKind, ScanError};
 
-use super::place;
 use crate::manifest::Place;
+use crate::manifest::document::Fault;
 use crate::manifest::document::limits::{self, Limits};
-use crate::manifest::document::{Fault, key};
 
 /// Tells what is wrong with a document that stands after `line` lines.
-pub(super) fn fault(error: &Error, text: &str, line: u32, limits: &Limits) -> Fault {
-    let here = error.location().map_or_else(
-        || Place { line: line.saturating_add(1), column: 1 },
-        |location| place(location, line),
-    );
-    let syntax = |message: &str, help| Fault::new("YAML", here, message, help);
-    let alias = |message: &str, help| Fault::new("YAML-ALIAS", here, message, help);
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is foreign and may grow")]
-    match error {
-        Error::AliasError { error, .. } => fault(error, text, line, limits),
-        Error::WithSnippet { error, .. } => fault(error, text, line, limits),
-        Error::DuplicateMappingKey { key, .. } => {
-            key::given_twice(key.as_deref().unwrap_or("?"), here, None)
-        }
-        Error::Budget { breach, .. } => breached(breach, here, limits),
-        Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayCounterOverflow { .. } => limits::values(limits, here),
-        Error::AliasReplayStackDepthExceeded { .. } => limits::depth(limits, here),
-        Error::UnknownAnchor { .. } => alias(
-            "no anchor of this name comes before",
-            "define it with `&name`, or put a text that begins with `*` in quotes",
-        ),
-        Error::RecursiveReferencesRequireWeakTypes { .. } => {
-            alias("the alias stands inside of its own anchor", "write the value out")
-        }
-        Error::MergeValueNotMapOrSeqOfMaps { .. } => {
-            syntax("only maps can be merged with `<<`", "name a map, or put the key in quotes")
-        }
-        Error::NonFiniteFloat { value, .. } => {
-            let value = crate::manifest::decode::clip(value);
-            let message = format!("`{value}` is not a number that can be used");
-            Fault::new("YAML-NUMBER", here, message, "put it in quotes if it is a text")
-        }
-        Error::InvalidScalar { ty, .. } => syntax(
-            &format!("the value does not fit its tag, which asks for a {ty}"),
-            "remove the tag",
-        ),
-        Error::InvalidBinaryBase64 { .. } | Error::BinaryNotUtf8 { .. } => {
-            syntax("the `!!binary` value is not the base64 of a text", "write the text itself")
-        }
-        Error::ExternalMessage { msg, .. } => scanned(msg, text, here, limits),
-        Error::Eof { .. } => syntax("the document ends too early", "check brackets and quotes"),
-        Error::MultipleDocuments { .. } => {
-            syntax("a second document begins here", "put `---` on a line of its own before it")
-        }
-        _ => syntax("not valid YAML", "check indentation, quotes and brackets"),
-    }
-}
-
-/// Names the limit that was exceeded.
-fn breached(breach: &BudgetBreach, place: Place, limits: &Limits) -> Fault {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is foreign and may grow")]
-    match breach {
-        BudgetBreach::Aliases { .. } => limits::aliases(limits, place),
-        BudgetBreach::Depth { .. } => limits::depth(limits, place),
-        BudgetBreach::ScalarBytes { .. } | BudgetBreach::RecordedAnchorBytes { .. } => {
-            limits::expanded_bytes(limits, place)
-        }
-        _ => limits::values(limits, place),
-    }
-}
-
-/// What the scanner of the parser complains about (a part of its message), and what helps.
-const COMPLAINTS: &[(&str, &str, &str)] = &[
-    ("tab", "a tab is used for indentation", "indent with spaces"),
-    ("unclosed bracket", "a bracket is not closed", "close it"),
-    (
-        "mismatched bracket",
-        "a bracket is closed by another kind of bracket",
-        "close it by its own kind",
-    ),
-    (
-        "misplaced bracket",
-        "a bracket is closed that was not opened",
-        "remove it, or put the text in quotes",
-    ),
-    ("unclosed quote", "a quote is not closed", "close it"),
-    ("unexpected document indicator", "a quote is not closed", "close it"),
-    (
-        "trailing content after",
-        "something follows the closing quote",
-        "put the whole text in quotes",
-    ),
-    (
-        "unknown escape",
-        "the escape is unknown",
-        "write `\\\\` for a backslash, or use single quotes",
-    ),
-    (
-        "mapping values are not allowed",
-        "`: ` cannot stand here",
-        "check the indentation, or put a text that holds `: ` in quotes",
-    ),
-    (
-        "simple key",
-        "expected `:` after the key",
-        "write `key: value`; a long text needs its own indentation",
-    ),
-    (
-        "did not find expected key",
-        "expected a key in the column of the ones above",
-        "check the indentation",
-    ),
-    (
-        "did not find expected '-'",
-        "expected `-` in the column of the ones above",
-        "check the indentation",
-    ),
-    (
-        "multiline quoted",
-        "a text in quotes goes on in a line with too little indentation",
-        "close the quote",
-    ),
-    ("unexpected character", "a text cannot begin with this character", "put it in quotes"),
-    (
-        "anchor or alias",
-        "an anchor has no name",
-        "put a text that begins with `&` or `*` in quotes",
-    ),
-    ("indentation", "the indentation fits none of the lines above", "check the indentation"),
-    ("indented", "the indentation fits none of the lines above", "check the indentation"),
-    (
-        "expected ',' or",
-        "expected `,` or a closing bracket",
-        "put texts that hold brackets or commas in quotes",
-    ),
-    ("EOF", "the document ends too early", "check brackets and quotes"),
-    ("eof", "the document ends too early", "check brackets and quotes"),
-];
-
-/// Says in our words what the scanner says in its own.
-fn scanned(message: &str, text: &str, place: Place, limits: &Limits) -> Fault {
-    if message.contains("recursion limit") {
+pub(super) fn fault(error: &ScanError, text: &str, line: u32, limits: &Limits) -> Fault {
+    let mark = error.marker();
+    let part = |part: usize| u32::try_from(part).unwrap_or(u32::MAX);
+    let (row, column) = (part(mark.line()).saturating_add(line), part(mark.col()));
+    let place = Place { line: row, column: column.saturating_add(1) };
+    let kind = error.kind();
+    if *kind == ErrorKind::RecursionLimitExceeded {
         return limits::depth(limits, place);
     }
-    let known = COMPLAINTS.iter().find(|(part, _, _)| message.contains(part));
-    let (message, help) = match known {
-        Some((_, message, help)) => ((*message).to_owned(), *help),
-        None => (format!("not valid YAML: {message}"), "check indentation, quotes and brackets"),
-    };
-    let help = if text.contains("{{") { "this may be a template: render it first" } else { help };
+    if *kind == ErrorKind::UnknownAnchor {
+        let message = "no anchor of this name comes before";
+        let help = "define it with `&name`, or put a text that begins with `*` in quotes";
+        return Fault::new("YAML-ALIAS", place, message, help);
+    }
+    let (message, help) = complaint(kind);
+    // Templates are the usual reason for braces in the wrong places.
+    let help = if text.contains("{{") { "render the template first" } else { help };
     Fault::new("YAML", place, message, help)
+}
+
+/// Tells that a document has ended and another begins without a `---`.
+pub(super) fn second_document(place: Place) -> Fault {
+    let help = "put `---` on a line of its own before it";
+    Fault::new("YAML", place, "a second document begins here", help)
+}
+
+/// Says in our words what the parser says in its own, and what helps.
+fn complaint(kind: &ErrorKind) -> (&'static str, &'static str) {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is foreign and may grow")]
+    match kind {
+        ErrorKind::TabNotAllowed
+        | ErrorKind::TabInBlockIndentation
+        | ErrorKind::TabInIndentation
+        | ErrorKind::TabAtBlockScalarStart
+        | ErrorKind::TabInPlainScalar => ("a tab is used for indentation", "indent with spaces"),
+        ErrorKind::UnclosedFlowCollection { .. }
+        | ErrorKind::UnexpectedEofFlowSequence
+        | ErrorKind::UnexpectedEofFlowMapping
+        | ErrorKind::UnexpectedEofImplicitFlowMapping => ("a bracket is not closed", "close it"),
+        ErrorKind::MismatchedFlowCollectionEnd { .. } => {
+            ("a bracket is closed by another kind of bracket", "close it by its own kind")
+        }
+        ErrorKind::MisplacedFlowCollectionEnd => {
+            ("a bracket is closed that was not opened", "remove it, or put the text in quotes")
+        }
+        ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator => (
+            "expected `,` or a closing bracket",
+            "put texts that hold brackets or commas in quotes",
+        ),
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
+            ("a quote is not closed", "close it")
+        }
+        ErrorKind::InvalidQuotedScalarIndent => {
+            ("a text in quotes goes on in a line with too little indentation", "close the quote")
+        }
+        ErrorKind::InvalidTrailingSingleQuotedScalar
+        | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
+            ("something follows the closing quote", "put the whole text in quotes")
+        }
+        ErrorKind::UnknownQuotedScalarEscape
+        | ErrorKind::InvalidQuotedScalarHexEscape
+        | ErrorKind::InvalidLowSurrogateHexEscape
+        | ErrorKind::InvalidLowSurrogate
+        | ErrorKind::MissingLowSurrogate
+        | ErrorKind::UnpairedLowSurrogate
+        | ErrorKind::InvalidUnicodeEscape => {
+            ("the escape is unknown", "write `\\\\` for a backslash, or use single quotes")
+        }
+        ErrorKind::MappingValueNotAllowed
+        | ErrorKind::InvalidColonPlacement
+        | ErrorKind::InvalidMappingValueWhitespace => (
+            "`: ` cannot stand here",
+            "check the indentation, or put a text that holds `: ` in quotes",
+        ),
+        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => (
+            "expected `:` after the key",
+            "write `key: value`; the lines of a long text are indented",
+        ),
+        ErrorKind::ExpectedBlockMappingKey => {
+            ("expected a key in the column of the ones above", "check the indentation")
+        }
+        ErrorKind::ExpectedBlockSequenceEntry => {
+            ("expected `-` in the column of the ones above", "check the indentation")
+        }
+        ErrorKind::BlockEntryInFlowCollection
+        | ErrorKind::BlockSequenceEntryNotAllowed
+        | ErrorKind::InvalidBlockEntryWhitespace => {
+            ("`- ` cannot stand here", "check the indentation, or put the text in quotes")
+        }
+        ErrorKind::InvalidIndentation
+        | ErrorKind::InvalidBlockScalarIndent
+        | ErrorKind::InvalidFlowScalarIndent => {
+            ("the indentation fits none of the lines above", "check the indentation")
+        }
+        ErrorKind::UnexpectedCharacter { .. } => {
+            ("a text cannot begin with this character", "put it in quotes")
+        }
+        ErrorKind::MissingAnchorOrAliasName => {
+            ("an anchor has no name", "put a text that begins with `&` or `*` in quotes")
+        }
+        ErrorKind::InvalidBlockScalarHeader | ErrorKind::ZeroBlockScalarIndent => {
+            ("something follows `|` or `>`", "begin the text in the next line")
+        }
+        ErrorKind::CommentNotSeparated | ErrorKind::CommentInterceptedScalar => {
+            ("a comment cannot stand here", "put a blank before `#`, or the text in quotes")
+        }
+        ErrorKind::ExpectedDocumentStart | ErrorKind::ExpectedNodeContent => {
+            ("expected a value", "check the indentation, quotes and brackets")
+        }
+        _ => ("the text is not YAML", "check indentation, quotes and brackets"),
+    }
 }

@@ -51,7 +51,7 @@ fn whole_numbers_stay_exact() {
     );
     check(
         "é: 18446744073709551617\n18446744073709551619: x\n",
-        r#"{"é":18446744073709551617,"1.8446744e+19":"x"}"#,
+        r#"{"é":18446744073709551617,"18446744073709551619":"x"}"#,
     );
 }
 
@@ -60,8 +60,7 @@ fn numbers_without_a_value_are_refused() {
     check_refused("a: .inf", "YAML-NUMBER", 1, 4);
     check_refused("a: -.INF", "YAML-NUMBER", 1, 4);
     check_refused("a: .nan", "YAML-NUMBER", 1, 4);
-    check_refused("a: 1e999", "YAML-NUMBER", 1, 4);
-    check("a: inf", r#"{"a":"inf"}"#);
+    check("[inf, 1e999, +.nan, yEs]", r#"["inf","1e999","+.nan","yEs"]"#);
 }
 
 #[test]

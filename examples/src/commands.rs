@@ -1,0 +1,6 @@
+//! One file a command.
+pub(crate) mod authz;
+pub(crate) mod load;
+pub(crate) mod plan;
+pub(crate) mod snapshot;
+pub(crate) mod spill;

@@ -1,0 +1,153 @@
+//! The request file (`contract.md` 6): one JSON object, unknown fields are errors.
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use mesh_authz::identity::{Metadata, Payload, Peer, Value as Claim};
+use mesh_authz::{Connection, Header, Http, Request};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::Failure;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RequestFile {
+    #[serde(default)]
+    protocol: Protocol,
+    source_ip: Option<IpAddr>,
+    remote_ip: Option<IpAddr>,
+    destination_ip: Option<IpAddr>,
+    destination_port: Option<u16>,
+    /// Absent: to be filled from `--from`; null: plain text.
+    #[serde(default, deserialize_with = "given")]
+    peer: Option<Option<PeerFile>>,
+    sni: Option<String>,
+    method: Option<String>,
+    host: Option<String>,
+    path: Option<String>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    jwt: Option<Jwt>,
+    #[serde(default)]
+    filter_metadata: BTreeMap<String, Value>,
+}
+
+/// What the filter chain speaks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Protocol {
+    #[default]
+    Http,
+    Tcp,
+}
+
+/// What a certificate shows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PeerFile {
+    uri_sans: Vec<String>,
+    dns_sans: Vec<String>,
+    subject: String,
+}
+
+/// A token that has been validated.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Jwt {
+    claims: BTreeMap<String, Value>,
+}
+
+/// Tells a field that is null from one that is absent.
+fn given<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<PeerFile>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl RequestFile {
+    /// Fills what the file leaves out of the caller.
+    pub(super) fn fill_from(&mut self, address: Option<IpAddr>, identity: &str) {
+        self.source_ip = self.source_ip.or(address);
+        let certificate =
+            || PeerFile { uri_sans: vec![identity.to_owned()], ..PeerFile::default() };
+        self.peer.get_or_insert_with(|| Some(certificate()));
+    }
+
+    /// Fills what the file leaves out of the workload that is called.
+    pub(super) fn fill_to(&mut self, address: Option<IpAddr>) {
+        self.destination_ip = self.destination_ip.or(address);
+    }
+
+    /// Whether the connection is TLS.
+    pub(super) fn has_peer(&self) -> bool {
+        matches!(self.peer, Some(Some(_)))
+    }
+
+    pub(super) fn destination_port(&self) -> Result<u16, Failure> {
+        self.destination_port.ok_or_else(|| {
+            Failure::Unanswered(
+                "the request has no `destination_port`, the workload's port".to_owned(),
+            )
+        })
+    }
+
+    /// Hands the request to `answer`, borrowed.
+    pub(super) fn with<T>(
+        &self,
+        answer: impl FnOnce(&Request<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let peer = self.peer.as_ref().and_then(Option::as_ref);
+        let texts = |list: &'_ [String]| -> Vec<String> { list.to_vec() };
+        let uris = peer.map(|peer| texts(&peer.uri_sans)).unwrap_or_default();
+        let names = peer.map(|peer| texts(&peer.dns_sans)).unwrap_or_default();
+        let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let headers: Vec<Header<'_>> = self
+            .headers
+            .iter()
+            .map(|(name, value)| Header { name, value: value.as_bytes() })
+            .collect();
+        let payload = self.jwt.as_ref().map(|jwt| Payload::new(claims(&jwt.claims), &[]));
+        let metadata = Metadata { namespaces: claims(&self.filter_metadata) };
+        answer(&Request {
+            connection: Connection {
+                source_ip: self.source_ip.unwrap_or(unknown),
+                remote_ip: self.remote_ip,
+                destination_ip: self.destination_ip.unwrap_or(unknown),
+                destination_port: self.destination_port()?,
+                peer: peer.map(|peer| Peer {
+                    uri_sans: &uris,
+                    dns_sans: &names,
+                    subject: &peer.subject,
+                }),
+                sni: self.sni.as_deref(),
+            },
+            http: (self.protocol == Protocol::Http).then(|| Http {
+                method: self.method.as_deref().unwrap_or("GET"),
+                authority: self.host.as_deref(),
+                path: self.path.as_deref().unwrap_or("/"),
+                headers: &headers,
+                payload: payload.as_ref(),
+            }),
+            metadata: Some(&metadata),
+        })
+    }
+}
+
+fn claims(map: &BTreeMap<String, Value>) -> BTreeMap<Box<str>, Claim> {
+    map.iter().map(|(key, value)| (key.as_str().into(), claim(value))).collect()
+}
+
+fn claim(value: &Value) -> Claim {
+    match value {
+        Value::Null => Claim::Null,
+        Value::Bool(value) => Claim::Bool(*value),
+        Value::Number(number) => Claim::Number(number.as_f64().unwrap_or_default()),
+        Value::String(text) => Claim::Text(text.as_str().into()),
+        Value::Array(items) => Claim::List(items.iter().map(claim).collect()),
+        Value::Object(map) => {
+            Claim::Map(map.iter().map(|(key, value)| (key.as_str().into(), claim(value))).collect())
+        }
+    }
+}

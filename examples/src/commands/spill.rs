@@ -1,0 +1,173 @@
+//! `mesh spill`: traffic over priorities, with the arithmetic.
+use clap::Args;
+use mesh_lb::load::{
+    DataPlane, LevelHosts, Overprovisioning, PanicThreshold, PriorityLoad, explain,
+};
+use serde_json::{Value, json};
+
+use crate::{Failure, Output, json};
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The healthy share of each priority in percent of its total, highest priority first.
+    #[arg(long, value_name = "PERCENT,…", required_unless_present = "healthy_hosts")]
+    health: Option<String>,
+    /// Healthy hosts of each priority, instead of percentages.
+    #[arg(long, value_name = "COUNT,…", conflicts_with = "health")]
+    healthy_hosts: Option<String>,
+    /// The hosts of each priority; every one 100 by default.
+    #[arg(long, value_name = "COUNT,…")]
+    total: Option<String>,
+    /// Degraded hosts of each priority, in percent or as a count like the healthy ones.
+    #[arg(long, value_name = "NUMBER,…")]
+    degraded: Option<String>,
+    /// The panic threshold in percent: Envoy's default; Istio configures 0 unless minHealthPercent
+    /// says otherwise.
+    #[arg(long, value_name = "PERCENT", default_value = "50")]
+    panic: String,
+    /// The overprovisioning factor in percent.
+    #[arg(long, value_name = "PERCENT", default_value = "140")]
+    factor: String,
+}
+
+pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let hosts = hosts(arguments)?;
+    let panic = number("--panic", &arguments.panic)?;
+    if panic > 100 {
+        return Err(Failure::Unanswered(format!("--panic {panic}: a percentage is at most 100")));
+    }
+    let threshold = PanicThreshold::new(panic);
+    let mut load = PriorityLoad::default();
+    load.spill(DataPlane::Envoy, &hosts, threshold);
+    let steps = explain(DataPlane::Envoy, &hosts, threshold, &load);
+    match output {
+        Output::Json => json::print(&answer(&hosts, &load, &steps)),
+        Output::Table => table(&hosts, &load, &steps),
+    }
+    Ok(())
+}
+
+/// The host counts of each priority.
+fn hosts(arguments: &Arguments) -> Result<Vec<LevelHosts>, Failure> {
+    let (flag, text) = match (&arguments.health, &arguments.healthy_hosts) {
+        (Some(text), _) => ("--health", text),
+        (None, Some(text)) => ("--healthy-hosts", text),
+        (None, None) => {
+            return Err(Failure::Unanswered("give --health or --healthy-hosts".to_owned()));
+        }
+    };
+    let healthy = list(flag, text)?;
+    let totals = match &arguments.total {
+        Some(text) => same_length("--total", list("--total", text)?, healthy.len())?,
+        None => vec![100; healthy.len()],
+    };
+    let degraded = match &arguments.degraded {
+        Some(text) => same_length("--degraded", list("--degraded", text)?, healthy.len())?,
+        None => vec![0; healthy.len()],
+    };
+    let factor = number("--factor", &arguments.factor)?;
+    let overprovisioning = Overprovisioning::new(factor)
+        .map_err(|_| Failure::Unanswered("--factor 0: the factor is greater than 0".to_owned()))?;
+    let is_percent = arguments.health.is_some();
+    let levels = healthy.into_iter().zip(totals).zip(degraded);
+    levels
+        .map(|((healthy, total), degraded)| {
+            let (healthy, degraded) = if is_percent {
+                (count(flag, healthy, total)?, count("--degraded", degraded, total)?)
+            } else {
+                (healthy, degraded)
+            };
+            if u64::from(healthy) + u64::from(degraded) > u64::from(total) {
+                let sentence = format!(
+                    "{healthy} healthy and {degraded} degraded hosts are more than {total}"
+                );
+                return Err(Failure::Unanswered(sentence));
+            }
+            let level = LevelHosts::healthy_of(healthy, total);
+            Ok(LevelHosts { degraded, overprovisioning, ..level })
+        })
+        .collect()
+}
+
+/// The hosts that a percentage of a total is, rounded to the nearest.
+fn count(flag: &str, percent: u32, total: u32) -> Result<u32, Failure> {
+    if percent > 100 {
+        return Err(Failure::Unanswered(format!("{flag}: {percent} is more than 100 percent")));
+    }
+    let hosts = (u64::from(percent) * u64::from(total) + 50) / 100;
+    u32::try_from(hosts).map_err(Failure::from)
+}
+
+fn same_length(flag: &str, list: Vec<u32>, length: usize) -> Result<Vec<u32>, Failure> {
+    if list.len() == length {
+        return Ok(list);
+    }
+    let sentence = format!("{flag} has {} numbers where there are {length} priorities", list.len());
+    Err(Failure::Unanswered(sentence))
+}
+
+fn list(flag: &str, text: &str) -> Result<Vec<u32>, Failure> {
+    let numbers = text.split(',').map(|part| number(flag, part.trim()));
+    let numbers: Vec<u32> = numbers.collect::<Result<_, _>>()?;
+    if numbers.len() > 129 {
+        return Err(Failure::Unanswered(format!("{flag}: priorities are 0 to 128")));
+    }
+    Ok(numbers)
+}
+
+fn number(flag: &str, text: &str) -> Result<u32, Failure> {
+    text.parse().map_err(|_| {
+        Failure::Unanswered(format!("{flag}: `{text}` is not a whole number of 0 or more"))
+    })
+}
+
+fn answer(hosts: &[LevelHosts], load: &PriorityLoad, steps: &[String]) -> Value {
+    let levels = hosts.iter().zip(load.levels()).enumerate();
+    let priorities: Vec<Value> = levels
+        .map(|(priority, (hosts, level))| {
+            json!({
+                "priority": priority,
+                "total": hosts.total,
+                "healthy": hosts.healthy,
+                "degraded": hosts.degraded,
+                "health": level.health.get(),
+                "panic": level.panic,
+                "load": level.healthy_load.get(),
+                "degraded_load": level.degraded_load.get(),
+            })
+        })
+        .collect();
+    json!({
+        "priorities": priorities,
+        "total_health": load.normalized_total_availability().get(),
+        "total_panic": load.is_total_panic(),
+        "steps": steps,
+    })
+}
+
+fn table(hosts: &[LevelHosts], load: &PriorityLoad, steps: &[String]) {
+    let loads: Vec<String> = load
+        .levels()
+        .iter()
+        .map(|level| (level.healthy_load.get() + level.degraded_load.get()).to_string())
+        .collect();
+    println!("{}", loads.join("/"));
+    println!();
+    println!("priority  hosts  healthy  degraded  health  load  degraded load  panic");
+    for (priority, (hosts, level)) in hosts.iter().zip(load.levels()).enumerate() {
+        println!(
+            "{priority:>8}  {:>5}  {:>7}  {:>8}  {:>5}%  {:>3}%  {:>12}%  {}",
+            hosts.total,
+            hosts.healthy,
+            hosts.degraded,
+            level.health.get(),
+            level.healthy_load.get(),
+            level.degraded_load.get(),
+            if level.panic { "yes" } else { "no" },
+        );
+    }
+    println!();
+    for step in steps {
+        println!("{step}");
+    }
+}

@@ -1,0 +1,176 @@
+//! Everything an authorizer needs, from the mesh: which policies, whose trust, which providers.
+use std::collections::BTreeMap;
+
+use mesh_model::Compat;
+use mesh_model::name::{Labels, Namespace, TrustDomain};
+use mesh_model::registry::{Broken, ControlPlane, Mesh, Origin};
+use mesh_model::resource::mesh_config::{self, MeshConfig, PathNormalizationType};
+use mesh_model::view::Proxy;
+
+use crate::authorizer::Authorizer;
+use crate::compile::{Environment, Policies, ProviderKind, RootNamespace};
+use crate::identity::TrustBundle;
+use crate::matcher::{PathNormalization, PathOptions};
+use crate::select::{BrokenPolicy, Workload, WorkloadKind};
+
+impl Authorizer {
+    /// Compiles what decides who may call the workload of a proxy.
+    ///
+    /// Policies that could not be understood deny what they might have denied.
+    pub fn of_proxy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
+        Self::of_workload(mesh, plane, &proxy.namespace, &proxy.labels)
+    }
+
+    /// The same for a workload by namespace and labels.
+    pub fn of_workload(
+        mesh: &Mesh,
+        plane: &ControlPlane,
+        namespace: &Namespace,
+        labels: &Labels,
+    ) -> Self {
+        let broken: Vec<BrokenPolicy> = mesh
+            .broken()
+            .iter()
+            .filter(|broken| broken.object.kind == "AuthorizationPolicy" && counts(plane, broken))
+            .map(broken_policy)
+            .collect();
+        let policies = Policies {
+            understood: plane.authorization_policies.iter().map(AsRef::as_ref).collect(),
+            broken: broken.iter().collect(),
+        };
+        let workload = Workload {
+            namespace: namespace.clone(),
+            labels: labels.clone(),
+            kind: WorkloadKind::Proxy,
+        };
+        Self::new(&policies, &workload, &Environment::of_plane(plane, mesh.compat()))
+    }
+}
+
+/// Whether an object counts for the proxies of a control plane.
+fn counts(plane: &ControlPlane, broken: &Broken) -> bool {
+    match &broken.origin {
+        Origin::Cluster(cluster) => *cluster == plane.id,
+        Origin::Config
+        | Origin::MeshConfig
+        | Origin::MeshNetworks
+        | Origin::Proxies
+        | Origin::Description(_) => true,
+    }
+}
+
+fn broken_policy(broken: &Broken) -> BrokenPolicy {
+    BrokenPolicy {
+        namespace: broken.object.namespace.clone(),
+        name: broken.object.name.clone(),
+        selector: broken.selector.clone(),
+        action: broken.action,
+    }
+}
+
+impl Environment {
+    /// What a control plane's settings say.
+    pub fn of_plane(plane: &ControlPlane, compat: &Compat) -> Self {
+        let config = &plane.config;
+        Self {
+            root_namespace: RootNamespace(Namespace::from(&*config.root_namespace)),
+            trust: trust_bundle(config),
+            paths: PathOptions { normalization: normalization(config), ..PathOptions::default() },
+            providers: providers(plane),
+            compat: compat.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The mesh's trust domain, then its aliases, sorted as reading the settings leaves them upstream.
+fn trust_bundle(config: &MeshConfig) -> TrustBundle {
+    let mut aliases: Vec<&str> = config.trust_domain_aliases.iter().map(AsRef::as_ref).collect();
+    aliases.sort_unstable();
+    aliases.dedup();
+    let own = [&*config.trust_domain];
+    TrustBundle { trust_domains: own.into_iter().chain(aliases).map(TrustDomain::from).collect() }
+}
+
+fn normalization(config: &MeshConfig) -> PathNormalization {
+    match config.path_normalization.normalization {
+        PathNormalizationType::None => PathNormalization::None,
+        PathNormalizationType::Default | PathNormalizationType::Base => PathNormalization::Base,
+        PathNormalizationType::MergeSlashes => PathNormalization::MergeSlashes,
+        PathNormalizationType::DecodeAndMergeSlashes => PathNormalization::DecodeAndMergeSlashes,
+    }
+}
+
+/// The external authorizers that can be used.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/security/authz/builder/extauthz.go` `processExtensionProvider`.
+fn providers(plane: &ControlPlane) -> BTreeMap<Box<str>, ProviderKind> {
+    let mut found = BTreeMap::new();
+    let mut names = BTreeMap::<&str, usize>::new();
+    for provider in &plane.config.extension_providers {
+        *names.entry(&provider.name).or_default() += 1;
+    }
+    for provider in &plane.config.extension_providers {
+        let is_unique = names.get(&*provider.name) == Some(&1);
+        let kind = provider.kind.as_ref().and_then(|kind| usable(plane, kind));
+        if let Some(kind) = kind.filter(|_| is_unique && is_label(&provider.name)) {
+            found.insert(provider.name.clone(), kind);
+        }
+    }
+    found
+}
+
+fn usable(plane: &ControlPlane, kind: &mesh_config::ProviderKind) -> Option<ProviderKind> {
+    match kind {
+        mesh_config::ProviderKind::EnvoyExtAuthzGrpc(grpc) => {
+            let is_usable = is_port(grpc.port)
+                && resolves(plane, &grpc.service)
+                && is_status(&grpc.status_on_error);
+            is_usable.then_some(ProviderKind::Grpc)
+        }
+        mesh_config::ProviderKind::EnvoyExtAuthzHttp(http) => {
+            let lists = [
+                &http.include_headers_in_check,
+                &http.include_request_headers_in_check,
+                &http.headers_to_upstream_on_allow,
+                &http.headers_to_downstream_on_deny,
+                &http.headers_to_downstream_on_allow,
+            ];
+            let is_usable = is_port(http.port)
+                && resolves(plane, &http.service)
+                && is_status(&http.status_on_error)
+                && (http.path_prefix.is_empty() || http.path_prefix.starts_with('/'))
+                && lists.iter().all(|list| list.iter().all(|name| **name != *"*"));
+            is_usable.then_some(ProviderKind::Http)
+        }
+        _ => None,
+    }
+}
+
+fn is_port(port: u32) -> bool {
+    (1..=65535).contains(&port)
+}
+
+/// A status by its number, as HTTP knows it; empty: the default.
+fn is_status(text: &str) -> bool {
+    text.is_empty() || text.parse::<u16>().is_ok_and(|status| (100..=511).contains(&status))
+}
+
+/// 1 to 63 of `[a-z0-9-]`, not beginning or ending with `-`.
+fn is_label(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(is_letter)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+/// Whether `[namespace/]host` means one service: by both, or a host of exactly one namespace.
+fn resolves(plane: &ControlPlane, service: &str) -> bool {
+    match service.split_once('/') {
+        Some((namespace, host)) => plane.services.get(host, namespace).is_some(),
+        None => plane.services.of_host(service).count() == 1,
+    }
+}

@@ -1,0 +1,56 @@
+//! Which endpoints a proxy uses, at which priority and weight: istiod's half of load balancing.
+//!
+//! ```text
+//! shards ─filter─▶ endpoints that the proxy may know
+//!        ─group─▶ localities, by the raw text
+//!        ─split_horizon─▶ other networks' endpoints become gateways, weights scaled
+//!        ─rank─▶ distribute │ failover_priority, failover │ zone_aware ─▶ priorities without gaps
+//! ```
+//!
+//! [`Assignment::compute`] is all of it; [`Assignment::explain`] says why. What Envoy then makes of
+//! priorities and weights is not decided here.
+//!
+//! Upstream: istio/istio `pilot/pkg/xds/endpoints`, `pilot/pkg/networking/core/loadbalancer`.
+mod input; // Reading order: what goes in, the steps, what comes out.
+
+mod filter;
+
+mod group;
+
+mod split_horizon;
+
+mod setting;
+
+mod rank;
+
+mod distribute;
+
+mod failover_priority;
+
+mod failover;
+
+mod zone_aware;
+
+mod compact;
+
+mod weight;
+
+mod draft;
+
+mod assignment;
+
+mod of_view;
+
+mod reason;
+
+mod explain;
+
+pub use self::assignment::{AssignedEndpoint, AssignedLocality, Assignment, Target, Transport};
+pub use self::distribute::locality_matches;
+pub use self::explain::{Explanation, Said, Unused, Used};
+pub use self::failover_priority::LabelMatch;
+pub use self::filter::{check_visible, subset_labels, supports_unhealthy_endpoints};
+pub use self::input::{ClusterForm, Input};
+pub use self::rank::{Group, Ranking};
+pub use self::reason::{DropReason, Equal, Nearness, Reason};
+pub use self::setting::EffectiveSetting;

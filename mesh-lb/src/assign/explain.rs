@@ -1,0 +1,184 @@
+//! Why, in words: computed only when somebody asks.
+use std::fmt;
+
+use mesh_model::endpoint::{Endpoint, HealthStatus};
+use mesh_model::name::Locality;
+
+use super::{
+    AssignedEndpoint, AssignedLocality, Assignment, DropReason, LabelMatch, Nearness, Reason,
+    Target,
+};
+
+/// Why endpoints are where they are and why others are absent.
+///
+/// Printed, it is a line an endpoint: priority, locality, weight, address, how it is reached and the
+/// reasons.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Explanation<'a> {
+    /// The endpoints in use by priority, then in the order of the assignment.
+    pub used: Vec<Used<'a>>,
+    /// The endpoints that serve the port and are not used.
+    pub unused: Vec<Unused<'a>>,
+}
+
+/// Why an endpoint is where it is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Used<'a> {
+    /// The endpoint.
+    pub endpoint: AssignedEndpoint<'a>,
+    /// Why it has its priority and its locality's weight, then how it is reached where that is not
+    /// directly, then what else was changed.
+    pub reasons: Vec<Said>,
+}
+
+/// Why an endpoint is not used.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Unused<'a> {
+    /// The endpoint.
+    pub endpoint: &'a Endpoint,
+    /// The first rule that it fails.
+    pub reason: DropReason,
+}
+
+/// A reason: a code that stays the same over versions, and a sentence.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Said {
+    /// The code, in snake case.
+    pub code: &'static str,
+    /// The sentence, in lower case and without a final period.
+    pub text: String,
+}
+
+impl<'a> Explanation<'a> {
+    pub(super) fn new(assignment: &'a Assignment) -> Self {
+        let client = assignment.client();
+        let mut used: Vec<_> = assignment
+            .endpoints()
+            .map(|endpoint| Used { endpoint, reasons: reasons(endpoint, client) })
+            .collect();
+        used.sort_by_key(|used| used.endpoint.locality().priority());
+        let unused = assignment.dropped().map(|(endpoint, reason)| Unused { endpoint, reason });
+        Self { used, unused: unused.collect() }
+    }
+}
+
+fn reasons(endpoint: AssignedEndpoint<'_>, client: &Locality) -> Vec<Said> {
+    let mut reasons = vec![ranked(endpoint.locality(), client)];
+    reasons.extend(reached(endpoint));
+    let is_sent_draining = endpoint.health() == HealthStatus::Draining;
+    match endpoint.target() {
+        Target::Direct(source) | Target::Tunnel(source) if is_sent_draining => {
+            let text = if source.health == HealthStatus::Draining {
+                "it is draining and the service keeps sessions"
+            } else {
+                "its label makes it drain and the service keeps sessions"
+            };
+            reasons.push(Said { code: "draining_with_sessions", text: text.to_owned() });
+        }
+        Target::Direct(_) | Target::Tunnel(_) | Target::Gateway(_) | Target::DoubleTunnel(_) => {}
+    }
+    reasons
+}
+
+fn ranked(locality: AssignedLocality<'_>, client: &Locality) -> Said {
+    let reason = locality.reason();
+    let text = match reason {
+        Reason::Equal(why) => why.text().to_owned(),
+        Reason::Distributed { share } => format!(
+            "distribute gives {share} percent to localities like `{}` for a client in `{client}`",
+            locality.locality()
+        ),
+        Reason::Undistributed => DropReason::Undistributed.text().to_owned(),
+        Reason::Near(nearness) => near(nearness, locality.locality(), client),
+        Reason::Labels { labels, then: None } => matched(labels),
+        Reason::Labels { labels, then: Some(nearness) } => {
+            format!("{}, then {}", matched(labels), near(nearness, locality.locality(), client))
+        }
+    };
+    Said { code: reason.code(), text }
+}
+
+fn near(nearness: Nearness, locality: &Locality, client: &Locality) -> String {
+    match nearness {
+        Nearness::SameSubZone => {
+            format!("same region, zone and sub-zone as the client, `{client}`")
+        }
+        Nearness::SameZone => format!(
+            "same zone `{}/{}` as the client, another sub-zone",
+            client.region(),
+            client.zone()
+        ),
+        Nearness::SameRegion => format!("same region `{}` as the client", client.region()),
+        Nearness::FailoverTarget => format!(
+            "region `{}`, to which region `{}` fails over",
+            locality.region(),
+            client.region()
+        ),
+        Nearness::OtherRegion => format!(
+            "another region, `{}`, than the client's `{}`",
+            locality.region(),
+            client.region()
+        ),
+    }
+}
+
+fn matched(labels: LabelMatch) -> String {
+    let LabelMatch { matched, of, is_other_network } = labels;
+    if is_other_network {
+        let (matched, of) = (matched.saturating_sub(1), of.saturating_sub(1));
+        format!("another network; of failoverPriority {matched} of {of} further labels match")
+    } else {
+        format!("of failoverPriority {matched} of {of} labels match")
+    }
+}
+
+/// How an endpoint is reached, where that is not simply its address.
+fn reached(endpoint: AssignedEndpoint<'_>) -> Option<Said> {
+    let (code, gateway) = match endpoint.target() {
+        Target::Direct(_) => return None,
+        Target::Tunnel(_) => {
+            let text = "it accepts HBONE, which is preferred to mutual TLS here".to_owned();
+            return Some(Said { code: "tunnel", text });
+        }
+        Target::Gateway(gateway) => ("gateway", gateway),
+        Target::DoubleTunnel(gateway) => ("double_tunnel_gateway", gateway),
+    };
+    let fronts: Vec<String> = endpoint.fronts().map(|front| front.address.to_string()).collect();
+    let text = format!(
+        "gateway of network `{}`; stands for {} of its endpoints: {}",
+        gateway.network,
+        fronts.len(),
+        fronts.join(", ")
+    );
+    Some(Said { code, text })
+}
+
+impl fmt::Display for Explanation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Used { endpoint, reasons } in &self.used {
+            let (target, locality) = (endpoint.target(), endpoint.locality());
+            write!(
+                f,
+                "P{} {} {}:{} weight {} {}",
+                locality.priority(),
+                locality.locality(),
+                target.address(),
+                target.port(),
+                endpoint.weight(),
+                target.via()
+            )?;
+            for reason in reasons {
+                write!(f, "; {}", reason.text)?;
+            }
+            writeln!(f)?;
+        }
+        for Unused { endpoint, reason } in &self.unused {
+            writeln!(f, "-- {}:{} {}", endpoint.address, endpoint.port, reason.text())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+use super::*;
+
+fn every() -> OutlierConfig {
+    OutlierConfig { consecutive_5xx: 2, max_ejection_percent: 100, ..OutlierConfig::default() }
+}
+
+fn check(config: OutlierConfig, hosts: usize, codes: &[(usize, u16)], ejected: &[usize]) {
+    let mut detector = OutlierDetector::new(config, hosts);
+    for &(host, code) in codes {
+        detector.handle_response(host, code, 0, || 99);
+    }
+    let got: Vec<usize> = (0..hosts).filter(|&host| detector.is_ejected(host)).collect();
+    assert_eq!(got, ejected);
+}
+
+#[test]
+fn a_good_answer_breaks_the_row() {
+    check(every(), 2, &[(0, 500), (0, 200), (0, 500)], &[]);
+    check(every(), 2, &[(0, 500), (1, 200), (0, 500)], &[0]);
+}
+
+#[test]
+fn of_nine_hosts_none_is_ejected_by_default() {
+    let config = OutlierConfig { max_ejection_percent: 10, ..every() };
+    check(config, 9, &[(0, 500), (0, 500)], &[]);
+    check(config, 10, &[(0, 500), (0, 500), (1, 500), (1, 500)], &[0]);
+}
+
+#[test]
+fn a_chance_that_is_not_met_ejects_nobody() {
+    check(
+        OutlierConfig { enforcing_consecutive_5xx: 99, ..every() },
+        2,
+        &[(0, 500), (0, 500)],
+        &[],
+    );
+    check(OutlierConfig { consecutive_5xx: 0, ..every() }, 2, &[(0, 500), (0, 500)], &[]);
+}
+
+#[test]
+fn jitter_makes_an_ejection_longer() {
+    let config = OutlierConfig { max_ejection_time_jitter_ms: 4_999, ..every() };
+    let mut detector = OutlierDetector::new(config, 2);
+    detector.handle_response(0, 500, 0, || 12_345);
+    detector.handle_response(0, 500, 0, || 12_345);
+    detector.handle_sweep(32_344, || 0);
+    assert!(detector.is_ejected(0));
+    detector.handle_sweep(32_345, || 0);
+    assert!(!detector.is_ejected(0));
+}
+
+#[test]
+fn a_removed_host_makes_room_for_another() {
+    let config = OutlierConfig { max_ejection_percent: 50, ..every() };
+    let mut detector = OutlierDetector::new(config, 2);
+    for host in [0, 0, 1, 1] {
+        detector.handle_response(host, 500, 0, || 0);
+    }
+    assert_eq!((detector.ejections_active(), detector.stats().overflow()), (1, 1));
+    detector.remove_host(0);
+    detector.add_host();
+    for _ in 0..2 {
+        detector.handle_response(0, 500, 0, || 0);
+    }
+    assert_eq!((detector.ejections_active(), detector.is_ejected(0)), (1, true));
+}
+
+#[test]
+fn a_host_that_is_found_twice_in_a_sweep_is_ejected_once() {
+    let config = OutlierConfig { consecutive_5xx: 0, enforcing_failure_percentage: 100, ..every() };
+    let mut detector = OutlierDetector::new(config, 5);
+    for host in 0..5 {
+        for _ in 0..100 {
+            detector.handle_response(host, if host == 4 { 500 } else { 200 }, 0, || 0);
+        }
+    }
+    detector.handle_sweep(10_000, || 0);
+    assert_eq!((detector.num_ejections(4), detector.ejections_active()), (1, 1));
+    assert_eq!(detector.stats().detected(EjectionKind::FailurePercentage), 1);
+    assert_eq!(detector.stats().enforced_total(), 1);
+}
+
+#[test]
+fn the_backoff_grows_until_the_longest_time_is_passed_by_one_base() {
+    let config =
+        OutlierConfig { ejection_time: EjectionTime::new(10, Some(25)).unwrap(), ..every() };
+    let mut detector = OutlierDetector::new(config, 1);
+    let mut now = 0;
+    let mut backoffs = Vec::new();
+    for _ in 0..6 {
+        detector.handle_response(0, 500, now, || 0);
+        detector.handle_response(0, 500, now, || 0);
+        backoffs.push(detector.backoff(0));
+        now += 25;
+        detector.handle_sweep(now, || 0);
+        assert!(!detector.is_ejected(0));
+    }
+    assert_eq!(backoffs, [1, 2, 3, 4, 4, 4]);
+}
+
+#[test]
+fn the_longest_ejection_follows_a_long_base() {
+    assert_eq!(EjectionTime::new(400_000, None).map(EjectionTime::max_ms), Ok(400_000));
+    assert_eq!(EjectionTime::new(10, None).map(EjectionTime::max_ms), Ok(300_000));
+    let message = EjectionTime::new(10, Some(9)).unwrap_err().to_string();
+    assert_eq!(message, "max ejection time `9ms` is less than base ejection time `10ms`");
+}

@@ -1,0 +1,137 @@
+//! What a pod is to the mesh.
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::Cluster;
+use crate::endpoint::Workload;
+use crate::name::{Identity, Labels};
+use crate::registry::place;
+use crate::resource::{Meta, Owner, Pod, PortTarget, Transport};
+
+const TLS_MODE: &str = "security.istio.io/tlsMode";
+const WORKLOAD_NAME: &str = "service.istio.io/workload-name";
+
+/// Describes a pod; one for all its endpoints.
+pub(crate) fn workload_of_pod(pod: &Pod, cluster: &Cluster<'_>) -> Workload {
+    let labels = &pod.meta.labels;
+    let node = cluster.nodes.get(&*pod.spec.node_name);
+    let locality = place::pod_locality(labels, node.map(|node| &node.meta.labels));
+    let network = cluster.networks.network(pod.status.pod_ip, labels);
+    let service_account = match &*pod.spec.service_account_name {
+        "" => "default",
+        name => name,
+    };
+    let identity = Identity {
+        trust_domain: cluster.trust_domain.clone(),
+        namespace: pod.meta.namespace.clone(),
+        service_account: service_account.into(),
+    };
+    Workload {
+        name: Arc::from(workload_name(&pod.meta)),
+        instance: Arc::from(&*pod.meta.name),
+        namespace: pod.meta.namespace.clone(),
+        labels: place::augmented(labels, &cluster.id, &locality, &pod.spec.node_name, &network),
+        cluster: cluster.id.clone(),
+        network,
+        locality: Arc::from(locality),
+        node: Arc::from(&*pod.spec.node_name),
+        service_account: Arc::from(service_account),
+        identity: Arc::from(identity.to_string()),
+        tls_mode: Arc::from(tls_mode(labels)),
+        hostname: match &*pod.spec.hostname {
+            "" => Arc::from(&*pod.meta.name),
+            hostname => Arc::from(hostname),
+        },
+        subdomain: Arc::from(&*pod.spec.subdomain),
+        discoverability: crate::endpoint::Discoverability::Always,
+    }
+}
+
+/// Whether a workload's labels say that a sidecar accepts mutual TLS.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/model/service.go` `GetTLSModeFromEndpointLabels`.
+pub(crate) fn tls_mode(labels: &Labels) -> &str {
+    labels.get(TLS_MODE).unwrap_or("disabled")
+}
+
+/// Returns the name of the workload that a pod belongs to: its label, else its controller's name
+/// where the pod's own was generated, else the pod's.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/kube/util.go` `GetWorkloadMetaFromPod`.
+pub(crate) fn workload_name(pod: &Meta) -> &str {
+    if let Some(name) = pod.labels.get(WORKLOAD_NAME) {
+        return name;
+    }
+    match &pod.controller {
+        Some(owner) if !pod.generate_name.is_empty() => name_of_owner(owner, &pod.labels),
+        Some(_) | None => &pod.name,
+    }
+}
+
+fn name_of_owner<'m>(owner: &'m Owner, labels: &'m Labels) -> &'m str {
+    match &*owner.kind {
+        "ReplicaSet" => ["pod-template-hash", "rollouts-pod-template-hash"]
+            .into_iter()
+            .filter_map(|label| labels.get(label))
+            .find_map(|hash| owner.name.strip_suffix(hash)?.strip_suffix('-'))
+            .unwrap_or(&owner.name),
+        "ReplicationController" => labels.get("deploymentconfig").unwrap_or(&owner.name),
+        "Job" => without_schedule(&owner.name),
+        _ => &owner.name,
+    }
+}
+
+/// The name of a CronJob: that of its Job without the `-` and 8 to 10 digits of the time.
+fn without_schedule(job: &str) -> &str {
+    match job.rsplit_once('-') {
+        Some((name, time))
+            if (8..=10).contains(&time.len()) && time.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            name
+        }
+        Some(_) | None => job,
+    }
+}
+
+/// Returns the number of a target port in a pod: itself, or the container port of that name with
+/// that transport.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/serviceregistry/kube/controller/util.go` `FindPort`.
+pub(crate) fn pod_port(pod: &Pod, target: &PortTarget, transport: Transport) -> Option<u16> {
+    match target {
+        PortTarget::Number(number) => u16::try_from(*number).ok(),
+        PortTarget::Name(name) => {
+            let sidecars = pod
+                .spec
+                .init_containers
+                .iter()
+                .filter(|container| *container.restart_policy == *"Always");
+            pod.spec
+                .containers
+                .iter()
+                .chain(sidecars)
+                .flat_map(|container| container.ports.iter())
+                .find(|port| port.name == *name && port.protocol == transport)
+                .and_then(|port| u16::try_from(port.container_port).ok())
+        }
+    }
+}
+
+/// The network and locality of an address without a pod.
+pub(crate) fn workload_without_pod(address: Option<IpAddr>, cluster: &Cluster<'_>) -> Workload {
+    let none = Labels::default();
+    let network = cluster.networks.network(address, &none);
+    Workload {
+        labels: place::augmented(&none, &cluster.id, "", "", &network),
+        cluster: cluster.id.clone(),
+        network,
+        tls_mode: Arc::from(tls_mode(&none)),
+        ..Workload::default()
+    }
+}

@@ -1,0 +1,261 @@
+//! Loading: texts in, an index out, and everything that is wrong with the texts.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::mesh::Parts;
+use super::objects::Store;
+use super::{Mesh, Origin, Source};
+use crate::compat::Compat;
+use crate::manifest::{self, Diagnostic, Document, Limits, Place, Severity, Unreadable};
+use crate::name::{ClusterId, Labels, Namespace};
+use crate::resource::{
+    self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
+};
+
+/// The namespace of objects that do not name theirs.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// A security policy that could not be understood.
+///
+/// Nobody can tell what it would have denied, so the workloads that it may select deny what it might
+/// have denied, until it is mended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
+pub struct Broken {
+    /// The object, as far as it can be told.
+    pub object: ObjectKey,
+    /// Where it was found.
+    pub origin: Origin,
+    /// The labels of the workloads that it selects; `None` if that cannot be told: any.
+    pub selector: Option<Labels>,
+    /// What an AuthorizationPolicy does; `None` if that cannot be told, and for other kinds.
+    pub action: Option<Action>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// The mutable side: what was loaded, and the index made of it.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    compat: Compat,
+    limits: Limits,
+    parts: Parts,
+    /// Where each object stands, to name both places of two objects of one name.
+    places: BTreeMap<(Origin, ObjectKey), (Arc<str>, Place)>,
+    mesh: Arc<Mesh>,
+}
+
+impl Registry {
+    /// An empty registry that follows the given upstream.
+    pub fn new(compat: Compat) -> Self {
+        Self { compat, ..Self::default() }
+    }
+
+    /// The same with other limits for what is read.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The index of what has been loaded.
+    pub fn mesh(&self) -> Arc<Mesh> {
+        self.mesh.clone()
+    }
+
+    /// Loads texts and indexes them; returns everything that is wrong with them, by file and place.
+    ///
+    /// What cannot be used is left out, the rest counts. Of two objects of one kind, namespace and
+    /// name in one part of the mesh the first counts.
+    pub fn load(&mut self, sources: impl IntoIterator<Item = Source>) -> Vec<Diagnostic> {
+        let mut sources: Vec<Source> = sources.into_iter().collect();
+        // By part and name, so that the order in which files are listed does not matter.
+        sources.sort_by(|a, b| (&a.origin, &a.name).cmp(&(&b.origin, &b.name)));
+        let mut diagnostics = Vec::new();
+        for source in sources {
+            self.read(&source, &mut diagnostics);
+        }
+        self.mesh = Arc::new(Mesh::build(Arc::new(self.parts.clone()), &self.compat));
+        diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));
+        diagnostics
+    }
+
+    fn read(&mut self, source: &Source, diagnostics: &mut Vec<Diagnostic>) {
+        let reading = manifest::read(&source.name, &source.text, &self.limits);
+        diagnostics.extend(reading.diagnostics);
+        for unreadable in &reading.unreadable {
+            self.remember_unreadable(source, unreadable);
+        }
+        for document in &reading.documents {
+            match &source.origin {
+                Origin::MeshConfig => {
+                    let (config, found) = MeshConfig::decode(&document.node, &document.file);
+                    diagnostics.extend(found);
+                    self.parts.mesh_config = Some(Arc::new(config));
+                }
+                Origin::MeshNetworks => {
+                    let (networks, found) = MeshNetworks::decode(&document.node, &document.file);
+                    diagnostics.extend(found);
+                    self.parts.networks = Some(Arc::new(networks));
+                }
+                Origin::Description(cluster) => {
+                    self.describe(cluster, document, diagnostics);
+                }
+                Origin::Proxies => {
+                    let (entry, found) = ProxyEntry::decode(&document.node, &document.file);
+                    diagnostics.extend(found);
+                    self.parts.proxies.extend(entry);
+                }
+                Origin::Config | Origin::Cluster(_) => {
+                    self.add(&source.origin, document, diagnostics);
+                }
+            }
+        }
+    }
+
+    /// Takes what `cluster.yaml` says; a name that is not the folder's is an error.
+    fn describe(
+        &mut self,
+        cluster: &ClusterId,
+        document: &Document,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let (description, found) = ClusterDescription::decode(&document.node, &document.file);
+        diagnostics.extend(found);
+        if !description.name.is_empty() && *description.name != *cluster.as_str() {
+            diagnostics.push(Diagnostic {
+                code: "CLUSTER-NAME",
+                severity: Severity::Error,
+                file: document.file.clone(),
+                place: document.node.locate("name"),
+                object: "ClusterDescription".to_owned(),
+                field: "name".to_owned(),
+                message: format!(
+                    "the name `{}` is not that of the folder, `{cluster}`",
+                    description.name
+                ),
+                help: "write the folder's name, or leave it out".to_owned(),
+            });
+        }
+        self.parts.clusters.entry(cluster.clone()).or_default().description =
+            Some(Arc::new(description));
+    }
+
+    fn store(&mut self, origin: &Origin) -> &mut Store {
+        match origin {
+            Origin::Cluster(cluster) | Origin::Description(cluster) => {
+                &mut self.parts.clusters.entry(cluster.clone()).or_default().store
+            }
+            Origin::Config | Origin::MeshConfig | Origin::MeshNetworks | Origin::Proxies => {
+                &mut self.parts.config
+            }
+        }
+    }
+
+    /// Decodes an object and puts it in.
+    fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Vec<Diagnostic>) {
+        let decoded = resource::decode(&document.node, &document.file, DEFAULT_NAMESPACE);
+        diagnostics.extend(decoded.diagnostics.iter().cloned());
+        let Some(key) = decoded.object else { return };
+        let Some(resource) = decoded.resource else {
+            let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
+            let reason = errors.next().map(|error| error.message.clone()).unwrap_or_default();
+            self.remember(key, origin, Some(document), reason);
+            return;
+        };
+        if self.store(origin).contains(&key) {
+            diagnostics.push(self.duplicate(origin, document, &key));
+            let reason = "two objects have this name".to_owned();
+            self.remember(key, origin, Some(document), reason);
+            return;
+        }
+        if !is_plentiful(key.kind) {
+            let place = (document.file.clone(), document.node.place);
+            self.places.insert((origin.clone(), key), place);
+        }
+        self.store(origin).upsert(resource);
+    }
+
+    fn duplicate(&self, origin: &Origin, document: &Document, key: &ObjectKey) -> Diagnostic {
+        let first = self.places.get(&(origin.clone(), key.clone()));
+        let at =
+            first.map(|(file, place)| format!(" at {file}:{}", place.line)).unwrap_or_default();
+        Diagnostic {
+            code: "DUPLICATE-OBJECT",
+            severity: Severity::Error,
+            file: document.file.clone(),
+            place: document.node.place,
+            object: key.to_string(),
+            field: String::new(),
+            message: format!(
+                "an object of this kind and name is defined before{at}; this one is not used"
+            ),
+            help: "rename one of them, or remove it".to_owned(),
+        }
+    }
+
+    fn remember_unreadable(&mut self, source: &Source, unreadable: &Unreadable) {
+        let head = &unreadable.head;
+        let Some(kind) = security_kind(&head.kind) else { return };
+        let namespace = match &*head.namespace {
+            "" => Namespace::from(DEFAULT_NAMESPACE),
+            name => Namespace::from(name),
+        };
+        let key = ObjectKey { kind, namespace, name: head.name.as_str().into() };
+        let reason = "the document could not be read".to_owned();
+        self.remember(key, &source.origin, None, reason);
+    }
+
+    /// Remembers a security policy that is not in force as it was meant.
+    fn remember(
+        &mut self,
+        object: ObjectKey,
+        origin: &Origin,
+        document: Option<&Document>,
+        reason: String,
+    ) {
+        if security_kind(object.kind).is_some() {
+            let origin = origin.clone();
+            let selector = document.and_then(selector_of);
+            let action = document.and_then(action_of);
+            self.parts.broken.push(Broken { object, origin, selector, action, reason });
+        }
+    }
+}
+
+/// The kinds whose loss opens what they would have closed.
+fn security_kind(kind: &str) -> Option<&'static str> {
+    ["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"]
+        .into_iter()
+        .find(|known| *known == kind)
+}
+
+/// Kinds that exist by the million: their places are not kept.
+fn is_plentiful(kind: &str) -> bool {
+    matches!(kind, "EndpointSlice" | "Pod" | "Node")
+}
+
+/// The labels in `spec.selector.matchLabels` of an object that could not be decoded.
+///
+/// Only a selector that is readable as a whole narrows what the object may concern.
+fn selector_of(document: &Document) -> Option<Labels> {
+    let labels =
+        document.node.get(&["spec"])?.get(&["selector"])?.get(&["matchLabels", "match_labels"])?;
+    labels
+        .entries()
+        .iter()
+        .map(|entry| Some((&*entry.key, entry.node.as_str()?)))
+        .collect::<Option<Vec<_>>>()
+        .map(|pairs| pairs.into_iter().collect())
+}
+
+/// The action of a policy that could not be decoded; absent is ALLOW.
+fn action_of(document: &Document) -> Option<Action> {
+    let action = document.node.get(&["spec"])?.get(&["action"]);
+    let Some(action) = action.filter(|action| !action.is_null()) else {
+        return Some(Action::Allow);
+    };
+    let text = action.as_str()?;
+    [Action::Allow, Action::Deny, Action::Audit, Action::Custom]
+        .into_iter()
+        .find(|known| known.as_str() == text)
+}

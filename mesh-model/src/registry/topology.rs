@@ -1,0 +1,73 @@
+//! Which control plane serves which cluster, and what it reads.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::name::{ClusterId, TrustDomain};
+use crate::resource::{ClusterDescription, ClusterRole};
+
+/// The clusters of a mesh and their control planes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Topology {
+    clusters: BTreeMap<ClusterId, Option<Arc<ClusterDescription>>>,
+}
+
+impl Topology {
+    pub(crate) fn new(
+        clusters: impl IntoIterator<Item = (ClusterId, Option<Arc<ClusterDescription>>)>,
+    ) -> Self {
+        Self { clusters: clusters.into_iter().collect() }
+    }
+
+    fn has_role(&self, role: ClusterRole) -> impl Iterator<Item = &ClusterId> {
+        self.clusters.iter().filter_map(move |(id, description)| {
+            description.as_ref().is_some_and(|known| known.role == Some(role)).then_some(id)
+        })
+    }
+
+    /// Returns the control plane that serves a cluster's proxies, named by its config cluster: as
+    /// described, else itself if it is a primary, else the first primary, config cluster or cluster.
+    pub(crate) fn control_plane(&self, cluster: &ClusterId) -> Option<ClusterId> {
+        let description = self.clusters.get(cluster)?.as_ref();
+        let described = description.map(|known| &*known.control_plane);
+        if let Some(named) = described.filter(|named| !named.is_empty()) {
+            return Some(ClusterId::from(named));
+        }
+        let role = description.and_then(|known| known.role);
+        if matches!(role, Some(ClusterRole::Primary | ClusterRole::Standalone)) {
+            return Some(cluster.clone());
+        }
+        self.has_role(ClusterRole::Primary)
+            .chain(self.has_role(ClusterRole::Config))
+            .chain(self.clusters.keys())
+            .next()
+            .cloned()
+    }
+
+    /// Returns every control plane that serves a cluster.
+    pub(crate) fn control_planes(&self) -> Vec<ClusterId> {
+        let mut found: Vec<ClusterId> =
+            self.clusters.keys().filter_map(|cluster| self.control_plane(cluster)).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// Returns the clusters that a control plane discovers: its own first, then by name.
+    pub(crate) fn discovered_by(&self, plane: &ClusterId) -> Vec<ClusterId> {
+        let own = self.clusters.contains_key(plane).then(|| plane.clone());
+        let reads = self.clusters.get(plane).and_then(Option::as_ref);
+        let reads = reads.and_then(|description| description.reads.as_ref());
+        let is_read = |cluster: &&ClusterId| {
+            **cluster != *plane
+                && reads.is_none_or(|reads| reads.iter().any(|name| **name == *cluster.as_str()))
+        };
+        own.into_iter().chain(self.clusters.keys().filter(is_read).cloned()).collect()
+    }
+
+    /// Returns the trust domain of a cluster's workloads: as described, else the mesh's.
+    pub(crate) fn trust_domain(&self, cluster: &ClusterId, mesh: &str) -> TrustDomain {
+        let described = self.clusters.get(cluster).and_then(Option::as_ref);
+        let described = described.map(|known| &*known.trust_domain);
+        TrustDomain::from(described.filter(|text| !text.is_empty()).unwrap_or(mesh))
+    }
+}

@@ -1,0 +1,143 @@
+//! Which VirtualServices a namespace sees, in the order in which they count.
+//!
+//! # Upstream
+//!
+//! istio/istio `pilot/pkg/model/push_context.go` `initVirtualServices`;
+//! `virtualservice.go` `ResolveVirtualServiceShortnames`, `resolveGatewayName`.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ExportTo;
+use super::delegates;
+use crate::name::{Hostname, Namespace};
+use crate::resource::VirtualService;
+
+/// The gateway name that stands for all sidecars.
+pub const MESH: &str = "mesh";
+
+/// The VirtualServices of a control plane, with full host names and delegates merged in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VirtualServices {
+    private: BTreeMap<(Namespace, Box<str>), Vec<Arc<VirtualService>>>,
+    exported: BTreeMap<(Namespace, Box<str>), Vec<Arc<VirtualService>>>,
+    public: BTreeMap<Box<str>, Vec<Arc<VirtualService>>>,
+}
+
+impl VirtualServices {
+    /// Indexes objects given in any order.
+    pub fn new<'o>(
+        objects: impl IntoIterator<Item = &'o Arc<VirtualService>>,
+        domain: &str,
+        default_export_to: &ExportTo,
+    ) -> Self {
+        let mut objects: Vec<_> =
+            objects.into_iter().map(|object| resolved(object, domain)).collect();
+        objects.sort_by(|a, b| a.meta.age().cmp(&b.meta.age()));
+        let mut index = Self::default();
+        for object in delegates::merged(objects, default_export_to) {
+            index.add(&Arc::new(object), default_export_to);
+        }
+        index
+    }
+
+    fn add(&mut self, object: &Arc<VirtualService>, default_export_to: &ExportTo) {
+        let own = &object.meta.namespace;
+        let export_to = export_to(object, default_export_to);
+        let mut gateways: Vec<&str> = object.spec.gateways.iter().map(AsRef::as_ref).collect();
+        if gateways.is_empty() {
+            gateways.push(MESH);
+        }
+        for gateway in gateways {
+            if export_to.public {
+                self.public.entry(gateway.into()).or_default().push(object.clone());
+                continue;
+            }
+            if export_to.none {
+                continue;
+            }
+            if export_to.private || export_to.namespaces.contains(own) {
+                let key = (own.clone(), gateway.into());
+                self.private.entry(key).or_default().push(object.clone());
+            }
+            let others: std::collections::BTreeSet<&Namespace> =
+                export_to.namespaces.iter().filter(|namespace| *namespace != own).collect();
+            for namespace in others {
+                let key = (namespace.clone(), gateway.into());
+                self.exported.entry(key).or_default().push(object.clone());
+            }
+        }
+    }
+
+    /// Returns those bound to a gateway (`mesh`, or `namespace/name`) that a namespace sees: its own
+    /// private ones, those exported to it, the public ones, each oldest first.
+    pub fn visible_to(
+        &self,
+        namespace: &Namespace,
+        gateway: &str,
+    ) -> impl Iterator<Item = &Arc<VirtualService>> + Clone {
+        let key = (namespace.clone(), Box::from(gateway));
+        let private = self.private.get(&key).into_iter().flatten();
+        let exported = self.exported.get(&key).into_iter().flatten();
+        let public = self.public.get(gateway).into_iter().flatten();
+        private.chain(exported).chain(public)
+    }
+}
+
+/// Who may see an object, with the mesh's default where it does not say.
+pub(crate) fn export_to(object: &VirtualService, default_export_to: &ExportTo) -> ExportTo {
+    if object.spec.export_to.is_empty() {
+        return default_export_to.clone();
+    }
+    ExportTo::parse(object.spec.export_to.iter().map(AsRef::as_ref))
+}
+
+/// Completes every short name with the namespace of the object that wrote it.
+fn resolved(object: &VirtualService, domain: &str) -> VirtualService {
+    let mut object = object.clone();
+    let namespace = object.meta.namespace.clone();
+    let complete = |host: &mut Box<str>| {
+        *host = Hostname::resolve(host, namespace.as_str(), domain).as_str().into();
+    };
+    let gateway = |name: &mut Box<str>| *name = gateway_name(name, &namespace);
+    let spec = &mut object.spec;
+    spec.hosts.iter_mut().for_each(complete);
+    spec.gateways.iter_mut().for_each(gateway);
+    for route in &mut spec.http {
+        let destinations = route.route.iter_mut().filter_map(|entry| entry.destination.as_mut());
+        let mirrors = route.mirrors.iter_mut().filter_map(|entry| entry.destination.as_mut());
+        for destination in destinations.chain(&mut route.mirror).chain(mirrors) {
+            complete(&mut destination.host);
+        }
+        route.matches.iter_mut().flat_map(|entry| &mut entry.gateways).for_each(gateway);
+    }
+    for route in &mut spec.tcp {
+        let destinations = route.route.iter_mut().filter_map(|entry| entry.destination.as_mut());
+        destinations.for_each(|destination| complete(&mut destination.host));
+        route.matches.iter_mut().flat_map(|entry| &mut entry.gateways).for_each(gateway);
+    }
+    for route in &mut spec.tls {
+        let destinations = route.route.iter_mut().filter_map(|entry| entry.destination.as_mut());
+        destinations.for_each(|destination| complete(&mut destination.host));
+        route.matches.iter_mut().flat_map(|entry| &mut entry.gateways).for_each(gateway);
+    }
+    object
+}
+
+/// `namespace/name` of a gateway as a rule names it: `mesh` stays, `./g` and `g` are of the rule's
+/// namespace, the old form `g.ns` or `g.ns.svc.DOMAIN` names a namespace.
+fn gateway_name(name: &str, own: &Namespace) -> Box<str> {
+    if name == MESH {
+        return name.into();
+    }
+    if let Some((namespace, name)) = name.split_once('/') {
+        let namespace = if namespace == "." { own.as_str() } else { namespace };
+        return format!("{namespace}/{name}").into();
+    }
+    match name.split_once('.') {
+        None => format!("{own}/{name}").into(),
+        Some((name, rest)) => {
+            let namespace = rest.split('.').next().unwrap_or_default();
+            format!("{namespace}/{name}").into()
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The mesh as one proxy sees it.
+use std::sync::Arc;
+
+use super::destination::{endpoint_tls, port_level, subset_policy, with_mesh_default};
+use super::mtls::{ClientTls, ServerMode};
+use super::{Proxy, ProxyKind, Scope};
+use crate::endpoint::{Endpoint, Gateways, Shards};
+use crate::name::{Hostname, Labels, Namespace, nearest_name};
+use crate::registry::{ControlPlane, DestinationRules, MergedRule, Mesh, Service, ServicePort};
+use crate::resource::MutualTlsMode;
+use crate::resource::destination_rule::TrafficPolicy;
+
+/// The mesh as one proxy sees it: what it may send to, by which rules.
+#[derive(Clone, Debug)]
+pub struct ProxyView<'m> {
+    mesh: &'m Mesh,
+    plane: &'m ControlPlane,
+    proxy: &'m Proxy,
+    scope: Arc<Scope>,
+}
+
+/// Which part of a service is meant.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a destination is a service or a subset of it")]
+pub enum Subset<'s> {
+    /// All of it.
+    #[default]
+    None,
+    /// The subset of that name.
+    Named(&'s str),
+}
+
+impl<'s> Subset<'s> {
+    /// The name, `""` for all of the service.
+    pub const fn as_str(self) -> &'s str {
+        match self {
+            Self::None => "",
+            Self::Named(name) => name,
+        }
+    }
+}
+
+impl<'s> From<&'s str> for Subset<'s> {
+    fn from(name: &'s str) -> Self {
+        if name.is_empty() { Self::None } else { Self::Named(name) }
+    }
+}
+
+/// There is no such destination; names the nearest that exists.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownDestination {
+    /// The proxy sees no service of that host.
+    #[error("the proxy sees no service `{host}`{}", hint(.nearest.as_deref()))]
+    Service {
+        /// The host that was asked for.
+        host: String,
+        /// The nearest host that the proxy sees.
+        nearest: Option<String>,
+    },
+    /// The service has no such port.
+    #[error("service `{host}` has no port {port}; its ports: {}", list(.ports))]
+    Port {
+        /// The service.
+        host: String,
+        /// The port that was asked for.
+        port: u16,
+        /// The ports that it has.
+        ports: Vec<u16>,
+    },
+    /// No rule in force defines the subset.
+    #[error("no rule in force defines a subset `{subset}` of `{host}`; its subsets: {}", list(.subsets))]
+    Subset {
+        /// The service.
+        host: String,
+        /// The subset that was asked for.
+        subset: String,
+        /// The subsets that exist.
+        subsets: Vec<String>,
+    },
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "none".to_owned();
+    }
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl<'m> ProxyView<'m> {
+    pub(crate) fn new(mesh: &'m Mesh, plane: &'m ControlPlane, proxy: &'m Proxy) -> Self {
+        let scope = match proxy.kind {
+            ProxyKind::Sidecar => {
+                let sidecar = plane.sidecar(&proxy.namespace, &proxy.labels);
+                Scope::of_sidecar(plane, &proxy.namespace, sidecar)
+            }
+            ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => {
+                Scope::of_gateway(plane, &proxy.namespace)
+            }
+        };
+        Self { mesh, plane, proxy, scope: Arc::new(scope) }
+    }
+
+    /// The mesh.
+    pub fn mesh(&self) -> &'m Mesh {
+        self.mesh
+    }
+
+    /// The control plane that serves the proxy.
+    pub fn plane(&self) -> &'m ControlPlane {
+        self.plane
+    }
+
+    /// The proxy.
+    pub fn proxy(&self) -> &'m Proxy {
+        self.proxy
+    }
+
+    /// What its namespace and Sidecar let it see.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The services that it may send to, one a host.
+    pub fn services(&self) -> &[Arc<Service>] {
+        self.scope.services()
+    }
+
+    /// The endpoints of a service, of all clusters; `None` if it has none.
+    pub fn shards(&self, service: &Service) -> Option<&'m Arc<Shards>> {
+        self.plane.shards(service)
+    }
+
+    /// Whether only endpoints of the proxy's own cluster count.
+    pub fn is_cluster_local(&self, service: &Service) -> bool {
+        self.plane.cluster_local.contains(&service.hostname)
+    }
+
+    /// The rule in force for what the proxy sends to a service.
+    pub fn rule(&self, service: &Service) -> Option<&'m MergedRule> {
+        self.rule_for(service, Some(&self.proxy.labels))
+    }
+
+    /// The rule in force for what the proxy itself receives as a service.
+    pub fn inbound_rule(&self, service: &Service) -> Option<&'m MergedRule> {
+        self.rule_for(service, None)
+    }
+
+    fn rule_for(&self, service: &Service, labels: Option<&Labels>) -> Option<&'m MergedRule> {
+        let client = &self.proxy.namespace;
+        let rules = &self.plane.destination_rules;
+        let candidates = rules.candidates(client, &service.hostname, &service.namespace);
+        DestinationRules::effective(&candidates, client, labels)
+    }
+
+    /// What a workload demands of its clients.
+    pub fn server_mode(&self, namespace: &Namespace, labels: &Labels) -> ServerMode {
+        self.plane.peer_authentications.server_mode(namespace, labels)
+    }
+
+    /// What an endpoint's workload demands on the endpoint's port.
+    pub fn endpoint_mode(&self, endpoint: &Endpoint) -> MutualTlsMode {
+        let workload = &endpoint.workload;
+        let policies = &self.plane.peer_authentications;
+        policies.port_mode(&workload.namespace, &workload.labels, endpoint.port)
+    }
+
+    /// How networks are entered: IP addresses only, or names too for clusters of names.
+    pub fn gateways(&self, with_names: bool) -> &'m Gateways {
+        if with_names { &self.plane.named_gateways } else { &self.plane.gateways }
+    }
+
+    /// Finds a destination by host (a full name, or a short one in the proxy's namespace), port and
+    /// subset.
+    ///
+    /// # Errors
+    ///
+    /// Where the proxy sees no such service, or it has no such port, or no rule in force defines the
+    /// subset; each names what exists instead.
+    pub fn destination(
+        &self,
+        host: &str,
+        port: u16,
+        subset: Subset<'_>,
+    ) -> Result<Destination<'m>, UnknownDestination> {
+        let service = self.find(host)?;
+        let unknown_port = || UnknownDestination::Port {
+            host: service.hostname.as_str().to_owned(),
+            port,
+            ports: service.ports.iter().map(|port| port.number).collect(),
+        };
+        let port = service.port(port).ok_or_else(unknown_port)?.clone();
+        let rule = self.rule(&service);
+        if let Subset::Named(name) = subset
+            && rule.and_then(|rule| rule.subset(name)).is_none()
+        {
+            let subsets = rule.map(|rule| rule.subsets.as_slice()).unwrap_or_default();
+            return Err(UnknownDestination::Subset {
+                host: service.hostname.as_str().to_owned(),
+                subset: name.to_owned(),
+                subsets: subsets.iter().map(|subset| subset.name.to_string()).collect(),
+            });
+        }
+        Ok(self.destination_of(service, port, subset))
+    }
+
+    fn find(&self, host: &str) -> Result<Arc<Service>, UnknownDestination> {
+        let domain = &self.plane.domain;
+        let full = Hostname::resolve(host, self.proxy.namespace.as_str(), domain);
+        // `cart.shop` is what people type for `cart.shop.svc.cluster.local`.
+        let typed = format!("{host}.svc.{domain}");
+        let found = [full.as_str(), host, typed.as_str()]
+            .into_iter()
+            .find_map(|host| self.scope.service(host));
+        found.cloned().ok_or_else(|| {
+            let hosts = self.services().iter().map(|service| service.hostname.as_str());
+            let nearest = nearest_name(full.as_str(), hosts).map(str::to_owned);
+            UnknownDestination::Service { host: host.to_owned(), nearest }
+        })
+    }
+
+    /// Describes a destination that is known to exist; a subset that no rule defines has no policy
+    /// and no labels of its own.
+    pub fn destination_of(
+        &self,
+        service: Arc<Service>,
+        port: ServicePort,
+        subset: Subset<'_>,
+    ) -> Destination<'m> {
+        let rule = self.rule(&service);
+        let subset = subset.as_str();
+        let of_rule = rule.and_then(|rule| rule.traffic_policy.as_ref());
+        let of_subset = rule
+            .and_then(|rule| rule.subset(subset))
+            .and_then(|subset| subset.traffic_policy.as_ref());
+        let policy = subset_policy(of_rule, of_subset, Some(port.number));
+
+        let default = self.plane.config.default_traffic_policy.as_ref();
+        let destination = of_rule.map(|policy| port_level(policy, port.number).0.into_owned());
+        let destination = with_mesh_default(destination, default);
+        let cluster_policy = subset_policy(destination.as_ref(), of_subset, Some(port.number));
+        Destination {
+            rule,
+            policy,
+            cluster_policy,
+            endpoint_tls: rule.and_then(|rule| endpoint_tls(rule, subset, port.number)),
+            subset_labels: rule.and_then(|rule| rule.subset_labels(subset)),
+            subset: subset.into(),
+            service,
+            port,
+        }
+    }
+}
+
+/// Where traffic goes: a service, a port, a subset, and how it is to be handled.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
+pub struct Destination<'m> {
+    /// The service.
+    pub service: Arc<Service>,
+    /// The port.
+    pub port: ServicePort,
+    /// The subset's name, empty for all of the service.
+    pub subset: Box<str>,
+    /// The rule in force.
+    pub rule: Option<&'m MergedRule>,
+    /// The policy for port and subset as endpoints see it: the rule's alone.
+    pub policy: Option<TrafficPolicy>,
+    /// The policy for port and subset as clusters have it: with the mesh's default.
+    pub cluster_policy: Option<TrafficPolicy>,
+    /// The TLS mode that the rule sets for endpoints.
+    pub endpoint_tls: Option<ClientTls>,
+    /// The labels that an endpoint must have.
+    pub subset_labels: Option<&'m Labels>,
+}

@@ -1,0 +1,90 @@
+//! HTTP servers on loopback addresses, each of which says who it is.
+use std::io::{BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use crate::e2e::http;
+use crate::problem::{Attempt, Problem};
+
+/// The header by which an answer tells the server that gave it: `ADDRESS:PORT`.
+pub(super) const WHO: &str = "x-upstream";
+
+/// A server that answers 200 to everything until it is dropped.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) address: SocketAddr,
+    stopped: Arc<AtomicBool>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Upstream {
+    /// Listens at an address; port 0 takes any that is free.
+    pub(super) fn start(address: SocketAddr) -> Result<Self, Problem> {
+        let what = format!("listen on {address}");
+        let listener = TcpListener::bind(address).attempt(&what)?;
+        let address = listener.local_addr().attempt(&what)?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stopped);
+        let accepting = std::thread::spawn(move || accept(&listener, address, &flag));
+        Ok(Self { address, stopped, accepting: Some(accepting) })
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        // One more connection wakes the thread that waits for the next one.
+        if TcpStream::connect(self.address).is_ok()
+            && let Some(accepting) = self.accepting.take()
+        {
+            let _ended = accepting.join();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, address: SocketAddr, stopped: &AtomicBool) {
+    for stream in listener.incoming() {
+        if stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Ok(stream) = stream {
+            // A client that goes away ends its thread; nobody else minds.
+            std::thread::spawn(move || serve(stream, address));
+        }
+    }
+}
+
+fn serve(stream: TcpStream, address: SocketAddr) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut stream = BufReader::new(stream);
+    while let Some(head) = http::read_head(&mut stream)? {
+        let length: u64 = head.number("content-length").unwrap_or(0);
+        std::io::copy(&mut (&mut stream).take(length), &mut std::io::sink())?;
+        let answer = format!("HTTP/1.1 200 OK\r\n{WHO}: {address}\r\ncontent-length: 0\r\n\r\n");
+        stream.get_mut().write_all(answer.as_bytes())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::e2e::http::{Connection, Request};
+
+    #[test]
+    fn a_server_says_who_it_is_and_stops_when_dropped() {
+        let upstream = Upstream::start("127.88.0.1:0".parse().unwrap()).unwrap();
+        let address = upstream.address;
+        let mut connection = Connection::open(address).unwrap();
+        for _ in 0..3 {
+            let request = Request { method: "POST", host: "x", path: "/" };
+            let response = connection.send(&request).unwrap();
+            assert_eq!(response.status, 200);
+            assert_eq!(response.header(WHO), Some(address.to_string().as_str()));
+        }
+        drop(upstream);
+        assert!(Connection::open(address).is_err());
+    }
+}
