@@ -1,4 +1,5 @@
 //! One file a command.
 pub(crate) mod authz;
+pub(crate) mod bootstrap;
 pub(crate) mod load;
 pub(crate) mod spill;

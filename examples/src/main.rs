@@ -10,8 +10,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 mod commands;
 mod folder;
 mod json;
+mod node;
 
-use self::commands::{authz, load, spill};
+use self::commands::{authz, bootstrap, load, spill};
 
 /// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
 #[derive(Debug, Parser)]
@@ -44,6 +45,8 @@ enum Command {
     Spill(spill::Arguments),
     /// Decides a request, and says why.
     Authz(authz::Arguments),
+    /// Prints an Envoy bootstrap for a proxy.
+    Bootstrap(bootstrap::Arguments),
 }
 
 /// Why a command has no answer, or a negative one.
@@ -80,5 +83,6 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Load) => load::run(&folder, cli.output),
         Some(Command::Spill(arguments)) => spill::run(arguments, cli.output),
         Some(Command::Authz(arguments)) => authz::run(&folder, arguments, cli.output),
+        Some(Command::Bootstrap(arguments)) => bootstrap::run(&folder, arguments),
     }
 }
