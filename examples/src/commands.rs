@@ -2,4 +2,5 @@
 pub(crate) mod authz;
 pub(crate) mod bootstrap;
 pub(crate) mod load;
+pub(crate) mod serve;
 pub(crate) mod spill;

@@ -12,7 +12,7 @@ mod folder;
 mod json;
 mod node;
 
-use self::commands::{authz, bootstrap, load, spill};
+use self::commands::{authz, bootstrap, load, serve, spill};
 
 /// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
 #[derive(Debug, Parser)]
@@ -47,6 +47,8 @@ enum Command {
     Authz(authz::Arguments),
     /// Prints an Envoy bootstrap for a proxy.
     Bootstrap(bootstrap::Arguments),
+    /// Serves the proxies of the folder over xDS, and follows its changes.
+    Serve(serve::Arguments),
 }
 
 /// Why a command has no answer, or a negative one.
@@ -84,5 +86,6 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Spill(arguments)) => spill::run(arguments, cli.output),
         Some(Command::Authz(arguments)) => authz::run(&folder, arguments, cli.output),
         Some(Command::Bootstrap(arguments)) => bootstrap::run(&folder, arguments),
+        Some(Command::Serve(arguments)) => serve::run(&folder, arguments),
     }
 }
