@@ -4,6 +4,7 @@ pub mod delta;
 pub mod endpoint;
 mod generator;
 pub mod name;
+pub mod route;
 pub mod snapshot;
 
 pub use self::generator::{Generator, Resources};
