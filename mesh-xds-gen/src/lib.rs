@@ -2,7 +2,9 @@
 pub mod delta;
 pub mod endpoint;
 mod generator;
+pub mod listener;
 pub mod name;
 pub mod snapshot;
+pub mod stock;
 
 pub use self::generator::{Generator, Resources};
