@@ -1,4 +1,7 @@
 //! One file a command.
 pub(crate) mod authz;
 pub(crate) mod load;
+pub(crate) mod plan;
+pub(crate) mod snapshot;
 pub(crate) mod spill;
+pub(crate) mod tour;

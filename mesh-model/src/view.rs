@@ -4,11 +4,11 @@
 //! Proxy + control plane ──scope──▶ services, rules ──destination──▶ policy of a port and subset
 //! ```
 mod auto_passthrough;
-pub mod cluster_local;
 pub mod destination;
 mod host_selection;
 pub mod mtls;
 pub mod network;
+mod of_mesh;
 mod proxy;
 mod proxy_of_pod;
 mod proxy_view;
@@ -16,6 +16,7 @@ mod scope;
 mod service_targets;
 
 pub use self::host_selection::HostSelection;
+pub use self::of_mesh::UnknownProxy;
 pub use self::proxy::{InterceptionMode, IpFamilies, Proxy, ProxyKind};
 pub(crate) use self::proxy_of_pod::{Evidence, proxy_of_pod};
 pub use self::proxy_view::{Destination, ProxyView, Subset, UnknownDestination};
