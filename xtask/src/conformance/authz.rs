@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use self::json::{Fields, Rejection, text, texts};
 
+mod authenticate;
 mod decide;
 mod json;
 mod policy;
@@ -26,14 +27,9 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "select_policies" => select_policies(input),
         "rewrite_principals" => rewrite(input, TrustBundle::rewrite_principals),
         "rewrite_trust_domains" => rewrite(input, TrustBundle::rewrite_trust_domains),
-        "authenticate_request"
-        | "validate_condition"
-        | "validate_path"
-        | "validate_field"
-        | "validate_policy"
-        | "decide_ztunnel"
-        | "resolve_mtls_mode"
-        | "mtls_connection" => {
+        "authenticate_request" => authenticate::authenticate_request(input),
+        "validate_condition" | "validate_path" | "validate_field" | "validate_policy"
+        | "decide_ztunnel" | "resolve_mtls_mode" | "mtls_connection" => {
             return Answer::NotImplemented;
         }
         _ => return Answer::Rejected(format!("unknown op `{op}`")),
