@@ -1,13 +1,14 @@
 //! Everything one proxy is sent, as a snapshot.
-use mesh_envoy_proto::envoy::config::cluster::v3::{self as cluster, Cluster};
+use mesh_envoy_proto::envoy::config::cluster::v3::{self as proto, Cluster};
 use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use mesh_envoy_proto::envoy::config::listener::v3::Listener;
 use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
+use mesh_model::compat::DataPlane;
 use mesh_model::view::ProxyView;
 use prost::Message;
 
-use crate::endpoint;
 use crate::snapshot::{Reference, Resource, Snapshot, TypeUrl};
+use crate::{cluster, endpoint, listener, route, stock};
 
 /// Makes snapshots.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,15 +48,23 @@ pub struct Resources {
 impl Resources {
     /// Generates the messages.
     pub fn new(view: &ProxyView<'_>) -> Self {
-        let clusters = crate::cluster::clusters(view);
+        let mut clusters = cluster::clusters(view);
+        let mut listeners = listener::listeners(view);
+        let names = listener::route_names(&listeners);
+        let mut routes = route::routes(view, names.iter().map(String::as_str));
+        if view.proxy().data_plane == DataPlane::Envoy {
+            clusters.iter_mut().for_each(stock::adapt_cluster);
+            listeners.iter_mut().for_each(stock::adapt_listener);
+            routes.iter_mut().for_each(stock::adapt_route);
+        }
         let endpoints = eds_names(&clusters)
             .into_iter()
             .map(|name| endpoint::cluster_load_assignment(view, name))
             .collect();
-        Self { clusters, endpoints, ..Self::default() }
+        Self { clusters, endpoints, listeners, routes }
     }
 
-    /// Encodes the messages.
+    /// Encodes the messages, with what each refers to.
     pub fn into_resources(self) -> Vec<Resource> {
         let clusters = self.clusters.iter().map(|cluster| {
             let references =
@@ -66,7 +75,14 @@ impl Resources {
             .endpoints
             .iter()
             .map(|endpoints| resource(TypeUrl::ENDPOINT, &endpoints.cluster_name, endpoints));
-        clusters.chain(endpoints).collect()
+        let listeners = self.listeners.iter().map(|listener| {
+            let names = listener::route_names(std::slice::from_ref(listener));
+            let references = names.iter().map(|name| Reference::route(name.as_str()));
+            resource(TypeUrl::LISTENER, &listener.name, listener).with_references(references)
+        });
+        let routes =
+            self.routes.iter().map(|routes| resource(TypeUrl::ROUTE, &routes.name, routes));
+        clusters.chain(endpoints).chain(listeners).chain(routes).collect()
     }
 }
 
@@ -85,8 +101,8 @@ fn eds_names(clusters: &[Cluster]) -> Vec<&str> {
 fn eds_name(cluster: &Cluster) -> Option<&str> {
     let is_eds = matches!(
         cluster.cluster_discovery_type,
-        Some(cluster::cluster::ClusterDiscoveryType::Type(kind))
-            if kind == i32::from(cluster::cluster::DiscoveryType::Eds)
+        Some(proto::cluster::ClusterDiscoveryType::Type(kind))
+            if kind == i32::from(proto::cluster::DiscoveryType::Eds)
     );
     let config = cluster.eds_cluster_config.as_ref().filter(|_| is_eds)?;
     Some(if config.service_name.is_empty() { &cluster.name } else { &config.service_name })
