@@ -36,7 +36,8 @@ pub(crate) use self::objects::Store;
 pub use self::origin::{Origin, Source};
 pub use self::peer_authentications::{PeerAuthentications, ServerMode};
 pub use self::service::{
-    AutoAllocated, ExportTo, Resolution, Service, ServicePort, TrafficDistribution, UNSPECIFIED,
+    AutoAllocated, ClusterVips, ExportTo, Resolution, Service, ServicePort, TrafficDistribution,
+    UNSPECIFIED,
 };
 pub use self::virtual_services::{MESH, VirtualServices};
 pub use self::visibility::Services;

@@ -93,7 +93,9 @@ impl PeerAuthentications {
             own.and_then(|object| object.spec.port_level_mtls.as_ref()).into_iter().flatten();
         let ports = ports.map(|(port, entry)| match entry.mode {
             MutualTlsMode::Unset => (*port, mode),
-            given => (*port, given),
+            MutualTlsMode::Disable | MutualTlsMode::Permissive | MutualTlsMode::Strict => {
+                (*port, entry.mode)
+            }
         });
         ServerMode { mode, ports: ports.collect() }
     }

@@ -37,7 +37,7 @@ pub struct Service {
     /// The address where no cluster's own is known: an IP, a CIDR, or [`UNSPECIFIED`].
     pub default_address: Arc<str>,
     /// The addresses in each cluster that has the service, in the order of the clusters.
-    pub cluster_vips: Box<[(ClusterId, Box<[Arc<str>]>)]>,
+    pub cluster_vips: Box<[ClusterVips]>,
     /// The addresses that the control plane allocated.
     pub auto_allocated: AutoAllocated,
     /// Who may see it, as the object says; `None`: the mesh's default.
@@ -64,6 +64,9 @@ pub struct Service {
     /// (annotation `istio.io/connect-strategy: RACE_FIRST_TCP_CONNECT`).
     pub race_connects: bool,
 }
+
+/// The addresses that a service has in one cluster.
+pub type ClusterVips = (ClusterId, Box<[Arc<str>]>);
 
 /// A port of a service.
 #[derive(Clone, Debug, Eq, PartialEq)]
