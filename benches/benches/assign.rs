@@ -1,7 +1,9 @@
 //! Assignments: a service with 1,000 endpoints in 10 localities of two clusters, regional failover on.
 //!
 //! The budget of the whole EDS resource, computed and encoded, is 30 µs; this is the computing.
+use std::collections::BTreeSet;
 use std::hint::black_box;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -12,23 +14,46 @@ use mesh_model::name::{ClusterId, NetworkId};
 use mesh_model::resource::destination_rule::LocalityLbSetting;
 use mesh_testkit::by_hand;
 
-/// Pods as they are: nine labels of their own beside those of their place.
+/// Pods as a registry holds them: equal names share their text; nine labels of their own beside those
+/// of their place, one of them the pod's alone.
 fn endpoints() -> Shards {
-    by_hand::shards((0..1_000_u32).map(|index| {
-        let (region, zone) = (index % 2, index % 10);
-        let cluster = format!("c{}", region + 1);
-        let locality = format!("region-{region}/zone-{zone}/");
-        let [_, _, high, low] = index.to_be_bytes();
-        let mut endpoint =
-            by_hand::endpoint(&format!("10.{region}.{high}.{low}"), &cluster, &locality);
-        let mut workload = Workload::clone(&endpoint.workload);
-        let own = (0..9).map(|label| (format!("example.org/label-{label}"), "value".to_owned()));
-        let place = workload.labels.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
-        workload.labels = place.chain(own).collect();
-        workload.network = NetworkId::from(format!("n{}", region + 1).as_str());
-        endpoint.workload = Arc::new(workload);
-        Endpoint { weight: 1, ..endpoint }
-    }))
+    let places: Vec<Endpoint> = (0..10_u32).map(place).collect();
+    let keys: Vec<Arc<str>> = (0..8).map(|key| format!("example.org/label-{key}").into()).collect();
+    let value: Arc<str> = "value".into();
+    let mut texts = BTreeSet::new();
+    let endpoints = (0..1_000_u32).zip(places.iter().cycle()).map(|(index, place)| {
+        let mut workload = Workload::clone(&place.workload);
+        let mut labels: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for (key, value) in place.workload.labels.iter() {
+            labels.push((shared(&mut texts, key), shared(&mut texts, value)));
+        }
+        labels.push((shared(&mut texts, "pod-hash"), index.to_string().into()));
+        labels.extend(keys.iter().map(|key| (Arc::clone(key), Arc::clone(&value))));
+        workload.labels = labels.into_iter().collect();
+        let address = Address::Ip(IpAddr::from((0x0A00_0000 + index).to_be_bytes()));
+        Endpoint { address, workload: Arc::new(workload), ..place.clone() }
+    });
+    by_hand::shards(endpoints.collect::<Vec<_>>())
+}
+
+fn shared(texts: &mut BTreeSet<Arc<str>>, text: &str) -> Arc<str> {
+    if let Some(known) = texts.get(text) {
+        return Arc::clone(known);
+    }
+    let text = Arc::from(text);
+    texts.insert(Arc::clone(&text));
+    text
+}
+
+/// One of ten zones, of two clusters with a network each.
+fn place(index: u32) -> Endpoint {
+    let region = index % 2;
+    let (cluster, locality) = (region + 1, format!("region-{region}/zone-{index}/"));
+    let mut endpoint = by_hand::endpoint("10.0.0.0", &format!("c{cluster}"), &locality);
+    let mut workload = Workload::clone(&endpoint.workload);
+    workload.network = NetworkId::from(format!("n{cluster}").as_str());
+    endpoint.workload = Arc::new(workload);
+    Endpoint { weight: 1, ..endpoint }
 }
 
 fn gateway(network: &str, address: &str) -> NetworkGateway {

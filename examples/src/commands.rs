@@ -2,5 +2,7 @@
 pub(crate) mod authz;
 pub(crate) mod bootstrap;
 pub(crate) mod load;
+pub(crate) mod plan;
 pub(crate) mod serve;
+pub(crate) mod snapshot;
 pub(crate) mod spill;

@@ -11,8 +11,9 @@ mod commands;
 mod folder;
 mod json;
 mod node;
+mod selector;
 
-use self::commands::{authz, bootstrap, load, serve, spill};
+use self::commands::{authz, bootstrap, load, plan, serve, snapshot, spill};
 
 /// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
 #[derive(Debug, Parser)]
@@ -43,12 +44,16 @@ enum Command {
     Load,
     /// Splits traffic over priorities by their health, as Envoy does.
     Spill(spill::Arguments),
+    /// Shows where a proxy's traffic goes, and why.
+    Plan(plan::Arguments),
     /// Decides a request, and says why.
     Authz(authz::Arguments),
     /// Prints an Envoy bootstrap for a proxy.
     Bootstrap(bootstrap::Arguments),
     /// Serves the proxies of the folder over xDS, and follows its changes.
     Serve(serve::Arguments),
+    /// Writes what a proxy is sent as files.
+    Snapshot(snapshot::Arguments),
 }
 
 /// Why a command has no answer, or a negative one.
@@ -84,6 +89,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         None => Err(Failure::Unanswered("write a command; `mesh --help` lists them".to_owned())),
         Some(Command::Load) => load::run(&folder, cli.output),
         Some(Command::Spill(arguments)) => spill::run(arguments, cli.output),
+        Some(Command::Plan(arguments)) => plan::run(&folder, arguments, cli.output),
+        Some(Command::Snapshot(arguments)) => snapshot::run(&folder, arguments, cli.output),
         Some(Command::Authz(arguments)) => authz::run(&folder, arguments, cli.output),
         Some(Command::Bootstrap(arguments)) => bootstrap::run(&folder, arguments),
         Some(Command::Serve(arguments)) => serve::run(&folder, arguments),

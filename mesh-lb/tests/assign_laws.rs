@@ -259,6 +259,7 @@ impl World {
         let (proxy, service) = (self.proxy(), self.service());
         let (load_balancer, subset) = (self.load_balancer(), collect(&self.rules.subset));
         let passes = self.rules.passes_mutual_tls;
+        let port = service.port(80).unwrap();
         Assignment::compute(&Input {
             form: if passes { ClusterForm::SniDnat } else { ClusterForm::Outbound },
             is_cluster_local: self.rules.is_cluster_local,
@@ -266,7 +267,7 @@ impl World {
             load_balancer: Some(&load_balancer),
             has_outlier_detection: self.rules.has_outlier_detection,
             min_health_percent: if self.rules.sends_unhealthy { 0 } else { 50 },
-            ..Input::new(&proxy, compat, (&service, &service.ports[0]), shards, gateways)
+            ..Input::new(&proxy, compat, (&service, port), shards, gateways)
         })
     }
 

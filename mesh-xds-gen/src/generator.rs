@@ -1,5 +1,8 @@
 //! Everything one proxy is sent, as a snapshot.
 use mesh_envoy_proto::envoy::config::cluster::v3::{self as cluster, Cluster};
+use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use mesh_envoy_proto::envoy::config::listener::v3::Listener;
+use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
 use mesh_model::view::ProxyView;
 use prost::Message;
 
@@ -34,18 +37,22 @@ pub struct Resources {
     /// CDS, by name.
     pub clusters: Vec<Cluster>,
     /// EDS, by name.
-    pub endpoints: Vec<mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment>,
+    pub endpoints: Vec<ClusterLoadAssignment>,
+    /// LDS, by name.
+    pub listeners: Vec<Listener>,
+    /// RDS, by name.
+    pub routes: Vec<RouteConfiguration>,
 }
 
 impl Resources {
     /// Generates the messages.
     pub fn new(view: &ProxyView<'_>) -> Self {
-        let clusters = Vec::new();
+        let clusters = crate::cluster::clusters(view);
         let endpoints = eds_names(&clusters)
             .into_iter()
             .map(|name| endpoint::cluster_load_assignment(view, name))
             .collect();
-        Self { clusters, endpoints }
+        Self { clusters, endpoints, ..Self::default() }
     }
 
     /// Encodes the messages.

@@ -1,4 +1,5 @@
 //! What Envoy is told: xDS resources, snapshots, deltas and ADS sessions.
+pub mod cluster;
 pub mod delta;
 pub mod endpoint;
 mod generator;

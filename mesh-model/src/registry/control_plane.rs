@@ -6,10 +6,10 @@ use super::kubernetes::{self, Cluster, Pods, Workloads};
 use super::objects::Store;
 use super::place::{NETWORK, NetworkMember, NetworkOf};
 use super::{
-    DestinationRules, ExportTo, Scoping, Service, Services, VirtualServices, gateways,
-    merge_clusters,
+    ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service, Services,
+    VirtualServices, gateways, merge_clusters,
 };
-use crate::Compat;
+use crate::compat::Compat;
 use crate::endpoint::{
     Address, Discoverability, Gateways, NetworkGateway, Provider, Shard, Shards, Workload,
 };
@@ -18,8 +18,6 @@ use crate::resource::mesh_networks::{GatewayTarget, Network, NetworkEndpoints};
 use crate::resource::{
     self, AuthorizationPolicy, EndpointSlice, MeshConfig, MeshNetworks, Sidecar,
 };
-use crate::view::cluster_local::ClusterLocalHosts;
-use crate::view::mtls::PeerAuthentications;
 
 /// The namespace of the control plane itself, whatever `rootNamespace` says.
 pub const SYSTEM_NAMESPACE: &str = "istio-system";
@@ -180,7 +178,7 @@ impl<'o> Discovery<'o> {
 }
 
 /// Whether a namespace of a cluster exists for the control plane.
-fn is_discovered(config: &MeshConfig, store: &Store, namespace: &Namespace) -> bool {
+pub(crate) fn is_discovered(config: &MeshConfig, store: &Store, namespace: &Namespace) -> bool {
     if config.discovery_selectors.is_empty() {
         return true;
     }
@@ -339,6 +337,27 @@ pub(crate) fn workload_of(
         pods: Pods::default(),
     };
     kubernetes::workload_of_pod(pod, &cluster)
+}
+
+/// Converts a service as its own cluster has it, not merged with those of other clusters.
+pub(crate) fn service_of(
+    id: &ClusterId,
+    trust_domain: TrustDomain,
+    store: &Store,
+    domain: &str,
+    service: &resource::Service,
+) -> Service {
+    let cluster = Cluster {
+        id: id.clone(),
+        trust_domain,
+        domain,
+        networks: NetworkOf::default(),
+        nodes: BTreeMap::new(),
+        pods: Pods::default(),
+    };
+    let key = (Namespace::default(), Box::from(service.meta.namespace.as_str()));
+    let annotations = store.namespaces.get(&key).map(|object| &object.meta.annotations);
+    kubernetes::convert(service, &cluster, annotations)
 }
 
 /// What `MeshNetworks` counts to each network.

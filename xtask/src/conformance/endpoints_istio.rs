@@ -7,6 +7,7 @@ use super::xds::{self, names};
 
 mod assign;
 mod filter;
+mod hosts;
 mod settings;
 
 /// Computes one case.
@@ -17,6 +18,15 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "eds" => assign::eds(input),
         "effective_lb_setting" => settings::effective(input),
         "endpoint_visible" => filter::endpoint_visible(input),
+        "host_intersection"
+        | "host_matches"
+        | "host_more_specific"
+        | "host_names_for_namespace"
+        | "host_sort"
+        | "host_subset_of"
+        | "is_cluster_local"
+        | "most_specific_host_match"
+        | "resolve_short_name" => hosts::answer(op, input),
         "lb_weight_scale_factor" => assign::scale_factor(input),
         "locality_lb" => settings::locality_lb(input),
         "locality_match" => settings::locality_match(input),
@@ -37,23 +47,14 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         | "h2_upgrade"
         | "hash_policy"
         | "healthy_panic_threshold"
-        | "host_intersection"
-        | "host_matches"
-        | "host_more_specific"
-        | "host_names_for_namespace"
-        | "host_sort"
-        | "host_subset_of"
-        | "is_cluster_local"
         | "lb_policy"
         | "locality_weighted_lb_config"
         | "mcs_discoverability"
         | "merge_subset_traffic_policy"
         | "mesh_networks_gateways"
-        | "most_specific_host_match"
         | "outlier_detection"
         | "pod_locality"
         | "proxy_locality"
-        | "resolve_short_name"
         | "service_gateways"
         | "service_visible"
         | "sidecar_egress_select"
