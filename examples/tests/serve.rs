@@ -31,9 +31,9 @@ const ADS: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
 const SDS: &str = "/envoy.service.secret.v3.SecretDiscoveryService/";
 
 const SITE: &str = "blue/web/site-v1-0";
-const MEDIA: &str = "outbound|8080||media.travel.svc.cluster.local";
-const MEDIA_FILE: &str = "clusters/blue/travel/media.yaml";
-const MEDIA_ENDPOINT: &str = "10.11.2.18";
+const OFFERS: &str = "outbound|8080||offers.travel.svc.cluster.local";
+const OFFERS_FILE: &str = "clusters/blue/travel/offers.yaml";
+const OFFERS_ENDPOINT: &str = "10.11.1.17";
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,14 +67,18 @@ impl Server {
         events.iter().filter(|event| event["event"] == kind).cloned().collect()
     }
 
+    /// The newest event of a kind.
     async fn event(&self, kind: &str) -> Value {
+        self.events(kind, 1).await.pop().unwrap()
+    }
+
+    /// The events of a kind, once there are so many.
+    async fn events(&self, kind: &str, count: usize) -> Vec<Value> {
         let found = async {
-            loop {
-                if let Some(event) = self.of(kind).pop() {
-                    return event;
-                }
+            while self.of(kind).len() < count {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
+            self.of(kind)
         };
         tokio::time::timeout(PATIENCE, found).await.unwrap()
     }
@@ -106,11 +110,6 @@ impl Server {
         assert!(text.contains(from), "{file} has no {from}");
         std::fs::write(&new, text.replace(from, to)).unwrap();
         std::fs::rename(&new, &path).unwrap();
-    }
-
-    /// The pushes after the first so many.
-    fn pushes_after(&self, count: usize) -> Vec<Value> {
-        self.of("push").split_off(count)
     }
 }
 
@@ -216,32 +215,34 @@ async fn the_state_of_the_world_follows_the_folder_with_one_push() {
     let clusters = client.hear().await;
     assert!(clusters.resources.len() > 10, "{}", clusters.resources.len());
     client.say(accept(&clusters, &[])).await;
-    client.say(ask(ENDPOINT, &[MEDIA])).await;
+    client.say(ask(ENDPOINT, &[OFFERS])).await;
     let endpoints = client.hear().await;
-    assert!(addresses(&endpoints.resources[0].value).contains_key(MEDIA_ENDPOINT));
-    client.say(accept(&endpoints, &[MEDIA])).await;
-    server.event("ack").await;
+    assert!(addresses(&endpoints.resources[0].value).contains_key(OFFERS_ENDPOINT));
+    client.say(accept(&endpoints, &[OFFERS])).await;
+    server.events("ack", 2).await;
+    assert_eq!(server.events("push", 2).await.len(), 2);
 
-    let before = server.of("push").len();
-    server.replace(MEDIA_FILE, MEDIA_ENDPOINT, "10.11.1.99");
+    server.replace(OFFERS_FILE, OFFERS_ENDPOINT, "10.11.1.99");
     let changed = client.hear().await;
     assert_eq!(changed.resources.len(), 1);
     assert!(addresses(&changed.resources[0].value).contains_key("10.11.1.99"));
-    let pushes = server.pushes_after(before);
-    let [push] = pushes.as_slice() else { panic!("{pushes:?}") };
+    client.say(accept(&changed, &[OFFERS])).await;
+    server.events("ack", 3).await;
+    let pushes = server.events("push", 3).await;
+    let [_, _, push] = pushes.as_slice() else { panic!("{pushes:?}") };
     assert_eq!((&push["type"], &push["sent"]), (&ENDPOINT.into(), &1.into()));
     assert_eq!((&push["node"], &push["reason"]), (&SITE.into(), &"change".into()));
-    assert_eq!(server.event("reload").await["changed"][0], MEDIA_FILE);
+    assert_eq!(server.event("reload").await["changed"][0], OFFERS_FILE);
 }
 
 #[tokio::test]
 async fn a_delta_stream_is_sent_only_what_changed() {
     let server = Server::start("delta");
     let mut client: Client<_, DeltaDiscoveryResponse> = server
-        .stream(&format!("{ADS}DeltaAggregatedResources"), subscribe(ENDPOINT, &[MEDIA]))
+        .stream(&format!("{ADS}DeltaAggregatedResources"), subscribe(ENDPOINT, &[OFFERS]))
         .await;
     let endpoints = client.hear().await;
-    assert_eq!(endpoints.resources[0].name, MEDIA);
+    assert_eq!(endpoints.resources[0].name, OFFERS);
     client.say(accept_delta(&endpoints)).await;
     client.say(subscribe(SECRET, &["default", "ROOTCA", "nowhere"])).await;
     let secrets = client.hear().await;
@@ -251,7 +252,7 @@ async fn a_delta_stream_is_sent_only_what_changed() {
     );
     assert_eq!(server.event("missing_secret").await["name"], "nowhere");
 
-    server.replace(MEDIA_FILE, MEDIA_ENDPOINT, "10.11.1.99");
+    server.replace(OFFERS_FILE, OFFERS_ENDPOINT, "10.11.1.99");
     let changed = client.hear().await;
     assert_eq!((changed.type_url.as_str(), changed.resources.len()), (ENDPOINT, 1));
     assert_ne!(changed.resources[0].version, endpoints.resources[0].version);
@@ -261,16 +262,16 @@ async fn a_delta_stream_is_sent_only_what_changed() {
 async fn a_file_that_breaks_pushes_nothing_and_is_told() {
     let server = Server::start("broken");
     let mut client: Client<_, DeltaDiscoveryResponse> = server
-        .stream(&format!("{ADS}DeltaAggregatedResources"), subscribe(ENDPOINT, &[MEDIA]))
+        .stream(&format!("{ADS}DeltaAggregatedResources"), subscribe(ENDPOINT, &[OFFERS]))
         .await;
     let endpoints = client.hear().await;
     client.say(accept_delta(&endpoints)).await;
-    server.replace(MEDIA_FILE, "apiVersion: v1", "apiVersion: [v1");
+    server.replace(OFFERS_FILE, "apiVersion: v1", "apiVersion: [v1");
     let reload = server.event("reload").await;
-    assert_eq!(reload["kept"][0], MEDIA_FILE);
+    assert_eq!(reload["kept"][0], OFFERS_FILE);
     assert!(reload["errors"].as_u64() > Some(0));
-    server.replace(MEDIA_FILE, "apiVersion: [v1", "apiVersion: v1");
-    server.replace(MEDIA_FILE, MEDIA_ENDPOINT, "10.11.1.99");
+    server.replace(OFFERS_FILE, "apiVersion: [v1", "apiVersion: v1");
+    server.replace(OFFERS_FILE, OFFERS_ENDPOINT, "10.11.1.99");
     let changed = client.hear().await;
     assert!(changed.removed_resources.is_empty());
     let bytes = &changed.resources[0].resource.as_ref().unwrap().value;
