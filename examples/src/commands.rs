@@ -6,3 +6,4 @@ pub(crate) mod plan;
 pub(crate) mod serve;
 pub(crate) mod snapshot;
 pub(crate) mod spill;
+pub(crate) mod tour;

@@ -13,11 +13,11 @@ mod json;
 mod node;
 mod selector;
 
-use self::commands::{authz, bootstrap, load, plan, serve, snapshot, spill};
+use self::commands::{authz, bootstrap, load, plan, serve, snapshot, spill, tour};
 
 /// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
 #[derive(Debug, Parser)]
-#[command(name = "mesh", version, about, subcommand_required = false)]
+#[command(name = "mesh", version, about)]
 struct Cli {
     /// The mesh folder; by default the example mesh of the repository.
     #[arg(short = 'f', long = "folder", global = true, value_name = "DIR")]
@@ -48,12 +48,12 @@ enum Command {
     Plan(plan::Arguments),
     /// Decides a request, and says why.
     Authz(authz::Arguments),
+    /// Writes what a proxy is sent as files.
+    Snapshot(snapshot::Arguments),
     /// Prints an Envoy bootstrap for a proxy.
     Bootstrap(bootstrap::Arguments),
     /// Serves the proxies of the folder over xDS, and follows its changes.
     Serve(serve::Arguments),
-    /// Writes what a proxy is sent as files.
-    Snapshot(snapshot::Arguments),
 }
 
 /// Why a command has no answer, or a negative one.
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), Failure> {
     let folder = cli.folder.clone().unwrap_or_else(folder::example);
     match &cli.command {
-        None => Err(Failure::Unanswered("write a command; `mesh --help` lists them".to_owned())),
+        None => tour::run(&folder),
         Some(Command::Load) => load::run(&folder, cli.output),
         Some(Command::Spill(arguments)) => spill::run(arguments, cli.output),
         Some(Command::Plan(arguments)) => plan::run(&folder, arguments, cli.output),

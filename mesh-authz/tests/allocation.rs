@@ -73,9 +73,9 @@ fn check(policies: usize, client: &str, is_allowed: bool) {
     let headers = [Header { name: "X-Token", value: b"v1" }];
     let request = Request {
         connection: Connection {
-            source_ip: "10.1.0.5".parse().unwrap(),
+            source_ip: [10, 1, 0, 5].into(),
             remote_ip: None,
-            destination_ip: "10.2.0.9".parse().unwrap(),
+            destination_ip: [10, 2, 0, 9].into(),
             destination_port: 8007,
             peer: Some(Peer { uri_sans: &[client], ..Peer::default() }),
             sni: Some("outbound_.80_._.cart.shop"),

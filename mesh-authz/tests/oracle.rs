@@ -16,7 +16,7 @@ fn value(json: &serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(value) => Value::Bool(*value),
-        serde_json::Value::Number(number) => Value::Number(number.as_f64().unwrap()),
+        serde_json::Value::Number(number) => Value::Number(number.as_f64().unwrap_or_default()),
         serde_json::Value::String(text) => Value::Text(text.as_str().into()),
         serde_json::Value::Array(items) => Value::List(items.iter().map(value).collect()),
         serde_json::Value::Object(map) => {
@@ -26,10 +26,8 @@ fn value(json: &serde_json::Value) -> Value {
 }
 
 fn map(json: &serde_json::Value) -> BTreeMap<Box<str>, Value> {
-    match value(json) {
-        Value::Map(map) => map,
-        _ => BTreeMap::new(),
-    }
+    let map = json.as_object().into_iter().flatten();
+    map.map(|(key, item)| (key.as_str().into(), value(item))).collect()
 }
 
 fn authorizer(policies: &[AuthorizationPolicy]) -> Authorizer {

@@ -8,6 +8,7 @@ mod cluster_local;
 mod control_plane;
 mod delegates;
 mod destination_rules;
+mod external;
 pub mod gateways;
 mod kubernetes;
 mod load;

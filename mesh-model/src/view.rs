@@ -3,6 +3,7 @@
 //! ```text
 //! Proxy + control plane ──scope──▶ services, rules ──destination──▶ policy of a port and subset
 //! ```
+mod auto_passthrough;
 pub mod destination;
 mod host_selection;
 pub mod mtls;

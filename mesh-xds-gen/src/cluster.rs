@@ -27,6 +27,8 @@ mod tls_context;
 mod wire;
 
 mod context;
+mod dynamic_dns;
+mod inbound;
 mod outbound;
 mod special;
 
@@ -48,9 +50,14 @@ pub fn clusters(view: &ProxyView<'_>) -> Vec<Cluster> {
     let context = Context::new(view);
     let mut found = outbound::clusters(&context, Form::Subset);
     found.push(special::black_hole(&context));
+    if view.passes_mutual_tls() {
+        found.extend(outbound::clusters(&context, Form::DnsSrv));
+    }
     match view.proxy().kind {
         ProxyKind::Sidecar => {
             found.push(special::passthrough(&context));
+            found.extend(special::allow_any_dynamic_dns(&context));
+            found.extend(inbound::clusters(&context));
             found.push(special::inbound_passthrough(&context));
         }
         ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => {}

@@ -162,7 +162,9 @@ fn extract<'r>(rule: &JwtRule, tokens: &'r [Token<'r>]) -> Vec<(&'r Token<'r>, b
             TokenLocation::Header { name: at, prefix: given } if at.eq_ignore_ascii_case(name) => {
                 given.strip_prefix(prefix).map(|rest| (token, is_garbage(rest)))
             }
-            _ => None,
+            TokenLocation::Header { .. } | TokenLocation::Param(_) | TokenLocation::Cookie(_) => {
+                None
+            }
         }));
     }
     let mut plain = |location: TokenLocation<'_>| {

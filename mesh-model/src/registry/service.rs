@@ -75,7 +75,8 @@ pub struct ServicePort {
     pub number: u16,
     /// What it speaks.
     pub protocol: Protocol,
-    /// The `targetPort` of a `ServiceEntry` port, 0 if none; for the original-destination override.
+    /// The `targetPort` of a port of a `ServiceEntry` with resolution NONE, which replaces the port
+    /// that a client asked for; 0 if none.
     pub target_port: u16,
 }
 

@@ -1,7 +1,8 @@
 //! How a cluster finds its endpoints.
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::cluster::v3::cluster::{
-    ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig,
+    ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbConfig,
+    OriginalDstLbConfig,
 };
 use mesh_envoy_proto::envoy::config::core::v3::{
     AggregatedConfigSource, ApiVersion, ConfigSource, TypedExtensionConfig, config_source,
@@ -40,11 +41,6 @@ pub fn of_service(service: &Service, kind: ProxyKind, flags: &Flags) -> Discover
         }
         Resolution::ClientSideLb | Resolution::Alias | Resolution::DynamicDns => DiscoveryType::Eds,
     }
-}
-
-/// Whether the endpoints of a service are part of its clusters.
-pub(super) const fn is_dns(service: &Service) -> bool {
-    matches!(service.resolution, Resolution::DnsLb | Resolution::DnsRoundRobinLb)
 }
 
 /// The type of a cluster; `None` for a custom one.
@@ -86,6 +82,19 @@ pub(super) fn ads() -> ConfigSource {
         )),
         ..ConfigSource::default()
     }
+}
+
+/// The port that is dialled instead of the client's: the `targetPort` of a ServiceEntry whose
+/// destinations are kept.
+pub(super) fn port_override(service: &Service, number: u16) -> Option<LbConfig> {
+    let port = service.ports.iter().find(|port| port.number == number)?;
+    let is_given = service.resolution == Resolution::Passthrough && port.target_port != 0;
+    is_given.then(|| {
+        LbConfig::OriginalDstLbConfig(OriginalDstLbConfig {
+            upstream_port_override: Some(port.target_port.into()),
+            ..OriginalDstLbConfig::default()
+        })
+    })
 }
 
 /// Tells a cluster how to ask DNS.

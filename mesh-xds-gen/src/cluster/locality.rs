@@ -35,8 +35,8 @@ pub fn specifier(
             !locality.distribute.is_empty() || (fails_over && ranks)
         }
     };
-    (is_weighted || flags.enable_locality_weighted_lb_config)
-        .then(|| LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig {}))
+    let weighted = LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig {});
+    (is_weighted || flags.enable_locality_weighted_lb_config).then_some(weighted)
 }
 
 fn zone_aware(setting: &ZoneAwareLbSetting) -> ZoneAwareLbConfig {

@@ -6,22 +6,24 @@
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::cluster::v3::cluster::{CommonLbConfig, DiscoveryType};
 use mesh_envoy_proto::envoy::config::core::v3::{HealthStatus, HealthStatusSet};
-use mesh_lb::assign::EffectiveSetting;
-use mesh_model::endpoint::{Provider, Shards};
+use mesh_lb::assign::Assignment;
+use mesh_model::endpoint::Shards;
 use mesh_model::name::Protocol;
-use mesh_model::registry::{Resolution, Service};
-use mesh_model::resource::destination_rule::{ClientTlsSettings, TrafficPolicy};
-use mesh_model::view::mtls::ClientSide;
+use mesh_model::registry::Resolution;
+use mesh_model::resource::destination_rule::OutlierDetection;
 use mesh_model::view::{Destination, Subset};
 
 use super::context::Context;
-use super::http::{self, HttpOptions, Upstream};
-use super::socket::{self, Choice, Sockets};
-use super::stat_name::StatName;
-use super::tls::{self, Demand};
-use super::tls_context::{self, Surroundings};
-use super::{accounts, connection_pool, discovery, load_balancer, locality, metadata, outlier};
+use super::dynamic_dns::{self, Lookup};
+use super::http::{HttpOptions, Upstream};
+use super::stat_name::{self, StatName};
+use super::tls::ServerName;
+use super::{accounts, discovery, load_balancer, metadata};
+use crate::endpoint;
 use crate::name::{ClusterName, Form};
+
+mod policy;
+mod transport;
 
 /// Returns the default and subset clusters of every service in scope, in its order.
 ///
@@ -42,7 +44,12 @@ pub(super) fn clusters(context: &Context<'_>, form: Form) -> Vec<Cluster> {
         }
         let shards = context.view.shards(service).map(AsRef::as_ref);
         let aliases = &context.config.trust_domain_aliases;
-        let accounts = accounts::of_service(service, shards, aliases);
+        // Who answers for a host that is looked up, no service knows.
+        let accounts = if dynamic_dns::is_for(service) {
+            Vec::new()
+        } else {
+            accounts::of_service(service, shards, aliases)
+        };
         let draft = Outbound { context, form, shards, accounts: &accounts };
         for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
             let view = context.view;
@@ -71,6 +78,10 @@ impl Outbound<'_> {
     /// `buildSubsetCluster`.
     fn add(&self, default: &Destination<'_>, found: &mut Vec<Cluster>) {
         let Context { proxy, flags, view, .. } = self.context;
+        if dynamic_dns::is_for(&default.service) {
+            found.extend(self.looked_up(default));
+            return;
+        }
         let kind = discovery::of_service(&default.service, proxy.kind, flags);
         let Some(cluster) = self.cluster(default, kind) else { return };
         // A policy that keeps destinations does so for all subsets.
@@ -92,12 +103,9 @@ impl Outbound<'_> {
     fn cluster(&self, destination: &Destination<'_>, kind: DiscoveryType) -> Option<Cluster> {
         let context = self.context;
         let mut cluster = self.base(destination, kind)?;
-        let mut options = HttpOptions::of_port(Upstream {
-            protocol: destination.port.protocol,
-            detects: context.detects_protocols(),
-            preserves_case: context.preserves_case,
-        });
-        self.apply_policy(destination, &mut cluster, &mut options);
+        let mut options = self.options(destination);
+        self.apply_limits(destination, &mut cluster, &mut options);
+        self.apply_load_balancing(destination, &mut cluster);
         if self.form == Form::Subset {
             self.apply_tls(destination, &mut cluster, &mut options);
         }
@@ -108,7 +116,7 @@ impl Outbound<'_> {
         Some(cluster)
     }
 
-    /// The cluster before any policy.
+    /// The cluster before any policy; `None` if its endpoints had to be part of it and there are none.
     ///
     /// # Upstream
     ///
@@ -116,12 +124,18 @@ impl Outbound<'_> {
     fn base(&self, destination: &Destination<'_>, kind: DiscoveryType) -> Option<Cluster> {
         let Destination { service, port, subset, .. } = destination;
         let name = self.name(destination).to_string();
-        let stat_name =
-            StatName { service, subset, port: port.number, port_name: &port.name, target_port: 0 };
+        let stat_name = StatName {
+            host: service.hostname.as_str(),
+            kubernetes: StatName::kubernetes_name(service),
+            subset,
+            port: port.number,
+            port_name: &port.name,
+            target_port: 0,
+        };
         let pattern = &self.context.config.outbound_cluster_stat_name;
         let is_default = subset.is_empty() && self.form == Form::Subset;
         let keeps_sessions = is_default && service.has_session_label();
-        Some(Cluster {
+        let mut cluster = Cluster {
             alt_stat_name: stat_name.alternative(pattern, &name),
             name,
             cluster_discovery_type: discovery::kind(kind),
@@ -130,6 +144,67 @@ impl Outbound<'_> {
                 ..CommonLbConfig::default()
             }),
             ..Cluster::default()
+        };
+        match kind {
+            DiscoveryType::StrictDns | DiscoveryType::LogicalDns => {
+                self.apply_dns(destination, &mut cluster)?;
+            }
+            DiscoveryType::OriginalDst => {
+                cluster.lb_config = discovery::port_override(service, port.number);
+            }
+            DiscoveryType::Static | DiscoveryType::Eds => {}
+        }
+        Some(cluster)
+    }
+
+    /// Makes the endpoints a part of the cluster; `None` if there are none.
+    fn apply_dns(&self, destination: &Destination<'_>, cluster: &mut Cluster) -> Option<()> {
+        let Context { view, config, proxy, flags, .. } = self.context;
+        let assignment = Assignment::new(view, &with_default_outliers(destination));
+        if assignment.is_empty() {
+            return None;
+        }
+        let families = discovery::lookup_family(proxy.ip_families(), flags);
+        let races = destination.service.race_connects;
+        discovery::apply_dns(cluster, races, families, config.dns_refresh_rate);
+        cluster.load_assignment = Some(endpoint::from_assignment(&cluster.name, &assignment));
+        Some(())
+    }
+
+    /// A cluster that looks every request's host up; `None` if the protocol does not name hosts.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/core/cluster_builder.go` `buildDFPCluster`.
+    fn looked_up(&self, destination: &Destination<'_>) -> Option<Cluster> {
+        let context = self.context;
+        if !dynamic_dns::carries_host(destination.port.protocol) {
+            return None;
+        }
+        let name = self.name(destination).to_string();
+        let mut cluster = Cluster {
+            alt_stat_name: stat_name::delimited(&name),
+            name,
+            filters: context.filters(),
+            metadata: metadata_of(destination).finish(),
+            ..Cluster::default()
+        };
+        let mut options = self.options(destination);
+        self.apply_limits(destination, &mut cluster, &mut options);
+        let server_name = self.apply_tls(destination, &mut cluster, &mut options);
+        options.apply(&mut cluster);
+        let cache = dynamic_dns::cache_of_service(context, &destination.service);
+        let is_insecure =
+            server_name.map_or_else(|| context.is_stock_envoy(), ServerName::is_insecure);
+        Lookup { cache, is_insecure }.apply(&mut cluster);
+        Some(cluster)
+    }
+
+    fn options(&self, destination: &Destination<'_>) -> HttpOptions {
+        HttpOptions::of_port(Upstream {
+            protocol: destination.port.protocol,
+            detects: self.context.detects_protocols(),
+            preserves_case: self.context.preserves_case,
         })
     }
 
@@ -138,163 +213,27 @@ impl Outbound<'_> {
         let name = ClusterName::outbound(port.number, subset, service.hostname.as_str());
         ClusterName { form: self.form, ..name }
     }
-
-    /// Limits, outlier detection and load balancing.
-    ///
-    /// # Upstream
-    ///
-    /// istio/istio `pilot/pkg/networking/core/cluster_traffic_policy.go` `applyTrafficPolicy`.
-    fn apply_policy(
-        &self,
-        destination: &Destination<'_>,
-        cluster: &mut Cluster,
-        options: &mut HttpOptions,
-    ) {
-        let Context { config, flags, proxy, .. } = self.context;
-        let Destination { service, port, cluster_policy, .. } = destination;
-        let policy = cluster_policy.as_ref();
-        let pool = policy.and_then(|policy| policy.connection_pool.as_ref());
-        if http::upgrades(pool, port.protocol, config.h2_upgrade_policy) {
-            options.upgrade();
-        }
-        let budget = policy.and_then(|policy| policy.retry_budget.as_ref());
-        connection_pool::apply(cluster, pool, budget, config);
-        options.apply_pool(pool);
-
-        let rule = policy.and_then(|policy| policy.outlier_detection.as_ref());
-        if let Some(rule) = rule {
-            cluster.outlier_detection = Some(outlier::detection(rule));
-            options.apply_error_codes(&rule.outlier_detection_http_error_codes);
-        }
-        let distribution = service.traffic_distribution;
-        let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
-        let common = cluster.common_lb_config.get_or_insert_default();
-        common.healthy_panic_threshold =
-            outlier::healthy_panic_threshold(rule, distribution, flags).map(super::wire::percent);
-        let setting = EffectiveSetting::new(
-            settings,
-            distribution,
-            config.zone_aware_lb_setting.as_ref(),
-            Some(&config.locality_lb_setting),
-        );
-        common.locality_config_specifier =
-            locality::specifier(setting, rule.is_some(), proxy.kind, flags);
-        load_balancer::apply(cluster, settings, port.protocol, flags);
-    }
-
-    /// # Upstream
-    ///
-    /// istio/istio `pilot/pkg/networking/core/cluster_tls.go` `applyUpstreamTLSSettings`.
-    fn apply_tls(
-        &self,
-        destination: &Destination<'_>,
-        cluster: &mut Cluster,
-        options: &mut HttpOptions,
-    ) {
-        let context = self.context;
-        let Destination { service, cluster_policy, rule, .. } = destination;
-        let policy = cluster_policy.as_ref();
-        let sni = self.name(destination).sni().to_string();
-        let (settings, origin) = tls::settings(&Demand {
-            given: policy.and_then(|policy| policy.tls.as_ref()),
-            is_automatic: self.is_automatic(destination),
-            default_sni: &sni,
-            accounts: self.accounts,
-            certificates: context.certificates,
-            mesh_external: service.mesh_external,
-        });
-        let is_foreign = service.provider == Provider::External;
-        let around = Surroundings {
-            kind: context.proxy.kind,
-            rule_selects: rule.is_some_and(|rule| rule.rule.spec.workload_selector.is_some()),
-            foreign_accounts: if is_foreign { self.accounts } else { &[] },
-            is_http2: options.is_http2(),
-            exchanges_metadata: context.flags.pilot_enable_metadata_exchange,
-            defaults: context.config.tls_defaults.as_ref(),
-        };
-        let made = match settings.as_deref() {
-            Some(settings) => {
-                let made = tls_context::context(settings, &around);
-                if !matches!(made, tls_context::Context::Plain) {
-                    apply_auto(settings, options);
-                }
-                made
-            }
-            None => tls_context::Context::Plain,
-        };
-        let socket = match made {
-            tls_context::Context::Plain => None,
-            tls_context::Context::Tls(made) => Some(socket::tls(&*made)),
-            tls_context::Context::Broken => return,
-        };
-        let mut sockets = Sockets::new(
-            socket,
-            Choice {
-                mode: settings.map(|settings| settings.mode),
-                origin,
-                sends_hbone: context.sends_hbone(),
-                keeps_destination: discovery::of_cluster(cluster)
-                    == Some(DiscoveryType::OriginalDst),
-            },
-        );
-        if let Some(protocol) = policy.and_then(|policy| policy.proxy_protocol.as_ref()) {
-            sockets.apply_proxy_protocol(protocol);
-        }
-        sockets.apply(cluster);
-    }
-
-    /// Whether mutual TLS is used where nobody asks for TLS. Only the top level of the rule, or of
-    /// the subset, says whether destinations are kept.
-    fn is_automatic(&self, destination: &Destination<'_>) -> bool {
-        let Destination { service, rule, subset, port, .. } = destination;
-        let own: Option<&TrafficPolicy> = rule.and_then(|rule| match &**subset {
-            "" => rule.traffic_policy.as_ref(),
-            name => rule.subset(name)?.traffic_policy.as_ref(),
-        });
-        let keeps = load_balancer::is_passthrough(own.and_then(|own| own.load_balancer.as_ref()));
-        let passthrough = service.resolution == Resolution::Passthrough || keeps;
-        let modes: Vec<&str> = if passthrough { self.tls_modes(&port.name) } else { Vec::new() };
-        tls::is_automatic(&ClientSide {
-            has_sidecar: true,
-            rule: None,
-            auto_mtls: self.context.config.enable_auto_mtls,
-            mesh_external: service.mesh_external,
-            passthrough,
-            endpoint_tls_modes: &modes,
-            namespace_mode: self.namespace_mode(service),
-        })
-    }
-
-    fn tls_modes(&self, port_name: &str) -> Vec<&str> {
-        let endpoints = self.shards.into_iter().flat_map(Shards::endpoints);
-        let serving = endpoints.filter(|endpoint| *endpoint.port_name == *port_name);
-        serving.map(|endpoint| &*endpoint.workload.tls_mode).collect()
-    }
-
-    fn namespace_mode(&self, service: &Service) -> mesh_model::resource::MutualTlsMode {
-        self.context.view.plane().peer_authentications.namespace_mode(&service.namespace)
-    }
 }
 
-/// Where the user names no server, it is that of the request; where they name no identity either,
-/// the certificate has to be for that.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/networking/core/cluster_tls.go` `setAutoSniAndAutoSanValidation`.
-fn apply_auto(settings: &ClientTlsSettings, options: &mut HttpOptions) {
-    if tls_context::is_users(settings.mode) {
-        let auto_sni = settings.sni.is_empty();
-        let is_checked = settings.insecure_skip_verify != Some(true);
-        let names_nobody = settings.subject_alt_names.is_empty();
-        options.apply_auto(auto_sni, auto_sni && names_nobody && is_checked);
+/// The destination as DNS clusters have it: the mesh's default policy turns failover on too, while
+/// unhealthy endpoints are sent as the rule alone says.
+fn with_default_outliers<'m>(destination: &Destination<'m>) -> Destination<'m> {
+    let mut destination = destination.clone();
+    let of_cluster = destination.cluster_policy.as_ref();
+    let is_on = of_cluster.is_some_and(|policy| policy.outlier_detection.is_some());
+    if is_on {
+        let policy = destination.policy.get_or_insert_default();
+        policy.outlier_detection.get_or_insert_with(OutlierDetection::default);
     }
+    destination
 }
 
 fn metadata_of(destination: &Destination<'_>) -> metadata::Draft {
     let Destination { service, rule, subset, cluster_policy, .. } = destination;
     let mut draft = metadata::Draft::default();
-    draft.services([&**service]);
+    if !dynamic_dns::is_for(service) {
+        draft.services([&**service]);
+    }
     if service.mesh_external && subset.is_empty() {
         draft.external();
     }

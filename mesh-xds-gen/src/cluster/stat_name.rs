@@ -6,8 +6,10 @@ use mesh_model::registry::Service;
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "the inputs of one function")]
 pub struct StatName<'a> {
-    /// The service.
-    pub service: &'a Service,
+    /// The host of the service.
+    pub host: &'a str,
+    /// Name and namespace of a Kubernetes service.
+    pub kubernetes: Option<(&'a str, &'a str)>,
     /// The subset, empty for all of it.
     pub subset: &'a str,
     /// The number of the service port.
@@ -27,7 +29,13 @@ pub(super) fn delimited(name: &str) -> String {
     format!("{name};")
 }
 
-impl StatName<'_> {
+impl<'a> StatName<'a> {
+    /// The name and namespace that a service is known by, if it is one of Kubernetes.
+    pub fn kubernetes_name(service: &'a Service) -> Option<(&'a str, &'a str)> {
+        let name = (&*service.name, service.namespace.as_str());
+        (service.provider == Provider::Kubernetes).then_some(name)
+    }
+
     /// Fills in a pattern; an empty one stands for the cluster's own name.
     ///
     /// # Upstream
@@ -37,13 +45,10 @@ impl StatName<'_> {
         if pattern.is_empty() {
             return delimited(cluster);
         }
-        let service = self.service;
-        let host = service.hostname.as_str();
-        let (short, name) = match service.provider {
-            Provider::Kubernetes => {
-                (format!("{}.{}", service.name, service.namespace), &*service.name)
-            }
-            Provider::External => (host.to_owned(), host),
+        let host = self.host;
+        let (short, name) = match self.kubernetes {
+            Some((name, namespace)) => (format!("{name}.{namespace}"), name),
+            None => (host.to_owned(), host),
         };
         let text = pattern
             .replace("%SERVICE%", &short)

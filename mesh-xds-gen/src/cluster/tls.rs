@@ -133,3 +133,39 @@ fn with_certificates(settings: ClientTlsSettings, demand: &Demand<'_>) -> Client
 fn identities(accounts: &[String]) -> Vec<Box<str>> {
     accounts.iter().map(|account| account.as_str().into()).collect()
 }
+
+/// How the server's name is found and checked: from the request, unless the rule says it.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/cluster_tls.go` `setAutoSniAndAutoSanValidation`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct ServerName {
+    pub(super) from_request: bool,
+    pub(super) is_checked: bool,
+}
+
+impl ServerName {
+    /// Of a cluster that looks hosts up; `None` without TLS.
+    pub(super) fn looked_up(settings: &ClientTlsSettings) -> Option<Self> {
+        (settings.mode != ClientTlsMode::Disable).then(|| Self {
+            from_request: settings.sni.is_empty(),
+            is_checked: settings.insecure_skip_verify != Some(true),
+        })
+    }
+
+    /// Of any other cluster; `None` for mutual TLS of the mesh, whose names are known.
+    pub(super) fn known(settings: &ClientTlsSettings) -> Option<Self> {
+        let names_nobody = settings.subject_alt_names.is_empty();
+        let looked_up = Self::looked_up(settings)?;
+        (settings.mode != ClientTlsMode::IstioMutual).then_some(Self {
+            is_checked: looked_up.is_checked && looked_up.from_request && names_nobody,
+            ..looked_up
+        })
+    }
+
+    /// Whether Envoy has to be told that the name that was looked up is not the server's.
+    pub(super) const fn is_insecure(self) -> bool {
+        !self.from_request || !self.is_checked
+    }
+}

@@ -94,7 +94,7 @@ fn rules(value: &Value) -> Result<Vec<JwtRule>, Rejection> {
         return Err(problem.to_string());
     }
     match decoded.resource {
-        Some(Resource::RequestAuthentication(policy)) => Ok(policy.spec.jwt_rules.clone()),
+        Some(Resource::RequestAuthentication(policy)) => Ok(policy.spec.jwt_rules),
         _ => Err(format!("not a list of rules: {value}")),
     }
 }

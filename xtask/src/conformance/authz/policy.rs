@@ -14,7 +14,7 @@ pub(super) fn policy(value: &Value) -> Result<AuthorizationPolicy, Rejection> {
         return Err(problem.to_string());
     }
     match decoded.resource {
-        Some(Resource::AuthorizationPolicy(policy)) => Ok(AuthorizationPolicy::clone(&policy)),
+        Some(Resource::AuthorizationPolicy(policy)) => Ok(policy),
         _ => Err(format!("not an AuthorizationPolicy: {value}")),
     }
 }

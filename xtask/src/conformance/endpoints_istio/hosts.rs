@@ -1,6 +1,6 @@
 //! `host_*`, `most_specific_host_match`, `resolve_short_name`, `is_cluster_local`.
 use mesh_model::name::{Hostname, common_hosts, hosts_for_namespace, most_specific};
-use mesh_model::view::cluster_local::ClusterLocalHosts;
+use mesh_model::registry::ClusterLocalHosts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
