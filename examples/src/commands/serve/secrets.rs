@@ -26,7 +26,7 @@ const ROOT: &str = "ROOTCA";
 #[derive(Debug)]
 pub(super) enum Secrets {
     /// Made for whoever asks.
-    Authority(Authority),
+    Authority(Box<Authority>),
     /// Kept in a folder.
     Directory(PathBuf),
 }
@@ -43,7 +43,7 @@ impl Secrets {
     pub(super) fn throw_away(trust_domain: &str) -> Result<Self, Failure> {
         let authority = Authority::new(trust_domain)?;
         Event::Authority { trust_domain }.tell();
-        Ok(Self::Authority(authority))
+        Ok(Self::Authority(Box::new(authority)))
     }
 
     /// Takes certificates from a folder.
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_authority_gives_each_proxy_the_same_again() {
-        let secrets = Secrets::Authority(Authority::new("cluster.local").unwrap());
+        let secrets = Secrets::throw_away("cluster.local").unwrap();
         let web = names_of(&secrets, "loop/shop/web-0");
         let ledger = names_of(&secrets, "loop/shop/ledger-0");
         assert_eq!(web, names_of(&secrets, "loop/shop/web-0"));

@@ -136,9 +136,9 @@ impl<S: Session> Conversation<S> {
                     let Ok(permit) = permit else { return Ok("the client is gone") };
                     match self.session.poll() {
                         Some((response, pushed)) => {
-                            permit.send(Ok(response));
                             let node = &self.client.node;
                             Event::Push { node, pushed: &pushed, reason: self.reason }.tell();
+                            permit.send(Ok(response));
                         }
                         None => self.is_due = false,
                     }

@@ -68,7 +68,7 @@ async fn wait(changes: &mut mpsc::Receiver<()>, is_told: bool) {
 
 /// Has the operating system tell of changes; where it cannot, says so: then the folder is polled.
 fn start(sender: &mpsc::Sender<()>, paths: &[PathBuf]) -> Option<RecommendedWatcher> {
-    let sender = sender.clone();
+    let (first, sender) = (sender, sender.clone());
     let handler = move |event: notify::Result<notify::Event>| {
         let is_change = event.is_ok_and(|event| !matches!(event.kind, EventKind::Access(_)));
         if is_change {
@@ -83,7 +83,11 @@ fn start(sender: &mpsc::Sender<()>, paths: &[PathBuf]) -> Option<RecommendedWatc
         Ok(watcher)
     });
     match started {
-        Ok(watcher) => Some(watcher),
+        Ok(watcher) => {
+            // What changed before is not told: the folder is read once more.
+            let _told = first.try_send(());
+            Some(watcher)
+        }
         Err(error) => {
             let message = format!("the folder is read every second: {error}");
             Event::Unwatched { message: &message }.tell();
