@@ -5,7 +5,7 @@
 //!                                       services, endpoints, gateways, rules, policies
 //! ```
 mod control_plane;
-mod delegates;
+pub mod delegates;
 mod destination_rules;
 pub mod gateways;
 mod kubernetes;
