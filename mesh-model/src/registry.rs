@@ -6,7 +6,7 @@
 //! ```
 mod cluster_local;
 mod control_plane;
-mod delegates;
+pub mod delegates;
 mod destination_rules;
 mod external;
 pub mod gateways;

@@ -35,7 +35,7 @@ pub mod service_entry;
 pub mod sidecar;
 pub mod telemetry;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod virtual_service;
 mod workload_entry;
 

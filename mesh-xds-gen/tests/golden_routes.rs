@@ -83,6 +83,19 @@ fn check(mesh: &str, reference: &str) -> usize {
 }
 
 #[test]
+fn routes_with_weights_matches_delegates_and_faults_are_istiods() {
+    let proxies = [
+        "blue/travel/assistant-v1-0",
+        "blue/web/site-v1-0",
+        "blue/web/site-v2-0",
+        "green/travel/assistant-v1-0",
+        "green/web/site-v1-0",
+    ];
+    let compared: usize = proxies.iter().map(|proxy| check("canary", proxy)).sum();
+    assert_eq!(compared, 30);
+}
+
+#[test]
 fn routes_of_a_mesh_without_virtual_services_are_istiods() {
     let proxies = [
         "cluster1/demo/sleep-0",
