@@ -4,6 +4,7 @@ pub mod endpoint;
 mod generator;
 pub mod listener;
 pub mod name;
+mod rbac;
 pub mod snapshot;
 pub mod stock;
 
