@@ -186,7 +186,7 @@ fn http_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
         stat_prefix: inbound.stat_prefix(),
         protocol: inbound.protocol,
         class: http::Class::Inbound {
-            routes: routes(inbound),
+            routes: Box::new(routes(inbound)),
             authorization: context.http_authorization.clone(),
         },
     };

@@ -51,7 +51,19 @@ pub(super) fn of_requests(plane: &ControlPlane, name: &str) -> Option<http::ExtA
                 asked.include_request_body_in_check.as_ref(),
             )
         }),
-        _ => None,
+        ProviderKind::Zipkin(_)
+        | ProviderKind::Lightstep(_)
+        | ProviderKind::Datadog(_)
+        | ProviderKind::Stackdriver(_)
+        | ProviderKind::OpenCensus(_)
+        | ProviderKind::SkyWalking(_)
+        | ProviderKind::OpenTelemetry(_)
+        | ProviderKind::Prometheus(_)
+        | ProviderKind::EnvoyFileAccessLog(_)
+        | ProviderKind::EnvoyHttpAls(_)
+        | ProviderKind::EnvoyTcpAls(_)
+        | ProviderKind::EnvoyOtelAls(_)
+        | ProviderKind::Sds(_) => None,
     }
 }
 
@@ -180,13 +192,14 @@ fn told(asked: &ExtAuthzHttpProvider) -> &[Box<str>] {
 /// Names of headers; `None` for none.
 fn headers(names: &[Box<str>]) -> Option<ListStringMatcher> {
     use string_matcher::MatchPattern::{Exact, Prefix, Suffix};
-    let matcher = |name: &Box<str>| {
+    let matcher = |name: &str| {
         let pattern = match (name.strip_prefix('*'), name.strip_suffix('*')) {
             (Some(suffix), _) => Suffix(suffix.to_owned()),
             (None, Some(prefix)) => Prefix(prefix.to_owned()),
-            (None, None) => Exact(name.to_string()),
+            (None, None) => Exact(name.to_owned()),
         };
         StringMatcher { match_pattern: Some(pattern), ignore_case: true }
     };
-    (!names.is_empty()).then(|| ListStringMatcher { patterns: names.iter().map(matcher).collect() })
+    (!names.is_empty())
+        .then(|| ListStringMatcher { patterns: names.iter().map(|name| matcher(name)).collect() })
 }

@@ -156,10 +156,10 @@ fn string(test: &StringTest) -> StringMatcher {
 
 fn metadata(test: &MetadataTest) -> MetadataMatcher {
     use metadata_matcher::{PathSegment, path_segment::Segment};
-    let segment = |key: &Box<str>| PathSegment { segment: Some(Segment::Key(key.to_string())) };
+    let segment = |key: &str| PathSegment { segment: Some(Segment::Key(key.to_owned())) };
     MetadataMatcher {
         filter: test.filter.to_string(),
-        path: test.path.iter().map(segment).collect(),
+        path: test.path.iter().map(|key| segment(key)).collect(),
         value: Some(value(&test.value)),
         ..MetadataMatcher::default()
     }
