@@ -1,4 +1,5 @@
 //! The services that a proxy stands behind.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 use std::sync::Arc;
 
 use mesh_model::Compat;

@@ -5,6 +5,7 @@ pub mod endpoint;
 mod generator;
 pub mod listener;
 pub mod name;
+mod rbac;
 pub mod route;
 pub mod snapshot;
 pub mod stock;

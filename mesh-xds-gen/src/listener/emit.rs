@@ -40,7 +40,7 @@ pub(super) struct Entry {
 }
 
 /// Writes a listener; `None` if it has no address.
-pub(super) fn emit(context: &Context<'_, '_>, entry: Entry) -> Option<Listener> {
+pub(super) fn emit(context: &Context<'_, '_>, entry: &Entry) -> Option<Listener> {
     let bind = entry.binding.primary();
     if bind.is_empty() {
         return None;
@@ -49,7 +49,7 @@ pub(super) fn emit(context: &Context<'_, '_>, entry: Entry) -> Option<Listener> 
     let has_names = entry.chains.iter().any(|chain| !chain.sni_hosts.is_empty());
     let has_http = entry.chains.iter().any(|chain| chain.needs_http);
     let detection = context.config().protocol_detection_timeout;
-    let (chains, default) = filter_chains(context, &entry, &name);
+    let (chains, default) = filter_chains(context, entry, &name);
     let more = entry.binding.addresses.iter().skip(1).map(|bind| AdditionalAddress {
         address: Some(address(bind, entry.port)),
         ..AdditionalAddress::default()
@@ -85,7 +85,7 @@ pub(super) fn exact_balance(
     key: &str,
 ) -> Option<ConnectionBalanceConfig> {
     use connection_balance_config::{BalanceType, ExactBalance};
-    context.balances(key).then(|| ConnectionBalanceConfig {
+    context.balances(key).then_some(ConnectionBalanceConfig {
         balance_type: Some(BalanceType::ExactBalance(ExactBalance {})),
     })
 }

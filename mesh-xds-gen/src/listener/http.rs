@@ -36,7 +36,7 @@ pub(super) struct Http {
 /// Which requests pass.
 pub(super) enum Class {
     /// Those to the workload, by routes that stand here, after what decides who may call.
-    Inbound { routes: RouteConfiguration, authorization: Vec<HttpFilter> },
+    Inbound { routes: Box<RouteConfiguration>, authorization: Vec<HttpFilter> },
     /// Those of the workload, by routes of this name.
     Outbound { routes: String },
     /// Those of the workload that names its proxy, by routes of this name.
@@ -76,7 +76,7 @@ pub(super) fn http_connection_manager(context: &Context<'_, '_>, http: Http) -> 
             0
         },
         set_current_client_cert_details: is_inbound.then(client_certificate),
-        proxy_100_continue: !is_forward_proxy,
+        proxy_100_continue: true,
         upgrade_configs: vec![UpgradeConfig {
             upgrade_type: "websocket".to_owned(),
             ..UpgradeConfig::default()
@@ -153,7 +153,7 @@ fn filters_and_routes(
     let routes = match class {
         Class::Inbound { routes, authorization } => {
             found.extend(authorization);
-            RouteSpecifier::RouteConfig(routes)
+            RouteSpecifier::RouteConfig(*routes)
         }
         Class::Outbound { routes } | Class::ForwardProxy { routes } => {
             RouteSpecifier::Rds(discovered(routes))

@@ -177,14 +177,18 @@ fn exchange(context: &Context<'_, '_>) -> Option<Filter> {
 fn tcp_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
     let proxy = TcpProxy { idle_timeout: context.idle_timeout, ..forward(&inbound.cluster()) };
     let end = stack(context, inbound.protocol, &proxy);
-    exchange(context).into_iter().chain(end).collect()
+    let authorization = context.tcp_authorization.iter().cloned();
+    exchange(context).into_iter().chain(authorization).chain(end).collect()
 }
 
 fn http_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
     let http = Http {
         stat_prefix: inbound.stat_prefix(),
         protocol: inbound.protocol,
-        class: http::Class::Inbound { routes: routes(inbound), authorization: Vec::new() },
+        class: http::Class::Inbound {
+            routes: Box::new(routes(inbound)),
+            authorization: context.http_authorization.clone(),
+        },
     };
     let manager = http_connection_manager(context, http);
     exchange(context).into_iter().chain([manager]).collect()

@@ -78,7 +78,7 @@ pub(super) fn listeners(context: &Context<'_, '_>) -> Vec<Listener> {
         builder.add_egress(egress);
     }
     let entries = builder.entries.into_values();
-    entries.chain(http_proxy(context)).filter_map(|entry| emit(context, entry)).collect()
+    entries.chain(http_proxy(context)).filter_map(|entry| emit(context, &entry)).collect()
 }
 
 /// The port of an explicit HTTP proxy.
