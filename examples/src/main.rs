@@ -10,9 +10,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 mod commands;
 mod folder;
 mod json;
+mod node;
 mod selector;
 
-use self::commands::{authz, load, plan, snapshot, spill, tour};
+use self::commands::{authz, bootstrap, load, plan, serve, snapshot, spill, tour};
 
 /// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
 #[derive(Debug, Parser)]
@@ -49,6 +50,10 @@ enum Command {
     Authz(authz::Arguments),
     /// Writes what a proxy is sent as files.
     Snapshot(snapshot::Arguments),
+    /// Prints an Envoy bootstrap for a proxy.
+    Bootstrap(bootstrap::Arguments),
+    /// Serves the proxies of the folder over xDS, and follows its changes.
+    Serve(serve::Arguments),
 }
 
 /// Why a command has no answer, or a negative one.
@@ -87,5 +92,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Plan(arguments)) => plan::run(&folder, arguments, cli.output),
         Some(Command::Snapshot(arguments)) => snapshot::run(&folder, arguments, cli.output),
         Some(Command::Authz(arguments)) => authz::run(&folder, arguments, cli.output),
+        Some(Command::Bootstrap(arguments)) => bootstrap::run(&folder, arguments),
+        Some(Command::Serve(arguments)) => serve::run(&folder, arguments),
     }
 }

@@ -3,7 +3,10 @@ pub mod cluster;
 pub mod delta;
 pub mod endpoint;
 mod generator;
+pub mod listener;
 pub mod name;
+pub mod route;
 pub mod snapshot;
+pub mod stock;
 
 pub use self::generator::{Generator, Resources};

@@ -1,0 +1,239 @@
+//! The route configuration of a sidecar's outbound listener.
+//!
+//! # Upstream
+//!
+//! istio/istio `pilot/pkg/networking/core/httproute.go` `buildSidecarOutboundHTTPRouteConfig`,
+//! `BuildSidecarOutboundVirtualHosts`.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mesh_envoy_proto::envoy::config::route::v3::{RouteConfiguration, VirtualHost};
+use mesh_model::name::{Hostname, Protocol};
+use mesh_model::registry::{AutoAllocated, MESH, Service};
+use mesh_model::resource::virtual_service::Retry;
+use mesh_model::resource::{MeshConfig, VirtualService};
+use mesh_model::view::network::address;
+use mesh_model::view::{Egress, Proxy, ProxyView};
+
+use super::catch_all::{self, OutboundPolicy};
+use super::translate::Translation;
+use super::{virtual_host, wrapper};
+
+/// The route configuration of a proxy's explicit HTTP proxy port.
+const HTTP_PROXY: &str = "http_proxy";
+const UNIX: &str = "unix://";
+const MAX_DIRECT_RESPONSE_BODY: u32 = 1_048_576;
+
+/// What the routes of one egress listener depend on.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the inputs of one function")]
+pub struct Outbound<'o> {
+    /// The proxy.
+    pub proxy: &'o Proxy,
+    /// The services that the listener imports, in the order in which they count.
+    pub services: &'o [Arc<Service>],
+    /// The VirtualServices that it imports, in the order in which they count.
+    pub virtual_services: &'o [Arc<VirtualService>],
+    /// Whether the listener is an HTTP proxy: clients name any host and port.
+    pub is_http_proxy: bool,
+    /// What happens to other hosts.
+    pub policy: OutboundPolicy,
+    /// The retries of routes that do not say it.
+    pub default_retry: Option<&'o Retry>,
+    /// The headers that the proxy adds.
+    pub headers: ProxyHeaders,
+    /// Whether proxies of both families get the addresses of both.
+    pub dual_stack: bool,
+    /// What knows the rules of destinations; without it there is no hash policy.
+    pub view: Option<&'o ProxyView<'o>>,
+}
+
+/// The headers that a proxy adds to requests, as far as routes say it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "one switch a header")]
+pub struct ProxyHeaders {
+    /// `x-envoy-attempt-count`.
+    pub attempt_count: bool,
+    /// `x-forwarded-host`, where the host changes.
+    pub x_forwarded_host: bool,
+}
+
+impl Default for ProxyHeaders {
+    fn default() -> Self {
+        Self { attempt_count: true, x_forwarded_host: false }
+    }
+}
+
+impl ProxyHeaders {
+    /// What the mesh's settings of proxies say.
+    pub fn of(config: &MeshConfig) -> Self {
+        let Some(headers) = &config.default_config.proxy_headers else { return Self::default() };
+        let count = headers.attempt_count.as_ref().and_then(|count| count.disabled);
+        let host = headers.x_forwarded_host.as_ref().and_then(|host| host.enabled);
+        Self { attempt_count: count != Some(true), x_forwarded_host: host == Some(true) }
+    }
+}
+
+/// A name that a sidecar asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Wanted {
+    port: u32,
+    /// Whether only one host is meant: its protocol is detected.
+    is_detected: bool,
+}
+
+impl Wanted {
+    fn parse(name: &str) -> Option<Self> {
+        if name.starts_with(UNIX) || name == HTTP_PROXY {
+            return Some(Self { port: 0, is_detected: false });
+        }
+        let (is_detected, port) = match name.split_once(':') {
+            Some((_, port)) => (true, port),
+            None => (false, name),
+        };
+        Some(Self { port: port.parse().ok()?, is_detected })
+    }
+}
+
+/// The route configuration that a view gives for a name.
+pub(super) fn of_view(view: &ProxyView<'_>, name: &str) -> RouteConfiguration {
+    let Some(wanted) = Wanted::parse(name) else { return configuration(name, None) };
+    let config = &view.plane().config;
+    let mut outbound = Outbound {
+        proxy: view.proxy(),
+        services: &[],
+        virtual_services: &[],
+        is_http_proxy: false,
+        policy: OutboundPolicy::in_force(view.scope(), config),
+        default_retry: config.default_http_retry_policy.as_ref(),
+        headers: ProxyHeaders::of(config),
+        dual_stack: view.mesh().compat().flags.istio_dual_stack,
+        view: Some(view),
+    };
+    if let Some(egress) = view.scope().egress_for_route(wanted.port, name) {
+        outbound.services = &egress.services;
+        outbound.virtual_services = &egress.virtual_services;
+        outbound.is_http_proxy = is_http_proxy(egress);
+    }
+    outbound.configuration(name)
+}
+
+fn is_http_proxy(egress: &Egress) -> bool {
+    let port = egress.listener.as_ref().and_then(|listener| listener.port.as_ref());
+    port.is_some_and(|port| Protocol::parse(&port.protocol) == Protocol::HttpProxy)
+}
+
+/// What every route configuration has; without virtual hosts for a name that nothing stands for.
+fn configuration(name: &str, hosts: Option<Vec<VirtualHost>>) -> RouteConfiguration {
+    let is_known = hosts.is_some();
+    RouteConfiguration {
+        name: name.to_owned(),
+        virtual_hosts: hosts.unwrap_or_default(),
+        validate_clusters: Some(false),
+        max_direct_response_body_size_bytes: is_known.then_some(MAX_DIRECT_RESPONSE_BODY),
+        ignore_port_in_host_matching: is_known,
+        ..Default::default()
+    }
+}
+
+impl Outbound<'_> {
+    /// Returns the route configuration of a name.
+    pub fn configuration(&self, name: &str) -> RouteConfiguration {
+        let Some(wanted) = Wanted::parse(name) else { return configuration(name, None) };
+        let port = if self.is_http_proxy { 0 } else { wanted.port };
+        let mut hosts = self.virtual_hosts(port);
+        if wanted.is_detected {
+            hosts = only(hosts, name);
+        }
+        hosts.sort_by(|a, b| a.name.cmp(&b.name));
+        if !wanted.is_detected {
+            hosts.push(catch_all::virtual_host(&self.policy, self.headers));
+        }
+        configuration(name, Some(hosts))
+    }
+
+    fn virtual_hosts(&self, port: u32) -> Vec<VirtualHost> {
+        let services = self.services_at(port);
+        let rules: Vec<&Arc<VirtualService>> = self
+            .virtual_services
+            .iter()
+            .filter(|rule| port == 80 || concerns(rule, &services))
+            .collect();
+        let translation = Translation {
+            proxy: self.proxy,
+            listener_port: port,
+            gateways: &[MESH],
+            is_tls: false,
+            services: &services,
+            default_retry: self.default_retry,
+            headers: self.headers,
+            view: self.view,
+        };
+        let owners = wrapper::owners(self.virtual_services, self.services);
+        let wrappers = wrapper::wrappers(&translation, &rules, &owners);
+        let mut by_port = virtual_host::by_port(&translation, wrappers, self.dual_stack);
+        if port != 0 {
+            return by_port.remove(&port).unwrap_or_default();
+        }
+        // Bare names mean port 80; at other ports only those with the port say where to.
+        for (_, hosts) in by_port.iter_mut().filter(|(number, _)| **number != 80) {
+            hosts.iter_mut().for_each(|host| host.domains.retain(|domain| domain.contains(':')));
+            hosts.retain(|host| !host.domains.is_empty());
+        }
+        by_port.into_values().flatten().collect()
+    }
+
+    /// The services with a port, reduced to it; all of them for port 0. Of one host the last stays.
+    fn services_at(&self, port: u32) -> BTreeMap<Hostname, Arc<Service>> {
+        if port == 0 {
+            let services = self.services.iter();
+            return services.map(|service| (service.hostname.clone(), service.clone())).collect();
+        }
+        let Ok(number) = u16::try_from(port) else { return BTreeMap::new() };
+        let reduced = self.services.iter().filter_map(|service| {
+            let hostname = Hostname::from(&*service.hostname.as_str().to_lowercase());
+            let reduced = Service {
+                hostname: hostname.clone(),
+                ports: Box::from([service.port(number)?.clone()]),
+                default_address: address(service, self.proxy),
+                auto_allocated: AutoAllocated::default(),
+                ..(**service).clone()
+            };
+            Some((hostname, Arc::new(reduced)))
+        });
+        reduced.collect()
+    }
+}
+
+/// Whether a VirtualService has a host of one of the services, or one that matches it either way.
+///
+/// # Upstream
+///
+/// istio/istio `httproute.go` `selectVirtualServices`.
+fn concerns(rule: &VirtualService, services: &BTreeMap<Hostname, Arc<Service>>) -> bool {
+    rule.spec.hosts.iter().any(|host| {
+        let host = Hostname::from(&*host.to_lowercase());
+        services.contains_key(&host) || services.keys().any(|known| known.matches(host.as_str()))
+    })
+}
+
+/// The one virtual host that a name means takes every request; several stay as they are.
+///
+/// # Upstream
+///
+/// istio/istio `httproute.go` `getVirtualHostsForSniffedServicePort`.
+fn only(mut hosts: Vec<VirtualHost>, name: &str) -> Vec<VirtualHost> {
+    let without_port = split_port(name);
+    hosts.retain(|host| host.domains.iter().any(|domain| domain == name || domain == without_port));
+    if let [host] = hosts.as_mut_slice() {
+        host.domains = vec!["*".to_owned()];
+    }
+    hosts
+}
+
+/// The host of `HOST:PORT`, without brackets; `""` for what is no such text.
+fn split_port(name: &str) -> &str {
+    let Some((host, _)) = name.rsplit_once(':') else { return "" };
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    inner.unwrap_or(if host.contains(':') { "" } else { host })
+}

@@ -1,0 +1,116 @@
+//! Virtual hosts: each name once, each domain once.
+//!
+//! # Upstream
+//!
+//! istio/istio `pilot/pkg/networking/core/httproute.go` `BuildSidecarOutboundVirtualHosts`,
+//! `dedupeDomains`.
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_envoy_proto::envoy::config::route::v3::{Route, VirtualHost};
+use mesh_model::compat::DataPlane;
+use mesh_model::registry::{Service, UNSPECIFIED};
+use mesh_model::view::network::addresses;
+
+use super::domains::{Domains, ServiceNames};
+use super::translate::Translation;
+use super::value::{bracketed, host_port};
+use super::wrapper::Wrapper;
+
+/// Builds the virtual hosts of one route configuration.
+#[derive(Debug)]
+struct Builder<'t> {
+    translation: &'t Translation<'t>,
+    dual_stack: bool,
+    /// Names in use.
+    names: BTreeSet<String>,
+    /// Domains in use, in lower case.
+    domains: BTreeSet<String>,
+    /// The full names of services, with and without port.
+    full_names: BTreeSet<String>,
+}
+
+/// The virtual hosts of all wrappers by port, in the order in which they are built.
+pub(super) fn by_port(
+    translation: &Translation<'_>,
+    wrappers: Vec<Wrapper>,
+    dual_stack: bool,
+) -> BTreeMap<u32, Vec<VirtualHost>> {
+    let mut full_names = BTreeSet::new();
+    for wrapper in &wrappers {
+        for service in &wrapper.services {
+            full_names.insert(service.hostname.as_str().to_owned());
+            full_names.insert(host_port(service.hostname.as_str(), wrapper.port));
+        }
+    }
+    let (names, domains) = Default::default();
+    let mut builder = Builder { translation, dual_stack, names, domains, full_names };
+    let mut found: BTreeMap<u32, Vec<VirtualHost>> = BTreeMap::new();
+    for wrapper in wrappers {
+        let at_port = found.entry(wrapper.port).or_default();
+        for host in &wrapper.hosts {
+            at_port.extend(builder.of_host(host, wrapper.port, &wrapper.routes));
+        }
+        for service in &wrapper.services {
+            at_port.extend(builder.of_service(service, wrapper.port, &wrapper.routes));
+        }
+    }
+    found
+}
+
+impl Builder<'_> {
+    fn of_host(&mut self, host: &str, port: u32, routes: &[Route]) -> Option<VirtualHost> {
+        let mut all = vec![bracketed(host)];
+        if !self.ignores_port() {
+            all.push(host_port(host, port));
+        }
+        self.build(host_port(host, port), Domains { all, ..Default::default() }, routes)
+    }
+
+    fn of_service(
+        &mut self,
+        service: &Service,
+        port: u32,
+        routes: &[Route],
+    ) -> Option<VirtualHost> {
+        let proxy = self.translation.proxy;
+        let found = addresses(service, proxy, self.dual_stack);
+        let usable = found.iter().map(AsRef::as_ref);
+        let usable: Vec<&str> =
+            usable.filter(|address| !address.is_empty() && *address != UNSPECIFIED).collect();
+        let aliases = service.aliases.iter().map(|alias| alias.as_str());
+        let hosts: Vec<&str> = std::iter::once(service.hostname.as_str()).chain(aliases).collect();
+        let has_suffix = !self.ignores_port() || self.translation.listener_port == 0;
+        let domains = Domains::of(&ServiceNames {
+            hosts: &hosts,
+            proxy_domain: &proxy.dns_domain,
+            headless: service.is_kubernetes_headless(),
+            addresses: &usable,
+            port: has_suffix.then_some(port),
+        });
+        self.build(host_port(service.hostname.as_str(), port), domains, routes)
+    }
+
+    /// Whether a port in `Host` does not count: Envoy is told to ignore it.
+    fn ignores_port(&self) -> bool {
+        self.translation.proxy.data_plane != DataPlane::Grpc
+    }
+
+    /// The virtual host, unless its name or all of its domains are in use.
+    fn build(&mut self, name: String, domains: Domains, routes: &[Route]) -> Option<VirtualHost> {
+        if !self.names.insert(name.clone()) {
+            return None;
+        }
+        let Domains { mut all, alternates } = domains;
+        all.retain(|domain| {
+            let is_foreign = alternates.contains(domain) && self.full_names.contains(domain);
+            !is_foreign && self.domains.insert(domain.to_lowercase())
+        });
+        (!all.is_empty()).then(|| VirtualHost {
+            name,
+            domains: all,
+            routes: routes.to_vec(),
+            include_request_attempt_count: self.translation.headers.attempt_count,
+            ..Default::default()
+        })
+    }
+}
