@@ -58,7 +58,8 @@ fn canonical(value: &Value) -> Value {
 }
 
 fn by_name(resources: impl IntoIterator<Item = Value>) -> BTreeMap<String, Value> {
-    let named = |value: Value| (value["name"].as_str().unwrap().to_owned(), canonical(&value));
+    let named =
+        |value: Value| (value.get("name").unwrap().as_str().unwrap().to_owned(), canonical(&value));
     resources.into_iter().map(named).collect()
 }
 
