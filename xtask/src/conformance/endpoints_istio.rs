@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::xds::{self, names};
 
 mod assign;
+mod clusters;
 mod filter;
 mod hosts;
 mod settings;
@@ -33,34 +34,34 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "split_horizon" => assign::split_horizon(input),
         "subset_endpoints" => filter::subset_endpoints(input),
         "supports_unhealthy_endpoints" => filter::supports_unhealthy(input),
-        "aggregate_services"
-        | "alt_stat_name"
-        | "apply_default_traffic_policy"
-        | "augment_labels"
+        "alt_stat_name"
         | "auto_mtls"
         | "connection_pool"
-        | "destination_rule_select"
         | "discovery_type"
-        | "endpoint_health_status"
-        | "endpoint_network"
-        | "gateway_resource_gateways"
         | "h2_upgrade"
-        | "hash_policy"
         | "healthy_panic_threshold"
         | "lb_policy"
         | "locality_weighted_lb_config"
+        | "outlier_detection"
+        | "transport_sockets"
+        | "zone_aware_lb_config" => clusters::answer(op, input),
+        "aggregate_services"
+        | "apply_default_traffic_policy"
+        | "augment_labels"
+        | "destination_rule_select"
+        | "endpoint_health_status"
+        | "endpoint_network"
+        | "gateway_resource_gateways"
+        | "hash_policy"
         | "mcs_discoverability"
         | "merge_subset_traffic_policy"
         | "mesh_networks_gateways"
-        | "outlier_detection"
         | "pod_locality"
         | "proxy_locality"
         | "service_gateways"
         | "service_visible"
         | "sidecar_egress_select"
-        | "traffic_distribution"
-        | "transport_sockets"
-        | "zone_aware_lb_config" => return Answer::NotImplemented,
+        | "traffic_distribution" => return Answer::NotImplemented,
         _ => Err(format!("unknown op `{op}`")),
     };
     answered.map_or_else(Answer::Rejected, Answer::Value)
