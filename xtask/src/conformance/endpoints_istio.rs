@@ -8,6 +8,8 @@ use super::xds::{self, names};
 mod assign;
 mod filter;
 mod hosts;
+mod place;
+mod service;
 mod settings;
 
 /// Computes one case.
@@ -27,22 +29,28 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         | "is_cluster_local"
         | "most_specific_host_match"
         | "resolve_short_name" => hosts::answer(op, input),
+        "aggregate_services" => service::aggregate(input),
+        "augment_labels" => place::augment_labels(input),
+        "endpoint_health_status" => service::health_status(input),
+        "endpoint_network" => place::endpoint_network(input),
+        "mesh_networks_gateways" => place::mesh_networks_gateways(input),
+        "pod_locality" => place::pod_locality(input),
+        "proxy_locality" => place::proxy_locality(input),
+        "service_gateways" => place::service_gateways(input),
+        "service_visible" => service::visible(input),
+        "traffic_distribution" => service::traffic_distribution(input),
         "lb_weight_scale_factor" => assign::scale_factor(input),
         "locality_lb" => settings::locality_lb(input),
         "locality_match" => settings::locality_match(input),
         "split_horizon" => assign::split_horizon(input),
         "subset_endpoints" => filter::subset_endpoints(input),
         "supports_unhealthy_endpoints" => filter::supports_unhealthy(input),
-        "aggregate_services"
-        | "alt_stat_name"
+        "alt_stat_name"
         | "apply_default_traffic_policy"
-        | "augment_labels"
         | "auto_mtls"
         | "connection_pool"
         | "destination_rule_select"
         | "discovery_type"
-        | "endpoint_health_status"
-        | "endpoint_network"
         | "gateway_resource_gateways"
         | "h2_upgrade"
         | "hash_policy"
@@ -51,14 +59,8 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         | "locality_weighted_lb_config"
         | "mcs_discoverability"
         | "merge_subset_traffic_policy"
-        | "mesh_networks_gateways"
         | "outlier_detection"
-        | "pod_locality"
-        | "proxy_locality"
-        | "service_gateways"
-        | "service_visible"
         | "sidecar_egress_select"
-        | "traffic_distribution"
         | "transport_sockets"
         | "zone_aware_lb_config" => return Answer::NotImplemented,
         _ => Err(format!("unknown op `{op}`")),
