@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use mesh_model::endpoint::HealthStatus;
 use mesh_model::name::{ClusterId, Hostname, Labels, Locality, NetworkId};
+use mesh_model::registry::ClusterLocalHosts;
 use mesh_model::registry::TrafficDistribution;
 use mesh_model::registry::place::{self, NetworkMember, NetworkOf};
-use mesh_model::registry::ClusterLocalHosts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
