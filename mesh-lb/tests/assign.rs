@@ -59,7 +59,7 @@ fn gateway(network: &str, address: &str, port: u16) -> NetworkGateway {
 
 impl Mesh {
     fn assign(&self) -> Assignment {
-        let port = self.service.port(80).unwrap();
+        let Some(port) = self.service.port(80) else { return Assignment::default() };
         Assignment::compute(&Input {
             form: self.form,
             subset: self.subset.as_ref(),
@@ -163,9 +163,8 @@ fn hbone_is_used_where_mutual_tls_is_not_spoken_and_the_proxy_does_not_refuse() 
     };
     let mut mesh = mesh([with(by_hand::endpoint("10.0.0.1", "c1", "eu/west/a"), tunnel)]);
     check(&mesh, &["0 10.0.0.1 tunnel 1 same_sub_zone tunnel"], &[]);
-    let refusal = mesh_model::manifest::Value::String("true".into());
-    let node = mesh_model::manifest::Node { value: refusal, place: Default::default() };
-    mesh.proxy.metadata.insert("DISABLE_HBONE_SEND".into(), node);
+    let refusal = mesh_model::resource::Json::String("true".into());
+    mesh.proxy.metadata.insert("DISABLE_HBONE_SEND".into(), refusal);
     check(&mesh, &["0 10.0.0.1 direct 1 same_sub_zone"], &[]);
 }
 

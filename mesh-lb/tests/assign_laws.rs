@@ -259,7 +259,7 @@ impl World {
         let (proxy, service) = (self.proxy(), self.service());
         let (load_balancer, subset) = (self.load_balancer(), collect(&self.rules.subset));
         let passes = self.rules.passes_mutual_tls;
-        let port = service.port(80).unwrap();
+        let Some(port) = service.port(80) else { return Assignment::default() };
         Assignment::compute(&Input {
             form: if passes { ClusterForm::SniDnat } else { ClusterForm::Outbound },
             is_cluster_local: self.rules.is_cluster_local,
