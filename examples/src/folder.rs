@@ -9,13 +9,13 @@ use mesh_model::registry::{Mesh, Origin, Registry, Source};
 use crate::Failure;
 
 /// The example mesh of the repository that this program was built from.
-pub fn example() -> PathBuf {
+pub(crate) fn example() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/meshes/shop"))
 }
 
 /// A folder that has been loaded.
 #[derive(Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The index.
     pub mesh: Arc<Mesh>,
     /// Everything that is wrong with the documents.
@@ -27,7 +27,7 @@ pub struct Loaded {
 /// # Errors
 ///
 /// Where the folder cannot be read or holds no document of a mesh.
-pub fn load(folder: &Path, compat: &Compat) -> Result<Loaded, Failure> {
+pub(crate) fn load(folder: &Path, compat: &Compat) -> Result<Loaded, Failure> {
     let sources = sources(folder)?;
     let mut registry = Registry::new(compat.clone());
     let diagnostics = registry.load(sources);
@@ -39,7 +39,7 @@ pub fn load(folder: &Path, compat: &Compat) -> Result<Loaded, Failure> {
 /// # Errors
 ///
 /// As [`load`].
-pub fn load_and_tell(folder: &Path, compat: &Compat) -> Result<Arc<Mesh>, Failure> {
+pub(crate) fn load_and_tell(folder: &Path, compat: &Compat) -> Result<Arc<Mesh>, Failure> {
     let loaded = load(folder, compat)?;
     for diagnostic in &loaded.diagnostics {
         eprintln!("{diagnostic}");
@@ -52,7 +52,7 @@ pub fn load_and_tell(folder: &Path, compat: &Compat) -> Result<Arc<Mesh>, Failur
 /// # Errors
 ///
 /// Where the folder or a file of it cannot be read, or there is none that belongs to a mesh.
-pub fn sources(folder: &Path) -> Result<Vec<Source>, Failure> {
+pub(crate) fn sources(folder: &Path) -> Result<Vec<Source>, Failure> {
     if !folder.is_dir() {
         return Err(Failure::Unanswered(format!(
             "there is no folder `{}`; `-f DIR` names the mesh folder",

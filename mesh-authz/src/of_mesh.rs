@@ -145,7 +145,19 @@ fn usable(plane: &ControlPlane, kind: &mesh_config::ProviderKind) -> Option<Prov
                 && lists.iter().all(|list| list.iter().all(|name| **name != *"*"));
             is_usable.then_some(ProviderKind::Http)
         }
-        _ => None,
+        mesh_config::ProviderKind::Zipkin(_)
+        | mesh_config::ProviderKind::Lightstep(_)
+        | mesh_config::ProviderKind::Datadog(_)
+        | mesh_config::ProviderKind::Stackdriver(_)
+        | mesh_config::ProviderKind::OpenCensus(_)
+        | mesh_config::ProviderKind::SkyWalking(_)
+        | mesh_config::ProviderKind::OpenTelemetry(_)
+        | mesh_config::ProviderKind::Prometheus(_)
+        | mesh_config::ProviderKind::EnvoyFileAccessLog(_)
+        | mesh_config::ProviderKind::EnvoyHttpAls(_)
+        | mesh_config::ProviderKind::EnvoyTcpAls(_)
+        | mesh_config::ProviderKind::EnvoyOtelAls(_)
+        | mesh_config::ProviderKind::Sds(_) => None,
     }
 }
 

@@ -1,4 +1,5 @@
 //! The mesh folders of the repository load without an error, and every proxy sees something.
+#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

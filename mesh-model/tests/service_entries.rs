@@ -1,4 +1,5 @@
 //! What ServiceEntries, WorkloadEntries and the pods that they select become.
+#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 use std::sync::Arc;
 
 use mesh_model::Compat;

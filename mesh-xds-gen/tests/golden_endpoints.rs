@@ -1,4 +1,5 @@
 //! Our endpoints against what a real istiod sent (`golden/`).
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! `mesh authz`: a decision, who made it, and why.
 use std::io::Read;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;

@@ -2,7 +2,7 @@
 use std::path::Path;
 
 use mesh_authz::identity::Peer;
-use mesh_authz::{Authorizer, Connection, Decision, Http, Request};
+use mesh_authz::{Authorizer, Connection, Http, Request};
 use mesh_model::Compat;
 use mesh_model::registry::Mesh;
 use mesh_model::view::{Proxy, ProxyView};

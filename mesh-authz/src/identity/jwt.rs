@@ -207,7 +207,7 @@ fn bare(audience: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use mesh_model::resource::JwtHeader;
+    use mesh_model::resource::{JwtHeader, JwtRequirement};
 
     use super::*;
 
@@ -230,6 +230,7 @@ mod tests {
             forward_original_token: false,
             timeout: None,
             space_delimited_claims: Vec::new(),
+            presence: JwtRequirement::default(),
         }
     }
 

@@ -31,9 +31,9 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
 }
 
 /// Reads the input and computes; rejects an input that is not understood.
-fn with<I: DeserializeOwned>(input: &Value, compute: impl FnOnce(I) -> Value) -> Answer {
+fn with<I: DeserializeOwned>(input: &Value, compute: impl FnOnce(&I) -> Value) -> Answer {
     match serde_json::from_value(input.clone()) {
-        Ok(input) => Answer::Value(compute(input)),
+        Ok(input) => Answer::Value(compute(&input)),
         Err(error) => Answer::Rejected(error.to_string()),
     }
 }
@@ -48,7 +48,7 @@ struct PortProtocol {
     app_protocol: Option<String>,
 }
 
-fn port_protocol(input: PortProtocol) -> Value {
+fn port_protocol(input: &PortProtocol) -> Value {
     let protocol = Protocol::of_service_port(
         input.port,
         &input.name,
@@ -64,7 +64,7 @@ struct DurationText {
     text: String,
 }
 
-fn duration(input: DurationText) -> Value {
+fn duration(input: &DurationText) -> Value {
     match input.text.parse::<Duration>() {
         Ok(duration) => json!({ "nanos": duration.as_nanos() }),
         Err(_) => json!({ "error": true }),
@@ -78,9 +78,9 @@ struct SelectorAndLabels {
     labels: BTreeMap<String, String>,
 }
 
-fn labels(input: SelectorAndLabels) -> Value {
-    let selector: Labels = input.selector.into_iter().collect();
-    let labels: Labels = input.labels.into_iter().collect();
+fn labels(input: &SelectorAndLabels) -> Value {
+    let selector: Labels = input.selector.clone().into_iter().collect();
+    let labels: Labels = input.labels.clone().into_iter().collect();
     let is_subset = labels.contains(&selector);
     json!({ "subsetOf": is_subset, "selects": is_subset && !selector.is_empty() })
 }

@@ -51,7 +51,7 @@ pub(super) fn answer(op: &str, input: &Value) -> Answered {
 }
 
 /// Reads a traffic policy as a rule would have it.
-fn traffic_policy(fields: Value) -> Result<TrafficPolicy, String> {
+fn traffic_policy(fields: &Value) -> Result<TrafficPolicy, String> {
     let object = json!({
         "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
         "metadata": { "name": "case" }, "spec": { "host": "case", "trafficPolicy": fields },
@@ -74,12 +74,11 @@ fn named<T: Copy>(name: &str, known: &[(&str, T)]) -> Result<T, String> {
 }
 
 fn protocol(name: &str) -> Result<Protocol, String> {
-    match Protocol::parse(name) {
-        Protocol::Unsupported if name != "UnsupportedProtocol" => {
-            Err(format!("unknown protocol `{name}`"))
-        }
-        protocol => Ok(protocol),
+    let protocol = Protocol::parse(name);
+    if protocol == Protocol::Unsupported && name != "UnsupportedProtocol" {
+        return Err(format!("unknown protocol `{name}`"));
     }
+    Ok(protocol)
 }
 
 fn proxy_kind(name: &str) -> Result<ProxyKind, String> {
@@ -153,10 +152,12 @@ fn discovery_type(input: &Value) -> Answered {
     service.provider = provider(&input.registry)?;
     let strategies = [("DEFAULT", false), ("RACE_FIRST_TCP_CONNECT", true)];
     service.race_connects = named(&input.connect_strategy, &strategies)?;
-    let mut flags = Flags::default();
-    flags.pilot_enable_eds_for_headless_services = input.eds_for_headless;
+    let flags = Flags {
+        pilot_enable_eds_for_headless_services: input.eds_for_headless,
+        ..Flags::default()
+    };
     let kind = discovery::of_service(&service, proxy_kind(&input.proxy_type)?, &flags);
-    let policy = traffic_policy(match input.lb_simple {
+    let policy = traffic_policy(&match input.lb_simple {
         Some(simple) => json!({ "loadBalancer": { "simple": simple } }),
         None => json!({}),
     })?;
@@ -175,9 +176,8 @@ struct PolicyInput {
 
 fn policy(input: &Value) -> Answered {
     let input: PolicyInput = read(input)?;
-    let rule = traffic_policy(json!({ "loadBalancer": input.load_balancer }))?;
-    let mut flags = Flags::default();
-    flags.pilot_enable_redis_filter = input.redis_filter;
+    let rule = traffic_policy(&json!({ "loadBalancer": input.load_balancer }))?;
+    let flags = Flags { pilot_enable_redis_filter: input.redis_filter, ..Flags::default() };
     let kind = kind_named(&input.discovery_type)?;
     let protocol = protocol(&input.port_protocol)?;
     let cluster = balanced(kind, rule.load_balancer.as_ref(), protocol, &flags);
@@ -221,10 +221,11 @@ const fn yes() -> bool {
 
 impl OutlierInput {
     fn flags(&self) -> Flags {
-        let mut flags = Flags::default();
-        flags.pilot_send_unhealthy_endpoints = self.forces_unhealthy_endpoints;
-        flags.pilot_auto_send_unhealthy_endpoints = self.default_send_unhealthy;
-        flags
+        Flags {
+            pilot_send_unhealthy_endpoints: self.forces_unhealthy_endpoints,
+            pilot_auto_send_unhealthy_endpoints: self.default_send_unhealthy,
+            ..Flags::default()
+        }
     }
 
     fn threshold(&self, policy: &TrafficPolicy) -> Value {
@@ -236,7 +237,7 @@ impl OutlierInput {
 
 fn outliers(input: &Value) -> Answered {
     let input: OutlierInput = read(input)?;
-    let policy = traffic_policy(json!({ "outlierDetection": input.outlier_detection }))?;
+    let policy = traffic_policy(&json!({ "outlierDetection": input.outlier_detection }))?;
     let rule = policy.outlier_detection.as_ref();
     let detection = rule.map(|rule| print::outliers(&outlier::detection(rule)));
     Ok(json!({ "outlier": detection, "healthy_panic_threshold": input.threshold(&policy) }))
@@ -244,7 +245,7 @@ fn outliers(input: &Value) -> Answered {
 
 fn panic_threshold(input: &Value) -> Answered {
     let input: OutlierInput = read(input)?;
-    let policy = traffic_policy(json!({ "outlierDetection": input.outlier_detection }))?;
+    let policy = traffic_policy(&json!({ "outlierDetection": input.outlier_detection }))?;
     Ok(input.threshold(&policy))
 }
 
@@ -266,7 +267,7 @@ fn pool(input: &Value) -> Answered {
     let input: PoolInput = read(input)?;
     let fields =
         json!({ "connectionPool": input.connection_pool, "retryBudget": input.retry_budget });
-    let policy = traffic_policy(fields)?;
+    let policy = traffic_policy(&fields)?;
     let pool = policy.connection_pool.as_ref();
     let mut config = MeshConfig::default();
     let timeout = input.mesh.connect_timeout.parse();
@@ -322,8 +323,8 @@ fn locality_weighted(input: &Value) -> Answered {
     let input: WeightedInput = read(input)?;
     let setting = input.setting.map(LocalityFields::setting);
     let setting = setting.as_ref().map_or(EffectiveSetting::None, EffectiveSetting::Locality);
-    let mut flags = Flags::default();
-    flags.enable_locality_weighted_lb_config = input.feature_always;
+    let flags =
+        Flags { enable_locality_weighted_lb_config: input.feature_always, ..Flags::default() };
     let fails_over = input.outlier_detection || input.force_failover;
     let found = locality::specifier(setting, fails_over, ProxyKind::Sidecar, &flags);
     Ok(matches!(found, Some(LocalityConfigSpecifier::LocalityWeightedLbConfig(_))).into())

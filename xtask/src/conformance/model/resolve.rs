@@ -23,9 +23,9 @@ pub(super) struct PodLocality {
     node_labels: Option<Texts>,
 }
 
-pub(super) fn pod_locality(input: PodLocality) -> Value {
-    let node = input.node_labels.map(labels);
-    let text = place::pod_locality(&labels(input.pod_labels), node.as_ref());
+pub(super) fn pod_locality(input: &PodLocality) -> Value {
+    let node = input.node_labels.clone().map(labels);
+    let text = place::pod_locality(&labels(input.pod_labels.clone()), node.as_ref());
     let parts = Locality::parse(&text);
     json!({
         "locality": text,
@@ -76,7 +76,7 @@ struct Gateway {
     _port: u16,
 }
 
-pub(super) fn endpoint_network(input: EndpointNetwork) -> Value {
+pub(super) fn endpoint_network(input: &EndpointNetwork) -> Value {
     let members = input.mesh_networks.networks.iter().flat_map(|(name, network)| {
         network.endpoints.iter().map(move |member| {
             let member = match member {
@@ -88,7 +88,7 @@ pub(super) fn endpoint_network(input: EndpointNetwork) -> Value {
     });
     let cluster = ClusterId::from(&*input.cluster_id);
     let networks = NetworkOf::new(&cluster, &input.system_namespace_network, members);
-    let network = networks.network(input.ip.parse().ok(), &labels(input.pod_labels));
+    let network = networks.network(input.ip.parse().ok(), &labels(input.pod_labels.clone()));
     json!({ "network": network.as_str() })
 }
 
@@ -100,7 +100,7 @@ pub(super) struct ShortHost {
     domain: String,
 }
 
-pub(super) fn host(input: ShortHost) -> Value {
+pub(super) fn host(input: &ShortHost) -> Value {
     json!({ "host": Hostname::resolve(&input.host, &input.namespace, &input.domain).as_str() })
 }
 
@@ -126,7 +126,7 @@ struct Settings {
     cluster_local: bool,
 }
 
-pub(super) fn cluster_local(input: ClusterLocal) -> Value {
+pub(super) fn cluster_local(input: &ClusterLocal) -> Value {
     let settings = input.service_settings.iter();
     let settings = settings
         .map(|entry| (entry.settings.cluster_local, entry.hosts.iter().map(String::as_str)));
@@ -150,7 +150,7 @@ struct Conditions {
     terminating: Option<bool>,
 }
 
-pub(super) fn endpoint_health(input: EndpointHealth) -> Value {
+pub(super) fn endpoint_health(input: &EndpointHealth) -> Value {
     let Conditions { ready, serving, terminating } = input.conditions;
     let (known, session) = (input.service_known, input.persistent_session);
     let status = HealthStatus::of_conditions(ready, serving, terminating, known, session);
@@ -167,7 +167,7 @@ pub(super) struct Distribution {
     namespace_annotations: Texts,
 }
 
-pub(super) fn traffic_distribution(input: Distribution) -> Value {
+pub(super) fn traffic_distribution(input: &Distribution) -> Value {
     let annotation =
         |annotations: &Texts| annotations.get(TRAFFIC_DISTRIBUTION).map(ToOwned::to_owned);
     let distribution = TrafficDistribution::resolve(

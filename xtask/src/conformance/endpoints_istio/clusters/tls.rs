@@ -38,7 +38,7 @@ struct AutomaticInput {
 
 pub(super) fn automatic(input: &Value) -> Answered {
     let input: AutomaticInput = read(input)?;
-    let policy = traffic_policy(json!({ "tls": input.tls }))?;
+    let policy = traffic_policy(&json!({ "tls": input.tls }))?;
     let modes = [
         ("STRICT", MutualTlsMode::Strict),
         ("PERMISSIVE", MutualTlsMode::Permissive),
