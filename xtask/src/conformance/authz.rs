@@ -17,6 +17,7 @@ mod decide;
 mod json;
 mod policy;
 mod request;
+mod validate;
 
 /// Computes one case.
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
@@ -28,8 +29,11 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "rewrite_principals" => rewrite(input, TrustBundle::rewrite_principals),
         "rewrite_trust_domains" => rewrite(input, TrustBundle::rewrite_trust_domains),
         "authenticate_request" => authenticate::authenticate_request(input),
-        "validate_condition" | "validate_path" | "validate_field" | "validate_policy"
-        | "decide_ztunnel" | "resolve_mtls_mode" | "mtls_connection" => {
+        "validate_condition" => validate::condition(input),
+        "validate_path" => validate::path(input),
+        "validate_field" => validate::field(input),
+        "validate_policy" => validate::whole(input),
+        "decide_ztunnel" | "resolve_mtls_mode" | "mtls_connection" => {
             return Answer::NotImplemented;
         }
         _ => return Answer::Rejected(format!("unknown op `{op}`")),
