@@ -36,6 +36,7 @@ pub mod sidecar;
 pub mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod validate;
 pub mod virtual_service;
 mod workload_entry;
 

@@ -3,6 +3,8 @@ use super::Meta;
 use super::selector::{PolicyTargetReference, WorkloadSelector};
 use crate::manifest::decode::{choice, message};
 
+mod validate;
+
 message! {
     /// `security.istio.io` `AuthorizationPolicy`.
     ///

@@ -18,6 +18,7 @@ mod json;
 mod mtls;
 mod policy;
 mod request;
+mod validate;
 
 /// Computes one case.
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
@@ -31,10 +32,11 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "resolve_mtls_mode" => mtls::resolve(input),
         "mtls_connection" => mtls::connection(input),
         "authenticate_request" => authenticate::authenticate_request(input),
-        "validate_condition" | "validate_path" | "validate_field" | "validate_policy"
-        | "decide_ztunnel" => {
-            return Answer::NotImplemented;
-        }
+        "validate_condition" => validate::condition(input),
+        "validate_path" => validate::path(input),
+        "validate_field" => validate::field(input),
+        "validate_policy" => validate::whole(input),
+        "decide_ztunnel" => return Answer::NotImplemented,
         _ => return Answer::Rejected(format!("unknown op `{op}`")),
     };
     computed.map_or_else(Answer::Rejected, Answer::Value)
