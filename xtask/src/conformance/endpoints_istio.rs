@@ -7,12 +7,14 @@ use super::xds::{self, names};
 
 mod assign;
 mod filter;
+mod hash;
 mod settings;
 
 /// Computes one case.
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
     let answered = match op {
         "build_cluster_name" => return xds::run(input, names::build_cluster),
+        "hash_policy" => return xds::run(input, hash::hash_policy),
         "parse_cluster_name" => return xds::run(input, names::parse),
         "eds" => assign::eds(input),
         "effective_lb_setting" => settings::effective(input),
@@ -35,7 +37,6 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         | "endpoint_network"
         | "gateway_resource_gateways"
         | "h2_upgrade"
-        | "hash_policy"
         | "healthy_panic_threshold"
         | "host_intersection"
         | "host_matches"

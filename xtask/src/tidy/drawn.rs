@@ -82,7 +82,9 @@ const PLANS: &[Plan] = &[
     },
     Plan {
         package: "mesh-lb",
-        order: &["assign", "health", "subset", "load", "pick", "retry", "share", "whatif", "balancer"],
+        order: &[
+            "assign", "health", "subset", "load", "pick", "retry", "share", "whatif", "balancer",
+        ],
         everywhere: &["number"],
         extra: &[
             // A subset has its own state of health, and so its own load.
