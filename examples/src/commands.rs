@@ -1,4 +1,9 @@
 //! One file a command.
 pub(crate) mod authz;
+pub(crate) mod bootstrap;
 pub(crate) mod load;
+pub(crate) mod plan;
+pub(crate) mod serve;
+pub(crate) mod snapshot;
 pub(crate) mod spill;
+pub(crate) mod tour;

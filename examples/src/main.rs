@@ -10,12 +10,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 mod commands;
 mod folder;
 mod json;
+mod node;
+mod selector;
 
-use self::commands::{authz, load, spill};
+use self::commands::{authz, bootstrap, load, plan, serve, snapshot, spill, tour};
 
 /// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
 #[derive(Debug, Parser)]
-#[command(name = "mesh", version, about, subcommand_required = false)]
+#[command(name = "mesh", version, about)]
 struct Cli {
     /// The mesh folder; by default the example mesh of the repository.
     #[arg(short = 'f', long = "folder", global = true, value_name = "DIR")]
@@ -42,8 +44,16 @@ enum Command {
     Load,
     /// Splits traffic over priorities by their health, as Envoy does.
     Spill(spill::Arguments),
+    /// Shows where a proxy's traffic goes, and why.
+    Plan(plan::Arguments),
     /// Decides a request, and says why.
     Authz(authz::Arguments),
+    /// Writes what a proxy is sent as files.
+    Snapshot(snapshot::Arguments),
+    /// Prints an Envoy bootstrap for a proxy.
+    Bootstrap(bootstrap::Arguments),
+    /// Serves the proxies of the folder over xDS, and follows its changes.
+    Serve(serve::Arguments),
 }
 
 /// Why a command has no answer, or a negative one.
@@ -76,9 +86,13 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), Failure> {
     let folder = cli.folder.clone().unwrap_or_else(folder::example);
     match &cli.command {
-        None => Err(Failure::Unanswered("write a command; `mesh --help` lists them".to_owned())),
+        None => tour::run(&folder),
         Some(Command::Load) => load::run(&folder, cli.output),
         Some(Command::Spill(arguments)) => spill::run(arguments, cli.output),
+        Some(Command::Plan(arguments)) => plan::run(&folder, arguments, cli.output),
+        Some(Command::Snapshot(arguments)) => snapshot::run(&folder, arguments, cli.output),
         Some(Command::Authz(arguments)) => authz::run(&folder, arguments, cli.output),
+        Some(Command::Bootstrap(arguments)) => bootstrap::run(&folder, arguments),
+        Some(Command::Serve(arguments)) => serve::run(&folder, arguments),
     }
 }

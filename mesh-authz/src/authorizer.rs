@@ -160,7 +160,7 @@ impl Authorizer {
     }
 
     /// Returns the request as policies see it.
-    pub(crate) fn see<'r>(&self, request: &Request<'r>) -> Result<Seen<'r>, Reason<'static>> {
+    pub(crate) fn see<'r>(&self, request: &'r Request<'r>) -> Result<Seen<'r>, Reason<'static>> {
         Seen::new(request, self.paths, self.identity).map_err(Reason::PathRejected)
     }
 }

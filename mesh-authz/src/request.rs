@@ -64,7 +64,7 @@ pub struct Header<'r> {
 /// A request as policies see it: path normalized, server name in lower case.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen<'r> {
-    pub(crate) connection: Connection<'r>,
+    pub(crate) connection: &'r Connection<'r>,
     pub(crate) http: Option<SeenHttp<'r>>,
     /// `None` before the token has been validated.
     pub(crate) payload: Option<&'r Payload>,
@@ -76,10 +76,8 @@ pub(crate) struct Seen<'r> {
 
 #[derive(Clone, Debug)]
 pub(crate) struct SeenHttp<'r> {
-    pub(crate) method: &'r str,
-    pub(crate) authority: Option<&'r str>,
+    pub(crate) sent: &'r Http<'r>,
     pub(crate) path: NormalPath<'r>,
-    headers: &'r [Header<'r>],
 }
 
 /// The metadata namespace and key of the token's payload.
@@ -88,24 +86,19 @@ pub(crate) const JWT_PAYLOAD: &str = "payload";
 
 impl<'r> Seen<'r> {
     pub(crate) fn new(
-        request: &Request<'r>,
+        request: &'r Request<'r>,
         options: PathOptions,
         source: IdentitySource,
     ) -> Result<Self, RejectedPath> {
         let http = match &request.http {
             None => None,
-            Some(http) => Some(SeenHttp {
-                method: http.method,
-                authority: http.authority,
-                path: NormalPath::new(http.path, options)?,
-                headers: http.headers,
-            }),
+            Some(http) => Some(SeenHttp { sent: http, path: NormalPath::new(http.path, options)? }),
         };
         let sni = request.connection.sni.unwrap_or_default();
         Ok(Self {
-            connection: request.connection,
+            connection: &request.connection,
             http,
-            payload: request.http.and_then(|http| http.payload),
+            payload: request.http.as_ref().and_then(|http| http.payload),
             sni: if sni.bytes().any(|byte| byte.is_ascii_uppercase()) {
                 Cow::Owned(sni.to_ascii_lowercase())
             } else {
@@ -122,7 +115,7 @@ impl<'r> Seen<'r> {
 
     /// Returns whether any name of the peer's certificate passes; without TLS none does.
     pub(crate) fn any_name(&self, mut test: impl FnMut(&str) -> bool) -> bool {
-        self.connection.peer.is_some_and(|peer| peer.names().any(&mut test))
+        self.connection.peer.as_ref().is_some_and(|peer| peer.names().any(&mut test))
     }
 
     /// Returns whether the identity that a tunnel brought passes; without one it does not.
@@ -134,7 +127,7 @@ impl<'r> Seen<'r> {
     pub(crate) fn each_identity(&self, mut visit: impl FnMut(&str)) {
         match self.source {
             IdentitySource::Certificate => {
-                if let Some(peer) = self.connection.peer {
+                if let Some(peer) = &self.connection.peer {
                     peer.names().for_each(visit);
                 }
             }
@@ -151,13 +144,14 @@ impl<'r> Seen<'r> {
         let Some(http) = &self.http else { return false };
         match name {
             ":path" => visit(http.path.as_str().as_bytes()),
-            ":method" => visit(http.method.as_bytes()),
+            ":method" => visit(http.sent.method.as_bytes()),
             // Envoy keeps `host` and `:authority` in one place.
-            ":authority" => http.authority.is_some_and(|host| visit(host.as_bytes())),
+            ":authority" => http.sent.authority.is_some_and(|host| visit(host.as_bytes())),
             _ if name.eq_ignore_ascii_case("host") => {
-                http.authority.is_some_and(|host| visit(host.as_bytes()))
+                http.sent.authority.is_some_and(|host| visit(host.as_bytes()))
             }
             _ => http
+                .sent
                 .headers
                 .iter()
                 .filter(|header| header.name.eq_ignore_ascii_case(name))

@@ -92,5 +92,6 @@ pub use self::sidecar::Sidecar;
 pub use self::telemetry::Telemetry;
 pub use self::virtual_service::VirtualService;
 pub use self::workload_entry::{
-    TemplateMeta, WorkloadEntry, WorkloadEntrySpec, WorkloadGroup, WorkloadGroupSpec,
+    TemplateMeta, WorkloadCondition, WorkloadEntry, WorkloadEntrySpec, WorkloadEntryStatus,
+    WorkloadGroup, WorkloadGroupSpec,
 };

@@ -3,18 +3,22 @@
 //! ```text
 //! Proxy + control plane ──scope──▶ services, rules ──destination──▶ policy of a port and subset
 //! ```
-pub mod cluster_local;
+mod auto_passthrough;
 pub mod destination;
 mod host_selection;
 pub mod mtls;
 pub mod network;
+mod of_mesh;
 mod proxy;
 mod proxy_of_pod;
 mod proxy_view;
 mod scope;
+mod service_targets;
 
 pub use self::host_selection::HostSelection;
+pub use self::of_mesh::UnknownProxy;
 pub use self::proxy::{InterceptionMode, IpFamilies, Proxy, ProxyKind};
 pub(crate) use self::proxy_of_pod::{Evidence, proxy_of_pod};
 pub use self::proxy_view::{Destination, ProxyView, Subset, UnknownDestination};
 pub use self::scope::{Egress, Scope};
+pub use self::service_targets::ServiceTarget;

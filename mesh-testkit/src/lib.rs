@@ -1,4 +1,5 @@
-//! What it takes to test a mesh: conformance suites and oracles, and later strategies and fixtures.
+//! What it takes to test a mesh: conformance suites, oracles and strategies, and later fixtures.
 pub mod by_hand;
 pub mod conformance;
 pub mod oracle;
+pub mod strategy;

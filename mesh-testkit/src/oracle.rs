@@ -2,6 +2,8 @@
 //!
 //! An engine and its oracle share no code; random inputs must make them agree.
 pub mod ads_client;
+pub mod assign;
+pub mod authz;
 pub mod load;
 pub mod pick;
 pub mod subset;

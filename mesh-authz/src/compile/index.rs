@@ -27,6 +27,8 @@ pub(crate) struct Plan {
 struct Index {
     /// The places of the policies that any request may match.
     always: Box<[usize]>,
+    /// Whether any policy is filed under a key.
+    has_keys: bool,
     identities: Texts,
     namespaces: Texts,
     paths: Texts,
@@ -87,6 +89,9 @@ impl Index {
     /// matches.
     fn candidates(&self, seen: &Seen<'_>, visit: &mut impl FnMut(&[usize])) {
         visit(&self.always);
+        if !self.has_keys {
+            return;
+        }
         if let Ok(at) =
             self.ports.binary_search_by_key(&seen.connection.destination_port, |(port, _)| *port)
             && let Some((_, places)) = self.ports.get(at)
@@ -106,10 +111,26 @@ impl Index {
         self.server_names.find(seen.sni.as_bytes(), &mut *visit);
         let Some(http) = &seen.http else { return };
         self.paths.find(http.path.without_query().as_bytes(), &mut *visit);
-        self.methods.find(http.method.as_bytes(), &mut *visit);
-        if let Some(host) = http.authority {
-            self.hosts.find_ignoring_case(host.as_bytes(), visit);
+        self.methods.find(http.sent.method.as_bytes(), &mut *visit);
+        if let Some(host) = http.sent.authority
+            && !self.hosts.is_empty()
+        {
+            in_lower_case(host, |host| self.hosts.find(host, visit));
         }
+    }
+}
+
+/// Hands on a host in lower case, without allocating unless it is as long as no host may be.
+fn in_lower_case(host: &str, use_it: impl FnOnce(&[u8])) {
+    let mut buffer = [0; 255];
+    if !host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        use_it(host.as_bytes());
+    } else if let Some(lower) = buffer.get_mut(..host.len()) {
+        lower.copy_from_slice(host.as_bytes());
+        lower.make_ascii_lowercase();
+        use_it(lower);
+    } else {
+        use_it(host.to_ascii_lowercase().as_bytes());
     }
 }
 
@@ -165,6 +186,7 @@ fn collect<'p, T: Test>(entry: &'p Entry<T>, keys: &mut Vec<Key<'p>>) {
 #[derive(Default)]
 struct Builder {
     always: Vec<usize>,
+    has_keys: bool,
     identities: texts::Builder,
     namespaces: texts::Builder,
     paths: texts::Builder,
@@ -176,6 +198,7 @@ struct Builder {
 
 impl Builder {
     fn file(&mut self, key: Key<'_>, place: usize) {
+        self.has_keys = true;
         match key {
             Key::Identity(text) => self.identities.exact(text.as_bytes(), place),
             Key::IdentityPrefix(text) => self.identities.prefix(text.as_bytes(), place),
@@ -200,6 +223,7 @@ impl Builder {
     fn build(self) -> Index {
         Index {
             always: self.always.into(),
+            has_keys: self.has_keys,
             identities: self.identities.build(),
             namespaces: self.namespaces.build(),
             paths: self.paths.build(),

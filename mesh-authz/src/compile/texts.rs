@@ -1,60 +1,60 @@
-//! Texts and prefixes of texts, found by one binary search.
+//! Texts, found by a hash, and prefixes of texts, found by a binary search.
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
 
 /// Maps texts, and prefixes of texts, to places.
-///
-/// The keys are sorted, and each knows the longest other key that is a prefix of it and was given as
-/// one. All prefixes of a text lie on the way up from the last key that is not after it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Texts {
-    // INVARIANT: sorted by key, keys are unique; `parent` is less than the entry's own place.
-    entries: Box<[Entry]>,
+    exact: FxHashMap<Box<[u8]>, Box<[usize]>>,
+    /// Sorted, and each knows the longest other one that is a prefix of it: all prefixes of a text
+    /// lie on the way up from the last one that is not after it.
+    // INVARIANT: sorted by key, keys are unique; `parent` is less than the prefix's own place.
+    prefixes: Box<[Prefix]>,
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct Prefix {
     key: Box<[u8]>,
-    /// Places to visit where the text is the key.
-    exact: Box<[usize]>,
-    /// Places to visit where the text starts with the key.
-    prefix: Box<[usize]>,
+    places: Box<[usize]>,
     parent: Option<usize>,
 }
 
 /// Collects keys.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
-    keys: std::collections::BTreeMap<Box<[u8]>, [Vec<usize>; 2]>,
+    exact: FxHashMap<Box<[u8]>, Vec<usize>>,
+    prefixes: BTreeMap<Box<[u8]>, Vec<usize>>,
 }
 
 impl Builder {
     /// Adds a place under a text. Places must be added in ascending order.
     pub(crate) fn exact(&mut self, text: &[u8], place: usize) {
-        push(&mut self.keys.entry(text.into()).or_default()[0], place);
+        push(self.exact.entry(text.into()).or_default(), place);
     }
 
     /// Adds a place under all texts that start so. Places must be added in ascending order.
     pub(crate) fn prefix(&mut self, text: &[u8], place: usize) {
-        push(&mut self.keys.entry(text.into()).or_default()[1], place);
+        push(self.prefixes.entry(text.into()).or_default(), place);
     }
 
     pub(crate) fn build(self) -> Texts {
-        let mut entries: Vec<Entry> = Vec::with_capacity(self.keys.len());
-        // The keys given as prefixes that the last key starts with, shortest first.
+        let mut prefixes: Vec<Prefix> = Vec::with_capacity(self.prefixes.len());
+        // The prefixes that the last one starts with, shortest first.
         let mut open: Vec<usize> = Vec::new();
-        for (key, [exact, prefix]) in self.keys {
-            while let Some(last) = open.last().and_then(|last| entries.get(*last)) {
+        for (key, places) in self.prefixes {
+            while let Some(last) = open.last().and_then(|last| prefixes.get(*last)) {
                 if key.starts_with(&last.key) {
                     break;
                 }
                 open.pop();
             }
             let parent = open.last().copied();
-            if !prefix.is_empty() {
-                open.push(entries.len());
-            }
-            entries.push(Entry { key, exact: exact.into(), prefix: prefix.into(), parent });
+            open.push(prefixes.len());
+            prefixes.push(Prefix { key, places: places.into(), parent });
         }
-        Texts { entries: entries.into() }
+        let exact = self.exact.into_iter().map(|(key, places)| (key, places.into())).collect();
+        Texts { exact, prefixes: prefixes.into() }
     }
 }
 
@@ -66,43 +66,25 @@ fn push(places: &mut Vec<usize>, place: usize) {
 
 impl Texts {
     /// Calls `visit` with the places of the text and of each of its prefixes; each list ascends.
-    pub(crate) fn find(&self, text: &[u8], visit: impl FnMut(&[usize])) {
-        let after = self.entries.partition_point(|entry| *entry.key <= *text);
-        self.visit(after, text, |byte| byte, visit);
-    }
-
-    /// Finds a text in any case of ASCII letters among keys in lower case.
-    pub(crate) fn find_ignoring_case(&self, text: &[u8], visit: impl FnMut(&[usize])) {
-        let lower = || text.iter().map(u8::to_ascii_lowercase);
-        let after = self.entries.partition_point(|entry| entry.key.iter().copied().le(lower()));
-        self.visit(after, text, |byte| byte.to_ascii_lowercase(), visit);
-    }
-
-    fn visit(
-        &self,
-        after: usize,
-        text: &[u8],
-        fold: impl Fn(u8) -> u8,
-        mut visit: impl FnMut(&[usize]),
-    ) {
-        let Some(mut at) = after.checked_sub(1) else { return };
-        let Some(last) = self.entries.get(at) else { return };
-        let pairs = last.key.iter().zip(text);
-        let common = pairs.take_while(|(key, byte)| **key == fold(**byte)).count();
-        if common == text.len() && common == last.key.len() {
-            visit(&last.exact);
+    pub(crate) fn find(&self, text: &[u8], mut visit: impl FnMut(&[usize])) {
+        if !self.exact.is_empty()
+            && let Some(places) = self.exact.get(text)
+        {
+            visit(places);
         }
-        while let Some(entry) = self.entries.get(at) {
-            if entry.key.len() <= common && !entry.prefix.is_empty() {
-                visit(&entry.prefix);
+        let after = self.prefixes.partition_point(|prefix| *prefix.key <= *text);
+        let Some(mut at) = after.checked_sub(1) else { return };
+        while let Some(prefix) = self.prefixes.get(at) {
+            if text.starts_with(&prefix.key) {
+                visit(&prefix.places);
             }
-            let Some(parent) = entry.parent else { return };
+            let Some(parent) = prefix.parent else { return };
             at = parent;
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.exact.is_empty() && self.prefixes.is_empty()
     }
 }
 

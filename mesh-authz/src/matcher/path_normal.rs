@@ -87,15 +87,16 @@ impl<'p> NormalPath<'p> {
     /// # Ok::<(), mesh_authz::matcher::RejectedPath>(())
     /// ```
     pub fn new(raw: &'p str, options: PathOptions) -> Result<Self, RejectedPath> {
-        if !raw.bytes().all(|byte| (0x21..0x7f).contains(&byte) && byte != b'#') {
+        let scan = Scan::of(raw.as_bytes(), options.normalization);
+        if scan.found & REFUSED != 0 {
             return Err(RejectedPath { kind: Kind::Character });
         }
         if !raw.starts_with('/') {
             return Err(RejectedPath { kind: Kind::Slash });
         }
-        let end = raw.find('?').unwrap_or(raw.len());
+        let end = scan.end;
         let (path, query) = raw.split_at_checked(end).unwrap_or((raw, ""));
-        if is_normal(path, options.normalization) {
+        if scan.is_normal(options.normalization) {
             return Ok(Self { text: Cow::Borrowed(raw), end });
         }
         let mut text = rewritten(path, options)?;
@@ -115,25 +116,104 @@ impl<'p> NormalPath<'p> {
     }
 }
 
-/// Returns whether nothing of a path would be rewritten, by a look at each byte.
-fn is_normal(path: &str, normalization: PathNormalization) -> bool {
-    if normalization == PathNormalization::None {
-        return true;
+/// What a byte is to normalization: a set of the bits below.
+const CLASSES: [u8; 256] = classes();
+/// No path may hold it.
+const REFUSED: u8 = 1;
+/// It is decoded, escaped or turned.
+const REWRITTEN: u8 = 2;
+const SLASH: u8 = 4;
+const DOT: u8 = 8;
+/// Where the query begins.
+const QUERY: u8 = 64;
+/// Of a pair: a slash and a slash.
+const TWO_SLASHES: u8 = 16;
+/// Of a pair: a slash and a dot.
+const SLASH_AND_DOT: u8 = 32;
+
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiled: no index can be wrong later")]
+const fn classes() -> [u8; 256] {
+    let mut classes = [REFUSED; 256];
+    let mut byte = 0x21;
+    while byte < 0x7f {
+        classes[byte] = 0;
+        byte += 1;
     }
-    let mut previous = 0;
-    for byte in path.bytes() {
-        let is_rewritten = match byte {
-            b'%' | b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' => true,
-            b'.' => previous == b'/',
-            b'/' => previous == b'/' && normalization != PathNormalization::Base,
-            _ => false,
-        };
-        if is_rewritten {
-            return false;
+    classes[b'#' as usize] = REFUSED;
+    let mut rest: &[u8] = b"%\\\"<>^`{|}";
+    while let [byte, tail @ ..] = rest {
+        classes[*byte as usize] = REWRITTEN;
+        rest = tail;
+    }
+    classes[b'/' as usize] = SLASH;
+    classes[b'.' as usize] = DOT;
+    classes[b'?' as usize] = QUERY;
+    classes
+}
+
+/// What a look at each byte of a path finds.
+struct Scan {
+    /// The bits of all bytes and pairs of the path, and whether its query holds a refused one.
+    found: u8,
+    /// Where the query begins.
+    end: usize,
+}
+
+fn class(byte: u8) -> u8 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(REFUSED)
+}
+
+impl Scan {
+    fn of(raw: &[u8], normalization: PathNormalization) -> Self {
+        // Most paths hold letters, digits and single slashes: one quick pass tells.
+        let found = raw.iter().fold(0, |found, byte| found | class(*byte));
+        if found & !(SLASH | QUERY) != 0 {
+            return Self::closely(raw);
         }
-        previous = byte;
+        let end = match found & QUERY {
+            0 => raw.len(),
+            _ => raw.iter().position(|byte| *byte == b'?').unwrap_or(raw.len()),
+        };
+        match normalization {
+            PathNormalization::None | PathNormalization::Base => Self { found: 0, end },
+            PathNormalization::MergeSlashes | PathNormalization::DecodeAndMergeSlashes => {
+                Self::closely(raw)
+            }
+        }
     }
-    true
+
+    fn closely(raw: &[u8]) -> Self {
+        let mut found = 0;
+        let mut previous = 0;
+        let mut end = raw.len();
+        for (at, byte) in raw.iter().enumerate() {
+            if *byte == b'?' {
+                end = at;
+                break;
+            }
+            let class = class(*byte);
+            // After a slash the bits of a slash and of a dot become those of the pairs.
+            let pair = if previous == SLASH { class & (SLASH | DOT) } else { 0 };
+            found |= class | (pair << 2);
+            previous = class;
+        }
+        for byte in raw.get(end..).unwrap_or_default() {
+            found |= class(*byte) & REFUSED;
+        }
+        Self { found, end }
+    }
+
+    /// Returns whether nothing of the path would be rewritten.
+    fn is_normal(&self, normalization: PathNormalization) -> bool {
+        let rewritten = match normalization {
+            PathNormalization::None => 0,
+            PathNormalization::Base => REWRITTEN | SLASH_AND_DOT,
+            PathNormalization::MergeSlashes | PathNormalization::DecodeAndMergeSlashes => {
+                REWRITTEN | SLASH_AND_DOT | TWO_SLASHES
+            }
+        };
+        self.found & rewritten == 0
+    }
 }
 
 fn rewritten(path: &str, options: PathOptions) -> Result<String, RejectedPath> {
@@ -301,7 +381,7 @@ mod tests {
             (path, normalization) in ("/[/.;a%2eF\\\\{]{0,9}", option()),
         ) {
             let options = PathOptions { normalization, ..PathOptions::default() };
-            if is_normal(&path, normalization) && normalization != PathNormalization::None {
+            if Scan::of(path.as_bytes(), normalization).is_normal(normalization) && normalization != PathNormalization::None {
                 prop_assert_eq!(rewritten(&path, options).unwrap(), path);
             }
         }

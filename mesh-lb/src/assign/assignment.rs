@@ -74,6 +74,9 @@ impl Assignment {
             keep_mutual_tls(&mut draft);
         }
         rank(input, &mut draft);
+        // Several gateways stand for one endpoint, so that it can go with each of them.
+        draft.dropped.sort_by_key(|(id, _)| *id);
+        draft.dropped.dedup_by_key(|(id, _)| *id);
         Self {
             shards: input.shards.clone(),
             gateways: draft.gateways.into_iter().cloned().collect(),
@@ -103,7 +106,8 @@ impl Assignment {
         last.map_or(0, |priority| priority.saturating_add(1))
     }
 
-    /// Returns the endpoints that serve the port and are not used, with the reasons.
+    /// Returns the endpoints that serve the port and are not used, in the order of the shards, with the
+    /// reasons.
     pub fn dropped(&self) -> impl Iterator<Item = (&Endpoint, DropReason)> + Clone {
         self.dropped.iter().filter_map(|&(id, reason)| Some((self.endpoint(id)?, reason)))
     }

@@ -87,7 +87,7 @@ impl LabelMatch {
 /// Splits every group by how well its endpoints match and ranks the parts.
 ///
 /// Parts keep the locality, their endpoints' order and follow each other by rank; weights are summed
-/// anew and empty groups vanish. A client without labels ranks nothing.
+/// anew and empty groups vanish. A client without labels must not be asked: upstream does nothing.
 ///
 /// # Upstream
 ///
@@ -100,9 +100,6 @@ pub(super) fn apply<'a, M>(
     weight_of: impl Fn(&M) -> u32,
     has_label: impl Fn(&M, &str, &str) -> bool,
 ) -> Vec<Group<M>> {
-    if client.is_empty() {
-        return groups;
-    }
     let labels = WantedLabels::new(entries, client);
     let mut parts = Vec::with_capacity(groups.len());
     for group in groups {

@@ -4,7 +4,6 @@ use mesh_model::endpoint::{Endpoint, HealthStatus};
 use mesh_model::name::Locality;
 use mesh_model::resource::MutualTlsMode;
 use mesh_model::resource::destination_rule::ClientTlsMode;
-use mesh_model::view::Proxy;
 use rustc_hash::FxHashMap;
 
 use super::draft::{Draft, EndpointId, Member, Reach, Source};
@@ -104,7 +103,7 @@ impl<'a> Converter<'a> {
         Self {
             input,
             may_drain: input.service.keeps_sessions(),
-            may_tunnel: !is_grpc && !refuses_tunnels(input.proxy),
+            may_tunnel: !is_grpc && !input.proxy.metadata_bool("DISABLE_HBONE_SEND"),
             prefers_tunnel: input.form == ClusterForm::InboundVip
                 || (flags.pilot_enable_ambient && flags.pilot_prefer_sending_hbone),
         }
@@ -148,12 +147,6 @@ impl<'a> Converter<'a> {
             _ => Transport::Plain,
         }
     }
-}
-
-/// Whether the proxy's metadata forbids HBONE, by any of Go's words for true.
-fn refuses_tunnels(proxy: &Proxy) -> bool {
-    let word = proxy.metadata_text("DISABLE_HBONE_SEND");
-    ["1", "t", "T", "true", "TRUE", "True"].contains(&word)
 }
 
 /// Whether labels say that the endpoint accepts HBONE: a waypoint, or a list that contains `http`.

@@ -81,10 +81,7 @@ impl Ranking<'_> {
             distribute::apply(&mut groups, self.locality, &setting.distribute);
             return groups;
         }
-        let labels = self.setting.failover_priority();
-        if self.ranks_by_labels && labels.clone().next().is_some() {
-            groups = failover_priority::apply(groups, self.labels, labels, weight_of, has_label);
-        }
+        groups = self.rank_by_labels(groups, weight_of, has_label);
         let target = self.setting.failover_target(self.locality.region());
         match self.setting {
             EffectiveSetting::ZoneAware(_) => zone_aware::apply(&mut groups, self.locality, target),
@@ -97,6 +94,25 @@ impl Ranking<'_> {
             | EffectiveSetting::Locality(_)
             | EffectiveSetting::Distribution(_) => {}
         }
+        groups
+    }
+
+    fn rank_by_labels<M>(
+        &self,
+        mut groups: Vec<Group<M>>,
+        weight_of: impl Fn(&M) -> u32,
+        has_label: impl Fn(&M, &str, &str) -> bool,
+    ) -> Vec<Group<M>> {
+        let labels = self.setting.failover_priority();
+        let obstacle = match (self.ranks_by_labels, self.labels.is_empty()) {
+            _ if labels.clone().next().is_none() => return groups,
+            (true, false) => {
+                return failover_priority::apply(groups, self.labels, labels, weight_of, has_label);
+            }
+            (true, true) => Equal::ClientWithoutLabels,
+            (false, _) => Equal::SubsetOfDns,
+        };
+        groups.iter_mut().for_each(|group| group.reason = Reason::Equal(obstacle));
         groups
     }
 

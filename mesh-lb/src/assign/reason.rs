@@ -42,6 +42,10 @@ pub enum Equal {
     SelfDiscovery,
     /// No entry of `distribute` is for the client's locality.
     NoDistribution,
+    /// Labels would rank endpoints and the client has none to compare with.
+    ClientWithoutLabels,
+    /// Labels would rank endpoints; for a subset that DNS resolves istiod skips that.
+    SubsetOfDns,
 }
 
 /// How near a locality is to the client. The order is that of failover.
@@ -149,6 +153,8 @@ impl Equal {
             Self::Waypoint => "zone_aware_not_on_waypoints",
             Self::SelfDiscovery => "self_discovery",
             Self::NoDistribution => "no_distribute_for_client",
+            Self::ClientWithoutLabels => "client_without_labels",
+            Self::SubsetOfDns => "subset_of_dns_service",
         }
     }
 
@@ -166,6 +172,12 @@ impl Equal {
             Self::SelfDiscovery => "the proxy's own workload is not ranked",
             Self::NoDistribution => {
                 "no entry of distribute is for the client's locality, so weights stay"
+            }
+            Self::ClientWithoutLabels => {
+                "the client has no labels for failoverPriority to compare, so all priorities are 0"
+            }
+            Self::SubsetOfDns => {
+                "failoverPriority is skipped for subsets of services that DNS resolves"
             }
         }
     }

@@ -108,7 +108,7 @@ impl Fault {
 /// let reading = read("shop.yaml", text, &Limits::default());
 /// let kinds: Vec<String> = reading.documents.iter().map(|d| d.head().kind).collect();
 /// assert_eq!(kinds, ["Service", "Pod"]);
-/// assert_eq!(reading.diagnostics[0].to_string().split(": ").next(), Some("shop.yaml:5:1"));
+/// assert_eq!(reading.diagnostics[0].to_string().split(": ").next(), Some("shop.yaml:4:7"));
 /// ```
 pub fn read(name: &str, text: &[u8], limits: &Limits) -> Reading {
     let mut reader =

@@ -59,9 +59,7 @@ impl Duration {
 
     /// The nanoseconds beyond the whole seconds, with the sign of the duration.
     pub const fn subsec_nanos(self) -> i32 {
-        #[expect(clippy::cast_possible_truncation, reason = "below 10^9")]
-        let nanos = (self.0 % 1_000_000_000) as i32;
-        nanos
+        (self.0 % 1_000_000_000) as i32
     }
 }
 

@@ -54,10 +54,20 @@ impl Hostname {
     ///
     /// # Upstream
     ///
-    /// istio/istio `pkg/config/host/name.go` `MoreSpecific`.
+    /// istio/istio `pkg/config/host/names.go` `Names.Less`.
     pub fn by_specificity(&self, other: &Self) -> Ordering {
         let rank = |name: &Self| (name.is_wildcard(), std::cmp::Reverse(name.as_str().len()));
         rank(self).cmp(&rank(other)).then_with(|| self.cmp(other))
+    }
+
+    /// Returns whether this name comes before `other` by specificity; of two empty names either does.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pkg/config/host/names.go` `MoreSpecific`.
+    pub fn is_more_specific_than(&self, other: &Self) -> bool {
+        let are_empty = self.as_str().is_empty() && other.as_str().is_empty();
+        are_empty || self.by_specificity(other) == Ordering::Less
     }
 
     /// Completes a short name with the namespace and domain of the object that wrote it.
@@ -122,6 +132,49 @@ pub fn most_specific<'h>(
         })
 }
 
+/// Returns the names that both lists cover: of each pair of which one is within the other that one,
+/// in the order of `a`, then of `b`, each once.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/config/host/names.go` `Names.Intersection`.
+pub fn common_hosts<'h>(a: &'h [Hostname], b: &'h [Hostname]) -> Vec<&'h Hostname> {
+    let mut common = Vec::new();
+    for (one, other) in a.iter().flat_map(|one| b.iter().map(move |other| (one, other))) {
+        let within = if one.is_subset_of(other.as_str()) {
+            one
+        } else if other.is_subset_of(one.as_str()) {
+            other
+        } else {
+            continue;
+        };
+        if !common.contains(&within) {
+            common.push(within);
+        }
+    }
+    common
+}
+
+/// Returns the hosts of a list of `[namespace/]host` that are for a namespace: those without one, or
+/// with `*` or that very namespace.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/config/host/names.go` `NamesForNamespace`.
+pub fn hosts_for_namespace<'h>(
+    hosts: impl IntoIterator<Item = &'h str>,
+    namespace: &str,
+) -> Vec<Hostname> {
+    let host = |entry: &'h str| {
+        let mut parts = entry.split('/');
+        match (parts.next(), parts.next()) {
+            (Some(owner), Some(host)) => (owner == "*" || owner == namespace).then_some(host),
+            _ => Some(entry),
+        }
+    };
+    hosts.into_iter().filter_map(host).map(Hostname::from).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,5 +211,17 @@ mod tests {
         assert_eq!(find("b.foo.com"), Some("*.foo.com"));
         assert_eq!(find("*.a.foo.com"), Some("*.foo.com"));
         assert_eq!(find("x"), Some("*"));
+    }
+    #[test]
+    fn lists_have_in_common_what_one_covers_of_the_other() {
+        let (a, b) = (["*.com", "a.org"].map(name), ["foo.com", "*", "foo.com"].map(name));
+        let common: Vec<_> = common_hosts(&a, &b).into_iter().map(Hostname::as_str).collect();
+        assert_eq!(common, ["foo.com", "*.com", "a.org"]);
+    }
+
+    #[test]
+    fn hosts_of_other_namespaces_are_left_out() {
+        let hosts = hosts_for_namespace(["a/x.com", "*/y.com", "z.com", "b/w.com"], "a");
+        assert_eq!(hosts, ["x.com", "y.com", "z.com"].map(name));
     }
 }

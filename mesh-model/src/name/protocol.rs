@@ -84,11 +84,12 @@ impl Protocol {
         if text.get(..8).is_some_and(|prefix| prefix.eq_ignore_ascii_case("grpc-web")) {
             return Self::GrpcWeb;
         }
-        match Self::parse(text.split('-').next().unwrap_or_default()) {
-            // Servers of these protocols speak first, so they cannot be detected.
-            Self::Unsupported if matches!(number, 25 | 53 | 3306 | 27017) => Self::Tcp,
-            protocol => protocol,
+        let protocol = Self::parse(text.split('-').next().unwrap_or_default());
+        // Servers of these protocols speak first, so they cannot be detected.
+        if protocol.is_unsupported() && matches!(number, 25 | 53 | 3306 | 27017) {
+            return Self::Tcp;
         }
+        protocol
     }
 
     /// Returns whether requests are HTTP that the proxy can read.
@@ -125,7 +126,17 @@ impl Protocol {
         match self {
             Self::Https => Self::Http,
             Self::Tls => Self::Tcp,
-            other => other,
+            Self::Grpc
+            | Self::GrpcWeb
+            | Self::Http
+            | Self::HttpProxy
+            | Self::Http2
+            | Self::Tcp
+            | Self::Udp
+            | Self::Mongo
+            | Self::Redis
+            | Self::Mysql
+            | Self::Unsupported => self,
         }
     }
 

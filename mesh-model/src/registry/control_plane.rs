@@ -2,24 +2,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::external::{External, Machines, Member, Settings, selected_by_service};
 use super::kubernetes::{self, Cluster, Pods, Workloads};
 use super::objects::Store;
 use super::place::{NETWORK, NetworkMember, NetworkOf};
 use super::{
-    DestinationRules, ExportTo, Scoping, Service, Services, VirtualServices, gateways,
-    merge_clusters,
+    ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service, Services,
+    VirtualServices, gateways, merge_clusters,
 };
-use crate::Compat;
+use crate::compat::Compat;
 use crate::endpoint::{
-    Address, Discoverability, Gateways, NetworkGateway, Provider, Shard, Shards, Workload,
+    Address, Discoverability, Endpoint, Gateways, NetworkGateway, Provider, Shard, Shards, Workload,
 };
 use crate::name::{ClusterId, Hostname, Labels, Namespace, NetworkId, TrustDomain};
 use crate::resource::mesh_networks::{GatewayTarget, Network, NetworkEndpoints};
 use crate::resource::{
     self, AuthorizationPolicy, EndpointSlice, MeshConfig, MeshNetworks, Sidecar,
 };
-use crate::view::cluster_local::ClusterLocalHosts;
-use crate::view::mtls::PeerAuthentications;
 
 /// The namespace of the control plane itself, whatever `rootNamespace` says.
 pub const SYSTEM_NAMESPACE: &str = "istio-system";
@@ -84,7 +83,9 @@ impl ControlPlane {
         let default_service_export_to = export(&config.default_service_export_to);
         let registries: Vec<ClusterRegistry<'_>> =
             inputs.clusters.iter().map(|cluster| ClusterRegistry::new(cluster, inputs)).collect();
-        let services = merge_clusters(registries.iter().map(ClusterRegistry::services));
+        let mut external = external(&registries, inputs, &default_service_export_to);
+        let mut services = merge_clusters(registries.iter().map(ClusterRegistry::services));
+        services.extend(std::mem::take(&mut external.services).into_iter().map(Arc::new));
         let all_gateways = network_gateways(&registries, inputs);
         let scoping = Scoping {
             root_namespace: &root,
@@ -96,7 +97,7 @@ impl ControlPlane {
             id: inputs.id.clone(),
             clusters: inputs.clusters.iter().map(|(id, ..)| id.clone()).collect(),
             services: Services::new(with_aliases(services), &default_service_export_to),
-            shards: shards(&registries, inputs),
+            shards: shards(&registries, external, inputs),
             gateways: Gateways::new(
                 all_gateways.iter().filter(|g| g.address.ip().is_some()).cloned(),
             ),
@@ -180,7 +181,7 @@ impl<'o> Discovery<'o> {
 }
 
 /// Whether a namespace of a cluster exists for the control plane.
-fn is_discovered(config: &MeshConfig, store: &Store, namespace: &Namespace) -> bool {
+pub(crate) fn is_discovered(config: &MeshConfig, store: &Store, namespace: &Namespace) -> bool {
     if config.discovery_selectors.is_empty() {
         return true;
     }
@@ -257,6 +258,7 @@ struct ClusterRegistry<'o> {
     cluster: Cluster<'o>,
     store: &'o Store,
     config: &'o MeshConfig,
+    machines: Machines<'o>,
 }
 
 impl<'o> ClusterRegistry<'o> {
@@ -275,7 +277,8 @@ impl<'o> ClusterRegistry<'o> {
             nodes: store.nodes.values().map(|node| (&*node.meta.name, &**node)).collect(),
             pods: Pods::new(pods),
         };
-        Self { cluster, store, config }
+        let machines = machines(&cluster, store, inputs);
+        Self { cluster, store, config, machines }
     }
 
     /// The cluster's services as the mesh knows them.
@@ -312,6 +315,81 @@ impl<'o> ClusterRegistry<'o> {
         }
         slices
     }
+
+    /// The endpoints of the cluster's services: those of slices, then the machines that they select.
+    fn endpoints(&self) -> BTreeMap<(Hostname, Namespace), Vec<Endpoint>> {
+        let mut workloads = Workloads::default();
+        let mut found: BTreeMap<(Hostname, Namespace), Vec<Endpoint>> = BTreeMap::new();
+        for ((namespace, name), slices) in self.slices() {
+            let key = (namespace.clone(), Box::from(name));
+            let service = self.store.services.get(&key).map(|object| self.service(object));
+            let endpoints = kubernetes::endpoints_of_service(
+                service.as_ref(),
+                &slices,
+                &self.cluster,
+                Discoverability::Always,
+                &mut workloads,
+            );
+            let host = kubernetes::hostname(name, namespace, self.cluster.domain);
+            found.insert((host, namespace.clone()), endpoints);
+        }
+        for object in self.objects().filter(|_| !self.machines.is_empty()) {
+            let service = self.service(object);
+            let endpoints = selected_by_service(&service, object, &self.machines);
+            found.entry((service.hostname, service.namespace)).or_default().extend(endpoints);
+        }
+        found
+    }
+}
+
+/// The machines of a cluster: of the config cluster what configures the control plane, of another
+/// one its own.
+fn machines<'o>(cluster: &Cluster<'_>, store: &'o Store, inputs: &'o Inputs<'_>) -> Machines<'o> {
+    if cluster.id == inputs.id {
+        return Machines::new(all(inputs, |store| &store.workload_entries).map(|e| &**e), cluster);
+    }
+    if !inputs.compat.flags.pilot_enable_cross_cluster_workload_entry {
+        return Machines::default();
+    }
+    let entries = store.workload_entries.values().map(|entry| &**entry);
+    let discovered = |entry: &&'o resource::WorkloadEntry| {
+        is_discovered(&inputs.config, store, &entry.meta.namespace)
+    };
+    Machines::new(entries.filter(discovered), cluster)
+}
+
+/// What ServiceEntries add.
+fn external(
+    registries: &[ClusterRegistry<'_>],
+    inputs: &Inputs<'_>,
+    default_export_to: &ExportTo,
+) -> External {
+    let own = registries.iter().find(|registry| registry.cluster.id == inputs.id);
+    // Without a cluster of its own a control plane still has a name.
+    let nowhere = Store::default();
+    let trust_domain = TrustDomain::from(&*inputs.config.trust_domain);
+    let lonely = own
+        .is_none()
+        .then(|| ClusterRegistry::new(&(inputs.id.clone(), trust_domain, &nowhere), inputs));
+    let Some(home) = own.or(lonely.as_ref()) else { return External::default() };
+    let members: Vec<Member<'_>> = lonely
+        .iter()
+        .chain(registries)
+        .map(|registry| Member { cluster: &registry.cluster, machines: &registry.machines })
+        .collect();
+    let namespace = |name: &str| {
+        let key = (Namespace::default(), Box::from(name));
+        home.store.namespaces.get(&key).map(|object| &object.meta)
+    };
+    let settings = Settings {
+        config: &inputs.config,
+        default_export_to,
+        namespace: &namespace,
+        auto_allocate: inputs.compat.flags.pilot_enable_ip_autoallocate,
+        dual_stack: inputs.compat.flags.istio_dual_stack,
+    };
+    let entries = all(inputs, |store| &store.service_entries).map(|entry| &**entry);
+    External::new(entries, &home.cluster, &members, &settings)
 }
 
 /// What decides the network of an endpoint of a cluster.
@@ -341,6 +419,27 @@ pub(crate) fn workload_of(
     kubernetes::workload_of_pod(pod, &cluster)
 }
 
+/// Converts a service as its own cluster has it, not merged with those of other clusters.
+pub(crate) fn service_of(
+    id: &ClusterId,
+    trust_domain: TrustDomain,
+    store: &Store,
+    domain: &str,
+    service: &resource::Service,
+) -> Service {
+    let cluster = Cluster {
+        id: id.clone(),
+        trust_domain,
+        domain,
+        networks: NetworkOf::default(),
+        nodes: BTreeMap::new(),
+        pods: Pods::default(),
+    };
+    let key = (Namespace::default(), Box::from(service.meta.namespace.as_str()));
+    let annotations = store.namespaces.get(&key).map(|object| &object.meta.annotations);
+    kubernetes::convert(service, &cluster, annotations)
+}
+
 /// What `MeshNetworks` counts to each network.
 fn members(networks: &MeshNetworks) -> impl Iterator<Item = (NetworkId, NetworkMember<'_>)> {
     networks.networks.iter().flat_map(|(id, network)| {
@@ -357,27 +456,20 @@ fn members(networks: &MeshNetworks) -> impl Iterator<Item = (NetworkId, NetworkM
 
 fn shards(
     registries: &[ClusterRegistry<'_>],
+    external: External,
     inputs: &Inputs<'_>,
 ) -> BTreeMap<(Hostname, Namespace), Arc<Shards>> {
     let mut found: BTreeMap<(Hostname, Namespace), Vec<Arc<Shard>>> = BTreeMap::new();
+    for (key, endpoints) in external.endpoints {
+        let (provider, cluster) = (Provider::External, inputs.id.clone());
+        let shard = Shard { provider, cluster, endpoints: endpoints.into() };
+        found.entry(key).or_default().push(Arc::new(shard));
+    }
     for registry in registries {
-        let mut workloads = Workloads::default();
-        for ((namespace, name), slices) in registry.slices() {
-            let key = (namespace.clone(), Box::from(name));
-            let service = registry.store.services.get(&key).map(|object| registry.service(object));
-            let endpoints = kubernetes::endpoints_of_service(
-                service.as_ref(),
-                &slices,
-                &registry.cluster,
-                Discoverability::Always,
-                &mut workloads,
-            );
-            let host = kubernetes::hostname(name, namespace, inputs.domain);
-            found.entry((host, namespace.clone())).or_default().push(Arc::new(Shard {
-                provider: Provider::Kubernetes,
-                cluster: registry.cluster.id.clone(),
-                endpoints: endpoints.into(),
-            }));
+        for (key, endpoints) in registry.endpoints() {
+            let (provider, cluster) = (Provider::Kubernetes, registry.cluster.id.clone());
+            let shard = Shard { provider, cluster, endpoints: endpoints.into() };
+            found.entry(key).or_default().push(Arc::new(shard));
         }
     }
     found.into_iter().map(|(key, shards)| (key, Arc::new(Shards::new(shards)))).collect()

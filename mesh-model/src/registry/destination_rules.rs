@@ -18,7 +18,6 @@ use crate::resource::{DestinationRule, WorkloadSelector};
 
 /// A rule with everything that other rules of its host add.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
 pub struct MergedRule {
     /// The rule that the others were merged into; its name is the one that clusters report.
     pub rule: Arc<DestinationRule>,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub(crate) use self::endpoints::{Workloads, endpoints_of_service};
 pub(crate) use self::service::{convert, external_addresses, hostname};
-pub(crate) use self::workload::{pod_port, tls_mode, workload_name, workload_of_pod};
+pub(crate) use self::workload::{pod_port, workload_of_pod};
 use super::place::NetworkOf;
 use crate::name::{ClusterId, Namespace, TrustDomain};
 use crate::resource::{Node, Pod, PodPhase, Readiness};
@@ -59,6 +59,19 @@ impl<'o> Pods<'o> {
     /// Returns a pod by name.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&'o Arc<Pod>> {
         self.by_name.get(&(namespace, name)).copied()
+    }
+
+    /// Returns the ready pods of a namespace, by name.
+    pub(crate) fn ready_in<'p>(
+        &'p self,
+        namespace: &'p Namespace,
+    ) -> impl Iterator<Item = &'o Arc<Pod>> + use<'p, 'o> {
+        let name = namespace.as_str();
+        self.by_name
+            .range((name, "")..)
+            .take_while(move |((owner, _), _)| *owner == name)
+            .map(|(_, pod)| *pod)
+            .filter(|pod| is_ready(pod))
     }
 
     /// Returns the ready pod of a namespace that has an address.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::mesh::Parts;
 use super::objects::Store;
 use super::{Mesh, Origin, Source};
-use crate::Compat;
+use crate::compat::Compat;
 use crate::manifest::{self, Diagnostic, Document, Limits, Place, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace};
 use crate::resource::{

@@ -6,13 +6,10 @@ use super::control_plane::{self, Inputs};
 use super::objects::Store;
 use super::topology::Topology;
 use super::{Broken, ControlPlane};
-use crate::Compat;
+use crate::compat::Compat;
 use crate::endpoint::Workload;
-use crate::name::{ClusterId, Namespace, nearest_name};
-use crate::resource::{
-    ClusterDescription, MeshConfig, MeshNetworks, Pod, PodPhase, ProxyEntry, ProxyRef,
-};
-use crate::view::{Evidence, Proxy, ProxyView, proxy_of_pod};
+use crate::name::{ClusterId, TrustDomain};
+use crate::resource::{ClusterDescription, MeshConfig, MeshNetworks, Pod, PodPhase, ProxyEntry};
 
 /// The domain of Kubernetes' own names.
 pub(crate) const DOMAIN: &str = "cluster.local";
@@ -115,49 +112,6 @@ impl Mesh {
         self.planes.get(self.served_by.get(cluster)?)
     }
 
-    /// Finds the proxy beside a pod, named `CLUSTER/NAMESPACE/POD`.
-    ///
-    /// # Errors
-    ///
-    /// Where the name has another form, or there is no such cluster or pod, or the pod has no address
-    /// or has ended; each names what exists instead.
-    pub fn proxy(&self, reference: &str) -> Result<Proxy, UnknownProxy> {
-        let parsed: ProxyRef =
-            reference.parse().map_err(|_| UnknownProxy::Form(reference.to_owned()))?;
-        let ProxyRef { cluster, namespace, pod } = &parsed;
-        let Some(part) = self.parts.clusters.get(&**cluster) else {
-            let nearest = nearest_name(cluster, self.clusters().map(ClusterId::as_str));
-            return Err(UnknownProxy::Cluster {
-                cluster: cluster.to_string(),
-                nearest: nearest.map(str::to_owned),
-            });
-        };
-        let key = (Namespace::from(&**namespace), pod.clone());
-        let Some(pod) = part.store.pods.get(&key) else {
-            let names = part.store.pods.keys().filter(|(owner, _)| *owner == key.0);
-            let nearest = nearest_name(pod, names.map(|(_, name)| &**name));
-            return Err(UnknownProxy::Pod {
-                reference: reference.to_owned(),
-                nearest: nearest.map(|name| format!("{cluster}/{namespace}/{name}")),
-            });
-        };
-        let has_ended = matches!(pod.status.phase, PodPhase::Failed | PodPhase::Succeeded);
-        if has_ended || pod.status.pod_ip.is_none() {
-            return Err(UnknownProxy::NotRunning(reference.to_owned()));
-        }
-        let entry =
-            self.parts.proxies.iter().find(|entry| entry.reference.as_ref() == Some(&parsed));
-        let id = ClusterId::from(&**cluster);
-        let workload = self.workload(&id, &part.store, pod);
-        Ok(proxy_of_pod(&Evidence {
-            pod,
-            workload: &workload,
-            entry,
-            defaults: &self.config.default_config,
-            domain: DOMAIN,
-        }))
-    }
-
     /// Every pod that can have a proxy, as `CLUSTER/NAMESPACE/POD`, sorted.
     pub fn proxies(&self) -> impl Iterator<Item = String> {
         self.parts.clusters.iter().flat_map(|(cluster, part)| {
@@ -175,54 +129,20 @@ impl Mesh {
     }
 
     /// A pod as the workload of an endpoint.
-    fn workload(&self, id: &ClusterId, store: &Store, pod: &Pod) -> Workload {
+    pub(crate) fn workload(&self, id: &ClusterId, store: &Store, pod: &Pod) -> Workload {
+        control_plane::workload_of(id, self.trust_domain(id), store, &self.networks, pod)
+    }
+
+    /// The trust domain of a cluster's workloads.
+    pub(crate) fn trust_domain(&self, id: &ClusterId) -> TrustDomain {
         let topology = Topology::new(
             self.parts.clusters.iter().map(|(id, part)| (id.clone(), part.description.clone())),
         );
-        let trust_domain = topology.trust_domain(id, &self.config.trust_domain);
-        control_plane::workload_of(id, trust_domain, store, &self.networks, pod)
+        topology.trust_domain(id, &self.config.trust_domain)
     }
 
     /// Security policies that could not be understood; what they may select denies.
     pub fn broken(&self) -> &[Broken] {
         &self.parts.broken
     }
-
-    /// The mesh as a proxy sees it; `None` if the proxy's cluster is not part of the mesh.
-    pub fn view<'m>(&'m self, proxy: &'m Proxy) -> Option<ProxyView<'m>> {
-        let plane = self.control_plane_of(proxy.cluster.as_str())?;
-        Some(ProxyView::new(self, plane, proxy))
-    }
-}
-
-/// There is no such proxy.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UnknownProxy {
-    /// The name has another form.
-    #[error("`{0}` does not name a proxy; write `CLUSTER/NAMESPACE/POD`")]
-    Form(String),
-    /// There is no such cluster.
-    #[error("there is no cluster `{cluster}` in the mesh{}", hint(.nearest.as_deref()))]
-    Cluster {
-        /// The cluster that was asked for.
-        cluster: String,
-        /// The nearest that exists.
-        nearest: Option<String>,
-    },
-    /// There is no such pod.
-    #[error("there is no pod `{reference}` in the mesh{}", hint(.nearest.as_deref()))]
-    Pod {
-        /// The pod that was asked for.
-        reference: String,
-        /// The nearest that exists.
-        nearest: Option<String>,
-    },
-    /// The pod has no address, or has ended.
-    #[error("pod `{0}` does not run: it has no address or has ended")]
-    NotRunning(String),
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }

@@ -40,15 +40,6 @@ macro_rules! store {
                 }
             }
 
-            /// Takes an object out; returns whether it was there.
-            pub(crate) fn delete(&mut self, key: &ObjectKey) -> bool {
-                let name = (key.namespace.clone(), key.name.clone());
-                match key.kind {
-                    $($key => self.$field.remove(&name).is_some(),)*
-                    _ => self.opaque.remove(key).is_some(),
-                }
-            }
-
             /// Returns whether an object is there.
             pub(crate) fn contains(&self, key: &ObjectKey) -> bool {
                 let name = (key.namespace.clone(), key.name.clone());

@@ -37,7 +37,7 @@ pub struct Service {
     /// The address where no cluster's own is known: an IP, a CIDR, or [`UNSPECIFIED`].
     pub default_address: Arc<str>,
     /// The addresses in each cluster that has the service, in the order of the clusters.
-    pub cluster_vips: Box<[(ClusterId, Box<[Arc<str>]>)]>,
+    pub cluster_vips: Box<[ClusterVips]>,
     /// The addresses that the control plane allocated.
     pub auto_allocated: AutoAllocated,
     /// Who may see it, as the object says; `None`: the mesh's default.
@@ -65,6 +65,9 @@ pub struct Service {
     pub race_connects: bool,
 }
 
+/// The addresses that a service has in one cluster.
+pub type ClusterVips = (ClusterId, Box<[Arc<str>]>);
+
 /// A port of a service.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers build services by hand")]
@@ -75,7 +78,8 @@ pub struct ServicePort {
     pub number: u16,
     /// What it speaks.
     pub protocol: Protocol,
-    /// The `targetPort` of a `ServiceEntry` port, 0 if none; for the original-destination override.
+    /// The `targetPort` of a port of a `ServiceEntry` with resolution NONE, which replaces the port
+    /// that a client asked for; 0 if none.
     pub target_port: u16,
 }
 

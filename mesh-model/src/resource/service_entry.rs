@@ -49,7 +49,7 @@ message! {
     pub struct ServiceEntryPort {
         /// The number.
         number: u32 = "number",
-        /// The protocol; empty: by the name.
+        /// The protocol; empty or unknown: detected. The name has no say.
         protocol: Box<str> = "protocol",
         /// The name.
         name: Box<str> = "name",
@@ -97,7 +97,7 @@ message! {
     pub struct ServiceEntryAddress ignoring unknown {
         /// The address.
         value: Box<str> = "value",
-        /// The host that it is for; empty: all of them.
+        /// The host that it is for.
         host: Box<str> = "host",
     }
 }

@@ -17,6 +17,26 @@ message! {
         meta: Meta = (elsewhere),
         /// What the object says.
         spec: WorkloadEntrySpec = "spec",
+        /// What is known of it.
+        status: WorkloadEntryStatus = "status",
+    }
+}
+
+message! {
+    /// The status of a [`WorkloadEntry`].
+    pub struct WorkloadEntryStatus ignoring unknown {
+        /// What was found out, such as `Healthy`.
+        conditions: Vec<WorkloadCondition> = "conditions",
+    }
+}
+
+message! {
+    /// Something that was found out about a [`WorkloadEntry`].
+    pub struct WorkloadCondition ignoring unknown {
+        /// What it is about.
+        kind: Box<str> = "type",
+        /// `True`, `False` or `Unknown`.
+        status: Box<str> = "status",
     }
 }
 

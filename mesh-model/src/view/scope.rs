@@ -226,10 +226,9 @@ fn select_rules(
     let visible = plane.virtual_services.visible_to(namespace, MESH);
     visible
         .filter(|rule| {
-            let selects = |host: &Box<str>| {
-                hosts.selects_rule(&Hostname::from(&**host), &rule.meta.namespace)
-            };
-            rule.spec.hosts.iter().any(selects)
+            let selects =
+                |host: &str| hosts.selects_rule(&Hostname::from(host), &rule.meta.namespace);
+            rule.spec.hosts.iter().any(|host| selects(host))
         })
         .filter(|rule| seen.insert((rule.meta.namespace.clone(), rule.meta.name.clone())))
         .cloned()

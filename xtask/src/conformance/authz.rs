@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 
 use self::json::{Fields, Rejection, text, texts};
 
+mod authenticate;
 mod decide;
 mod json;
+mod mtls;
 mod policy;
 mod request;
 
@@ -26,14 +28,11 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "select_policies" => select_policies(input),
         "rewrite_principals" => rewrite(input, TrustBundle::rewrite_principals),
         "rewrite_trust_domains" => rewrite(input, TrustBundle::rewrite_trust_domains),
-        "authenticate_request"
-        | "validate_condition"
-        | "validate_path"
-        | "validate_field"
-        | "validate_policy"
-        | "decide_ztunnel"
-        | "resolve_mtls_mode"
-        | "mtls_connection" => {
+        "resolve_mtls_mode" => mtls::resolve(input),
+        "mtls_connection" => mtls::connection(input),
+        "authenticate_request" => authenticate::authenticate_request(input),
+        "validate_condition" | "validate_path" | "validate_field" | "validate_policy"
+        | "decide_ztunnel" => {
             return Answer::NotImplemented;
         }
         _ => return Answer::Rejected(format!("unknown op `{op}`")),

@@ -6,8 +6,12 @@ use serde_json::Value;
 use super::xds::{self, names};
 
 mod assign;
+mod clusters;
 mod filter;
 mod hash;
+mod hosts;
+mod place;
+mod service;
 mod settings;
 
 /// Computes one case.
@@ -19,48 +23,48 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "eds" => assign::eds(input),
         "effective_lb_setting" => settings::effective(input),
         "endpoint_visible" => filter::endpoint_visible(input),
-        "lb_weight_scale_factor" => assign::scale_factor(input),
-        "locality_lb" => settings::locality_lb(input),
-        "locality_match" => settings::locality_match(input),
-        "split_horizon" => assign::split_horizon(input),
-        "subset_endpoints" => filter::subset_endpoints(input),
-        "supports_unhealthy_endpoints" => filter::supports_unhealthy(input),
-        "aggregate_services"
-        | "alt_stat_name"
-        | "apply_default_traffic_policy"
-        | "augment_labels"
-        | "auto_mtls"
-        | "connection_pool"
-        | "destination_rule_select"
-        | "discovery_type"
-        | "endpoint_health_status"
-        | "endpoint_network"
-        | "gateway_resource_gateways"
-        | "h2_upgrade"
-        | "healthy_panic_threshold"
-        | "host_intersection"
+        "host_intersection"
         | "host_matches"
         | "host_more_specific"
         | "host_names_for_namespace"
         | "host_sort"
         | "host_subset_of"
         | "is_cluster_local"
+        | "most_specific_host_match"
+        | "resolve_short_name" => hosts::answer(op, input),
+        "aggregate_services" => service::aggregate(input),
+        "augment_labels" => place::augment_labels(input),
+        "endpoint_health_status" => service::health_status(input),
+        "endpoint_network" => place::endpoint_network(input),
+        "mesh_networks_gateways" => place::mesh_networks_gateways(input),
+        "pod_locality" => place::pod_locality(input),
+        "proxy_locality" => place::proxy_locality(input),
+        "service_gateways" => place::service_gateways(input),
+        "service_visible" => service::visible(input),
+        "traffic_distribution" => service::traffic_distribution(input),
+        "lb_weight_scale_factor" => assign::scale_factor(input),
+        "locality_lb" => settings::locality_lb(input),
+        "locality_match" => settings::locality_match(input),
+        "split_horizon" => assign::split_horizon(input),
+        "subset_endpoints" => filter::subset_endpoints(input),
+        "supports_unhealthy_endpoints" => filter::supports_unhealthy(input),
+        "alt_stat_name"
+        | "apply_default_traffic_policy"
+        | "auto_mtls"
+        | "connection_pool"
+        | "discovery_type"
+        | "gateway_resource_gateways"
+        | "h2_upgrade"
+        | "healthy_panic_threshold"
         | "lb_policy"
         | "locality_weighted_lb_config"
+        | "outlier_detection"
+        | "transport_sockets"
+        | "zone_aware_lb_config" => clusters::answer(op, input),
+        "destination_rule_select"
         | "mcs_discoverability"
         | "merge_subset_traffic_policy"
-        | "mesh_networks_gateways"
-        | "most_specific_host_match"
-        | "outlier_detection"
-        | "pod_locality"
-        | "proxy_locality"
-        | "resolve_short_name"
-        | "service_gateways"
-        | "service_visible"
-        | "sidecar_egress_select"
-        | "traffic_distribution"
-        | "transport_sockets"
-        | "zone_aware_lb_config" => return Answer::NotImplemented,
+        | "sidecar_egress_select" => return Answer::NotImplemented,
         _ => Err(format!("unknown op `{op}`")),
     };
     answered.map_or_else(Answer::Rejected, Answer::Value)

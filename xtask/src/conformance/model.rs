@@ -7,23 +7,25 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+mod resolve;
+
 /// Computes one case.
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
     match op {
         "port_protocol" => with(input, port_protocol),
         "duration" => with(input, duration),
         "labels" => with(input, labels),
+        "cluster_local" => with(input, resolve::cluster_local),
+        "endpoint_health" => with(input, resolve::endpoint_health),
+        "endpoint_network" => with(input, resolve::endpoint_network),
+        "pod_locality" => with(input, resolve::pod_locality),
+        "resolve_host" => with(input, resolve::host),
+        "traffic_distribution" => with(input, resolve::traffic_distribution),
         "validate"
-        | "pod_locality"
         | "workload_entry_locality"
-        | "endpoint_network"
         | "workload_entry_network"
         | "service_network_gateways"
-        | "resolve_host"
-        | "dns_alt_hosts"
-        | "cluster_local"
-        | "endpoint_health"
-        | "traffic_distribution" => Answer::NotImplemented,
+        | "dns_alt_hosts" => Answer::NotImplemented,
         _ => Answer::Rejected(format!("unknown op `{op}`")),
     }
 }

@@ -106,6 +106,7 @@ const PLANS: &[Plan] = &[
             "dry_run",
             "compile",
             "authorizer",
+            "of_mesh",
             "explain",
             "ztunnel",
         ],
@@ -125,7 +126,9 @@ const PLANS: &[Plan] = &[
             "name_table",
             "workload",
             "grpc",
+            "stock",
             "snapshot",
+            "generator",
             "delta",
         ],
         everywhere: &[],
@@ -133,7 +136,7 @@ const PLANS: &[Plan] = &[
     },
     Plan {
         package: "mesh-testkit",
-        order: &["fixture", "strategy", "oracle", "conformance"],
+        order: &["by_hand", "fixture", "oracle", "strategy", "conformance"],
         everywhere: &[],
         // An oracle is plain data in, plain data out: it stands alone.
         extra: &[],

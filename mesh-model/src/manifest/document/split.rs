@@ -79,7 +79,7 @@ impl<'t> Rest<'t> {
         if self.text.is_empty() {
             return None;
         }
-        self.skip_marker();
+        self.skip_markers();
         let mut end = 0;
         let mut lines = 0_u32;
         let mut head = Header::Nothing;
@@ -104,14 +104,17 @@ impl<'t> Rest<'t> {
         Some(piece)
     }
 
-    /// Passes over a `---` that stands alone on its line.
-    fn skip_marker(&mut self) {
-        let (line, length) = first_line(self.text);
-        if is_marker(line, b"---") && is_blank_line(line.get(3..).unwrap_or_default()) {
+    /// Passes over every `---` that stands alone on its line.
+    fn skip_markers(&mut self) {
+        loop {
+            self.text = self.text.strip_prefix(BOM).unwrap_or(self.text);
+            let (line, length) = first_line(self.text);
+            if !is_marker(line, b"---") || !is_blank_line(line.get(3..).unwrap_or_default()) {
+                return;
+            }
             self.text = self.text.get(length..).unwrap_or_default();
             self.line = self.line.saturating_add(1);
         }
-        self.text = self.text.strip_prefix(BOM).unwrap_or(self.text);
     }
 
     /// Takes `end` bytes as a piece and goes on at `next`, after `lines` lines.

@@ -123,7 +123,7 @@ fn peer(value: &Value) -> Result<OwnedPeer, Rejection> {
     Ok(peer)
 }
 
-fn headers(value: &Value) -> Result<Vec<Line>, Rejection> {
+pub(super) fn headers(value: &Value) -> Result<Vec<Line>, Rejection> {
     let read = |line: &Value| match json::list(line)? {
         [name, value] => Ok((json::as_text(name)?.into(), json::as_text(value)?.into())),
         _ => Err(format!("expected a name and a value, found {line}")),
@@ -135,14 +135,14 @@ fn payload(value: &Value) -> Result<Payload, Rejection> {
     let mut fields = Fields::of(value)?;
     let claims = fields.required("claims")?;
     fields.end()?;
-    map(claims).map(|claims| Payload::new(claims, &[]))
+    self::claims(claims).map(|claims| Payload::new(claims, &[]))
 }
 
 fn metadata(value: &Value) -> Result<Metadata, Rejection> {
-    map(value).map(|namespaces| Metadata { namespaces })
+    claims(value).map(|namespaces| Metadata { namespaces })
 }
 
-fn map(value: &Value) -> Result<BTreeMap<Box<str>, Claim>, Rejection> {
+pub(super) fn claims(value: &Value) -> Result<BTreeMap<Box<str>, Claim>, Rejection> {
     let map = value.as_object().ok_or_else(|| format!("expected an object, found {value}"))?;
     Ok(map.iter().map(|(key, value)| (key.as_str().into(), claim(value))).collect())
 }

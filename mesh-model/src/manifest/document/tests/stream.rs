@@ -4,7 +4,7 @@ use super::check;
 #[test]
 fn documents_are_cut_at_lines_of_three_dashes() {
     check("a: 1\n---\nb: 2\n--- # a comment\nc: 3\n", "{\"a\":1}\n{\"b\":2}\n{\"c\":3}");
-    check("---\n---\na: 1\n---\n", "{\"a\":1}");
+    check("---\n---\na: 1\n---\n---\n{\"b\": 2}{\"c\": 3}", "{\"a\":1}\n{\"b\":2}\n{\"c\":3}");
     check("--- {a: 1}\n--- \nb: 2", "{\"a\":1}\n{\"b\":2}");
     check("a: 1\r\n---\r\nb: 2\r\n", "{\"a\":1}\n{\"b\":2}");
     check("a: 1\r---\rb: 2\r", "{\"a\":1}\n{\"b\":2}");

@@ -1,0 +1,107 @@
+//! Assignments: a service with 1,000 endpoints in 10 localities of two clusters, regional failover on.
+//!
+//! The budget of the whole EDS resource, computed and encoded, is 30 µs; this is the computing.
+use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use mesh_lb::assign::{Assignment, Input};
+use mesh_model::Compat;
+use mesh_model::endpoint::{Address, Endpoint, Gateways, NetworkGateway, Shards, Workload};
+use mesh_model::name::{ClusterId, NetworkId};
+use mesh_model::resource::destination_rule::LocalityLbSetting;
+use mesh_testkit::by_hand;
+
+/// Pods as a registry holds them: equal names share their text; nine labels of their own beside those
+/// of their place, one of them the pod's alone.
+fn endpoints() -> Shards {
+    let places: Vec<Endpoint> = (0..10_u32).map(place).collect();
+    let keys: Vec<Arc<str>> = (0..8).map(|key| format!("example.org/label-{key}").into()).collect();
+    let value: Arc<str> = "value".into();
+    let mut texts = BTreeSet::new();
+    let endpoints = (0..1_000_u32).zip(places.iter().cycle()).map(|(index, place)| {
+        let mut workload = Workload::clone(&place.workload);
+        let mut labels: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for (key, value) in place.workload.labels.iter() {
+            labels.push((shared(&mut texts, key), shared(&mut texts, value)));
+        }
+        labels.push((shared(&mut texts, "pod-hash"), index.to_string().into()));
+        labels.extend(keys.iter().map(|key| (Arc::clone(key), Arc::clone(&value))));
+        workload.labels = labels.into_iter().collect();
+        let address = Address::Ip(IpAddr::from((0x0A00_0000 + index).to_be_bytes()));
+        Endpoint { address, workload: Arc::new(workload), ..place.clone() }
+    });
+    by_hand::shards(endpoints.collect::<Vec<_>>())
+}
+
+fn shared(texts: &mut BTreeSet<Arc<str>>, text: &str) -> Arc<str> {
+    if let Some(known) = texts.get(text) {
+        return Arc::clone(known);
+    }
+    let text = Arc::from(text);
+    texts.insert(Arc::clone(&text));
+    text
+}
+
+/// One of ten zones, of two clusters with a network each.
+fn place(index: u32) -> Endpoint {
+    let region = index % 2;
+    let (cluster, locality) = (region + 1, format!("region-{region}/zone-{index}/"));
+    let mut endpoint = by_hand::endpoint("10.0.0.0", &format!("c{cluster}"), &locality);
+    let mut workload = Workload::clone(&endpoint.workload);
+    workload.network = NetworkId::from(format!("n{cluster}").as_str());
+    endpoint.workload = Arc::new(workload);
+    Endpoint { weight: 1, ..endpoint }
+}
+
+fn gateway(network: &str, address: &str) -> NetworkGateway {
+    NetworkGateway {
+        network: NetworkId::from(network),
+        cluster: ClusterId::default(),
+        address: Address::parse(address),
+        port: 15443,
+        hbone_port: 0,
+        service_account: "".into(),
+    }
+}
+
+fn assign(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("assign");
+    let mut proxy = by_hand::proxy("c1", "region-0/zone-2/");
+    proxy.network = NetworkId::from("n1");
+    let service = by_hand::service("cart.shop.svc.cluster.local");
+    let (compat, shards) = (Compat::default(), endpoints());
+    let mesh_locality = LocalityLbSetting { enabled: Some(true), ..LocalityLbSetting::default() };
+    let labels = ["topology.istio.io/network", "topology.kubernetes.io/region"];
+    let by_labels = LocalityLbSetting {
+        failover_priority: labels.into_iter().map(Box::from).collect(),
+        ..LocalityLbSetting::default()
+    };
+    let (none, two) = (
+        Gateways::default(),
+        Gateways::new([gateway("n2", "192.0.2.1"), gateway("n2", "192.0.2.2")]),
+    );
+    let Some(port) = service.port(80) else { return };
+    let input = Input {
+        mesh_locality: Some(&mesh_locality),
+        has_outlier_detection: true,
+        ..Input::new(&proxy, &compat, (&service, port), &shards, &none)
+    };
+    group.bench_function("1000_endpoints_10_localities", |bencher| {
+        bencher.iter(|| Assignment::compute(black_box(&input)));
+    });
+    let remote = Input { gateways: &two, ..input };
+    group.bench_function("1000_endpoints_10_localities/half_behind_gateways", |bencher| {
+        bencher.iter(|| Assignment::compute(black_box(&remote)));
+    });
+    let labelled = Input { mesh_locality: Some(&by_labels), ..input };
+    group.bench_function("1000_endpoints_10_localities/by_two_labels", |bencher| {
+        bencher.iter(|| Assignment::compute(black_box(&labelled)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, assign);
+criterion_main!(benches);

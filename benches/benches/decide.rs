@@ -1,0 +1,112 @@
+//! How long does it take to decide, and to compile what is decided by?
+//!
+//! Each of the 1,000 ALLOW policies names a client, a port and a path prefix, as those of a shared
+//! service do: 1,000 clients, 20 ports, 200 prefixes.
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use mesh_authz::identity::Peer;
+use mesh_authz::{Authorizer, Connection, Environment, Http, Policies, Request, Workload};
+use mesh_model::name::Namespace;
+use mesh_model::resource::{
+    Action, AuthorizationPolicy, AuthorizationPolicySpec, From, Meta, Operation, Rule, Source, To,
+};
+
+fn policy(index: usize) -> AuthorizationPolicy {
+    let source = Source {
+        principals: vec![format!("cluster.local/ns/team-{}/sa/client-{index}", index % 50).into()],
+        not_principals: Vec::new(),
+        request_principals: Vec::new(),
+        not_request_principals: Vec::new(),
+        namespaces: Vec::new(),
+        not_namespaces: Vec::new(),
+        ip_blocks: Vec::new(),
+        not_ip_blocks: Vec::new(),
+        remote_ip_blocks: Vec::new(),
+        not_remote_ip_blocks: Vec::new(),
+        service_accounts: Vec::new(),
+        not_service_accounts: Vec::new(),
+        trust_domains: Vec::new(),
+        not_trust_domains: Vec::new(),
+    };
+    let operation = Operation {
+        hosts: Vec::new(),
+        not_hosts: Vec::new(),
+        ports: vec![(8000 + index % 20).to_string().into()],
+        not_ports: Vec::new(),
+        methods: Vec::new(),
+        not_methods: Vec::new(),
+        paths: vec![format!("/api/v{}/*", index % 200).into()],
+        not_paths: Vec::new(),
+    };
+    AuthorizationPolicy {
+        meta: Meta {
+            name: format!("policy-{index}").into(),
+            namespace: Namespace::from("shop"),
+            ..Meta::default()
+        },
+        spec: AuthorizationPolicySpec {
+            selector: None,
+            target_ref: None,
+            target_refs: Vec::new(),
+            rules: vec![Rule {
+                from: vec![From { source: Some(source) }],
+                to: vec![To { operation: Some(operation) }],
+                when: Vec::new(),
+            }],
+            action: Action::Allow,
+            provider: None,
+        },
+    }
+}
+
+fn authorizer(policies: &[AuthorizationPolicy]) -> Authorizer {
+    let workload = Workload { namespace: Namespace::from("shop"), ..Workload::default() };
+    let policies = Policies { understood: policies.iter().collect(), broken: Vec::new() };
+    Authorizer::new(&policies, &workload, &Environment::default())
+}
+
+fn request<'r>(uri_sans: &'r [&'r str]) -> Request<'r> {
+    Request {
+        connection: Connection {
+            source_ip: [10, 1, 0, 5].into(),
+            remote_ip: None,
+            destination_ip: [10, 2, 0, 9].into(),
+            destination_port: 8017,
+            peer: Some(Peer { uri_sans, ..Peer::default() }),
+            sni: None,
+        },
+        http: Some(Http {
+            method: "GET",
+            authority: Some("cart.shop.svc.cluster.local:8017"),
+            path: "/api/v137/items/42?verbose=1",
+            headers: &[],
+            payload: None,
+        }),
+        metadata: None,
+    }
+}
+
+fn decide(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decide");
+    let policies: Vec<AuthorizationPolicy> = (0..1000).map(policy).collect();
+    let hit = request(&["spiffe://cluster.local/ns/team-37/sa/client-937"]);
+    let miss = request(&["spiffe://cluster.local/ns/team-37/sa/client-938"]);
+
+    let one = authorizer(policies.get(937..938).unwrap_or_default());
+    group.bench_function("1_policy", |bencher| bencher.iter(|| one.decide(black_box(&hit))));
+    let all = authorizer(&policies);
+    group.bench_function("1000_allow_hit", |bencher| {
+        bencher.iter(|| all.decide(black_box(&hit)));
+    });
+    group.bench_function("1000_allow_miss", |bencher| {
+        bencher.iter(|| all.decide(black_box(&miss)));
+    });
+    group.bench_function("compile_1000", |bencher| {
+        bencher.iter(|| authorizer(black_box(&policies)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decide);
+criterion_main!(benches);

@@ -1,0 +1,96 @@
+//! `mesh plan`: where a proxy's traffic goes, why, and what happens when the nearest fails.
+use std::path::Path;
+
+use clap::Args;
+use mesh_model::Compat;
+use mesh_model::registry::{Mesh, Resolution};
+use mesh_model::view::{Proxy, ProxyView, Subset};
+use serde_json::{Value, json};
+
+use self::service::Plan;
+use crate::selector::Selector;
+use crate::{Failure, Output, folder, json};
+
+pub(crate) mod service;
+mod table;
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The proxy that sends.
+    #[arg(long, value_name = "CLUSTER/NS/POD")]
+    proxy: String,
+    /// One destination; every service that the proxy sees by default.
+    #[arg(long, value_name = "HOST:PORT")]
+    service: Option<String>,
+    /// A subset of the service.
+    #[arg(long, value_name = "NAME", requires = "service")]
+    subset: Option<String>,
+    /// What is unhealthy beside what the manifests say: cluster=c2, region=eu, zone=eu/a, network=n2,
+    /// gateway=ADDR, endpoint=ADDR, service=HOST,30%.
+    #[arg(long, value_name = "SELECTOR")]
+    unhealthy: Vec<Selector>,
+}
+
+pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let mesh = folder::load_and_tell(folder, &Compat::default())?;
+    let proxy = mesh.proxy(&arguments.proxy)?;
+    let view = view(&mesh, &proxy)?;
+    let plans = match &arguments.service {
+        Some(service) => {
+            let (host, port) = host_and_port(service)?;
+            let subset = Subset::from(arguments.subset.as_deref().unwrap_or_default());
+            vec![Plan::new(&view, view.destination(host, port, subset)?, &arguments.unhealthy)]
+        }
+        None => all(&view, &arguments.unhealthy),
+    };
+    match output {
+        Output::Json => json::print(&answer(&proxy, &plans)),
+        Output::Table => table::print(&proxy, &plans),
+    }
+    Ok(())
+}
+
+/// The mesh as a proxy sees it.
+pub(crate) fn view<'m>(mesh: &'m Mesh, proxy: &'m Proxy) -> Result<ProxyView<'m>, Failure> {
+    mesh.view(proxy).ok_or_else(|| {
+        Failure::Unanswered(format!("no control plane serves cluster `{}`", proxy.cluster))
+    })
+}
+
+/// Every service port that the proxy sees, with the subsets that rules define, sorted.
+pub(crate) fn all<'m>(view: &ProxyView<'m>, unhealthy: &[Selector]) -> Vec<Plan<'m>> {
+    let mut plans = Vec::new();
+    for service in view.services() {
+        if service.resolution == Resolution::Alias {
+            continue;
+        }
+        let subsets = view.rule(service).map(|rule| rule.subsets.as_slice()).unwrap_or_default();
+        for port in service.ports.iter().filter(|port| service.port(port.number) == Some(*port)) {
+            let named = subsets.iter().map(|subset| Subset::Named(&subset.name));
+            for subset in [Subset::None].into_iter().chain(named) {
+                let destination = view.destination_of(service.clone(), port.clone(), subset);
+                plans.push(Plan::new(view, destination, unhealthy));
+            }
+        }
+    }
+    plans.sort_by(|a, b| a.key().cmp(&b.key()));
+    plans
+}
+
+fn host_and_port(service: &str) -> Result<(&str, u16), Failure> {
+    let parts = service.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    parts.ok_or_else(|| {
+        Failure::Unanswered(format!(
+            "`{service}` is no destination; write HOST:PORT, such as cart.shop:80"
+        ))
+    })
+}
+
+fn answer(proxy: &Proxy, plans: &[Plan<'_>]) -> Value {
+    json!({
+        "proxy": proxy.reference(),
+        "locality": json::locality(&proxy.locality),
+        "network": proxy.network.as_str(),
+        "services": plans.iter().map(Plan::to_json).collect::<Vec<_>>(),
+    })
+}

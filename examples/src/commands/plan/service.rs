@@ -1,0 +1,347 @@
+//! The plan of one destination: endpoints, shares, reasons, and the ladder of failover.
+use mesh_lb::assign::{Assignment, Said, Target};
+use mesh_lb::load::{LevelHosts, PriorityLoad};
+use mesh_lb::share::{Shares, Spread};
+use mesh_model::endpoint::{Endpoint, HealthStatus};
+use mesh_model::name::Locality;
+use mesh_model::registry::Resolution;
+use mesh_model::resource::destination_rule::{HashAlgorithm, LbPolicy, SimpleLb};
+use mesh_model::view::{Destination, ProxyView};
+use serde_json::{Value, json};
+
+use crate::json;
+use crate::selector::{self, Selector};
+
+/// The healthy shares of the first priority that the ladder shows.
+const LADDER: [u32; 5] = [100, 75, 50, 25, 0];
+
+/// Where the traffic of one destination goes.
+#[derive(Debug)]
+pub(crate) struct Plan<'m> {
+    pub(crate) destination: Destination<'m>,
+    pub(crate) spread: Spread,
+    pub(crate) shares: Shares,
+    pub(crate) localities: Vec<PlannedLocality>,
+    /// By priority, locality, address and port.
+    pub(crate) endpoints: Vec<PlannedEndpoint>,
+    pub(crate) dropped: Vec<Dropped>,
+}
+
+/// One locality of one priority.
+#[derive(Debug)]
+pub(crate) struct PlannedLocality {
+    pub(crate) locality: Locality,
+    pub(crate) priority: u32,
+    pub(crate) weight: Option<u32>,
+    pub(crate) share: f64,
+}
+
+/// One endpoint, or a gateway that stands for some.
+#[derive(Debug)]
+pub(crate) struct PlannedEndpoint {
+    pub(crate) address: String,
+    pub(crate) port: u16,
+    pub(crate) via: &'static str,
+    pub(crate) workload: Option<String>,
+    pub(crate) cluster: String,
+    pub(crate) network: String,
+    pub(crate) locality: Locality,
+    pub(crate) health: HealthStatus,
+    pub(crate) weight: u32,
+    pub(crate) priority: u32,
+    pub(crate) share: f64,
+    pub(crate) reasons: Vec<Said>,
+    pub(crate) fronts: Vec<String>,
+}
+
+/// An endpoint that is left out.
+#[derive(Debug)]
+pub(crate) struct Dropped {
+    pub(crate) address: String,
+    pub(crate) cluster: String,
+    pub(crate) network: String,
+    pub(crate) code: &'static str,
+    pub(crate) text: &'static str,
+}
+
+impl<'m> Plan<'m> {
+    pub(crate) fn new(
+        view: &ProxyView<'m>,
+        destination: Destination<'m>,
+        unhealthy: &[Selector],
+    ) -> Self {
+        let assignment = Assignment::new(view, &destination);
+        let spread = Spread::of(view, &destination);
+        let host = destination.service.hostname.clone();
+        let all: Vec<_> = assignment.endpoints().collect();
+        let healths: Vec<HealthStatus> = all
+            .iter()
+            .enumerate()
+            .map(|(i, e)| selector::health(unhealthy, *e, host.as_str(), (i, all.len())))
+            .collect();
+        let mut next = healths.iter().copied();
+        let given = std::cell::RefCell::new(&mut next);
+        // Shares ask for each endpoint once, in the order of the assignment.
+        let shares = assignment
+            .shares_with(&spread, |e| given.borrow_mut().next().unwrap_or_else(|| e.health()));
+        let localities = assignment
+            .localities()
+            .zip(shares.localities())
+            .map(|(locality, share)| PlannedLocality {
+                locality: locality.locality().clone(),
+                priority: locality.priority(),
+                weight: locality.weight(),
+                share: *share,
+            })
+            .collect();
+        let endpoints = endpoints(&assignment, &healths, &shares);
+        let dropped = assignment.dropped().map(|(endpoint, reason)| Dropped {
+            address: host_port(&endpoint.address.to_string(), endpoint.port),
+            cluster: endpoint.workload.cluster.to_string(),
+            network: endpoint.workload.network.to_string(),
+            code: reason.code(),
+            text: reason.text(),
+        });
+        let mut dropped: Vec<Dropped> = dropped.collect();
+        dropped.sort_by(|a, b| (&a.address, &a.cluster).cmp(&(&b.address, &b.cluster)));
+        Self { destination, spread, shares, localities, endpoints, dropped }
+    }
+
+    /// What plans are sorted by.
+    pub(crate) fn key(&self) -> (&str, u16, &str) {
+        let destination = &self.destination;
+        (destination.service.hostname.as_str(), destination.port.number, &destination.subset)
+    }
+
+    /// `outbound|PORT|SUBSET|HOST`.
+    pub(crate) fn cluster_name(&self) -> String {
+        let (host, port, subset) = self.key();
+        mesh_xds_gen::name::ClusterName::outbound(port, subset, host).to_string()
+    }
+
+    pub(crate) fn has_outlier_detection(&self) -> bool {
+        let policy = self.destination.policy.as_ref();
+        policy.is_some_and(|policy| policy.outlier_detection.is_some())
+    }
+
+    /// How the cluster finds its endpoints.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.destination.service.resolution {
+            Resolution::ClientSideLb => "EDS",
+            Resolution::DnsLb if self.destination.service.race_connects => "LOGICAL_DNS",
+            Resolution::DnsLb => "STRICT_DNS",
+            Resolution::DnsRoundRobinLb => "LOGICAL_DNS",
+            Resolution::Passthrough => "ORIGINAL_DST",
+            Resolution::DynamicDns => "DYNAMIC_FORWARD_PROXY",
+            Resolution::Alias => "ALIAS",
+        }
+    }
+
+    /// The balancer of the cluster.
+    pub(crate) fn lb(&self) -> &'static str {
+        let policy = self.destination.cluster_policy.as_ref();
+        let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
+        match settings.and_then(|settings| settings.policy.as_ref()) {
+            Some(LbPolicy::ConsistentHash(hash)) => match &hash.algorithm {
+                Some(HashAlgorithm::Maglev(_)) => "MAGLEV",
+                Some(HashAlgorithm::RingHash(_)) | None => "RING_HASH",
+            },
+            Some(LbPolicy::Simple(SimpleLb::RoundRobin)) => "ROUND_ROBIN",
+            Some(LbPolicy::Simple(SimpleLb::Random)) => "RANDOM",
+            Some(LbPolicy::Simple(SimpleLb::Passthrough)) => "CLUSTER_PROVIDED",
+            Some(LbPolicy::Simple(
+                SimpleLb::Unspecified | SimpleLb::LeastConn | SimpleLb::LeastRequest,
+            ))
+            | Some(LbPolicy::BackendUtilization(_))
+            | None => "LEAST_REQUEST",
+        }
+    }
+
+    /// The load of each priority for each healthy share of the first one, the others unchanged.
+    pub(crate) fn ladder(&self) -> Vec<(u32, Vec<u32>)> {
+        let loads = |percent: u32| {
+            let hosts: Vec<LevelHosts> = self
+                .shares
+                .hosts()
+                .iter()
+                .enumerate()
+                .map(|(priority, level)| at_health(level, (priority == 0).then_some(percent)))
+                .collect();
+            let mut load = PriorityLoad::default();
+            load.spill(self.spread.data_plane, &hosts, self.spread.panic_threshold);
+            load.levels().iter().map(|level| level.healthy_load.get()).collect()
+        };
+        LADDER.iter().map(|percent| (*percent, loads(*percent))).collect()
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        let (host, port, subset) = self.key();
+        let load = self.shares.load().levels();
+        let priorities: Vec<Value> = (0_u32..)
+            .zip(load)
+            .map(|(priority, level)| {
+                let of_level = self.localities.iter().filter(|l| l.priority == priority);
+                json!({
+                    "priority": priority,
+                    "load": level.healthy_load.get(),
+                    "panic": level.panic,
+                    "localities": of_level.map(PlannedLocality::to_json).collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        let ladder = self.ladder().into_iter();
+        json!({
+            "host": host,
+            "port": port,
+            "subset": subset,
+            "cluster_name": self.cluster_name(),
+            "type": self.kind(),
+            "lb": self.lb(),
+            "outlier_detection": self.has_outlier_detection(),
+            "panic_threshold": self.spread.panic_threshold.get(),
+            "priorities": priorities,
+            "endpoints": self.endpoints.iter().map(PlannedEndpoint::to_json).collect::<Vec<_>>(),
+            "dropped": self.dropped.iter().map(Dropped::to_json).collect::<Vec<_>>(),
+            "ladder": ladder
+                .map(|(healthy, loads)| json!({"healthy": healthy, "loads": loads}))
+                .collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A level with its counts a hundredfold, so that a percentage of one host is a number of hosts.
+fn at_health(level: &LevelHosts, percent: Option<u32>) -> LevelHosts {
+    let scaled = |count: u32| count.saturating_mul(100);
+    let healthy = match percent {
+        Some(percent) => level.total.saturating_sub(level.excluded).saturating_mul(percent),
+        None => scaled(level.healthy),
+    };
+    LevelHosts {
+        total: scaled(level.total),
+        healthy,
+        degraded: scaled(level.degraded),
+        excluded: scaled(level.excluded),
+        ..*level
+    }
+}
+
+fn endpoints(
+    assignment: &Assignment,
+    healths: &[HealthStatus],
+    shares: &Shares,
+) -> Vec<PlannedEndpoint> {
+    let explanation = assignment.explain();
+    // The explanation is by priority, then in the order of the assignment.
+    let mut order: Vec<(u32, usize)> =
+        assignment.endpoints().enumerate().map(|(i, e)| (e.locality().priority(), i)).collect();
+    order.sort_unstable();
+    let mut planned: Vec<PlannedEndpoint> = explanation
+        .used
+        .into_iter()
+        .zip(order)
+        .map(|(used, (priority, index))| {
+            let endpoint = used.endpoint;
+            let target = endpoint.target();
+            let (workload, cluster, network) = match target {
+                Target::Direct(e) | Target::Tunnel(e) => {
+                    (named(e), &e.workload.cluster, &e.workload.network)
+                }
+                Target::Gateway(g) | Target::DoubleTunnel(g) => (None, &g.cluster, &g.network),
+            };
+            PlannedEndpoint {
+                address: target.address().to_string(),
+                port: target.port(),
+                via: target.via(),
+                workload,
+                cluster: cluster.to_string(),
+                network: network.to_string(),
+                locality: endpoint.locality().locality().clone(),
+                health: healths.get(index).copied().unwrap_or_else(|| endpoint.health()),
+                weight: endpoint.weight(),
+                priority,
+                share: shares.endpoints().get(index).copied().unwrap_or_default(),
+                reasons: used.reasons,
+                fronts: endpoint
+                    .fronts()
+                    .map(|front| host_port(&front.address.to_string(), front.port))
+                    .collect(),
+            }
+        })
+        .collect();
+    planned.sort_by(|a, b| {
+        (a.priority, &a.locality, &a.address, a.port).cmp(&(
+            b.priority,
+            &b.locality,
+            &b.address,
+            b.port,
+        ))
+    });
+    planned
+}
+
+fn named(endpoint: &Endpoint) -> Option<String> {
+    let workload = &endpoint.workload;
+    let is_known = !workload.instance.is_empty();
+    is_known.then(|| format!("{}/{}", workload.namespace, workload.instance))
+}
+
+/// `ADDRESS:PORT`, an IPv6 address in brackets.
+pub(crate) fn host_port(address: &str, port: u16) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}
+
+impl PlannedLocality {
+    fn to_json(&self) -> Value {
+        json!({
+            "locality": json::locality(&self.locality),
+            "weight": self.weight,
+            "share": self.share,
+        })
+    }
+}
+
+impl PlannedEndpoint {
+    pub(crate) fn health_word(&self) -> &'static str {
+        match self.health {
+            HealthStatus::Unknown | HealthStatus::Healthy => "healthy",
+            HealthStatus::Unhealthy | HealthStatus::Terminating => "unhealthy",
+            HealthStatus::Draining => "draining",
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let first = self.reasons.first();
+        let text: Vec<&str> = self.reasons.iter().map(|reason| reason.text.as_str()).collect();
+        let is_gateway = self.workload.is_none() && !self.fronts.is_empty();
+        json!({
+            "address": self.address,
+            "port": self.port,
+            "dial": host_port(&self.address, self.port),
+            "via": self.via,
+            "workload": self.workload,
+            "cluster": self.cluster,
+            "network": self.network,
+            "locality": json::locality(&self.locality),
+            "health": self.health_word(),
+            "weight": self.weight,
+            "priority": self.priority,
+            "share": self.share,
+            "fronts": is_gateway.then_some(&self.fronts),
+            "reason": {
+                "code": first.map_or("", |reason| reason.code),
+                "text": text.join("; "),
+            },
+        })
+    }
+}
+
+impl Dropped {
+    fn to_json(&self) -> Value {
+        json!({
+            "address": self.address,
+            "cluster": self.cluster,
+            "network": self.network,
+            "reason": {"code": self.code, "text": self.text},
+        })
+    }
+}

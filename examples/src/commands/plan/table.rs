@@ -1,0 +1,65 @@
+//! A plan for people.
+use mesh_model::view::Proxy;
+
+use super::service::{Plan, host_port};
+
+pub(super) fn print(proxy: &Proxy, plans: &[Plan<'_>]) {
+    println!(
+        "{} at {}{}",
+        proxy.reference(),
+        or_unknown(&proxy.locality.to_string()),
+        network(proxy)
+    );
+    for plan in plans {
+        print_plan(plan);
+    }
+}
+
+fn network(proxy: &Proxy) -> String {
+    if proxy.network.is_empty() { String::new() } else { format!(", network {}", proxy.network) }
+}
+
+fn or_unknown(locality: &str) -> &str {
+    if locality.is_empty() { "an unknown place" } else { locality }
+}
+
+/// One destination: what it is, the failover ladder, every endpoint with its share and reason.
+pub(crate) fn print_plan(plan: &Plan<'_>) {
+    let (host, port, subset) = plan.key();
+    let subset = if subset.is_empty() { String::new() } else { format!(" subset {subset}") };
+    let outlier =
+        if plan.has_outlier_detection() { "outlier detection" } else { "no outlier detection" };
+    println!("\n{host}:{port}{subset}  [{}, {}, {outlier}]", plan.kind(), plan.lb());
+    if plan.endpoints.is_empty() {
+        println!("  no endpoint: every request fails");
+    }
+    for endpoint in &plan.endpoints {
+        let reasons: Vec<&str> = endpoint.reasons.iter().map(|r| r.text.as_str()).collect();
+        let health = match endpoint.health_word() {
+            "healthy" => String::new(),
+            word => format!(" {}", word.to_uppercase()),
+        };
+        println!(
+            "  P{} {:>6.2}%  {:<22} {:<24} {}{health}",
+            endpoint.priority,
+            endpoint.share,
+            host_port(&endpoint.address, endpoint.port),
+            or_unknown(&endpoint.locality.to_string()),
+            reasons.join("; "),
+        );
+    }
+    for dropped in &plan.dropped {
+        println!("  left out  {:<22} {}: {}", dropped.address, dropped.cluster, dropped.text);
+    }
+    let ladder = plan.ladder();
+    if ladder.first().is_some_and(|(_, loads)| loads.len() > 1) {
+        let steps: Vec<String> =
+            ladder.iter().map(|(healthy, loads)| step(*healthy, loads)).collect();
+        println!("  P0 healthy: {}", steps.join("   "));
+    }
+}
+
+fn step(healthy: u32, loads: &[u32]) -> String {
+    let loads: Vec<String> = loads.iter().map(ToString::to_string).collect();
+    format!("{healthy}% -> {}", loads.join("/"))
+}

@@ -1,0 +1,233 @@
+//! The folder as it is served: the newest text of each file, or the last good one.
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mesh_model::Compat;
+use mesh_model::manifest::{Diagnostic, Severity};
+use mesh_model::registry::{Mesh, Registry, Source};
+
+use super::event::Reload;
+use crate::{Failure, folder};
+
+type Files = BTreeMap<Arc<str>, Source>;
+/// What is wrong with a file: code, object, field and sentence of each error.
+type Errors = BTreeMap<Arc<str>, BTreeSet<(&'static str, String, String, String)>>;
+
+/// A folder and what of it is served.
+#[derive(Debug)]
+pub(super) struct Watched {
+    path: PathBuf,
+    compat: Compat,
+    /// What is on disk.
+    on_disk: Files,
+    /// What is served: a file with new errors is there with its last good text.
+    served: Files,
+    /// The errors of what is served.
+    errors: Errors,
+    /// Why the folder could not be read the last time.
+    problem: Option<String>,
+}
+
+/// How often texts that broke are put back before whatever loads is taken: putting one back can
+/// break another only if both hold the same object.
+const ROUNDS: usize = 8;
+
+impl Watched {
+    /// Loads a folder for the first time; what is wrong with it goes to stderr, as in any command.
+    pub(super) fn open(path: &Path, compat: Compat) -> Result<(Self, Arc<Mesh>), Failure> {
+        let served = by_name(folder::sources(path)?);
+        let (mesh, diagnostics) = load(&served, &compat);
+        for diagnostic in &diagnostics {
+            eprintln!("{diagnostic}");
+        }
+        let errors = errors(&diagnostics);
+        let on_disk = served.clone();
+        let path = path.to_owned();
+        Ok((Self { path, compat, on_disk, served, errors, problem: None }, mesh))
+    }
+
+    /// The folder's path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the folder could be read the last time.
+    pub(super) fn is_readable(&self) -> bool {
+        self.problem.is_none()
+    }
+
+    /// Reads the folder again. `None` if nothing changed; the mesh is `None` if nothing that changed
+    /// can be served.
+    pub(super) fn reload(&mut self) -> Option<(Reload, Option<Arc<Mesh>>)> {
+        match folder::sources(&self.path) {
+            Ok(sources) => {
+                let was_unreadable = self.problem.take().is_some();
+                let on_disk = by_name(sources);
+                let changed = differences(&self.on_disk, &on_disk);
+                if changed.is_empty() && !was_unreadable {
+                    return None;
+                }
+                self.on_disk = on_disk;
+                Some(self.serve(changed))
+            }
+            Err(failure) => {
+                let problem = Some(sentence(failure));
+                if self.problem == problem {
+                    return None;
+                }
+                self.problem.clone_from(&problem);
+                Some((Reload { problem, ..Reload::default() }, None))
+            }
+        }
+    }
+
+    /// Serves what is on disk, but for texts with errors that the text served before has not.
+    fn serve(&mut self, changed: Vec<Arc<str>>) -> (Reload, Option<Arc<Mesh>>) {
+        let mut files = self.on_disk.clone();
+        let (mut mesh, diagnostics) = load(&files, &self.compat);
+        let mut errors = errors(&diagnostics);
+        let mut kept = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let broken = self.broken(&files, &errors);
+            if broken.is_empty() {
+                break;
+            }
+            for source in broken {
+                kept.insert(source.name.clone());
+                files.insert(source.name.clone(), source);
+            }
+            let (put_back, found) = load(&files, &self.compat);
+            mesh = put_back;
+            errors = self::errors(&found);
+        }
+        let is_served = differences(&self.served, &files).is_empty();
+        self.served = files;
+        self.errors = errors;
+        let kept = kept.into_iter().collect();
+        let reload = Reload { changed, kept, diagnostics, problem: None };
+        (reload, (!is_served).then_some(mesh))
+    }
+
+    /// The texts served so far of files that have new errors.
+    fn broken(&self, files: &Files, errors: &Errors) -> Vec<Source> {
+        let nothing = BTreeSet::new();
+        let is_new = |name: &Arc<str>, found: &BTreeSet<_>| {
+            !found.is_subset(self.errors.get(name).unwrap_or(&nothing))
+        };
+        let broken = errors.iter().filter(|(name, found)| is_new(name, found));
+        let served = broken.filter_map(|(name, _)| self.served.get(name));
+        let differs =
+            |source: &&Source| files.get(&source.name).is_none_or(|now| now.text != source.text);
+        served.filter(differs).cloned().collect()
+    }
+}
+
+fn load(files: &Files, compat: &Compat) -> (Arc<Mesh>, Vec<Diagnostic>) {
+    let mut registry = Registry::new(compat.clone());
+    let diagnostics = registry.load(files.values().cloned());
+    (registry.mesh(), diagnostics)
+}
+
+fn by_name(sources: Vec<Source>) -> Files {
+    sources.into_iter().map(|source| (source.name.clone(), source)).collect()
+}
+
+fn errors(diagnostics: &[Diagnostic]) -> Errors {
+    let mut errors = Errors::new();
+    for found in diagnostics.iter().filter(|found| found.severity == Severity::Error) {
+        let Diagnostic { code, object, field, message, .. } = found;
+        let key = (*code, object.clone(), field.clone(), message.clone());
+        errors.entry(found.file.clone()).or_default().insert(key);
+    }
+    errors
+}
+
+/// The names of files that are in one only, or differ.
+fn differences(before: &Files, after: &Files) -> Vec<Arc<str>> {
+    let names: BTreeSet<&Arc<str>> = before.keys().chain(after.keys()).collect();
+    let differs = |name: &&Arc<str>| match (before.get(*name), after.get(*name)) {
+        (Some(before), Some(after)) => before.text != after.text,
+        _ => true,
+    };
+    names.into_iter().filter(differs).cloned().collect()
+}
+
+fn sentence(failure: Failure) -> String {
+    match failure {
+        Failure::Unanswered(sentence) => sentence,
+        Failure::No => "the folder has no answer".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("mesh-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(path.join("clusters/c1")).unwrap();
+            let folder = Self(path);
+            folder.write("clusters/c1/namespaces.yaml", NAMESPACE);
+            folder
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            std::fs::write(self.0.join(name), text).unwrap();
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _removed = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn check(reload: Option<(Reload, Option<Arc<Mesh>>)>, changed: &[&str], kept: &[&str]) {
+        let (reload, _) = reload.unwrap();
+        assert_eq!(reload.changed, changed.iter().map(|it| Arc::from(*it)).collect::<Vec<_>>());
+        assert_eq!(reload.kept, kept.iter().map(|it| Arc::from(*it)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_folder_that_did_not_change_is_not_loaded_again() {
+        let folder = Folder::new("same");
+        let (mut watched, _) = Watched::open(&folder.0, Compat::default()).unwrap();
+        assert!(watched.reload().is_none());
+        folder.write("clusters/c1/namespaces.yaml", NAMESPACE);
+        assert!(watched.reload().is_none());
+    }
+
+    #[test]
+    fn a_file_that_breaks_keeps_its_last_good_text_until_it_is_mended() {
+        let folder = Folder::new("broken");
+        let file = "clusters/c1/namespaces.yaml";
+        let (mut watched, _) = Watched::open(&folder.0, Compat::default()).unwrap();
+        folder.write(file, "apiVersion: v1\nkind: [");
+        let reload = watched.reload();
+        assert!(reload.as_ref().unwrap().1.is_none());
+        assert!(!reload.as_ref().unwrap().0.diagnostics.is_empty());
+        check(reload, &[file], &[file]);
+        assert_eq!(watched.served[file].text, NAMESPACE.as_bytes());
+        folder.write("clusters/c1/more.yaml", &NAMESPACE.replace("shop", "web"));
+        check(watched.reload(), &["clusters/c1/more.yaml"], &[file]);
+        folder.write(file, &NAMESPACE.replace("shop", "data"));
+        check(watched.reload(), &[file], &[]);
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_told_once_and_keeps_being_served() {
+        let folder = Folder::new("gone");
+        let (mut watched, _) = Watched::open(&folder.0, Compat::default()).unwrap();
+        std::fs::remove_dir_all(&folder.0).unwrap();
+        let (reload, mesh) = watched.reload().unwrap();
+        assert!(reload.problem.is_some() && mesh.is_none());
+        assert!(watched.reload().is_none());
+        assert!(!watched.is_readable());
+    }
+}

@@ -1,0 +1,149 @@
+//! Who connects: from Envoy's node to a pod of the mesh and the program beside it.
+//!
+//! A node only names a pod. What the proxy is (labels, locality, service account, interception)
+//! follows from the folder, as in every other command; of its metadata count the cluster it says
+//! that it is in, and what tells the data planes apart.
+use std::net::IpAddr;
+
+use mesh_envoy_proto::envoy::config::core::v3::Node;
+use mesh_envoy_proto::prost_types::value::Kind;
+use mesh_model::compat::DataPlane;
+use mesh_model::view::ProxyKind;
+
+/// The pod that a node id names, as `CLUSTER/NAMESPACE/POD`; or a sentence that says what is wrong
+/// with it.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/model/context.go` `ParseServiceNodeWithMetadata`.
+pub(super) fn reference(node: &Node) -> Result<String, String> {
+    let id = node.id.as_str();
+    if id.contains('~') {
+        return service_node(node);
+    }
+    match id.split('/').collect::<Vec<_>>().as_slice() {
+        [cluster, namespace, pod] if ![cluster, namespace, pod].iter().any(|it| it.is_empty()) => {
+            Ok(id.to_owned())
+        }
+        _ => Err(format!(
+            "node id `{id}` is neither `TYPE~IP~POD.NAMESPACE~DOMAIN` nor `CLUSTER/NAMESPACE/POD`"
+        )),
+    }
+}
+
+fn service_node(node: &Node) -> Result<String, String> {
+    let id = node.id.as_str();
+    let parts: Vec<&str> = id.split('~').collect();
+    let [kind, address, name, _domain] = parts.as_slice() else {
+        return Err(format!("node id `{id}` has {} parts between `~`, not 4", parts.len()));
+    };
+    let kinds = [ProxyKind::Sidecar, ProxyKind::Router, ProxyKind::Waypoint, ProxyKind::Ztunnel];
+    if !kinds.iter().any(|known| known.as_str() == *kind) {
+        return Err(format!("node id `{id}` is of the unknown type `{kind}`"));
+    }
+    let ips = text(node, "INSTANCE_IPS").unwrap_or_default();
+    let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
+    if !is_address(address) && !ips.split(',').all(is_address) {
+        return Err(format!("node id `{id}` has the address `{address}`, which is none"));
+    }
+    let Some((pod, namespace)) =
+        name.rsplit_once('.').filter(|(pod, ns)| !pod.is_empty() && !ns.is_empty())
+    else {
+        return Err(format!("node id `{id}` names `{name}`, which is not `POD.NAMESPACE`"));
+    };
+    match text(node, "CLUSTER_ID").filter(|cluster| !cluster.is_empty()) {
+        Some(cluster) => Ok(format!("{cluster}/{namespace}/{pod}")),
+        None => {
+            Err(format!("node `{id}` does not say its cluster: metadata `CLUSTER_ID` is absent"))
+        }
+    }
+}
+
+/// The program that a node is.
+pub(super) fn data_plane(node: &Node) -> DataPlane {
+    if text(node, "GENERATOR") == Some("grpc") {
+        DataPlane::Grpc
+    } else if text(node, "ISTIO_VERSION").is_some_and(|version| !version.is_empty()) {
+        DataPlane::IstioProxy
+    } else {
+        DataPlane::Envoy
+    }
+}
+
+fn text<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
+    match node.metadata.as_ref()?.fields.get(key)?.kind.as_ref()? {
+        Kind::StringValue(text) => Some(text),
+        Kind::NullValue(_)
+        | Kind::NumberValue(_)
+        | Kind::BoolValue(_)
+        | Kind::StructValue(_)
+        | Kind::ListValue(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_envoy_proto::prost_types::{Struct, Value};
+
+    use super::*;
+
+    fn node(id: &str, metadata: &[(&str, &str)]) -> Node {
+        let fields = metadata.iter().map(|(key, text)| {
+            ((*key).to_owned(), Value { kind: Some(Kind::StringValue((*text).to_owned())) })
+        });
+        let metadata = Some(Struct { fields: fields.collect() });
+        Node { id: id.to_owned(), metadata, ..Node::default() }
+    }
+
+    fn check(id: &str, metadata: &[(&str, &str)], expected: Result<&str, &str>) {
+        match (reference(&node(id, metadata)), expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+            (Err(sentence), Err(part)) => assert!(sentence.contains(part), "{sentence}"),
+            (found, _) => panic!("{found:?} for {id}"),
+        }
+    }
+
+    const EAST: &[(&str, &str)] = &[("CLUSTER_ID", "east")];
+
+    #[test]
+    fn a_pod_is_named_by_its_id_and_the_cluster_of_its_metadata() {
+        let id = "sidecar~10.0.0.1~web-0.shop~shop.svc.cluster.local";
+        check(id, EAST, Ok("east/shop/web-0"));
+        check(id, &[], Err("`CLUSTER_ID` is absent"));
+        check("router~fd00::1~in.gress.shop~shop.svc", EAST, Ok("east/shop/in.gress"));
+    }
+
+    #[test]
+    fn a_pod_is_named_as_everywhere_in_this_program() {
+        check("east/shop/web-0", &[], Ok("east/shop/web-0"));
+        for id in ["", "web-0", "shop/web-0", "east//web-0", "east/shop/web-0/x"] {
+            check(id, EAST, Err("is neither"));
+        }
+    }
+
+    #[test]
+    fn a_broken_id_is_told_what_is_wrong_with_it() {
+        check("sidecar~10.0.0.1~web-0.shop", EAST, Err("has 3 parts"));
+        check("car~10.0.0.1~web-0.shop~d", EAST, Err("unknown type `car`"));
+        check("sidecar~here~web-0.shop~d", EAST, Err("address `here`"));
+        check("sidecar~10.0.0.1~web-0~d", EAST, Err("not `POD.NAMESPACE`"));
+        check("sidecar~10.0.0.1~.shop~d", EAST, Err("not `POD.NAMESPACE`"));
+    }
+
+    #[test]
+    fn addresses_of_the_metadata_stand_in_for_that_of_the_id() {
+        let metadata = [EAST[0], ("INSTANCE_IPS", "10.0.0.1,fd00::1")];
+        check("sidecar~~web-0.shop~d", &metadata, Ok("east/shop/web-0"));
+        let metadata = [EAST[0], ("INSTANCE_IPS", "10.0.0.1,x")];
+        check("sidecar~~web-0.shop~d", &metadata, Err("address ``"));
+    }
+
+    #[test]
+    fn metadata_tell_the_data_planes_apart() {
+        let of = |metadata: &[(&str, &str)]| data_plane(&node("a/b/c", metadata));
+        assert_eq!(of(&[]), DataPlane::Envoy);
+        assert_eq!(of(&[("ISTIO_VERSION", "1.32.0")]), DataPlane::IstioProxy);
+        assert_eq!(of(&[("ISTIO_VERSION", "1.32.0"), ("GENERATOR", "grpc")]), DataPlane::Grpc);
+        assert_eq!(of(&[("GENERATOR", "api")]), DataPlane::Envoy);
+    }
+}

@@ -1,0 +1,248 @@
+//! One stream with one proxy: what comes in goes to the session, what the session has to say goes
+//! out whenever there is room.
+//!
+//! Nothing queues up here. While a slow proxy does not take its response, requests and new meshes
+//! only change what the session will say next.
+use std::sync::Arc;
+
+use mesh_model::compat::DataPlane;
+use mesh_model::registry::Mesh;
+use mesh_xds_gen::delta::{
+    EmptyList, InvalidRequest, Nonce, RejectedNames, Retirement, SessionConfig, StatusCode,
+    TypeStatus,
+};
+use mesh_xds_gen::snapshot::{Snapshot, TypeUrl};
+use tokio::sync::{mpsc, watch};
+use tonic::{Status, Streaming};
+
+use super::event::Event;
+use super::hub::{Client, Hub, Surface};
+use super::wire::Session;
+
+type Sender<S> = mpsc::Sender<Result<<S as Session>::Response, Status>>;
+
+/// A stream before the client has said who it is.
+pub(super) struct Stream<S: Session> {
+    hub: Arc<Hub>,
+    surface: Surface,
+    inbound: Streaming<S::Request>,
+    outbound: Sender<S>,
+}
+
+/// A stream whose client is known.
+struct Conversation<S: Session> {
+    stream: Stream<S>,
+    client: Client,
+    session: S,
+    snapshot: Arc<Snapshot>,
+    meshes: watch::Receiver<Arc<Mesh>>,
+    /// Why the next response goes out.
+    reason: &'static str,
+    /// The session may have something to say.
+    is_due: bool,
+}
+
+impl<S: Session> Stream<S> {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        surface: Surface,
+        inbound: Streaming<S::Request>,
+        outbound: Sender<S>,
+    ) -> Self {
+        Self { hub, surface, inbound, outbound }
+    }
+
+    /// Talks until one of the two ends.
+    pub(super) async fn run(mut self) {
+        let first = tokio::select! {
+            first = self.inbound.message() => first,
+            () = self.hub.closed() => return,
+        };
+        let Ok(Some(first)) = first else { return };
+        let outbound = self.outbound.clone();
+        if let Err(status) = self.talk(first).await {
+            // A client that does not listen any more does not hear why, either.
+            let _heard = outbound.send(Err(status)).await;
+        }
+    }
+
+    async fn talk(self, first: S::Request) -> Result<(), Status> {
+        let missing = || Status::invalid_argument("missing node information");
+        let node = S::head(&first).node.ok_or_else(missing)?;
+        let client = self.hub.client(node);
+        let client = match client {
+            Ok(client) => client,
+            Err(status) => {
+                Event::Disconnect { node: &node.id, reason: status.message() }.tell();
+                return Err(status);
+            }
+        };
+        Event::Connect {
+            node: &client.node,
+            proxy: &client.reference,
+            service: self.surface.name(),
+            protocol: S::PROTOCOL,
+            plane: plane_name(client.plane),
+        }
+        .tell();
+        let mut conversation = Conversation::new(self, client);
+        let ended = conversation.run(first).await;
+        let reason = match &ended {
+            Ok(reason) => reason,
+            Err(status) => status.message(),
+        };
+        Event::Disconnect { node: &conversation.client.node, reason }.tell();
+        ended.map(|_| ())
+    }
+}
+
+impl<S: Session> Conversation<S> {
+    fn new(stream: Stream<S>, client: Client) -> Self {
+        let empty_list = match client.plane {
+            DataPlane::Grpc => EmptyList::Nothing,
+            DataPlane::IstioProxy | DataPlane::Envoy | DataPlane::Ztunnel => EmptyList::Wildcard,
+        };
+        let config = SessionConfig {
+            empty_list,
+            rejected_names: RejectedNames::Adopted,
+            retirement: Retirement::MakeBeforeBreak,
+            ..SessionConfig::default()
+        };
+        let session = S::start(config, stream.hub.stream());
+        let meshes = stream.hub.subscribe();
+        let snapshot = Arc::default();
+        Self { stream, client, session, snapshot, meshes, reason: "subscribe", is_due: false }
+    }
+
+    /// Talks until one of the two ends, and says why.
+    async fn run(&mut self, first: S::Request) -> Result<&'static str, Status> {
+        self.renew().await?;
+        self.hear(first)?;
+        let (hub, outbound) = (self.stream.hub.clone(), self.stream.outbound.clone());
+        loop {
+            tokio::select! {
+                request = self.stream.inbound.message() => match request {
+                    Ok(Some(request)) => self.hear(request)?,
+                    Ok(None) => return Ok("the client ended the stream"),
+                    Err(_) => return Ok("the connection broke"),
+                },
+                changed = self.meshes.changed() => {
+                    if changed.is_ok() {
+                        self.renew().await?;
+                        self.reason = "change";
+                    }
+                }
+                permit = outbound.reserve(), if self.is_due => {
+                    let Ok(permit) = permit else { return Ok("the client is gone") };
+                    match self.session.poll() {
+                        Some((response, pushed)) => {
+                            let node = &self.client.node;
+                            Event::Push { node, pushed: &pushed, reason: self.reason }.tell();
+                            permit.send(Ok(response));
+                        }
+                        None => self.is_due = false,
+                    }
+                }
+                () = hub.closed() => return Ok("the server ends"),
+            }
+        }
+    }
+
+    /// Takes in what the client holds in the newest mesh.
+    async fn renew(&mut self) -> Result<(), Status> {
+        self.meshes.mark_unchanged();
+        let (hub, client) = (self.stream.hub.clone(), self.client.clone());
+        let surface = self.stream.surface;
+        let made = tokio::task::spawn_blocking(move || hub.snapshot(&client, surface)).await;
+        match made {
+            Ok(Ok(snapshot)) => {
+                // Shared parts are not compared again.
+                self.snapshot = Arc::new(snapshot.sharing(&self.snapshot));
+                self.session.take(self.snapshot.clone());
+                self.is_due = true;
+                Ok(())
+            }
+            Ok(Err(message)) => {
+                Event::Gone { node: &self.client.node, message: &message }.tell();
+                Ok(())
+            }
+            Err(_) => Err(Status::internal("the snapshot could not be made")),
+        }
+    }
+
+    /// Takes in a request.
+    fn hear(&mut self, request: S::Request) -> Result<(), Status> {
+        let head = S::head(&request);
+        let type_url = self.type_url(head.type_url)?;
+        let nonce = head.nonce.to_owned();
+        if let Some(error) = head.error {
+            Event::Nack {
+                node: &self.client.node,
+                type_url: type_url.as_str(),
+                nonce: &nonce,
+                code: error.code,
+                message: &error.message,
+            }
+            .tell();
+        }
+        if nonce.is_empty() {
+            self.reason = "subscribe";
+        }
+        let acked = self.acked(&type_url);
+        let handled = self.session.handle(&self.client.node, type_url.clone(), request);
+        handled.map_err(status)?;
+        let now = self.acked(&type_url);
+        if now.is_some() && now != acked {
+            let type_url = type_url.as_str();
+            Event::Ack { node: &self.client.node, type_url, nonce: &nonce }.tell();
+        }
+        if type_url == TypeUrl::SECRET {
+            self.tell_missing();
+        }
+        self.is_due = true;
+        Ok(())
+    }
+
+    /// The type that a request is about: the service for secrets knows one.
+    fn type_url(&self, text: &str) -> Result<TypeUrl, Status> {
+        match self.stream.surface {
+            Surface::Ads => Ok(TypeUrl::new(text)),
+            Surface::Sds if text.is_empty() || text == TypeUrl::SECRET.as_str() => {
+                Ok(TypeUrl::SECRET)
+            }
+            Surface::Sds => Err(Status::invalid_argument(format!(
+                "`{text}` is not a type of the service for secrets"
+            ))),
+        }
+    }
+
+    fn acked(&self, type_url: &TypeUrl) -> Option<Nonce> {
+        self.session.status(type_url).and_then(TypeStatus::acked)
+    }
+
+    fn tell_missing(&self) {
+        let Some(status) = self.session.status(&TypeUrl::SECRET) else { return };
+        for name in status.names() {
+            if self.snapshot.resource(&TypeUrl::SECRET, name).is_none() {
+                self.stream.hub.tell_missing(&self.client, name);
+            }
+        }
+    }
+}
+
+fn status(invalid: InvalidRequest) -> Status {
+    let message = invalid.to_string();
+    match invalid.code() {
+        StatusCode::InvalidArgument => Status::invalid_argument(message),
+        StatusCode::ResourceExhausted => Status::resource_exhausted(message),
+    }
+}
+
+const fn plane_name(plane: DataPlane) -> &'static str {
+    match plane {
+        DataPlane::IstioProxy => "istio-proxy",
+        DataPlane::Envoy => "envoy",
+        DataPlane::Grpc => "grpc",
+        DataPlane::Ztunnel => "ztunnel",
+    }
+}

@@ -1,0 +1,134 @@
+//! `mesh snapshot`: what a proxy is sent, as files.
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use mesh_envoy_proto::envoy::config::core::v3 as core;
+use mesh_envoy_proto::json as proto_json;
+use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
+use mesh_model::resource::Json;
+use mesh_model::view::Proxy;
+use mesh_xds_gen::Resources;
+use mesh_xds_gen::snapshot::Snapshot;
+use prost::Name;
+use serde_json::{Map, Value, json};
+
+use crate::{Failure, Output, folder};
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The proxy.
+    #[arg(long, value_name = "CLUSTER/NS/POD")]
+    proxy: String,
+    /// The folder that the files are written to; it is made if it does not exist.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The program that will read them.
+    #[arg(long, value_name = "NAME", default_value = "istio-proxy")]
+    data_plane: DataPlaneName,
+}
+
+/// The data planes that a proxy can be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum DataPlaneName {
+    /// Istio's build of Envoy: equal to istiod's.
+    IstioProxy,
+    /// A stock Envoy, without Istio's own filters.
+    Envoy,
+}
+
+impl From<DataPlaneName> for DataPlane {
+    fn from(name: DataPlaneName) -> Self {
+        match name {
+            DataPlaneName::IstioProxy => Self::IstioProxy,
+            DataPlaneName::Envoy => Self::Envoy,
+        }
+    }
+}
+
+pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let mesh = folder::load_and_tell(folder, &Compat::default())?;
+    let mut proxy = mesh.proxy(&arguments.proxy)?;
+    proxy.data_plane = arguments.data_plane.into();
+    let Some(view) = mesh.view(&proxy) else {
+        let sentence = format!("no control plane serves cluster `{}`", proxy.cluster);
+        return Err(Failure::Unanswered(sentence));
+    };
+    let resources = Resources::new(&view);
+    let files = [
+        ("clusters.json", list(&resources.clusters)?),
+        ("endpoints.json", list(&resources.endpoints)?),
+        ("listeners.json", list(&resources.listeners)?),
+        ("routes.json", list(&resources.routes)?),
+        ("secrets.json", json!([])),
+        ("extension_configs.json", json!([])),
+        ("node.json", node(&proxy)?),
+    ];
+    let snapshot = Snapshot::new(resources.into_resources());
+    let versions = versions(&snapshot);
+    let out = &arguments.out;
+    let unwritable = |error: std::io::Error| {
+        Failure::Unanswered(format!("cannot write to `{}`: {error}", out.display()))
+    };
+    std::fs::create_dir_all(out).map_err(unwritable)?;
+    for (name, value) in files.iter().chain([&("versions.json", versions)]) {
+        std::fs::write(out.join(name), format!("{value:#}\n")).map_err(unwritable)?;
+    }
+    if output == Output::Table {
+        println!("{} resources for {} in {}", snapshot.len(), arguments.proxy, out.display());
+    } else {
+        crate::json::print(&json!({"resources": snapshot.len(), "out": out.display().to_string()}));
+    }
+    Ok(())
+}
+
+fn list<M: Name>(messages: &[M]) -> Result<Value, Failure> {
+    let values = messages.iter().map(proto_json::to_value);
+    Ok(Value::Array(values.collect::<Result<_, _>>()?))
+}
+
+fn versions(snapshot: &Snapshot) -> Value {
+    let of_type = |collection: &mesh_xds_gen::snapshot::Collection| -> Map<String, Value> {
+        let entries = collection.iter();
+        entries.map(|r| (r.name().to_string(), Value::from(r.version().to_string()))).collect()
+    };
+    let types = snapshot.types();
+    let types = types.map(|(url, found)| (url.as_str().to_owned(), of_type(found).into()));
+    Value::Object(types.collect())
+}
+
+/// The node that a proxy presents itself by.
+pub(crate) fn node(proxy: &Proxy) -> Result<Value, Failure> {
+    Ok(proto_json::to_value(&node_message(proxy))?)
+}
+
+/// The same as a message.
+pub(crate) fn node_message(proxy: &Proxy) -> core::Node {
+    let fields = proxy.metadata.iter().map(|(key, value)| (key.to_string(), proto_value(value)));
+    core::Node {
+        id: proxy.node_id(),
+        cluster: format!("{}.{}", proxy.metadata_text("WORKLOAD_NAME"), proxy.namespace),
+        metadata: Some(prost_types::Struct { fields: fields.collect() }),
+        locality: Some(mesh_xds_gen::endpoint::envoy_locality(&proxy.locality)),
+        ..Default::default()
+    }
+}
+
+fn proto_value(value: &Json) -> prost_types::Value {
+    use prost_types::value::Kind;
+    let kind = match value {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(value) => Kind::BoolValue(*value),
+        Json::Number(number) => Kind::NumberValue(*number),
+        Json::String(text) => Kind::StringValue(text.to_string()),
+        Json::List(items) => {
+            let values = items.iter().map(proto_value).collect();
+            Kind::ListValue(prost_types::ListValue { values })
+        }
+        Json::Map(fields) => {
+            let fields = fields.iter().map(|(key, value)| (key.to_string(), proto_value(value)));
+            Kind::StructValue(prost_types::Struct { fields: fields.collect() })
+        }
+    };
+    prost_types::Value { kind: Some(kind) }
+}

@@ -1,0 +1,175 @@
+//! `mesh` without a command: a guided tour of a mesh folder.
+use std::path::Path;
+
+use mesh_authz::identity::Peer;
+use mesh_authz::{Authorizer, Connection, Decision, Http, Request};
+use mesh_model::Compat;
+use mesh_model::registry::Mesh;
+use mesh_model::view::{Proxy, ProxyView};
+
+use super::authz::identity;
+use super::plan::service::Plan;
+use super::plan::{all, view};
+use crate::selector::Selector;
+use crate::{Failure, folder};
+
+pub(crate) fn run(folder: &Path) -> Result<(), Failure> {
+    let mesh = folder::load_and_tell(folder, &Compat::default())?;
+    let named = mesh.named_proxies().chain(mesh.proxies()).next();
+    let Some(reference) = named else {
+        return Err(Failure::Unanswered(
+            "the folder has no pod that could have a proxy".to_owned(),
+        ));
+    };
+    let proxy = mesh.proxy(&reference)?;
+    let view = view(&mesh, &proxy)?;
+    introduce(&mesh, folder, &view);
+    ladders(&view);
+    outage(&view);
+    decision(&mesh, &view);
+    println!(
+        "\nNext: mesh plan --proxy {reference} --service HOST:PORT   why each endpoint is where it is"
+    );
+    println!("      mesh snapshot --proxy {reference} --out DIR          what its Envoy is told");
+    println!("      mesh --help                                          everything else");
+    Ok(())
+}
+
+fn introduce(mesh: &Mesh, folder: &Path, view: &ProxyView<'_>) {
+    let proxy = view.proxy();
+    let clusters: Vec<&str> = mesh.clusters().map(|cluster| cluster.as_str()).collect();
+    let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    println!("The mesh `{name}`: clusters {}.", clusters.join(", "));
+    println!(
+        "Seen by the proxy {} in {} (network {}): {} services.",
+        proxy.reference(),
+        proxy.locality,
+        if proxy.network.is_empty() { "unknown" } else { proxy.network.as_str() },
+        view.services().len()
+    );
+}
+
+/// The destinations as a whole, without their subsets.
+fn destinations<'m>(view: &ProxyView<'m>, failed: &[Selector]) -> Vec<Plan<'m>> {
+    all(view, failed).into_iter().filter(|plan| plan.destination.subset.is_empty()).collect()
+}
+
+/// The share of each region, largest first.
+fn regions(plan: &Plan<'_>) -> String {
+    let mut shares: Vec<(String, f64)> = Vec::new();
+    for locality in &plan.localities {
+        let region = match locality.locality.region() {
+            "" => "unknown".to_owned(),
+            region => region.to_owned(),
+        };
+        match shares.iter_mut().find(|(known, _)| *known == region) {
+            Some((_, share)) => *share += locality.share,
+            None => shares.push((region, locality.share)),
+        }
+    }
+    shares.retain(|(_, share)| *share > 0.0);
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+    if shares.is_empty() {
+        return "nowhere: every request fails".to_owned();
+    }
+    let words: Vec<String> =
+        shares.iter().map(|(region, share)| format!("{region} {share:.0}%")).collect();
+    words.join(", ")
+}
+
+fn short(host: &str) -> &str {
+    host.strip_suffix(".svc.cluster.local").unwrap_or(host)
+}
+
+fn ladders(view: &ProxyView<'_>) {
+    println!(
+        "\nWHERE ITS TRAFFIC GOES, and the loads of the priorities as the nearest one loses health"
+    );
+    println!("  {:<32} {:<34} 100%  75%  50%  25%  0% healthy", "destination", "now");
+    for plan in destinations(view, &[]) {
+        let (host, port, _) = plan.key();
+        let steps: Vec<String> = plan
+            .ladder()
+            .iter()
+            .map(|(_, loads)| {
+                let loads: Vec<String> = loads.iter().map(ToString::to_string).collect();
+                if loads.is_empty() { "-".to_owned() } else { loads.join("/") }
+            })
+            .collect();
+        let destination = format!("{}:{port}", short(host));
+        println!("  {destination:<32} {:<34} {}", regions(&plan), steps.join("  "));
+    }
+}
+
+fn outage(view: &ProxyView<'_>) {
+    let region = view.proxy().locality.region();
+    if region.is_empty() {
+        return;
+    }
+    println!("\nWHAT IF region {region}, its own, fails?");
+    let failed = [Selector::Region(region.to_owned())];
+    let before = destinations(view, &[]);
+    for (before, after) in before.iter().zip(destinations(view, &failed)) {
+        let (host, port, _) = after.key();
+        let (was, is) = (regions(before), regions(&after));
+        if was != is {
+            println!("  {:<32} {was}  ->  {is}", format!("{}:{port}", short(host)));
+        }
+    }
+}
+
+/// One decision: may this proxy call a workload that a rule speaks of?
+fn decision(mesh: &Mesh, view: &ProxyView<'_>) {
+    let from = view.proxy();
+    let caller = identity(mesh, from);
+    for service in view.services() {
+        let Some(shards) = view.shards(service) else { continue };
+        let mut pods = shards.endpoints().filter(|endpoint| {
+            let workload = &endpoint.workload;
+            workload.cluster == from.cluster && !workload.instance.is_empty()
+        });
+        let Some(endpoint) = pods.next() else { continue };
+        let workload = &endpoint.workload;
+        let reference =
+            format!("{}/{}/{}", workload.cluster, workload.namespace, workload.instance);
+        let Ok(to) = mesh.proxy(&reference) else { continue };
+        let authorizer = Authorizer::of_proxy(mesh, view.plane(), &to);
+        let uris = [caller.as_str()];
+        let host = service.hostname.as_str();
+        let Some(request) = request(from, &to, endpoint.port, &uris, host) else { continue };
+        let decision = authorizer.decide(&request);
+        if decision.reason().rule().is_none() {
+            continue;
+        }
+        println!("\nMAY IT CALL {reference}?  GET / on port {}", endpoint.port);
+        println!("  {}: {}", if decision.is_allowed() { "yes" } else { "no" }, decision.reason());
+        return;
+    }
+}
+
+fn request<'r>(
+    from: &Proxy,
+    to: &Proxy,
+    port: u16,
+    uris: &'r [&'r str],
+    host: &'r str,
+) -> Option<Request<'r>> {
+    Some(Request {
+        connection: Connection {
+            source_ip: from.addresses.first().copied()?,
+            remote_ip: None,
+            destination_ip: to.addresses.first().copied()?,
+            destination_port: port,
+            peer: Some(Peer { uri_sans: uris, ..Peer::default() }),
+            sni: None,
+        },
+        http: Some(Http {
+            method: "GET",
+            authority: Some(host),
+            path: "/",
+            headers: &[],
+            payload: None,
+        }),
+        metadata: None,
+    })
+}

@@ -1,0 +1,325 @@
+//! `mesh serve` from outside: a folder, the program, and a proxy's streams.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail like tests"
+)]
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mesh_envoy_proto::envoy::config::core::v3::Node;
+use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use mesh_envoy_proto::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+use prost::Message as _;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{Code, Request, Status, Streaming};
+
+const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+const ENDPOINT: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+
+const ADS: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
+const SDS: &str = "/envoy.service.secret.v3.SecretDiscoveryService/";
+
+const SITE: &str = "blue/web/site-v1-0";
+const OFFERS: &str = "outbound|8080||offers.travel.svc.cluster.local";
+const OFFERS_FILE: &str = "clusters/blue/travel/offers.yaml";
+const OFFERS_ENDPOINT: &str = "10.11.1.17";
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `mesh serve` on a copy of the canary folder.
+struct Server {
+    child: Child,
+    folder: PathBuf,
+    events: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Server {
+    fn start(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("mesh-serve-{name}-{}", std::process::id()));
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("meshes/canary"), &folder);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "-f"]).arg(&folder);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let events = Arc::<Mutex<Vec<Value>>>::default();
+        let (lines, heard) = (child.stderr.take().unwrap(), events.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(lines).lines().map_while(Result::ok) {
+                heard.lock().unwrap().extend(serde_json::from_str::<Value>(&line));
+            }
+        });
+        Self { child, folder, events }
+    }
+
+    fn of(&self, kind: &str) -> Vec<Value> {
+        let events = self.events.lock().unwrap();
+        events.iter().filter(|event| event["event"] == kind).cloned().collect()
+    }
+
+    /// The newest event of a kind.
+    async fn event(&self, kind: &str) -> Value {
+        self.events(kind, 1).await.pop().unwrap()
+    }
+
+    /// The events of a kind, once there are so many.
+    async fn events(&self, kind: &str, count: usize) -> Vec<Value> {
+        let found = async {
+            while self.of(kind).len() < count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            self.of(kind)
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap()
+    }
+
+    /// Opens a stream, its first request sent.
+    async fn stream<Q, A>(&self, path: &str, first: Q) -> Client<Q, A>
+    where
+        Q: prost::Message + 'static,
+        A: prost::Message + Default + 'static,
+    {
+        let address = self.event("listening").await["address"].as_str().unwrap().to_owned();
+        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
+        let channel = endpoint.unwrap().connect().await.unwrap();
+        let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(usize::MAX);
+        grpc.ready().await.unwrap();
+        let (requests, receiver) = mpsc::channel(8);
+        requests.send(first).await.unwrap();
+        let codec = tonic_prost::ProstCodec::<Q, A>::default();
+        let request = Request::new(ReceiverStream::new(receiver));
+        let path = path.parse::<PathAndQuery>().unwrap();
+        let responses = grpc.streaming(request, path, codec).await.unwrap().into_inner();
+        Client { requests, responses }
+    }
+
+    /// Changes a file all at once, as editors and `kubectl` tools do.
+    fn replace(&self, file: &str, from: &str, to: &str) {
+        let (path, new) = (self.folder.join(file), self.folder.join("new"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} has no {from}");
+        std::fs::write(&new, text.replace(from, to)).unwrap();
+        std::fs::rename(&new, &path).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _code = self.child.wait();
+        let _removed = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+struct Client<Q, A> {
+    requests: mpsc::Sender<Q>,
+    responses: Streaming<A>,
+}
+
+impl<Q: Send, A> Client<Q, A> {
+    async fn say(&self, request: Q) {
+        assert!(self.requests.send(request).await.is_ok());
+    }
+
+    async fn hear(&mut self) -> A {
+        self.next().await.unwrap().unwrap()
+    }
+
+    async fn next(&mut self) -> Result<Option<A>, Status> {
+        tokio::time::timeout(PATIENCE, self.responses.message()).await.unwrap()
+    }
+
+    /// The status that the stream ends with.
+    async fn refused(&mut self) -> Status {
+        self.next().await.err().unwrap()
+    }
+}
+
+fn node(id: &str) -> Option<Node> {
+    Some(Node { id: id.to_owned(), ..Node::default() })
+}
+
+fn ask(type_url: &str, names: &[&str]) -> DiscoveryRequest {
+    DiscoveryRequest {
+        node: node(SITE),
+        type_url: type_url.to_owned(),
+        resource_names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..DiscoveryRequest::default()
+    }
+}
+
+fn subscribe(type_url: &str, names: &[&str]) -> DeltaDiscoveryRequest {
+    DeltaDiscoveryRequest {
+        node: node(SITE),
+        type_url: type_url.to_owned(),
+        resource_names_subscribe: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..DeltaDiscoveryRequest::default()
+    }
+}
+
+fn accept(response: &DiscoveryResponse, names: &[&str]) -> DiscoveryRequest {
+    DiscoveryRequest {
+        version_info: response.version_info.clone(),
+        response_nonce: response.nonce.clone(),
+        ..ask(&response.type_url, names)
+    }
+}
+
+fn accept_delta(response: &DeltaDiscoveryResponse) -> DeltaDiscoveryRequest {
+    DeltaDiscoveryRequest {
+        response_nonce: response.nonce.clone(),
+        ..subscribe(&response.type_url, &[])
+    }
+}
+
+/// The addresses of an encoded load assignment, with their health.
+fn addresses(bytes: &[u8]) -> BTreeMap<String, i32> {
+    let text = mesh_envoy_proto::json::to_value(&ClusterLoadAssignment::decode(bytes).unwrap());
+    let text = text.unwrap();
+    let localities = text["endpoints"].as_array().cloned().unwrap_or_default();
+    let endpoints = localities.iter().flat_map(|it| it["lbEndpoints"].as_array().cloned().unwrap());
+    let pair = |it: Value| {
+        let socket = it.pointer("/endpoint/address/socketAddress/address").cloned().unwrap();
+        (socket.as_str().unwrap().to_owned(), i32::from(it["healthStatus"] == "UNHEALTHY"))
+    };
+    endpoints.map(pair).collect()
+}
+
+#[tokio::test]
+async fn the_state_of_the_world_follows_the_folder_with_one_push() {
+    let server = Server::start("sotw");
+    let mut client: Client<_, DiscoveryResponse> =
+        server.stream(&format!("{ADS}StreamAggregatedResources"), ask(CLUSTER, &[])).await;
+    let clusters = client.hear().await;
+    assert!(clusters.resources.len() > 10, "{}", clusters.resources.len());
+    client.say(accept(&clusters, &[])).await;
+    client.say(ask(ENDPOINT, &[OFFERS])).await;
+    let endpoints = client.hear().await;
+    assert!(addresses(&endpoints.resources[0].value).contains_key(OFFERS_ENDPOINT));
+    client.say(accept(&endpoints, &[OFFERS])).await;
+    server.events("ack", 2).await;
+    assert_eq!(server.events("push", 2).await.len(), 2);
+
+    server.replace(OFFERS_FILE, OFFERS_ENDPOINT, "10.11.1.99");
+    let changed = client.hear().await;
+    assert_eq!(changed.resources.len(), 1);
+    assert!(addresses(&changed.resources[0].value).contains_key("10.11.1.99"));
+    client.say(accept(&changed, &[OFFERS])).await;
+    server.events("ack", 3).await;
+    let pushes = server.events("push", 3).await;
+    let [_, _, push] = pushes.as_slice() else { panic!("{pushes:?}") };
+    assert_eq!((&push["type"], &push["sent"]), (&ENDPOINT.into(), &1.into()));
+    assert_eq!((&push["node"], &push["reason"]), (&SITE.into(), &"change".into()));
+    assert_eq!(server.event("reload").await["changed"][0], OFFERS_FILE);
+}
+
+#[tokio::test]
+async fn a_delta_stream_is_sent_only_what_changed() {
+    let server = Server::start("delta");
+    let mut client: Client<_, DeltaDiscoveryResponse> = server
+        .stream(&format!("{ADS}DeltaAggregatedResources"), subscribe(ENDPOINT, &[OFFERS]))
+        .await;
+    let endpoints = client.hear().await;
+    assert_eq!(endpoints.resources[0].name, OFFERS);
+    client.say(accept_delta(&endpoints)).await;
+    client.say(subscribe(SECRET, &["default", "ROOTCA", "nowhere"])).await;
+    let secrets = client.hear().await;
+    assert_eq!(
+        (secrets.resources.len(), secrets.removed_resources),
+        (2, vec!["nowhere".to_owned()])
+    );
+    assert_eq!(server.event("missing_secret").await["name"], "nowhere");
+
+    server.replace(OFFERS_FILE, OFFERS_ENDPOINT, "10.11.1.99");
+    let changed = client.hear().await;
+    assert_eq!((changed.type_url.as_str(), changed.resources.len()), (ENDPOINT, 1));
+    assert_ne!(changed.resources[0].version, endpoints.resources[0].version);
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_pushes_nothing_and_is_told() {
+    let server = Server::start("broken");
+    let mut client: Client<_, DeltaDiscoveryResponse> = server
+        .stream(&format!("{ADS}DeltaAggregatedResources"), subscribe(ENDPOINT, &[OFFERS]))
+        .await;
+    let endpoints = client.hear().await;
+    client.say(accept_delta(&endpoints)).await;
+    server.replace(OFFERS_FILE, "apiVersion: v1", "apiVersion: [v1");
+    let reload = server.event("reload").await;
+    assert_eq!(reload["kept"][0], OFFERS_FILE);
+    assert!(reload["errors"].as_u64() > Some(0));
+    server.replace(OFFERS_FILE, "apiVersion: [v1", "apiVersion: v1");
+    server.replace(OFFERS_FILE, OFFERS_ENDPOINT, "10.11.1.99");
+    let changed = client.hear().await;
+    assert!(changed.removed_resources.is_empty());
+    let bytes = &changed.resources[0].resource.as_ref().unwrap().value;
+    assert!(addresses(bytes).contains_key("10.11.1.99"));
+}
+
+#[tokio::test]
+async fn the_service_for_secrets_serves_both_protocols() {
+    let server = Server::start("sds");
+    let names = ["default", "ROOTCA"];
+    let mut sotw: Client<_, DiscoveryResponse> =
+        server.stream(&format!("{SDS}StreamSecrets"), ask(SECRET, &names)).await;
+    assert_eq!(sotw.hear().await.resources.len(), 2);
+    let mut delta: Client<_, DeltaDiscoveryResponse> =
+        server.stream(&format!("{SDS}DeltaSecrets"), subscribe(SECRET, &names)).await;
+    assert_eq!(delta.hear().await.resources.len(), 2);
+    assert_eq!(server.of("authority").len(), 1);
+}
+
+#[tokio::test]
+async fn a_stranger_is_refused_and_told_why() {
+    let server = Server::start("stranger");
+    let path = format!("{ADS}StreamAggregatedResources");
+    let ids = [
+        ("blue/web/nobody", Code::NotFound, "blue/web/nobody"),
+        ("nobody", Code::InvalidArgument, "`nobody`"),
+        ("sidecar~10.0.0.1~site-v1-0.web~d", Code::InvalidArgument, "CLUSTER_ID"),
+    ];
+    for (id, code, part) in ids {
+        let first = DiscoveryRequest { node: node(id), ..ask(CLUSTER, &[]) };
+        let mut client: Client<_, DiscoveryResponse> = server.stream(&path, first).await;
+        let status = client.refused().await;
+        assert_eq!(status.code(), code, "{id}");
+        assert!(status.message().contains(part), "{}", status.message());
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn asked_to_end_it_closes_its_streams() {
+    let mut server = Server::start("end");
+    let mut client: Client<_, DiscoveryResponse> =
+        server.stream(&format!("{ADS}StreamAggregatedResources"), ask(CLUSTER, &[])).await;
+    client.hear().await;
+    let ended = Command::new("kill").arg(server.child.id().to_string()).status().unwrap();
+    assert!(ended.success());
+    assert!(client.next().await.unwrap().is_none());
+    drop(client);
+    let code = tokio::task::spawn_blocking(move || server.child.wait().unwrap()).await.unwrap();
+    assert!(code.success(), "{code}");
+}

@@ -1,0 +1,25 @@
+//! The document reader: any bytes become objects or diagnostics, and a stream with one more document
+//! holds one object more.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mesh_model::manifest::{Limits, read};
+
+fuzz_target!(|bytes: &[u8]| {
+    // Small limits, so that small inputs reach them.
+    let limits = Limits {
+        object_bytes: 512,
+        list_bytes: 4_096,
+        scalar_bytes: 64,
+        values: 100,
+        aliases: 8,
+        depth: 8,
+        diagnostics: 16,
+    };
+    let reading = read("fuzz", bytes, &limits);
+    assert_eq!(reading.diagnostics.len(), reading.unreadable.len().min(limits.diagnostics + 1));
+
+    let longer = read("fuzz", &[bytes, b"\n...\n---\nlast: 1\n"].concat(), &limits);
+    assert_eq!(longer.documents.len(), reading.documents.len() + 1);
+    assert_eq!(longer.documents.last().map(|last| last.node.entries().len()), Some(1));
+});

@@ -1,0 +1,432 @@
+//! Laws of assignments, and their agreement with the oracle on random meshes.
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mesh_lb::assign::{Assignment, ClusterForm, Input, Target};
+use mesh_model::Compat;
+use mesh_model::endpoint::{
+    Address, Discoverability, Endpoint, Gateways, HealthStatus, NetworkGateway, Shards, Workload,
+};
+use mesh_model::name::{ClusterId, Labels, Locality, NetworkId};
+use mesh_model::registry::Service;
+use mesh_model::resource::destination_rule::{
+    Distribute, Failover, LoadBalancerSettings, LocalityLbSetting, ZoneAwareLbSetting,
+};
+use mesh_model::view::Proxy;
+use mesh_testkit::by_hand;
+use mesh_testkit::oracle::assign as oracle;
+use mesh_testkit::oracle::assign::{Backend, Client, Gateway, Rules, Setting};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// A mesh in plain data, and the engine's own form of it.
+#[derive(Clone, Debug)]
+struct World {
+    client: Client,
+    backends: Vec<Backend>,
+    gateways: Vec<Gateway>,
+    rules: Rules,
+}
+
+const CLUSTERS: [&str; 4] = ["", "c1", "c2", "c3"];
+const NETWORKS: [&str; 4] = ["", "n1", "n2", "n3"];
+const PLACES: [&str; 9] =
+    ["", "r1", "r1/z1", "r1/z1/", "r1/z1/s1", "r1/z2/s1", "r2/z1/s1", "r2/z1/s2", "r3//s1"];
+const LABELS: [&str; 7] = [
+    "topology.istio.io/network",
+    "topology.istio.io/cluster",
+    "topology.istio.io/network=n2",
+    "topology.kubernetes.io/region",
+    "version",
+    "version=v2",
+    "version=v=2",
+];
+
+/// Keys of distributions that do not cover each other.
+const KEYS: [&[(&str, u32)]; 3] = [
+    &[("r1/*", 50), ("r2/*", 50)],
+    &[("r1/z1/s1", 30), ("r1/z2/*", 33), ("r2", 37)],
+    &[("*", 100)],
+];
+
+fn text(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    select(words).prop_map(str::to_owned)
+}
+
+/// Labels of a place and a version, as the control plane adds them.
+fn labels(cluster: &str, network: &str, locality: &str, version: &str) -> oracle::Labels {
+    let place = Locality::parse(locality);
+    let all = [
+        ("topology.istio.io/cluster", cluster),
+        ("topology.istio.io/network", network),
+        ("topology.kubernetes.io/region", place.region()),
+        ("version", version),
+    ];
+    let set = all.into_iter().filter(|(_, value)| !value.is_empty());
+    set.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+fn client() -> impl Strategy<Value = Client> {
+    let view =
+        prop_oneof![3 => Just(Vec::new()), 1 => Just(vec!["n1".to_owned(), "n2".to_owned()])];
+    let place = (text(&CLUSTERS), text(&NETWORKS), text(&PLACES), text(&["", "v1"]));
+    (place, text(&["", "a"]), view, any::<bool>()).prop_map(|(place, node, view, is_labelled)| {
+        let (cluster, network, locality, version) = place;
+        let parts = Locality::parse(&locality);
+        let mut labels = labels(&cluster, &network, &locality, &version);
+        if !is_labelled {
+            labels.clear();
+        }
+        let place = [parts.region(), parts.zone(), parts.sub_zone()].map(str::to_owned);
+        Client { cluster, network, node, place, labels, view }
+    })
+}
+
+fn backend() -> impl Strategy<Value = Backend> {
+    let weight = prop_oneof![6 => 1..5_u32, 1 => 715_827_880..715_827_884_u32, 1 => Just(u32::MAX)];
+    let place = (text(&CLUSTERS), text(&NETWORKS), text(&PLACES), text(&["", "v1", "v2"]));
+    let odd = || prop::bool::weighted(0.15);
+    (place, text(&["", "a"]), weight, (prop::bool::weighted(0.8), odd(), odd(), odd(), odd()))
+        .prop_map(|(place, node, weight, flags)| {
+            let (cluster, network, locality, version) = place;
+            let (speaks_mutual_tls, is_unhealthy, is_draining, is_private, is_unknown) = flags;
+            Backend {
+                // The address is set later, so that each is unique.
+                address: if is_unknown { String::new() } else { "set".to_owned() },
+                labels: labels(&cluster, &network, &locality, &version),
+                is_unhealthy: is_unhealthy && !is_draining,
+                ..Backend {
+                    cluster,
+                    network,
+                    node,
+                    locality,
+                    weight,
+                    speaks_mutual_tls,
+                    is_draining,
+                    is_private,
+                    ..Backend::default()
+                }
+            }
+        })
+}
+
+fn gateway() -> impl Strategy<Value = Gateway> {
+    let address = text(&["192.0.2.1", "192.0.2.2", "192.0.2.10"]);
+    let port = select(vec![0, 15443, 15444]);
+    (address, port, text(&["n1", "n2"]), text(&CLUSTERS))
+        .prop_map(|(address, port, network, cluster)| Gateway { address, port, network, cluster })
+}
+
+fn setting() -> impl Strategy<Value = Setting> {
+    let labels = || prop::collection::vec(text(&LABELS), 0..4);
+    let region = || text(&["", "r1", "r2", "r3"]);
+    let regions = move || prop::collection::vec((region(), region()), 0..3);
+    let keys = select(&KEYS[..]);
+    let keys = keys.prop_map(|keys| {
+        keys.iter().map(|(key, share)| ((*key).to_owned(), *share)).collect::<Vec<_>>()
+    });
+    let from = text(&["*", "r1/*", "r1/z1", "r2/z1/s1"]);
+    prop_oneof![
+        1 => Just(Setting::Off),
+        2 => prop::collection::vec((from, keys), 1..3).prop_map(Setting::Distribute),
+        4 => (labels(), regions()).prop_map(|(labels, regions)| Setting::Failover(labels, regions)),
+        2 => (labels(), regions()).prop_map(|(labels, regions)| Setting::ZoneAware(labels, regions)),
+    ]
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    let odd = || prop::bool::weighted(0.1);
+    let subset = prop_oneof![
+        3 => Just(BTreeMap::new()),
+        1 => Just(BTreeMap::from([("version".to_owned(), "v1".to_owned())])),
+    ];
+    (subset, (odd(), odd(), odd(), odd()), any::<bool>(), prop::bool::weighted(0.8), setting())
+        .prop_map(|(subset, flags, sends_unhealthy, has_outlier_detection, setting)| {
+            let (is_cluster_local, is_node_local, keeps_sessions, passes_mutual_tls) = flags;
+            Rules {
+                subset,
+                is_cluster_local,
+                is_node_local,
+                keeps_sessions,
+                sends_unhealthy,
+                passes_mutual_tls,
+                has_outlier_detection,
+                setting,
+            }
+        })
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let backends = prop::collection::vec(backend(), 0..14);
+    let gateways = prop_oneof![
+        1 => Just(Vec::new()),
+        3 => prop::collection::vec(gateway(), 1..5),
+    ];
+    (client(), backends, gateways, rules()).prop_map(|(client, mut backends, gateways, rules)| {
+        // Shards follow each other by cluster.
+        backends.sort_by(|a, b| a.cluster.cmp(&b.cluster));
+        for (index, backend) in backends.iter_mut().enumerate() {
+            if !backend.address.is_empty() {
+                backend.address = format!("10.0.0.{index}");
+            }
+        }
+        World { client, backends, gateways, rules }
+    })
+}
+
+impl World {
+    fn proxy(&self) -> Proxy {
+        let [region, zone, sub_zone] = &self.client.place;
+        Proxy {
+            network: NetworkId::from(self.client.network.as_str()),
+            addresses: Box::from([IpAddr::from([10, 9, 9, 9])]),
+            labels: collect(&self.client.labels),
+            locality: Locality::new(region, zone, sub_zone),
+            node: self.client.node.as_str().into(),
+            network_view: self.client.view.iter().map(|n| NetworkId::from(n.as_str())).collect(),
+            ..by_hand::proxy(&self.client.cluster, "")
+        }
+    }
+
+    fn service(&self) -> Service {
+        let sessions = [("istio.io/persistent-session", "cookie")];
+        let labels = sessions.into_iter().filter(|_| self.rules.keeps_sessions);
+        Service {
+            node_local: self.rules.is_node_local,
+            labels: labels.collect(),
+            ..by_hand::service("cart.shop")
+        }
+    }
+
+    fn shards(&self) -> Shards {
+        by_hand::shards(self.backends.iter().enumerate().map(endpoint))
+    }
+
+    fn gateways(&self) -> Gateways {
+        Gateways::new(self.gateways.iter().map(|gateway| NetworkGateway {
+            network: NetworkId::from(gateway.network.as_str()),
+            cluster: ClusterId::from(gateway.cluster.as_str()),
+            address: Address::parse(&gateway.address),
+            port: gateway.port,
+            hbone_port: 0,
+            service_account: "".into(),
+        }))
+    }
+
+    fn load_balancer(&self) -> LoadBalancerSettings {
+        let failover = |regions: &[(String, String)]| {
+            let entries = regions.iter();
+            entries
+                .map(|(from, to)| Failover { from: from.as_str().into(), to: to.as_str().into() })
+                .collect()
+        };
+        let words = |labels: &[String]| labels.iter().map(|label| label.as_str().into()).collect();
+        let mut settings = LoadBalancerSettings::default();
+        match &self.rules.setting {
+            Setting::Off => {}
+            Setting::Distribute(entries) => {
+                let entries = entries.iter().map(|(from, keys)| Distribute {
+                    from: from.as_str().into(),
+                    to: keys.iter().map(|(key, share)| (key.as_str().into(), *share)).collect(),
+                });
+                settings.locality_lb_setting =
+                    Some(LocalityLbSetting { distribute: entries.collect(), ..Default::default() });
+            }
+            Setting::Failover(labels, regions) => {
+                settings.locality_lb_setting = Some(LocalityLbSetting {
+                    failover: failover(regions),
+                    failover_priority: words(labels),
+                    ..Default::default()
+                });
+            }
+            Setting::ZoneAware(labels, regions) => {
+                settings.zone_aware_lb_setting = Some(ZoneAwareLbSetting {
+                    failover: failover(regions),
+                    failover_priority: words(labels),
+                    ..Default::default()
+                });
+            }
+        }
+        settings
+    }
+
+    fn assign(&self, shards: &Shards, gateways: &Gateways) -> Assignment {
+        self.assign_with(&Compat::default(), shards, gateways)
+    }
+
+    fn assign_with(&self, compat: &Compat, shards: &Shards, gateways: &Gateways) -> Assignment {
+        let (proxy, service) = (self.proxy(), self.service());
+        let (load_balancer, subset) = (self.load_balancer(), collect(&self.rules.subset));
+        let passes = self.rules.passes_mutual_tls;
+        let Some(port) = service.port(80) else { return Assignment::default() };
+        Assignment::compute(&Input {
+            form: if passes { ClusterForm::SniDnat } else { ClusterForm::Outbound },
+            is_cluster_local: self.rules.is_cluster_local,
+            subset: Some(&subset),
+            load_balancer: Some(&load_balancer),
+            has_outlier_detection: self.rules.has_outlier_detection,
+            min_health_percent: if self.rules.sends_unhealthy { 0 } else { 50 },
+            ..Input::new(&proxy, compat, (&service, port), shards, gateways)
+        })
+    }
+
+    fn engine(&self) -> Assignment {
+        self.assign(&self.shards(), &self.gateways())
+    }
+}
+
+fn collect(labels: &oracle::Labels) -> Labels {
+    labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+}
+
+fn endpoint((index, backend): (usize, &Backend)) -> Endpoint {
+    Endpoint {
+        weight: backend.weight,
+        health: match (backend.is_unhealthy, backend.is_draining) {
+            (true, _) => HealthStatus::Unhealthy,
+            (false, true) => HealthStatus::Draining,
+            (false, false) => HealthStatus::Healthy,
+        },
+        workload: Arc::new(Workload {
+            instance: index.to_string().into(),
+            cluster: ClusterId::from(backend.cluster.as_str()),
+            network: NetworkId::from(backend.network.as_str()),
+            node: backend.node.as_str().into(),
+            locality: backend.locality.as_str().into(),
+            labels: collect(&backend.labels),
+            tls_mode: if backend.speaks_mutual_tls { "istio" } else { "disabled" }.into(),
+            discoverability: if backend.is_private {
+                Discoverability::SameCluster
+            } else {
+                Discoverability::Always
+            },
+            ..Workload::default()
+        }),
+        ..by_hand::endpoint(&backend.address, "", "")
+    }
+}
+
+/// An assignment as the oracle writes it.
+fn plain(assignment: &Assignment) -> Vec<oracle::Locality> {
+    let localities = assignment.localities().map(|locality| {
+        let place = locality.locality();
+        oracle::Locality {
+            place: [place.region(), place.zone(), place.sub_zone()].map(str::to_owned),
+            priority: locality.priority(),
+            weight: locality.weight(),
+            endpoints: locality
+                .endpoints()
+                .map(|endpoint| {
+                    let is_gateway = matches!(endpoint.target(), Target::Gateway(_));
+                    (endpoint.target().address().to_string(), endpoint.weight(), is_gateway)
+                })
+                .collect(),
+        }
+    });
+    localities.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn agrees_with_the_oracle(world in world()) {
+        let expected =
+            oracle::assign(&world.client, &world.backends, &world.gateways, &world.rules);
+        prop_assert_eq!(plain(&world.engine()), expected);
+    }
+}
+
+proptest! {
+    #[test]
+    fn priorities_have_no_gaps(world in world()) {
+        let assignment = world.engine();
+        for priority in 0..assignment.n_priorities() {
+            prop_assert!(assignment.localities().any(|locality| locality.priority() == priority));
+        }
+    }
+
+    /// Nothing is lost and nothing is used twice: an endpoint is dialled, fronted by gateways of one
+    /// locality, or left out with a reason.
+    #[test]
+    fn every_endpoint_has_exactly_one_fate(world in world()) {
+        let assignment = world.engine();
+        let shards = world.shards();
+        for endpoint in shards.endpoints() {
+            let is_it = |other: &Endpoint| other.workload.instance == endpoint.workload.instance;
+            let n_dialled = assignment.endpoints().filter(|used| match used.target() {
+                Target::Direct(other) | Target::Tunnel(other) => is_it(other),
+                Target::Gateway(_) | Target::DoubleTunnel(_) => false,
+            });
+            let n_fronted = assignment.localities().filter(|locality| {
+                locality.endpoints().any(|gateway| gateway.fronts().any(is_it))
+            });
+            let n_dropped = assignment.dropped().filter(|(other, _)| is_it(other));
+            let n_fates = n_dialled.count() + n_fronted.count() + n_dropped.count();
+            // Labels split the gateways of one locality over its parts.
+            let is_fronted = assignment.endpoints().any(|gateway| gateway.fronts().any(is_it));
+            prop_assert!(n_fates == 1 || (n_fates > 1 && is_fronted));
+        }
+    }
+
+    #[test]
+    fn neither_the_order_of_shards_nor_that_of_gateways_matters(world in world()) {
+        let mut shards: Vec<_> = world.shards().iter().cloned().collect();
+        let mut gateways: Vec<_> = world.gateways().iter().cloned().collect();
+        shards.reverse();
+        gateways.reverse();
+        let turned = world.assign(&Shards::new(shards), &Gateways::new(gateways));
+        prop_assert_eq!(turned, world.engine());
+    }
+
+    #[test]
+    fn the_order_of_endpoints_shows_only_within_localities(world in world()) {
+        let mut turned = world.clone();
+        turned.backends.reverse();
+        let sorted = |world: &World| {
+            let mut localities = plain(&world.engine());
+            localities.iter_mut().for_each(|locality| locality.endpoints.sort());
+            localities
+        };
+        prop_assert_eq!(sorted(&turned), sorted(&world));
+    }
+
+    /// With the fix a gateway occurs once and has the weight of all that it stands for.
+    #[test]
+    fn a_mended_gateway_keeps_its_whole_weight(world in world()) {
+        let world = World { rules: Rules { setting: Setting::Off, ..world.rules }, ..world };
+        let mut compat = Compat::default();
+        compat.fixes.gateway_weights = true;
+        let totals = |assignment: &Assignment| {
+            let mut totals: BTreeMap<NetworkGateway, (u64, usize)> = BTreeMap::new();
+            for endpoint in assignment.endpoints() {
+                if let Target::Gateway(gateway) = endpoint.target() {
+                    let total = totals.entry(gateway.clone()).or_default();
+                    total.0 += u64::from(endpoint.weight());
+                    total.1 += endpoint.fronts().count();
+                }
+            }
+            totals
+        };
+        let mended = world.assign_with(&compat, &world.shards(), &world.gateways());
+        let is_small = world.backends.iter().all(|backend| backend.weight < 5);
+        if is_small {
+            prop_assert_eq!(totals(&mended), totals(&world.engine()));
+        }
+        let n_gateways = mended.endpoints().filter(|endpoint| {
+            matches!(endpoint.target(), Target::Gateway(_))
+        });
+        prop_assert_eq!(n_gateways.count(), totals(&mended).len());
+    }
+
+    #[test]
+    fn every_endpoint_is_explained(world in world()) {
+        let assignment = world.engine();
+        let explanation = assignment.explain();
+        prop_assert_eq!(explanation.used.len(), assignment.endpoints().count());
+        prop_assert!(explanation.used.iter().all(|used| !used.reasons.is_empty()));
+        let n_lines = explanation.used.len() + explanation.unused.len();
+        prop_assert_eq!(explanation.to_string().lines().count(), n_lines);
+    }
+}

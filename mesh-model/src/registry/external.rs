@@ -1,0 +1,150 @@
+//! What is no Kubernetes service: ServiceEntries, and the machines and pods behind them.
+//!
+//! ```text
+//! ServiceEntry ──service──▶ registry::Service, one a host and address
+//! WorkloadEntry, Pod, inline endpoint ──instance──▶ Instance ──endpoints──▶ Endpoint
+//! ```
+//!
+//! # Upstream
+//!
+//! istio/istio `pilot/pkg/serviceregistry/serviceentry/conversion.go`, `controller.go`.
+mod endpoints;
+mod instance;
+mod service;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use self::endpoints::selected_by_service;
+use self::endpoints::{of_host, of_instance};
+pub(crate) use self::instance::Instance;
+pub(crate) use self::service::Settings;
+use super::kubernetes::Cluster;
+use super::{Resolution, Service};
+use crate::endpoint::Endpoint;
+use crate::name::{Hostname, Namespace};
+use crate::resource::{ServiceEntry, WorkloadEntry};
+
+/// The machines of one cluster that take traffic, by namespace and name.
+#[derive(Debug, Default)]
+pub(crate) struct Machines<'o>(Vec<Instance<'o>>);
+
+impl<'o> Machines<'o> {
+    /// Describes the WorkloadEntries of a cluster that are healthy.
+    pub(crate) fn new(
+        entries: impl IntoIterator<Item = &'o WorkloadEntry>,
+        cluster: &Cluster<'_>,
+    ) -> Self {
+        let healthy = entries.into_iter().filter(|entry| instance::is_healthy(entry));
+        let mut machines: Vec<_> =
+            healthy.map(|entry| Instance::of_workload_entry(entry, cluster)).collect();
+        machines.sort_by(|a, b| {
+            let key = |machine: &Instance<'_>| {
+                (machine.workload.namespace.clone(), machine.workload.instance.clone())
+            };
+            key(a).cmp(&key(b))
+        });
+        Self(machines)
+    }
+
+    /// Returns whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the machines of a namespace, by name.
+    pub(crate) fn of(&self, namespace: &Namespace) -> impl Iterator<Item = &Instance<'o>> {
+        self.0.iter().filter(|machine| machine.workload.namespace == *namespace)
+    }
+}
+
+/// One cluster as selectors search it.
+#[derive(Debug)]
+pub(crate) struct Member<'o> {
+    pub(crate) cluster: &'o Cluster<'o>,
+    pub(crate) machines: &'o Machines<'o>,
+}
+
+/// Services and endpoints from ServiceEntries.
+#[derive(Debug, Default)]
+pub(crate) struct External {
+    pub(crate) services: Vec<Service>,
+    pub(crate) endpoints: BTreeMap<(Hostname, Namespace), Vec<Endpoint>>,
+}
+
+impl External {
+    /// Converts ServiceEntries, the oldest first; `home` is the config cluster and `members` all
+    /// clusters, in their order.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/serviceregistry/serviceentry/conversion.go` `services`,
+    /// `mergeServicesInstancesByNamespaceHost`.
+    pub(crate) fn new<'o>(
+        entries: impl IntoIterator<Item = &'o ServiceEntry>,
+        home: &Cluster<'_>,
+        members: &[Member<'_>],
+        settings: &Settings<'_>,
+    ) -> Self {
+        let mut entries: Vec<&ServiceEntry> = entries.into_iter().collect();
+        entries.sort_by(|a, b| a.meta.age().cmp(&b.meta.age()));
+        let mut external = Self::default();
+        let mut served: BTreeMap<(Hostname, Namespace), BTreeSet<u16>> = BTreeMap::new();
+        for entry in entries {
+            let instances = instances(entry, home, members, settings);
+            for service in service::convert(entry, settings) {
+                let mut endpoints: Vec<Endpoint> = match &instances {
+                    Some(instances) => {
+                        instances.iter().flat_map(|one| of_instance(one, &entry.spec)).collect()
+                    }
+                    None => of_host(entry, &service, home),
+                };
+                let key = (service.hostname.clone(), service.namespace.clone());
+                let ports = served.entry(key.clone()).or_default();
+                if service.resolution == Resolution::DnsRoundRobinLb {
+                    // One endpoint a port, whichever entry has it first.
+                    endpoints.retain(|endpoint| ports.insert(endpoint.service_port));
+                } else {
+                    ports.extend(endpoints.iter().map(|endpoint| endpoint.service_port));
+                }
+                external.endpoints.entry(key).or_default().extend(endpoints);
+                external.services.push(service);
+            }
+        }
+        external
+    }
+}
+
+/// The endpoints of an entry before they have ports; `None`: its hosts are the endpoints.
+fn instances<'e>(
+    entry: &'e ServiceEntry,
+    home: &Cluster<'_>,
+    members: &[Member<'e>],
+    settings: &Settings<'_>,
+) -> Option<Vec<Instance<'e>>> {
+    let spec = &entry.spec;
+    let is_dns = matches!(
+        service::resolution(spec.resolution),
+        Resolution::DnsLb | Resolution::DnsRoundRobinLb
+    );
+    let Some(selector) = &spec.workload_selector else {
+        let inline = spec.endpoints.iter().enumerate();
+        let found: Vec<_> =
+            inline.map(|(index, one)| Instance::inline(entry, index, one, home)).collect();
+        return (!found.is_empty() || !is_dns).then_some(found);
+    };
+    let namespace = &entry.meta.namespace;
+    let selects = |one: &Instance<'_>| one.workload.labels.contains(&selector.labels);
+    let pods = members.iter().flat_map(|member| {
+        let pods = member.cluster.pods.ready_in(namespace);
+        pods.map(|pod| Instance::of_pod(pod, member.cluster, settings.dual_stack))
+    });
+    let mut pods: Vec<_> = pods.filter(|pod| selects(pod)).collect();
+    let machines = members.iter().flat_map(|member| member.machines.of(namespace));
+    let machines = machines.filter(|one| selects(one) && (is_dns || !one.needs_dns()));
+    let mut machines: Vec<_> = machines.cloned().collect();
+    // Stable: those of one name stay in the order of their clusters.
+    pods.sort_by(|a, b| a.workload.instance.cmp(&b.workload.instance));
+    machines.sort_by(|a, b| a.workload.instance.cmp(&b.workload.instance));
+    pods.append(&mut machines);
+    Some(pods)
+}

@@ -1,0 +1,140 @@
+//! What servers demand: PeerAuthentication objects by what they are for.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::name::{Labels, Namespace};
+use crate::resource::{MutualTlsMode, PeerAuthentication};
+
+/// What a workload demands of its clients: never UNSET.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a mode and its exceptions")]
+pub struct ServerMode {
+    /// The mode of every port without an entry of its own.
+    pub mode: MutualTlsMode,
+    /// Modes of single workload ports.
+    pub ports: BTreeMap<u32, MutualTlsMode>,
+}
+
+impl ServerMode {
+    /// Returns the mode of a workload (target) port.
+    pub fn of_port(&self, port: u16) -> MutualTlsMode {
+        self.ports.get(&u32::from(port)).copied().unwrap_or(self.mode)
+    }
+}
+
+/// The `PeerAuthentication` objects of a mesh, by what they are for.
+///
+/// Per level only the oldest counts (creation time, name, namespace), even where it is UNSET.
+/// Objects with a selector in the root namespace are ignored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PeerAuthentications {
+    mesh: Option<Arc<PeerAuthentication>>,
+    namespaces: BTreeMap<Namespace, Level>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Level {
+    namespace: Option<Arc<PeerAuthentication>>,
+    /// With a selector, oldest first.
+    workloads: Vec<Arc<PeerAuthentication>>,
+}
+
+impl PeerAuthentications {
+    /// Indexes objects given in any order.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/authentication.go` `initAuthenticationPolicies`.
+    pub fn new(
+        objects: impl IntoIterator<Item = Arc<PeerAuthentication>>,
+        root_namespace: &Namespace,
+    ) -> Self {
+        let mut objects: Vec<_> = objects.into_iter().collect();
+        objects.sort_by(|a, b| a.meta.age().cmp(&b.meta.age()));
+        let mut index = Self::default();
+        for object in objects {
+            let selects = object.spec.selector.as_ref().is_some_and(|s| !s.match_labels.is_empty());
+            let is_root = object.meta.namespace == *root_namespace;
+            match (selects, is_root) {
+                (false, true) => drop(index.mesh.get_or_insert(object)),
+                (true, true) => {}
+                (false, false) => {
+                    let level = index.namespaces.entry(object.meta.namespace.clone()).or_default();
+                    level.namespace.get_or_insert(object);
+                }
+                (true, false) => {
+                    let level = index.namespaces.entry(object.meta.namespace.clone()).or_default();
+                    level.workloads.push(object);
+                }
+            }
+        }
+        index
+    }
+
+    /// Returns what a workload demands: the mesh's mode, the namespace's over it, the workload's
+    /// over that; PERMISSIVE where nobody says anything.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/security/authn/policy_applier.go` `ComposePeerAuthentication`.
+    pub fn server_mode(&self, namespace: &Namespace, labels: &Labels) -> ServerMode {
+        let level = self.namespaces.get(namespace);
+        let own = level.and_then(|level| {
+            level.workloads.iter().find(|object| {
+                object.spec.selector.as_ref().is_some_and(|s| labels.contains(&s.match_labels))
+            })
+        });
+        let mut mode = MutualTlsMode::Permissive;
+        let namespace_wide = level.and_then(|level| level.namespace.as_ref());
+        for object in [self.mesh.as_ref(), namespace_wide, own].into_iter().flatten() {
+            mode = inherit(mode, object);
+        }
+        let ports =
+            own.and_then(|object| object.spec.port_level_mtls.as_ref()).into_iter().flatten();
+        let ports = ports.map(|(port, entry)| match entry.mode {
+            MutualTlsMode::Unset => (*port, mode),
+            MutualTlsMode::Disable | MutualTlsMode::Permissive | MutualTlsMode::Strict => {
+                (*port, entry.mode)
+            }
+        });
+        ServerMode { mode, ports: ports.collect() }
+    }
+
+    /// Returns the mode of one workload port without building the whole answer.
+    pub fn port_mode(&self, namespace: &Namespace, labels: &Labels, port: u16) -> MutualTlsMode {
+        self.server_mode(namespace, labels).of_port(port)
+    }
+
+    /// Returns whether workloads of a namespace may differ from each other.
+    pub fn differs_by_workload(&self, namespace: &Namespace) -> bool {
+        self.namespaces.get(namespace).is_some_and(|level| !level.workloads.is_empty())
+    }
+
+    /// Returns the mode that a namespace has as a whole, as clients assume it for a service: its own,
+    /// else the mesh's, else PERMISSIVE; STRICT and PERMISSIVE make no difference to them.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/push_context.go` `BestEffortInferServiceMTLSMode`;
+    /// `authentication.go` `GetNamespaceMutualTLSMode`.
+    pub fn namespace_mode(&self, namespace: &Namespace) -> MutualTlsMode {
+        let level = self.namespaces.get(namespace).and_then(|level| level.namespace.as_ref());
+        [self.mesh.as_ref(), level].into_iter().flatten().fold(MutualTlsMode::Permissive, inherit)
+    }
+
+    /// Returns every object in force, those of the mesh first.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<PeerAuthentication>> {
+        let levels = self.namespaces.values();
+        self.mesh
+            .iter()
+            .chain(levels.flat_map(|level| level.namespace.iter().chain(level.workloads.iter())))
+    }
+}
+
+/// The mode after an object of a lower level.
+fn inherit(mode: MutualTlsMode, object: &Arc<PeerAuthentication>) -> MutualTlsMode {
+    match object.spec.mtls.as_ref().map(|mtls| mtls.mode) {
+        None | Some(MutualTlsMode::Unset) => mode,
+        Some(given) => given,
+    }
+}

@@ -1,0 +1,88 @@
+//! From the mesh to one proxy, and to what it sees.
+use super::{Evidence, Proxy, ProxyView, proxy_of_pod};
+use crate::name::{ClusterId, Namespace, nearest_name};
+use crate::registry::{DOMAIN, Mesh};
+use crate::resource::{PodPhase, ProxyRef};
+
+impl Mesh {
+    /// Finds the proxy beside a pod, named `CLUSTER/NAMESPACE/POD`.
+    ///
+    /// # Errors
+    ///
+    /// Where the name has another form, or there is no such cluster or pod, or the pod has no address
+    /// or has ended; each names what exists instead.
+    pub fn proxy(&self, reference: &str) -> Result<Proxy, UnknownProxy> {
+        let parsed: ProxyRef =
+            reference.parse().map_err(|_| UnknownProxy::Form(reference.to_owned()))?;
+        let ProxyRef { cluster, namespace, pod } = &parsed;
+        let Some(part) = self.parts.clusters.get(&**cluster) else {
+            let nearest = nearest_name(cluster, self.clusters().map(ClusterId::as_str));
+            return Err(UnknownProxy::Cluster {
+                cluster: cluster.to_string(),
+                nearest: nearest.map(str::to_owned),
+            });
+        };
+        let key = (Namespace::from(&**namespace), pod.clone());
+        let Some(pod) = part.store.pods.get(&key) else {
+            let names = part.store.pods.keys().filter(|(owner, _)| *owner == key.0);
+            let nearest = nearest_name(pod, names.map(|(_, name)| &**name));
+            return Err(UnknownProxy::Pod {
+                reference: reference.to_owned(),
+                nearest: nearest.map(|name| format!("{cluster}/{namespace}/{name}")),
+            });
+        };
+        let has_ended = matches!(pod.status.phase, PodPhase::Failed | PodPhase::Succeeded);
+        if has_ended || pod.status.pod_ip.is_none() {
+            return Err(UnknownProxy::NotRunning(reference.to_owned()));
+        }
+        let entry =
+            self.parts.proxies.iter().find(|entry| entry.reference.as_ref() == Some(&parsed));
+        let id = ClusterId::from(&**cluster);
+        let workload = self.workload(&id, &part.store, pod);
+        Ok(proxy_of_pod(&Evidence {
+            pod,
+            workload: &workload,
+            entry,
+            defaults: &self.config().default_config,
+            domain: DOMAIN,
+        }))
+    }
+
+    /// The mesh as a proxy sees it; `None` if the proxy's cluster is not part of the mesh.
+    pub fn view<'m>(&'m self, proxy: &'m Proxy) -> Option<ProxyView<'m>> {
+        let plane = self.control_plane_of(proxy.cluster.as_str())?;
+        Some(ProxyView::new(self, plane, proxy))
+    }
+}
+
+/// There is no such proxy.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownProxy {
+    /// The name has another form.
+    #[error("`{0}` does not name a proxy; write `CLUSTER/NAMESPACE/POD`")]
+    Form(String),
+    /// There is no such cluster.
+    #[error("there is no cluster `{cluster}` in the mesh{}", hint(.nearest.as_deref()))]
+    Cluster {
+        /// The cluster that was asked for.
+        cluster: String,
+        /// The nearest that exists.
+        nearest: Option<String>,
+    },
+    /// There is no such pod.
+    #[error("there is no pod `{reference}` in the mesh{}", hint(.nearest.as_deref()))]
+    Pod {
+        /// The pod that was asked for.
+        reference: String,
+        /// The nearest that exists.
+        nearest: Option<String>,
+    },
+    /// The pod has no address, or has ended.
+    #[error("pod `{0}` does not run: it has no address or has ended")]
+    NotRunning(String),
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}

@@ -1,0 +1,2 @@
+//! Random meshes and requests, skewed to where rules differ.
+pub mod authz;

@@ -1,0 +1,70 @@
+//! The clusters of one proxy (CDS): how it reaches each port of each service, and itself.
+//!
+//! ```text
+//! service × port ──type, policy, TLS──▶ default cluster ──subsets of the rule──▶ subset clusters
+//! workload ports ──▶ inbound clusters        and the special ones: BlackHole, Passthrough, …
+//! ```
+//!
+//! One field group a module. What endpoints a cluster has is not decided here but for services that
+//! DNS resolves, whose endpoints are part of the cluster.
+//!
+//! # Upstream
+//!
+//! istio/istio `pilot/pkg/networking/core/cluster.go`, `cluster_builder.go`,
+//! `cluster_traffic_policy.go`, `cluster_tls.go`.
+pub mod accounts; // Reading order: the parts, then the clusters made of them.
+pub mod connection_pool;
+pub mod discovery;
+pub mod http;
+pub mod load_balancer;
+pub mod locality;
+pub mod metadata;
+pub mod outlier;
+pub mod socket;
+pub mod stat_name;
+pub mod tls;
+mod tls_context;
+mod wire;
+
+mod context;
+mod dynamic_dns;
+mod inbound;
+mod outbound;
+mod special;
+
+use std::collections::BTreeMap;
+
+use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
+use mesh_model::view::{ProxyKind, ProxyView};
+
+use self::context::Context;
+use crate::name::Form;
+
+/// Returns all clusters of a proxy, by name; of several with one name the first that upstream makes.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/cluster.go` `buildClusters`; `cluster_builder.go`
+/// `normalizeClusters`.
+pub fn clusters(view: &ProxyView<'_>) -> Vec<Cluster> {
+    let context = Context::new(view);
+    let mut found = outbound::clusters(&context, Form::Subset);
+    found.push(special::black_hole(&context));
+    if view.passes_mutual_tls() {
+        found.extend(outbound::clusters(&context, Form::DnsSrv));
+    }
+    match view.proxy().kind {
+        ProxyKind::Sidecar => {
+            found.push(special::passthrough(&context));
+            found.extend(special::allow_any_dynamic_dns(&context));
+            found.extend(inbound::clusters(&context));
+            found.push(special::inbound_passthrough(&context));
+        }
+        ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => {}
+    }
+    let mut by_name = BTreeMap::new();
+    for cluster in found {
+        by_name.entry(cluster.name.clone()).or_insert(cluster);
+    }
+    by_name.into_values().collect()
+}

@@ -1,0 +1,90 @@
+//! What all clusters of a proxy are made from.
+use mesh_envoy_proto::envoy::config::cluster::v3::Filter;
+use mesh_envoy_proto::pack;
+use mesh_envoy_proto::udpa::r#type::v1::TypedStruct;
+use mesh_model::compat::{DataPlane, Flags};
+use mesh_model::resource::{Json, MeshConfig};
+use mesh_model::view::{Proxy, ProxyKind, ProxyView};
+
+use super::tls::ClientCertificates;
+use super::wire;
+
+/// A view with what is asked of it again and again.
+pub(super) struct Context<'v> {
+    pub(super) view: &'v ProxyView<'v>,
+    pub(super) proxy: &'v Proxy,
+    pub(super) config: &'v MeshConfig,
+    pub(super) flags: &'v Flags,
+    /// The certificates that the proxy's metadata names.
+    pub(super) certificates: Option<ClientCertificates<'v>>,
+    /// Whether HTTP/1 headers keep their case.
+    pub(super) preserves_case: bool,
+}
+
+impl<'v> Context<'v> {
+    pub(super) fn new(view: &'v ProxyView<'v>) -> Self {
+        let (proxy, config) = (view.proxy(), &*view.plane().config);
+        Self {
+            view,
+            proxy,
+            config,
+            flags: &view.mesh().compat().flags,
+            certificates: ClientCertificates::of(proxy),
+            preserves_case: preserves_case(proxy, config),
+        }
+    }
+
+    /// Whether the program is an Envoy without Istio's own extensions.
+    pub(super) fn is_stock_envoy(&self) -> bool {
+        let programs = [self.proxy.data_plane, self.view.mesh().compat().data_plane];
+        programs.contains(&DataPlane::Envoy)
+    }
+
+    /// Whether a port whose protocol is not declared is sent what the client sent.
+    pub(super) const fn detects_protocols(&self) -> bool {
+        matches!(self.proxy.kind, ProxyKind::Sidecar | ProxyKind::Waypoint)
+    }
+
+    /// Whether the proxy sends HBONE.
+    pub(super) fn sends_hbone(&self) -> bool {
+        self.flags.sends_hbone() || self.proxy.kind == ProxyKind::Waypoint
+    }
+
+    /// The filter that tells the server's proxy who the client is.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/xds/filters/filters.go` `TCPClusterMx`.
+    pub(super) fn filters(&self) -> Vec<Filter> {
+        if !self.flags.pilot_enable_metadata_exchange || self.is_stock_envoy() {
+            return Vec::new();
+        }
+        let config = TypedStruct {
+            type_url: "type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange"
+                .to_owned(),
+            value: Some(wire::structure([
+                ("enable_discovery", wire::boolean(true)),
+                ("protocol", wire::text("istio-peer-exchange")),
+            ])),
+        };
+        vec![Filter {
+            name: "istio.metadata_exchange".to_owned(),
+            typed_config: Some(pack(&config)),
+            config_discovery: None,
+        }]
+    }
+}
+
+/// `proxyHeaders.preserveHttp1HeaderCase` of the proxy's own settings, which replace the mesh's.
+fn preserves_case(proxy: &Proxy, config: &MeshConfig) -> bool {
+    match proxy.metadata.get("PROXY_CONFIG") {
+        Some(Json::Map(own)) => {
+            let Some(Json::Map(headers)) = own.get("proxyHeaders") else { return false };
+            headers.get("preserveHttp1HeaderCase") == Some(&Json::Bool(true))
+        }
+        _ => {
+            let headers = config.default_config.proxy_headers.as_ref();
+            headers.and_then(|headers| headers.preserve_http1_header_case).unwrap_or_default()
+        }
+    }
+}

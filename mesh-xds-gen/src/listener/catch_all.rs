@@ -1,0 +1,72 @@
+//! What happens to connections that no service explains.
+//!
+//! # Upstream
+//!
+//! istio/istio `pilot/pkg/networking/core/listener_builder.go` `buildOutboundCatchAllNetworkFiltersOnly`,
+//! `buildVirtualOutboundListener`.
+use mesh_envoy_proto::envoy::config::core::v3::TrafficDirection;
+use mesh_envoy_proto::envoy::config::listener::v3::listener::ListenerSpecifier;
+use mesh_envoy_proto::envoy::config::listener::v3::{
+    Filter, FilterChain, FilterChainMatch, Listener,
+};
+use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
+use mesh_model::resource::sidecar::OutboundTrafficMode;
+
+use super::context::Context;
+use super::tcp::{forward, tcp_proxy};
+use super::wire::address;
+use crate::name::{
+    BLACK_HOLE_CLUSTER, ClusterName, PASSTHROUGH_CLUSTER, VIRTUAL_OUTBOUND_LISTENER,
+};
+
+/// The filters for connections that no service explains: on to where they were going, or nowhere.
+pub(super) fn filters(context: &Context<'_, '_>) -> Vec<Filter> {
+    let sidecar = context.view.scope().sidecar();
+    let own = sidecar.and_then(|sidecar| sidecar.spec.outbound_traffic_policy.as_ref());
+    let mode = own.map_or(context.config().outbound_traffic_policy.mode, |policy| policy.mode);
+    let cluster = match mode {
+        OutboundTrafficMode::RegistryOnly => BLACK_HOLE_CLUSTER.to_owned(),
+        OutboundTrafficMode::AllowAny | OutboundTrafficMode::AllowAnyDynamicDns => {
+            match own.and_then(|policy| policy.egress_proxy.as_ref()) {
+                Some(proxy) => {
+                    let port = proxy.port.as_ref().map_or(0, |port| port.number);
+                    let port = u16::try_from(port).unwrap_or_default();
+                    ClusterName::outbound(port, &proxy.subset, &proxy.host).to_string()
+                }
+                None => PASSTHROUGH_CLUSTER.to_owned(),
+            }
+        }
+    };
+    let proxy = TcpProxy { idle_timeout: context.idle_timeout, ..forward(&cluster) };
+    vec![tcp_proxy(&proxy)]
+}
+
+/// The listener that receives redirected traffic; `None` where none is redirected.
+pub(super) fn virtual_outbound(context: &Context<'_, '_>) -> Option<Listener> {
+    let port = context.outbound_port();
+    let loops = FilterChain {
+        name: "virtualOutbound-blackhole".to_owned(),
+        filter_chain_match: Some(FilterChainMatch {
+            destination_port: Some(port.into()),
+            ..FilterChainMatch::default()
+        }),
+        filters: vec![tcp_proxy(&forward(BLACK_HOLE_CLUSTER))],
+        ..FilterChain::default()
+    };
+    let others = FilterChain {
+        name: "virtualOutbound-catchall-tcp".to_owned(),
+        filters: filters(context),
+        ..FilterChain::default()
+    };
+    context.is_captured().then(|| Listener {
+        name: VIRTUAL_OUTBOUND_LISTENER.to_owned(),
+        address: Some(address(context.wildcard(), port)),
+        filter_chains: vec![loops, others],
+        use_original_dst: Some(true),
+        transparent: context.is_tproxy().then_some(true),
+        traffic_direction: TrafficDirection::Outbound.into(),
+        max_connections_to_accept_per_socket_event: Some(1),
+        listener_specifier: None::<ListenerSpecifier>,
+        ..Listener::default()
+    })
+}

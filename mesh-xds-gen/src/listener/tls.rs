@@ -1,0 +1,136 @@
+//! Mutual TLS towards clients, with the mesh's certificates.
+//!
+//! # Upstream
+//!
+//! istio/istio `pilot/pkg/security/authn/utils/utils.go` `BuildInboundTLS`;
+//! `pilot/pkg/security/model/authentication.go` `ApplyToCommonTLSContext`.
+use mesh_envoy_proto::envoy::config::core::v3 as core;
+use mesh_envoy_proto::envoy::extensions::transport_sockets::tls::v3 as proto;
+use mesh_envoy_proto::envoy::r#type::matcher::v3::{StringMatcher, string_matcher};
+use mesh_envoy_proto::pack;
+use mesh_model::resource::mesh_config::TlsVersion;
+use proto::common_tls_context::{CombinedCertificateValidationContext, ValidationContextType};
+use proto::tls_parameters::TlsProtocol;
+
+use super::context::Context;
+use super::wire::ZERO;
+
+/// The ciphers where the mesh names none.
+const CIPHERS: [&str; 6] = [
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-GCM-SHA256",
+];
+/// The secret of the workload's own certificate.
+const OWN: &str = "default";
+/// The secret of the authorities that clients are verified by.
+const ROOT: &str = "ROOTCA";
+
+/// The transport socket of mutual TLS that offers these protocols.
+pub(super) fn mutual(context: &Context<'_, '_>, alpn: &[&str]) -> core::TransportSocket {
+    let tls = proto::DownstreamTlsContext {
+        common_tls_context: Some(proto::CommonTlsContext {
+            tls_params: Some(parameters(context)),
+            tls_certificate_sds_secret_configs: vec![own_secret(context)],
+            alpn_protocols: alpn.iter().map(|name| (*name).to_owned()).collect(),
+            validation_context_type: Some(ValidationContextType::CombinedValidationContext(
+                CombinedCertificateValidationContext {
+                    default_validation_context: Some(identities(context)),
+                    validation_context_sds_secret_config: Some(root_secret(context)),
+                    ..CombinedCertificateValidationContext::default()
+                },
+            )),
+            ..proto::CommonTlsContext::default()
+        }),
+        require_client_certificate: Some(true),
+        ..proto::DownstreamTlsContext::default()
+    };
+    core::TransportSocket {
+        name: "envoy.transport_sockets.tls".to_owned(),
+        config_type: Some(core::transport_socket::ConfigType::TypedConfig(pack(&tls))),
+    }
+}
+
+fn parameters(context: &Context<'_, '_>) -> proto::TlsParameters {
+    let settings = context.config().mesh_mtls.as_ref();
+    let named = settings.map(|settings| settings.cipher_suites.as_slice()).unwrap_or_default();
+    let is_newest =
+        settings.is_some_and(|settings| settings.min_protocol_version == TlsVersion::V1_3);
+    let minimum = if is_newest { TlsProtocol::TlSv13 } else { TlsProtocol::TlSv12 };
+    proto::TlsParameters {
+        tls_minimum_protocol_version: minimum.into(),
+        tls_maximum_protocol_version: TlsProtocol::TlSv13.into(),
+        cipher_suites: if named.is_empty() {
+            CIPHERS.map(str::to_owned).to_vec()
+        } else {
+            named.iter().map(ToString::to_string).collect()
+        },
+        ..proto::TlsParameters::default()
+    }
+}
+
+/// Clients of the mesh's trust domains.
+fn identities(context: &Context<'_, '_>) -> proto::CertificateValidationContext {
+    let config = context.config();
+    let mut aliases: Vec<&str> = config.trust_domain_aliases.iter().map(AsRef::as_ref).collect();
+    aliases.sort_unstable();
+    aliases.dedup();
+    let domains = std::iter::once(&*config.trust_domain).chain(aliases);
+    let matchers = domains.map(|domain| {
+        let prefix = string_matcher::MatchPattern::Prefix(format!("spiffe://{domain}/"));
+        StringMatcher { match_pattern: Some(prefix), ignore_case: false }
+    });
+    proto::CertificateValidationContext {
+        match_subject_alt_names: matchers.collect(),
+        ..proto::CertificateValidationContext::default()
+    }
+}
+
+/// The workload's own certificate: of the mesh, or a file that metadata names.
+fn own_secret(context: &Context<'_, '_>) -> proto::SdsSecretConfig {
+    let proxy = context.proxy();
+    let chain = proxy.metadata_text("TLS_SERVER_CERT_CHAIN");
+    let key = proxy.metadata_text("TLS_SERVER_KEY");
+    if chain.is_empty() || key.is_empty() {
+        return agent_secret(OWN);
+    }
+    agent_secret(&format!("file-cert:{chain}~{key}"))
+}
+
+fn root_secret(context: &Context<'_, '_>) -> proto::SdsSecretConfig {
+    match context.proxy().metadata_text("TLS_SERVER_ROOT_CERT") {
+        "" => agent_secret(ROOT),
+        root => agent_secret(&format!("file-root:{root}")),
+    }
+}
+
+/// A secret that the agent beside the proxy serves.
+fn agent_secret(name: &str) -> proto::SdsSecretConfig {
+    use core::{api_config_source::ApiType, config_source::ConfigSourceSpecifier, grpc_service};
+    let service = core::GrpcService {
+        target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(grpc_service::EnvoyGrpc {
+            cluster_name: "sds-grpc".to_owned(),
+            ..grpc_service::EnvoyGrpc::default()
+        })),
+        ..core::GrpcService::default()
+    };
+    let source = core::ApiConfigSource {
+        api_type: ApiType::Grpc.into(),
+        transport_api_version: core::ApiVersion::V3.into(),
+        grpc_services: vec![service],
+        set_node_on_first_message_only: true,
+        ..core::ApiConfigSource::default()
+    };
+    proto::SdsSecretConfig {
+        name: name.to_owned(),
+        sds_config: Some(core::ConfigSource {
+            initial_fetch_timeout: matches!(name, OWN | ROOT).then_some(ZERO),
+            resource_api_version: core::ApiVersion::V3.into(),
+            config_source_specifier: Some(ConfigSourceSpecifier::ApiConfigSource(source)),
+            ..core::ConfigSource::default()
+        }),
+    }
+}
