@@ -111,8 +111,13 @@ fn routes_of_a_mesh_without_virtual_services_are_istiods() {
 
 #[test]
 fn routes_of_three_regions_are_istiods() {
-    let proxies =
-        ["ap/front/web-v1-0", "eu/front/web-v1-0", "eu/shop/checkout-v1-0", "us/front/web-v1-0"];
+    let proxies = [
+        "ap/front/web-v1-0",
+        "eu/front/web-v1-0",
+        "eu/shop/checkout-v1-0",
+        "us/front/web-v1-0",
+        "us/pay/payments-v1-0",
+    ];
     let compared: usize = proxies.iter().map(|proxy| check("shop", proxy)).sum();
-    assert_eq!(compared, 12);
+    assert_eq!(compared, 14);
 }

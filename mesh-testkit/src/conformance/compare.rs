@@ -45,6 +45,7 @@ pub fn rule(area: &str, op: &str, note: &Value) -> Rule {
             ..base
         },
         ("xds", "translate_routes") => Rule { subset: true, error_presence: true, ..base },
+        ("xds", "route_config") => Rule { optional: &["first_route_cluster"], ..base },
         ("model", "validate") => Rule { sets: &["errors", "warnings"], ..base },
         ("model", "service_network_gateways" | "dns_alt_hosts") => {
             Rule { whole_is_set: true, ..base }

@@ -6,6 +6,8 @@
 //! `GenerateAltVirtualHosts`.
 use std::net::IpAddr;
 
+use mesh_model::registry::UNSPECIFIED;
+
 use super::value::{bracketed, host_port};
 
 /// What the domains of a service's virtual host depend on.
@@ -18,7 +20,7 @@ pub struct ServiceNames<'s> {
     pub proxy_domain: &'s str,
     /// Whether names below the host are endpoints: a Kubernetes service without address.
     pub headless: bool,
-    /// The addresses at which the proxy finds the service.
+    /// The addresses at which the proxy finds the service; empty ones and `0.0.0.0` do not count.
     pub addresses: &'s [&'s str],
     /// The port that follows every name once more; `None` where ports in `Host` do not count.
     pub port: Option<u32>,
@@ -66,7 +68,8 @@ impl Domains {
             let below: Vec<String> = domains.all.iter().map(|name| format!("*.{name}")).collect();
             domains.all.extend(below);
         }
-        for address in names.addresses {
+        let usable = names.addresses.iter();
+        for address in usable.filter(|address| !matches!(**address, "" | UNSPECIFIED)) {
             push(&mut domains.all, address, names.port);
         }
         domains

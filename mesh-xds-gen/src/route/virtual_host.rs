@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_envoy_proto::envoy::config::route::v3::{Route, VirtualHost};
 use mesh_model::compat::DataPlane;
-use mesh_model::registry::{Service, UNSPECIFIED};
+use mesh_model::registry::Service;
 use mesh_model::view::network::addresses;
 
 use super::domains::{Domains, ServiceNames};
@@ -74,9 +74,7 @@ impl Builder<'_> {
     ) -> Option<VirtualHost> {
         let proxy = self.translation.proxy;
         let found = addresses(service, proxy, self.dual_stack);
-        let usable = found.iter().map(AsRef::as_ref);
-        let usable: Vec<&str> =
-            usable.filter(|address| !address.is_empty() && *address != UNSPECIFIED).collect();
+        let found: Vec<&str> = found.iter().map(AsRef::as_ref).collect();
         let aliases = service.aliases.iter().map(|alias| alias.as_str());
         let hosts: Vec<&str> = std::iter::once(service.hostname.as_str()).chain(aliases).collect();
         let has_suffix = !self.ignores_port() || self.translation.listener_port == 0;
@@ -84,7 +82,7 @@ impl Builder<'_> {
             hosts: &hosts,
             proxy_domain: &proxy.dns_domain,
             headless: service.is_kubernetes_headless(),
-            addresses: &usable,
+            addresses: &found,
             port: has_suffix.then_some(port),
         });
         self.build(host_port(service.hostname.as_str(), port), domains, routes)

@@ -8,6 +8,7 @@ use super::xds::{self, names};
 mod assign;
 mod clusters;
 mod filter;
+mod hash;
 mod hosts;
 mod place;
 mod service;
@@ -17,6 +18,7 @@ mod settings;
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
     let answered = match op {
         "build_cluster_name" => return xds::run(input, names::build_cluster),
+        "hash_policy" => return xds::run(input, hash::hash_policy),
         "parse_cluster_name" => return xds::run(input, names::parse),
         "eds" => assign::eds(input),
         "effective_lb_setting" => settings::effective(input),
@@ -60,7 +62,6 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         | "transport_sockets"
         | "zone_aware_lb_config" => clusters::answer(op, input),
         "destination_rule_select"
-        | "hash_policy"
         | "mcs_discoverability"
         | "merge_subset_traffic_policy"
         | "sidecar_egress_select" => return Answer::NotImplemented,

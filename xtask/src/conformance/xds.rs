@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(super) mod names;
+mod routes;
 mod session;
 mod snapshot;
 
@@ -18,14 +19,14 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "delta" => run(input, session::delta),
         "snapshot_consistent" => run(input, snapshot::consistent),
         "resource_version" => run(input, snapshot::version),
-        "sort_hosts_by_specificity"
-        | "protocol_selection"
-        | "virtual_host_domains"
-        | "route_config"
-        | "translate_routes"
-        | "sort_vhost_routes"
-        | "retry_policy"
-        | "delegate_match_conflict"
+        "sort_hosts_by_specificity" => run(input, routes::hosts_by_specificity),
+        "virtual_host_domains" => run(input, routes::virtual_host_domains),
+        "route_config" => run(input, routes::route_config),
+        "translate_routes" => run(input, routes::translate),
+        "sort_vhost_routes" => run(input, routes::sort_routes),
+        "retry_policy" => run(input, routes::retry_policy),
+        "delegate_match_conflict" => run(input, routes::delegate_match_conflict),
+        "protocol_selection"
         | "outbound_listeners"
         | "inbound_chains"
         | "gateway"
