@@ -18,6 +18,7 @@ mod json;
 mod policy;
 mod request;
 mod validate;
+mod ztunnel;
 
 /// Computes one case.
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
@@ -33,7 +34,8 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "validate_path" => validate::path(input),
         "validate_field" => validate::field(input),
         "validate_policy" => validate::whole(input),
-        "decide_ztunnel" | "resolve_mtls_mode" | "mtls_connection" => {
+        "decide_ztunnel" => ztunnel::decide_ztunnel(input),
+        "resolve_mtls_mode" | "mtls_connection" => {
             return Answer::NotImplemented;
         }
         _ => return Answer::Rejected(format!("unknown op `{op}`")),
