@@ -32,6 +32,7 @@ fn policy(index: usize) -> AuthorizationPolicy {
             rules: vec![Rule {
                 from: vec![From { source: Some(source) }],
                 to: vec![To { operation: Some(operation) }],
+                ..Rule::default()
             }],
             action: Action::Allow,
             ..AuthorizationPolicySpec::default()

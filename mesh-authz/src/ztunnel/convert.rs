@@ -107,11 +107,11 @@ fn of_operation(operation: &Operation) -> Match {
 
 fn of_source(source: &Source, namespace: &Namespace) -> Match {
     let accounts = |values: &[Box<str>]| {
-        let account = |value: &Box<str>| {
+        let account = |value: &str| {
             let (namespace, name) = value.split_once('/').unwrap_or((namespace.as_str(), value));
             ServiceAccountMatch { namespace: namespace.into(), name: name.into() }
         };
-        values.iter().map(account).collect()
+        values.iter().map(|value| account(value)).collect()
     };
     Match {
         source_ips: lists(&source.ip_blocks, &source.not_ip_blocks, addresses),
@@ -146,18 +146,18 @@ fn lists<T>(
 }
 
 fn texts(values: &[Box<str>]) -> Vec<TextMatch> {
-    let text = |value: &Box<str>| {
-        if &**value == "*" {
+    let text = |value: &str| {
+        if value == "*" {
             TextMatch::Presence
         } else if let Some(suffix) = value.strip_prefix('*') {
             TextMatch::Suffix(suffix.into())
         } else if let Some(prefix) = value.strip_suffix('*') {
             TextMatch::Prefix(prefix.into())
         } else {
-            TextMatch::Exact(value.clone())
+            TextMatch::Exact(value.into())
         }
     };
-    values.iter().map(text).collect()
+    values.iter().map(|value| text(value)).collect()
 }
 
 /// Values that are no port or no address are left out, whatever the action.
