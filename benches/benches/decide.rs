@@ -15,29 +15,12 @@ use mesh_model::resource::{
 fn policy(index: usize) -> AuthorizationPolicy {
     let source = Source {
         principals: vec![format!("cluster.local/ns/team-{}/sa/client-{index}", index % 50).into()],
-        not_principals: Vec::new(),
-        request_principals: Vec::new(),
-        not_request_principals: Vec::new(),
-        namespaces: Vec::new(),
-        not_namespaces: Vec::new(),
-        ip_blocks: Vec::new(),
-        not_ip_blocks: Vec::new(),
-        remote_ip_blocks: Vec::new(),
-        not_remote_ip_blocks: Vec::new(),
-        service_accounts: Vec::new(),
-        not_service_accounts: Vec::new(),
-        trust_domains: Vec::new(),
-        not_trust_domains: Vec::new(),
+        ..Source::default()
     };
     let operation = Operation {
-        hosts: Vec::new(),
-        not_hosts: Vec::new(),
         ports: vec![(8000 + index % 20).to_string().into()],
-        not_ports: Vec::new(),
-        methods: Vec::new(),
-        not_methods: Vec::new(),
         paths: vec![format!("/api/v{}/*", index % 200).into()],
-        not_paths: Vec::new(),
+        ..Operation::default()
     };
     AuthorizationPolicy {
         meta: Meta {
@@ -46,16 +29,13 @@ fn policy(index: usize) -> AuthorizationPolicy {
             ..Meta::default()
         },
         spec: AuthorizationPolicySpec {
-            selector: None,
-            target_ref: None,
-            target_refs: Vec::new(),
             rules: vec![Rule {
                 from: vec![From { source: Some(source) }],
                 to: vec![To { operation: Some(operation) }],
-                when: Vec::new(),
+                ..Rule::default()
             }],
             action: Action::Allow,
-            provider: None,
+            ..AuthorizationPolicySpec::default()
         },
     }
 }

@@ -32,6 +32,8 @@ pub mod explain;
 
 pub mod dry_run;
 
+pub mod ztunnel;
+
 pub use self::authorizer::Authorizer;
 pub use self::compile::{Chain, Environment, Policies, Traffic};
 pub use self::decision::{Decision, Reason, Verdict};

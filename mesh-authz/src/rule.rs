@@ -17,6 +17,7 @@ mod source;
 mod value;
 mod when;
 
+pub(crate) use self::value::port;
 pub use self::value::{Omission, Unusable};
 
 /// What rules are compiled for.
@@ -61,16 +62,7 @@ impl<'c> Compiler<'c> {
         rule: &Rule,
         conditions: &[(usize, &Condition)],
     ) -> Result<Vec<Entry<PermissionTest>>, Dropped> {
-        let empty = Operation {
-            hosts: Vec::new(),
-            not_hosts: Vec::new(),
-            ports: Vec::new(),
-            not_ports: Vec::new(),
-            methods: Vec::new(),
-            not_methods: Vec::new(),
-            paths: Vec::new(),
-            not_paths: Vec::new(),
-        };
+        let empty = Operation::default();
         let mut operations: Vec<&Operation> =
             rule.to.iter().map(|to| to.operation.as_ref().unwrap_or(&empty)).collect();
         if operations.is_empty() {

@@ -14,6 +14,7 @@ use mesh_model::resource::{Action, AuthorizationPolicy};
 mod attachment;
 mod broken;
 
+pub(crate) use self::attachment::target_refs;
 pub use self::broken::BrokenPolicy;
 
 /// The workload whose policies are asked for.
@@ -139,7 +140,7 @@ mod tests {
                 namespace: Namespace::from("shop"),
                 ..Default::default()
             },
-            spec: attachment::tests::spec(),
+            spec: mesh_model::resource::AuthorizationPolicySpec::default(),
         };
         let selected = select([&policy], workload, selection);
         assert_eq!(selected.allow.len(), usize::from(expected));

@@ -13,33 +13,26 @@ fn policy(index: usize, action: Action) -> AuthorizationPolicy {
     let source = Source {
         principals: text(format!("td/ns/a/sa/client-{index}")),
         not_principals: text("*/sa/nobody".to_owned()),
-        request_principals: Vec::new(),
         not_request_principals: text("*".to_owned()),
         namespaces: text("a*".to_owned()),
         not_namespaces: text("b".to_owned()),
         ip_blocks: text("10.0.0.0/8".to_owned()),
-        not_ip_blocks: Vec::new(),
-        remote_ip_blocks: Vec::new(),
         not_remote_ip_blocks: text("192.168.0.0/16".to_owned()),
         service_accounts: text(format!("a/client-{index}")),
-        not_service_accounts: Vec::new(),
         trust_domains: text("t*".to_owned()),
-        not_trust_domains: Vec::new(),
+        ..Source::default()
     };
     let operation = Operation {
         hosts: text("*.shop".to_owned()),
-        not_hosts: Vec::new(),
         ports: text(format!("{}", 8000 + index % 100)),
-        not_ports: Vec::new(),
         methods: text("GET".to_owned()),
-        not_methods: Vec::new(),
         paths: vec![format!("/api/{index}/*").into(), "/{*}/x/{**}".into()],
-        not_paths: Vec::new(),
+        ..Operation::default()
     };
     let condition = Condition {
         key: "request.headers[x-token]".into(),
         values: vec!["v*".into()],
-        not_values: Vec::new(),
+        ..Condition::default()
     };
     AuthorizationPolicy {
         meta: Meta {
@@ -48,16 +41,13 @@ fn policy(index: usize, action: Action) -> AuthorizationPolicy {
             ..Meta::default()
         },
         spec: AuthorizationPolicySpec {
-            selector: None,
-            target_ref: None,
-            target_refs: Vec::new(),
             rules: vec![Rule {
                 from: vec![From { source: Some(source) }],
                 to: vec![To { operation: Some(operation) }],
                 when: vec![condition],
             }],
             action,
-            provider: None,
+            ..AuthorizationPolicySpec::default()
         },
     }
 }

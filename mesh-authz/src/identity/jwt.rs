@@ -207,7 +207,7 @@ fn bare(audience: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use mesh_model::resource::{JwtHeader, JwtRequirement};
+    use mesh_model::resource::JwtHeader;
 
     use super::*;
 
@@ -220,17 +220,8 @@ mod tests {
                 .map(Box::from)
                 .into_iter()
                 .collect(),
-            jwks_uri: Box::default(),
-            jwks: Box::default(),
             from_headers: vec![JwtHeader { name: header.into(), prefix: Box::default() }],
-            from_params: Vec::new(),
-            from_cookies: Vec::new(),
-            output_payload_to_header: Box::default(),
-            output_claim_to_headers: Vec::new(),
-            forward_original_token: false,
-            timeout: None,
-            space_delimited_claims: Vec::new(),
-            presence: JwtRequirement::default(),
+            ..JwtRule::default()
         }
     }
 

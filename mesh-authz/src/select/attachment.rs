@@ -71,20 +71,3 @@ fn refers(
         && workload.namespace == *namespace
         && (reference.namespace.is_empty() || workload.namespace == *reference.namespace)
 }
-
-#[cfg(test)]
-pub(super) mod tests {
-    use mesh_model::resource::{Action, AuthorizationPolicySpec};
-
-    /// The least policy: ALLOW without rules, for all of its namespace.
-    pub(in super::super) fn spec() -> AuthorizationPolicySpec {
-        AuthorizationPolicySpec {
-            selector: None,
-            target_ref: None,
-            target_refs: Vec::new(),
-            rules: Vec::new(),
-            action: Action::Allow,
-            provider: None,
-        }
-    }
-}

@@ -143,14 +143,7 @@ fn policy_of(index: usize, action: Action, rules: Vec<Rule>) -> AuthorizationPol
             namespace: Namespace::from("a"),
             ..Meta::default()
         },
-        spec: AuthorizationPolicySpec {
-            selector: None,
-            target_ref: None,
-            target_refs: Vec::new(),
-            rules,
-            action,
-            provider: None,
-        },
+        spec: AuthorizationPolicySpec { rules, action, ..AuthorizationPolicySpec::default() },
     }
 }
 

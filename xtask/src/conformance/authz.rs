@@ -19,6 +19,7 @@ mod mtls;
 mod policy;
 mod request;
 mod validate;
+mod ztunnel;
 
 /// Computes one case.
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
@@ -36,7 +37,7 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "validate_path" => validate::path(input),
         "validate_field" => validate::field(input),
         "validate_policy" => validate::whole(input),
-        "decide_ztunnel" => return Answer::NotImplemented,
+        "decide_ztunnel" => ztunnel::decide_ztunnel(input),
         _ => return Answer::Rejected(format!("unknown op `{op}`")),
     };
     computed.map_or_else(Answer::Rejected, Answer::Value)

@@ -103,11 +103,11 @@ impl Owned {
     }
 }
 
-fn address(text: &str) -> Result<IpAddr, Rejection> {
+pub(super) fn address(text: &str) -> Result<IpAddr, Rejection> {
     text.parse().map_err(|_| format!("`{text}` is no IP address"))
 }
 
-fn port(value: &Value) -> Result<u16, Rejection> {
+pub(super) fn port(value: &Value) -> Result<u16, Rejection> {
     let port = value.as_u64().and_then(|port| u16::try_from(port).ok());
     port.ok_or_else(|| format!("{value} is no port"))
 }
