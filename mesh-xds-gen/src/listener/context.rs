@@ -1,4 +1,6 @@
 //! What all listeners of one proxy share.
+use std::borrow::Cow;
+
 use mesh_authz::Authorizer;
 use mesh_authz::compile::Traffic;
 use mesh_envoy_proto::envoy::config::listener::v3::Filter;
@@ -7,6 +9,7 @@ use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manag
 use mesh_envoy_proto::prost_types::Duration;
 use mesh_model::compat::Flags;
 use mesh_model::name::Protocol;
+use mesh_model::resource::mesh_config::ProxyConfig;
 use mesh_model::resource::{Json, MeshConfig};
 use mesh_model::view::{InterceptionMode, IpFamilies, Proxy, ProxyView};
 
@@ -26,6 +29,8 @@ pub(super) struct Context<'v, 'm> {
     pub(super) view: &'v ProxyView<'m>,
     /// How requests are traced; `None`: not at all.
     pub(super) tracing: Option<hcm::Tracing>,
+    /// The proxy's own settings.
+    pub(super) settings: Cow<'v, ProxyConfig>,
     /// Metadata `IDLE_TIMEOUT`.
     pub(super) idle_timeout: Option<Duration>,
     /// What decides who may call, of requests.
@@ -51,6 +56,7 @@ impl<'v, 'm> Context<'v, 'm> {
         Self {
             view,
             tracing: tracing::tracing(view),
+            settings: view.proxy().settings(&plane.config),
             idle_timeout: timeout.parse().ok().map(wire::duration),
             http_authorization: rbac::http_filters(plane, authorizer.chain(Traffic::Http)),
             tcp_authorization: rbac::network_filters(plane, authorizer.chain(Traffic::Tcp)),
@@ -150,7 +156,7 @@ impl<'v, 'm> Context<'v, 'm> {
         })
     }
 
-    fn is_unprivileged(&self) -> bool {
+    pub(super) fn is_unprivileged(&self) -> bool {
         match self.proxy().metadata.get("UNPRIVILEGED_POD") {
             Some(Json::Bool(value)) => *value,
             Some(_) | None => self.proxy().metadata_bool("UNPRIVILEGED_POD"),

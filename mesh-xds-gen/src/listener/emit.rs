@@ -23,7 +23,7 @@ use super::wire::{ZERO, address, duration};
 use crate::name::{ListenerName, Transport};
 
 /// How long a connection may take to finish its TLS handshake.
-const CONNECT_TIMEOUT: Duration = Duration { seconds: 15, nanos: 0 };
+pub(super) const CONNECT_TIMEOUT: Duration = Duration { seconds: 15, nanos: 0 };
 
 /// A listener before it is written.
 #[derive(Clone, Debug)]

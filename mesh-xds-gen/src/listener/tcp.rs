@@ -86,6 +86,23 @@ pub(super) fn to_destinations(
     stack(context, port.protocol, &proxy)
 }
 
+/// The filters of the chain that passes mutual TLS on to a cluster, unread.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/gateway.go` `builtAutoPassthroughFilterChains`.
+pub(super) fn to_passed_through(
+    context: &Context<'_, '_>,
+    cluster: &str,
+    rule: Option<&MergedRule>,
+    subset: &str,
+    port: ListenPort,
+) -> Vec<Filter> {
+    let ruled = ruled(context, forward(cluster), rule, subset);
+    let proxy = TcpProxy { tunneling_config: None, ..ruled };
+    stack(context, port.protocol, &proxy)
+}
+
 fn weighted(
     context: &Context<'_, '_>,
     owner: &Meta,
