@@ -131,8 +131,9 @@ impl Builder<'_, '_, '_> {
 }
 
 /// The port that filters are told: the server's own, not the one listened on.
-fn listen_port(server: &GatewayServer) -> ListenPort {
-    ListenPort { number: server.number, protocol: server.protocol }
+fn listen_port(server: &GatewayServer) -> ListenPort<'_> {
+    let name = server.server.port.as_ref().map(|port| &*port.name).unwrap_or_default();
+    ListenPort { number: server.number, protocol: server.protocol, name }
 }
 
 /// Writes a listener; `None` if no connection would match.

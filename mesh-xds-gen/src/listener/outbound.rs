@@ -65,7 +65,7 @@ impl Class {
 struct Candidate<'a> {
     egress: &'a Egress,
     service: &'a Service,
-    port: ListenPort,
+    port: ListenPort<'a>,
     binding: Binding,
     cidrs: Vec<String>,
     is_pod: bool,
@@ -121,7 +121,8 @@ impl<'c> Builder<'c, '_, '_> {
             return;
         };
         let Ok(number) = u16::try_from(port.number) else { return };
-        let port = ListenPort { number, protocol: Protocol::parse(&port.protocol) };
+        let protocol = Protocol::parse(&port.protocol);
+        let port = ListenPort { number, protocol, name: &port.name };
         if !self.can_bind(&binding, port) {
             return;
         }
@@ -137,7 +138,7 @@ impl<'c> Builder<'c, '_, '_> {
         }
     }
 
-    fn can_bind(&self, binding: &Binding, port: ListenPort) -> bool {
+    fn can_bind(&self, binding: &Binding, port: ListenPort<'_>) -> bool {
         let (number, protocol) = (port.number, port.protocol);
         let bind = binding.primary();
         self.context.can_bind(binding.binds_to_port, bind, number, protocol, Reserved::AndVirtual)
@@ -167,7 +168,8 @@ impl<'c> Builder<'c, '_, '_> {
             && service.resolution == Resolution::Passthrough
             && *network::address(service, self.context.proxy()) == *UNSPECIFIED;
         for port in &service.ports {
-            let listen = ListenPort { number: port.number, protocol: port.protocol };
+            let listen =
+                ListenPort { number: port.number, protocol: port.protocol, name: &port.name };
             if !self.can_bind(binding, listen) {
                 continue;
             }

@@ -21,7 +21,7 @@ use super::wire::config_metadata;
 /// What is asked for: a service on a listener.
 pub(super) struct Target<'a> {
     pub(super) service: &'a Service,
-    pub(super) port: ListenPort,
+    pub(super) port: ListenPort<'a>,
     /// The first address that the listener has.
     pub(super) bind: &'a str,
     /// The service's ranges, where they tell it from others on the listener.
@@ -59,7 +59,7 @@ struct Static<'a> {
 }
 
 impl Static<'_> {
-    fn holds(&self, context: &Context<'_, '_>, port: ListenPort) -> bool {
+    fn holds(&self, context: &Context<'_, '_>, port: ListenPort<'_>) -> bool {
         let proxy = context.proxy();
         (self.gateways.is_empty() || self.gateways.iter().any(|name| **name == *MESH))
             && proxy.labels.contains(self.source_labels)

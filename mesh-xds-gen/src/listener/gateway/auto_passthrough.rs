@@ -4,7 +4,7 @@
 //!
 //! istio/istio `pilot/pkg/networking/core/gateway.go` `builtAutoPassthroughFilterChains`.
 use mesh_model::name::{Hostname, Protocol};
-use mesh_model::registry::{MergedRule, Service, ServicePort};
+use mesh_model::registry::{Service, ServicePort};
 
 use super::super::context::Context;
 use super::super::tcp::{ListenPort, to_passed_through};
@@ -77,7 +77,7 @@ fn of_service(context: &Context<'_, '_>, hosts: &[String], service: &Service) ->
     for port in &service.ports {
         let names = subsets.iter().map(|subset| &*subset.name);
         for passed in passed_through(hosts, &service.hostname, port, names) {
-            found.push(chain(context, port, rule, passed));
+            found.push(chain(context, service, port, passed));
         }
     }
     found
@@ -85,18 +85,16 @@ fn of_service(context: &Context<'_, '_>, hosts: &[String], service: &Service) ->
 
 fn chain(
     context: &Context<'_, '_>,
+    service: &Service,
     port: &ServicePort,
-    rule: Option<&MergedRule>,
     passed: PassedThrough,
 ) -> Chain {
-    let listen = ListenPort { number: port.number, protocol: port.protocol };
+    let (number, protocol) = (port.number, port.protocol);
+    let listen = ListenPort { number, protocol, name: &port.name };
+    let application_protocols = passed.application_protocols.iter();
     Chain {
-        filters: to_passed_through(context, &passed.cluster, rule, &passed.subset, listen),
-        application_protocols: passed
-            .application_protocols
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        filters: to_passed_through(context, &passed.cluster, service, &passed.subset, listen),
+        application_protocols: application_protocols.map(ToString::to_string).collect(),
         sni_hosts: vec![passed.cluster],
         ..Chain::default()
     }
