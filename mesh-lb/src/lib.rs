@@ -25,6 +25,8 @@ pub mod pick;
 
 pub mod retry;
 
+pub mod grpc;
+
 pub mod share;
 
 mod number;
