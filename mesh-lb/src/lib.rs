@@ -27,6 +27,10 @@ pub mod retry;
 
 pub mod grpc;
 
+pub mod ztunnel;
+
 pub mod share;
+
+pub mod capacity;
 
 mod number;
