@@ -5,6 +5,7 @@ pub mod endpoint;
 mod generator;
 pub mod listener;
 pub mod name;
+pub mod name_table;
 mod rbac;
 pub mod route;
 pub mod snapshot;
