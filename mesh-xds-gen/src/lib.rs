@@ -10,5 +10,6 @@ mod rbac;
 pub mod route;
 pub mod snapshot;
 pub mod stock;
+pub mod telemetry;
 
 pub use self::generator::{Generator, Resources};

@@ -122,6 +122,7 @@ const PLANS: &[Plan] = &[
             "endpoint",
             "cluster",
             "route",
+            "telemetry",
             "listener",
             "name_table",
             "workload",
