@@ -123,6 +123,7 @@ const PLANS: &[Plan] = &[
             "endpoint",
             "cluster",
             "route",
+            "telemetry",
             "listener",
             "name_table",
             "workload",
