@@ -26,7 +26,6 @@ mod stream_routes;
 mod tcp;
 mod tls;
 mod topology;
-mod tracing;
 mod wire;
 
 use mesh_envoy_proto::envoy::config::listener::v3::{Filter, Listener, filter};

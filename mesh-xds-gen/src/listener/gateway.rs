@@ -160,6 +160,7 @@ fn listener(
         listener_filters: listener_filters(context, chains),
         filter_chains: chains.iter().map(filter_chain).collect(),
         traffic_direction: TrafficDirection::Outbound.into(),
+        access_log: context.outbound.listener_logs.clone(),
         connection_balance_config: exact_balance(context, "OUTBOUND_LISTENER_EXACT_BALANCE"),
         max_connections_to_accept_per_socket_event: Some(1),
         ..Listener::default()

@@ -66,11 +66,13 @@ pub(super) enum Kind {
 /// Builds the filter.
 pub(super) fn http_connection_manager(context: &Context<'_, '_>, http: Http) -> Filter {
     let kind = http.class.kind();
+    let signals = context.signals(kind == Kind::Inbound);
     let (http_filters, route_specifier) = filters_and_routes(context, http.class, http.protocol);
     let mut manager = HttpConnectionManager {
         stat_prefix: http.stat_prefix,
         http_filters,
-        tracing: context.tracing.clone(),
+        tracing: signals.tracing.clone(),
+        access_log: signals.http_logs.clone(),
         common_http_protocol_options: context.idle_timeout.map(|timeout| {
             core::HttpProtocolOptions {
                 idle_timeout: Some(timeout),
@@ -87,7 +89,7 @@ pub(super) fn http_connection_manager(context: &Context<'_, '_>, http: Http) -> 
             upgrade_type: "websocket".to_owned(),
             ..UpgradeConfig::default()
         }],
-        request_id_extension: Some(request_id()),
+        request_id_extension: Some(request_id(signals.samples_by_id)),
         route_specifier: Some(route_specifier),
         ..normalized(context.config().path_normalization.normalization)
     };
@@ -130,9 +132,9 @@ fn http1_options(context: &Context<'_, '_>, kind: Kind) -> Option<core::Http1Pro
     })
 }
 
-fn request_id() -> proto::RequestIdExtension {
+fn request_id(samples_by_id: bool) -> proto::RequestIdExtension {
     let config = UuidRequestIdConfig {
-        use_request_id_for_trace_sampling: Some(true),
+        use_request_id_for_trace_sampling: Some(samples_by_id),
         ..UuidRequestIdConfig::default()
     };
     proto::RequestIdExtension { typed_config: Some(pack(&config)) }
@@ -170,8 +172,9 @@ fn filters_and_routes(
     if kind != Kind::Inbound && flags.pilot_enable_alpn_filter {
         found.push(filters::alpn());
     }
-    let hides_debugging = headers::hides_debugging(context);
-    found.extend([filters::fault(), filters::cors(), filters::router(hides_debugging)]);
+    found.extend([filters::fault(), filters::cors()]);
+    found.extend(context.signals(kind == Kind::Inbound).http_stats.iter().cloned());
+    found.push(filters::router(headers::hides_debugging(context)));
     (found, routes)
 }
 

@@ -21,6 +21,7 @@ use super::filters::mongo_proxy;
 use super::wire::{duration, filter};
 use crate::cluster::stat_name::StatName;
 use crate::name::ClusterName;
+use crate::telemetry::Signals;
 
 const NAME: &str = "envoy.filters.network.tcp_proxy";
 
@@ -38,15 +39,30 @@ pub(super) fn tcp_proxy(proxy: &TcpProxy) -> Filter {
     filter(NAME, proxy)
 }
 
-/// The filters of a protocol: what reads it, then what forwards it.
-pub(super) fn stack(
+/// The last filters of what is sent: statistics, what reads the protocol, then what forwards it.
+pub(super) fn stack(context: &Context<'_, '_>, protocol: Protocol, proxy: TcpProxy) -> Vec<Filter> {
+    observed(context, &context.outbound, protocol, proxy)
+}
+
+/// The same of what the workload receives.
+pub(super) fn inbound_stack(
     context: &Context<'_, '_>,
     protocol: Protocol,
-    proxy: &TcpProxy,
+    proxy: TcpProxy,
+) -> Vec<Filter> {
+    observed(context, &context.inbound, protocol, proxy)
+}
+
+fn observed(
+    context: &Context<'_, '_>,
+    signals: &Signals,
+    protocol: Protocol,
+    proxy: TcpProxy,
 ) -> Vec<Filter> {
     let reads_mongo = protocol == Protocol::Mongo && context.flags().pilot_enable_mongo_filter;
     let mongo = reads_mongo.then(|| mongo_proxy(&proxy.stat_prefix));
-    mongo.into_iter().chain([tcp_proxy(proxy)]).collect()
+    let end = tcp_proxy(&TcpProxy { access_log: signals.tcp_logs.clone(), ..proxy });
+    signals.tcp_stats.iter().cloned().chain(mongo).chain([end]).collect()
 }
 
 /// A port that a listener is for.
@@ -71,7 +87,7 @@ pub(super) fn to_service(
     let stat_prefix = stat_prefix(context, &name, known);
     let forward = TcpProxy { stat_prefix, ..forward(&name) };
     let proxy = ruled(context, forward, rule_of(context, Some(service)), "");
-    stack(context, port.protocol, &proxy)
+    stack(context, port.protocol, proxy)
 }
 
 /// The filters of the chain of a route, by its destinations.
@@ -96,7 +112,7 @@ pub(super) fn to_destinations(
         }
         several => ruled(context, weighted(context, &owner.meta, several, port.number), rule, ""),
     };
-    stack(context, port.protocol, &proxy)
+    stack(context, port.protocol, proxy)
 }
 
 /// The filters of the chain that passes mutual TLS on to a cluster, unread.
@@ -116,7 +132,7 @@ pub(super) fn to_passed_through(
     let forward = TcpProxy { stat_prefix, ..forward(cluster) };
     let ruled = ruled(context, forward, context.view.rule(service), subset);
     let proxy = TcpProxy { tunneling_config: None, ..ruled };
-    stack(context, port.protocol, &proxy)
+    stack(context, port.protocol, proxy)
 }
 
 fn stat_name<'a>(
