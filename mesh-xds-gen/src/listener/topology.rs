@@ -66,3 +66,35 @@ fn internal(networks: &MeshNetworks) -> Option<InternalAddressConfig> {
         ..InternalAddressConfig::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use mesh_model::resource::mesh_networks::Network;
+
+    use super::*;
+
+    fn check(ranges: &[&str], expected: &[&str]) {
+        let member = |range: &&str| NetworkEndpoints::FromCidr((*range).into());
+        let endpoints = ranges.iter().map(member).collect();
+        let network = Network { endpoints, ..Network::default() };
+        let networks = MeshNetworks { networks: [("n".into(), network)].into() };
+        let found = internal(&networks).unwrap_or_default().cidr_ranges;
+        let found = found.iter().map(|range| {
+            format!("{}/{}", range.address_prefix, range.prefix_len.unwrap_or_default())
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn ranges_are_sorted_by_address_and_then_by_length() {
+        check(
+            &["10.1.0.5/16", "fd00::/8", "10.0.0.0/16", "10.0.0.0/8", "nothing", "192.0.2.1"],
+            &["10.0.0.0/8", "10.0.0.0/16", "10.1.0.5/16", "192.0.2.1/32", "fd00::/8"],
+        );
+    }
+
+    #[test]
+    fn networks_without_addresses_say_nothing() {
+        assert_eq!(internal(&MeshNetworks::default()), None);
+    }
+}

@@ -324,3 +324,23 @@ fn known_ciphers(ciphers: &[Box<str>]) -> Vec<String> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_without_scheme_is_a_secret_of_kubernetes() {
+        assert_eq!(resource_name("shop"), "kubernetes://shop");
+        assert_eq!(resource_name("kubernetes://ns/shop"), "kubernetes://ns/shop");
+        assert_eq!(resource_name("configmap://ns/roots"), "configmap://ns/roots");
+        assert_eq!(resource_name("builtin://-cacert"), "default");
+        assert_eq!(resource_name("invalid://x"), "invalid://");
+    }
+
+    #[test]
+    fn ciphers_that_envoy_does_not_know_are_left_out_and_expressions_stay() {
+        let asked = ["AES128-SHA", "RC4-MD5", "-ALL", "AES128-SHA", "ALL"].map(Box::from);
+        assert_eq!(known_ciphers(&asked), ["AES128-SHA", "-ALL", "ALL"]);
+    }
+}
