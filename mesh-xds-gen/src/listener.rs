@@ -13,6 +13,7 @@
 mod catch_all;
 mod chain;
 mod context;
+mod dynamic_dns;
 mod emit;
 mod filters;
 mod gateway;

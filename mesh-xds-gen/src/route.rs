@@ -38,6 +38,18 @@ pub use self::catch_all::OutboundPolicy;
 pub use self::outbound::{Outbound, ProxyHeaders};
 pub use self::translate::{Translation, catch_all_last, is_catch_all};
 
+/// The routes of requests for hosts that no service explains, where each is looked up.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/listener_builder.go`
+/// `buildAllowAnyDynamicDNSRouteConfig`.
+pub(crate) fn allow_any_dynamic_dns(view: &ProxyView<'_>) -> RouteConfiguration {
+    let headers = ProxyHeaders::of(view.proxy(), &view.plane().config);
+    let host = catch_all::virtual_host(&OutboundPolicy::AllowAnyDynamicDns, headers);
+    outbound::configuration(&host.name.clone(), Some(vec![host]))
+}
+
 /// The route configurations of these names, sorted by name, each once.
 ///
 /// # Examples

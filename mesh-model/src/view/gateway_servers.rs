@@ -106,8 +106,8 @@ pub struct ClaimedHosts {
 impl ClaimedHosts {
     /// Claims hosts at an address; claims none and returns false if one of them is taken there.
     pub fn claim(&mut self, hosts: &[Box<str>], bind: &str) -> bool {
-        let taken = |host: &Box<str>| self.binds.get(host).is_some_and(|known| **known == *bind);
-        if hosts.iter().any(taken) {
+        let taken = |host: &str| self.binds.get(host).is_some_and(|known| **known == *bind);
+        if hosts.iter().any(|host| taken(host)) {
             return false;
         }
         self.binds.extend(hosts.iter().map(|host| (host.clone(), bind.into())));
@@ -138,12 +138,12 @@ impl GatewayServer {
 
     /// The server names that tell its connections from others: its hosts, sorted; none without TLS.
     pub fn sni_hosts(&self) -> Vec<String> {
-        let own = |host: &Box<str>| match host.split_once('/') {
+        let own = |host: &str| match host.split_once('/') {
             Some((_, host)) => host.split('/').next().unwrap_or_default().to_owned(),
-            None => host.to_string(),
+            None => host.to_owned(),
         };
         let hosts = self.server.tls.iter().flat_map(|_| &self.server.hosts);
-        hosts.map(own).collect::<BTreeSet<String>>().into_iter().collect()
+        hosts.map(|host| own(host)).collect::<BTreeSet<String>>().into_iter().collect()
     }
 
     /// Whether a rule of a namespace for a host is for one of the server's hosts.

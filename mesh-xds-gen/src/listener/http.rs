@@ -17,7 +17,7 @@ use proto::{HttpConnectionManager, HttpFilter};
 use super::context::Context;
 use super::filters;
 use super::wire::{ZERO, filter, over_ads};
-use super::{headers, topology};
+use super::{dynamic_dns, headers, topology};
 
 const NAME: &str = "envoy.filters.network.http_connection_manager";
 
@@ -35,8 +35,10 @@ pub(super) struct Http {
 pub(super) enum Class {
     /// Those to the workload, by routes that stand here, after what decides who may call.
     Inbound { routes: Box<RouteConfiguration>, authorization: Vec<HttpFilter> },
-    /// Those of the workload, by routes of this name.
-    Outbound { routes: String },
+    /// Those of the workload, by routes of this name, perhaps after what looks their hosts up.
+    Outbound { routes: String, lookup: Option<Box<HttpFilter>> },
+    /// Those of the workload to any host, by routes that stand here.
+    Anywhere { routes: Box<RouteConfiguration> },
     /// Those of the workload that names its proxy, by routes of this name.
     ForwardProxy { routes: String },
     /// Those that a gateway receives, by routes of this name, after what decides who may call.
@@ -47,7 +49,7 @@ impl Class {
     const fn kind(&self) -> Kind {
         match self {
             Self::Inbound { .. } => Kind::Inbound,
-            Self::Outbound { .. } => Kind::Outbound,
+            Self::Outbound { .. } | Self::Anywhere { .. } => Kind::Outbound,
             Self::ForwardProxy { .. } => Kind::ForwardProxy,
             Self::Gateway { .. } => Kind::Gateway,
         }
@@ -149,6 +151,7 @@ fn filters_and_routes(
     let flags = context.flags();
     let kind = class.kind();
     let mut found = Vec::new();
+    let mut lookup = None;
     if flags.pilot_enable_metadata_exchange {
         found.push(filters::http_metadata_exchange(headers::exchange(context, kind)));
     }
@@ -161,9 +164,12 @@ fn filters_and_routes(
             found.extend(context.http_authorization.iter().cloned());
             RouteSpecifier::Rds(discovered(routes))
         }
-        Class::Outbound { routes } | Class::ForwardProxy { routes } => {
+        Class::Anywhere { routes } => RouteSpecifier::RouteConfig(*routes),
+        Class::Outbound { routes, lookup: filter } => {
+            lookup = filter;
             RouteSpecifier::Rds(discovered(routes))
         }
+        Class::ForwardProxy { routes } => RouteSpecifier::Rds(discovered(routes)),
     };
     if protocol == Protocol::GrpcWeb {
         found.push(filters::grpc_web());
@@ -174,6 +180,10 @@ fn filters_and_routes(
     }
     found.extend([filters::fault(), filters::cors()]);
     found.extend(context.signals(kind == Kind::Inbound).http_stats.iter().cloned());
+    found.extend(lookup.map(|filter| *filter));
+    if matches!(kind, Kind::Outbound | Kind::ForwardProxy) {
+        found.extend(dynamic_dns::of_any(context));
+    }
     found.push(filters::router(headers::hides_debugging(context)));
     (found, routes)
 }

@@ -19,6 +19,7 @@ use mesh_model::view::{Egress, IpFamilies, network};
 
 use super::chain::{Chain, Content};
 use super::context::{Context, Reserved};
+use super::dynamic_dns;
 use super::emit::{Entry, emit};
 use super::stream_routes::{Target, chains, listen_address, rules_for};
 use super::tcp::ListenPort;
@@ -96,7 +97,7 @@ fn http_proxy(context: &Context<'_, '_>) -> Option<Entry> {
         is_locked: false,
         is_forward_proxy: true,
         chains: vec![Chain {
-            content: Content::Http { routes, protocol: Protocol::HttpProxy },
+            content: Content::Http { routes, protocol: Protocol::HttpProxy, lookup: None },
             ..Chain::default()
         }],
     })
@@ -342,7 +343,8 @@ impl<'c> Builder<'c, '_, '_> {
             RouteName::Port(port).to_string()
         };
         let protocol = candidate.port.protocol;
-        let content = Content::Http { routes: name, protocol };
+        let lookup = dynamic_dns::of_service(self.context, candidate.service).map(Box::new);
+        let content = Content::Http { routes: name, protocol, lookup };
         Chain { needs_http, content, ..Chain::default() }
     }
 

@@ -178,12 +178,12 @@ fn sanitized(hosts: &[Box<str>], namespace: &str) -> Vec<Box<str>> {
     if hosts.iter().any(|host| **host == *"*/*") {
         return vec!["*".into()];
     }
-    let host = |host: &Box<str>| match host.split_once('/') {
+    let host = |host: &str| match host.split_once('/') {
         Some((".", rest)) => format!("{namespace}/{}", first_part(rest)).into(),
         Some(("*", rest)) => first_part(rest).into(),
-        Some(_) | None => host.clone(),
+        Some(_) | None => host.into(),
     };
-    hosts.iter().map(host).collect()
+    hosts.iter().map(|text| host(text)).collect()
 }
 
 fn first_part(text: &str) -> &str {

@@ -188,11 +188,11 @@ fn from_files(tls: &ServerTlsSettings) -> proto::CertificateValidationContext {
 }
 
 fn names_of_clients(tls: &ServerTlsSettings) -> Vec<StringMatcher> {
-    let exact = |name: &Box<str>| StringMatcher {
-        match_pattern: Some(string_matcher::MatchPattern::Exact(name.to_string())),
+    let exact = |name: &str| StringMatcher {
+        match_pattern: Some(string_matcher::MatchPattern::Exact(name.to_owned())),
         ignore_case: false,
     };
-    tls.subject_alt_names.iter().map(exact).collect()
+    tls.subject_alt_names.iter().map(|name| exact(name)).collect()
 }
 
 fn texts(values: &[Box<str>]) -> Vec<String> {
