@@ -1,8 +1,4 @@
 //! What all listeners of one proxy share.
-use mesh_authz::Authorizer;
-use mesh_authz::compile::Traffic;
-use mesh_envoy_proto::envoy::config::listener::v3::Filter;
-use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager as hcm;
 use mesh_envoy_proto::prost_types::Duration;
 use mesh_model::compat::Flags;
@@ -11,7 +7,7 @@ use mesh_model::resource::{Json, MeshConfig};
 use mesh_model::view::{InterceptionMode, IpFamilies, Proxy, ProxyView};
 
 use super::{tracing, wire};
-use crate::rbac;
+use crate::rbac::Authorization;
 
 /// The metadata keys of ports that the bootstrap or the agent listens on.
 const RESERVED: [&str; 4] = [
@@ -28,10 +24,8 @@ pub(super) struct Context<'v, 'm> {
     pub(super) tracing: Option<hcm::Tracing>,
     /// Metadata `IDLE_TIMEOUT`.
     pub(super) idle_timeout: Option<Duration>,
-    /// What decides who may call, of requests.
-    pub(super) http_authorization: Vec<HttpFilter>,
-    /// What decides who may call, of connections.
-    pub(super) tcp_authorization: Vec<Filter>,
+    /// What decides who may call the workload.
+    pub(super) authorization: Authorization,
 }
 
 /// Which ports are taken already.
@@ -46,14 +40,11 @@ pub(super) enum Reserved {
 impl<'v, 'm> Context<'v, 'm> {
     pub(super) fn new(view: &'v ProxyView<'m>) -> Self {
         let timeout = view.proxy().metadata_text("IDLE_TIMEOUT");
-        let plane = view.plane();
-        let authorizer = Authorizer::of_proxy(view.mesh(), plane, view.proxy());
         Self {
             view,
             tracing: tracing::tracing(view),
             idle_timeout: timeout.parse().ok().map(wire::duration),
-            http_authorization: rbac::http_filters(plane, authorizer.chain(Traffic::Http)),
-            tcp_authorization: rbac::network_filters(plane, authorizer.chain(Traffic::Tcp)),
+            authorization: Authorization::of(view),
         }
     }
 

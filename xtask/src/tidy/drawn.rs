@@ -118,6 +118,7 @@ const PLANS: &[Plan] = &[
         order: &[
             "name",
             "secret",
+            "jwt",
             "rbac",
             "endpoint",
             "cluster",
