@@ -209,7 +209,7 @@ fn tcp_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
     let idle_timeout = context.idle_timeout;
     let proxy = TcpProxy { stat_prefix, idle_timeout, ..forward(&cluster) };
     let end = inbound_stack(context, inbound.protocol, proxy);
-    let authorization = context.tcp_authorization.iter().cloned();
+    let authorization = context.authorization.network.iter().cloned();
     exchange(context).into_iter().chain(authorization).chain(end).collect()
 }
 
@@ -219,7 +219,7 @@ fn http_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
         protocol: inbound.protocol,
         class: http::Class::Inbound {
             routes: Box::new(routes(inbound)),
-            authorization: context.http_authorization.clone(),
+            authorization: context.authorization.http.clone(),
         },
     };
     let manager = http_connection_manager(context, http);

@@ -119,6 +119,7 @@ const PLANS: &[Plan] = &[
         order: &[
             "name",
             "secret",
+            "jwt",
             "rbac",
             "endpoint",
             "cluster",
