@@ -25,6 +25,12 @@ pub mod pick;
 
 pub mod retry;
 
+pub mod grpc;
+
+pub mod ztunnel;
+
 pub mod share;
+
+pub mod capacity;
 
 mod number;

@@ -5,9 +5,11 @@ pub mod endpoint;
 mod generator;
 pub mod listener;
 pub mod name;
+pub mod name_table;
 mod rbac;
 pub mod route;
 pub mod snapshot;
 pub mod stock;
+pub mod telemetry;
 
 pub use self::generator::{Generator, Resources};

@@ -18,7 +18,7 @@ use super::chain::{PLAINTEXT_HTTP, RAW_BUFFER};
 use super::context::Context;
 use super::filters::tcp_metadata_exchange;
 use super::http::{self, Http, http_connection_manager};
-use super::tcp::{forward, stack};
+use super::tcp::{forward, inbound_stack};
 use super::tls::mutual;
 use super::wire::ZERO;
 use crate::name::{ClusterName, INBOUND_PASSTHROUGH_CLUSTER, ListenerName, Transport};
@@ -176,7 +176,7 @@ fn exchange(context: &Context<'_, '_>) -> Option<Filter> {
 
 fn tcp_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
     let proxy = TcpProxy { idle_timeout: context.idle_timeout, ..forward(&inbound.cluster()) };
-    let end = stack(context, inbound.protocol, &proxy);
+    let end = inbound_stack(context, inbound.protocol, proxy);
     let authorization = context.tcp_authorization.iter().cloned();
     exchange(context).into_iter().chain(authorization).chain(end).collect()
 }
