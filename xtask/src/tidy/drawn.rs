@@ -109,6 +109,7 @@ const PLANS: &[Plan] = &[
             "of_mesh",
             "explain",
             "ztunnel",
+            "analysis",
         ],
         everywhere: &[],
         extra: &[],
