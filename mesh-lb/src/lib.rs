@@ -33,4 +33,10 @@ pub mod share;
 
 pub mod capacity;
 
+mod balancer;
+pub use self::balancer::{
+    Algorithm, Balancer, BalancerPolicy, Host, InFlight, Pick, PickRequest, Selection,
+    assigned_health,
+};
+
 mod number;
