@@ -33,4 +33,8 @@ pub mod share;
 
 pub mod capacity;
 
+pub mod whatif;
+
+pub mod lint;
+
 mod number;
