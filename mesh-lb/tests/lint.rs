@@ -1,4 +1,5 @@
 //! Known defects that change where traffic goes: both shares, with the defect and with its switch.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 use std::fmt::Write as _;
 use std::sync::Arc;
 

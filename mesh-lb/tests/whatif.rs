@@ -1,4 +1,5 @@
 //! What happens when something fails: laws over every mesh folder of the repository, and small meshes.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
