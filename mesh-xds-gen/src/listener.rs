@@ -22,7 +22,6 @@ mod outbound;
 mod stream_routes;
 mod tcp;
 mod tls;
-mod tracing;
 mod wire;
 
 use mesh_envoy_proto::envoy::config::listener::v3::{Filter, Listener, filter};

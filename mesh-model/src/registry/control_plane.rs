@@ -17,7 +17,8 @@ use crate::endpoint::{
 use crate::name::{ClusterId, Hostname, Labels, Namespace, NetworkId, TrustDomain};
 use crate::resource::mesh_networks::{GatewayTarget, Network, NetworkEndpoints};
 use crate::resource::{
-    self, AuthorizationPolicy, EndpointSlice, MeshConfig, MeshNetworks, Sidecar,
+    self, AuthorizationPolicy, EndpointSlice, MeshConfig, MeshNetworks, Meta,
+    RequestAuthentication, Sidecar, Telemetry,
 };
 
 /// The namespace of the control plane itself, whatever `rootNamespace` says.
@@ -53,6 +54,10 @@ pub struct ControlPlane {
     pub peer_authentications: PeerAuthentications,
     /// The AuthorizationPolicies, oldest first.
     pub authorization_policies: Vec<Arc<AuthorizationPolicy>>,
+    /// The Telemetry objects, oldest first.
+    pub telemetries: Vec<Arc<Telemetry>>,
+    /// The RequestAuthentications, oldest first.
+    pub request_authentications: Vec<Arc<RequestAuthentication>>,
     /// The hosts that stay in the client's cluster.
     pub cluster_local: ClusterLocalHosts,
     /// `MeshConfig.defaultServiceExportTo`.
@@ -116,7 +121,15 @@ impl ControlPlane {
                 all(inputs, |store| &store.peer_authentications).cloned(),
                 &root,
             ),
-            authorization_policies: by_age(all(inputs, |store| &store.authorization_policies)),
+            authorization_policies: by_age(
+                all(inputs, |store| &store.authorization_policies),
+                |policy| &policy.meta,
+            ),
+            telemetries: by_age(all(inputs, |store| &store.telemetries), |object| &object.meta),
+            request_authentications: by_age(
+                all(inputs, |store| &store.request_authentications),
+                |policy| &policy.meta,
+            ),
             cluster_local: cluster_local(config, inputs.domain),
             default_service_export_to,
             domain: inputs.domain.into(),
@@ -191,11 +204,12 @@ pub(crate) fn is_discovered(config: &MeshConfig, store: &Store, namespace: &Name
     })
 }
 
-fn by_age<'o>(
-    objects: impl Iterator<Item = &'o Arc<AuthorizationPolicy>>,
-) -> Vec<Arc<AuthorizationPolicy>> {
+fn by_age<'o, T: 'o>(
+    objects: impl Iterator<Item = &'o Arc<T>>,
+    meta: impl Fn(&T) -> &Meta,
+) -> Vec<Arc<T>> {
     let mut objects: Vec<_> = objects.cloned().collect();
-    objects.sort_by(|a, b| a.meta.age().cmp(&b.meta.age()));
+    objects.sort_by(|a, b| meta(a).age().cmp(&meta(b).age()));
     objects
 }
 

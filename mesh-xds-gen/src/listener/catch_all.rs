@@ -10,10 +10,11 @@ use mesh_envoy_proto::envoy::config::listener::v3::{
     Filter, FilterChain, FilterChainMatch, Listener,
 };
 use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
+use mesh_model::name::Protocol;
 use mesh_model::resource::sidecar::OutboundTrafficMode;
 
 use super::context::Context;
-use super::tcp::{forward, tcp_proxy};
+use super::tcp::{forward, stack, tcp_proxy};
 use super::wire::address;
 use crate::name::{
     BLACK_HOLE_CLUSTER, ClusterName, PASSTHROUGH_CLUSTER, VIRTUAL_OUTBOUND_LISTENER,
@@ -38,19 +39,20 @@ pub(super) fn filters(context: &Context<'_, '_>) -> Vec<Filter> {
         }
     };
     let proxy = TcpProxy { idle_timeout: context.idle_timeout, ..forward(&cluster) };
-    vec![tcp_proxy(&proxy)]
+    stack(context, Protocol::Tcp, proxy)
 }
 
 /// The listener that receives redirected traffic; `None` where none is redirected.
 pub(super) fn virtual_outbound(context: &Context<'_, '_>) -> Option<Listener> {
     let port = context.outbound_port();
+    let nowhere = tcp_proxy(&forward(BLACK_HOLE_CLUSTER));
     let loops = FilterChain {
         name: "virtualOutbound-blackhole".to_owned(),
         filter_chain_match: Some(FilterChainMatch {
             destination_port: Some(port.into()),
             ..FilterChainMatch::default()
         }),
-        filters: vec![tcp_proxy(&forward(BLACK_HOLE_CLUSTER))],
+        filters: context.outbound.tcp_stats.iter().cloned().chain([nowhere]).collect(),
         ..FilterChain::default()
     };
     let others = FilterChain {
@@ -65,6 +67,7 @@ pub(super) fn virtual_outbound(context: &Context<'_, '_>) -> Option<Listener> {
         use_original_dst: Some(true),
         transparent: context.is_tproxy().then_some(true),
         traffic_direction: TrafficDirection::Outbound.into(),
+        access_log: context.outbound.listener_logs.clone(),
         max_connections_to_accept_per_socket_event: Some(1),
         listener_specifier: None::<ListenerSpecifier>,
         ..Listener::default()

@@ -52,12 +52,14 @@ impl Class {
 /// Builds the filter.
 pub(super) fn http_connection_manager(context: &Context<'_, '_>, http: Http) -> Filter {
     let is_inbound = http.class.is_inbound();
+    let signals = context.signals(is_inbound);
     let is_forward_proxy = matches!(http.class, Class::ForwardProxy { .. });
     let (http_filters, route_specifier) = filters_and_routes(context, http.class, http.protocol);
     let manager = HttpConnectionManager {
         stat_prefix: http.stat_prefix,
         http_filters,
-        tracing: context.tracing.clone(),
+        tracing: signals.tracing.clone(),
+        access_log: signals.http_logs.clone(),
         common_http_protocol_options: context.idle_timeout.map(|timeout| {
             core::HttpProtocolOptions {
                 idle_timeout: Some(timeout),
@@ -81,7 +83,7 @@ pub(super) fn http_connection_manager(context: &Context<'_, '_>, http: Http) -> 
             upgrade_type: "websocket".to_owned(),
             ..UpgradeConfig::default()
         }],
-        request_id_extension: Some(request_id()),
+        request_id_extension: Some(request_id(signals.samples_by_id)),
         route_specifier: Some(route_specifier),
         ..normalized(context.config().path_normalization.normalization)
     };
@@ -129,9 +131,9 @@ fn client_certificate() -> SetCurrentClientCertDetails {
     }
 }
 
-fn request_id() -> proto::RequestIdExtension {
+fn request_id(samples_by_id: bool) -> proto::RequestIdExtension {
     let config = UuidRequestIdConfig {
-        use_request_id_for_trace_sampling: Some(true),
+        use_request_id_for_trace_sampling: Some(samples_by_id),
         ..UuidRequestIdConfig::default()
     };
     proto::RequestIdExtension { typed_config: Some(pack(&config)) }
@@ -166,7 +168,9 @@ fn filters_and_routes(
     if !is_inbound && flags.pilot_enable_alpn_filter {
         found.push(filters::alpn());
     }
-    found.extend([filters::fault(), filters::cors(), filters::router(false)]);
+    found.extend([filters::fault(), filters::cors()]);
+    found.extend(context.signals(is_inbound).http_stats.iter().cloned());
+    found.push(filters::router(false));
     (found, routes)
 }
 

@@ -181,6 +181,7 @@ fn inbound(
         ),
         continue_on_listener_filters_timeout: true,
         traffic_direction: TrafficDirection::Inbound.into(),
+        access_log: context.inbound.listener_logs.clone(),
         connection_balance_config: exact_balance(context, "INBOUND_LISTENER_EXACT_BALANCE"),
         max_connections_to_accept_per_socket_event: Some(1),
         ..Listener::default()
@@ -190,6 +191,7 @@ fn inbound(
 /// Stops connections that would come back for ever.
 fn blackhole(context: &Context<'_, '_>) -> FilterChain {
     let exchange = context.flags().pilot_enable_metadata_exchange.then(tcp_metadata_exchange);
+    let stats = context.inbound.tcp_stats.iter().cloned();
     let end = tcp_proxy(&forward(BLACK_HOLE_CLUSTER));
     FilterChain {
         name: "virtualInbound-blackhole".to_owned(),
@@ -197,7 +199,7 @@ fn blackhole(context: &Context<'_, '_>) -> FilterChain {
             destination_port: Some(context.inbound_port().into()),
             ..FilterChainMatch::default()
         }),
-        filters: exchange.into_iter().chain([end]).collect(),
+        filters: exchange.into_iter().chain(stats).chain([end]).collect(),
         ..FilterChain::default()
     }
 }

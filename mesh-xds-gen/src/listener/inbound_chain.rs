@@ -18,7 +18,7 @@ use super::chain::{PLAINTEXT_HTTP, RAW_BUFFER};
 use super::context::Context;
 use super::filters::tcp_metadata_exchange;
 use super::http::{self, Http, http_connection_manager};
-use super::tcp::{forward, stack};
+use super::tcp::{forward, inbound_stack};
 use super::tls::mutual;
 use super::wire::ZERO;
 use crate::name::{ClusterName, INBOUND_PASSTHROUGH_CLUSTER, ListenerName, Transport};
@@ -176,8 +176,8 @@ fn exchange(context: &Context<'_, '_>) -> Option<Filter> {
 
 fn tcp_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
     let proxy = TcpProxy { idle_timeout: context.idle_timeout, ..forward(&inbound.cluster()) };
-    let end = stack(context, inbound.protocol, &proxy);
-    let authorization = context.tcp_authorization.iter().cloned();
+    let end = inbound_stack(context, inbound.protocol, proxy);
+    let authorization = context.authorization.network.iter().cloned();
     exchange(context).into_iter().chain(authorization).chain(end).collect()
 }
 
@@ -187,7 +187,7 @@ fn http_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
         protocol: inbound.protocol,
         class: http::Class::Inbound {
             routes: Box::new(routes(inbound)),
-            authorization: context.http_authorization.clone(),
+            authorization: context.authorization.http.clone(),
         },
     };
     let manager = http_connection_manager(context, http);

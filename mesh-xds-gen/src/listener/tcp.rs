@@ -20,6 +20,7 @@ use super::context::Context;
 use super::filters::mongo_proxy;
 use super::wire::{duration, filter};
 use crate::name::ClusterName;
+use crate::telemetry::Signals;
 
 const NAME: &str = "envoy.filters.network.tcp_proxy";
 
@@ -37,15 +38,30 @@ pub(super) fn tcp_proxy(proxy: &TcpProxy) -> Filter {
     filter(NAME, proxy)
 }
 
-/// The filters of a protocol: what reads it, then what forwards it.
-pub(super) fn stack(
+/// The last filters of what is sent: statistics, what reads the protocol, then what forwards it.
+pub(super) fn stack(context: &Context<'_, '_>, protocol: Protocol, proxy: TcpProxy) -> Vec<Filter> {
+    observed(context, &context.outbound, protocol, proxy)
+}
+
+/// The same of what the workload receives.
+pub(super) fn inbound_stack(
     context: &Context<'_, '_>,
     protocol: Protocol,
-    proxy: &TcpProxy,
+    proxy: TcpProxy,
+) -> Vec<Filter> {
+    observed(context, &context.inbound, protocol, proxy)
+}
+
+fn observed(
+    context: &Context<'_, '_>,
+    signals: &Signals,
+    protocol: Protocol,
+    proxy: TcpProxy,
 ) -> Vec<Filter> {
     let reads_mongo = protocol == Protocol::Mongo && context.flags().pilot_enable_mongo_filter;
     let mongo = reads_mongo.then(|| mongo_proxy(&proxy.stat_prefix));
-    mongo.into_iter().chain([tcp_proxy(proxy)]).collect()
+    let end = tcp_proxy(&TcpProxy { access_log: signals.tcp_logs.clone(), ..proxy });
+    signals.tcp_stats.iter().cloned().chain(mongo).chain([end]).collect()
 }
 
 /// A port that a listener is for.
@@ -64,7 +80,7 @@ pub(super) fn to_service(
     let number = only_port(service).unwrap_or(port.number);
     let name = ClusterName::outbound(number, "", service.hostname.as_str()).to_string();
     let proxy = ruled(context, forward(&name), rule_of(context, Some(service)), "");
-    stack(context, port.protocol, &proxy)
+    stack(context, port.protocol, proxy)
 }
 
 /// The filters of the chain of a route, by its destinations.
@@ -83,7 +99,7 @@ pub(super) fn to_destinations(
         }
         several => ruled(context, weighted(context, &owner.meta, several, port.number), rule, ""),
     };
-    stack(context, port.protocol, &proxy)
+    stack(context, port.protocol, proxy)
 }
 
 fn weighted(

@@ -3,6 +3,7 @@ use mesh_testkit::conformance::Answer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod name_table;
 pub(super) mod names;
 mod routes;
 mod session;
@@ -26,11 +27,11 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "sort_vhost_routes" => run(input, routes::sort_routes),
         "retry_policy" => run(input, routes::retry_policy),
         "delegate_match_conflict" => run(input, routes::delegate_match_conflict),
+        "name_table" => run(input, name_table::name_table),
         "protocol_selection"
         | "outbound_listeners"
         | "inbound_chains"
         | "gateway"
-        | "name_table"
         | "auto_allocate_legacy"
         | "auto_allocate_controller"
         | "auto_allocate_eligible_hosts"

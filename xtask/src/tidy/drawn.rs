@@ -119,10 +119,12 @@ const PLANS: &[Plan] = &[
         order: &[
             "name",
             "secret",
+            "jwt",
             "rbac",
             "endpoint",
             "cluster",
             "route",
+            "telemetry",
             "listener",
             "name_table",
             "workload",
