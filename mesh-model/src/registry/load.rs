@@ -2,9 +2,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::index::Index;
 use super::mesh::Parts;
 use super::objects::Store;
-use super::{Mesh, Origin, Source};
+use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
 use crate::manifest::{self, Diagnostic, Document, Limits, Place, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace};
@@ -37,18 +38,22 @@ pub struct Broken {
 /// The mutable side: what was loaded, and the index made of it.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    compat: Compat,
+    pub(super) compat: Arc<Compat>,
     limits: Limits,
-    parts: Parts,
+    pub(super) parts: Parts,
     /// Where each object stands, to name both places of two objects of one name.
     places: BTreeMap<(Origin, ObjectKey), (Arc<str>, Place)>,
-    mesh: Arc<Mesh>,
+    pub(super) index: Index,
+    pub(super) planes: BTreeMap<ClusterId, Arc<ControlPlane>>,
+    pub(super) mesh: Arc<Mesh>,
 }
 
 impl Registry {
     /// An empty registry that follows the given upstream.
     pub fn new(compat: Compat) -> Self {
-        Self { compat, ..Self::default() }
+        let mut registry = Self { compat: Arc::new(compat), ..Self::default() };
+        registry.rebuild();
+        registry
     }
 
     /// The same with other limits for what is read.
@@ -67,6 +72,27 @@ impl Registry {
     /// What cannot be used is left out, the rest counts. Of two objects of one kind, namespace and
     /// name in one part of the mesh the first counts.
     pub fn load(&mut self, sources: impl IntoIterator<Item = Source>) -> Vec<Diagnostic> {
+        let diagnostics = self.read_all(sources);
+        self.rebuild();
+        diagnostics
+    }
+
+    /// Loads texts in place of all that were loaded before, and tells what that makes different.
+    ///
+    /// The mesh and the diagnostics are those of a new registry; objects that are as they were, and
+    /// what follows from them alone, stay the same allocations.
+    pub fn reload(
+        &mut self,
+        sources: impl IntoIterator<Item = Source>,
+    ) -> (Vec<Diagnostic>, Effect) {
+        let mut fresh = Self { limits: self.limits.clone(), ..Self::default() };
+        let diagnostics = fresh.read_all(sources);
+        self.places = fresh.places;
+        let changes = self.parts.changes_to(&fresh.parts);
+        (diagnostics, self.apply_all(changes))
+    }
+
+    fn read_all(&mut self, sources: impl IntoIterator<Item = Source>) -> Vec<Diagnostic> {
         let mut sources: Vec<Source> = sources.into_iter().collect();
         // By part and name, so that the order in which files are listed does not matter.
         sources.sort_by(|a, b| (&a.origin, &a.name).cmp(&(&b.origin, &b.name)));
@@ -74,7 +100,6 @@ impl Registry {
         for source in sources {
             self.read(&source, &mut diagnostics);
         }
-        self.mesh = Arc::new(Mesh::build(Arc::new(self.parts.clone()), &self.compat));
         diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));
         diagnostics
     }
@@ -103,7 +128,7 @@ impl Registry {
                 Origin::Proxies => {
                     let (entry, found) = ProxyEntry::decode(&document.node, &document.file);
                     diagnostics.extend(found);
-                    self.parts.proxies.extend(entry);
+                    Arc::make_mut(&mut self.parts.proxies).extend(entry);
                 }
                 Origin::Config | Origin::Cluster(_) => {
                     self.add(&source.origin, document, diagnostics);
@@ -140,13 +165,13 @@ impl Registry {
             Some(Arc::new(description));
     }
 
-    fn store(&mut self, origin: &Origin) -> &mut Store {
+    pub(super) fn store(&mut self, origin: &Origin) -> &mut Store {
         match origin {
             Origin::Cluster(cluster) | Origin::Description(cluster) => {
-                &mut self.parts.clusters.entry(cluster.clone()).or_default().store
+                Arc::make_mut(&mut self.parts.clusters.entry(cluster.clone()).or_default().store)
             }
             Origin::Config | Origin::MeshConfig | Origin::MeshNetworks | Origin::Proxies => {
-                &mut self.parts.config
+                Arc::make_mut(&mut self.parts.config)
             }
         }
     }
@@ -217,7 +242,13 @@ impl Registry {
             let origin = origin.clone();
             let selector = document.and_then(selector_of);
             let action = document.and_then(action_of);
-            self.parts.broken.push(Broken { object, origin, selector, action, reason });
+            Arc::make_mut(&mut self.parts.broken).push(Broken {
+                object,
+                origin,
+                selector,
+                action,
+                reason,
+            });
         }
     }
 }

@@ -17,11 +17,11 @@ impl ProxyView<'_> {
         if proxy.kind != ProxyKind::Router {
             return false;
         }
-        let own = mesh.parts.clusters.get(&plane.id).map(|part| &part.store);
-        let stores = [&mesh.parts.config].into_iter().chain(own);
-        let gateways = stores.flat_map(|store| store.gateways.values());
+        let own = mesh.parts.clusters.get(&plane.id).map(|part| &*part.store);
+        let stores = [&*mesh.parts.config].into_iter().chain(own);
+        let gateways = stores.flat_map(|store| store.gateways.iter());
         let discovered = gateways.filter(|gateway| {
-            own.is_none_or(|own| is_discovered(&plane.config, own, &gateway.meta.namespace))
+            own.is_none_or(|own| is_discovered(&plane.config, own, gateway.meta.namespace.as_str()))
         });
         discovered.into_iter().any(|gateway| {
             let flags = &mesh.compat().flags;
