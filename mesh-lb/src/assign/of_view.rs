@@ -15,18 +15,32 @@ impl Assignment {
     ///
     /// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `NewEndpointBuilder`.
     pub fn new(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
-        let form = match destination.service.resolution {
+        Self::of_form(view, destination, Self::form_of(destination))
+    }
+
+    /// The form of cluster that a service has by itself.
+    pub(super) fn form_of(destination: &Destination<'_>) -> ClusterForm {
+        match destination.service.resolution {
             Resolution::DnsLb | Resolution::DnsRoundRobinLb => ClusterForm::Dns,
             Resolution::ClientSideLb
             | Resolution::Passthrough
             | Resolution::Alias
             | Resolution::DynamicDns => ClusterForm::Outbound,
-        };
-        Self::of_form(view, destination, form)
+        }
     }
 
     /// The same for another form of cluster than the one that the service has by itself.
     pub fn of_form(view: &ProxyView<'_>, destination: &Destination<'_>, form: ClusterForm) -> Self {
+        Self::with_input(view, destination, form, Self::compute)
+    }
+
+    /// Hands out what a destination's assignment is computed from.
+    pub(super) fn with_input<T>(
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+        form: ClusterForm,
+        compute: impl FnOnce(&Input<'_>) -> T,
+    ) -> T {
         let none = Shards::default();
         let service = &*destination.service;
         let shards = view.shards(service).map_or(&none, AsRef::as_ref);
@@ -52,7 +66,7 @@ impl Assignment {
                 view.gateways(form == ClusterForm::Dns),
             )
         };
-        Self::compute(&input)
+        compute(&input)
     }
 }
 
