@@ -39,6 +39,7 @@ pub(crate) use self::discovery::is_discovered;
 pub use self::effect::Effect;
 pub(crate) use self::kubernetes::pod_port;
 pub use self::load::{Broken, Registry};
+pub(crate) use self::map::Entry;
 pub use self::merge::merge_clusters;
 pub(crate) use self::mesh::DOMAIN;
 pub use self::mesh::Mesh;

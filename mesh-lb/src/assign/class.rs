@@ -136,7 +136,8 @@ impl Assignments {
         if !std::ptr::eq(view.mesh(), &*self.mesh) {
             return Arc::new(Assignment::new(view, destination));
         }
-        Assignment::with_input(view, destination, Assignment::form_of(destination), |input| {
+        let form = ClusterForm::of(destination.service.resolution);
+        Assignment::with_input(view, destination, form, |input| {
             let service = input.service;
             let asked = Asked {
                 plane: std::ptr::from_ref(view.plane()).addr(),

@@ -137,7 +137,7 @@ impl Registry {
         self.publish();
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let parts = Arc::new(self.parts.clone());
         self.mesh = Arc::new(Mesh::new(parts, &self.index, self.planes.clone()));
     }
@@ -212,6 +212,7 @@ impl Registry {
         }
         self.parts.broken = Arc::new(broken);
         pending.is_changed = true;
+        self.renew_peer_authentications();
     }
 
     /// A control plane that is to be changed.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::endpoint::{Gateways, Shards};
 use crate::name::{ClusterId, Hostname, Labels, Namespace};
-use crate::resource::{AuthorizationPolicy, MeshConfig, Sidecar};
+use crate::resource::{AuthorizationPolicy, MeshConfig, RequestAuthentication, Sidecar, Telemetry};
 
 /// The namespace of the control plane itself, whatever `rootNamespace` says.
 pub const SYSTEM_NAMESPACE: &str = "istio-system";
@@ -45,6 +45,10 @@ pub struct ControlPlane {
     pub peer_authentications: Arc<PeerAuthentications>,
     /// The AuthorizationPolicies, oldest first.
     pub authorization_policies: Arc<[Arc<AuthorizationPolicy>]>,
+    /// The Telemetry objects, oldest first.
+    pub telemetries: Arc<[Arc<Telemetry>]>,
+    /// The RequestAuthentications, oldest first.
+    pub request_authentications: Arc<[Arc<RequestAuthentication>]>,
     /// The hosts that stay in the client's cluster.
     pub cluster_local: Arc<ClusterLocalHosts>,
     /// `MeshConfig.defaultServiceExportTo`.
@@ -109,6 +113,8 @@ impl ControlPlane {
         keep(&mut self.sidecars, &before.sidecars);
         keep(&mut self.peer_authentications, &before.peer_authentications);
         keep(&mut self.authorization_policies, &before.authorization_policies);
+        keep(&mut self.telemetries, &before.telemetries);
+        keep(&mut self.request_authentications, &before.request_authentications);
         keep(&mut self.cluster_local, &before.cluster_local);
         keep(&mut self.default_service_export_to, &before.default_service_export_to);
         self

@@ -90,6 +90,8 @@ impl Effect {
             || before.destination_rules != after.destination_rules
             || before.virtual_services != after.virtual_services
             || before.sidecars != after.sidecars
+            || before.request_authentications != after.request_authentications
+            || before.telemetries != after.telemetries
             || before.peer_authentications != after.peer_authentications
             || before.authorization_policies != after.authorization_policies;
         self.everything |= is_other;

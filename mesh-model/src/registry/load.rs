@@ -7,7 +7,7 @@ use super::mesh::Parts;
 use super::objects::Store;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
-use crate::manifest::{self, Diagnostic, Document, Limits, Place, Severity, Unreadable};
+use crate::manifest::{self, Diagnostic, Document, Limits, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
@@ -35,14 +35,27 @@ pub struct Broken {
     pub reason: String,
 }
 
+impl Broken {
+    /// Returns whether the object counts for the proxies of a control plane: of the clusters only its
+    /// own counts.
+    pub fn counts_for(&self, control_plane: &ClusterId) -> bool {
+        match &self.origin {
+            Origin::Cluster(cluster) => cluster == control_plane,
+            Origin::Config
+            | Origin::MeshConfig
+            | Origin::MeshNetworks
+            | Origin::Proxies
+            | Origin::Description(_) => true,
+        }
+    }
+}
+
 /// The mutable side: what was loaded, and the index made of it.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     pub(super) compat: Arc<Compat>,
     limits: Limits,
     pub(super) parts: Parts,
-    /// Where each object stands, to name both places of two objects of one name.
-    places: BTreeMap<(Origin, ObjectKey), (Arc<str>, Place)>,
     pub(super) index: Index,
     pub(super) planes: BTreeMap<ClusterId, Arc<ControlPlane>>,
     pub(super) mesh: Arc<Mesh>,
@@ -87,9 +100,14 @@ impl Registry {
     ) -> (Vec<Diagnostic>, Effect) {
         let mut fresh = Self { limits: self.limits.clone(), ..Self::default() };
         let diagnostics = fresh.read_all(sources);
-        self.places = fresh.places;
-        let changes = self.parts.changes_to(&fresh.parts);
-        (diagnostics, self.apply_all(changes))
+        let has_moved = self.parts.places != fresh.parts.places;
+        self.parts.places = fresh.parts.places.clone();
+        let effect = self.apply_all(self.parts.changes_to(&fresh.parts));
+        if has_moved {
+            // Nothing is different but where it stands.
+            self.publish();
+        }
+        (diagnostics, effect)
     }
 
     fn read_all(&mut self, sources: impl IntoIterator<Item = Source>) -> Vec<Diagnostic> {
@@ -111,14 +129,15 @@ impl Registry {
             self.remember_unreadable(source, unreadable);
         }
         for document in &reading.documents {
+            self.place_settings(&source.origin, document);
             match &source.origin {
                 Origin::MeshConfig => {
-                    let (config, found) = MeshConfig::decode(&document.node, &document.file);
+                    let (config, found) = MeshConfig::admit(&document.node, &document.file);
                     diagnostics.extend(found);
                     self.parts.mesh_config = Some(Arc::new(config));
                 }
                 Origin::MeshNetworks => {
-                    let (networks, found) = MeshNetworks::decode(&document.node, &document.file);
+                    let (networks, found) = MeshNetworks::admit(&document.node, &document.file);
                     diagnostics.extend(found);
                     self.parts.networks = Some(Arc::new(networks));
                 }
@@ -135,6 +154,21 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// Remembers where the documents that are no objects stand; of `proxies.json` the first entry.
+    fn place_settings(&mut self, origin: &Origin, document: &Document) {
+        let kind = match origin {
+            Origin::MeshConfig => "MeshConfig",
+            Origin::MeshNetworks => "MeshNetworks",
+            Origin::Description(_) => "ClusterDescription",
+            Origin::Proxies => "ProxyEntry",
+            Origin::Config | Origin::Cluster(_) => return,
+        };
+        let name = if let Origin::Description(cluster) = origin { cluster.as_str() } else { "" };
+        let key = ObjectKey { kind, namespace: Namespace::default(), name: name.into() };
+        let place = (document.file.clone(), document.node.place);
+        Arc::make_mut(&mut self.parts.places).entry((origin.clone(), key)).or_insert(place);
     }
 
     /// Takes what `cluster.yaml` says; a name that is not the folder's is an error.
@@ -176,9 +210,9 @@ impl Registry {
         }
     }
 
-    /// Decodes an object and puts it in.
+    /// Admits an object and puts it in.
     fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Vec<Diagnostic>) {
-        let decoded = resource::decode(&document.node, &document.file, DEFAULT_NAMESPACE);
+        let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
         diagnostics.extend(decoded.diagnostics.iter().cloned());
         let Some(key) = decoded.object else { return };
         let Some(resource) = decoded.resource else {
@@ -195,13 +229,13 @@ impl Registry {
         }
         if !is_plentiful(key.kind) {
             let place = (document.file.clone(), document.node.place);
-            self.places.insert((origin.clone(), key), place);
+            Arc::make_mut(&mut self.parts.places).insert((origin.clone(), key), place);
         }
         self.store(origin).upsert(resource);
     }
 
     fn duplicate(&self, origin: &Origin, document: &Document, key: &ObjectKey) -> Diagnostic {
-        let first = self.places.get(&(origin.clone(), key.clone()));
+        let first = self.parts.places.get(&(origin.clone(), key.clone()));
         let at =
             first.map(|(file, place)| format!(" at {file}:{}", place.line)).unwrap_or_default();
         Diagnostic {

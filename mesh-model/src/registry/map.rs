@@ -64,6 +64,11 @@ impl<E: Entry> Map<E> {
         }
     }
 
+    /// Returns whether there is no entry.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Returns whether a key has an entry.
     pub(crate) fn contains(&self, key: Key<'_>) -> bool {
         self.get(key).is_some()
@@ -103,6 +108,11 @@ impl<E: Entry> Map<E> {
     /// Returns the entries in the order of their keys.
     pub(crate) fn iter(&self) -> Iter<'_, E> {
         self.range(("", ""))
+    }
+
+    /// The same, as maps call it that keep keys beside their values.
+    pub(crate) fn values(&self) -> Iter<'_, E> {
+        self.iter()
     }
 
     /// Returns the entries from a key on, in the order of their keys.

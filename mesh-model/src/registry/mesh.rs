@@ -8,8 +8,11 @@ use super::topology::Topology;
 use super::{Broken, Change, ControlPlane, Origin, alone};
 use crate::compat::Compat;
 use crate::endpoint::Workload;
+use crate::manifest::Place;
 use crate::name::{ClusterId, TrustDomain};
-use crate::resource::{ClusterDescription, MeshConfig, MeshNetworks, Pod, PodPhase, ProxyEntry};
+use crate::resource::{
+    ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, Pod, PodPhase, ProxyEntry,
+};
 
 /// The domain of Kubernetes' own names.
 pub(crate) const DOMAIN: &str = "cluster.local";
@@ -28,6 +31,9 @@ pub struct Mesh {
     pub(crate) parts: Arc<Parts>,
 }
 
+/// File and place of objects.
+pub(crate) type Places = BTreeMap<(Origin, ObjectKey), (Arc<str>, Place)>;
+
 /// What was loaded, part by part; cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Parts {
@@ -37,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) config: Arc<Store>,
     pub(crate) clusters: BTreeMap<ClusterId, ClusterPart>,
     pub(crate) broken: Arc<Vec<Broken>>,
+    /// Where each object stood when it was loaded, but for kinds that exist by the million.
+    pub(crate) places: Arc<Places>,
 }
 
 /// What one cluster's folder holds.

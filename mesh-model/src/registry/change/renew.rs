@@ -445,10 +445,25 @@ impl Registry {
                 next.peer_authentications = Arc::new(plane.peer_authentications());
             } else if let Stored::AuthorizationPolicy(_) = object {
                 next.authorization_policies = plane.authorization_policies();
+            } else if let Stored::RequestAuthentication(_) = object {
+                next.request_authentications = plane.request_authentications();
+            } else if let Stored::Telemetry(_) = object {
+                next.telemetries = plane.telemetries();
             } else {
                 return;
             }
             self.planes.insert(id, Arc::new(next));
+        }
+    }
+
+    /// Indexes PeerAuthentications again, with those that could not be understood.
+    pub(super) fn renew_peer_authentications(&mut self) {
+        for id in self.planes.keys().cloned().collect::<Vec<_>>() {
+            let Some(plane) = self.index.plane(&id, &self.parts) else { continue };
+            let policies = Arc::new(plane.peer_authentications());
+            if let Some(plane) = self.plane_mut(&id) {
+                plane.peer_authentications = policies;
+            }
         }
     }
 

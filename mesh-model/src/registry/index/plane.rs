@@ -18,7 +18,7 @@ use crate::registry::{
     DOMAIN, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service, Services, Store,
     VirtualServices, merge_clusters,
 };
-use crate::resource::{AuthorizationPolicy, Sidecar};
+use crate::resource::{AuthorizationPolicy, RequestAuthentication, Sidecar, Telemetry};
 
 /// What is kept of a control plane to go on from.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +96,8 @@ impl<'o> Plane<'o> {
             sidecars: Arc::new(self.sidecars()),
             peer_authentications: Arc::new(self.peer_authentications()),
             authorization_policies: self.authorization_policies(),
+            telemetries: self.telemetries(),
+            request_authentications: self.request_authentications(),
             cluster_local: around.cluster_local.clone(),
             default_service_export_to: around.default_service_export_to.clone(),
             domain: DOMAIN.into(),
@@ -204,16 +206,27 @@ impl<'o> Plane<'o> {
         index
     }
 
+    /// The PeerAuthentications; what those that could not be understood may be for is STRICT.
     pub(crate) fn peer_authentications(&self) -> PeerAuthentications {
         let root = Namespace::from(&*self.index.around.config.root_namespace);
-        PeerAuthentications::new(self.all(|store| &store.peer_authentications).cloned(), &root)
+        let objects = self.all(|store| &store.peer_authentications).cloned();
+        let broken = self.parts.broken.iter().filter(|broken| {
+            broken.object.kind == "PeerAuthentication" && broken.counts_for(self.id)
+        });
+        let broken = broken.map(|broken| (&broken.object.namespace, broken.selector.as_ref()));
+        PeerAuthentications::new(objects, &root).with_broken(broken, &root)
     }
 
     pub(crate) fn authorization_policies(&self) -> Arc<[Arc<AuthorizationPolicy>]> {
-        let mut objects: Vec<_> =
-            self.all(|store| &store.authorization_policies).cloned().collect();
-        objects.sort_by(|a, b| a.meta.age().cmp(&b.meta.age()));
-        objects.into()
+        by_age(self.all(|store| &store.authorization_policies))
+    }
+
+    pub(crate) fn telemetries(&self) -> Arc<[Arc<Telemetry>]> {
+        by_age(self.all(|store| &store.telemetries))
+    }
+
+    pub(crate) fn request_authentications(&self) -> Arc<[Arc<RequestAuthentication>]> {
+        by_age(self.all(|store| &store.request_authentications))
     }
 
     /// How networks are entered: by IP addresses, and by names too.
@@ -343,6 +356,13 @@ impl<'o> Plane<'o> {
             shards: endpoints.into_iter().map(shard).collect(),
         }
     }
+}
+
+/// Objects, the oldest first.
+fn by_age<'o, T: Object + 'o>(objects: impl Iterator<Item = &'o Arc<T>>) -> Arc<[Arc<T>]> {
+    let mut objects: Vec<Arc<T>> = objects.cloned().collect();
+    objects.sort_by(|a, b| a.meta().age().cmp(&b.meta().age()));
+    objects.into()
 }
 
 fn export(values: &[Box<str>]) -> ExportTo {
