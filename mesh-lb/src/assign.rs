@@ -41,11 +41,14 @@ mod assignment;
 
 mod of_view;
 
+mod class;
+
 mod reason;
 
 mod explain;
 
 pub use self::assignment::{AssignedEndpoint, AssignedLocality, Assignment, Target, Transport};
+pub use self::class::{Assignments, ClientClass};
 pub use self::distribute::locality_matches;
 pub use self::explain::{Explanation, Said, Unused, Used};
 pub use self::failover_priority::LabelMatch;

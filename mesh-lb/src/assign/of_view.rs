@@ -32,11 +32,21 @@ impl Assignment {
 
     /// The same for another form of cluster than the one that the service has by itself.
     pub fn of_form(view: &ProxyView<'_>, destination: &Destination<'_>, form: ClusterForm) -> Self {
+        Self::with_input(view, destination, form, Self::compute)
+    }
+
+    /// Hands out what a destination's assignment is computed from.
+    pub(super) fn with_input<T>(
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+        form: ClusterForm,
+        compute: impl FnOnce(&Input<'_>) -> T,
+    ) -> T {
         let none = Shards::default();
         let shards = view.shards(&destination.service).map_or(&none, AsRef::as_ref);
         let gateways = view.gateways(form == ClusterForm::Dns);
         let compat = view.mesh().compat();
-        Self::of_supply(view, destination, form, Supply { shards, gateways, compat })
+        with_supply(view, destination, form, Supply { shards, gateways, compat }, compute)
     }
 
     /// The same with other endpoints and gateways than those of the mesh, or by other switches.
@@ -44,27 +54,37 @@ impl Assignment {
         view: &ProxyView<'_>,
         destination: &Destination<'_>,
         form: ClusterForm,
-        Supply { shards, gateways, compat }: Supply<'_>,
+        supply: Supply<'_>,
     ) -> Self {
-        let service = &*destination.service;
-        let config = &view.plane().config;
-        let policy: Option<&TrafficPolicy> = destination.policy.as_ref();
-        let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
-        let input = Input {
-            form,
-            is_cluster_local: view.is_cluster_local(service),
-            subset: destination.subset_labels,
-            load_balancer: policy.and_then(|policy| policy.load_balancer.as_ref()),
-            has_outlier_detection: outlier_detection.is_some(),
-            min_health_percent: outlier_detection.map_or(0, |block| block.min_health_percent),
-            tls_mode: destination.endpoint_tls.map(tls_mode),
-            mesh_locality: Some(&config.locality_lb_setting),
-            mesh_zone_aware: config.zone_aware_lb_setting.as_ref(),
-            peer_mode: &|endpoint| view.endpoint_mode(endpoint),
-            ..Input::new(view.proxy(), compat, (service, &destination.port), shards, gateways)
-        };
-        Self::compute(&input)
+        with_supply(view, destination, form, supply, Self::compute)
     }
+}
+
+fn with_supply<T>(
+    view: &ProxyView<'_>,
+    destination: &Destination<'_>,
+    form: ClusterForm,
+    Supply { shards, gateways, compat }: Supply<'_>,
+    compute: impl FnOnce(&Input<'_>) -> T,
+) -> T {
+    let service = &*destination.service;
+    let config = &view.plane().config;
+    let policy: Option<&TrafficPolicy> = destination.policy.as_ref();
+    let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
+    let input = Input {
+        form,
+        is_cluster_local: view.is_cluster_local(service),
+        subset: destination.subset_labels,
+        load_balancer: policy.and_then(|policy| policy.load_balancer.as_ref()),
+        has_outlier_detection: outlier_detection.is_some(),
+        min_health_percent: outlier_detection.map_or(0, |block| block.min_health_percent),
+        tls_mode: destination.endpoint_tls.map(tls_mode),
+        mesh_locality: Some(&config.locality_lb_setting),
+        mesh_zone_aware: config.zone_aware_lb_setting.as_ref(),
+        peer_mode: &|endpoint| view.endpoint_mode(endpoint),
+        ..Input::new(view.proxy(), compat, (service, &destination.port), shards, gateways)
+    };
+    compute(&input)
 }
 
 const fn tls_mode(mode: ClientTls) -> ClientTlsMode {

@@ -6,6 +6,7 @@ use super::Subject;
 use super::scene::{services, some};
 use crate::manifest::Diagnostic;
 use crate::name::ClusterId;
+use crate::registry::Entry;
 use crate::registry::{ControlPlane, Mesh, Store};
 use crate::resource::{DestinationRule, VirtualService};
 
@@ -84,7 +85,8 @@ struct Pair<'m> {
 impl Pair<'_> {
     fn check(&self, found: &mut Vec<Diagnostic>) {
         let mut drifted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for (key, object) in &self.own.destination_rules {
+        for object in self.own.destination_rules.iter() {
+            let key = object.key();
             let name = format!("{}/{}", key.0, key.1);
             match self.theirs.destination_rules.get(key) {
                 Some(other) if other.spec == object.spec => {}
@@ -99,7 +101,8 @@ impl Pair<'_> {
                 }
             }
         }
-        for (key, object) in &self.own.virtual_services {
+        for object in self.own.virtual_services.iter() {
+            let key = object.key();
             let name = format!("{}/{}", key.0, key.1);
             match self.theirs.virtual_services.get(key) {
                 Some(other) if other.spec == object.spec => {}
@@ -115,13 +118,15 @@ impl Pair<'_> {
             }
         }
         let policies = self.own.authorization_policies.iter();
-        let differ = policies.filter(|(key, object)| {
+        let differ = policies.filter(|object| {
             self.theirs
                 .authorization_policies
-                .get(*key)
+                .get(object.key())
                 .is_none_or(|other| other.spec != object.spec)
         });
-        let names: Vec<String> = differ.map(|(key, _)| format!("{}/{}", key.0, key.1)).collect();
+        let names: Vec<String> = differ
+            .map(|object| format!("{}/{}", object.meta.namespace, object.meta.name))
+            .collect();
         if !names.is_empty() {
             drifted.insert("AuthorizationPolicy", names);
         }

@@ -84,7 +84,7 @@ fn headless(scene: &Scene<'_>, service: &Service, endpoints: &[&Endpoint]) -> Op
     let key = (service.namespace.clone(), Box::from(&*service.name));
     let reached = networks(endpoints);
     let (cluster, network) = scene.clusters().find_map(|(id, store)| {
-        store.services.get(&key)?;
+        store.services.get((key.0.as_str(), &key.1))?;
         let own = scene.workloads.iter().find(|(_, workload)| workload.cluster == *id)?;
         let network = &own.1.network;
         let is_near = |other: &NetworkId| other.is_same_or_empty(network);

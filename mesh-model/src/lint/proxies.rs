@@ -6,7 +6,7 @@ use crate::resource::{ProxyEntry, ProxyRef};
 use crate::view::Proxy;
 
 pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
-    for entry in &mesh.parts.proxies {
+    for entry in mesh.parts.proxies.iter() {
         let Some(reference) = &entry.reference else { continue };
         let name = reference.to_string();
         let subject = Subject::proxies(mesh, &name);
@@ -73,7 +73,7 @@ fn labels(
     let said = entry.labels.as_ref()?;
     let part = mesh.parts.clusters.get(&*reference.cluster)?;
     let key = (crate::name::Namespace::from(&*reference.namespace), reference.pod.clone());
-    let holds = &part.store.pods.get(&key)?.meta.labels;
+    let holds = &part.store.pods.get((key.0.as_str(), &key.1))?.meta.labels;
     let text = |labels: &crate::name::Labels| {
         let pairs: Vec<String> =
             labels.iter().map(|(key, value)| format!("{key}={value}")).collect();

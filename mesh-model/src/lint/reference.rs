@@ -78,13 +78,13 @@ impl<'m> Case<'_, 'm> {
             // The old form `NAME.NAMESPACE` is left to the one who wrote it.
             let is_known = short.contains('.')
                 || stores.iter().any(|store| {
-                    store.gateways.contains_key(&key)
-                        || store.kubernetes_gateways.contains_key(&key)
+                    store.gateways.contains((key.0.as_str(), &key.1))
+                        || store.kubernetes_gateways.contains((key.0.as_str(), &key.1))
                 })
                 || self
                     .scene
                     .clusters()
-                    .any(|(_, store)| store.kubernetes_gateways.contains_key(&key));
+                    .any(|(_, store)| store.kubernetes_gateways.contains((key.0.as_str(), &key.1)));
             if !is_known {
                 let message = format!(
                     "there is no Gateway `{name}`: the routes are not served at any gateway"
@@ -106,7 +106,8 @@ impl<'m> Case<'_, 'm> {
                 name => Namespace::from(name),
             };
             let key = (namespace, delegate.name.clone());
-            if !stores.iter().any(|store| store.virtual_services.contains_key(&key)) {
+            if !stores.iter().any(|store| store.virtual_services.contains((key.0.as_str(), &key.1)))
+            {
                 let message = format!(
                     "there is no VirtualService `{}/{}` to delegate to: the route is left out",
                     key.0, key.1

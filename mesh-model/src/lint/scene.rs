@@ -79,7 +79,7 @@ impl<'m> Scene<'m> {
     /// The stores of the clusters that the control plane discovers.
     pub(super) fn clusters(&self) -> impl Iterator<Item = (&'m ClusterId, &'m Store)> {
         let parts = &self.mesh.parts;
-        self.plane.clusters.iter().filter_map(|id| Some((id, &parts.clusters.get(id)?.store)))
+        self.plane.clusters.iter().filter_map(|id| Some((id, &*parts.clusters.get(id)?.store)))
     }
 
     /// Where a service stands: its object, in the cluster that gave it first.
@@ -155,8 +155,8 @@ impl<'m> Scene<'m> {
 
 /// The stores with the Istio resources of a control plane: the config folder's, then its own cluster's.
 fn stores<'m>(mesh: &'m Mesh, plane: &ControlPlane) -> Vec<&'m Store> {
-    let own = mesh.parts.clusters.get(&plane.id).map(|part| &part.store);
-    [&mesh.parts.config].into_iter().chain(own).collect()
+    let own = mesh.parts.clusters.get(&plane.id).map(|part| &*part.store);
+    [&*mesh.parts.config].into_iter().chain(own).collect()
 }
 
 /// The services that a host means.
@@ -176,7 +176,7 @@ pub(super) fn services<'m>(
 /// The pods of the clusters that the control plane discovers, as workloads.
 fn workloads<'m>(mesh: &'m Mesh, plane: &ControlPlane) -> Vec<(&'m Arc<Pod>, Workload)> {
     let mut found = Vec::new();
-    for id in &plane.clusters {
+    for id in plane.clusters.iter() {
         let Some(part) = mesh.parts.clusters.get(id) else { continue };
         let running = part.store.pods.values().filter(|pod| pod.status.pod_ip.is_some());
         found.extend(running.map(|pod| (pod, mesh.workload(id, &part.store, pod))));

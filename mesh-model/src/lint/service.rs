@@ -100,7 +100,7 @@ impl Cluster<'_, '_> {
             let subject = self.subject("EndpointSlice", meta);
             let name = meta.labels.value("kubernetes.io/service-name");
             let key = (meta.namespace.clone(), Box::from(name));
-            if !name.is_empty() && !self.store.services.contains_key(&key) {
+            if !name.is_empty() && !self.store.services.contains((key.0.as_str(), &key.1)) {
                 let message = format!("there is no service `{name}`: nobody uses these endpoints");
                 let field = "metadata.labels";
                 let help = "name an existing service, or remove the slice";
@@ -115,7 +115,7 @@ impl Cluster<'_, '_> {
                     "" => meta.namespace.clone(),
                     name => Namespace::from(name),
                 };
-                if !self.store.pods.contains_key(&(namespace, target.name.clone())) {
+                if !self.store.pods.contains((namespace.as_str(), &target.name)) {
                     let message = format!(
                         "there is no pod `{}`: the endpoint has no labels, no identity and no mutual TLS",
                         target.name
@@ -139,7 +139,9 @@ impl Cluster<'_, '_> {
         for pod in self.store.pods.values().filter(is_running) {
             let subject = self.subject("Pod", &pod.meta);
             let node = (Namespace::default(), pod.spec.node_name.clone());
-            if !pod.spec.node_name.is_empty() && !self.store.nodes.contains_key(&node) {
+            if !pod.spec.node_name.is_empty()
+                && !self.store.nodes.contains((node.0.as_str(), &node.1))
+            {
                 let message = format!(
                     "there is no node `{}`: nobody knows where the pod is, so it has no locality",
                     pod.spec.node_name

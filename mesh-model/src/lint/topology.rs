@@ -44,7 +44,7 @@ fn labels(mesh: &Mesh) -> Vec<(&crate::name::ClusterId, &str)> {
     parts
         .filter(|(_, part)| !part.store.pods.is_empty())
         .map(|(id, part)| {
-            let system = part.store.namespaces.get(&key);
+            let system = part.store.namespaces.get((key.0.as_str(), &key.1));
             (id, system.map(|object| object.meta.labels.value(place::NETWORK)).unwrap_or_default())
         })
         .collect()

@@ -1,9 +1,11 @@
 //! Loading: texts in, an index out, and everything that is wrong with the texts.
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::index::Index;
 use super::mesh::Parts;
 use super::objects::Store;
-use super::{Mesh, Origin, Source};
+use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
 use crate::manifest::{self, Diagnostic, Document, Limits, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace};
@@ -51,16 +53,20 @@ impl Broken {
 /// The mutable side: what was loaded, and the index made of it.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    compat: Compat,
+    pub(super) compat: Arc<Compat>,
     limits: Limits,
-    parts: Parts,
-    mesh: Arc<Mesh>,
+    pub(super) parts: Parts,
+    pub(super) index: Index,
+    pub(super) planes: BTreeMap<ClusterId, Arc<ControlPlane>>,
+    pub(super) mesh: Arc<Mesh>,
 }
 
 impl Registry {
     /// An empty registry that follows the given upstream.
     pub fn new(compat: Compat) -> Self {
-        Self { compat, ..Self::default() }
+        let mut registry = Self { compat: Arc::new(compat), ..Self::default() };
+        registry.rebuild();
+        registry
     }
 
     /// The same with other limits for what is read.
@@ -79,6 +85,32 @@ impl Registry {
     /// What cannot be used is left out, the rest counts. Of two objects of one kind, namespace and
     /// name in one part of the mesh the first counts.
     pub fn load(&mut self, sources: impl IntoIterator<Item = Source>) -> Vec<Diagnostic> {
+        let diagnostics = self.read_all(sources);
+        self.rebuild();
+        diagnostics
+    }
+
+    /// Loads texts in place of all that were loaded before, and tells what that makes different.
+    ///
+    /// The mesh and the diagnostics are those of a new registry; objects that are as they were, and
+    /// what follows from them alone, stay the same allocations.
+    pub fn reload(
+        &mut self,
+        sources: impl IntoIterator<Item = Source>,
+    ) -> (Vec<Diagnostic>, Effect) {
+        let mut fresh = Self { limits: self.limits.clone(), ..Self::default() };
+        let diagnostics = fresh.read_all(sources);
+        let has_moved = self.parts.places != fresh.parts.places;
+        self.parts.places = fresh.parts.places.clone();
+        let effect = self.apply_all(self.parts.changes_to(&fresh.parts));
+        if has_moved {
+            // Nothing is different but where it stands.
+            self.publish();
+        }
+        (diagnostics, effect)
+    }
+
+    fn read_all(&mut self, sources: impl IntoIterator<Item = Source>) -> Vec<Diagnostic> {
         let mut sources: Vec<Source> = sources.into_iter().collect();
         // By part and name, so that the order in which files are listed does not matter.
         sources.sort_by(|a, b| (&a.origin, &a.name).cmp(&(&b.origin, &b.name)));
@@ -86,7 +118,6 @@ impl Registry {
         for source in sources {
             self.read(&source, &mut diagnostics);
         }
-        self.mesh = Arc::new(Mesh::build(Arc::new(self.parts.clone()), &self.compat));
         diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));
         diagnostics
     }
@@ -116,7 +147,7 @@ impl Registry {
                 Origin::Proxies => {
                     let (entry, found) = ProxyEntry::decode(&document.node, &document.file);
                     diagnostics.extend(found);
-                    self.parts.proxies.extend(entry);
+                    Arc::make_mut(&mut self.parts.proxies).extend(entry);
                 }
                 Origin::Config | Origin::Cluster(_) => {
                     self.add(&source.origin, document, diagnostics);
@@ -137,7 +168,7 @@ impl Registry {
         let name = if let Origin::Description(cluster) = origin { cluster.as_str() } else { "" };
         let key = ObjectKey { kind, namespace: Namespace::default(), name: name.into() };
         let place = (document.file.clone(), document.node.place);
-        self.parts.places.entry((origin.clone(), key)).or_insert(place);
+        Arc::make_mut(&mut self.parts.places).entry((origin.clone(), key)).or_insert(place);
     }
 
     /// Takes what `cluster.yaml` says; a name that is not the folder's is an error.
@@ -168,13 +199,13 @@ impl Registry {
             Some(Arc::new(description));
     }
 
-    fn store(&mut self, origin: &Origin) -> &mut Store {
+    pub(super) fn store(&mut self, origin: &Origin) -> &mut Store {
         match origin {
             Origin::Cluster(cluster) | Origin::Description(cluster) => {
-                &mut self.parts.clusters.entry(cluster.clone()).or_default().store
+                Arc::make_mut(&mut self.parts.clusters.entry(cluster.clone()).or_default().store)
             }
             Origin::Config | Origin::MeshConfig | Origin::MeshNetworks | Origin::Proxies => {
-                &mut self.parts.config
+                Arc::make_mut(&mut self.parts.config)
             }
         }
     }
@@ -198,7 +229,7 @@ impl Registry {
         }
         if !is_plentiful(key.kind) {
             let place = (document.file.clone(), document.node.place);
-            self.parts.places.insert((origin.clone(), key), place);
+            Arc::make_mut(&mut self.parts.places).insert((origin.clone(), key), place);
         }
         self.store(origin).upsert(resource);
     }
@@ -245,7 +276,13 @@ impl Registry {
             let origin = origin.clone();
             let selector = document.and_then(selector_of);
             let action = document.and_then(action_of);
-            self.parts.broken.push(Broken { object, origin, selector, action, reason });
+            Arc::make_mut(&mut self.parts.broken).push(Broken {
+                object,
+                origin,
+                selector,
+                action,
+                reason,
+            });
         }
     }
 }

@@ -204,11 +204,11 @@ impl ProxyView<'_> {
             return Vec::new();
         }
         let scoped = mesh.compat().flags.pilot_scope_gateway_to_namespace;
-        let own = mesh.parts.clusters.get(&plane.id).map(|part| &part.store);
-        let stores = [&mesh.parts.config].into_iter().chain(own);
+        let own = mesh.parts.clusters.get(&plane.id).map(|part| &*part.store);
+        let stores = [&*mesh.parts.config].into_iter().chain(own);
         let is_for = |gateway: &&Arc<Gateway>| {
             let namespace = &gateway.meta.namespace;
-            own.is_none_or(|own| is_discovered(&plane.config, own, namespace))
+            own.is_none_or(|own| is_discovered(&plane.config, own, namespace.as_str()))
                 && (!scoped || *namespace == proxy.namespace)
                 && (gateway.meta.annotations.get(SERVICE).is_some()
                     || proxy.labels.contains(&gateway.spec.selector))
