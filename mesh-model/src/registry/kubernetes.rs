@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub(crate) use self::endpoints::{Workloads, endpoints_of_service};
 pub(crate) use self::service::{convert, external_addresses, hostname};
-pub(crate) use self::workload::{pod_port, workload_of_pod};
+pub(crate) use self::workload::{pod_port, workload_name, workload_of_pod};
 use super::place::NetworkOf;
 use crate::name::{ClusterId, Namespace, TrustDomain};
 use crate::resource::{Node, Pod, PodPhase, Readiness};

@@ -154,3 +154,71 @@ fn max_path_tag_length(of_provider: u32, own: Option<&mesh_config::Tracing>) -> 
     let own = own.map_or(0, |tracing| tracing.max_path_tag_length);
     [of_provider, own].into_iter().find(|length| *length != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use mesh_model::resource::mesh_config::{ProviderKind, ZipkinProvider};
+    use mesh_model::resource::telemetry::{ModeSelector, ProviderRef, WorkloadMode};
+
+    use super::*;
+
+    fn mesh(default: &[&str]) -> MeshConfig {
+        let zipkin = |name: &str| ExtensionProvider {
+            name: name.into(),
+            kind: Some(ProviderKind::Zipkin(ZipkinProvider::default())),
+        };
+        let mut config = MeshConfig { extension_providers: Vec::new(), ..MeshConfig::default() };
+        config.extension_providers.extend(["first", "second"].map(zipkin));
+        config.default_providers.tracing = default.iter().map(|name| Box::from(*name)).collect();
+        config
+    }
+
+    fn entry(mode: WorkloadMode, provider: &str) -> TelemetryTracing {
+        let name = |name: &str| ProviderRef { name: name.into() };
+        TelemetryTracing {
+            selector: Some(ModeSelector { mode }),
+            providers: Some(provider)
+                .filter(|name| !name.is_empty())
+                .map(name)
+                .into_iter()
+                .collect(),
+            ..TelemetryTracing::default()
+        }
+    }
+
+    /// The provider of what a workload sends.
+    fn check(default: &[&str], entries: &[TelemetryTracing], expected: Option<&str>) {
+        let (config, entries) = (mesh(default), entries.iter().collect::<Vec<_>>());
+        let layers = Layers::of(&config, &entries, Class::Outbound);
+        assert_eq!(layers.provider.map(|provider| &*provider.name), expected);
+    }
+
+    use WorkloadMode::{Client, ClientAndServer, Server};
+
+    #[test]
+    fn the_last_entry_that_names_a_provider_decides() {
+        check(&["first"], &[], Some("first"));
+        check(&["first"], &[entry(ClientAndServer, "SECOND"), entry(Client, "")], Some("second"));
+    }
+
+    #[test]
+    fn an_unknown_provider_is_none() {
+        check(&["first"], &[entry(Client, "third")], None);
+    }
+
+    #[test]
+    fn an_entry_for_the_other_side_says_nothing() {
+        check(&[], &[entry(Server, "first")], None);
+        check(&["first"], &[entry(Server, "second")], Some("first"));
+    }
+
+    #[test]
+    fn a_share_above_all_is_the_default() {
+        let share = |sampling| mesh_config::Tracing { sampling, ..mesh_config::Tracing::default() };
+        let shares = [0.0, 0.5, 100.0, 101.0].map(|value| sampling(Some(&share(value))));
+        assert_eq!(
+            shares.map(|share| share.to_bits()),
+            [1.0, 0.5, 100.0, 1.0_f64].map(f64::to_bits)
+        );
+    }
+}
