@@ -38,7 +38,7 @@ impl<'m> Manifests<'m> {
         stores: impl IntoIterator<Item = &'m Store>,
         kind: fn(&Store) -> &ByName<T>,
     ) -> impl Iterator<Item = &'m T> {
-        let objects = stores.into_iter().flat_map(move |store| kind(store));
+        let objects = stores.into_iter().flat_map(kind);
         let config = &self.plane.config;
         let objects = objects.filter(move |((namespace, _), _)| {
             self.own().is_none_or(|own| is_discovered(config, own, namespace))

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager as hcm;
 use mesh_envoy_proto::envoy::r#type::v3::Percent;
+use mesh_model::compat::DataPlane;
 use mesh_model::resource::mesh_config::{self, ExtensionProvider, MeshConfig, ProxyConfig};
 use mesh_model::resource::telemetry::{TelemetryTag, TelemetryTracing};
 use mesh_model::view::{ProxyKind, ProxyView};
@@ -67,7 +68,9 @@ fn of_objects(
     layers: &Layers<'_>,
 ) -> Option<Traced> {
     let provider = layers.provider.filter(|_| !layers.is_silent)?;
-    let Tracer { config, spawns_spans, max_tag_length, decides } = tracer(view, provider)?;
+    let Tracer { config, backend, spawns_spans, max_tag_length, decides } = tracer(view, provider)?;
+    // A stock Envoy refuses a listener whose tracer names a cluster that it does not have.
+    let is_refused = view.proxy().data_plane == DataPlane::Envoy && !backend.is_known_to(view);
     let mut tags = Tags::default();
     if layers.istio_tags.unwrap_or(true) {
         tags.add_istio(view.proxy());
@@ -79,7 +82,7 @@ fn of_objects(
     let percentage = layers.percentage.unwrap_or_else(|| sampling(own));
     let is_router = view.proxy().kind == ProxyKind::Router;
     let tracing = hcm::Tracing {
-        provider: Some(config),
+        provider: (!is_refused).then_some(config),
         max_path_tag_length: max_path_tag_length(max_tag_length, own),
         custom_tags: tags.into_messages(),
         spawn_upstream_span: (is_router || spawns_spans).then_some(true),
