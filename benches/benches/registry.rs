@@ -30,7 +30,8 @@ fn address(service: u32, endpoint: u32) -> IpAddr {
 }
 
 fn service(index: u32) -> Change {
-    let mut service = Service { meta: meta(index, format!("s-{index}"), <_>::default()), ..<_>::default() };
+    let mut service =
+        Service { meta: meta(index, format!("s-{index}"), <_>::default()), ..<_>::default() };
     service.spec.cluster_ip = ClusterIp::Address(IpAddr::V4(Ipv4Addr::from(0x0B00_0000 + index)));
     let port = ServicePort { name: "http".into(), port: 80, ..<_>::default() };
     service.spec.ports = [port].into();
@@ -65,7 +66,8 @@ fn slice(index: u32, has_pods: bool, is_ready: bool) -> Change {
 fn pod(index: u32, endpoint: u32) -> Change {
     let labels = [("app", format!("s-{index}")), ("version", "v1".to_owned())];
     let labels = labels.into_iter().collect();
-    let mut pod = Pod { meta: meta(index, format!("s-{index}-{endpoint}"), labels), ..<_>::default() };
+    let mut pod =
+        Pod { meta: meta(index, format!("s-{index}-{endpoint}"), labels), ..<_>::default() };
     pod.spec.node_name = format!("node-{}", endpoint % 10).into();
     pod.status.phase = PodPhase::Running;
     pod.status.pod_ip = Some(address(index, endpoint));
@@ -91,7 +93,10 @@ fn one_endpoint_changes(criterion: &mut Criterion) {
         let Some(mut registry) = built else { return };
         let endpoints = i64::from(services * ENDPOINTS);
         let kind = if has_pods { "pods" } else { "addresses" };
-        eprintln!("{endpoints} endpoints of {kind}: {} bytes each", memory.bytes_current / endpoints);
+        eprintln!(
+            "{endpoints} endpoints of {kind}: {} bytes each",
+            memory.bytes_current / endpoints
+        );
         let states = [slice(7, has_pods, false), slice(7, has_pods, true)];
         let mut states = states.iter().cycle();
         group.bench_function(format!("{endpoints}_endpoints_of_{kind}"), |bencher| {

@@ -5,11 +5,12 @@ use mesh_envoy_proto::envoy::config::listener::v3::Listener;
 use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
 use mesh_envoy_proto::istio::networking::nds::v1::NameTable;
 use mesh_model::compat::DataPlane;
-use mesh_model::view::ProxyView;
+use mesh_model::view::{ProxyKind, ProxyView};
 use prost::Message;
 
 use crate::name_table::name_table;
 use crate::snapshot::{Reference, Resource, Snapshot, TypeUrl};
+use crate::workload::Ambient;
 use crate::{cluster, endpoint, listener, route, stock};
 
 /// Makes snapshots.
@@ -27,10 +28,17 @@ impl Generator {
     /// Generates what a proxy is sent: clusters, endpoints, listeners, routes and
     /// the name table (under the empty name, for its agent).
     ///
+    /// A ztunnel is sent addresses and authorizations instead.
+    ///
     /// Equal views give equal bytes, and so equal versions. A stock Envoy is sent the same without
     /// Istio's own filters.
     pub fn snapshot(&mut self, view: &ProxyView<'_>) -> Snapshot {
-        Snapshot::new(Resources::new(view).into_resources())
+        match view.proxy().kind {
+            ProxyKind::Ztunnel => Snapshot::new(of_ztunnel(view)),
+            ProxyKind::Sidecar | ProxyKind::Router | ProxyKind::Waypoint => {
+                Snapshot::new(Resources::new(view).into_resources())
+            }
+        }
     }
 }
 
@@ -90,6 +98,15 @@ impl Resources {
         let names = resource(TypeUrl::NAME_TABLE, "", &self.names);
         clusters.chain(endpoints).chain(listeners).chain(routes).chain([names]).collect()
     }
+}
+
+fn of_ztunnel(view: &ProxyView<'_>) -> Vec<Resource> {
+    let ambient = Ambient::new(view.mesh(), view.plane());
+    let addresses = ambient.addresses.iter();
+    let addresses = addresses.map(|(name, address)| resource(TypeUrl::ADDRESS, name, address));
+    let policies = ambient.authorizations.iter();
+    let policies = policies.map(|(name, policy)| resource(TypeUrl::AUTHORIZATION, name, policy));
+    addresses.chain(policies).collect()
 }
 
 fn resource(type_url: TypeUrl, name: &str, message: &impl Message) -> Resource {

@@ -12,5 +12,6 @@ pub mod route;
 pub mod snapshot;
 pub mod stock;
 pub mod telemetry;
+pub mod workload;
 
 pub use self::generator::{Generator, Resources};

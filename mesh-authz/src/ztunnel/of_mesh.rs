@@ -45,7 +45,8 @@ pub fn authorizations(mesh: &Mesh, plane: &ControlPlane) -> Vec<Authorization> {
 
 /// Returns the policies that a workload refers to, as `NAMESPACE/NAME`: those that select it, sorted,
 /// then what its PeerAuthentications became. Policies of a namespace or of all of the mesh are not
-/// referred to; ztunnels apply them by their scope.
+/// referred to; ztunnels apply them by their scope. A workload without any label refers to every
+/// policy with a selector: so it is upstream, where no labels are no filter.
 ///
 /// # Upstream
 ///
@@ -64,6 +65,10 @@ pub fn policies_of_workload(
     let mut selected: Vec<String> = converted
         .chain(broken.filter_map(|broken| stand_in(broken, &root)))
         .filter(|policy| match &policy.scope {
+            Scope::WorkloadSelector(selector) if labels.is_empty() => {
+                let is_near = policy.namespace == *namespace || policy.namespace == root;
+                is_near && !selector.is_empty()
+            }
             Scope::WorkloadSelector(_) => policy.concerns(namespace, labels, &root),
             Scope::Global | Scope::Namespace => false,
         })

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use self::endpoints::selected_by_service;
 use self::endpoints::{of_host, of_instance};
 pub(crate) use self::instance::Instance;
-pub(crate) use self::service::Settings;
+pub(crate) use self::service::{Settings, visibility};
 use super::kubernetes::Cluster;
 use super::{Resolution, Service};
 use crate::endpoint::Endpoint;

@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 pub(crate) use self::endpoints::{Workloads, endpoints_of_service, pod_of};
 pub(crate) use self::service::{convert, external_addresses, hostname};
-pub(crate) use self::workload::{pod_port, workload_of_pod};
+
+pub(crate) use self::workload::{pod_port, workload_name, workload_of_pod};
 use super::discovery::Discovery;
 use super::multimap::Multimap;
 use super::objects::ByName;

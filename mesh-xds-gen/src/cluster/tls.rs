@@ -5,7 +5,6 @@
 //! ```
 use std::borrow::Cow;
 
-
 use mesh_model::resource::destination_rule::{ClientTlsMode, ClientTlsSettings};
 use mesh_model::view::Proxy;
 use mesh_model::view::mtls::ClientSide;

@@ -103,7 +103,7 @@ pub(super) fn of_mesh(config: &MeshConfig, place: Place) -> Vec<AccessLog> {
 }
 
 fn service_log(name: &str) -> CommonGrpcAccessLogConfig {
-    let service = Backend { host: String::new(), cluster: LOG_SERVICE.to_owned() }.grpc();
+    let service = Backend::of_bootstrap(LOG_SERVICE).grpc();
     common(name, service, PEERS.iter().chain(&OLD_PEERS))
 }
 

@@ -28,6 +28,7 @@ pub(super) struct Backend {
     pub(super) host: String,
     /// Its cluster, which the proxy does not have if its Sidecar does not import the service.
     pub(super) cluster: String,
+    port: u32,
 }
 
 impl Backend {
@@ -44,7 +45,20 @@ impl Backend {
         };
         let host = found.hostname.as_str();
         let cluster = ClusterName::outbound(u16::try_from(port).ok()?, "", host).to_string();
-        Some(Self { host: host.to_owned(), cluster })
+        Some(Self { host: host.to_owned(), cluster, port })
+    }
+
+    /// A cluster of the bootstrap.
+    pub(super) fn of_bootstrap(cluster: &str) -> Self {
+        Self { host: String::new(), cluster: cluster.to_owned(), port: 0 }
+    }
+
+    /// Whether a proxy has its cluster.
+    pub(super) fn is_known_to(&self, view: &ProxyView<'_>) -> bool {
+        let service = view.scope().service(&self.host);
+        service.is_some_and(|service| {
+            service.ports.iter().any(|port| u32::from(port.number) == self.port)
+        })
     }
 
     /// Calls to the provider.

@@ -31,6 +31,8 @@ const ZIPKIN_TIMEOUT: prost_types::Duration = prost_types::Duration { seconds: 5
 pub(super) struct Tracer {
     /// Its settings.
     pub(super) config: Http,
+    /// Where it is.
+    pub(super) backend: Backend,
     /// Whether sidecars too have spans of their own for what they send.
     pub(super) spawns_spans: bool,
     /// The longest tag of a path; 0: not said.
@@ -40,12 +42,12 @@ pub(super) struct Tracer {
 }
 
 impl Tracer {
-    fn new<M: Name>(name: &str, config: &M, max_tag_length: u32) -> Self {
+    fn new<M: Name>(name: &str, config: &M, max_tag_length: u32, backend: Backend) -> Self {
         let config = Http {
             name: format!("envoy.tracers.{name}"),
             config_type: Some(http::ConfigType::TypedConfig(pack(config))),
         };
-        Self { config, spawns_spans: false, max_tag_length, decides: false }
+        Self { config, backend, spawns_spans: false, max_tag_length, decides: false }
     }
 }
 
@@ -55,16 +57,17 @@ pub(super) fn tracer(view: &ProxyView<'_>, provider: &ExtensionProvider) -> Opti
     match provider.kind.as_ref()? {
         ProviderKind::Zipkin(zipkin) => {
             let backend = Backend::find(plane, &zipkin.service, zipkin.port)?;
-            Some(Tracer::new("zipkin", &zipkin_config(&backend, zipkin), zipkin.max_tag_length))
+            let config = zipkin_config(&backend, zipkin);
+            Some(Tracer::new("zipkin", &config, zipkin.max_tag_length, backend))
         }
         ProviderKind::Datadog(datadog) => {
             let backend = Backend::find(plane, &datadog.service, datadog.port)?;
             let config = trace::DatadogConfig {
-                collector_cluster: backend.cluster,
-                collector_hostname: backend.host,
+                collector_cluster: backend.cluster.clone(),
+                collector_hostname: backend.host.clone(),
                 ..trace::DatadogConfig::default()
             };
-            Some(Tracer::new("datadog", &config, datadog.max_tag_length))
+            Some(Tracer::new("datadog", &config, datadog.max_tag_length, backend))
         }
         ProviderKind::SkyWalking(skywalking) => {
             let backend = Backend::find(plane, &skywalking.service, skywalking.port)?;
@@ -72,12 +75,14 @@ pub(super) fn tracer(view: &ProxyView<'_>, provider: &ExtensionProvider) -> Opti
                 grpc_service: Some(backend.grpc()),
                 ..trace::SkyWalkingConfig::default()
             };
-            Some(Tracer { spawns_spans: true, ..Tracer::new("skywalking", &config, 0) })
+            Some(Tracer { spawns_spans: true, ..Tracer::new("skywalking", &config, 0, backend) })
         }
         ProviderKind::OpenTelemetry(otel) => {
             let decides = otel.sampling.is_some();
-            let config = otel_config(plane, view.proxy(), otel)?;
-            Some(Tracer { decides, ..Tracer::new("opentelemetry", &config, otel.max_tag_length) })
+            let backend = Backend::find(plane, &otel.service, otel.port)?;
+            let config = otel_config(plane, view.proxy(), otel, &backend)?;
+            let length = otel.max_tag_length;
+            Some(Tracer { decides, ..Tracer::new("opentelemetry", &config, length, backend) })
         }
         ProviderKind::EnvoyExtAuthzHttp(_)
         | ProviderKind::EnvoyExtAuthzGrpc(_)
@@ -116,11 +121,11 @@ fn otel_config(
     plane: &ControlPlane,
     proxy: &Proxy,
     otel: &OpenTelemetryProvider,
+    backend: &Backend,
 ) -> Option<trace::OpenTelemetryConfig> {
-    let backend = Backend::find(plane, &otel.service, otel.port)?;
     let follows_conventions =
         otel.service_attribute_enrichment == ServiceAttributeEnrichment::OtelSemanticConventions;
-    let over_http = otel.http.as_ref().map(|http| otel_http(&backend, http));
+    let over_http = otel.http.as_ref().map(|http| otel_http(backend, http));
     let grpc = otel.grpc.as_ref();
     let over_grpc = core::GrpcService {
         timeout: grpc.and_then(|grpc| grpc.timeout).map(duration),
@@ -129,7 +134,7 @@ fn otel_config(
     };
     let sampler = match &otel.sampling {
         Some(Sampling::DynatraceSampler(sampler)) => {
-            Some(dynatrace(plane, &backend, otel, sampler)?)
+            Some(dynatrace(plane, backend, otel, sampler)?)
         }
         None => None,
     };

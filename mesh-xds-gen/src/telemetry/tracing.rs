@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager as hcm;
 use mesh_envoy_proto::envoy::r#type::v3::Percent;
+use mesh_model::compat::DataPlane;
 use mesh_model::resource::mesh_config::{self, ExtensionProvider, MeshConfig, ProxyConfig};
 use mesh_model::resource::telemetry::{TelemetryTag, TelemetryTracing};
 use mesh_model::view::{ProxyKind, ProxyView};
@@ -67,7 +68,9 @@ fn of_objects(
     layers: &Layers<'_>,
 ) -> Option<Traced> {
     let provider = layers.provider.filter(|_| !layers.is_silent)?;
-    let Tracer { config, spawns_spans, max_tag_length, decides } = tracer(view, provider)?;
+    let Tracer { config, backend, spawns_spans, max_tag_length, decides } = tracer(view, provider)?;
+    // A stock Envoy refuses a listener whose tracer names a cluster that it does not have.
+    let is_refused = view.proxy().data_plane == DataPlane::Envoy && !backend.is_known_to(view);
     let mut tags = Tags::default();
     if layers.istio_tags.unwrap_or(true) {
         tags.add_istio(view.proxy());
@@ -79,7 +82,7 @@ fn of_objects(
     let percentage = layers.percentage.unwrap_or_else(|| sampling(own));
     let is_router = view.proxy().kind == ProxyKind::Router;
     let tracing = hcm::Tracing {
-        provider: Some(config),
+        provider: (!is_refused).then_some(config),
         max_path_tag_length: max_path_tag_length(max_tag_length, own),
         custom_tags: tags.into_messages(),
         spawn_upstream_span: (is_router || spawns_spans).then_some(true),
@@ -153,4 +156,72 @@ fn sampling(own: Option<&mesh_config::Tracing>) -> f64 {
 fn max_path_tag_length(of_provider: u32, own: Option<&mesh_config::Tracing>) -> Option<u32> {
     let own = own.map_or(0, |tracing| tracing.max_path_tag_length);
     [of_provider, own].into_iter().find(|length| *length != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_model::resource::mesh_config::{ProviderKind, ZipkinProvider};
+    use mesh_model::resource::telemetry::{ModeSelector, ProviderRef, WorkloadMode};
+
+    use super::*;
+
+    fn mesh(default: &[&str]) -> MeshConfig {
+        let zipkin = |name: &str| ExtensionProvider {
+            name: name.into(),
+            kind: Some(ProviderKind::Zipkin(ZipkinProvider::default())),
+        };
+        let mut config = MeshConfig { extension_providers: Vec::new(), ..MeshConfig::default() };
+        config.extension_providers.extend(["first", "second"].map(zipkin));
+        config.default_providers.tracing = default.iter().map(|name| Box::from(*name)).collect();
+        config
+    }
+
+    fn entry(mode: WorkloadMode, provider: &str) -> TelemetryTracing {
+        let name = |name: &str| ProviderRef { name: name.into() };
+        TelemetryTracing {
+            selector: Some(ModeSelector { mode }),
+            providers: Some(provider)
+                .filter(|name| !name.is_empty())
+                .map(name)
+                .into_iter()
+                .collect(),
+            ..TelemetryTracing::default()
+        }
+    }
+
+    /// The provider of what a workload sends.
+    fn check(default: &[&str], entries: &[TelemetryTracing], expected: Option<&str>) {
+        let (config, entries) = (mesh(default), entries.iter().collect::<Vec<_>>());
+        let layers = Layers::of(&config, &entries, Class::Outbound);
+        assert_eq!(layers.provider.map(|provider| &*provider.name), expected);
+    }
+
+    use WorkloadMode::{Client, ClientAndServer, Server};
+
+    #[test]
+    fn the_last_entry_that_names_a_provider_decides() {
+        check(&["first"], &[], Some("first"));
+        check(&["first"], &[entry(ClientAndServer, "SECOND"), entry(Client, "")], Some("second"));
+    }
+
+    #[test]
+    fn an_unknown_provider_is_none() {
+        check(&["first"], &[entry(Client, "third")], None);
+    }
+
+    #[test]
+    fn an_entry_for_the_other_side_says_nothing() {
+        check(&[], &[entry(Server, "first")], None);
+        check(&["first"], &[entry(Server, "second")], Some("first"));
+    }
+
+    #[test]
+    fn a_share_above_all_is_the_default() {
+        let share = |sampling| mesh_config::Tracing { sampling, ..mesh_config::Tracing::default() };
+        let shares = [0.0, 0.5, 100.0, 101.0].map(|value| sampling(Some(&share(value))));
+        assert_eq!(
+            shares.map(|share| share.to_bits()),
+            [1.0, 0.5, 100.0, 1.0_f64].map(f64::to_bits)
+        );
+    }
 }

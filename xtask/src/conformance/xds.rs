@@ -9,6 +9,7 @@ pub(super) mod names;
 mod routes;
 mod session;
 mod snapshot;
+mod telemetry;
 
 /// Computes one case.
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
@@ -30,6 +31,7 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "retry_policy" => run(input, routes::retry_policy),
         "delegate_match_conflict" => run(input, routes::delegate_match_conflict),
         "name_table" => run(input, name_table::name_table),
+        "telemetry" => run(input, telemetry::telemetry),
         "protocol_selection"
         | "outbound_listeners"
         | "inbound_chains"
@@ -39,8 +41,7 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         | "delta_cds"
         | "grpc_accept"
         | "listener_name_filter"
-        | "expand_fqdn"
-        | "telemetry" => Answer::NotImplemented,
+        | "expand_fqdn" => Answer::NotImplemented,
         _ => Answer::Rejected(format!("unknown op `{op}`")),
     }
 }
