@@ -21,7 +21,7 @@ pub(super) fn requests(sides: Sides<'_>, to: &Proxy) -> Vec<Value> {
     for mesh in sides.each() {
         let plane: Option<&ControlPlane> =
             mesh.control_plane_of(to.cluster.as_str()).map(AsRef::as_ref);
-        let known = plane.into_iter().flat_map(|plane| &plane.authorization_policies);
+        let known = plane.into_iter().flat_map(|plane| plane.authorization_policies.iter());
         policies.extend(known.map(AsRef::as_ref));
     }
     let own = format!("{}/ns/{}/sa/default", sides.new.config().trust_domain, to.namespace);
@@ -62,7 +62,8 @@ fn ports(sides: Sides<'_>, to: &Proxy) -> BTreeSet<u16> {
 
 fn ports_of(mesh: &Mesh, to: &Proxy) -> Vec<u16> {
     let Some(plane) = mesh.control_plane_of(to.cluster.as_str()) else { return Vec::new() };
-    let all = plane.shards.values().flat_map(|shards| shards.endpoints());
+    let shards = plane.services.iter().filter_map(|service| plane.shards(service));
+    let all = shards.flat_map(|shards| shards.endpoints());
     let own = all.filter(|endpoint| {
         let workload = &endpoint.workload;
         workload.cluster == to.cluster
@@ -152,10 +153,13 @@ fn of_source(source: &mesh_model::resource::Source, base: &Value) -> Vec<Value> 
     found
 }
 
+/// A field of a request, the texts that are wanted in it, and those that are not.
+type Field<'o> = (&'o str, &'o [Box<str>], &'o [Box<str>]);
+
 /// Requests for an operation, then one that misses each of its fields.
 fn of_operation(operation: &mesh_model::resource::Operation, request: &Value) -> Vec<Value> {
     let mut hit = request.clone();
-    let fields: [(&str, &[Box<str>], &[Box<str>]); 3] = [
+    let fields: [Field<'_>; 3] = [
         ("method", &operation.methods, &operation.not_methods),
         ("path", &operation.paths, &operation.not_paths),
         ("host", &operation.hosts, &operation.not_hosts),
