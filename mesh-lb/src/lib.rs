@@ -37,4 +37,10 @@ pub mod whatif;
 
 pub mod lint;
 
+mod balancer;
+pub use self::balancer::{
+    Algorithm, Balancer, BalancerPolicy, Host, InFlight, Pick, PickRequest, Selection,
+    assigned_health,
+};
+
 mod number;

@@ -33,6 +33,21 @@ pub struct Broken {
     pub reason: String,
 }
 
+impl Broken {
+    /// Returns whether the object counts for the proxies of a control plane: of the clusters only its
+    /// own counts.
+    pub fn counts_for(&self, control_plane: &ClusterId) -> bool {
+        match &self.origin {
+            Origin::Cluster(cluster) => cluster == control_plane,
+            Origin::Config
+            | Origin::MeshConfig
+            | Origin::MeshNetworks
+            | Origin::Proxies
+            | Origin::Description(_) => true,
+        }
+    }
+}
+
 /// The mutable side: what was loaded, and the index made of it.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
@@ -86,12 +101,12 @@ impl Registry {
             self.place_settings(&source.origin, document);
             match &source.origin {
                 Origin::MeshConfig => {
-                    let (config, found) = MeshConfig::decode(&document.node, &document.file);
+                    let (config, found) = MeshConfig::admit(&document.node, &document.file);
                     diagnostics.extend(found);
                     self.parts.mesh_config = Some(Arc::new(config));
                 }
                 Origin::MeshNetworks => {
-                    let (networks, found) = MeshNetworks::decode(&document.node, &document.file);
+                    let (networks, found) = MeshNetworks::admit(&document.node, &document.file);
                     diagnostics.extend(found);
                     self.parts.networks = Some(Arc::new(networks));
                 }
@@ -164,9 +179,9 @@ impl Registry {
         }
     }
 
-    /// Decodes an object and puts it in.
+    /// Admits an object and puts it in.
     fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Vec<Diagnostic>) {
-        let decoded = resource::decode(&document.node, &document.file, DEFAULT_NAMESPACE);
+        let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
         diagnostics.extend(decoded.diagnostics.iter().cloned());
         let Some(key) = decoded.object else { return };
         let Some(resource) = decoded.resource else {

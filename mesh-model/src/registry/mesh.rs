@@ -65,7 +65,11 @@ impl Mesh {
                 let trust_domain = topology.trust_domain(&cluster, &config.trust_domain);
                 Some((cluster, trust_domain, store))
             });
+            let broken = parts.broken.iter().filter(|broken| {
+                broken.object.kind == "PeerAuthentication" && broken.counts_for(&id)
+            });
             let inputs = Inputs {
+                broken: broken.collect(),
                 id: id.clone(),
                 config: config.clone(),
                 networks: &networks,

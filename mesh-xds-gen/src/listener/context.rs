@@ -155,7 +155,7 @@ impl<'v, 'm> Context<'v, 'm> {
         })
     }
 
-    fn is_unprivileged(&self) -> bool {
+    pub(super) fn is_unprivileged(&self) -> bool {
         match self.proxy().metadata.get("UNPRIVILEGED_POD") {
             Some(Json::Bool(value)) => *value,
             Some(_) | None => self.proxy().metadata_bool("UNPRIVILEGED_POD"),

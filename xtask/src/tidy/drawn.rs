@@ -110,6 +110,7 @@ const PLANS: &[Plan] = &[
             "of_mesh",
             "explain",
             "ztunnel",
+            "analysis",
         ],
         everywhere: &[],
         extra: &[],
