@@ -78,11 +78,11 @@ fn scenarios(mesh: &Mesh) -> Vec<Scenario> {
     failures.into_iter().flat_map(both).collect()
 }
 
-/// Calls a check for every seventh proxy of a folder and all of its destinations.
+/// Calls a check for every eleventh proxy of a folder and all of its destinations.
 fn for_each(name: &str, mut check: impl FnMut(&ProxyView<'_>, &Destination<'_>, &[Scenario])) {
     let mesh = folder(name);
     let scenarios = scenarios(&mesh);
-    for proxy in proxies(&mesh).iter().step_by(7) {
+    for proxy in proxies(&mesh).iter().step_by(11) {
         let Some(view) = mesh.view(proxy) else { continue };
         for destination in destinations(&view) {
             check(&view, &destination, &scenarios);
