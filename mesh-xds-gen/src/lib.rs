@@ -6,9 +6,11 @@ mod generator;
 pub mod jwt;
 pub mod listener;
 pub mod name;
+pub mod name_table;
 pub mod rbac;
 pub mod route;
 pub mod snapshot;
 pub mod stock;
+pub mod telemetry;
 
 pub use self::generator::{Generator, Resources};

@@ -7,8 +7,8 @@ use super::kubernetes::{self, Cluster, Pods, Workloads};
 use super::objects::Store;
 use super::place::{NETWORK, NetworkMember, NetworkOf};
 use super::{
-    ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service, Services,
-    VirtualServices, gateways, merge_clusters,
+    Broken, ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service,
+    Services, VirtualServices, gateways, merge_clusters,
 };
 use crate::compat::Compat;
 use crate::endpoint::{
@@ -18,7 +18,7 @@ use crate::name::{ClusterId, Hostname, Labels, Namespace, NetworkId, TrustDomain
 use crate::resource::mesh_networks::{GatewayTarget, Network, NetworkEndpoints};
 use crate::resource::{
     self, AuthorizationPolicy, EndpointSlice, MeshConfig, MeshNetworks, Meta,
-    RequestAuthentication, Sidecar,
+    RequestAuthentication, Sidecar, Telemetry,
 };
 
 /// The namespace of the control plane itself, whatever `rootNamespace` says.
@@ -54,6 +54,8 @@ pub struct ControlPlane {
     pub peer_authentications: PeerAuthentications,
     /// The AuthorizationPolicies, oldest first.
     pub authorization_policies: Vec<Arc<AuthorizationPolicy>>,
+    /// The Telemetry objects, oldest first.
+    pub telemetries: Vec<Arc<Telemetry>>,
     /// The RequestAuthentications, oldest first.
     pub request_authentications: Vec<Arc<RequestAuthentication>>,
     /// The hosts that stay in the client's cluster.
@@ -74,6 +76,8 @@ pub(crate) struct Inputs<'o> {
     pub(crate) config_stores: Vec<&'o Store>,
     /// The clusters that it discovers, in order, with their trust domains.
     pub(crate) clusters: Vec<(ClusterId, TrustDomain, &'o Store)>,
+    /// The PeerAuthentications of those that could not be understood.
+    pub(crate) broken: Vec<&'o Broken>,
     pub(crate) domain: &'o str,
     pub(crate) compat: &'o Compat,
 }
@@ -118,11 +122,16 @@ impl ControlPlane {
             peer_authentications: PeerAuthentications::new(
                 all(inputs, |store| &store.peer_authentications).cloned(),
                 &root,
+            )
+            .with_broken(
+                inputs.broken.iter().map(|b| (&b.object.namespace, b.selector.as_ref())),
+                &root,
             ),
             authorization_policies: by_age(
                 all(inputs, |store| &store.authorization_policies),
                 |policy| &policy.meta,
             ),
+            telemetries: by_age(all(inputs, |store| &store.telemetries), |object| &object.meta),
             request_authentications: by_age(
                 all(inputs, |store| &store.request_authentications),
                 |policy| &policy.meta,

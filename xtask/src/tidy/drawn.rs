@@ -83,7 +83,8 @@ const PLANS: &[Plan] = &[
     Plan {
         package: "mesh-lb",
         order: &[
-            "assign", "health", "subset", "load", "pick", "retry", "share", "whatif", "balancer",
+            "assign", "health", "subset", "load", "pick", "retry", "grpc", "ztunnel", "share",
+            "capacity", "whatif", "lint", "balancer",
         ],
         everywhere: &["number"],
         extra: &[
@@ -124,6 +125,7 @@ const PLANS: &[Plan] = &[
             "endpoint",
             "cluster",
             "route",
+            "telemetry",
             "listener",
             "name_table",
             "workload",
