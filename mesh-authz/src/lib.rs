@@ -34,6 +34,8 @@ pub mod dry_run;
 
 pub mod ztunnel;
 
+pub mod analysis;
+
 pub use self::authorizer::Authorizer;
 pub use self::compile::{Chain, Environment, Policies, Traffic};
 pub use self::decision::{Decision, Reason, Verdict};

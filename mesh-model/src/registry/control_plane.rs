@@ -7,8 +7,8 @@ use super::kubernetes::{self, Cluster, Pods, Workloads};
 use super::objects::Store;
 use super::place::{NETWORK, NetworkMember, NetworkOf};
 use super::{
-    ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service, Services,
-    VirtualServices, gateways, merge_clusters,
+    Broken, ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service,
+    Services, VirtualServices, gateways, merge_clusters,
 };
 use crate::compat::Compat;
 use crate::endpoint::{
@@ -76,6 +76,8 @@ pub(crate) struct Inputs<'o> {
     pub(crate) config_stores: Vec<&'o Store>,
     /// The clusters that it discovers, in order, with their trust domains.
     pub(crate) clusters: Vec<(ClusterId, TrustDomain, &'o Store)>,
+    /// The PeerAuthentications of those that could not be understood.
+    pub(crate) broken: Vec<&'o Broken>,
     pub(crate) domain: &'o str,
     pub(crate) compat: &'o Compat,
 }
@@ -119,6 +121,10 @@ impl ControlPlane {
             sidecars: sidecars(all(inputs, |store| &store.sidecars)),
             peer_authentications: PeerAuthentications::new(
                 all(inputs, |store| &store.peer_authentications).cloned(),
+                &root,
+            )
+            .with_broken(
+                inputs.broken.iter().map(|b| (&b.object.namespace, b.selector.as_ref())),
                 &root,
             ),
             authorization_policies: by_age(
