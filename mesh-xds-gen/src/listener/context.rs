@@ -1,7 +1,10 @@
 //! What all listeners of one proxy share.
+use std::borrow::Cow;
+
 use mesh_envoy_proto::prost_types::Duration;
 use mesh_model::compat::Flags;
 use mesh_model::name::Protocol;
+use mesh_model::resource::mesh_config::ProxyConfig;
 use mesh_model::resource::{Json, MeshConfig};
 use mesh_model::view::{InterceptionMode, IpFamilies, Proxy, ProxyKind, ProxyView};
 
@@ -20,6 +23,8 @@ const RESERVED: [&str; 4] = [
 /// What all listeners of one proxy share.
 pub(super) struct Context<'v, 'm> {
     pub(super) view: &'v ProxyView<'m>,
+    /// The proxy's own settings.
+    pub(super) settings: Cow<'v, ProxyConfig>,
     /// What is told of the traffic that the workload receives.
     pub(super) inbound: Signals,
     /// What is told of the traffic that the workload sends, or that passes a gateway.
@@ -52,6 +57,7 @@ impl<'v, 'm> Context<'v, 'm> {
             view,
             inbound: Signals::of(view, &settings, Class::Inbound),
             outbound: Signals::of(view, &settings, sends),
+            settings,
             idle_timeout: timeout.parse().ok().map(wire::duration),
             authorization: Authorization::of(view),
         }

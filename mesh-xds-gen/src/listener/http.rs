@@ -161,7 +161,7 @@ fn filters_and_routes(
             RouteSpecifier::RouteConfig(*routes)
         }
         Class::Gateway { routes } => {
-            found.extend(context.http_authorization.iter().cloned());
+            found.extend(context.authorization.http.iter().cloned());
             RouteSpecifier::Rds(discovered(routes))
         }
         Class::Anywhere { routes } => RouteSpecifier::RouteConfig(*routes),

@@ -180,7 +180,7 @@ fn to_named_service(
     let mut found = to_service(context, service, port);
     if let Some(lookup) = dynamic_dns::of_server_name(context, service, port.number) {
         found.insert(found.len().saturating_sub(1), lookup);
-        found.splice(0..0, context.tcp_authorization.iter().cloned());
+        found.splice(0..0, context.authorization.network.iter().cloned());
     }
     found
 }

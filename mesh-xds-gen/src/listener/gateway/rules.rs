@@ -89,5 +89,5 @@ fn forwarding(
     server: &GatewayServer,
 ) -> Vec<Filter> {
     let end = to_destinations(context, rule, destinations, listen_port(server));
-    context.tcp_authorization.iter().cloned().chain(end).collect()
+    context.authorization.network.iter().cloned().chain(end).collect()
 }
