@@ -25,7 +25,7 @@ mod visibility;
 
 pub use self::cluster_local::ClusterLocalHosts;
 pub use self::control_plane::{ControlPlane, SYSTEM_NAMESPACE};
-pub(crate) use self::control_plane::{is_discovered, service_of};
+pub(crate) use self::control_plane::{is_discovered, service_of, workload_of};
 pub use self::destination_rules::{DestinationRules, MergedRule, Scoping};
 pub(crate) use self::kubernetes::pod_port;
 pub use self::load::{Broken, Registry};
