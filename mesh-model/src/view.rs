@@ -6,6 +6,7 @@
 mod auto_passthrough;
 pub mod destination;
 mod dns_names;
+pub mod gateway_servers;
 mod host_selection;
 pub mod injection;
 pub mod mtls;
@@ -20,6 +21,7 @@ mod service_targets;
 mod workload_balancing;
 
 pub use self::dns_names::{NamedHost, dns_names};
+pub use self::gateway_servers::{GatewayServer, GatewayServers, ServerGroup, ServerRoute};
 pub use self::host_selection::HostSelection;
 pub use self::of_mesh::UnknownProxy;
 pub use self::proxy::{InterceptionMode, IpFamilies, Proxy, ProxyKind};

@@ -17,7 +17,8 @@ use crate::endpoint::{
 use crate::name::{ClusterId, Hostname, Labels, Namespace, NetworkId, TrustDomain};
 use crate::resource::mesh_networks::{GatewayTarget, Network, NetworkEndpoints};
 use crate::resource::{
-    self, AuthorizationPolicy, EndpointSlice, MeshConfig, MeshNetworks, Meta, Sidecar, Telemetry,
+    self, AuthorizationPolicy, EndpointSlice, MeshConfig, MeshNetworks, Meta,
+    RequestAuthentication, Sidecar, Telemetry,
 };
 
 /// The namespace of the control plane itself, whatever `rootNamespace` says.
@@ -55,6 +56,8 @@ pub struct ControlPlane {
     pub authorization_policies: Vec<Arc<AuthorizationPolicy>>,
     /// The Telemetry objects, oldest first.
     pub telemetries: Vec<Arc<Telemetry>>,
+    /// The RequestAuthentications, oldest first.
+    pub request_authentications: Vec<Arc<RequestAuthentication>>,
     /// The hosts that stay in the client's cluster.
     pub cluster_local: ClusterLocalHosts,
     /// `MeshConfig.defaultServiceExportTo`.
@@ -129,6 +132,10 @@ impl ControlPlane {
                 |policy| &policy.meta,
             ),
             telemetries: by_age(all(inputs, |store| &store.telemetries), |object| &object.meta),
+            request_authentications: by_age(
+                all(inputs, |store| &store.request_authentications),
+                |policy| &policy.meta,
+            ),
             cluster_local: cluster_local(config, inputs.domain),
             default_service_export_to,
             domain: inputs.domain.into(),
@@ -205,7 +212,7 @@ pub(crate) fn is_discovered(config: &MeshConfig, store: &Store, namespace: &Name
 
 fn by_age<'o, T: 'o>(
     objects: impl Iterator<Item = &'o Arc<T>>,
-    meta: fn(&T) -> &Meta,
+    meta: impl Fn(&T) -> &Meta,
 ) -> Vec<Arc<T>> {
     let mut objects: Vec<_> = objects.cloned().collect();
     objects.sort_by(|a, b| meta(a).age().cmp(&meta(b).age()));

@@ -29,6 +29,8 @@ impl ServerMode {
 /// understood may have been for is STRICT, on every port.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeerAuthentications {
+    /// Oldest first, those that are ignored too.
+    all: Vec<Arc<PeerAuthentication>>,
     mesh: Option<Arc<PeerAuthentication>>,
     namespaces: BTreeMap<Namespace, Level>,
     /// Whether an object for the whole mesh could not be understood.
@@ -56,7 +58,7 @@ impl PeerAuthentications {
     ) -> Self {
         let mut objects: Vec<_> = objects.into_iter().collect();
         objects.sort_by(|a, b| a.meta.age().cmp(&b.meta.age()));
-        let mut index = Self::default();
+        let mut index = Self { all: objects.clone(), ..Self::default() };
         for object in objects {
             let selects = object.spec.selector.as_ref().is_some_and(|s| !s.match_labels.is_empty());
             let is_root = object.meta.namespace == *root_namespace;
@@ -158,6 +160,11 @@ impl PeerAuthentications {
         }
         let level = self.namespaces.get(namespace).and_then(|level| level.namespace.as_ref());
         [self.mesh.as_ref(), level].into_iter().flatten().fold(MutualTlsMode::Permissive, inherit)
+    }
+
+    /// Returns every object, those that are ignored too, oldest first.
+    pub fn all(&self) -> &[Arc<PeerAuthentication>] {
+        &self.all
     }
 
     /// Returns every object in force, those of the mesh first.

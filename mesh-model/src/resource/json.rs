@@ -39,7 +39,9 @@ impl Json {
             Self::Number(number) => whole(*number).map_or(Value::Float(*number), Value::Integer),
             Self::String(text) => Value::String(text.clone()),
             Self::List(items) => Value::List(items.iter().map(Self::to_node).collect()),
-            Self::Map(members) => Value::Map(members.iter().map(entry).collect()),
+            Self::Map(members) => {
+                Value::Map(members.iter().map(|(key, value)| entry(key, value)).collect())
+            }
         };
         Node { value, place: Place::default() }
     }
@@ -67,8 +69,8 @@ fn of_value(value: serde_json::Value) -> Json {
     }
 }
 
-fn entry((key, value): (&Box<str>, &Json)) -> Entry {
-    Entry { key: key.clone(), place: Place::default(), node: value.to_node() }
+fn entry(key: &str, value: &Json) -> Entry {
+    Entry { key: key.into(), place: Place::default(), node: value.to_node() }
 }
 
 /// A number without fraction, which `f64` prints as such.

@@ -1,19 +1,12 @@
 //! What all listeners of one proxy share.
-use std::borrow::Cow;
-
-use mesh_authz::Authorizer;
-use mesh_authz::compile::Traffic;
-use mesh_envoy_proto::envoy::config::listener::v3::Filter;
-use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use mesh_envoy_proto::prost_types::Duration;
 use mesh_model::compat::Flags;
 use mesh_model::name::Protocol;
-use mesh_model::resource::mesh_config::ProxyConfig;
 use mesh_model::resource::{Json, MeshConfig};
 use mesh_model::view::{InterceptionMode, IpFamilies, Proxy, ProxyKind, ProxyView};
 
 use super::wire;
-use crate::rbac;
+use crate::rbac::Authorization;
 use crate::telemetry::{Class, Signals};
 
 /// The metadata keys of ports that the bootstrap or the agent listens on.
@@ -27,18 +20,14 @@ const RESERVED: [&str; 4] = [
 /// What all listeners of one proxy share.
 pub(super) struct Context<'v, 'm> {
     pub(super) view: &'v ProxyView<'m>,
-    /// The proxy's own settings.
-    pub(super) settings: Cow<'v, ProxyConfig>,
     /// What is told of the traffic that the workload receives.
     pub(super) inbound: Signals,
     /// What is told of the traffic that the workload sends, or that passes a gateway.
     pub(super) outbound: Signals,
     /// Metadata `IDLE_TIMEOUT`.
     pub(super) idle_timeout: Option<Duration>,
-    /// What decides who may call, of requests.
-    pub(super) http_authorization: Vec<HttpFilter>,
-    /// What decides who may call, of connections.
-    pub(super) tcp_authorization: Vec<Filter>,
+    /// What decides who may call the workload.
+    pub(super) authorization: Authorization,
 }
 
 /// Which ports are taken already.
@@ -54,7 +43,6 @@ impl<'v, 'm> Context<'v, 'm> {
     pub(super) fn new(view: &'v ProxyView<'m>) -> Self {
         let timeout = view.proxy().metadata_text("IDLE_TIMEOUT");
         let plane = view.plane();
-        let authorizer = Authorizer::of_proxy(view.mesh(), plane, view.proxy());
         let settings = view.proxy().settings(&plane.config);
         let sends = match view.proxy().kind {
             ProxyKind::Sidecar => Class::Outbound,
@@ -64,10 +52,8 @@ impl<'v, 'm> Context<'v, 'm> {
             view,
             inbound: Signals::of(view, &settings, Class::Inbound),
             outbound: Signals::of(view, &settings, sends),
-            settings,
             idle_timeout: timeout.parse().ok().map(wire::duration),
-            http_authorization: rbac::http_filters(plane, authorizer.chain(Traffic::Http)),
-            tcp_authorization: rbac::network_filters(plane, authorizer.chain(Traffic::Tcp)),
+            authorization: Authorization::of(view),
         }
     }
 
@@ -169,7 +155,7 @@ impl<'v, 'm> Context<'v, 'm> {
         })
     }
 
-    fn is_unprivileged(&self) -> bool {
+    pub(super) fn is_unprivileged(&self) -> bool {
         match self.proxy().metadata.get("UNPRIVILEGED_POD") {
             Some(Json::Bool(value)) => *value,
             Some(_) | None => self.proxy().metadata_bool("UNPRIVILEGED_POD"),

@@ -3,6 +3,7 @@ use mesh_testkit::conformance::Answer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod gateway;
 mod name_table;
 pub(super) mod names;
 mod routes;
@@ -16,6 +17,7 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "parse_name" => run(input, names::parse),
         "listener_name" => run(input, names::listener),
         "gateway_rds_name" => run(input, names::gateway_rds),
+        "gateway" => run(input, gateway::chains),
         "sotw" => run(input, session::sotw),
         "delta" => run(input, session::delta),
         "snapshot_consistent" => run(input, snapshot::consistent),
@@ -31,7 +33,6 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "protocol_selection"
         | "outbound_listeners"
         | "inbound_chains"
-        | "gateway"
         | "auto_allocate_legacy"
         | "auto_allocate_controller"
         | "auto_allocate_eligible_hosts"
