@@ -10,6 +10,7 @@ use mesh_lb::pick::maglev::TableSize;
 use mesh_lb::pick::ring_hash::RingHashConfig;
 use mesh_lb::pick::slow_start::SlowStart;
 use mesh_lb::share::Spread;
+use mesh_lb::simulate::moved_keys;
 use mesh_lb::{Algorithm, Balancer, BalancerPolicy, PickRequest, Selection, assigned_health};
 use mesh_model::Compat;
 use mesh_model::endpoint::Gateways;
@@ -281,6 +282,21 @@ fn warm_picks_allocate_nothing() {
                 assert_eq!(info.count_total, 0, "{algorithm:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_host_that_leaves_moves_its_own_keys_and_few_others() {
+    for (algorithm, needless) in [
+        (Algorithm::Maglev { size: TableSize::default(), bound: None }, 150),
+        (Algorithm::RingHash { config: RingHashConfig::default(), bound: None }, 150),
+    ] {
+        let before = Balancer::new(&assignment(&local(&[1; 20])), &policy(algorithm));
+        let after = Balancer::new(&assignment(&local(&[1; 19])), &policy(algorithm));
+        let moved = moved_keys(&before, &after, 2_000, 7);
+        assert!((50..300).contains(&moved.moved), "{moved:?}");
+        assert!(moved.needlessly < needless, "{moved:?}");
+        assert_eq!(moved_keys(&before, &before, 2_000, 7).moved, 0);
     }
 }
 
