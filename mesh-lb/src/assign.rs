@@ -51,6 +51,7 @@ pub use self::explain::{Explanation, Said, Unused, Used};
 pub use self::failover_priority::LabelMatch;
 pub use self::filter::{check_visible, subset_labels, supports_unhealthy_endpoints};
 pub use self::input::{ClusterForm, Input};
+pub use self::of_view::Supply;
 pub use self::rank::{Group, Ranking};
 pub use self::reason::{DropReason, Equal, Nearness, Reason};
 pub use self::setting::EffectiveSetting;

@@ -33,6 +33,10 @@ pub mod share;
 
 pub mod capacity;
 
+pub mod whatif;
+
+pub mod lint;
+
 mod balancer;
 pub use self::balancer::{
     Algorithm, Balancer, BalancerPolicy, Host, InFlight, Pick, PickRequest, Selection,

@@ -110,6 +110,15 @@ fn priorities_are_drawn_by_load() {
 }
 
 #[test]
+fn of_two_endpoints_with_one_address_the_first_counts() {
+    let mut endpoints = local(&[1, 1]);
+    endpoints.push(("10.0.0.1".to_owned(), "us/east/b", 1));
+    let balancer = Balancer::new(&assignment(&endpoints), &policy(Algorithm::RoundRobin));
+    assert_eq!(balancer.hosts().count(), 2);
+    check(&balancer, &[0, 0, 0], &["1", "2", "1"].map(Some));
+}
+
+#[test]
 fn in_panic_health_does_not_count() {
     let assignment = assignment(&local(&[1, 1]));
     let dead = |_: mesh_lb::assign::AssignedEndpoint<'_>| {

@@ -27,7 +27,7 @@ mod tls_context;
 mod wire;
 
 mod context;
-mod dynamic_dns;
+pub(crate) mod dynamic_dns;
 mod inbound;
 mod outbound;
 mod special;

@@ -3,10 +3,12 @@ use mesh_envoy_proto::envoy::config::cluster::v3::{self as proto, Cluster};
 use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use mesh_envoy_proto::envoy::config::listener::v3::Listener;
 use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
+use mesh_envoy_proto::istio::networking::nds::v1::NameTable;
 use mesh_model::compat::DataPlane;
 use mesh_model::view::ProxyView;
 use prost::Message;
 
+use crate::name_table::name_table;
 use crate::snapshot::{Reference, Resource, Snapshot, TypeUrl};
 use crate::{cluster, endpoint, listener, route, stock};
 
@@ -22,7 +24,8 @@ impl Generator {
         Self::default()
     }
 
-    /// Generates what a proxy is sent: clusters, endpoints, listeners and routes.
+    /// Generates what a proxy is sent: clusters, endpoints, listeners, routes and
+    /// the name table (under the empty name, for its agent).
     ///
     /// Equal views give equal bytes, and so equal versions. A stock Envoy is sent the same without
     /// Istio's own filters.
@@ -43,6 +46,8 @@ pub struct Resources {
     pub listeners: Vec<Listener>,
     /// RDS, by name.
     pub routes: Vec<RouteConfiguration>,
+    /// NDS.
+    pub names: NameTable,
 }
 
 impl Resources {
@@ -61,7 +66,7 @@ impl Resources {
             .into_iter()
             .map(|name| endpoint::cluster_load_assignment(view, name))
             .collect();
-        Self { clusters, endpoints, listeners, routes }
+        Self { clusters, endpoints, listeners, routes, names: name_table(view) }
     }
 
     /// Encodes the messages, with what each refers to.
@@ -82,7 +87,8 @@ impl Resources {
         });
         let routes =
             self.routes.iter().map(|routes| resource(TypeUrl::ROUTE, &routes.name, routes));
-        clusters.chain(endpoints).chain(listeners).chain(routes).collect()
+        let names = resource(TypeUrl::NAME_TABLE, "", &self.names);
+        clusters.chain(endpoints).chain(listeners).chain(routes).chain([names]).collect()
     }
 }
 

@@ -3,11 +3,14 @@ pub mod cluster;
 pub mod delta;
 pub mod endpoint;
 mod generator;
+pub mod jwt;
 pub mod listener;
 pub mod name;
-mod rbac;
+pub mod name_table;
+pub mod rbac;
 pub mod route;
 pub mod snapshot;
 pub mod stock;
+pub mod telemetry;
 
 pub use self::generator::{Generator, Resources};

@@ -43,6 +43,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
         ("endpoints.json", list(&resources.endpoints)?),
         ("listeners.json", list(&resources.listeners)?),
         ("routes.json", list(&resources.routes)?),
+        ("nametable.json", proto_json::to_value(&resources.names)?),
         ("secrets.json", json!([])),
         ("extension_configs.json", json!([])),
         ("node.json", proto_json::to_value(&node(&proxy, arguments.data_plane))?),

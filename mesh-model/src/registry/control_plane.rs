@@ -7,8 +7,8 @@ use super::kubernetes::{self, Cluster, Pods, Workloads};
 use super::objects::Store;
 use super::place::{NETWORK, NetworkMember, NetworkOf};
 use super::{
-    ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service, Services,
-    VirtualServices, gateways, merge_clusters,
+    Broken, ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service,
+    Services, VirtualServices, gateways, merge_clusters,
 };
 use crate::compat::Compat;
 use crate::endpoint::{
@@ -17,7 +17,8 @@ use crate::endpoint::{
 use crate::name::{ClusterId, Hostname, Labels, Namespace, NetworkId, TrustDomain};
 use crate::resource::mesh_networks::{GatewayTarget, Network, NetworkEndpoints};
 use crate::resource::{
-    self, AuthorizationPolicy, EndpointSlice, MeshConfig, MeshNetworks, Sidecar,
+    self, AuthorizationPolicy, EndpointSlice, MeshConfig, MeshNetworks, Meta,
+    RequestAuthentication, Sidecar, Telemetry,
 };
 
 /// The namespace of the control plane itself, whatever `rootNamespace` says.
@@ -53,6 +54,10 @@ pub struct ControlPlane {
     pub peer_authentications: PeerAuthentications,
     /// The AuthorizationPolicies, oldest first.
     pub authorization_policies: Vec<Arc<AuthorizationPolicy>>,
+    /// The Telemetry objects, oldest first.
+    pub telemetries: Vec<Arc<Telemetry>>,
+    /// The RequestAuthentications, oldest first.
+    pub request_authentications: Vec<Arc<RequestAuthentication>>,
     /// The hosts that stay in the client's cluster.
     pub cluster_local: ClusterLocalHosts,
     /// `MeshConfig.defaultServiceExportTo`.
@@ -71,6 +76,8 @@ pub(crate) struct Inputs<'o> {
     pub(crate) config_stores: Vec<&'o Store>,
     /// The clusters that it discovers, in order, with their trust domains.
     pub(crate) clusters: Vec<(ClusterId, TrustDomain, &'o Store)>,
+    /// The PeerAuthentications of those that could not be understood.
+    pub(crate) broken: Vec<&'o Broken>,
     pub(crate) domain: &'o str,
     pub(crate) compat: &'o Compat,
 }
@@ -115,8 +122,20 @@ impl ControlPlane {
             peer_authentications: PeerAuthentications::new(
                 all(inputs, |store| &store.peer_authentications).cloned(),
                 &root,
+            )
+            .with_broken(
+                inputs.broken.iter().map(|b| (&b.object.namespace, b.selector.as_ref())),
+                &root,
             ),
-            authorization_policies: by_age(all(inputs, |store| &store.authorization_policies)),
+            authorization_policies: by_age(
+                all(inputs, |store| &store.authorization_policies),
+                |policy| &policy.meta,
+            ),
+            telemetries: by_age(all(inputs, |store| &store.telemetries), |object| &object.meta),
+            request_authentications: by_age(
+                all(inputs, |store| &store.request_authentications),
+                |policy| &policy.meta,
+            ),
             cluster_local: cluster_local(config, inputs.domain),
             default_service_export_to,
             domain: inputs.domain.into(),
@@ -191,11 +210,12 @@ pub(crate) fn is_discovered(config: &MeshConfig, store: &Store, namespace: &Name
     })
 }
 
-fn by_age<'o>(
-    objects: impl Iterator<Item = &'o Arc<AuthorizationPolicy>>,
-) -> Vec<Arc<AuthorizationPolicy>> {
+fn by_age<'o, T: 'o>(
+    objects: impl Iterator<Item = &'o Arc<T>>,
+    meta: impl Fn(&T) -> &Meta,
+) -> Vec<Arc<T>> {
     let mut objects: Vec<_> = objects.cloned().collect();
-    objects.sort_by(|a, b| a.meta.age().cmp(&b.meta.age()));
+    objects.sort_by(|a, b| meta(a).age().cmp(&meta(b).age()));
     objects
 }
 

@@ -1,12 +1,11 @@
 //! Loading: texts in, an index out, and everything that is wrong with the texts.
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::mesh::Parts;
 use super::objects::Store;
 use super::{Mesh, Origin, Source};
 use crate::compat::Compat;
-use crate::manifest::{self, Diagnostic, Document, Limits, Place, Severity, Unreadable};
+use crate::manifest::{self, Diagnostic, Document, Limits, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
@@ -34,14 +33,27 @@ pub struct Broken {
     pub reason: String,
 }
 
+impl Broken {
+    /// Returns whether the object counts for the proxies of a control plane: of the clusters only its
+    /// own counts.
+    pub fn counts_for(&self, control_plane: &ClusterId) -> bool {
+        match &self.origin {
+            Origin::Cluster(cluster) => cluster == control_plane,
+            Origin::Config
+            | Origin::MeshConfig
+            | Origin::MeshNetworks
+            | Origin::Proxies
+            | Origin::Description(_) => true,
+        }
+    }
+}
+
 /// The mutable side: what was loaded, and the index made of it.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     compat: Compat,
     limits: Limits,
     parts: Parts,
-    /// Where each object stands, to name both places of two objects of one name.
-    places: BTreeMap<(Origin, ObjectKey), (Arc<str>, Place)>,
     mesh: Arc<Mesh>,
 }
 
@@ -86,14 +98,15 @@ impl Registry {
             self.remember_unreadable(source, unreadable);
         }
         for document in &reading.documents {
+            self.place_settings(&source.origin, document);
             match &source.origin {
                 Origin::MeshConfig => {
-                    let (config, found) = MeshConfig::decode(&document.node, &document.file);
+                    let (config, found) = MeshConfig::admit(&document.node, &document.file);
                     diagnostics.extend(found);
                     self.parts.mesh_config = Some(Arc::new(config));
                 }
                 Origin::MeshNetworks => {
-                    let (networks, found) = MeshNetworks::decode(&document.node, &document.file);
+                    let (networks, found) = MeshNetworks::admit(&document.node, &document.file);
                     diagnostics.extend(found);
                     self.parts.networks = Some(Arc::new(networks));
                 }
@@ -110,6 +123,21 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// Remembers where the documents that are no objects stand; of `proxies.json` the first entry.
+    fn place_settings(&mut self, origin: &Origin, document: &Document) {
+        let kind = match origin {
+            Origin::MeshConfig => "MeshConfig",
+            Origin::MeshNetworks => "MeshNetworks",
+            Origin::Description(_) => "ClusterDescription",
+            Origin::Proxies => "ProxyEntry",
+            Origin::Config | Origin::Cluster(_) => return,
+        };
+        let name = if let Origin::Description(cluster) = origin { cluster.as_str() } else { "" };
+        let key = ObjectKey { kind, namespace: Namespace::default(), name: name.into() };
+        let place = (document.file.clone(), document.node.place);
+        self.parts.places.entry((origin.clone(), key)).or_insert(place);
     }
 
     /// Takes what `cluster.yaml` says; a name that is not the folder's is an error.
@@ -151,9 +179,9 @@ impl Registry {
         }
     }
 
-    /// Decodes an object and puts it in.
+    /// Admits an object and puts it in.
     fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Vec<Diagnostic>) {
-        let decoded = resource::decode(&document.node, &document.file, DEFAULT_NAMESPACE);
+        let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
         diagnostics.extend(decoded.diagnostics.iter().cloned());
         let Some(key) = decoded.object else { return };
         let Some(resource) = decoded.resource else {
@@ -170,13 +198,13 @@ impl Registry {
         }
         if !is_plentiful(key.kind) {
             let place = (document.file.clone(), document.node.place);
-            self.places.insert((origin.clone(), key), place);
+            self.parts.places.insert((origin.clone(), key), place);
         }
         self.store(origin).upsert(resource);
     }
 
     fn duplicate(&self, origin: &Origin, document: &Document, key: &ObjectKey) -> Diagnostic {
-        let first = self.places.get(&(origin.clone(), key.clone()));
+        let first = self.parts.places.get(&(origin.clone(), key.clone()));
         let at =
             first.map(|(file, place)| format!(" at {file}:{}", place.line)).unwrap_or_default();
         Diagnostic {

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use super::control_plane::{self, Inputs};
 use super::objects::Store;
 use super::topology::Topology;
-use super::{Broken, ControlPlane};
+use super::{Broken, ControlPlane, Origin};
 use crate::compat::Compat;
 use crate::endpoint::Workload;
+use crate::manifest::Place;
 use crate::name::{ClusterId, TrustDomain};
-use crate::resource::{ClusterDescription, MeshConfig, MeshNetworks, Pod, PodPhase, ProxyEntry};
+use crate::resource::{
+    ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, Pod, PodPhase, ProxyEntry,
+};
 
 /// The domain of Kubernetes' own names.
 pub(crate) const DOMAIN: &str = "cluster.local";
@@ -36,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) config: Store,
     pub(crate) clusters: BTreeMap<ClusterId, ClusterPart>,
     pub(crate) broken: Vec<Broken>,
+    /// Where each object stands, but for kinds that exist by the million.
+    pub(crate) places: BTreeMap<(Origin, ObjectKey), (Arc<str>, Place)>,
 }
 
 /// What one cluster's folder holds.
@@ -60,7 +65,11 @@ impl Mesh {
                 let trust_domain = topology.trust_domain(&cluster, &config.trust_domain);
                 Some((cluster, trust_domain, store))
             });
+            let broken = parts.broken.iter().filter(|broken| {
+                broken.object.kind == "PeerAuthentication" && broken.counts_for(&id)
+            });
             let inputs = Inputs {
+                broken: broken.collect(),
                 id: id.clone(),
                 config: config.clone(),
                 networks: &networks,

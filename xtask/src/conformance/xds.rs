@@ -3,6 +3,8 @@ use mesh_testkit::conformance::Answer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod gateway;
+mod name_table;
 pub(super) mod names;
 mod routes;
 mod session;
@@ -15,6 +17,7 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "parse_name" => run(input, names::parse),
         "listener_name" => run(input, names::listener),
         "gateway_rds_name" => run(input, names::gateway_rds),
+        "gateway" => run(input, gateway::chains),
         "sotw" => run(input, session::sotw),
         "delta" => run(input, session::delta),
         "snapshot_consistent" => run(input, snapshot::consistent),
@@ -26,11 +29,10 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "sort_vhost_routes" => run(input, routes::sort_routes),
         "retry_policy" => run(input, routes::retry_policy),
         "delegate_match_conflict" => run(input, routes::delegate_match_conflict),
+        "name_table" => run(input, name_table::name_table),
         "protocol_selection"
         | "outbound_listeners"
         | "inbound_chains"
-        | "gateway"
-        | "name_table"
         | "auto_allocate_legacy"
         | "auto_allocate_controller"
         | "auto_allocate_eligible_hosts"

@@ -84,7 +84,7 @@ const PLANS: &[Plan] = &[
         package: "mesh-lb",
         order: &[
             "assign", "health", "subset", "load", "pick", "retry", "grpc", "ztunnel", "share",
-            "capacity", "whatif", "balancer", "simulate",
+            "capacity", "whatif", "lint", "balancer", "simulate",
         ],
         everywhere: &["number"],
         extra: &[
@@ -110,6 +110,7 @@ const PLANS: &[Plan] = &[
             "of_mesh",
             "explain",
             "ztunnel",
+            "analysis",
         ],
         everywhere: &[],
         extra: &[],
@@ -119,10 +120,12 @@ const PLANS: &[Plan] = &[
         order: &[
             "name",
             "secret",
+            "jwt",
             "rbac",
             "endpoint",
             "cluster",
             "route",
+            "telemetry",
             "listener",
             "name_table",
             "workload",
