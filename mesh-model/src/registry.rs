@@ -31,7 +31,7 @@ mod topology;
 mod virtual_services;
 mod visibility;
 
-pub(crate) use self::alone::service_of;
+pub(crate) use self::alone::{service_of, workload_of};
 pub use self::change::Change;
 pub use self::cluster_local::ClusterLocalHosts;
 pub use self::control_plane::{ControlPlane, SYSTEM_NAMESPACE};

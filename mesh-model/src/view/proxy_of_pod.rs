@@ -72,7 +72,7 @@ impl Proxy {
         }
         let (store, networks) = (Store::default(), MeshNetworks::default());
         let id = site.cluster;
-        let mut workload = workload_of(id, TrustDomain::from(""), &store, &networks, pod);
+        let mut workload = workload_of(id, &TrustDomain::from(""), &store, &networks, pod);
         if workload.network.is_empty() {
             workload.network = site.network.clone();
         }
