@@ -8,7 +8,7 @@ use mesh_model::view::ProxyView;
 use prost::Message;
 
 use crate::snapshot::{Reference, Resource, Snapshot, TypeUrl};
-use crate::{cluster, endpoint, listener, route, stock};
+use crate::{cluster, endpoint, grpc, listener, route, stock};
 
 /// Makes snapshots.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,8 +46,12 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Generates the messages.
+    /// Generates the messages; a gRPC client's are those of [`grpc::asked`].
     pub fn new(view: &ProxyView<'_>) -> Self {
+        if view.proxy().data_plane == DataPlane::Grpc {
+            let asked = grpc::asked(view);
+            return Self::of_grpc(view, asked.iter().map(String::as_str));
+        }
         let mut clusters = cluster::clusters(view);
         let mut listeners = listener::listeners(view);
         let names = listener::route_names(&listeners);
@@ -64,6 +68,20 @@ impl Resources {
         Self { clusters, endpoints, listeners, routes }
     }
 
+    /// Generates what a gRPC client gets that asks for these listeners and then for whatever they
+    /// name.
+    pub fn of_grpc<'n>(view: &ProxyView<'_>, listeners: impl IntoIterator<Item = &'n str>) -> Self {
+        let listeners = grpc::listeners(view, listeners);
+        let names = grpc::route_names(&listeners);
+        let routes = grpc::routes(view, names.iter().map(String::as_str));
+        let names = grpc::cluster_names(&routes);
+        let clusters = grpc::clusters(view, names.iter().map(String::as_str));
+        // Upstream answers for clusters that do not exist, too: they have no endpoints.
+        let names = names.iter();
+        let endpoints = names.map(|name| endpoint::cluster_load_assignment(view, name)).collect();
+        Self { clusters, endpoints, listeners, routes }
+    }
+
     /// Encodes the messages, with what each refers to.
     pub fn into_resources(self) -> Vec<Resource> {
         let clusters = self.clusters.iter().map(|cluster| {
@@ -76,7 +94,9 @@ impl Resources {
             .iter()
             .map(|endpoints| resource(TypeUrl::ENDPOINT, &endpoints.cluster_name, endpoints));
         let listeners = self.listeners.iter().map(|listener| {
-            let names = listener::route_names(std::slice::from_ref(listener));
+            let one = std::slice::from_ref(listener);
+            let mut names = listener::route_names(one);
+            names.extend(grpc::route_names(one));
             let references = names.iter().map(|name| Reference::route(name.as_str()));
             resource(TypeUrl::LISTENER, &listener.name, listener).with_references(references)
         });

@@ -3,6 +3,7 @@ pub mod cluster;
 pub mod delta;
 pub mod endpoint;
 mod generator;
+pub mod grpc;
 pub mod listener;
 pub mod name;
 mod rbac;

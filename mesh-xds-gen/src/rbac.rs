@@ -23,6 +23,8 @@ use proto::rbac::Action;
 
 /// The filter of requests.
 const HTTP: &str = "envoy.filters.http.rbac";
+/// What denies calls to a gRPC server, whose filters all need names of their own.
+const GRPC_DENY: &str = "envoy.filters.http.rbac.DENY";
 /// The filter of connections.
 const NETWORK: &str = "envoy.filters.network.rbac";
 /// The prefix of the statistics of connections.
@@ -36,6 +38,21 @@ pub(crate) fn http_filters(plane: &ControlPlane, chain: &Chain) -> Vec<hcm::Http
             let config = ext_authz::of_requests(plane, provider)?;
             Some(http_filter("envoy.filters.http.ext_authz", &config))
         }
+    });
+    filters.collect()
+}
+
+/// The filters of a gRPC server's calls.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/grpcgen/lds.go` `buildInboundFilterChain`.
+pub(crate) fn grpc_filters(chain: &Chain) -> Vec<hcm::HttpFilter> {
+    let filters = chain.filters.iter().filter_map(|filter| {
+        let Filter::Rbac(rbac) = filter else { return None };
+        let name = if rbac.purpose == Purpose::Deny { GRPC_DENY } else { HTTP };
+        let shadow_rules_stat_prefix = String::new();
+        Some(http_filter(name, &http::Rbac { shadow_rules_stat_prefix, ..of_requests(rbac) }))
     });
     filters.collect()
 }

@@ -26,10 +26,6 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    if arguments.data_plane == Plane::Grpc {
-        let sentence = "snapshots of proxyless gRPC clients are not generated yet".to_owned();
-        return Err(Failure::Unanswered(sentence));
-    }
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let mut proxy = mesh.proxy(&arguments.proxy)?;
     proxy.data_plane = arguments.data_plane.into();
