@@ -3,7 +3,12 @@ use mesh_testkit::conformance::Answer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod delta_cds;
+mod grpc;
+mod listeners;
+mod mesh;
 pub(super) mod names;
+mod ports;
 mod routes;
 mod session;
 mod snapshot;
@@ -26,18 +31,18 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "sort_vhost_routes" => run(input, routes::sort_routes),
         "retry_policy" => run(input, routes::retry_policy),
         "delegate_match_conflict" => run(input, routes::delegate_match_conflict),
-        "protocol_selection"
-        | "outbound_listeners"
-        | "inbound_chains"
-        | "gateway"
+        "protocol_selection" => run(input, ports::protocol),
+        "outbound_listeners" => run(input, listeners::outbound),
+        "inbound_chains" => run(input, listeners::inbound),
+        "delta_cds" => run(input, delta_cds::delta),
+        "grpc_accept" => run(input, grpc::accepts),
+        "listener_name_filter" => run(input, grpc::listener_names),
+        "expand_fqdn" => run(input, grpc::expand),
+        "gateway"
         | "name_table"
         | "auto_allocate_legacy"
         | "auto_allocate_controller"
         | "auto_allocate_eligible_hosts"
-        | "delta_cds"
-        | "grpc_accept"
-        | "listener_name_filter"
-        | "expand_fqdn"
         | "telemetry" => Answer::NotImplemented,
         _ => Answer::Rejected(format!("unknown op `{op}`")),
     }
