@@ -3,6 +3,7 @@ pub(crate) mod authz;
 pub(crate) mod bootstrap;
 pub(crate) mod load;
 pub(crate) mod plan;
+pub(crate) mod routes;
 pub(crate) mod serve;
 pub(crate) mod snapshot;
 pub(crate) mod spill;

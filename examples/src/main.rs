@@ -13,7 +13,7 @@ mod json;
 mod node;
 mod selector;
 
-use self::commands::{authz, bootstrap, load, plan, serve, snapshot, spill, tour};
+use self::commands::{authz, bootstrap, load, plan, routes, serve, snapshot, spill, tour};
 
 /// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
 #[derive(Debug, Parser)]
@@ -48,6 +48,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Decides a request, and says why.
     Authz(authz::Arguments),
+    /// Says what a proxy does with a request.
+    Routes(routes::Arguments),
     /// Writes what a proxy is sent as files.
     Snapshot(snapshot::Arguments),
     /// Prints an Envoy bootstrap for a proxy.
@@ -90,6 +92,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Load) => load::run(&folder, cli.output),
         Some(Command::Spill(arguments)) => spill::run(arguments, cli.output),
         Some(Command::Plan(arguments)) => plan::run(&folder, arguments, cli.output),
+        Some(Command::Routes(arguments)) => routes::run(&folder, arguments, cli.output),
         Some(Command::Snapshot(arguments)) => snapshot::run(&folder, arguments, cli.output),
         Some(Command::Authz(arguments)) => authz::run(&folder, arguments, cli.output),
         Some(Command::Bootstrap(arguments)) => bootstrap::run(&folder, arguments),

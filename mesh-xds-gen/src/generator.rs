@@ -31,6 +31,21 @@ impl Generator {
     }
 }
 
+impl Generator {
+    /// Generates what a gRPC client is sent that asks for these listeners, beside [`grpc::asked`]: in
+    /// short forms of their names, or as a server at an address of its own choice.
+    pub fn snapshot_of_grpc<'n>(
+        &mut self,
+        view: &ProxyView<'_>,
+        listeners: impl IntoIterator<Item = &'n str>,
+    ) -> Snapshot {
+        let mut names = grpc::asked(view);
+        names.extend(listeners.into_iter().map(str::to_owned));
+        let resources = Resources::of_grpc(view, names.iter().map(String::as_str));
+        Snapshot::new(resources.into_resources())
+    }
+}
+
 /// What a proxy is sent, as messages.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -7,6 +7,7 @@ pub mod grpc;
 pub mod listener;
 pub mod name;
 mod rbac;
+pub mod resolve;
 pub mod route;
 pub mod snapshot;
 pub mod stock;
