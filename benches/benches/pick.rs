@@ -39,7 +39,7 @@ fn pick(criterion: &mut Criterion) {
     let round_robin = RoundRobin::new(7);
     group.bench_function("round_robin/1000", |b| b.iter(|| round_robin.pick(black_box(1000))));
     let weight = |host: u32| f64::from(host % 5 + 1);
-    let mut edf = Edf::with_picks(HOSTS, 7, weight);
+    let edf = Edf::with_picks(HOSTS, 7, weight);
     group.bench_function("edf/1000", |b| b.iter(|| edf.pick(weight)));
     let active: Vec<u64> = (0..u64::from(HOSTS)).map(|host| host % 7).collect();
     group.bench_function("least_request/1000", |b| {

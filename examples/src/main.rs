@@ -11,9 +11,10 @@ mod commands;
 mod folder;
 mod json;
 mod node;
-mod selector;
 
-use self::commands::{authz, bootstrap, load, plan, routes, serve, snapshot, spill, tour};
+use self::commands::{
+    authz, bootstrap, diff, lint, load, plan, report, routes, serve, snapshot, spill, tour, whatif,
+};
 
 /// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
 #[derive(Debug, Parser)]
@@ -46,12 +47,20 @@ enum Command {
     Spill(spill::Arguments),
     /// Shows where a proxy's traffic goes, and why.
     Plan(plan::Arguments),
+    /// Shows what moves where, and who suffers, when something fails.
+    Whatif(whatif::Arguments),
     /// Decides a request, and says why.
     Authz(authz::Arguments),
     /// Says what a proxy does with a request.
     Routes(routes::Arguments),
     /// Writes what a proxy is sent as files.
     Snapshot(snapshot::Arguments),
+    /// Finds what will hurt, and says what to do.
+    Lint,
+    /// Shows what a change of the folder does: to traffic, requests, resources, findings.
+    Diff(diff::Arguments),
+    /// Writes a page about the mesh: clusters, failover ladders, shares, hazards.
+    Report(report::Arguments),
     /// Prints an Envoy bootstrap for a proxy.
     Bootstrap(bootstrap::Arguments),
     /// Serves the proxies of the folder over xDS, and follows its changes.
@@ -93,6 +102,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Spill(arguments)) => spill::run(arguments, cli.output),
         Some(Command::Plan(arguments)) => plan::run(&folder, arguments, cli.output),
         Some(Command::Routes(arguments)) => routes::run(&folder, arguments, cli.output),
+        Some(Command::Whatif(arguments)) => whatif::run(&folder, arguments, cli.output),
+        Some(Command::Lint) => lint::run(&folder, cli.output),
+        Some(Command::Diff(arguments)) => diff::run(arguments, cli.output),
+        Some(Command::Report(arguments)) => report::run(&folder, arguments, cli.output),
         Some(Command::Snapshot(arguments)) => snapshot::run(&folder, arguments, cli.output),
         Some(Command::Authz(arguments)) => authz::run(&folder, arguments, cli.output),
         Some(Command::Bootstrap(arguments)) => bootstrap::run(&folder, arguments),

@@ -34,8 +34,11 @@ pub mod dry_run;
 
 pub mod ztunnel;
 
+pub mod analysis;
+
 pub use self::authorizer::Authorizer;
 pub use self::compile::{Chain, Environment, Policies, Traffic};
 pub use self::decision::{Decision, Reason, Verdict};
+pub use self::of_mesh::jwt_rules_of_proxy;
 pub use self::request::{Connection, Header, Http, Request};
 pub use self::select::{BrokenPolicy, Workload};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use mesh_model::Compat;
 use mesh_model::name::{Labels, Namespace, TrustDomain};
 use mesh_model::registry::{Broken, ControlPlane, Mesh, Origin};
+use mesh_model::resource::JwtRule;
 use mesh_model::resource::mesh_config::{self, MeshConfig, PathNormalizationType};
 use mesh_model::view::Proxy;
 
@@ -11,7 +12,7 @@ use crate::authorizer::Authorizer;
 use crate::compile::{Chain, Environment, Policies, ProviderKind, RootNamespace};
 use crate::identity::TrustBundle;
 use crate::matcher::{PathNormalization, PathOptions};
-use crate::select::{BrokenPolicy, Workload, WorkloadKind};
+use crate::select::{BrokenPolicy, Selection, Workload, WorkloadKind, select_jwt_rules};
 
 impl Authorizer {
     /// Compiles what decides who may call the workload of a proxy.
@@ -68,8 +69,22 @@ fn workload(namespace: &Namespace, labels: &Labels) -> Workload {
     Workload { namespace: namespace.clone(), labels: labels.clone(), kind }
 }
 
+/// Returns the token issuers of a proxy, sorted by issuer: what its `jwt_authn` filter is made of.
+pub fn jwt_rules_of_proxy<'p>(
+    plane: &'p ControlPlane,
+    compat: &Compat,
+    proxy: &Proxy,
+) -> Vec<&'p JwtRule> {
+    let selection = Selection {
+        root_namespace: Namespace::from(&*plane.config.root_namespace),
+        selects_gateways: compat.flags.enable_selector_based_k8s_gateway_policy,
+    };
+    let policies = plane.request_authentications.iter().map(AsRef::as_ref);
+    select_jwt_rules(policies, &workload(&proxy.namespace, &proxy.labels), &selection)
+}
+
 /// Whether an object counts for the proxies of a control plane.
-fn counts(plane: &ControlPlane, broken: &Broken) -> bool {
+pub(crate) fn counts(plane: &ControlPlane, broken: &Broken) -> bool {
     match &broken.origin {
         Origin::Cluster(cluster) => *cluster == plane.id,
         Origin::Config

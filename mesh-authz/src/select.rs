@@ -13,9 +13,12 @@ use mesh_model::resource::{Action, AuthorizationPolicy};
 
 mod attachment;
 mod broken;
+mod request_authentication;
 
+use self::attachment::Attached;
 pub(crate) use self::attachment::target_refs;
 pub use self::broken::BrokenPolicy;
+pub use self::request_authentication::select_jwt_rules;
 
 /// The workload whose policies are asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -104,7 +107,7 @@ pub fn select<'p>(
         .into_iter()
         .filter_map(|policy| {
             let visit = order.iter().position(|namespace| **namespace == policy.meta.namespace)?;
-            attachment::is_attached(policy, workload, selection).then_some((visit, policy))
+            Attached::of(policy).is_attached(workload, selection).then_some((visit, policy))
         })
         .collect();
     attached.sort_by_key(|(visit, policy)| (*visit, policy.meta.age()));

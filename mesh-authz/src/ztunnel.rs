@@ -16,8 +16,10 @@ use std::net::IpAddr;
 use mesh_model::name::{Cidr, Identity, Labels, Namespace};
 
 mod convert;
+mod of_mesh;
 
 pub use self::convert::{convert, convert_peer_authentication, static_strict};
+pub use self::of_mesh::{authorizations, policies_of_workload};
 
 /// A policy as a ztunnel gets it.
 #[derive(Clone, Debug, PartialEq)]

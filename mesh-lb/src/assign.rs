@@ -41,16 +41,20 @@ mod assignment;
 
 mod of_view;
 
+mod class;
+
 mod reason;
 
 mod explain;
 
 pub use self::assignment::{AssignedEndpoint, AssignedLocality, Assignment, Target, Transport};
+pub use self::class::{Assignments, ClientClass};
 pub use self::distribute::locality_matches;
 pub use self::explain::{Explanation, Said, Unused, Used};
 pub use self::failover_priority::LabelMatch;
 pub use self::filter::{check_visible, subset_labels, supports_unhealthy_endpoints};
 pub use self::input::{ClusterForm, Input};
+pub use self::of_view::Supply;
 pub use self::rank::{Group, Ranking};
 pub use self::reason::{DropReason, Equal, Nearness, Reason};
 pub use self::setting::EffectiveSetting;

@@ -25,6 +25,22 @@ pub mod pick;
 
 pub mod retry;
 
+pub mod grpc;
+
+pub mod ztunnel;
+
 pub mod share;
+
+pub mod capacity;
+
+pub mod whatif;
+
+pub mod lint;
+
+mod balancer;
+pub use self::balancer::{
+    Algorithm, Balancer, BalancerPolicy, Host, InFlight, Pick, PickRequest, Selection,
+    assigned_health,
+};
 
 mod number;

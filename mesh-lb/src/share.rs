@@ -10,6 +10,7 @@ use mesh_model::compat::{self, Compat};
 use mesh_model::endpoint::HealthStatus;
 use mesh_model::resource::destination_rule::{LbPolicy, SimpleLb};
 use mesh_model::view::{Destination, ProxyView};
+use rustc_hash::FxHashSet;
 
 use crate::assign::{AssignedEndpoint, Assignment, EffectiveSetting, supports_unhealthy_endpoints};
 use crate::load::{
@@ -126,6 +127,8 @@ enum Fitness {
     Unhealthy,
     /// Draining: neither healthy nor part of the total.
     Excluded,
+    /// Not there: a host before it has its address.
+    Repeated,
 }
 
 impl Fitness {
@@ -145,9 +148,16 @@ pub struct Shares {
     hosts: Vec<LevelHosts>,
     localities: Vec<f64>,
     endpoints: Vec<f64>,
+    healths: Vec<HealthStatus>,
 }
 
 impl Shares {
+    /// Returns the health of an endpoint that the shares were computed with, by its index among
+    /// [`Assignment::endpoints`].
+    pub fn health(&self, index: usize) -> Option<HealthStatus> {
+        self.healths.get(index).copied()
+    }
+
     /// Returns the load of each priority, as Envoy rounds it.
     pub const fn load(&self) -> &PriorityLoad {
         &self.load
@@ -181,11 +191,22 @@ impl Assignment {
     }
 
     /// Computes the shares with health as `health` says.
+    ///
+    /// Of several hosts with one address, in whatever localities, Envoy has the first; so a gateway
+    /// that stands for endpoints of several localities counts with its weight in the first of them.
+    ///
+    /// # Upstream
+    ///
+    /// envoyproxy/envoy `source/extensions/clusters/eds/eds.cc`
+    /// `BatchUpdateHelper::updateLocalityEndpoints`.
     pub fn shares_with(
         &self,
         spread: &Spread,
         health: impl Fn(AssignedEndpoint<'_>) -> HealthStatus,
     ) -> Shares {
+        let mut healths = Vec::new();
+        let mut seen = FxHashSet::default();
+        let is_envoy = spread.data_plane == DataPlane::Envoy;
         let groups: Vec<GroupHosts> = self
             .localities()
             .map(|locality| GroupHosts {
@@ -193,11 +214,20 @@ impl Assignment {
                 weight: locality.weight().unwrap_or_default(),
                 hosts: locality
                     .endpoints()
-                    .map(|endpoint| (endpoint.weight(), Fitness::of(health(endpoint))))
+                    .map(|endpoint| {
+                        let status = health(endpoint);
+                        healths.push(status);
+                        let target = endpoint.target();
+                        // Envoy keeps the first of several hosts with one address.
+                        if is_envoy && !seen.insert((target.address(), target.port())) {
+                            return (0, Fitness::Repeated);
+                        }
+                        (endpoint.weight(), Fitness::of(status))
+                    })
                     .collect(),
             })
             .collect();
-        compute(spread, &groups)
+        Shares { healths, ..compute(spread, &groups) }
     }
 }
 
@@ -216,7 +246,8 @@ impl GroupHosts {
     }
 
     fn total(&self) -> u32 {
-        u32::try_from(self.hosts.len()).unwrap_or(u32::MAX)
+        let total = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        total.saturating_sub(self.count(Fitness::Repeated))
     }
 
     fn locality(&self) -> LocalityHosts {
@@ -236,7 +267,11 @@ impl GroupHosts {
         panics: bool,
     ) -> impl Iterator<Item = f64> + 'g {
         self.hosts.iter().map(move |(weight, fitness)| {
-            let is_candidate = panics || *fitness == Fitness::Healthy;
+            let is_candidate = match fitness {
+                Fitness::Healthy => true,
+                Fitness::Unhealthy | Fitness::Excluded => panics,
+                Fitness::Repeated => false,
+            };
             let weight = if spread.host_weighted { f64::from(*weight) } else { 1.0 };
             if is_candidate { weight } else { 0.0 }
         })
@@ -280,7 +315,7 @@ fn compute(spread: &Spread, groups: &[GroupHosts]) -> Shares {
         }
     }
     let endpoints = of_hosts.into_iter().flatten().collect();
-    Shares { load, hosts, localities, endpoints }
+    Shares { load, hosts, localities, endpoints, healths: Vec::new() }
 }
 
 /// Splits a priority's share over the hosts of its localities; nothing where none is a candidate.

@@ -113,6 +113,23 @@ pub struct Flags {
     pub enable_selector_based_k8s_gateway_policy: bool,
     /// `PILOT_SKIP_VALIDATE_TRUST_DOMAIN` (false).
     pub pilot_skip_validate_trust_domain: bool,
+    /// `AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY` (false): ztunnels get policies on trial, too.
+    pub ambient_enable_dry_run_authorization_policy: bool,
+    /// `PILOT_JWT_ENABLE_REMOTE_JWKS` (`istiod`).
+    pub pilot_jwt_enable_remote_jwks: JwksFetch,
+}
+
+/// Who fetches the keys that a RequestAuthentication names by `jwksUri`.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "generators act on every mode")]
+pub enum JwksFetch {
+    /// `istiod`, `false`: the control plane, which sends what it got inline.
+    #[default]
+    Istiod,
+    /// `hybrid`, `true`: the proxy where the host is a service of the mesh, else the control plane.
+    Hybrid,
+    /// `envoy`: the proxy.
+    Envoy,
 }
 
 impl Default for Flags {
@@ -153,6 +170,8 @@ impl Default for Flags {
             pilot_enable_multiple_custom_authz_providers: false,
             enable_selector_based_k8s_gateway_policy: true,
             pilot_skip_validate_trust_domain: false,
+            ambient_enable_dry_run_authorization_policy: false,
+            pilot_jwt_enable_remote_jwks: JwksFetch::Istiod,
         }
     }
 }

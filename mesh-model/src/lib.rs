@@ -19,4 +19,6 @@ pub mod registry;
 
 pub mod view;
 
+pub mod lint;
+
 pub use self::compat::Compat;

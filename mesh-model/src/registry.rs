@@ -4,16 +4,24 @@
 //! sources ──load──▶ parts ──topology──▶ control planes, each with
 //!                                       services, endpoints, gateways, rules, policies
 //! ```
+mod alone;
+mod change;
 mod cluster_local;
 mod control_plane;
 pub mod delegates;
 mod destination_rules;
+mod discovery;
+mod effect;
 mod external;
 pub mod gateways;
+mod index;
 mod kubernetes;
 mod load;
+pub mod manifests;
+mod map;
 mod merge;
 mod mesh;
+mod multimap;
 mod objects;
 mod origin;
 mod peer_authentications;
@@ -23,12 +31,17 @@ mod topology;
 mod virtual_services;
 mod visibility;
 
+pub(crate) use self::alone::service_of;
+pub use self::change::Change;
 pub use self::cluster_local::ClusterLocalHosts;
 pub use self::control_plane::{ControlPlane, SYSTEM_NAMESPACE};
-pub(crate) use self::control_plane::{is_discovered, service_of};
 pub use self::destination_rules::{DestinationRules, MergedRule, Scoping};
+pub(crate) use self::discovery::is_discovered;
+pub use self::effect::Effect;
 pub(crate) use self::kubernetes::pod_port;
 pub use self::load::{Broken, Registry};
+pub use self::manifests::Manifests;
+pub(crate) use self::map::Entry;
 pub use self::merge::merge_clusters;
 pub(crate) use self::mesh::DOMAIN;
 pub use self::mesh::Mesh;

@@ -5,6 +5,7 @@
 //!
 //! Of Istio's kinds every field is read; of Kubernetes' own kinds those that the mesh uses, and the
 //! others are left out without a word. [`decode`] reads an object of any kind.
+mod admit;
 mod authorization_policy;
 mod cluster_description;
 pub mod destination_rule;
@@ -40,6 +41,7 @@ pub mod validate;
 pub mod virtual_service;
 mod workload_entry;
 
+pub use self::admit::admit;
 pub use self::authorization_policy::{
     Action, AuthorizationPolicy, AuthorizationPolicySpec, Condition, From, Operation, Provider,
     Rule, Source, To,

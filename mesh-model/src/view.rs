@@ -5,6 +5,7 @@
 //! ```
 mod auto_passthrough;
 pub mod destination;
+pub mod gateway_servers;
 mod host_selection;
 pub mod mtls;
 pub mod network;
@@ -15,6 +16,7 @@ mod proxy_view;
 mod scope;
 mod service_targets;
 
+pub use self::gateway_servers::{GatewayServer, GatewayServers, ServerGroup, ServerRoute};
 pub use self::host_selection::HostSelection;
 pub use self::of_mesh::UnknownProxy;
 pub use self::proxy::{InterceptionMode, IpFamilies, Proxy, ProxyKind};

@@ -58,7 +58,7 @@ fn services<'m>(mesh: &'m Mesh, host: &'m str) -> Vec<&'m Arc<Service>> {
 
 fn endpoints(mesh: &Mesh, host: &str) -> Vec<Endpoint> {
     let plane = mesh.control_plane_of("c1").unwrap();
-    let shards = plane.shards.get(&(host.into(), "shop".into()));
+    let shards = plane.shards_of(host, "shop");
     shards.into_iter().flat_map(|shards| shards.endpoints()).cloned().collect()
 }
 
@@ -162,8 +162,7 @@ fn a_selector_finds_ready_pods_then_machines_of_every_cluster() {
     assert_eq!(&*vm.identity, "spiffe://cluster.local/ns/shop/sa/vm");
     assert_eq!((&*vm.tls_mode, &*found[2].workload.tls_mode), ("istio", "disabled"));
     assert_eq!(found[2].weight, 7);
-    let shards = &mesh.control_plane_of("c1").unwrap().shards;
-    let shards = &shards[&("a.example".into(), "shop".into())];
+    let shards = mesh.control_plane_of("c1").unwrap().shards_of("a.example", "shop").unwrap();
     let owners: Vec<_> = shards.iter().map(|s| (s.provider, s.cluster.as_str())).collect();
     assert_eq!(owners, [(Provider::External, "c1")]);
 }
@@ -192,8 +191,8 @@ fn a_kubernetes_service_selects_machines_of_its_own_cluster() {
             "2.2.2.3:82 c c2"
         ]
     );
-    let shards = &mesh.control_plane_of("c1").unwrap().shards;
-    let shards = &shards[&("web.shop.svc.cluster.local".into(), "shop".into())];
+    let plane = mesh.control_plane_of("c1").unwrap();
+    let shards = plane.shards_of("web.shop.svc.cluster.local", "shop").unwrap();
     assert!(shards.iter().all(|shard| shard.provider == Provider::Kubernetes));
 }
 

@@ -1,2 +1,3 @@
 //! Random meshes and requests, skewed to where rules differ.
 pub mod authz;
+pub mod mesh;

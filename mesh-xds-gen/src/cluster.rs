@@ -28,7 +28,7 @@ mod wire;
 
 mod context;
 pub mod delta;
-mod dynamic_dns;
+pub(crate) mod dynamic_dns;
 mod inbound;
 mod outbound;
 mod special;

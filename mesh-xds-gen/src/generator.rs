@@ -3,11 +3,14 @@ use mesh_envoy_proto::envoy::config::cluster::v3::{self as proto, Cluster};
 use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use mesh_envoy_proto::envoy::config::listener::v3::Listener;
 use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
+use mesh_envoy_proto::istio::networking::nds::v1::NameTable;
 use mesh_model::compat::DataPlane;
-use mesh_model::view::ProxyView;
+use mesh_model::view::{ProxyKind, ProxyView};
 use prost::Message;
 
+use crate::name_table::name_table;
 use crate::snapshot::{Reference, Resource, Snapshot, TypeUrl};
+use crate::workload::Ambient;
 use crate::{cluster, endpoint, grpc, listener, route, stock};
 
 /// Makes snapshots.
@@ -22,16 +25,22 @@ impl Generator {
         Self::default()
     }
 
-    /// Generates what a proxy is sent: clusters, endpoints, listeners and routes.
+    /// Generates what a proxy is sent: clusters, endpoints, listeners, routes and
+    /// the name table (under the empty name, for its agent).
+    ///
+    /// A ztunnel is sent addresses and authorizations instead.
     ///
     /// Equal views give equal bytes, and so equal versions. A stock Envoy is sent the same without
     /// Istio's own filters.
     pub fn snapshot(&mut self, view: &ProxyView<'_>) -> Snapshot {
-        Snapshot::new(Resources::new(view).into_resources())
+        match view.proxy().kind {
+            ProxyKind::Ztunnel => Snapshot::new(of_ztunnel(view)),
+            ProxyKind::Sidecar | ProxyKind::Router | ProxyKind::Waypoint => {
+                Snapshot::new(Resources::new(view).into_resources())
+            }
+        }
     }
-}
 
-impl Generator {
     /// Generates what a gRPC client is sent that asks for these listeners, beside [`grpc::asked`]: in
     /// short forms of their names, or as a server at an address of its own choice.
     pub fn snapshot_of_grpc<'n>(
@@ -58,6 +67,8 @@ pub struct Resources {
     pub listeners: Vec<Listener>,
     /// RDS, by name.
     pub routes: Vec<RouteConfiguration>,
+    /// NDS.
+    pub names: NameTable,
 }
 
 impl Resources {
@@ -80,7 +91,7 @@ impl Resources {
             .into_iter()
             .map(|name| endpoint::cluster_load_assignment(view, name))
             .collect();
-        Self { clusters, endpoints, listeners, routes }
+        Self { clusters, endpoints, listeners, routes, names: name_table(view) }
     }
 
     /// Generates what a gRPC client gets that asks for these listeners and then for whatever they
@@ -94,7 +105,8 @@ impl Resources {
         // Upstream answers for clusters that do not exist, too: they have no endpoints.
         let names = names.iter();
         let endpoints = names.map(|name| endpoint::cluster_load_assignment(view, name)).collect();
-        Self { clusters, endpoints, listeners, routes }
+        // Such programs resolve names by themselves.
+        Self { clusters, endpoints, listeners, routes, names: NameTable::default() }
     }
 
     /// Encodes the messages, with what each refers to.
@@ -117,8 +129,18 @@ impl Resources {
         });
         let routes =
             self.routes.iter().map(|routes| resource(TypeUrl::ROUTE, &routes.name, routes));
-        clusters.chain(endpoints).chain(listeners).chain(routes).collect()
+        let names = resource(TypeUrl::NAME_TABLE, "", &self.names);
+        clusters.chain(endpoints).chain(listeners).chain(routes).chain([names]).collect()
     }
+}
+
+fn of_ztunnel(view: &ProxyView<'_>) -> Vec<Resource> {
+    let ambient = Ambient::new(view.mesh(), view.plane());
+    let addresses = ambient.addresses.iter();
+    let addresses = addresses.map(|(name, address)| resource(TypeUrl::ADDRESS, name, address));
+    let policies = ambient.authorizations.iter();
+    let policies = policies.map(|(name, policy)| resource(TypeUrl::AUTHORIZATION, name, policy));
+    addresses.chain(policies).collect()
 }
 
 fn resource(type_url: TypeUrl, name: &str, message: &impl Message) -> Resource {

@@ -4,12 +4,16 @@ pub mod delta;
 pub mod endpoint;
 mod generator;
 pub mod grpc;
+pub mod jwt;
 pub mod listener;
 pub mod name;
-mod rbac;
+pub mod name_table;
+pub mod rbac;
 pub mod resolve;
 pub mod route;
 pub mod snapshot;
 pub mod stock;
+pub mod telemetry;
+pub mod workload;
 
 pub use self::generator::{Generator, Resources};

@@ -4,6 +4,7 @@
 //! virtualOutbound ◀── catch_all      what no service explains
 //! BIND_PORT       ◀── outbound ─▶ stream_routes, http ─▶ emit      what the workload sends
 //! virtualInbound  ◀── inbound ─▶ tls, inspectors       what it receives
+//! BIND_PORT       ◀── gateway ─▶ rules, tls ─▶ http    what a gateway receives
 //! ```
 //!
 //! # Upstream
@@ -12,8 +13,11 @@
 mod catch_all;
 mod chain;
 mod context;
+mod dynamic_dns;
 mod emit;
 mod filters;
+mod gateway;
+mod headers;
 mod http;
 mod inbound;
 mod inbound_chain;
@@ -22,7 +26,7 @@ mod outbound;
 mod stream_routes;
 mod tcp;
 mod tls;
-mod tracing;
+mod topology;
 mod wire;
 
 use mesh_envoy_proto::envoy::config::listener::v3::{Filter, Listener, filter};
@@ -33,10 +37,11 @@ use mesh_model::view::{ProxyKind, ProxyView};
 
 use self::context::Context;
 pub(crate) use self::filters::{ALPN, METADATA_EXCHANGE, STATS, fault, router};
+pub use self::gateway::{PassedThrough, passed_through};
 
 /// Returns the listeners of a proxy, sorted by name.
 ///
-/// Of sidecars; gateways, waypoints and ztunnels have none here.
+/// Of sidecars and gateways; waypoints and ztunnels have none here.
 ///
 /// # Upstream
 ///
@@ -44,7 +49,8 @@ pub(crate) use self::filters::{ALPN, METADATA_EXCHANGE, STATS, fault, router};
 pub fn listeners(view: &ProxyView<'_>) -> Vec<Listener> {
     let mut found = match view.proxy().kind {
         ProxyKind::Sidecar => sidecar(&Context::new(view)),
-        ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => Vec::new(),
+        ProxyKind::Router => gateway::listeners(&Context::new(view)),
+        ProxyKind::Waypoint | ProxyKind::Ztunnel => Vec::new(),
     };
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found.dedup_by(|later, kept| later.name == kept.name);

@@ -6,6 +6,8 @@
 //! reading, istiod's own, that refuses nothing.
 use std::fmt;
 
+use mesh_model::view::ServerRoute;
+
 /// The name of the cluster for destinations that no service explains, passed through as dialled.
 pub const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
 /// The name of the cluster without endpoints.
@@ -400,6 +402,18 @@ impl<'a> RouteName<'a> {
         };
         let port = canonical_port(port)?;
         Some(Self::GatewayHttps { port, port_name, gateway, namespace, bind })
+    }
+}
+
+impl<'a> From<&'a ServerRoute> for RouteName<'a> {
+    fn from(route: &'a ServerRoute) -> Self {
+        match route {
+            ServerRoute::Http { port, bind } => Self::GatewayHttp { port: *port, bind },
+            ServerRoute::Https { port, port_name, gateway, namespace, bind } => {
+                let namespace = namespace.as_str();
+                Self::GatewayHttps { port: *port, port_name, gateway, namespace, bind }
+            }
+        }
     }
 }
 

@@ -8,8 +8,10 @@
 //! `createTCPRBACFilter`.
 mod ext_authz;
 mod tree;
+pub mod ztunnel;
 
-use mesh_authz::compile::Chain;
+use mesh_authz::Authorizer;
+use mesh_authz::compile::Traffic;
 use mesh_authz::rbac::{Body, Filter, Policy, Purpose, RbacFilter, Rules};
 use mesh_envoy_proto::envoy::config::listener::v3 as listener;
 use mesh_envoy_proto::envoy::config::rbac::v3 as proto;
@@ -18,8 +20,11 @@ use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manag
 use mesh_envoy_proto::envoy::extensions::filters::network::rbac::v3 as network;
 use mesh_envoy_proto::pack;
 use mesh_envoy_proto::prost::Name;
-use mesh_model::registry::ControlPlane;
+use mesh_model::resource::MeshConfig;
+use mesh_model::view::ProxyView;
 use proto::rbac::Action;
+
+use crate::jwt;
 
 /// The filter of requests.
 const HTTP: &str = "envoy.filters.http.rbac";
@@ -30,16 +35,54 @@ const NETWORK: &str = "envoy.filters.network.rbac";
 /// The prefix of the statistics of connections.
 const STAT_PREFIX: &str = "tcp.";
 
-/// The filters of requests.
-pub(crate) fn http_filters(plane: &ControlPlane, chain: &Chain) -> Vec<hcm::HttpFilter> {
-    let filters = chain.filters.iter().filter_map(|filter| match filter {
+/// What decides who may call a proxy's workload, in the order of the chain.
+///
+/// The same for sidecars and gateways; the caller puts it behind what exchanges metadata.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Authorization {
+    /// For chains of HTTP: CUSTOM (RBAC and `ext_authz` in pairs), `jwt_authn`, AUDIT, DENY, ALLOW.
+    /// CUSTOM comes before tokens are looked at.
+    pub(crate) http: Vec<hcm::HttpFilter>,
+    /// For any other chain: CUSTOM, AUDIT, DENY, ALLOW.
+    pub(crate) network: Vec<listener::Filter>,
+}
+
+impl Authorization {
+    /// The filters of a proxy.
+    pub(crate) fn of(view: &ProxyView<'_>) -> Self {
+        let plane = view.plane();
+        let authorizer = Authorizer::of_proxy(view.mesh(), plane, view.proxy());
+        let requests = &authorizer.chain(Traffic::Http).filters;
+        let (custom, local) = requests.split_at(requests.partition_point(is_custom));
+        let jwt = jwt::http_filter(view);
+        let http = |filters: &[Filter]| http_filters(&plane.config, filters);
+        Self {
+            http: http(custom).into_iter().chain(jwt).chain(http(local)).collect(),
+            network: network_filters(&plane.config, &authorizer.chain(Traffic::Tcp).filters),
+        }
+    }
+}
+
+/// Whether a filter is part of what CUSTOM policies became.
+const fn is_custom(filter: &Filter) -> bool {
+    match filter {
+        Filter::ExternalAuthorization { .. } => true,
+        Filter::Rbac(rbac) => matches!(rbac.purpose, Purpose::Custom | Purpose::BadProvider),
+    }
+}
+
+/// Writes the filters of a chain of requests down as Envoy reads them.
+///
+/// `config` says who the external authorizers are; of one that it does not name there is no filter.
+pub fn http_filters(config: &MeshConfig, filters: &[Filter]) -> Vec<hcm::HttpFilter> {
+    let written = filters.iter().filter_map(|filter| match filter {
         Filter::Rbac(rbac) => Some(http_filter(HTTP, &of_requests(rbac))),
         Filter::ExternalAuthorization { provider } => {
-            let config = ext_authz::of_requests(plane, provider)?;
+            let config = ext_authz::of_requests(config, provider)?;
             Some(http_filter("envoy.filters.http.ext_authz", &config))
         }
     });
-    filters.collect()
+    written.collect()
 }
 
 /// The filters of a gRPC server's calls.
@@ -57,16 +100,18 @@ pub(crate) fn grpc_filters(chain: &Chain) -> Vec<hcm::HttpFilter> {
     filters.collect()
 }
 
-/// The filters of connections.
-pub(crate) fn network_filters(plane: &ControlPlane, chain: &Chain) -> Vec<listener::Filter> {
-    let filters = chain.filters.iter().filter_map(|filter| match filter {
+/// Writes the filters of a chain of connections down as Envoy reads them.
+///
+/// External authorizers that are not asked over gRPC are left out, and their policies without effect.
+pub fn network_filters(config: &MeshConfig, filters: &[Filter]) -> Vec<listener::Filter> {
+    let written = filters.iter().filter_map(|filter| match filter {
         Filter::Rbac(rbac) => Some(network_filter(NETWORK, &of_connections(rbac))),
         Filter::ExternalAuthorization { provider } => {
-            let config = ext_authz::of_connections(plane, provider)?;
+            let config = ext_authz::of_connections(config, provider)?;
             Some(network_filter("envoy.filters.network.ext_authz", &config))
         }
     });
-    filters.collect()
+    written.collect()
 }
 
 fn http_filter<M: Name>(name: &str, config: &M) -> hcm::HttpFilter {

@@ -7,6 +7,8 @@
 //!          catch-all ──────────────────────────────────▶ virtual hosts, sorted
 //! ```
 //!
+//! A gateway's virtual hosts are those of its servers (`gateway`).
+//!
 //! # Upstream
 //!
 //! istio/istio `pilot/pkg/networking/core/httproute.go`, `core/route/route.go`.
@@ -16,6 +18,7 @@ mod cors;
 mod destination;
 pub mod domains;
 mod fault;
+mod gateway;
 pub mod hash_policy;
 mod headers;
 mod matching;
@@ -30,12 +33,24 @@ mod virtual_host;
 mod wrapper;
 
 use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
-use mesh_model::view::ProxyView;
+use mesh_model::view::{ProxyKind, ProxyView};
 
 pub use self::catch_all::OutboundPolicy;
 pub(crate) use self::outbound::virtual_hosts as outbound_virtual_hosts;
 pub use self::outbound::{Outbound, ProxyHeaders};
 pub use self::translate::{Translation, catch_all_last, is_catch_all};
+
+/// The routes of requests for hosts that no service explains, where each is looked up.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/listener_builder.go`
+/// `buildAllowAnyDynamicDNSRouteConfig`.
+pub(crate) fn allow_any_dynamic_dns(view: &ProxyView<'_>) -> RouteConfiguration {
+    let headers = ProxyHeaders::of(view.proxy(), &view.plane().config);
+    let host = catch_all::virtual_host(&OutboundPolicy::AllowAnyDynamicDns, headers);
+    outbound::configuration(&host.name.clone(), Some(vec![host]))
+}
 
 /// The route configurations of these names, sorted by name, each once.
 ///
@@ -52,17 +67,26 @@ pub fn routes<'n>(
     names: impl IntoIterator<Item = &'n str>,
 ) -> Vec<RouteConfiguration> {
     let names: std::collections::BTreeSet<&str> = names.into_iter().collect();
+    if view.proxy().kind == ProxyKind::Router {
+        return gateway::Gateway::new(view).configurations(names);
+    }
     names.into_iter().map(|name| route_configuration(view, name)).collect()
 }
 
 /// The route configuration of one name, as a sidecar asks for it: `PORT`, `HOST:PORT` for a service
-/// whose protocol is detected, `unix://PATH`, or `http_proxy`.
+/// whose protocol is detected, `unix://PATH`, or `http_proxy`; as a gateway: `http.PORT` or
+/// `https.PORT.NAME.GATEWAY.NAMESPACE`, each with a server's bind at its end if it has one.
 ///
 /// Any other name gets a configuration without virtual hosts.
 ///
 /// # Upstream
 ///
-/// istio/istio `pilot/pkg/networking/core/httproute.go` `buildSidecarOutboundHTTPRouteConfig`.
+/// istio/istio `pilot/pkg/networking/core/httproute.go` `buildSidecarOutboundHTTPRouteConfig`;
+/// `gateway.go` `buildGatewayHTTPRouteConfig`.
 pub fn route_configuration(view: &ProxyView<'_>, name: &str) -> RouteConfiguration {
+    if view.proxy().kind == ProxyKind::Router {
+        let mut found = gateway::Gateway::new(view).configurations([name]);
+        return found.pop().unwrap_or_default();
+    }
     outbound::of_view(view, name)
 }

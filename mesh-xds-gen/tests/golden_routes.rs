@@ -1,4 +1,4 @@
-//! The routes of the example meshes' sidecars against those that a real istiod sent.
+//! The routes of the example meshes' proxies against those that a real istiod sent.
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -120,4 +120,9 @@ fn routes_of_three_regions_are_istiods() {
     ];
     let compared: usize = proxies.iter().map(|proxy| check("shop", proxy)).sum();
     assert_eq!(compared, 14);
+}
+
+#[test]
+fn routes_of_an_ingress_gateway_are_istiods() {
+    assert_eq!(check("shop", "eu/ingress/istio-ingressgateway-0"), 2);
 }

@@ -19,13 +19,17 @@ mod model;
 mod profiles;
 mod xds;
 
+/// Upstream's own files, as they are selected and reported.
+const GOLDEN: &str = "authz/istio-golden";
+
 struct Options {
     dir: PathBuf,
     /// Empty: everything.
     only: Vec<Selector>,
 }
 
-/// Which cases: `AREA`, `AREA/OP`, `AREA/FILE.json` or `AREA/FILE.json#NAME OF THE CASE`.
+/// Which cases: `AREA`, `AREA/OP`, `AREA/FILE.json` or `AREA/FILE.json#NAME OF THE CASE`; or upstream's
+/// own files, [`GOLDEN`].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Selector(String);
 
@@ -55,7 +59,11 @@ pub(crate) fn required(list: &Path) -> Result<Tally, Problem> {
 
 fn run(options: &Options) -> Result<Tally, Problem> {
     let suites = conformance::load(&options.dir).map_err(|error| Problem(error.to_string()))?;
-    if let Some(selector) = options.only.iter().find(|selector| !selector.selects_any(&suites)) {
+    let golden = golden(&options.dir);
+    let selects = |selector: &Selector| {
+        selector.selects_any(&suites) || (golden.is_some() && selector.0 == GOLDEN)
+    };
+    if let Some(selector) = options.only.iter().find(|selector| !selects(selector)) {
         return Err(Problem(format!("no case is selected by `{}`", selector.0)));
     }
     let mut all = Tally::default();
@@ -72,6 +80,12 @@ fn run(options: &Options) -> Result<Tally, Problem> {
             all.not_implemented += tally.not_implemented;
         }
     }
+    if options.only.is_empty() || options.only.iter().any(|only| only.0 == GOLDEN) {
+        match &golden {
+            Some(folder) => run_golden(folder, &mut all)?,
+            None => println!("{GOLDEN} skipped: `{}` has no such folder", options.dir.display()),
+        }
+    }
     println!(
         "conformance: {} passed, {} failed ({} of them not implemented)",
         all.passed,
@@ -79,6 +93,26 @@ fn run(options: &Options) -> Result<Tally, Problem> {
         all.not_implemented
     );
     Ok(all)
+}
+
+/// Upstream's own files, if the directory has them.
+fn golden(dir: &Path) -> Option<PathBuf> {
+    Some(dir.join("authz").join(authz::golden::FOLDER)).filter(|folder| folder.is_dir())
+}
+
+fn run_golden(folder: &Path, all: &mut Tally) -> Result<(), Problem> {
+    let mut tally = Tally::default();
+    authz::golden::run(folder, |name, judged| {
+        tally.total += 1;
+        match judged {
+            Ok(()) => tally.passed += 1,
+            Err(why) => println!("FAILED {GOLDEN} `{name}`: {why}"),
+        }
+    })?;
+    println!("{GOLDEN} {}/{}", tally.passed, tally.total);
+    all.passed += tally.passed;
+    all.total += tally.total;
+    Ok(())
 }
 
 fn run_suite<'s>(suite: &'s Suite, only: &[Selector]) -> BTreeMap<&'s str, Tally> {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use self::request::RequestFile;
 use crate::{Failure, Output, folder, json};
 
-mod request;
+pub(crate) mod request;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -75,6 +75,23 @@ fn decide(
             Output::Table => table(&explained, refused.as_deref()),
         }
         if is_allowed { Ok(()) } else { Err(Failure::No) }
+    })
+}
+
+/// Whether a workload answers a request, and who says so: a policy, or why none does.
+pub(crate) fn verdict(
+    mesh: &Mesh,
+    (to, authorizer): (&Proxy, &Authorizer),
+    request: &RequestFile,
+) -> Result<(bool, String), Failure> {
+    if let Some(reason) = refused_in_plain_text(mesh, to, request)? {
+        return Ok((false, reason));
+    }
+    request.with(|request| {
+        let decision = authorizer.decide(request);
+        let reason = decision.reason();
+        let by = reason.rule().map(|rule| format!("{}/{}", rule.namespace, rule.name));
+        Ok((decision.is_allowed(), by.unwrap_or_else(|| reason.to_string())))
     })
 }
 

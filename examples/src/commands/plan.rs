@@ -2,13 +2,13 @@
 use std::path::Path;
 
 use clap::Args;
+use mesh_lb::whatif::{Failure as Fails, Loss, Scenario};
 use mesh_model::Compat;
 use mesh_model::registry::{Mesh, Resolution};
-use mesh_model::view::{Proxy, ProxyView, Subset};
+use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 use serde_json::{Value, json};
 
 use self::service::Plan;
-use crate::selector::Selector;
 use crate::{Failure, Output, folder, json};
 
 pub(crate) mod service;
@@ -28,20 +28,21 @@ pub(crate) struct Arguments {
     /// What is unhealthy beside what the manifests say: cluster=c2, region=eu, zone=eu/a, network=n2,
     /// gateway=ADDR, endpoint=ADDR, service=HOST,30%.
     #[arg(long, value_name = "SELECTOR")]
-    unhealthy: Vec<Selector>,
+    unhealthy: Vec<Fails>,
 }
 
 pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let proxy = mesh.proxy(&arguments.proxy)?;
     let view = view(&mesh, &proxy)?;
+    let unhealthy = Scenario { failures: arguments.unhealthy.clone(), loss: Loss::Unhealthy };
     let plans = match &arguments.service {
         Some(service) => {
             let (host, port) = host_and_port(service)?;
             let subset = Subset::from(arguments.subset.as_deref().unwrap_or_default());
-            vec![Plan::new(&view, view.destination(host, port, subset)?, &arguments.unhealthy)]
+            vec![Plan::new(&view, view.destination(host, port, subset)?, &unhealthy)]
         }
-        None => all(&view, &arguments.unhealthy),
+        None => all(&view, &unhealthy),
     };
     match output {
         Output::Json => json::print(&answer(&proxy, &plans)),
@@ -58,8 +59,15 @@ pub(crate) fn view<'m>(mesh: &'m Mesh, proxy: &'m Proxy) -> Result<ProxyView<'m>
 }
 
 /// Every service port that the proxy sees, with the subsets that rules define, sorted.
-pub(crate) fn all<'m>(view: &ProxyView<'m>, unhealthy: &[Selector]) -> Vec<Plan<'m>> {
-    let mut plans = Vec::new();
+pub(crate) fn all<'m>(view: &ProxyView<'m>, unhealthy: &Scenario) -> Vec<Plan<'m>> {
+    let destinations = destinations(view).into_iter();
+    destinations.map(|destination| Plan::new(view, destination, unhealthy)).collect()
+}
+
+/// Every destination that the proxy sees: all of each service port, then the subsets that rules
+/// define, sorted by host, port and subset.
+pub(crate) fn destinations<'m>(view: &ProxyView<'m>) -> Vec<Destination<'m>> {
+    let mut found = Vec::new();
     for service in view.services() {
         if service.resolution == Resolution::Alias {
             continue;
@@ -68,16 +76,20 @@ pub(crate) fn all<'m>(view: &ProxyView<'m>, unhealthy: &[Selector]) -> Vec<Plan<
         for port in service.ports.iter().filter(|port| service.port(port.number) == Some(*port)) {
             let named = subsets.iter().map(|subset| Subset::Named(&subset.name));
             for subset in [Subset::None].into_iter().chain(named) {
-                let destination = view.destination_of(service.clone(), port.clone(), subset);
-                plans.push(Plan::new(view, destination, unhealthy));
+                found.push(view.destination_of(service.clone(), port.clone(), subset));
             }
         }
     }
-    plans.sort_by(|a, b| a.key().cmp(&b.key()));
-    plans
+    found.sort_by(|a, b| {
+        let key =
+            |d: &Destination<'_>| (d.service.hostname.clone(), d.port.number, d.subset.clone());
+        key(a).cmp(&key(b))
+    });
+    found
 }
 
-fn host_and_port(service: &str) -> Result<(&str, u16), Failure> {
+/// Reads `HOST:PORT`.
+pub(crate) fn host_and_port(service: &str) -> Result<(&str, u16), Failure> {
     let parts = service.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     parts.ok_or_else(|| {
         Failure::Unanswered(format!(

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use mesh_authz::identity::Peer;
 use mesh_authz::{Authorizer, Connection, Http, Request};
+use mesh_lb::whatif::{Failure as Fails, Loss, Scenario};
 use mesh_model::Compat;
 use mesh_model::registry::Mesh;
 use mesh_model::view::{Proxy, ProxyView};
@@ -10,7 +11,6 @@ use mesh_model::view::{Proxy, ProxyView};
 use super::authz::identity;
 use super::plan::service::Plan;
 use super::plan::{all, view};
-use crate::selector::Selector;
 use crate::{Failure, folder};
 
 pub(crate) fn run(folder: &Path) -> Result<(), Failure> {
@@ -50,7 +50,7 @@ fn introduce(mesh: &Mesh, folder: &Path, view: &ProxyView<'_>) {
 }
 
 /// The destinations as a whole, without their subsets.
-fn destinations<'m>(view: &ProxyView<'m>, failed: &[Selector]) -> Vec<Plan<'m>> {
+fn destinations<'m>(view: &ProxyView<'m>, failed: &Scenario) -> Vec<Plan<'m>> {
     all(view, failed).into_iter().filter(|plan| plan.destination.subset.is_empty()).collect()
 }
 
@@ -86,7 +86,7 @@ fn ladders(view: &ProxyView<'_>) {
         "\nWHERE ITS TRAFFIC GOES, and the loads of the priorities as the nearest one loses health"
     );
     println!("  {:<32} {:<34} 100%  75%  50%  25%  0% healthy", "destination", "now");
-    for plan in destinations(view, &[]) {
+    for plan in destinations(view, &Scenario::default()) {
         let (host, port, _) = plan.key();
         let steps: Vec<String> = plan
             .ladder()
@@ -107,8 +107,8 @@ fn outage(view: &ProxyView<'_>) {
         return;
     }
     println!("\nWHAT IF region {region}, its own, fails?");
-    let failed = [Selector::Region(region.to_owned())];
-    let before = destinations(view, &[]);
+    let failed = Scenario { failures: vec![Fails::Region(region.into())], loss: Loss::Unhealthy };
+    let before = destinations(view, &Scenario::default());
     for (before, after) in before.iter().zip(destinations(view, &failed)) {
         let (host, port, _) = after.key();
         let (was, is) = (regions(before), regions(&after));

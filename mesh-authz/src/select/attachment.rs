@@ -1,5 +1,8 @@
 //! Whether a policy is attached to a workload: by labels, or by reference.
-use mesh_model::resource::{AuthorizationPolicy, PolicyTargetReference};
+use mesh_model::name::Namespace;
+use mesh_model::resource::{
+    AuthorizationPolicy, PolicyTargetReference, RequestAuthentication, WorkloadSelector,
+};
 
 use super::{AttachedService, Selection, ServiceRegistry, Workload, WorkloadKind};
 
@@ -15,38 +18,60 @@ pub(crate) fn target_refs(policy: &AuthorizationPolicy) -> &[PolicyTargetReferen
     }
 }
 
-pub(super) fn is_attached(
-    policy: &AuthorizationPolicy,
-    workload: &Workload,
-    selection: &Selection,
-) -> bool {
-    let refs = target_refs(policy);
-    let gateway = workload.labels.get(GATEWAY_NAME);
-    if refs.is_empty() {
-        let reaches = match (&workload.kind, gateway) {
-            (_, None) => true,
-            (WorkloadKind::Waypoint(_), Some(_)) => false,
-            (WorkloadKind::Proxy, Some(_)) => selection.selects_gateways,
-        };
-        return reaches
-            && policy
-                .spec
-                .selector
-                .as_ref()
-                .is_none_or(|selector| workload.labels.contains(&selector.match_labels));
+/// What a policy says of the workloads that it is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attached<'p> {
+    namespace: &'p Namespace,
+    selector: Option<&'p WorkloadSelector>,
+    refs: &'p [PolicyTargetReference],
+}
+
+impl<'p> Attached<'p> {
+    pub(super) fn of(policy: &'p AuthorizationPolicy) -> Self {
+        Self {
+            namespace: &policy.meta.namespace,
+            selector: policy.spec.selector.as_ref(),
+            refs: target_refs(policy),
+        }
     }
-    let Some(gateway) = gateway else { return false };
-    refs.iter().any(|reference| refers(reference, policy, workload, gateway, selection))
+
+    pub(super) fn of_request_authentication(policy: &'p RequestAuthentication) -> Self {
+        let spec = &policy.spec;
+        let only = spec.target_ref.as_slice();
+        Self {
+            namespace: &policy.meta.namespace,
+            selector: spec.selector.as_ref(),
+            refs: if spec.target_refs.is_empty() { only } else { &spec.target_refs },
+        }
+    }
+
+    pub(super) fn is_attached(&self, workload: &Workload, selection: &Selection) -> bool {
+        let gateway = workload.labels.get(GATEWAY_NAME);
+        if self.refs.is_empty() {
+            let reaches = match (&workload.kind, gateway) {
+                (_, None) => true,
+                (WorkloadKind::Waypoint(_), Some(_)) => false,
+                (WorkloadKind::Proxy, Some(_)) => selection.selects_gateways,
+            };
+            return reaches
+                && self
+                    .selector
+                    .is_none_or(|selector| workload.labels.contains(&selector.match_labels));
+        }
+        let Some(gateway) = gateway else { return false };
+        self.refs
+            .iter()
+            .any(|reference| refers(reference, self.namespace, workload, gateway, selection))
+    }
 }
 
 fn refers(
     reference: &PolicyTargetReference,
-    policy: &AuthorizationPolicy,
+    namespace: &Namespace,
     workload: &Workload,
     gateway: &str,
     selection: &Selection,
 ) -> bool {
-    let namespace = &policy.meta.namespace;
     let group_and_kind = (&*reference.group, &*reference.kind);
     if let WorkloadKind::Waypoint(services) = &workload.kind {
         let serves = |registry: ServiceRegistry| {

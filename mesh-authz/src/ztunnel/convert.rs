@@ -207,7 +207,7 @@ pub fn convert_peer_authentication(
     let groups = built.groups(own, &inherited)?;
     Some(Authorization {
         namespace: policy.meta.namespace.clone(),
-        name: format!("converted_peer_authentication_{}", policy.meta.name).into(),
+        name: port_policy_name(&policy.meta.name).into(),
         scope: Scope::WorkloadSelector(selector?.match_labels.clone()),
         action: Action::Deny,
         groups,
@@ -215,11 +215,16 @@ pub fn convert_peer_authentication(
     })
 }
 
+/// The name of what a PeerAuthentication with modes of single ports becomes; no object can have it.
+pub(super) fn port_policy_name(name: &str) -> String {
+    format!("converted_peer_authentication_{name}")
+}
+
 fn mode(policy: Option<&PeerAuthentication>) -> MutualTlsMode {
     policy.map_or(MutualTlsMode::Unset, mode_of)
 }
 
-fn mode_of(policy: &PeerAuthentication) -> MutualTlsMode {
+pub(super) fn mode_of(policy: &PeerAuthentication) -> MutualTlsMode {
     policy.spec.mtls.as_ref().map_or(MutualTlsMode::Unset, |mtls| mtls.mode)
 }
 

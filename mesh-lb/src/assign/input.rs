@@ -4,7 +4,7 @@ use std::fmt;
 use mesh_model::Compat;
 use mesh_model::endpoint::{Endpoint, Gateways, Shards};
 use mesh_model::name::Labels;
-use mesh_model::registry::{Service, ServicePort};
+use mesh_model::registry::{Resolution, Service, ServicePort};
 use mesh_model::resource::MutualTlsMode;
 use mesh_model::resource::destination_rule::{
     ClientTlsMode, LoadBalancerSettings, LocalityLbSetting, ZoneAwareLbSetting,
@@ -76,6 +76,19 @@ pub enum ClusterForm {
     InboundVip,
     /// `local_cluster`: the proxy's own workload.
     SelfDiscovery,
+}
+
+impl ClusterForm {
+    /// Returns the form of `outbound|…` clusters of a service.
+    pub const fn of(resolution: Resolution) -> Self {
+        match resolution {
+            Resolution::DnsLb | Resolution::DnsRoundRobinLb => Self::Dns,
+            Resolution::ClientSideLb
+            | Resolution::Passthrough
+            | Resolution::Alias
+            | Resolution::DynamicDns => Self::Outbound,
+        }
+    }
 }
 
 impl<'a> Input<'a> {

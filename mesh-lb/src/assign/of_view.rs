@@ -1,11 +1,23 @@
 //! The assignment of a destination as a proxy sees it.
-use mesh_model::endpoint::Shards;
-use mesh_model::registry::Resolution;
+use mesh_model::Compat;
+use mesh_model::endpoint::{Gateways, Shards};
 use mesh_model::resource::destination_rule::{ClientTlsMode, TrafficPolicy};
 use mesh_model::view::mtls::ClientTls;
 use mesh_model::view::{Destination, ProxyView};
 
 use super::{Assignment, ClusterForm, Input};
+
+/// What an assignment is computed from beside the proxy and the destination.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the inputs of one function")]
+pub struct Supply<'s> {
+    /// The endpoints of the service.
+    pub shards: &'s Shards,
+    /// How networks are entered.
+    pub gateways: &'s Gateways,
+    /// The upstream that is followed.
+    pub compat: &'s Compat,
+}
 
 impl Assignment {
     /// Computes which endpoints a proxy uses for a destination, how it reaches them, and in what
@@ -15,45 +27,64 @@ impl Assignment {
     ///
     /// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `NewEndpointBuilder`.
     pub fn new(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
-        let form = match destination.service.resolution {
-            Resolution::DnsLb | Resolution::DnsRoundRobinLb => ClusterForm::Dns,
-            Resolution::ClientSideLb
-            | Resolution::Passthrough
-            | Resolution::Alias
-            | Resolution::DynamicDns => ClusterForm::Outbound,
-        };
-        Self::of_form(view, destination, form)
+        Self::of_form(view, destination, ClusterForm::of(destination.service.resolution))
     }
 
     /// The same for another form of cluster than the one that the service has by itself.
     pub fn of_form(view: &ProxyView<'_>, destination: &Destination<'_>, form: ClusterForm) -> Self {
-        let none = Shards::default();
-        let service = &*destination.service;
-        let shards = view.shards(service).map_or(&none, AsRef::as_ref);
-        let config = &view.plane().config;
-        let policy: Option<&TrafficPolicy> = destination.policy.as_ref();
-        let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
-        let input = Input {
-            form,
-            is_cluster_local: view.is_cluster_local(service),
-            subset: destination.subset_labels,
-            load_balancer: policy.and_then(|policy| policy.load_balancer.as_ref()),
-            has_outlier_detection: outlier_detection.is_some(),
-            min_health_percent: outlier_detection.map_or(0, |block| block.min_health_percent),
-            tls_mode: destination.endpoint_tls.map(tls_mode),
-            mesh_locality: Some(&config.locality_lb_setting),
-            mesh_zone_aware: config.zone_aware_lb_setting.as_ref(),
-            peer_mode: &|endpoint| view.endpoint_mode(endpoint),
-            ..Input::new(
-                view.proxy(),
-                view.mesh().compat(),
-                (service, &destination.port),
-                shards,
-                view.gateways(form == ClusterForm::Dns),
-            )
-        };
-        Self::compute(&input)
+        Self::with_input(view, destination, form, Self::compute)
     }
+
+    /// Hands out what a destination's assignment is computed from.
+    pub(super) fn with_input<T>(
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+        form: ClusterForm,
+        compute: impl FnOnce(&Input<'_>) -> T,
+    ) -> T {
+        let none = Shards::default();
+        let shards = view.shards(&destination.service).map_or(&none, AsRef::as_ref);
+        let gateways = view.gateways(form == ClusterForm::Dns);
+        let compat = view.mesh().compat();
+        with_supply(view, destination, form, Supply { shards, gateways, compat }, compute)
+    }
+
+    /// The same with other endpoints and gateways than those of the mesh, or by other switches.
+    pub fn of_supply(
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+        form: ClusterForm,
+        supply: Supply<'_>,
+    ) -> Self {
+        with_supply(view, destination, form, supply, Self::compute)
+    }
+}
+
+fn with_supply<T>(
+    view: &ProxyView<'_>,
+    destination: &Destination<'_>,
+    form: ClusterForm,
+    Supply { shards, gateways, compat }: Supply<'_>,
+    compute: impl FnOnce(&Input<'_>) -> T,
+) -> T {
+    let service = &*destination.service;
+    let config = &view.plane().config;
+    let policy: Option<&TrafficPolicy> = destination.policy.as_ref();
+    let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
+    let input = Input {
+        form,
+        is_cluster_local: view.is_cluster_local(service),
+        subset: destination.subset_labels,
+        load_balancer: policy.and_then(|policy| policy.load_balancer.as_ref()),
+        has_outlier_detection: outlier_detection.is_some(),
+        min_health_percent: outlier_detection.map_or(0, |block| block.min_health_percent),
+        tls_mode: destination.endpoint_tls.map(tls_mode),
+        mesh_locality: Some(&config.locality_lb_setting),
+        mesh_zone_aware: config.zone_aware_lb_setting.as_ref(),
+        peer_mode: &|endpoint| view.endpoint_mode(endpoint),
+        ..Input::new(view.proxy(), compat, (service, &destination.port), shards, gateways)
+    };
+    compute(&input)
 }
 
 const fn tls_mode(mode: ClientTls) -> ClientTlsMode {

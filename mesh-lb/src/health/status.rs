@@ -106,6 +106,21 @@ impl HealthFlags {
         Self(bits)
     }
 
+    /// Returns whether this flag is in the set.
+    pub const fn contains(self, flag: HealthFlag) -> bool {
+        self.0 & flag as u32 != 0
+    }
+
+    /// Returns the set with this flag.
+    pub const fn with(self, flag: HealthFlag) -> Self {
+        Self(self.0 | flag as u32)
+    }
+
+    /// Returns the set without this flag.
+    pub const fn without(self, flag: HealthFlag) -> Self {
+        Self(self.0 & !(flag as u32))
+    }
+
     /// Returns whether the two sets share a flag.
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0

@@ -110,8 +110,8 @@ impl LocalityWeights {
     }
 }
 
-/// Picks localities in turn, by weight.
-#[derive(Clone, Debug)]
+/// Picks localities in turn, by weight; shared between threads like [`Edf`].
+#[derive(Debug)]
 pub struct LocalityScheduler {
     entries: Box<[(u32, f64)]>,
     edf: Edf,
@@ -119,7 +119,7 @@ pub struct LocalityScheduler {
 
 impl LocalityScheduler {
     /// Returns the index of the locality that is due.
-    pub fn pick(&mut self) -> Option<u32> {
+    pub fn pick(&self) -> Option<u32> {
         let entry = self.edf.pick(|entry| weight_at(&self.entries, entry))?;
         self.entries.get(usize::try_from(entry).ok()?).map(|(locality, _)| *locality)
     }
@@ -147,7 +147,7 @@ mod tests {
         let factor = Overprovisioning::default();
         let picks = LocalityWeights::new(&localities, factor, Availability::Healthy)
             .and_then(|weights| weights.scheduler(0))
-            .map(|mut scheduler| (0..6).filter_map(|_| scheduler.pick()).collect::<Vec<_>>());
+            .map(|scheduler| (0..6).filter_map(|_| scheduler.pick()).collect::<Vec<_>>());
         assert_eq!(picks.as_deref(), expected);
     }
 

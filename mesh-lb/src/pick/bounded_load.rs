@@ -55,7 +55,8 @@ impl Slots {
     ///
     /// An overloaded host is replaced by the first one that is not, in an order that depends on
     /// the low 32 bits of the hash only; if all are overloaded, by the one that is least so.
-    /// `scratch` is overwritten; it grows to the number of hosts once.
+    /// `scratch` is overwritten; its length is the number of hosts, and as many of them as it is
+    /// shorter are not found.
     ///
     /// # Upstream
     ///
@@ -67,16 +68,16 @@ impl Slots {
         hash: u64,
         weights: &NormalizedWeights,
         active: impl Fn(u32) -> u64,
-        scratch: &mut Vec<u32>,
+        scratch: &mut [u32],
     ) -> u32 {
         let mut least = self.overload(weights.of(base), active(base));
         if least <= 1.0 {
             return base;
         }
-        let Ok(hosts) = u32::try_from(weights.hosts().len()) else { return base };
-        scratch.clear();
-        scratch.extend(0..hosts);
-        let mut rest = scratch.as_mut_slice();
+        for (place, number) in (0..).zip(scratch.iter_mut()) {
+            *number = place;
+        }
+        let mut rest = scratch;
         let mut random = Mt19937::new(u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0));
         let mut best = base;
         while let Some(position) = draw(&mut rest, &mut random) {
@@ -129,7 +130,10 @@ mod tests {
         let total = u32::try_from(active.iter().sum::<u64>()).unwrap();
         let slots = HashBalanceFactor::new(100).unwrap().slots(total);
         let active = |host: u32| active[host as usize];
-        assert_eq!(slots.pick(base, hash, &weights, active, &mut Vec::new()), expected);
+        assert_eq!(
+            slots.pick(base, hash, &weights, active, &mut vec![0; weights.hosts().len()]),
+            expected
+        );
     }
 
     #[test]
@@ -148,7 +152,7 @@ mod tests {
     fn a_single_host_takes_everything() {
         let weights = NormalizedWeights::flat(&[1]);
         let slots = HashBalanceFactor::new(150).unwrap().slots(0);
-        assert_eq!(slots.pick(0, 7, &weights, |_| 99, &mut Vec::new()), 0);
+        assert_eq!(slots.pick(0, 7, &weights, |_| 99, &mut [0]), 0);
     }
 
     #[test]

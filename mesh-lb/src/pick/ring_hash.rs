@@ -195,17 +195,29 @@ impl Ring {
     /// Envoy `source/extensions/load_balancing_policies/ring_hash/ring_hash_lb.cc`,
     /// `RingHashLoadBalancer::Ring::chooseHost`.
     pub fn pick(&self, hash: u64, attempt: u32) -> Option<u32> {
-        let bucket = usize::try_from(hash >> self.shift).ok()?;
-        let start = usize::try_from(*self.starts.get(bucket)?).ok()?;
-        let end = usize::try_from(*self.starts.get(bucket + 1)?).ok()?;
-        let within = self.hashes.get(start..end)?.partition_point(|&entry| entry < hash);
-        let found = start + within;
+        let found = self.position(hash)?;
         if attempt == 0 {
             return self.hosts.get(found).or_else(|| self.hosts.first()).copied();
         }
         let found = if found == self.hosts.len() { 0 } else { found };
         let moved = found.checked_add(usize::try_from(attempt).ok()?)?;
         self.hosts.get(moved.checked_rem(self.hosts.len())?).copied()
+    }
+
+    /// Returns the place of the first entry whose hash is at least `hash`, the number of entries if
+    /// there is none; none on a ring without entries.
+    #[inline]
+    pub(crate) fn position(&self, hash: u64) -> Option<usize> {
+        let bucket = usize::try_from(hash >> self.shift).ok()?;
+        let start = usize::try_from(*self.starts.get(bucket)?).ok()?;
+        let end = usize::try_from(*self.starts.get(bucket + 1)?).ok()?;
+        let within = self.hashes.get(start..end)?.partition_point(|&entry| entry < hash);
+        Some(start + within)
+    }
+
+    /// Returns the host of the entry at a place.
+    pub(crate) fn host(&self, place: usize) -> Option<u32> {
+        self.hosts.get(place).copied()
     }
 
     /// Returns the size that Envoy reports: what a share of 1 has, rounded up. Rounding hosts in

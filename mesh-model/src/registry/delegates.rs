@@ -16,44 +16,45 @@ use crate::name::Namespace;
 use crate::resource::VirtualService;
 use crate::resource::virtual_service::{Delegate, HttpMatchRequest, HttpRoute, StringMatch};
 
-/// Returns the objects that have hosts of their own, with the routes of their delegates in place of
-/// those that name one.
+/// The objects without hosts, by namespace and name.
+pub(crate) type Delegates<'d> = BTreeMap<(&'d str, &'d str), &'d VirtualService>;
+
+/// Returns an object that has hosts of its own with the routes of its delegates in place of those that
+/// name one; `delegates` are the objects without hosts.
 ///
 /// A delegate that is missing, not visible or in conflict with its root takes only the route away
 /// that names it. Delegates of delegates are ignored.
 pub(crate) fn merged(
-    objects: Vec<VirtualService>,
+    mut root: VirtualService,
+    delegates: &Delegates<'_>,
     default_export_to: &ExportTo,
-) -> Vec<VirtualService> {
-    let (mut roots, delegates): (Vec<_>, Vec<_>) =
-        objects.into_iter().partition(|object| !object.spec.hosts.is_empty());
-    let delegates: BTreeMap<(&str, &str), &VirtualService> = delegates
-        .iter()
-        .map(|object| ((object.meta.namespace.as_str(), &*object.meta.name), object))
-        .collect();
-    for root in &mut roots {
-        if root.spec.http.iter().all(|route| route.delegate.is_none()) {
-            continue;
-        }
-        let namespace = root.meta.namespace.clone();
-        let mut routes = Vec::new();
-        for route in std::mem::take(&mut root.spec.http) {
-            let Some(delegate) = &route.delegate else {
-                routes.push(route);
-                continue;
-            };
-            let object = find(&delegates, delegate, &namespace, default_export_to);
-            let found = object.into_iter().flat_map(|object| &object.spec.http);
-            routes.extend(found.filter_map(|sub| merged_route(&route, sub)));
-        }
-        root.spec.http = routes;
+) -> VirtualService {
+    if !has_any(&root) {
+        return root;
     }
-    roots
+    let namespace = root.meta.namespace.clone();
+    let mut routes = Vec::new();
+    for route in std::mem::take(&mut root.spec.http) {
+        let Some(delegate) = &route.delegate else {
+            routes.push(route);
+            continue;
+        };
+        let object = find(delegates, delegate, &namespace, default_export_to);
+        let found = object.into_iter().flat_map(|object| &object.spec.http);
+        routes.extend(found.filter_map(|sub| merged_route(&route, sub)));
+    }
+    root.spec.http = routes;
+    root
+}
+
+/// Whether an object leaves routes to others.
+pub(crate) fn has_any(object: &VirtualService) -> bool {
+    object.spec.http.iter().any(|route| route.delegate.is_some())
 }
 
 /// The delegate of a route, if it exists and the root's namespace sees it.
 fn find<'d>(
-    delegates: &BTreeMap<(&str, &str), &'d VirtualService>,
+    delegates: &Delegates<'d>,
     delegate: &Delegate,
     namespace: &Namespace,
     default_export_to: &ExportTo,

@@ -67,9 +67,10 @@ type ByHost = BTreeMap<Hostname, Vec<MergedRule>>;
 /// The rules of a control plane.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DestinationRules {
-    local: BTreeMap<Namespace, ByHost>,
-    exported: BTreeMap<Namespace, ByHost>,
-    root_local: ByHost,
+    // Those of one namespace are shared by the indexes before and after.
+    local: BTreeMap<Namespace, Arc<ByHost>>,
+    exported: BTreeMap<Namespace, Arc<ByHost>>,
+    root_local: Arc<ByHost>,
     root_namespace: Namespace,
 }
 
@@ -102,6 +103,23 @@ impl DestinationRules {
         index
     }
 
+    /// Indexes the rules of one namespace again, given in any order.
+    pub(crate) fn renewed(
+        &self,
+        namespace: &Namespace,
+        rules: impl IntoIterator<Item = Arc<DestinationRule>>,
+        scoping: &Scoping<'_>,
+    ) -> Self {
+        let mut own = Self::new(rules, scoping);
+        let mut index = self.clone();
+        replace(&mut index.local, namespace, own.local.remove(namespace));
+        replace(&mut index.exported, namespace, own.exported.remove(namespace));
+        if *namespace == self.root_namespace {
+            index.root_local = own.root_local;
+        }
+        index
+    }
+
     fn add(&mut self, rule: &Arc<DestinationRule>, scoping: &Scoping<'_>) {
         let own = &rule.meta.namespace;
         let export_to = export_to(rule);
@@ -117,7 +135,7 @@ impl DestinationRules {
         let names = &incoming.export_to;
         let only_own = names.contains(".") || names.contains(own.as_str());
         if names.is_empty() || names.contains("*") || only_own {
-            let hosts = self.local.entry(own.clone()).or_default();
+            let hosts = Arc::make_mut(self.local.entry(own.clone()).or_default());
             merge(hosts.entry(host.clone()).or_default(), &incoming, scoping.enhanced_merge);
         }
         let is_private = if names.is_empty() {
@@ -126,10 +144,10 @@ impl DestinationRules {
             names.len() == 1 && only_own
         };
         if !is_private {
-            let hosts = self.exported.entry(own.clone()).or_default();
+            let hosts = Arc::make_mut(self.exported.entry(own.clone()).or_default());
             merge(hosts.entry(host).or_default(), &incoming, scoping.enhanced_merge);
         } else if *own == self.root_namespace {
-            let list = self.root_local.entry(host).or_default();
+            let list = Arc::make_mut(&mut self.root_local).entry(host).or_default();
             merge(list, &incoming, scoping.enhanced_merge);
         }
     }
@@ -143,7 +161,7 @@ impl DestinationRules {
         host: &Hostname,
         service: &Namespace,
     ) -> Vec<&MergedRule> {
-        let own = if *client == self.root_namespace {
+        let own: Option<&Arc<ByHost>> = if *client == self.root_namespace {
             Some(&self.root_local)
         } else {
             self.local.get(client)
@@ -188,6 +206,17 @@ impl DestinationRules {
     pub fn iter(&self) -> impl Iterator<Item = &MergedRule> {
         let by_namespace = self.local.values().chain(self.exported.values());
         by_namespace.chain([&self.root_local]).flat_map(|hosts| hosts.values().flatten())
+    }
+}
+
+fn replace(
+    index: &mut BTreeMap<Namespace, Arc<ByHost>>,
+    namespace: &Namespace,
+    hosts: Option<Arc<ByHost>>,
+) {
+    match hosts {
+        Some(hosts) => drop(index.insert(namespace.clone(), hosts)),
+        None => drop(index.remove(namespace)),
     }
 }
 

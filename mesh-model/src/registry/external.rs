@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use self::endpoints::selected_by_service;
 use self::endpoints::{of_host, of_instance};
 pub(crate) use self::instance::Instance;
-pub(crate) use self::service::Settings;
+pub(crate) use self::service::{Settings, visibility};
 use super::kubernetes::Cluster;
 use super::{Resolution, Service};
 use crate::endpoint::Endpoint;
@@ -26,7 +26,7 @@ use crate::resource::{ServiceEntry, WorkloadEntry};
 
 /// The machines of one cluster that take traffic, by namespace and name.
 #[derive(Debug, Default)]
-pub(crate) struct Machines<'o>(Vec<Instance<'o>>);
+pub(crate) struct Machines<'o>(BTreeMap<Namespace, Vec<Instance<'o>>>);
 
 impl<'o> Machines<'o> {
     /// Describes the WorkloadEntries of a cluster that are healthy.
@@ -34,15 +34,14 @@ impl<'o> Machines<'o> {
         entries: impl IntoIterator<Item = &'o WorkloadEntry>,
         cluster: &Cluster<'_>,
     ) -> Self {
-        let healthy = entries.into_iter().filter(|entry| instance::is_healthy(entry));
-        let mut machines: Vec<_> =
-            healthy.map(|entry| Instance::of_workload_entry(entry, cluster)).collect();
-        machines.sort_by(|a, b| {
-            let key = |machine: &Instance<'_>| {
-                (machine.workload.namespace.clone(), machine.workload.instance.clone())
-            };
-            key(a).cmp(&key(b))
-        });
+        let mut machines: BTreeMap<Namespace, Vec<Instance<'o>>> = BTreeMap::new();
+        for entry in entries.into_iter().filter(|entry| instance::is_healthy(entry)) {
+            let machine = Instance::of_workload_entry(entry, cluster);
+            machines.entry(entry.meta.namespace.clone()).or_default().push(machine);
+        }
+        for list in machines.values_mut() {
+            list.sort_by(|a, b| a.workload.instance.cmp(&b.workload.instance));
+        }
         Self(machines)
     }
 
@@ -51,9 +50,14 @@ impl<'o> Machines<'o> {
         self.0.is_empty()
     }
 
+    /// Returns whether there is one in a namespace.
+    pub(crate) fn is_in(&self, namespace: &Namespace) -> bool {
+        self.0.contains_key(namespace)
+    }
+
     /// Returns the machines of a namespace, by name.
     pub(crate) fn of(&self, namespace: &Namespace) -> impl Iterator<Item = &Instance<'o>> {
-        self.0.iter().filter(|machine| machine.workload.namespace == *namespace)
+        self.0.get(namespace).into_iter().flatten()
     }
 }
 
@@ -135,7 +139,7 @@ fn instances<'e>(
     let namespace = &entry.meta.namespace;
     let selects = |one: &Instance<'_>| one.workload.labels.contains(&selector.labels);
     let pods = members.iter().flat_map(|member| {
-        let pods = member.cluster.pods.ready_in(namespace);
+        let pods = member.cluster.pods.ready_in(namespace.as_str());
         pods.map(|pod| Instance::of_pod(pod, member.cluster, settings.dual_stack))
     });
     let mut pods: Vec<_> = pods.filter(|pod| selects(pod)).collect();

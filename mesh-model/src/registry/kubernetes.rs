@@ -11,72 +11,90 @@ mod endpoints;
 mod service;
 mod workload;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub(crate) use self::endpoints::{Workloads, endpoints_of_service};
+pub(crate) use self::endpoints::{Workloads, endpoints_of_service, pod_of};
 pub(crate) use self::service::{convert, external_addresses, hostname};
-pub(crate) use self::workload::{pod_port, workload_of_pod};
+
+pub(crate) use self::workload::{pod_port, workload_name, workload_of_pod};
+use super::discovery::Discovery;
+use super::multimap::Multimap;
+use super::objects::ByName;
 use super::place::NetworkOf;
-use crate::name::{ClusterId, Namespace, TrustDomain};
+use crate::name::{ClusterId, TrustDomain};
 use crate::resource::{Node, Pod, PodPhase, Readiness};
 
 /// What conversions read of one cluster.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Cluster<'o> {
-    pub(crate) id: ClusterId,
-    pub(crate) trust_domain: TrustDomain,
+    pub(crate) id: &'o ClusterId,
+    pub(crate) trust_domain: &'o TrustDomain,
     pub(crate) domain: &'o str,
-    pub(crate) networks: NetworkOf,
-    pub(crate) nodes: BTreeMap<&'o str, &'o Node>,
+    pub(crate) networks: &'o NetworkOf,
+    pub(crate) nodes: &'o ByName<Node>,
     pub(crate) pods: Pods<'o>,
 }
 
-/// The pods of a cluster, by name and by address.
-#[derive(Debug, Default)]
+impl<'o> Cluster<'o> {
+    /// Returns a node by name.
+    pub(crate) fn node(&self, name: &str) -> Option<&'o Node> {
+        self.nodes.get(("", name)).map(|node| &**node)
+    }
+}
+
+/// The pods of a cluster that are discovered, by name and by address.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Pods<'o> {
-    by_name: BTreeMap<(&'o str, &'o str), &'o Arc<Pod>>,
-    /// Ready ones only; of several with one address the first by namespace and name.
-    by_address: BTreeMap<(&'o str, IpAddr), &'o Arc<Pod>>,
+    pub(crate) by_name: &'o ByName<Pod>,
+    pub(crate) by_address: &'o Addresses,
+    pub(crate) discovery: Discovery<'o>,
 }
 
 impl<'o> Pods<'o> {
-    pub(crate) fn new(pods: impl IntoIterator<Item = &'o Arc<Pod>>) -> Self {
-        let mut index = Self::default();
-        for pod in pods {
-            let namespace = pod.meta.namespace.as_str();
-            index.by_name.insert((namespace, &pod.meta.name), pod);
-            if let Some(address) = pod.status.pod_ip
-                && is_ready(pod)
-            {
-                index.by_address.entry((namespace, address)).or_insert(pod);
-            }
-        }
-        index
-    }
-
     /// Returns a pod by name.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&'o Arc<Pod>> {
-        self.by_name.get(&(namespace, name)).copied()
+        self.by_name.get((namespace, name)).filter(|_| self.discovery.contains(namespace))
     }
 
     /// Returns the ready pods of a namespace, by name.
-    pub(crate) fn ready_in<'p>(
-        &'p self,
-        namespace: &'p Namespace,
-    ) -> impl Iterator<Item = &'o Arc<Pod>> + use<'p, 'o> {
-        let name = namespace.as_str();
-        self.by_name
-            .range((name, "")..)
-            .take_while(move |((owner, _), _)| *owner == name)
-            .map(|(_, pod)| *pod)
-            .filter(|pod| is_ready(pod))
+    pub(crate) fn ready_in(&self, namespace: &'o str) -> impl Iterator<Item = &'o Arc<Pod>> {
+        let pods = self.by_name.with_first(namespace);
+        pods.filter(|pod| is_ready(pod)).filter(|_| self.discovery.contains(namespace))
     }
 
-    /// Returns the ready pod of a namespace that has an address.
-    pub(crate) fn at(&self, namespace: &Namespace, address: IpAddr) -> Option<&'o Arc<Pod>> {
-        self.by_address.get(&(namespace.as_str(), address)).copied()
+    /// Returns the ready pod of a namespace that has an address: the first by name.
+    pub(crate) fn at(&self, namespace: &str, address: IpAddr) -> Option<&'o Arc<Pod>> {
+        let pods = self.by_address.at(address).filter(|pod| pod.meta.namespace == *namespace);
+        pods.min_by_key(|pod| &pod.meta.name).filter(|_| self.discovery.contains(namespace))
+    }
+}
+
+/// The ready pods of a cluster by their first address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Addresses(Multimap<Arc<Pod>>);
+
+impl Addresses {
+    /// Adds a pod, if it is ready.
+    pub(crate) fn add(&mut self, pod: &Arc<Pod>) {
+        if let Some(address) = pod.status.pod_ip.filter(|_| is_ready(pod)) {
+            self.0.insert(&address, pod.clone());
+        }
+    }
+
+    /// Takes a pod out.
+    pub(crate) fn remove(&mut self, pod: &Pod) {
+        if let Some(address) = pod.status.pod_ip {
+            let meta = &pod.meta;
+            self.0.remove(&address, |other| {
+                other.meta.name == meta.name && other.meta.namespace == meta.namespace
+            });
+        }
+    }
+
+    fn at(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Pod>> {
+        let pods = self.0.get(&address).iter();
+        pods.filter(move |pod| pod.status.pod_ip == Some(address))
     }
 }
 

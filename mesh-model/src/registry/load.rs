@@ -2,11 +2,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::index::Index;
 use super::mesh::Parts;
 use super::objects::Store;
-use super::{Mesh, Origin, Source};
+use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
-use crate::manifest::{self, Diagnostic, Document, Limits, Place, Severity, Unreadable};
+use crate::manifest::{self, Diagnostic, Document, Limits, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
@@ -34,21 +35,38 @@ pub struct Broken {
     pub reason: String,
 }
 
+impl Broken {
+    /// Returns whether the object counts for the proxies of a control plane: of the clusters only its
+    /// own counts.
+    pub fn counts_for(&self, control_plane: &ClusterId) -> bool {
+        match &self.origin {
+            Origin::Cluster(cluster) => cluster == control_plane,
+            Origin::Config
+            | Origin::MeshConfig
+            | Origin::MeshNetworks
+            | Origin::Proxies
+            | Origin::Description(_) => true,
+        }
+    }
+}
+
 /// The mutable side: what was loaded, and the index made of it.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    compat: Compat,
+    pub(super) compat: Arc<Compat>,
     limits: Limits,
-    parts: Parts,
-    /// Where each object stands, to name both places of two objects of one name.
-    places: BTreeMap<(Origin, ObjectKey), (Arc<str>, Place)>,
-    mesh: Arc<Mesh>,
+    pub(super) parts: Parts,
+    pub(super) index: Index,
+    pub(super) planes: BTreeMap<ClusterId, Arc<ControlPlane>>,
+    pub(super) mesh: Arc<Mesh>,
 }
 
 impl Registry {
     /// An empty registry that follows the given upstream.
     pub fn new(compat: Compat) -> Self {
-        Self { compat, ..Self::default() }
+        let mut registry = Self { compat: Arc::new(compat), ..Self::default() };
+        registry.rebuild();
+        registry
     }
 
     /// The same with other limits for what is read.
@@ -67,6 +85,32 @@ impl Registry {
     /// What cannot be used is left out, the rest counts. Of two objects of one kind, namespace and
     /// name in one part of the mesh the first counts.
     pub fn load(&mut self, sources: impl IntoIterator<Item = Source>) -> Vec<Diagnostic> {
+        let diagnostics = self.read_all(sources);
+        self.rebuild();
+        diagnostics
+    }
+
+    /// Loads texts in place of all that were loaded before, and tells what that makes different.
+    ///
+    /// The mesh and the diagnostics are those of a new registry; objects that are as they were, and
+    /// what follows from them alone, stay the same allocations.
+    pub fn reload(
+        &mut self,
+        sources: impl IntoIterator<Item = Source>,
+    ) -> (Vec<Diagnostic>, Effect) {
+        let mut fresh = Self { limits: self.limits.clone(), ..Self::default() };
+        let diagnostics = fresh.read_all(sources);
+        let has_moved = self.parts.places != fresh.parts.places;
+        self.parts.places = fresh.parts.places.clone();
+        let effect = self.apply_all(self.parts.changes_to(&fresh.parts));
+        if has_moved {
+            // Nothing is different but where it stands.
+            self.publish();
+        }
+        (diagnostics, effect)
+    }
+
+    fn read_all(&mut self, sources: impl IntoIterator<Item = Source>) -> Vec<Diagnostic> {
         let mut sources: Vec<Source> = sources.into_iter().collect();
         // By part and name, so that the order in which files are listed does not matter.
         sources.sort_by(|a, b| (&a.origin, &a.name).cmp(&(&b.origin, &b.name)));
@@ -74,7 +118,6 @@ impl Registry {
         for source in sources {
             self.read(&source, &mut diagnostics);
         }
-        self.mesh = Arc::new(Mesh::build(Arc::new(self.parts.clone()), &self.compat));
         diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));
         diagnostics
     }
@@ -86,14 +129,15 @@ impl Registry {
             self.remember_unreadable(source, unreadable);
         }
         for document in &reading.documents {
+            self.place_settings(&source.origin, document);
             match &source.origin {
                 Origin::MeshConfig => {
-                    let (config, found) = MeshConfig::decode(&document.node, &document.file);
+                    let (config, found) = MeshConfig::admit(&document.node, &document.file);
                     diagnostics.extend(found);
                     self.parts.mesh_config = Some(Arc::new(config));
                 }
                 Origin::MeshNetworks => {
-                    let (networks, found) = MeshNetworks::decode(&document.node, &document.file);
+                    let (networks, found) = MeshNetworks::admit(&document.node, &document.file);
                     diagnostics.extend(found);
                     self.parts.networks = Some(Arc::new(networks));
                 }
@@ -103,13 +147,28 @@ impl Registry {
                 Origin::Proxies => {
                     let (entry, found) = ProxyEntry::decode(&document.node, &document.file);
                     diagnostics.extend(found);
-                    self.parts.proxies.extend(entry);
+                    Arc::make_mut(&mut self.parts.proxies).extend(entry);
                 }
                 Origin::Config | Origin::Cluster(_) => {
                     self.add(&source.origin, document, diagnostics);
                 }
             }
         }
+    }
+
+    /// Remembers where the documents that are no objects stand; of `proxies.json` the first entry.
+    fn place_settings(&mut self, origin: &Origin, document: &Document) {
+        let kind = match origin {
+            Origin::MeshConfig => "MeshConfig",
+            Origin::MeshNetworks => "MeshNetworks",
+            Origin::Description(_) => "ClusterDescription",
+            Origin::Proxies => "ProxyEntry",
+            Origin::Config | Origin::Cluster(_) => return,
+        };
+        let name = if let Origin::Description(cluster) = origin { cluster.as_str() } else { "" };
+        let key = ObjectKey { kind, namespace: Namespace::default(), name: name.into() };
+        let place = (document.file.clone(), document.node.place);
+        Arc::make_mut(&mut self.parts.places).entry((origin.clone(), key)).or_insert(place);
     }
 
     /// Takes what `cluster.yaml` says; a name that is not the folder's is an error.
@@ -140,20 +199,20 @@ impl Registry {
             Some(Arc::new(description));
     }
 
-    fn store(&mut self, origin: &Origin) -> &mut Store {
+    pub(super) fn store(&mut self, origin: &Origin) -> &mut Store {
         match origin {
             Origin::Cluster(cluster) | Origin::Description(cluster) => {
-                &mut self.parts.clusters.entry(cluster.clone()).or_default().store
+                Arc::make_mut(&mut self.parts.clusters.entry(cluster.clone()).or_default().store)
             }
             Origin::Config | Origin::MeshConfig | Origin::MeshNetworks | Origin::Proxies => {
-                &mut self.parts.config
+                Arc::make_mut(&mut self.parts.config)
             }
         }
     }
 
-    /// Decodes an object and puts it in.
+    /// Admits an object and puts it in.
     fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Vec<Diagnostic>) {
-        let decoded = resource::decode(&document.node, &document.file, DEFAULT_NAMESPACE);
+        let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
         diagnostics.extend(decoded.diagnostics.iter().cloned());
         let Some(key) = decoded.object else { return };
         let Some(resource) = decoded.resource else {
@@ -170,13 +229,13 @@ impl Registry {
         }
         if !is_plentiful(key.kind) {
             let place = (document.file.clone(), document.node.place);
-            self.places.insert((origin.clone(), key), place);
+            Arc::make_mut(&mut self.parts.places).insert((origin.clone(), key), place);
         }
         self.store(origin).upsert(resource);
     }
 
     fn duplicate(&self, origin: &Origin, document: &Document, key: &ObjectKey) -> Diagnostic {
-        let first = self.places.get(&(origin.clone(), key.clone()));
+        let first = self.parts.places.get(&(origin.clone(), key.clone()));
         let at =
             first.map(|(file, place)| format!(" at {file}:{}", place.line)).unwrap_or_default();
         Diagnostic {
@@ -217,7 +276,13 @@ impl Registry {
             let origin = origin.clone();
             let selector = document.and_then(selector_of);
             let action = document.and_then(action_of);
-            self.parts.broken.push(Broken { object, origin, selector, action, reason });
+            Arc::make_mut(&mut self.parts.broken).push(Broken {
+                object,
+                origin,
+                selector,
+                action,
+                reason,
+            });
         }
     }
 }

@@ -2,79 +2,96 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::control_plane::{self, Inputs};
+use super::index::Index;
 use super::objects::Store;
 use super::topology::Topology;
-use super::{Broken, ControlPlane};
+use super::{Broken, Change, ControlPlane, Origin, alone};
 use crate::compat::Compat;
 use crate::endpoint::Workload;
+use crate::manifest::Place;
 use crate::name::{ClusterId, TrustDomain};
-use crate::resource::{ClusterDescription, MeshConfig, MeshNetworks, Pod, PodPhase, ProxyEntry};
+use crate::resource::{
+    ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, Pod, PodPhase, ProxyEntry,
+};
 
 /// The domain of Kubernetes' own names.
 pub(crate) const DOMAIN: &str = "cluster.local";
 
 /// Everything that a mesh is made of, indexed.
 ///
-/// Cheap to share behind an `Arc`; who holds one keeps a consistent view whatever changes later.
-#[derive(Clone, Debug, Default)]
+/// Cheap to share behind an `Arc`; who holds one keeps a consistent view whatever changes later. Meshes
+/// that follow from one another share what did not change.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mesh {
-    compat: Compat,
+    compat: Arc<Compat>,
     config: Arc<MeshConfig>,
     networks: Arc<MeshNetworks>,
     planes: BTreeMap<ClusterId, Arc<ControlPlane>>,
-    served_by: BTreeMap<ClusterId, ClusterId>,
+    served_by: Arc<BTreeMap<ClusterId, ClusterId>>,
     pub(crate) parts: Arc<Parts>,
 }
 
-/// What was loaded, part by part.
-#[derive(Clone, Debug, Default)]
+/// File and place of objects.
+pub(crate) type Places = BTreeMap<(Origin, ObjectKey), (Arc<str>, Place)>;
+
+/// What was loaded, part by part; cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Parts {
     pub(crate) mesh_config: Option<Arc<MeshConfig>>,
     pub(crate) networks: Option<Arc<MeshNetworks>>,
-    pub(crate) proxies: Vec<ProxyEntry>,
-    pub(crate) config: Store,
+    pub(crate) proxies: Arc<Vec<ProxyEntry>>,
+    pub(crate) config: Arc<Store>,
     pub(crate) clusters: BTreeMap<ClusterId, ClusterPart>,
-    pub(crate) broken: Vec<Broken>,
+    pub(crate) broken: Arc<Vec<Broken>>,
+    /// Where each object stood when it was loaded, but for kinds that exist by the million.
+    pub(crate) places: Arc<Places>,
 }
 
 /// What one cluster's folder holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ClusterPart {
     pub(crate) description: Option<Arc<ClusterDescription>>,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
+}
+
+impl Parts {
+    /// The changes that lead to other parts: what concerns everything first.
+    pub(super) fn changes_to(&self, after: &Self) -> Vec<Change> {
+        let gone = self.clusters.keys().filter(|id| !after.clusters.contains_key(*id));
+        let mut changes: Vec<Change> = gone.cloned().map(Change::Remove).collect();
+        let described = after.clusters.iter();
+        changes.extend(
+            described.map(|(id, part)| Change::Describe(id.clone(), part.description.clone())),
+        );
+        changes.push(Change::MeshConfig(after.mesh_config.clone()));
+        changes.push(Change::MeshNetworks(after.networks.clone()));
+        self.config.changes_to(&after.config, &Origin::Config, &mut changes);
+        let nothing = Store::default();
+        for (id, part) in &after.clusters {
+            let before = self.clusters.get(id).map_or(&nothing, |before| &before.store);
+            before.changes_to(&part.store, &Origin::Cluster(id.clone()), &mut changes);
+        }
+        changes.push(Change::Proxies(after.proxies.to_vec()));
+        changes.push(Change::Broken(after.broken.to_vec()));
+        changes
+    }
 }
 
 impl Mesh {
-    pub(crate) fn build(parts: Arc<Parts>, compat: &Compat) -> Self {
-        let config = parts.mesh_config.clone().unwrap_or_default();
-        let networks = parts.networks.clone().unwrap_or_default();
-        let described = parts.clusters.iter();
-        let topology =
-            Topology::new(described.map(|(id, part)| (id.clone(), part.description.clone())));
-        let mut planes = BTreeMap::new();
-        for id in topology.control_planes() {
-            let own = parts.clusters.get(&id).map(|part| &part.store);
-            let clusters = topology.discovered_by(&id).into_iter().filter_map(|cluster| {
-                let store = &parts.clusters.get(&cluster)?.store;
-                let trust_domain = topology.trust_domain(&cluster, &config.trust_domain);
-                Some((cluster, trust_domain, store))
-            });
-            let inputs = Inputs {
-                id: id.clone(),
-                config: config.clone(),
-                networks: &networks,
-                config_stores: [&parts.config].into_iter().chain(own).collect(),
-                clusters: clusters.collect(),
-                domain: DOMAIN,
-                compat,
-            };
-            planes.insert(id, Arc::new(ControlPlane::build(&inputs)));
+    pub(super) fn new(
+        parts: Arc<Parts>,
+        index: &Index,
+        planes: BTreeMap<ClusterId, Arc<ControlPlane>>,
+    ) -> Self {
+        let around = &index.around;
+        Self {
+            compat: around.compat.clone(),
+            config: around.config.clone(),
+            networks: around.networks.clone(),
+            planes,
+            served_by: index.served_by.clone(),
+            parts,
         }
-        let clusters = parts.clusters.keys();
-        let served_by =
-            clusters.filter_map(|id| Some((id.clone(), topology.control_plane(id)?))).collect();
-        Self { compat: compat.clone(), config, networks, planes, served_by, parts }
     }
 
     /// Which upstream is followed.
@@ -107,6 +124,11 @@ impl Mesh {
         self.planes.values()
     }
 
+    /// The same, by the names of their config clusters.
+    pub(super) fn planes(&self) -> &BTreeMap<ClusterId, Arc<ControlPlane>> {
+        &self.planes
+    }
+
     /// The control plane that serves a cluster's proxies.
     pub fn control_plane_of(&self, cluster: &str) -> Option<&Arc<ControlPlane>> {
         self.planes.get(self.served_by.get(cluster)?)
@@ -115,7 +137,7 @@ impl Mesh {
     /// Every pod that can have a proxy, as `CLUSTER/NAMESPACE/POD`, sorted.
     pub fn proxies(&self) -> impl Iterator<Item = String> {
         self.parts.clusters.iter().flat_map(|(cluster, part)| {
-            let pods = part.store.pods.values().filter(|pod| {
+            let pods = part.store.pods.iter().filter(|pod| {
                 pod.status.pod_ip.is_some()
                     && !matches!(pod.status.phase, PodPhase::Failed | PodPhase::Succeeded)
             });
@@ -130,15 +152,12 @@ impl Mesh {
 
     /// A pod as the workload of an endpoint.
     pub(crate) fn workload(&self, id: &ClusterId, store: &Store, pod: &Pod) -> Workload {
-        control_plane::workload_of(id, self.trust_domain(id), store, &self.networks, pod)
+        alone::workload_of(id, &self.trust_domain(id), store, &self.networks, pod)
     }
 
     /// The trust domain of a cluster's workloads.
     pub(crate) fn trust_domain(&self, id: &ClusterId) -> TrustDomain {
-        let topology = Topology::new(
-            self.parts.clusters.iter().map(|(id, part)| (id.clone(), part.description.clone())),
-        );
-        topology.trust_domain(id, &self.config.trust_domain)
+        Topology::of(&self.parts).trust_domain(id, &self.config.trust_domain)
     }
 
     /// Security policies that could not be understood; what they may select denies.

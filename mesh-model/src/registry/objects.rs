@@ -2,49 +2,120 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::name::Namespace;
+use super::map::{Entry, Key, Map, differences};
+use super::{Change, Origin};
 use crate::resource::{
     AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, KubernetesGateway, MeshConfigMap,
-    Meta, Node, ObjectKey, Opaque, PeerAuthentication, Pod, ProxyConfig, RequestAuthentication,
-    Resource, Service, ServiceAccount, ServiceEntry, ServiceExport, ServiceImport, Sidecar,
-    Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
+    Meta, Namespace, Node, ObjectKey, Opaque, PeerAuthentication, Pod, ProxyConfig,
+    RequestAuthentication, Resource, Service, ServiceAccount, ServiceEntry, ServiceExport,
+    ServiceImport, Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
 };
 
 /// Objects of one kind by namespace and name.
-pub(crate) type ByName<T> = BTreeMap<(Namespace, Box<str>), Arc<T>>;
+pub(crate) type ByName<T> = Map<Arc<T>>;
+
+/// An object with metadata.
+pub(crate) trait Object {
+    fn meta(&self) -> &Meta;
+}
+
+impl<T: Object> Entry for Arc<T> {
+    fn key(&self) -> Key<'_> {
+        let meta = self.meta();
+        (meta.namespace.as_str(), &meta.name)
+    }
+}
+
+/// The services of one cluster, by their names there.
+impl Entry for Arc<super::Service> {
+    fn key(&self) -> Key<'_> {
+        (self.namespace.as_str(), &self.name)
+    }
+}
 
 /// Declares the store: a map a kind.
 macro_rules! store {
-    ($($(#[$meta:meta])* $field:ident: $kind:ident($object:ty) = $key:literal,)*) => {
-        /// Everything that one part of the mesh contains.
+    ($($(#[$meta:meta])* $field:ident: $kind:ident = $key:literal,)*) => {
+        $(impl Object for $kind {
+            fn meta(&self) -> &Meta {
+                &self.meta
+            }
+        })*
+
+        /// Everything that one part of the mesh contains; cheap to clone.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub(crate) struct Store {
-            $($(#[$meta])* pub(crate) $field: ByName<$object>,)*
+            $($(#[$meta])* pub(crate) $field: ByName<$kind>,)*
             /// Kinds that are kept as they are, by kind.
-            pub(crate) opaque: BTreeMap<ObjectKey, Arc<Opaque>>,
+            pub(crate) opaque: Arc<BTreeMap<ObjectKey, Arc<Opaque>>>,
+        }
+
+        /// An object that is in a store.
+        #[derive(Clone, Debug, PartialEq)]
+        pub(crate) enum Stored {
+            $($kind(Arc<$kind>),)*
+            Opaque(Arc<Opaque>),
         }
 
         impl Store {
-            /// Puts an object in; returns whether anything is different from before.
-            pub(crate) fn upsert(&mut self, resource: Resource) -> bool {
+            /// Puts an object in, unless an equal one is there; returns the object before and the
+            /// object now, `None` if nothing is different.
+            pub(crate) fn upsert(&mut self, resource: Resource) -> Option<(Option<Stored>, Stored)> {
                 let key = resource.key();
                 match resource {
-                    $(Resource::$kind(object) => insert(&mut self.$field, &object.meta.clone(), object),)*
-                    Resource::Opaque(object) => {
-                        let is_new = self.opaque.get(&key).is_none_or(|known| **known != object);
-                        if is_new {
-                            self.opaque.insert(key, Arc::new(object));
+                    $(Resource::$kind(object) => {
+                        let known = self.$field.get((key.namespace.as_str(), &key.name));
+                        if known.is_some_and(|known| **known == object) {
+                            return None;
                         }
-                        is_new
+                        let object = Arc::new(object);
+                        let before = self.$field.insert(object.clone());
+                        Some((before.map(Stored::$kind), Stored::$kind(object)))
+                    })*
+                    Resource::Opaque(object) => {
+                        if self.opaque.get(&key).is_some_and(|known| **known == object) {
+                            return None;
+                        }
+                        let object = Arc::new(object);
+                        let before = Arc::make_mut(&mut self.opaque).insert(key, object.clone());
+                        Some((before.map(Stored::Opaque), Stored::Opaque(object)))
                     }
+                }
+            }
+
+            /// Adds the changes that lead to another store.
+            pub(crate) fn changes_to(&self, after: &Self, origin: &Origin, found: &mut Vec<Change>) {
+                $(for (old, new) in differences(&self.$field, &after.$field, |a, b| a == b) {
+                    found.extend(change(origin, old.map(|object| object.key()), $key, || {
+                        new.map(|object| Resource::$kind((**object).clone()))
+                    }));
+                })*
+                for (key, _) in self.opaque.iter().filter(|(key, _)| !after.opaque.contains_key(*key)) {
+                    found.push(Change::Delete { origin: origin.clone(), object: key.clone() });
+                }
+                for (_, object) in after.opaque.iter().filter(|(key, new)| {
+                    self.opaque.get(*key).is_none_or(|old| old != *new)
+                }) {
+                    let resource = Box::new(Resource::Opaque((**object).clone()));
+                    found.push(Change::Upsert { origin: origin.clone(), resource });
+                }
+            }
+
+            /// Takes an object out.
+            pub(crate) fn remove(&mut self, key: &ObjectKey) -> Option<Stored> {
+                let name = (key.namespace.as_str(), &*key.name);
+                match key.kind {
+                    $($key => self.$field.remove(name).map(Stored::$kind),)*
+                    _ if !self.opaque.contains_key(key) => None,
+                    _ => Arc::make_mut(&mut self.opaque).remove(key).map(Stored::Opaque),
                 }
             }
 
             /// Returns whether an object is there.
             pub(crate) fn contains(&self, key: &ObjectKey) -> bool {
-                let name = (key.namespace.clone(), key.name.clone());
+                let name = (key.namespace.as_str(), &*key.name);
                 match key.kind {
-                    $($key => self.$field.contains_key(&name),)*
+                    $($key => self.$field.contains(name),)*
                     _ => self.opaque.contains_key(key),
                 }
             }
@@ -53,35 +124,49 @@ macro_rules! store {
 }
 
 store! {
-    services: Service(Service) = "Service",
-    endpoint_slices: EndpointSlice(EndpointSlice) = "EndpointSlice",
-    pods: Pod(Pod) = "Pod",
-    nodes: Node(Node) = "Node",
-    namespaces: Namespace(crate::resource::Namespace) = "Namespace",
-    service_accounts: ServiceAccount(ServiceAccount) = "ServiceAccount",
-    service_exports: ServiceExport(ServiceExport) = "ServiceExport",
-    service_imports: ServiceImport(ServiceImport) = "ServiceImport",
-    mesh_config_maps: MeshConfigMap(MeshConfigMap) = "ConfigMap",
-    authorization_policies: AuthorizationPolicy(AuthorizationPolicy) = "AuthorizationPolicy",
-    peer_authentications: PeerAuthentication(PeerAuthentication) = "PeerAuthentication",
-    destination_rules: DestinationRule(DestinationRule) = "DestinationRule",
-    virtual_services: VirtualService(VirtualService) = "VirtualService",
-    sidecars: Sidecar(Sidecar) = "Sidecar",
-    gateways: Gateway(Gateway) = "Gateway",
-    service_entries: ServiceEntry(ServiceEntry) = "ServiceEntry",
-    workload_entries: WorkloadEntry(WorkloadEntry) = "WorkloadEntry",
-    workload_groups: WorkloadGroup(WorkloadGroup) = "WorkloadGroup",
-    proxy_configs: ProxyConfig(ProxyConfig) = "ProxyConfig",
-    request_authentications: RequestAuthentication(RequestAuthentication) = "RequestAuthentication",
-    telemetries: Telemetry(Telemetry) = "Telemetry",
-    kubernetes_gateways: KubernetesGateway(KubernetesGateway) = "Gateway.gateway.networking.k8s.io",
+    services: Service = "Service",
+    endpoint_slices: EndpointSlice = "EndpointSlice",
+    pods: Pod = "Pod",
+    nodes: Node = "Node",
+    namespaces: Namespace = "Namespace",
+    service_accounts: ServiceAccount = "ServiceAccount",
+    service_exports: ServiceExport = "ServiceExport",
+    service_imports: ServiceImport = "ServiceImport",
+    mesh_config_maps: MeshConfigMap = "ConfigMap",
+    authorization_policies: AuthorizationPolicy = "AuthorizationPolicy",
+    peer_authentications: PeerAuthentication = "PeerAuthentication",
+    destination_rules: DestinationRule = "DestinationRule",
+    virtual_services: VirtualService = "VirtualService",
+    sidecars: Sidecar = "Sidecar",
+    gateways: Gateway = "Gateway",
+    service_entries: ServiceEntry = "ServiceEntry",
+    workload_entries: WorkloadEntry = "WorkloadEntry",
+    workload_groups: WorkloadGroup = "WorkloadGroup",
+    proxy_configs: ProxyConfig = "ProxyConfig",
+    request_authentications: RequestAuthentication = "RequestAuthentication",
+    telemetries: Telemetry = "Telemetry",
+    kubernetes_gateways: KubernetesGateway = "Gateway.gateway.networking.k8s.io",
 }
 
-fn insert<T: PartialEq>(map: &mut ByName<T>, meta: &Meta, object: T) -> bool {
-    let key = (meta.namespace.clone(), meta.name.clone());
-    let is_new = map.get(&key).is_none_or(|known| **known != object);
-    if is_new {
-        map.insert(key, Arc::new(object));
+/// The change to what `new` gives; without that the one that takes away what was there.
+fn change(
+    origin: &Origin,
+    old: Option<Key<'_>>,
+    kind: &'static str,
+    new: impl FnOnce() -> Option<Resource>,
+) -> Option<Change> {
+    let origin = origin.clone();
+    if let Some(resource) = new() {
+        return Some(Change::Upsert { origin, resource: Box::new(resource) });
     }
-    is_new
+    let (namespace, name) = old?;
+    let object = ObjectKey { kind, namespace: namespace.into(), name: name.into() };
+    Some(Change::Delete { origin, object })
+}
+
+impl Store {
+    /// Returns the metadata of a namespace.
+    pub(crate) fn namespace(&self, name: &str) -> Option<&Meta> {
+        self.namespaces.get(("", name)).map(|object| &object.meta)
+    }
 }

@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::mesh::Parts;
 use crate::name::{ClusterId, TrustDomain};
 use crate::resource::{ClusterDescription, ClusterRole};
 
@@ -16,6 +17,12 @@ impl Topology {
         clusters: impl IntoIterator<Item = (ClusterId, Option<Arc<ClusterDescription>>)>,
     ) -> Self {
         Self { clusters: clusters.into_iter().collect() }
+    }
+
+    /// The clusters of a mesh as they are described.
+    pub(crate) fn of(parts: &Parts) -> Self {
+        let clusters = parts.clusters.iter();
+        Self::new(clusters.map(|(id, part)| (id.clone(), part.description.clone())))
     }
 
     fn has_role(&self, role: ClusterRole) -> impl Iterator<Item = &ClusterId> {

@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::ExportTo;
-use super::delegates;
+use super::delegates::{self, Delegates};
 use crate::name::{Hostname, Namespace};
 use crate::resource::VirtualService;
 
@@ -21,6 +23,15 @@ pub struct VirtualServices {
     private: BTreeMap<(Namespace, Box<str>), Vec<Arc<VirtualService>>>,
     exported: BTreeMap<(Namespace, Box<str>), Vec<Arc<VirtualService>>>,
     public: BTreeMap<Box<str>, Vec<Arc<VirtualService>>>,
+    /// What each object with hosts came to, oldest first.
+    made: Vec<Made>,
+}
+
+/// An object, and what it is with full names and the routes of its delegates.
+#[derive(Clone, Debug, PartialEq)]
+struct Made {
+    object: Arc<VirtualService>,
+    made: Arc<VirtualService>,
 }
 
 impl VirtualServices {
@@ -30,14 +41,55 @@ impl VirtualServices {
         domain: &str,
         default_export_to: &ExportTo,
     ) -> Self {
-        let mut objects: Vec<_> =
-            objects.into_iter().map(|object| resolved(object, domain)).collect();
+        Self::default().renewed(objects, domain, default_export_to)
+    }
+
+    /// Indexes objects again, given in any order; those that are the same are kept, and what comes
+    /// out equal.
+    pub(crate) fn renewed<'o>(
+        &self,
+        objects: impl IntoIterator<Item = &'o Arc<VirtualService>>,
+        domain: &str,
+        default_export_to: &ExportTo,
+    ) -> Self {
+        let known: FxHashMap<*const VirtualService, &Made> =
+            self.made.iter().map(|made| (Arc::as_ptr(&made.object), made)).collect();
+        let mut objects: Vec<&Arc<VirtualService>> = objects.into_iter().collect();
         objects.sort_by(|a, b| a.meta.age().cmp(&b.meta.age()));
+        let is_delegate = |object: &&&Arc<VirtualService>| object.spec.hosts.is_empty();
+        let delegates: Vec<_> =
+            objects.iter().filter(is_delegate).map(|object| resolved(object, domain)).collect();
+        let delegates: Delegates<'_> = delegates
+            .iter()
+            .map(|object| ((object.meta.namespace.as_str(), &*object.meta.name), object))
+            .collect();
         let mut index = Self::default();
-        for object in delegates::merged(objects, default_export_to) {
-            index.add(&Arc::new(object), default_export_to);
+        for object in objects.iter().filter(|object| !is_delegate(object)) {
+            let known = known.get(&Arc::as_ptr(object)).map(|known| &known.made);
+            let made = match known.filter(|_| !delegates::has_any(object)) {
+                Some(known) => known.clone(),
+                None => {
+                    let root = resolved(object, domain);
+                    let made = delegates::merged(root, &delegates, default_export_to);
+                    known.filter(|known| ***known == made).cloned().unwrap_or_else(|| made.into())
+                }
+            };
+            index.add(&made, default_export_to);
+            index.made.push(Made { object: Arc::clone(object), made });
         }
         index
+    }
+
+    /// The hosts of the objects that are not the same in two indexes.
+    pub(crate) fn differing_hosts(&self, other: &Self) -> Vec<Hostname> {
+        let pointers = |index: &Self| -> FxHashSet<*const VirtualService> {
+            index.made.iter().map(|made| Arc::as_ptr(&made.made)).collect()
+        };
+        let (own, others) = (pointers(self), pointers(other));
+        let gone = self.made.iter().filter(|made| !others.contains(&Arc::as_ptr(&made.made)));
+        let new = other.made.iter().filter(|made| !own.contains(&Arc::as_ptr(&made.made)));
+        let hosts = gone.chain(new).flat_map(|made| &made.made.spec.hosts);
+        hosts.map(|host| Hostname::from(&**host)).collect()
     }
 
     fn add(&mut self, object: &Arc<VirtualService>, default_export_to: &ExportTo) {

@@ -11,7 +11,7 @@ use crate::name::{Hostname, Namespace};
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/model/push_context.go` `initServiceRegistry`, `servicesExportedToNamespace`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Services {
     /// Oldest first: by creation time, then name, then namespace.
     public: Vec<Arc<Service>>,

@@ -7,6 +7,7 @@ mod connection_pool;
 mod load_balancer;
 mod outlier_detection;
 mod tls;
+mod validate;
 
 pub use self::connection_pool::{
     ConnectionKeepalive, ConnectionPoolSettings, H2UpgradePolicy, HttpSettings, TcpKeepalive,
@@ -19,6 +20,10 @@ pub use self::load_balancer::{
 };
 pub use self::outlier_detection::OutlierDetection;
 pub use self::tls::{ClientTlsMode, ClientTlsSettings};
+pub(in crate::resource) use self::validate::{
+    OutlierDetectionIs, connection_pool, connection_pool_settings, locality, outlier_detection,
+    subset_name, zone_aware,
+};
 use super::Meta;
 use super::selector::{PortSelector, WorkloadSelector};
 use crate::manifest::decode::{choice, message};

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use crate::manifest::decode::{Cursor, Decode};
-use crate::manifest::{Node, Value};
+use crate::manifest::{Entry, Node, Place, Value};
 
 /// A value of `google.protobuf.Struct`: JSON whose maps have no order and whose numbers are doubles.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,26 @@ pub enum Json {
 const DEPTH: usize = 100;
 
 impl Json {
+    /// Reads a JSON text; `None` if it is none, or is nested too deeply.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok().map(of_value)
+    }
+
+    /// Returns the value as a part of a manifest, without a place.
+    pub fn to_node(&self) -> Node {
+        let value = match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Number(number) => whole(*number).map_or(Value::Float(*number), Value::Integer),
+            Self::String(text) => Value::String(text.clone()),
+            Self::List(items) => Value::List(items.iter().map(Self::to_node).collect()),
+            Self::Map(members) => {
+                Value::Map(members.iter().map(|(key, value)| entry(key, value)).collect())
+            }
+        };
+        Node { value, place: Place::default() }
+    }
+
     /// Returns the text, `None` for anything else.
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -33,6 +53,29 @@ impl Json {
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::List(_) | Self::Map(_) => None,
         }
     }
+}
+
+/// As deep as serde's own limit at most.
+fn of_value(value: serde_json::Value) -> Json {
+    match value {
+        serde_json::Value::Null => Json::Null,
+        serde_json::Value::Bool(value) => Json::Bool(value),
+        serde_json::Value::Number(number) => Json::Number(number.as_f64().unwrap_or(f64::NAN)),
+        serde_json::Value::String(text) => Json::String(text.into()),
+        serde_json::Value::Array(items) => Json::List(items.into_iter().map(of_value).collect()),
+        serde_json::Value::Object(members) => Json::Map(
+            members.into_iter().map(|(key, value)| (key.into(), of_value(value))).collect(),
+        ),
+    }
+}
+
+fn entry(key: &str, value: &Json) -> Entry {
+    Entry { key: key.into(), place: Place::default(), node: value.to_node() }
+}
+
+/// A number without fraction, which `f64` prints as such.
+fn whole(number: f64) -> Option<i128> {
+    number.to_string().parse().ok()
 }
 
 impl Decode for Json {
@@ -55,10 +98,28 @@ fn convert(node: &Node, cursor: &mut Cursor, depth: usize) -> Option<Json> {
             items.iter().map(|item| convert(item, cursor, depth)).collect::<Option<_>>()?,
         ),
         Value::Map(entries) => {
-            let entry = |entry: &crate::manifest::Entry| {
-                Some((entry.key.clone(), convert(&entry.node, cursor, depth)?))
-            };
+            let entry =
+                |entry: &Entry| Some((entry.key.clone(), convert(&entry.node, cursor, depth)?));
             Json::Map(entries.iter().map(entry).collect::<Option<_>>()?)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_the_same_after_it_was_a_part_of_a_manifest() {
+        let json = Json::parse(r#"{"a": [1, 2.5, "x", true, null], "b": {"c": -3}}"#).unwrap();
+        let node = json.to_node();
+        assert_eq!(node.get(&["b"]).unwrap().get(&["c"]).unwrap().value, Value::Integer(-3));
+        assert_eq!(Json::decode(&node, &mut Cursor::default()), Some(json));
+    }
+
+    #[test]
+    fn what_is_no_document_is_no_value() {
+        assert_eq!(Json::parse("{"), None);
+        assert_eq!(Json::parse(""), None);
+    }
 }

@@ -15,6 +15,7 @@ mod proxy_config;
 mod proxy_headers;
 mod proxy_tracing;
 mod tracing_provider;
+mod validate;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

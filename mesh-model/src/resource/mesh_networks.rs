@@ -1,4 +1,6 @@
 //! The networks of the mesh, and how they are entered.
+mod validate;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

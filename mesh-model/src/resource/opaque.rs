@@ -1,4 +1,6 @@
 //! Kinds that are recognised and kept as they are.
+mod validate;
+
 use super::Meta;
 use crate::manifest::Node;
 

@@ -1,4 +1,6 @@
 //! Whether a workload demands mutual TLS.
+mod validate;
+
 use std::collections::BTreeMap;
 
 use super::Meta;

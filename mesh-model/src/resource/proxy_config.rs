@@ -1,4 +1,6 @@
 //! Settings of the proxies of some workloads.
+mod validate;
+
 use std::collections::BTreeMap;
 
 use super::Meta;

@@ -1,4 +1,6 @@
 //! Which tokens of requests are believed.
+mod validate;
+
 use super::Meta;
 use super::selector::{PolicyTargetReference, WorkloadSelector};
 use crate::manifest::decode::{choice, message};

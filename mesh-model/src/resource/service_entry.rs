@@ -1,4 +1,6 @@
 //! A host that Kubernetes does not know.
+mod validate;
+
 use super::Meta;
 use super::selector::WorkloadLabels;
 use super::workload_entry::WorkloadEntrySpec;

@@ -1,4 +1,6 @@
 //! What a sidecar imports, and how it listens.
+mod validate;
+
 use super::Meta;
 use super::destination_rule::ConnectionPoolSettings;
 use super::gateway::ServerTlsSettings;

@@ -1,4 +1,6 @@
 //! What is measured, logged and traced.
+mod validate;
+
 use std::collections::BTreeMap;
 
 use super::Meta;

@@ -29,3 +29,30 @@ fn convert(value: serde_json::Value, line: u32) -> Node {
     };
     Node { value, place: Place { line, column: 1 } }
 }
+
+/// Checks which rules of admission an object of Istio's breaks, each with its field below `spec`, in
+/// order.
+pub(crate) fn check_rules(kind: &str, spec: &serde_json::Value, expected: &[&str]) {
+    let group = match kind {
+        "PeerAuthentication" | "RequestAuthentication" => "security.istio.io/v1",
+        "Telemetry" => "telemetry.istio.io/v1",
+        "ProxyConfig" => "networking.istio.io/v1beta1",
+        _ => "networking.istio.io/v1",
+    };
+    let object = serde_json::json!({
+        "apiVersion": group,
+        "kind": kind,
+        "metadata": { "name": "object", "namespace": "shop" },
+        "spec": spec,
+    });
+    let file = std::sync::Arc::from("test");
+    let decoded = super::decode(&Node::from(&object), &file, "default");
+    let Some(resource) = decoded.resource else { panic!("{:?}", decoded.diagnostics) };
+    let found = resource.validate();
+    let told = |violation: &super::validate::Violation| {
+        let field = violation.field.strip_prefix("spec").unwrap_or(&violation.field);
+        format!("{} {}", violation.rule, field.trim_start_matches('.')).trim_end().to_owned()
+    };
+    let found: Vec<String> = found.iter().map(told).collect();
+    assert_eq!(found, expected, "{spec}");
+}

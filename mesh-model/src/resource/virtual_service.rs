@@ -4,6 +4,7 @@ mod http;
 mod r#match;
 mod modifier;
 mod tcp;
+mod validate;
 
 pub use self::fault::{Abort, AbortError, Delay, DelayKind, FaultInjection, Percent};
 pub use self::http::{
@@ -16,6 +17,7 @@ pub use self::modifier::{
     UnmatchedPreflights,
 };
 pub use self::tcp::{L4MatchAttributes, RouteDestination, TcpRoute, TlsMatchAttributes, TlsRoute};
+pub(in crate::resource) use self::validate::{destination, retry};
 use super::Meta;
 use super::selector::PortSelector;
 use crate::manifest::decode::message;

@@ -1,6 +1,9 @@
 //! An endpoint that is no pod, alone and as a template.
+mod validate;
+
 use std::collections::BTreeMap;
 
+pub(in crate::resource) use self::validate::{Of, entry, named, ports};
 use super::Meta;
 use super::readiness_probe::ReadinessProbe;
 use crate::manifest::decode::message;

@@ -86,7 +86,7 @@ impl ClientSide<'_> {
             && self.auto_mtls
             && !self.mesh_external
             && !passes_to_plaintext
-            && (self.passthrough || self.namespace_mode != MutualTlsMode::Disable)
+            && self.namespace_mode != MutualTlsMode::Disable
     }
 
     /// Returns what the client sends to an endpoint.

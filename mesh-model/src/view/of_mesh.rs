@@ -1,6 +1,6 @@
 //! From the mesh to one proxy, and to what it sees.
 use super::{Evidence, Proxy, ProxyView, proxy_of_pod};
-use crate::name::{ClusterId, Namespace, nearest_name};
+use crate::name::{ClusterId, nearest_name};
 use crate::registry::{DOMAIN, Mesh};
 use crate::resource::{PodPhase, ProxyRef};
 
@@ -22,10 +22,9 @@ impl Mesh {
                 nearest: nearest.map(str::to_owned),
             });
         };
-        let key = (Namespace::from(&**namespace), pod.clone());
-        let Some(pod) = part.store.pods.get(&key) else {
-            let names = part.store.pods.keys().filter(|(owner, _)| *owner == key.0);
-            let nearest = nearest_name(pod, names.map(|(_, name)| &**name));
+        let Some(pod) = part.store.pods.get((namespace, pod)) else {
+            let names = part.store.pods.with_first(namespace);
+            let nearest = nearest_name(pod, names.map(|pod| &*pod.meta.name));
             return Err(UnknownProxy::Pod {
                 reference: reference.to_owned(),
                 nearest: nearest.map(|name| format!("{cluster}/{namespace}/{name}")),

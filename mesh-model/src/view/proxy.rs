@@ -1,10 +1,12 @@
 //! The one who asks.
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::compat::DataPlane;
-
 use crate::name::{ClusterId, Labels, Locality, Namespace, NetworkId};
-use crate::resource::Json;
+use crate::resource::mesh_config::ProxyConfig;
+use crate::resource::{Json, MeshConfig};
 
 /// A proxy as a control plane knows it.
 ///
@@ -153,6 +155,21 @@ impl Proxy {
     /// istio/istio `pilot/pkg/model/proxy_view.go` `ProxyView.IsVisible`.
     pub fn sees_network(&self, network: &NetworkId) -> bool {
         network.is_empty() || self.network_view.is_empty() || self.network_view.contains(network)
+    }
+
+    /// The proxy's settings: its own (node metadata `PROXY_CONFIG`), which replace all of the
+    /// mesh's, else the mesh's.
+    ///
+    /// A field of its own that cannot be read is left out.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pkg/model/proxy.go` `ProxyConfigOrDefault`.
+    pub fn settings<'c>(&self, config: &'c MeshConfig) -> Cow<'c, ProxyConfig> {
+        match self.metadata.get("PROXY_CONFIG") {
+            Some(own) => Cow::Owned(ProxyConfig::decode(&own.to_node(), &Arc::default()).0),
+            None => Cow::Borrowed(&config.default_config),
+        }
     }
 
     /// A text value of the node metadata, `""` if there is none.

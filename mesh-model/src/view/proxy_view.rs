@@ -6,7 +6,9 @@ use super::mtls::{ClientTls, ServerMode};
 use super::{Proxy, ProxyKind, Scope};
 use crate::endpoint::{Endpoint, Gateways, Shards};
 use crate::name::{Hostname, Labels, Namespace, nearest_name};
-use crate::registry::{ControlPlane, DestinationRules, MergedRule, Mesh, Service, ServicePort};
+use crate::registry::{
+    ControlPlane, DestinationRules, Effect, MergedRule, Mesh, Service, ServicePort,
+};
 use crate::resource::MutualTlsMode;
 use crate::resource::destination_rule::TrafficPolicy;
 
@@ -108,6 +110,37 @@ impl<'m> ProxyView<'m> {
     /// The mesh.
     pub fn mesh(&self) -> &'m Mesh {
         self.mesh
+    }
+
+    /// Whether a change can make a difference to this view: to what the proxy sends, receives or is.
+    ///
+    /// To be asked of the views before and after the change: what is gone is seen before, what is new
+    /// after. It may say yes where nothing is different, never no where something is.
+    pub fn sees(&self, effect: &Effect) -> bool {
+        let proxy = self.proxy;
+        let is_named = |host: &Hostname, namespace: &Namespace| {
+            *namespace == proxy.namespace || self.scope.service(host.as_str()).is_some()
+        };
+        let concerns_host = |host: &Hostname| {
+            self.services().iter().any(|service| host.matches(service.hostname.as_str()))
+        };
+        effect.everything
+            || !effect.networks.is_empty()
+            || effect.namespaces.contains(&proxy.namespace)
+            || effect.proxies.iter().any(|reference| {
+                *reference.pod == *proxy.name
+                    && *reference.namespace == *proxy.namespace.as_str()
+                    && *reference.cluster == *proxy.cluster.as_str()
+            })
+            || effect.services.iter().chain(&effect.endpoints).any(|(h, n)| is_named(h, n))
+            || effect.policies.iter().any(|policy| policy.namespace == proxy.namespace)
+            || (proxy.kind != ProxyKind::Sidecar
+                && !(effect.policies.is_empty() && effect.hosts.is_empty()))
+            || (!effect.namespaces.is_empty()
+                && self.services().iter().any(|s| effect.namespaces.contains(&s.namespace)))
+            || effect.hosts.iter().any(concerns_host)
+            // A VirtualService can have hosts that no service has.
+            || effect.policies.iter().any(|policy| policy.kind == "VirtualService")
     }
 
     /// The control plane that serves the proxy.

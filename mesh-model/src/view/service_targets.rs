@@ -71,19 +71,19 @@ struct Own<'v, 'm> {
 
 impl<'v> Own<'v, '_> {
     fn is_discovered(&self, namespace: &Namespace) -> bool {
-        is_discovered(&self.view.plane().config, self.store, namespace)
+        is_discovered(&self.view.plane().config, self.store, namespace.as_str())
     }
 
     /// The pod that the proxy runs beside: by name, else by its first address.
     fn pod(&self) -> Option<&'v Arc<Pod>> {
         let proxy = self.view.proxy();
-        let key = (proxy.namespace.clone(), proxy.name.clone());
+        let key = (proxy.namespace.as_str(), &*proxy.name);
         let address = proxy.addresses.first();
         let by_address = || {
-            let mut pods = self.store.pods.values();
+            let mut pods = self.store.pods.iter();
             pods.find(|pod| address.is_some() && pod.status.pod_ip.as_ref() == address)
         };
-        let pod = self.store.pods.get(&key).or_else(by_address)?;
+        let pod = self.store.pods.get(key).or_else(by_address)?;
         self.is_discovered(&pod.meta.namespace).then_some(pod)
     }
 
@@ -104,15 +104,14 @@ impl<'v> Own<'v, '_> {
         &self,
         namespace: &'v Namespace,
     ) -> impl Iterator<Item = &'v Arc<resource::Service>> {
-        let services = self.store.services.range((namespace.clone(), Box::default())..);
-        services.take_while(move |((owner, _), _)| owner == namespace).map(|(_, service)| service)
+        self.store.services.with_first(namespace.as_str())
     }
 
     fn converted(&self, service: &resource::Service) -> Arc<Service> {
         let cluster = &self.view.proxy().cluster;
         let trust_domain = self.view.mesh().trust_domain(cluster);
         let domain = &self.view.plane().domain;
-        Arc::new(service_of(cluster, trust_domain, self.store, domain, service))
+        Arc::new(service_of(cluster, &trust_domain, self.store, domain, service))
     }
 
     /// The targets of one service, given what finds the number of a target port.

@@ -10,10 +10,11 @@ use mesh_envoy_proto::envoy::extensions::clusters::dynamic_forward_proxy::v3::{
 use mesh_envoy_proto::envoy::extensions::common::dynamic_forward_proxy::v3::DnsCacheConfig;
 use mesh_envoy_proto::envoy::extensions::network::dns_resolver::cares::v3::CaresDnsResolverConfig;
 use mesh_envoy_proto::pack;
+use mesh_model::compat::Flags;
 use mesh_model::name::Protocol;
 use mesh_model::registry::{Resolution, Service};
+use mesh_model::view::Proxy;
 
-use super::context::Context;
 use super::{discovery, wire};
 
 /// What a cluster that resolves hosts is told.
@@ -24,7 +25,7 @@ pub(super) struct Lookup {
 }
 
 /// Whether requests for a service are looked up one by one: only wildcard hosts are.
-pub(super) fn is_for(service: &Service) -> bool {
+pub(crate) fn is_for(service: &Service) -> bool {
     service.resolution == Resolution::DynamicDns && service.hostname.is_wildcard()
 }
 
@@ -38,8 +39,8 @@ pub(super) const fn carries_host(protocol: Protocol) -> bool {
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/model/service.go` `BuildDNSCacheName`.
-pub(super) fn cache_of_service(context: &Context<'_>, service: &Service) -> DnsCacheConfig {
-    let family = discovery::lookup_family(context.proxy.ip_families(), context.flags);
+pub(crate) fn cache_of_service(proxy: &Proxy, flags: &Flags, service: &Service) -> DnsCacheConfig {
+    let family = discovery::lookup_family(proxy.ip_families(), flags);
     DnsCacheConfig {
         name: format!("{}_dfp_dns_cache", service.hostname),
         dns_lookup_family: family.into(),
@@ -54,22 +55,22 @@ pub(super) fn cache_of_service(context: &Context<'_>, service: &Service) -> DnsC
 ///
 /// istio/istio `pilot/pkg/networking/core/cluster_builder.go`
 /// `buildAllowAnyDynamicDNSDNSCacheConfig`.
-pub(super) fn cache_of_any(context: &Context<'_>) -> DnsCacheConfig {
-    let family = discovery::lookup_family(context.proxy.ip_families(), context.flags);
+pub(crate) fn cache_of_any(proxy: &Proxy, flags: &Flags) -> DnsCacheConfig {
+    let family = discovery::lookup_family(proxy.ip_families(), flags);
     DnsCacheConfig {
         name: "allow_any_dfp_dns_cache".to_owned(),
         dns_lookup_family: family.into(),
         max_hosts: Some(1024),
-        typed_dns_resolver_config: agent(context),
+        typed_dns_resolver_config: agent(proxy),
         ..DnsCacheConfig::default()
     }
 }
 
-fn agent(context: &Context<'_>) -> Option<TypedExtensionConfig> {
-    if !context.proxy.metadata_bool("DNS_CAPTURE") {
+fn agent(proxy: &Proxy) -> Option<TypedExtensionConfig> {
+    if !proxy.metadata_bool("DNS_CAPTURE") {
         return None;
     }
-    let address = context.proxy.metadata_text("DNS_PROXY_ADDR");
+    let address = proxy.metadata_text("DNS_PROXY_ADDR");
     let (host, port) = address.rsplit_once(':').unwrap_or_default();
     let host = match host.trim_start_matches('[').trim_end_matches(']') {
         "" | "localhost" => "127.0.0.1",

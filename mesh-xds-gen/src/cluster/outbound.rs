@@ -199,7 +199,8 @@ impl Outbound<'_> {
         self.apply_limits(destination, &mut cluster, &mut options);
         let server_name = self.apply_tls(destination, &mut cluster, &mut options);
         options.apply(&mut cluster);
-        let cache = dynamic_dns::cache_of_service(context, &destination.service);
+        let cache =
+            dynamic_dns::cache_of_service(context.proxy, context.flags, &destination.service);
         let is_insecure =
             server_name.map_or_else(|| context.is_stock_envoy(), ServerName::is_insecure);
         Lookup { cache, is_insecure }.apply(&mut cluster);

@@ -126,7 +126,8 @@ pub(super) fn allow_any_dynamic_dns(context: &Context<'_>) -> Option<Cluster> {
         Some(name) => name.is_insecure(),
         None => settings.is_none(),
     };
-    Lookup { cache: dynamic_dns::cache_of_any(context), is_insecure }.apply(&mut cluster);
+    Lookup { cache: dynamic_dns::cache_of_any(context.proxy, context.flags), is_insecure }
+        .apply(&mut cluster);
     Some(cluster)
 }
 

@@ -36,28 +36,36 @@ impl<'a> StatName<'a> {
         (service.provider == Provider::Kubernetes).then_some(name)
     }
 
-    /// Fills in a pattern; an empty one stands for the cluster's own name.
+    /// Fills in a pattern, and ends the name; an empty one stands for the cluster's own name.
     ///
     /// # Upstream
     ///
     /// istio/istio `pilot/pkg/networking/telemetry/telemetry.go` `BuildStatPrefix`.
     pub fn alternative(&self, pattern: &str, cluster: &str) -> String {
+        delimited(&self.prefix(pattern, cluster))
+    }
+
+    /// Fills in a pattern; an empty one stands for the cluster's own name.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/telemetry/telemetry.go` `BuildStatPrefix`.
+    pub fn prefix(&self, pattern: &str, cluster: &str) -> String {
         if pattern.is_empty() {
-            return delimited(cluster);
+            return cluster.to_owned();
         }
         let host = self.host;
         let (short, name) = match self.kubernetes {
             Some((name, namespace)) => (format!("{name}.{namespace}"), name),
             None => (host.to_owned(), host),
         };
-        let text = pattern
+        pattern
             .replace("%SERVICE%", &short)
             .replace("%SERVICE_NAME%", name)
             .replace("%SERVICE_FQDN%", host)
             .replace("%SUBSET_NAME%", self.subset)
             .replace("%TARGET_PORT%", &self.target_port.to_string())
             .replace("%SERVICE_PORT%", &self.port.to_string())
-            .replace("%SERVICE_PORT_NAME%", self.port_name);
-        delimited(&text)
+            .replace("%SERVICE_PORT_NAME%", self.port_name)
     }
 }

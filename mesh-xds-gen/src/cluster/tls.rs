@@ -5,7 +5,6 @@
 //! ```
 use std::borrow::Cow;
 
-use mesh_model::resource::MutualTlsMode;
 use mesh_model::resource::destination_rule::{ClientTlsMode, ClientTlsSettings};
 use mesh_model::view::Proxy;
 use mesh_model::view::mtls::ClientSide;
@@ -70,7 +69,7 @@ pub struct Demand<'a> {
 ///
 /// istio/istio `pilot/pkg/model/push_context.go` `BestEffortInferServiceMTLSMode`.
 pub fn is_automatic(client: &ClientSide<'_>) -> bool {
-    client.is_auto_mutual() && client.namespace_mode != MutualTlsMode::Disable
+    client.is_auto_mutual()
 }
 
 /// Returns the settings in force, complete with server name and identities, and who asked for them.

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use mesh_envoy_proto::envoy::config::core::v3::{CidrRange, Metadata};
 use mesh_envoy_proto::envoy::config::listener::v3::{Filter, FilterChainMatch};
+use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use mesh_model::name::{Cidr, Protocol};
 use mesh_model::registry::UNSPECIFIED;
 
@@ -27,8 +28,8 @@ pub(super) struct Chain {
 pub(super) enum Content {
     /// These filters.
     Network(Vec<Filter>),
-    /// It is read as HTTP, with the routes of this name.
-    Http { routes: String, protocol: Protocol },
+    /// It is read as HTTP, with the routes of this name, perhaps after what looks hosts up.
+    Http { routes: String, protocol: Protocol, lookup: Option<Box<HttpFilter>> },
 }
 
 impl Default for Content {

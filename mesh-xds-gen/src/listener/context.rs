@@ -1,17 +1,16 @@
 //! What all listeners of one proxy share.
-use mesh_authz::Authorizer;
-use mesh_authz::compile::Traffic;
-use mesh_envoy_proto::envoy::config::listener::v3::Filter;
-use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
-use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager as hcm;
+use std::borrow::Cow;
+
 use mesh_envoy_proto::prost_types::Duration;
 use mesh_model::compat::Flags;
 use mesh_model::name::Protocol;
+use mesh_model::resource::mesh_config::ProxyConfig;
 use mesh_model::resource::{Json, MeshConfig};
-use mesh_model::view::{InterceptionMode, IpFamilies, Proxy, ProxyView};
+use mesh_model::view::{InterceptionMode, IpFamilies, Proxy, ProxyKind, ProxyView};
 
-use super::{tracing, wire};
-use crate::rbac;
+use super::wire;
+use crate::rbac::Authorization;
+use crate::telemetry::{Class, Signals};
 
 /// The metadata keys of ports that the bootstrap or the agent listens on.
 const RESERVED: [&str; 4] = [
@@ -24,14 +23,16 @@ const RESERVED: [&str; 4] = [
 /// What all listeners of one proxy share.
 pub(super) struct Context<'v, 'm> {
     pub(super) view: &'v ProxyView<'m>,
-    /// How requests are traced; `None`: not at all.
-    pub(super) tracing: Option<hcm::Tracing>,
+    /// The proxy's own settings.
+    pub(super) settings: Cow<'v, ProxyConfig>,
+    /// What is told of the traffic that the workload receives.
+    pub(super) inbound: Signals,
+    /// What is told of the traffic that the workload sends, or that passes a gateway.
+    pub(super) outbound: Signals,
     /// Metadata `IDLE_TIMEOUT`.
     pub(super) idle_timeout: Option<Duration>,
-    /// What decides who may call, of requests.
-    pub(super) http_authorization: Vec<HttpFilter>,
-    /// What decides who may call, of connections.
-    pub(super) tcp_authorization: Vec<Filter>,
+    /// What decides who may call the workload.
+    pub(super) authorization: Authorization,
 }
 
 /// Which ports are taken already.
@@ -47,18 +48,28 @@ impl<'v, 'm> Context<'v, 'm> {
     pub(super) fn new(view: &'v ProxyView<'m>) -> Self {
         let timeout = view.proxy().metadata_text("IDLE_TIMEOUT");
         let plane = view.plane();
-        let authorizer = Authorizer::of_proxy(view.mesh(), plane, view.proxy());
+        let settings = view.proxy().settings(&plane.config);
+        let sends = match view.proxy().kind {
+            ProxyKind::Sidecar => Class::Outbound,
+            ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => Class::Gateway,
+        };
         Self {
             view,
-            tracing: tracing::tracing(view),
+            inbound: Signals::of(view, &settings, Class::Inbound),
+            outbound: Signals::of(view, &settings, sends),
+            settings,
             idle_timeout: timeout.parse().ok().map(wire::duration),
-            http_authorization: rbac::http_filters(plane, authorizer.chain(Traffic::Http)),
-            tcp_authorization: rbac::network_filters(plane, authorizer.chain(Traffic::Tcp)),
+            authorization: Authorization::of(view),
         }
     }
 
     pub(super) fn proxy(&self) -> &'m Proxy {
         self.view.proxy()
+    }
+
+    /// What is told of the traffic of a direction.
+    pub(super) fn signals(&self, is_inbound: bool) -> &Signals {
+        if is_inbound { &self.inbound } else { &self.outbound }
     }
 
     pub(super) fn config(&self) -> &'v MeshConfig {
@@ -150,7 +161,7 @@ impl<'v, 'm> Context<'v, 'm> {
         })
     }
 
-    fn is_unprivileged(&self) -> bool {
+    pub(super) fn is_unprivileged(&self) -> bool {
         match self.proxy().metadata.get("UNPRIVILEGED_POD") {
             Some(Json::Bool(value)) => *value,
             Some(_) | None => self.proxy().metadata_bool("UNPRIVILEGED_POD"),

@@ -23,7 +23,7 @@ use super::wire::{ZERO, address, duration};
 use crate::name::{ListenerName, Transport};
 
 /// How long a connection may take to finish its TLS handshake.
-const CONNECT_TIMEOUT: Duration = Duration { seconds: 15, nanos: 0 };
+pub(super) const CONNECT_TIMEOUT: Duration = Duration { seconds: 15, nanos: 0 };
 
 /// A listener before it is written.
 #[derive(Clone, Debug)]
@@ -103,12 +103,12 @@ fn filter_chains(
             filter_chain_match: chain.filter_chain_match(context.allows_http10_at_inspection()),
             filters: match &chain.content {
                 Content::Network(filters) => filters.clone(),
-                Content::Http { routes, protocol } => {
+                Content::Http { routes, protocol, lookup } => {
                     let routes = routes.clone();
                     let class = if entry.is_forward_proxy {
                         Class::ForwardProxy { routes }
                     } else {
-                        Class::Outbound { routes }
+                        Class::Outbound { routes, lookup: lookup.clone() }
                     };
                     let stat_prefix = format!("outbound_{name};");
                     let http = Http { stat_prefix, protocol: *protocol, class };

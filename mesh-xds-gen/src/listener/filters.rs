@@ -8,7 +8,7 @@ use mesh_envoy_proto::envoy::extensions::filters::http::{
     cors, fault, grpc_stats, grpc_web, router,
 };
 use mesh_envoy_proto::envoy::extensions::filters::listener::{
-    http_inspector, original_dst, original_src, tls_inspector,
+    http_inspector, original_dst, original_src, proxy_protocol, tls_inspector,
 };
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use mesh_envoy_proto::envoy::extensions::filters::network::mongo_proxy;
@@ -34,6 +34,8 @@ pub(super) enum Side {
     Downstream,
     /// With the server.
     Upstream,
+    /// With the server, but nothing is told to hosts outside the mesh.
+    UpstreamInMesh,
 }
 
 /// Peers' metadata in headers of requests.
@@ -42,9 +44,14 @@ pub(super) fn http_metadata_exchange(side: Side) -> HttpFilter {
     let discovery = list([headers(), map([("workload_discovery", map([]))])]);
     let (discovered, propagated) = match side {
         Side::Downstream => ("downstream_discovery", "downstream_propagation"),
-        Side::Upstream => ("upstream_discovery", "upstream_propagation"),
+        Side::Upstream | Side::UpstreamInMesh => ("upstream_discovery", "upstream_propagation"),
     };
-    let value = object([(discovered, discovery), (propagated, list([headers()]))]);
+    let told = if side == Side::UpstreamInMesh {
+        map([("istio_headers", map([("skip_external_clusters", truth(true))]))])
+    } else {
+        headers()
+    };
+    let value = object([(discovered, discovery), (propagated, list([told]))]);
     http_filter(METADATA_EXCHANGE, &typed_struct("io.istio.http.peer_metadata.Config", value))
 }
 
@@ -128,6 +135,12 @@ pub(super) fn tls_inspector() -> proto::ListenerFilter {
 pub(super) fn http_inspector() -> proto::ListenerFilter {
     let config = http_inspector::v3::HttpInspector::default();
     listener_filter("envoy.filters.listener.http_inspector", &config)
+}
+
+/// Reads the client's address where something in front of the proxy tells it.
+pub(super) fn proxy_protocol() -> proto::ListenerFilter {
+    let config = proxy_protocol::v3::ProxyProtocol::default();
+    listener_filter("envoy.filters.listener.proxy_protocol", &config)
 }
 
 /// Restores the address that a redirected connection was for.

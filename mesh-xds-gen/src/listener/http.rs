@@ -11,15 +11,13 @@ use mesh_envoy_proto::envoy::extensions::request_id::uuid::v3::UuidRequestIdConf
 use mesh_envoy_proto::pack;
 use mesh_model::name::Protocol;
 use mesh_model::resource::mesh_config::PathNormalizationType;
-use proto::http_connection_manager::{
-    ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier,
-    SetCurrentClientCertDetails, UpgradeConfig,
-};
+use proto::http_connection_manager::{PathWithEscapedSlashesAction, RouteSpecifier, UpgradeConfig};
 use proto::{HttpConnectionManager, HttpFilter};
 
 use super::context::Context;
-use super::filters::{self, Side};
+use super::filters;
 use super::wire::{ZERO, filter, over_ads};
+use super::{dynamic_dns, headers, topology};
 
 const NAME: &str = "envoy.filters.network.http_connection_manager";
 
@@ -37,54 +35,70 @@ pub(super) struct Http {
 pub(super) enum Class {
     /// Those to the workload, by routes that stand here, after what decides who may call.
     Inbound { routes: Box<RouteConfiguration>, authorization: Vec<HttpFilter> },
-    /// Those of the workload, by routes of this name.
-    Outbound { routes: String },
+    /// Those of the workload, by routes of this name, perhaps after what looks their hosts up.
+    Outbound { routes: String, lookup: Option<Box<HttpFilter>> },
+    /// Those of the workload to any host, by routes that stand here.
+    Anywhere { routes: Box<RouteConfiguration> },
     /// Those of the workload that names its proxy, by routes of this name.
     ForwardProxy { routes: String },
+    /// Those that a gateway receives, by routes of this name, after what decides who may call.
+    Gateway { routes: String },
 }
 
 impl Class {
-    const fn is_inbound(&self) -> bool {
-        matches!(self, Self::Inbound { .. })
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Inbound { .. } => Kind::Inbound,
+            Self::Outbound { .. } | Self::Anywhere { .. } => Kind::Outbound,
+            Self::ForwardProxy { .. } => Kind::ForwardProxy,
+            Self::Gateway { .. } => Kind::Gateway,
+        }
     }
+}
+
+/// The kind of a [`Class`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Inbound,
+    Outbound,
+    ForwardProxy,
+    Gateway,
 }
 
 /// Builds the filter.
 pub(super) fn http_connection_manager(context: &Context<'_, '_>, http: Http) -> Filter {
-    let is_inbound = http.class.is_inbound();
-    let is_forward_proxy = matches!(http.class, Class::ForwardProxy { .. });
+    let kind = http.class.kind();
+    let signals = context.signals(kind == Kind::Inbound);
     let (http_filters, route_specifier) = filters_and_routes(context, http.class, http.protocol);
-    let manager = HttpConnectionManager {
+    let mut manager = HttpConnectionManager {
         stat_prefix: http.stat_prefix,
         http_filters,
-        tracing: context.tracing.clone(),
+        tracing: signals.tracing.clone(),
+        access_log: signals.http_logs.clone(),
         common_http_protocol_options: context.idle_timeout.map(|timeout| {
             core::HttpProtocolOptions {
                 idle_timeout: Some(timeout),
                 ..core::HttpProtocolOptions::default()
             }
         }),
-        http_protocol_options: http1_options(context, is_forward_proxy),
-        http2_protocol_options: (is_inbound && http.protocol.is_http2())
+        http_protocol_options: http1_options(context, kind),
+        http2_protocol_options: (kind == Kind::Inbound && http.protocol.is_http2())
             .then(core::Http2ProtocolOptions::default),
-        server_name: if is_inbound { "istio-envoy".to_owned() } else { String::new() },
         stream_idle_timeout: Some(ZERO),
-        use_remote_address: Some(false),
-        forward_client_cert_details: if is_inbound {
-            ForwardClientCertDetails::AppendForward.into()
-        } else {
-            0
-        },
-        set_current_client_cert_details: is_inbound.then(client_certificate),
+        use_remote_address: Some(kind == Kind::Gateway),
         proxy_100_continue: true,
         upgrade_configs: vec![UpgradeConfig {
             upgrade_type: "websocket".to_owned(),
             ..UpgradeConfig::default()
         }],
-        request_id_extension: Some(request_id()),
+        request_id_extension: Some(request_id(signals.samples_by_id)),
         route_specifier: Some(route_specifier),
         ..normalized(context.config().path_normalization.normalization)
     };
+    headers::apply(context, kind, &mut manager);
+    if kind == Kind::Gateway {
+        topology::apply(context, &mut manager);
+    }
     filter(NAME, &manager)
 }
 
@@ -107,31 +121,22 @@ fn normalized(normalization: PathNormalizationType) -> HttpConnectionManager {
     }
 }
 
-fn http1_options(
-    context: &Context<'_, '_>,
-    is_forward_proxy: bool,
-) -> Option<core::Http1ProtocolOptions> {
+fn http1_options(context: &Context<'_, '_>, kind: Kind) -> Option<core::Http1ProtocolOptions> {
     let accept_http_10 = context.allows_http10();
-    (accept_http_10 || is_forward_proxy).then(|| core::Http1ProtocolOptions {
+    let is_forward_proxy = kind == Kind::ForwardProxy;
+    let preserves_case = headers::preserves_case(context);
+    let is_written = accept_http_10 || preserves_case || is_forward_proxy || kind == Kind::Gateway;
+    is_written.then(|| core::Http1ProtocolOptions {
         allow_absolute_url: is_forward_proxy.then_some(true),
         accept_http_10,
+        header_key_format: preserves_case.then(headers::stateful_case),
         ..core::Http1ProtocolOptions::default()
     })
 }
 
-/// What of the client's certificate applications are told.
-fn client_certificate() -> SetCurrentClientCertDetails {
-    SetCurrentClientCertDetails {
-        subject: Some(true),
-        dns: true,
-        uri: true,
-        ..SetCurrentClientCertDetails::default()
-    }
-}
-
-fn request_id() -> proto::RequestIdExtension {
+fn request_id(samples_by_id: bool) -> proto::RequestIdExtension {
     let config = UuidRequestIdConfig {
-        use_request_id_for_trace_sampling: Some(true),
+        use_request_id_for_trace_sampling: Some(samples_by_id),
         ..UuidRequestIdConfig::default()
     };
     proto::RequestIdExtension { typed_config: Some(pack(&config)) }
@@ -144,29 +149,42 @@ fn filters_and_routes(
     protocol: Protocol,
 ) -> (Vec<HttpFilter>, RouteSpecifier) {
     let flags = context.flags();
-    let is_inbound = class.is_inbound();
-    let side = if is_inbound { Side::Downstream } else { Side::Upstream };
+    let kind = class.kind();
     let mut found = Vec::new();
+    let mut lookup = None;
     if flags.pilot_enable_metadata_exchange {
-        found.push(filters::http_metadata_exchange(side));
+        found.push(filters::http_metadata_exchange(headers::exchange(context, kind)));
     }
     let routes = match class {
         Class::Inbound { routes, authorization } => {
             found.extend(authorization);
             RouteSpecifier::RouteConfig(*routes)
         }
-        Class::Outbound { routes } | Class::ForwardProxy { routes } => {
+        Class::Gateway { routes } => {
+            found.extend(context.authorization.http.iter().cloned());
             RouteSpecifier::Rds(discovered(routes))
         }
+        Class::Anywhere { routes } => RouteSpecifier::RouteConfig(*routes),
+        Class::Outbound { routes, lookup: filter } => {
+            lookup = filter;
+            RouteSpecifier::Rds(discovered(routes))
+        }
+        Class::ForwardProxy { routes } => RouteSpecifier::Rds(discovered(routes)),
     };
     if protocol == Protocol::GrpcWeb {
         found.push(filters::grpc_web());
     }
     found.push(filters::grpc_stats());
-    if !is_inbound && flags.pilot_enable_alpn_filter {
+    if kind != Kind::Inbound && flags.pilot_enable_alpn_filter {
         found.push(filters::alpn());
     }
-    found.extend([filters::fault(), filters::cors(), filters::router(false)]);
+    found.extend([filters::fault(), filters::cors()]);
+    found.extend(context.signals(kind == Kind::Inbound).http_stats.iter().cloned());
+    found.extend(lookup.map(|filter| *filter));
+    if matches!(kind, Kind::Outbound | Kind::ForwardProxy) {
+        found.extend(dynamic_dns::of_any(context));
+    }
+    found.push(filters::router(headers::hides_debugging(context)));
     (found, routes)
 }
 

@@ -25,6 +25,7 @@ use super::inbound_chain::{Inbound, Kind, chains};
 use super::inspectors::inspectors;
 use super::tcp::{forward, tcp_proxy};
 use super::wire::{ZERO, address, config_metadata, duration};
+use crate::cluster::stat_name::StatName;
 use crate::name::{BLACK_HOLE_CLUSTER, ListenerName, Transport, VIRTUAL_INBOUND_LISTENER};
 
 /// Builds the listeners.
@@ -73,7 +74,10 @@ fn of_services(context: &Context<'_, '_>) -> BTreeMap<u16, Inbound> {
             port,
             protocol,
             host: target.service.hostname.as_str().to_owned(),
+            kubernetes: StatName::kubernetes_name(&target.service)
+                .map(|(name, namespace)| (name.into(), namespace.into())),
             service_port: target.port.number,
+            port_name: (&*target.port.name).into(),
             metadata: None,
             binds_to_port: false,
         });
@@ -109,7 +113,9 @@ fn of_ingress(
         port,
         protocol,
         host: format!("{}.{}", meta.name, context.proxy().namespace),
+        kubernetes: None,
         service_port: port,
+        port_name: written.name.clone(),
         metadata: Some(config_metadata("sidecar", meta.namespace.as_str(), &meta.name)),
         binds_to_port,
     })
@@ -181,6 +187,7 @@ fn inbound(
         ),
         continue_on_listener_filters_timeout: true,
         traffic_direction: TrafficDirection::Inbound.into(),
+        access_log: context.inbound.listener_logs.clone(),
         connection_balance_config: exact_balance(context, "INBOUND_LISTENER_EXACT_BALANCE"),
         max_connections_to_accept_per_socket_event: Some(1),
         ..Listener::default()
@@ -190,6 +197,7 @@ fn inbound(
 /// Stops connections that would come back for ever.
 fn blackhole(context: &Context<'_, '_>) -> FilterChain {
     let exchange = context.flags().pilot_enable_metadata_exchange.then(tcp_metadata_exchange);
+    let stats = context.inbound.tcp_stats.iter().cloned();
     let end = tcp_proxy(&forward(BLACK_HOLE_CLUSTER));
     FilterChain {
         name: "virtualInbound-blackhole".to_owned(),
@@ -197,7 +205,7 @@ fn blackhole(context: &Context<'_, '_>) -> FilterChain {
             destination_port: Some(context.inbound_port().into()),
             ..FilterChainMatch::default()
         }),
-        filters: exchange.into_iter().chain([end]).collect(),
+        filters: exchange.into_iter().chain(stats).chain([end]).collect(),
         ..FilterChain::default()
     }
 }
@@ -229,7 +237,9 @@ fn passthrough(context: &Context<'_, '_>, port: u16) -> Inbound {
         port,
         protocol: Protocol::Unsupported,
         host: String::new(),
+        kubernetes: None,
         service_port: 0,
+        port_name: VIRTUAL_INBOUND_LISTENER.into(),
         metadata: None,
         binds_to_port: false,
     }

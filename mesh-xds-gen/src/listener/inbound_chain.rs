@@ -18,9 +18,10 @@ use super::chain::{PLAINTEXT_HTTP, RAW_BUFFER};
 use super::context::Context;
 use super::filters::tcp_metadata_exchange;
 use super::http::{self, Http, http_connection_manager};
-use super::tcp::{forward, stack};
+use super::tcp::{forward, inbound_stack};
 use super::tls::mutual;
 use super::wire::ZERO;
+use crate::cluster::stat_name::StatName;
 use crate::name::{ClusterName, INBOUND_PASSTHROUGH_CLUSTER, ListenerName, Transport};
 
 /// One inbound port.
@@ -34,8 +35,12 @@ pub(super) struct Inbound {
     pub(super) protocol: Protocol,
     /// The host that spans are named by.
     pub(super) host: String,
+    /// Name and namespace of the service, if it is one of Kubernetes.
+    pub(super) kubernetes: Option<(Box<str>, Box<str>)>,
     /// The port that clients dial.
     pub(super) service_port: u16,
+    /// The name of that port.
+    pub(super) port_name: Box<str>,
     pub(super) metadata: Option<Metadata>,
     /// Whether it is a listener of its own.
     pub(super) binds_to_port: bool,
@@ -162,6 +167,30 @@ impl Inbound {
         }
     }
 
+    /// What connections are called in statistics: by a pattern, in which the workload's port stays
+    /// as it is written; without one as their cluster.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/telemetry/telemetry.go` `BuildInboundStatPrefix`.
+    fn tcp_stat_prefix(&self, pattern: &str) -> String {
+        const PORT: &str = "%TARGET_PORT%";
+        if pattern.is_empty() {
+            return self.cluster();
+        }
+        let kubernetes = self.kubernetes.as_ref().map(|(name, namespace)| (&**name, &**namespace));
+        let name = StatName {
+            host: &self.host,
+            kubernetes,
+            subset: "",
+            port: self.service_port,
+            port_name: &self.port_name,
+            target_port: 0,
+        };
+        let parts: Vec<String> = pattern.split(PORT).map(|part| name.prefix(part, "")).collect();
+        parts.join(PORT)
+    }
+
     fn stat_prefix(&self) -> String {
         match self.kind {
             Kind::Port => format!("inbound_{};", self.listener_name()),
@@ -175,9 +204,12 @@ fn exchange(context: &Context<'_, '_>) -> Option<Filter> {
 }
 
 fn tcp_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
-    let proxy = TcpProxy { idle_timeout: context.idle_timeout, ..forward(&inbound.cluster()) };
-    let end = stack(context, inbound.protocol, &proxy);
-    let authorization = context.tcp_authorization.iter().cloned();
+    let cluster = inbound.cluster();
+    let stat_prefix = inbound.tcp_stat_prefix(&context.config().inbound_cluster_stat_name);
+    let idle_timeout = context.idle_timeout;
+    let proxy = TcpProxy { stat_prefix, idle_timeout, ..forward(&cluster) };
+    let end = inbound_stack(context, inbound.protocol, proxy);
+    let authorization = context.authorization.network.iter().cloned();
     exchange(context).into_iter().chain(authorization).chain(end).collect()
 }
 
@@ -187,7 +219,7 @@ fn http_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
         protocol: inbound.protocol,
         class: http::Class::Inbound {
             routes: Box::new(routes(inbound)),
-            authorization: context.http_authorization.clone(),
+            authorization: context.authorization.http.clone(),
         },
     };
     let manager = http_connection_manager(context, http);

@@ -19,6 +19,7 @@ use mesh_model::view::{Egress, IpFamilies, network};
 
 use super::chain::{Chain, Content};
 use super::context::{Context, Reserved};
+use super::dynamic_dns;
 use super::emit::{Entry, emit};
 use super::stream_routes::{Target, chains, listen_address, rules_for};
 use super::tcp::ListenPort;
@@ -65,7 +66,7 @@ impl Class {
 struct Candidate<'a> {
     egress: &'a Egress,
     service: &'a Service,
-    port: ListenPort,
+    port: ListenPort<'a>,
     binding: Binding,
     cidrs: Vec<String>,
     is_pod: bool,
@@ -96,7 +97,7 @@ fn http_proxy(context: &Context<'_, '_>) -> Option<Entry> {
         is_locked: false,
         is_forward_proxy: true,
         chains: vec![Chain {
-            content: Content::Http { routes, protocol: Protocol::HttpProxy },
+            content: Content::Http { routes, protocol: Protocol::HttpProxy, lookup: None },
             ..Chain::default()
         }],
     })
@@ -121,7 +122,8 @@ impl<'c> Builder<'c, '_, '_> {
             return;
         };
         let Ok(number) = u16::try_from(port.number) else { return };
-        let port = ListenPort { number, protocol: Protocol::parse(&port.protocol) };
+        let protocol = Protocol::parse(&port.protocol);
+        let port = ListenPort { number, protocol, name: &port.name };
         if !self.can_bind(&binding, port) {
             return;
         }
@@ -137,7 +139,7 @@ impl<'c> Builder<'c, '_, '_> {
         }
     }
 
-    fn can_bind(&self, binding: &Binding, port: ListenPort) -> bool {
+    fn can_bind(&self, binding: &Binding, port: ListenPort<'_>) -> bool {
         let (number, protocol) = (port.number, port.protocol);
         let bind = binding.primary();
         self.context.can_bind(binding.binds_to_port, bind, number, protocol, Reserved::AndVirtual)
@@ -167,7 +169,8 @@ impl<'c> Builder<'c, '_, '_> {
             && service.resolution == Resolution::Passthrough
             && *network::address(service, self.context.proxy()) == *UNSPECIFIED;
         for port in &service.ports {
-            let listen = ListenPort { number: port.number, protocol: port.protocol };
+            let listen =
+                ListenPort { number: port.number, protocol: port.protocol, name: &port.name };
             if !self.can_bind(binding, listen) {
                 continue;
             }
@@ -340,7 +343,8 @@ impl<'c> Builder<'c, '_, '_> {
             RouteName::Port(port).to_string()
         };
         let protocol = candidate.port.protocol;
-        let content = Content::Http { routes: name, protocol };
+        let lookup = dynamic_dns::of_service(self.context, candidate.service).map(Box::new);
+        let content = Content::Http { routes: name, protocol, lookup };
         Chain { needs_http, content, ..Chain::default() }
     }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use mesh_envoy_proto::envoy::config::core::v3::Metadata;
+use mesh_envoy_proto::envoy::config::listener::v3::Filter;
 use mesh_model::endpoint::Provider;
 use mesh_model::name::{Hostname, Labels};
 use mesh_model::registry::{MESH, Resolution, Service, UNSPECIFIED};
@@ -15,13 +16,14 @@ use mesh_model::view::{IpFamilies, network};
 
 use super::chain::{Chain, Content};
 use super::context::Context;
+use super::dynamic_dns;
 use super::tcp::{ListenPort, to_destinations, to_service};
 use super::wire::config_metadata;
 
 /// What is asked for: a service on a listener.
 pub(super) struct Target<'a> {
     pub(super) service: &'a Service,
-    pub(super) port: ListenPort,
+    pub(super) port: ListenPort<'a>,
     /// The first address that the listener has.
     pub(super) bind: &'a str,
     /// The service's ranges, where they tell it from others on the listener.
@@ -59,7 +61,7 @@ struct Static<'a> {
 }
 
 impl Static<'_> {
-    fn holds(&self, context: &Context<'_, '_>, port: ListenPort) -> bool {
+    fn holds(&self, context: &Context<'_, '_>, port: ListenPort<'_>) -> bool {
         let proxy = context.proxy();
         (self.gateways.is_empty() || self.gateways.iter().any(|name| **name == *MESH))
             && proxy.labels.contains(self.source_labels)
@@ -160,10 +162,25 @@ fn tls_chains(context: &Context<'_, '_>, target: Target<'_>) -> Vec<Chain> {
         let target = Target { cidrs, ..target };
         found.push(Chain {
             sni_hosts: server_names(context, &target),
-            content: Content::Network(to_service(context, target.service, port)),
+            content: Content::Network(to_named_service(context, target.service, port)),
             cidrs: target.cidrs,
             ..Chain::default()
         });
+    }
+    found
+}
+
+/// The filters of TLS to a service. What is looked up by the server name passes first what decides
+/// who may call the workload itself, as upstream.
+fn to_named_service(
+    context: &Context<'_, '_>,
+    service: &Service,
+    port: ListenPort<'_>,
+) -> Vec<Filter> {
+    let mut found = to_service(context, service, port);
+    if let Some(lookup) = dynamic_dns::of_server_name(context, service, port.number) {
+        found.insert(found.len().saturating_sub(1), lookup);
+        found.splice(0..0, context.authorization.network.iter().cloned());
     }
     found
 }

@@ -19,7 +19,9 @@ use mesh_model::resource::{Meta, VirtualService};
 use super::context::Context;
 use super::filters::mongo_proxy;
 use super::wire::{duration, filter};
+use crate::cluster::stat_name::StatName;
 use crate::name::ClusterName;
+use crate::telemetry::Signals;
 
 const NAME: &str = "envoy.filters.network.tcp_proxy";
 
@@ -37,34 +39,55 @@ pub(super) fn tcp_proxy(proxy: &TcpProxy) -> Filter {
     filter(NAME, proxy)
 }
 
-/// The filters of a protocol: what reads it, then what forwards it.
-pub(super) fn stack(
+/// The last filters of what is sent: statistics, what reads the protocol, then what forwards it.
+pub(super) fn stack(context: &Context<'_, '_>, protocol: Protocol, proxy: TcpProxy) -> Vec<Filter> {
+    observed(context, &context.outbound, protocol, proxy)
+}
+
+/// The same of what the workload receives.
+pub(super) fn inbound_stack(
     context: &Context<'_, '_>,
     protocol: Protocol,
-    proxy: &TcpProxy,
+    proxy: TcpProxy,
+) -> Vec<Filter> {
+    observed(context, &context.inbound, protocol, proxy)
+}
+
+fn observed(
+    context: &Context<'_, '_>,
+    signals: &Signals,
+    protocol: Protocol,
+    proxy: TcpProxy,
 ) -> Vec<Filter> {
     let reads_mongo = protocol == Protocol::Mongo && context.flags().pilot_enable_mongo_filter;
     let mongo = reads_mongo.then(|| mongo_proxy(&proxy.stat_prefix));
-    mongo.into_iter().chain([tcp_proxy(proxy)]).collect()
+    let end = tcp_proxy(&TcpProxy { access_log: signals.tcp_logs.clone(), ..proxy });
+    signals.tcp_stats.iter().cloned().chain(mongo).chain([end]).collect()
 }
 
 /// A port that a listener is for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ListenPort {
+pub(super) struct ListenPort<'a> {
     pub(super) number: u16,
     pub(super) protocol: Protocol,
+    /// The name, for statistics.
+    pub(super) name: &'a str,
 }
 
 /// The filters of the chain that sends to a service without a rule.
 pub(super) fn to_service(
     context: &Context<'_, '_>,
     service: &Service,
-    port: ListenPort,
+    port: ListenPort<'_>,
 ) -> Vec<Filter> {
     let number = only_port(service).unwrap_or(port.number);
     let name = ClusterName::outbound(number, "", service.hostname.as_str()).to_string();
-    let proxy = ruled(context, forward(&name), rule_of(context, Some(service)), "");
-    stack(context, port.protocol, &proxy)
+    let host = service.hostname.as_str();
+    let known = stat_name(service, host, "", ListenPort { number, name: "", ..port });
+    let stat_prefix = stat_prefix(context, &name, known);
+    let forward = TcpProxy { stat_prefix, ..forward(&name) };
+    let proxy = ruled(context, forward, rule_of(context, Some(service)), "");
+    stack(context, port.protocol, proxy)
 }
 
 /// The filters of the chain of a route, by its destinations.
@@ -72,18 +95,65 @@ pub(super) fn to_destinations(
     context: &Context<'_, '_>,
     owner: &VirtualService,
     destinations: &[RouteDestination],
-    port: ListenPort,
+    port: ListenPort<'_>,
 ) -> Vec<Filter> {
     let first = destinations.iter().find_map(|entry| entry.destination.as_ref());
     let service = first.and_then(|first| context.view.scope().service(&first.host));
     let rule = rule_of(context, service.map(AsRef::as_ref));
     let proxy = match destinations {
         [RouteDestination { destination: Some(only), .. }] => {
-            ruled(context, forward(&cluster(context, only, port.number)), rule, &only.subset)
+            let name = cluster(context, only, port.number);
+            let mut forward = forward(&name);
+            if let Some(service) = service {
+                let known = stat_name(service, &only.host, &only.subset, port);
+                forward.stat_prefix = stat_prefix(context, &name, known);
+            }
+            ruled(context, forward, rule, &only.subset)
         }
         several => ruled(context, weighted(context, &owner.meta, several, port.number), rule, ""),
     };
-    stack(context, port.protocol, &proxy)
+    stack(context, port.protocol, proxy)
+}
+
+/// The filters of the chain that passes mutual TLS on to a cluster, unread.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/gateway.go` `builtAutoPassthroughFilterChains`.
+pub(super) fn to_passed_through(
+    context: &Context<'_, '_>,
+    cluster: &str,
+    service: &Service,
+    subset: &str,
+    port: ListenPort<'_>,
+) -> Vec<Filter> {
+    let known = stat_name(service, service.hostname.as_str(), subset, port);
+    let stat_prefix = stat_prefix(context, cluster, known);
+    let forward = TcpProxy { stat_prefix, ..forward(cluster) };
+    let ruled = ruled(context, forward, context.view.rule(service), subset);
+    let proxy = TcpProxy { tunneling_config: None, ..ruled };
+    stack(context, port.protocol, proxy)
+}
+
+fn stat_name<'a>(
+    service: &'a Service,
+    host: &'a str,
+    subset: &'a str,
+    port: ListenPort<'a>,
+) -> StatName<'a> {
+    StatName {
+        host,
+        kubernetes: StatName::kubernetes_name(service),
+        subset,
+        port: port.number,
+        port_name: port.name,
+        target_port: 0,
+    }
+}
+
+/// What a cluster's connections are called in statistics.
+fn stat_prefix(context: &Context<'_, '_>, cluster: &str, name: StatName<'_>) -> String {
+    name.prefix(&context.config().outbound_cluster_stat_name, cluster)
 }
 
 fn weighted(

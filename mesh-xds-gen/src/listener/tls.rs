@@ -25,27 +25,36 @@ const CIPHERS: [&str; 6] = [
     "AES128-GCM-SHA256",
 ];
 /// The secret of the workload's own certificate.
-const OWN: &str = "default";
+pub(super) const OWN: &str = "default";
 /// The secret of the authorities that clients are verified by.
-const ROOT: &str = "ROOTCA";
+pub(super) const ROOT: &str = "ROOTCA";
 
 /// The transport socket of mutual TLS that offers these protocols.
 pub(super) fn mutual(context: &Context<'_, '_>, alpn: &[&str]) -> core::TransportSocket {
+    let common = proto::CommonTlsContext {
+        tls_params: Some(parameters(context)),
+        tls_certificate_sds_secret_configs: vec![own_secret(context)],
+        alpn_protocols: alpn.iter().map(|name| (*name).to_owned()).collect(),
+        validation_context_type: Some(ValidationContextType::CombinedValidationContext(
+            CombinedCertificateValidationContext {
+                default_validation_context: Some(identities(context)),
+                validation_context_sds_secret_config: Some(root_secret(context)),
+                ..CombinedCertificateValidationContext::default()
+            },
+        )),
+        ..proto::CommonTlsContext::default()
+    };
+    downstream(common, true)
+}
+
+/// The transport socket of TLS that ends here.
+pub(super) fn downstream(
+    common: proto::CommonTlsContext,
+    needs_client_certificate: bool,
+) -> core::TransportSocket {
     let tls = proto::DownstreamTlsContext {
-        common_tls_context: Some(proto::CommonTlsContext {
-            tls_params: Some(parameters(context)),
-            tls_certificate_sds_secret_configs: vec![own_secret(context)],
-            alpn_protocols: alpn.iter().map(|name| (*name).to_owned()).collect(),
-            validation_context_type: Some(ValidationContextType::CombinedValidationContext(
-                CombinedCertificateValidationContext {
-                    default_validation_context: Some(identities(context)),
-                    validation_context_sds_secret_config: Some(root_secret(context)),
-                    ..CombinedCertificateValidationContext::default()
-                },
-            )),
-            ..proto::CommonTlsContext::default()
-        }),
-        require_client_certificate: Some(true),
+        common_tls_context: Some(common),
+        require_client_certificate: Some(needs_client_certificate),
         ..proto::DownstreamTlsContext::default()
     };
     core::TransportSocket {
@@ -90,29 +99,46 @@ fn identities(context: &Context<'_, '_>) -> proto::CertificateValidationContext 
 }
 
 /// The workload's own certificate: of the mesh, or a file that metadata names.
-fn own_secret(context: &Context<'_, '_>) -> proto::SdsSecretConfig {
+pub(super) fn own_secret(context: &Context<'_, '_>) -> proto::SdsSecretConfig {
     let proxy = context.proxy();
     let chain = proxy.metadata_text("TLS_SERVER_CERT_CHAIN");
     let key = proxy.metadata_text("TLS_SERVER_KEY");
     if chain.is_empty() || key.is_empty() {
         return agent_secret(OWN);
     }
-    agent_secret(&format!("file-cert:{chain}~{key}"))
+    file_secret(context, &format!("file-cert:{chain}~{key}"))
 }
 
-fn root_secret(context: &Context<'_, '_>) -> proto::SdsSecretConfig {
+/// The authorities that verify clients: of the mesh, or a file that metadata names.
+pub(super) fn root_secret(context: &Context<'_, '_>) -> proto::SdsSecretConfig {
     match context.proxy().metadata_text("TLS_SERVER_ROOT_CERT") {
         "" => agent_secret(ROOT),
-        root => agent_secret(&format!("file-root:{root}")),
+        root => file_secret(context, &format!("file-root:{root}")),
     }
 }
 
 /// A secret that the agent beside the proxy serves.
-fn agent_secret(name: &str) -> proto::SdsSecretConfig {
+pub(super) fn agent_secret(name: &str) -> proto::SdsSecretConfig {
+    let mut secret = served_secret(name, "sds-grpc", "");
+    if let Some(config) = secret.sds_config.as_mut().filter(|_| matches!(name, OWN | ROOT)) {
+        config.initial_fetch_timeout = Some(ZERO);
+    }
+    secret
+}
+
+/// A secret that the agent reads from files; metadata `file-credential` names another server.
+pub(super) fn file_secret(context: &Context<'_, '_>, name: &str) -> proto::SdsSecretConfig {
+    let is_other = context.proxy().metadata_text("file-credential") == "true";
+    served_secret(name, if is_other { "sds-files-grpc" } else { "sds-grpc" }, "")
+}
+
+/// A secret that a cluster serves.
+pub(super) fn served_secret(name: &str, cluster: &str, authority: &str) -> proto::SdsSecretConfig {
     use core::{api_config_source::ApiType, config_source::ConfigSourceSpecifier, grpc_service};
     let service = core::GrpcService {
         target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(grpc_service::EnvoyGrpc {
-            cluster_name: "sds-grpc".to_owned(),
+            cluster_name: cluster.to_owned(),
+            authority: authority.to_owned(),
             ..grpc_service::EnvoyGrpc::default()
         })),
         ..core::GrpcService::default()
@@ -127,7 +153,6 @@ fn agent_secret(name: &str) -> proto::SdsSecretConfig {
     proto::SdsSecretConfig {
         name: name.to_owned(),
         sds_config: Some(core::ConfigSource {
-            initial_fetch_timeout: matches!(name, OWN | ROOT).then_some(ZERO),
             resource_api_version: core::ApiVersion::V3.into(),
             config_source_specifier: Some(ConfigSourceSpecifier::ApiConfigSource(source)),
             ..core::ConfigSource::default()

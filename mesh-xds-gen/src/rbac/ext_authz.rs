@@ -15,7 +15,7 @@ use mesh_envoy_proto::envoy::r#type::matcher::v3::{
 use mesh_envoy_proto::envoy::r#type::v3::HttpStatus;
 use mesh_envoy_proto::prost_types::Duration;
 use mesh_model::name;
-use mesh_model::registry::ControlPlane;
+use mesh_model::resource::MeshConfig;
 use mesh_model::resource::mesh_config::{
     ExtAuthzGrpcProvider, ExtAuthzHttpProvider, ExtAuthzRequestBody, ProviderKind,
 };
@@ -27,9 +27,9 @@ use crate::name::ClusterName;
 const TIMEOUT: Duration = Duration { seconds: 600, nanos: 0 };
 
 /// The filter of requests; `None` if there is no such authorizer.
-pub(super) fn of_requests(plane: &ControlPlane, name: &str) -> Option<http::ExtAuthz> {
+pub(super) fn of_requests(config: &MeshConfig, name: &str) -> Option<http::ExtAuthz> {
     let enabled = Some(enabled(HTTP, name));
-    match provider(plane, name)? {
+    match provider(config, name)? {
         ProviderKind::EnvoyExtAuthzGrpc(grpc) => Some(http::ExtAuthz {
             filter_enabled_metadata: enabled,
             services: Some(http::ext_authz::Services::GrpcService(grpc_service(grpc)?)),
@@ -68,8 +68,8 @@ pub(super) fn of_requests(plane: &ControlPlane, name: &str) -> Option<http::ExtA
 }
 
 /// The filter of connections; `None` if there is no such authorizer, or it is not asked over gRPC.
-pub(super) fn of_connections(plane: &ControlPlane, name: &str) -> Option<network::ExtAuthz> {
-    let ProviderKind::EnvoyExtAuthzGrpc(grpc) = provider(plane, name)? else { return None };
+pub(super) fn of_connections(config: &MeshConfig, name: &str) -> Option<network::ExtAuthz> {
+    let ProviderKind::EnvoyExtAuthzGrpc(grpc) = provider(config, name)? else { return None };
     Some(network::ExtAuthz {
         stat_prefix: STAT_PREFIX.to_owned(),
         grpc_service: Some(grpc_service(grpc)?),
@@ -80,8 +80,8 @@ pub(super) fn of_connections(plane: &ControlPlane, name: &str) -> Option<network
     })
 }
 
-fn provider<'p>(plane: &'p ControlPlane, name: &str) -> Option<&'p ProviderKind> {
-    let mut providers = plane.config.extension_providers.iter();
+fn provider<'p>(config: &'p MeshConfig, name: &str) -> Option<&'p ProviderKind> {
+    let mut providers = config.extension_providers.iter();
     providers.find(|provider| *provider.name == *name)?.kind.as_ref()
 }
 

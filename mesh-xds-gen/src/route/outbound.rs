@@ -146,7 +146,7 @@ fn is_http_proxy(egress: &Egress) -> bool {
 }
 
 /// What every route configuration has; without virtual hosts for a name that nothing stands for.
-fn configuration(name: &str, hosts: Option<Vec<VirtualHost>>) -> RouteConfiguration {
+pub(super) fn configuration(name: &str, hosts: Option<Vec<VirtualHost>>) -> RouteConfiguration {
     let is_known = hosts.is_some();
     RouteConfiguration {
         name: name.to_owned(),

@@ -14,6 +14,7 @@ use self::json::{Fields, Rejection, text, texts};
 
 mod authenticate;
 mod decide;
+pub(super) mod golden;
 mod json;
 mod mtls;
 mod policy;

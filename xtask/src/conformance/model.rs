@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 mod resolve;
+mod validate;
 
 /// Computes one case.
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
@@ -21,8 +22,8 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "pod_locality" => with(input, resolve::pod_locality),
         "resolve_host" => with(input, resolve::host),
         "traffic_distribution" => with(input, resolve::traffic_distribution),
-        "validate"
-        | "workload_entry_locality"
+        "validate" => validate::validate(input),
+        "workload_entry_locality"
         | "workload_entry_network"
         | "service_network_gateways"
         | "dns_alt_hosts" => Answer::NotImplemented,

@@ -4,14 +4,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod delta_cds;
+mod gateway;
 mod grpc;
 mod listeners;
 mod mesh;
+mod name_table;
 pub(super) mod names;
 mod ports;
 mod routes;
 mod session;
 mod snapshot;
+mod telemetry;
 
 /// Computes one case.
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
@@ -20,6 +23,7 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "parse_name" => run(input, names::parse),
         "listener_name" => run(input, names::listener),
         "gateway_rds_name" => run(input, names::gateway_rds),
+        "gateway" => run(input, gateway::chains),
         "sotw" => run(input, session::sotw),
         "delta" => run(input, session::delta),
         "snapshot_consistent" => run(input, snapshot::consistent),
@@ -31,6 +35,8 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "sort_vhost_routes" => run(input, routes::sort_routes),
         "retry_policy" => run(input, routes::retry_policy),
         "delegate_match_conflict" => run(input, routes::delegate_match_conflict),
+        "name_table" => run(input, name_table::name_table),
+        "telemetry" => run(input, telemetry::telemetry),
         "protocol_selection" => run(input, ports::protocol),
         "outbound_listeners" => run(input, listeners::outbound),
         "inbound_chains" => run(input, listeners::inbound),
@@ -38,12 +44,9 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "grpc_accept" => run(input, grpc::accepts),
         "listener_name_filter" => run(input, grpc::listener_names),
         "expand_fqdn" => run(input, grpc::expand),
-        "gateway"
-        | "name_table"
-        | "auto_allocate_legacy"
-        | "auto_allocate_controller"
-        | "auto_allocate_eligible_hosts"
-        | "telemetry" => Answer::NotImplemented,
+        "auto_allocate_legacy" | "auto_allocate_controller" | "auto_allocate_eligible_hosts" => {
+            Answer::NotImplemented
+        }
         _ => Answer::Rejected(format!("unknown op `{op}`")),
     }
 }

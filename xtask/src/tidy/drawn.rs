@@ -83,7 +83,8 @@ const PLANS: &[Plan] = &[
     Plan {
         package: "mesh-lb",
         order: &[
-            "assign", "health", "subset", "load", "pick", "retry", "share", "whatif", "balancer",
+            "assign", "health", "subset", "load", "pick", "retry", "grpc", "ztunnel", "share",
+            "capacity", "whatif", "lint", "balancer",
         ],
         everywhere: &["number"],
         extra: &[
@@ -109,6 +110,7 @@ const PLANS: &[Plan] = &[
             "of_mesh",
             "explain",
             "ztunnel",
+            "analysis",
         ],
         everywhere: &[],
         extra: &[],
@@ -118,10 +120,12 @@ const PLANS: &[Plan] = &[
         order: &[
             "name",
             "secret",
+            "jwt",
             "rbac",
             "endpoint",
             "cluster",
             "route",
+            "telemetry",
             "listener",
             "name_table",
             "workload",

@@ -11,7 +11,7 @@ use crate::Failure;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RequestFile {
+pub(crate) struct RequestFile {
     #[serde(default)]
     protocol: Protocol,
     source_ip: Option<IpAddr>,
@@ -74,7 +74,7 @@ impl RequestFile {
     }
 
     /// Fills what the file leaves out of the workload that is called.
-    pub(super) fn fill_to(&mut self, address: Option<IpAddr>) {
+    pub(crate) fn fill_to(&mut self, address: Option<IpAddr>) {
         self.destination_ip = self.destination_ip.or(address);
     }
 

@@ -1,7 +1,7 @@
 //! The plan of one destination: endpoints, shares, reasons, and the ladder of failover.
 use mesh_lb::assign::{Assignment, Said, Target};
-use mesh_lb::load::{LevelHosts, PriorityLoad};
 use mesh_lb::share::{Shares, Spread};
+use mesh_lb::whatif::{self, Outcome, Scenario};
 use mesh_model::endpoint::{Endpoint, HealthStatus};
 use mesh_model::name::Locality;
 use mesh_model::registry::Resolution;
@@ -10,10 +10,6 @@ use mesh_model::view::{Destination, ProxyView};
 use serde_json::{Value, json};
 
 use crate::json;
-use crate::selector::{self, Selector};
-
-/// The healthy shares of the first priority that the ladder shows.
-const LADDER: [u32; 5] = [100, 75, 50, 25, 0];
 
 /// Where the traffic of one destination goes.
 #[derive(Debug)]
@@ -68,22 +64,9 @@ impl<'m> Plan<'m> {
     pub(crate) fn new(
         view: &ProxyView<'m>,
         destination: Destination<'m>,
-        unhealthy: &[Selector],
+        unhealthy: &Scenario,
     ) -> Self {
-        let assignment = Assignment::new(view, &destination);
-        let spread = Spread::of(view, &destination);
-        let host = destination.service.hostname.clone();
-        let all: Vec<_> = assignment.endpoints().collect();
-        let healths: Vec<HealthStatus> = all
-            .iter()
-            .enumerate()
-            .map(|(i, e)| selector::health(unhealthy, *e, host.as_str(), (i, all.len())))
-            .collect();
-        let mut next = healths.iter().copied();
-        let given = std::cell::RefCell::new(&mut next);
-        // Shares ask for each endpoint once, in the order of the assignment.
-        let shares = assignment
-            .shares_with(&spread, |e| given.borrow_mut().next().unwrap_or_else(|| e.health()));
+        let Outcome { assignment, spread, shares } = unhealthy.outcome(view, &destination);
         let localities = assignment
             .localities()
             .zip(shares.localities())
@@ -94,7 +77,7 @@ impl<'m> Plan<'m> {
                 share: *share,
             })
             .collect();
-        let endpoints = endpoints(&assignment, &healths, &shares);
+        let endpoints = endpoints(&assignment, &shares);
         let dropped = assignment.dropped().map(|(endpoint, reason)| Dropped {
             address: host_port(&endpoint.address.to_string(), endpoint.port),
             cluster: endpoint.workload.cluster.to_string(),
@@ -158,20 +141,8 @@ impl<'m> Plan<'m> {
     }
 
     /// The load of each priority for each healthy share of the first one, the others unchanged.
-    pub(crate) fn ladder(&self) -> Vec<(u32, Vec<u32>)> {
-        let loads = |percent: u32| {
-            let hosts: Vec<LevelHosts> = self
-                .shares
-                .hosts()
-                .iter()
-                .enumerate()
-                .map(|(priority, level)| at_health(level, (priority == 0).then_some(percent)))
-                .collect();
-            let mut load = PriorityLoad::default();
-            load.spill(self.spread.data_plane, &hosts, self.spread.panic_threshold);
-            load.levels().iter().map(|level| level.healthy_load.get()).collect()
-        };
-        LADDER.iter().map(|percent| (*percent, loads(*percent))).collect()
+    pub(crate) fn ladder(&self) -> [(u32, Vec<u32>); 5] {
+        whatif::ladder(&self.spread, &self.shares)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -209,27 +180,7 @@ impl<'m> Plan<'m> {
     }
 }
 
-/// A level with its counts a hundredfold, so that a percentage of one host is a number of hosts.
-fn at_health(level: &LevelHosts, percent: Option<u32>) -> LevelHosts {
-    let scaled = |count: u32| count.saturating_mul(100);
-    let healthy = match percent {
-        Some(percent) => level.total.saturating_sub(level.excluded).saturating_mul(percent),
-        None => scaled(level.healthy),
-    };
-    LevelHosts {
-        total: scaled(level.total),
-        healthy,
-        degraded: scaled(level.degraded),
-        excluded: scaled(level.excluded),
-        ..*level
-    }
-}
-
-fn endpoints(
-    assignment: &Assignment,
-    healths: &[HealthStatus],
-    shares: &Shares,
-) -> Vec<PlannedEndpoint> {
+fn endpoints(assignment: &Assignment, shares: &Shares) -> Vec<PlannedEndpoint> {
     let explanation = assignment.explain();
     // The explanation is by priority, then in the order of the assignment.
     let mut order: Vec<(u32, usize)> =
@@ -256,7 +207,7 @@ fn endpoints(
                 cluster: cluster.to_string(),
                 network: network.to_string(),
                 locality: endpoint.locality().locality().clone(),
-                health: healths.get(index).copied().unwrap_or_else(|| endpoint.health()),
+                health: shares.health(index).unwrap_or_else(|| endpoint.health()),
                 weight: endpoint.weight(),
                 priority,
                 share: shares.endpoints().get(index).copied().unwrap_or_default(),

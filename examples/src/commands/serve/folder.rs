@@ -18,7 +18,8 @@ type Errors = BTreeMap<Arc<str>, BTreeSet<(&'static str, String, String, String)
 #[derive(Debug)]
 pub(super) struct Watched {
     path: PathBuf,
-    compat: Compat,
+    /// Holds what is served.
+    registry: Registry,
     /// What is on disk.
     on_disk: Files,
     /// What is served: a file with new errors is there with its last good text.
@@ -37,14 +38,16 @@ impl Watched {
     /// Loads a folder for the first time; what is wrong with it goes to stderr, as in any command.
     pub(super) fn open(path: &Path, compat: Compat) -> Result<(Self, Arc<Mesh>), Failure> {
         let served = by_name(folder::sources(path)?);
-        let (mesh, diagnostics) = load(&served, &compat);
+        let mut registry = Registry::new(compat);
+        let diagnostics = registry.load(served.values().cloned());
+        let mesh = registry.mesh();
         for diagnostic in &diagnostics {
             eprintln!("{diagnostic}");
         }
         let errors = errors(&diagnostics);
         let on_disk = served.clone();
         let path = path.to_owned();
-        Ok((Self { path, compat, on_disk, served, errors, problem: None }, mesh))
+        Ok((Self { path, registry, on_disk, served, errors, problem: None }, mesh))
     }
 
     /// The folder's path.
@@ -85,7 +88,7 @@ impl Watched {
     /// Serves what is on disk, but for texts with errors that the text served before has not.
     fn serve(&mut self, changed: Vec<Arc<str>>) -> (Reload, Option<Arc<Mesh>>) {
         let mut files = self.on_disk.clone();
-        let (mut mesh, diagnostics) = load(&files, &self.compat);
+        let (diagnostics, _) = self.registry.reload(files.values().cloned());
         let mut errors = errors(&diagnostics);
         let mut kept = BTreeSet::new();
         for _ in 0..ROUNDS {
@@ -97,8 +100,7 @@ impl Watched {
                 kept.insert(source.name.clone());
                 files.insert(source.name.clone(), source);
             }
-            let (put_back, found) = load(&files, &self.compat);
-            mesh = put_back;
+            let (found, _) = self.registry.reload(files.values().cloned());
             errors = self::errors(&found);
         }
         let is_served = differences(&self.served, &files).is_empty();
@@ -106,7 +108,7 @@ impl Watched {
         self.errors = errors;
         let kept = kept.into_iter().collect();
         let reload = Reload { changed, kept, diagnostics, problem: None };
-        (reload, (!is_served).then_some(mesh))
+        (reload, (!is_served).then(|| self.registry.mesh()))
     }
 
     /// The texts served so far of files that have new errors.
@@ -121,12 +123,6 @@ impl Watched {
             |source: &&Source| files.get(&source.name).is_none_or(|now| now.text != source.text);
         served.filter(differs).cloned().collect()
     }
-}
-
-fn load(files: &Files, compat: &Compat) -> (Arc<Mesh>, Vec<Diagnostic>) {
-    let mut registry = Registry::new(compat.clone());
-    let diagnostics = registry.load(files.values().cloned());
-    (registry.mesh(), diagnostics)
 }
 
 fn by_name(sources: Vec<Source>) -> Files {

@@ -15,9 +15,10 @@ fn object(namespace: &str, name: &str, spec: &str) -> VirtualService {
 /// then host of the destination.
 fn check(root: &str, delegate: &str, expected: &[&str]) {
     let root = format!(r#"{{"hosts": ["a.com"], "http": [{root}]}}"#);
-    let objects = vec![object("shop", "root", &root), object("teams", "sub", delegate)];
-    let merged = merged(objects, &ExportTo { public: true, ..ExportTo::default() });
-    let [root] = &*merged else { panic!("delegates have no hosts and are gone") };
+    let delegate = object("teams", "sub", delegate);
+    let delegates = Delegates::from([(("teams", "sub"), &delegate)]);
+    let everyone = ExportTo { public: true, ..ExportTo::default() };
+    let root = merged(object("shop", "root", &root), &delegates, &everyone);
     let shown = root.spec.http.iter().map(|route| {
         let to = route.route.first().and_then(|to| to.destination.as_ref());
         let uris = route.matches.iter().map(|condition| match &condition.uri {
@@ -70,9 +71,11 @@ fn what_the_delegate_does_not_say_the_root_says() {
         "delegate": {"name": "sub", "namespace": "teams"}}"#;
     let root = format!(r#"{{"hosts": ["a.com"], "http": [{root}]}}"#);
     let delegate = r#"{"http": [{"timeout": "5s"}]}"#;
-    let objects = vec![object("shop", "root", &root), object("teams", "sub", delegate)];
-    let merged = merged(objects, &ExportTo { public: true, ..ExportTo::default() });
-    let route = merged.first().and_then(|root| root.spec.http.first()).unwrap();
+    let delegate = object("teams", "sub", delegate);
+    let delegates = Delegates::from([(("teams", "sub"), &delegate)]);
+    let everyone = ExportTo { public: true, ..ExportTo::default() };
+    let merged = merged(object("shop", "root", &root), &delegates, &everyone);
+    let route = merged.spec.http.first().unwrap();
     assert_eq!(route.timeout.map(|timeout| timeout.as_secs()), Some(5));
     assert_eq!(route.retries.as_ref().map(|retries| retries.attempts), Some(1));
     assert_eq!(route.redirect, None, "upstream inherits no redirect");

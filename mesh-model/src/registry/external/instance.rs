@@ -80,7 +80,7 @@ impl<'o> Instance<'o> {
             name: name.into(),
             instance: instance.into(),
             namespace: owner.namespace.clone(),
-            labels: place::augmented(labels, &cluster.id, &locality, "", &label),
+            labels: place::augmented(labels, cluster.id, &locality, "", &label),
             cluster: cluster.id.clone(),
             network: NetworkId::from(&*spec.network),
             locality: locality.into(),

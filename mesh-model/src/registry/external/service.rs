@@ -175,7 +175,7 @@ fn export_to(
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/model/serviceentry_visibility.go` `VisibilityFor`.
-fn visibility(limits: &ServiceEntryVisibility, namespace: &Labels) -> Visibility {
+pub(crate) fn visibility(limits: &ServiceEntryVisibility, namespace: &Labels) -> Visibility {
     let first = limits.policies.iter().find(|policy| {
         policy.matching_rules.iter().all(|rule| {
             rule.namespace_selector.as_ref().is_some_and(|selector| selector.selects(namespace))

@@ -1,10 +1,13 @@
 //! The endpoints that a cluster's slices list for a service.
-use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::workload::workload_without_pod;
 use super::{Cluster, workload_of_pod};
 use crate::endpoint::{Address, Discoverability, Endpoint, HealthStatus, Workload};
+use crate::name::{Labels, NetworkId};
 use crate::registry::Service;
 use crate::resource::{
     AddressType, EndpointAddress, EndpointSlice, Pod, PodPhase, SliceEndpoint, SlicePort,
@@ -19,31 +22,31 @@ use crate::resource::{
 ///
 /// istio/istio `pilot/pkg/serviceregistry/kube/controller/endpointslice.go`
 /// `updateEndpointCacheForSlice`, `endpointSliceCache.get`.
-pub(crate) fn endpoints_of_service(
+pub(crate) fn endpoints_of_service<'o>(
     service: Option<&Service>,
-    slices: &[&EndpointSlice],
-    cluster: &Cluster<'_>,
+    slices: &'o [Arc<EndpointSlice>],
+    cluster: &Cluster<'o>,
     discoverability: Discoverability,
-    workloads: &mut Workloads,
+    workloads: &mut Workloads<'o>,
 ) -> Vec<Endpoint> {
-    let mut seen = BTreeSet::new();
+    let mut seen = FxHashSet::default();
     let mut endpoints = Vec::new();
     for slice in slices {
         if slice.address_type == AddressType::Fqdn {
             continue;
         }
+        let ports: Vec<(Arc<str>, u16)> = slice.ports.iter().map(port).collect();
         for entry in &slice.endpoints {
             let health = health(service, entry);
             for address in &entry.addresses {
-                let Some(workload) =
-                    workload(slice, entry, address, cluster, discoverability, workloads)
-                else {
-                    continue;
-                };
-                for port in &slice.ports {
-                    let endpoint = endpoint(address, port, health, &workload);
-                    if seen.insert((endpoint.address.clone(), endpoint.port_name.clone())) {
-                        endpoints.push(endpoint);
+                let found = workload(slice, entry, address, cluster, discoverability, workloads);
+                let Some(workload) = found else { continue };
+                let address = address_of(address);
+                for (written, (port_name, port)) in slice.ports.iter().zip(&ports) {
+                    if seen.insert((address.clone(), &*written.name)) {
+                        let (address, port_name) = (address.clone(), port_name.clone());
+                        let workload = workload.clone();
+                        endpoints.push(endpoint(address, (port_name, *port), health, workload));
                     }
                 }
             }
@@ -52,55 +55,108 @@ pub(crate) fn endpoints_of_service(
     endpoints
 }
 
-/// The workloads of one cluster met so far: each pod is described once.
+/// The workloads of one cluster met so far: each is described once.
 #[derive(Debug, Default)]
-pub(crate) struct Workloads(BTreeMap<(Box<str>, Box<str>, Discoverability), Arc<Workload>>);
+pub(crate) struct Workloads<'o> {
+    of_pods: FxHashMap<(&'o str, &'o str, Discoverability), Arc<Workload>>,
+    /// By network.
+    without_pod: FxHashMap<(NetworkId, Discoverability), Arc<Workload>>,
+}
 
-impl Workloads {
+impl<'o> Workloads<'o> {
+    /// The workloads of endpoints that a cluster's slices gave before, which are as they were.
+    pub(crate) fn of(endpoints: &'o [Endpoint]) -> Self {
+        let mut known = Self::default();
+        let mut last: Option<&Arc<Workload>> = None;
+        for Endpoint { workload, .. } in endpoints {
+            if last.is_some_and(|last| Arc::ptr_eq(last, workload)) {
+                continue;
+            }
+            last = Some(workload);
+            if workload.instance.is_empty() {
+                let key = (workload.network.clone(), workload.discoverability);
+                known.without_pod.insert(key, workload.clone());
+            } else {
+                let namespace = workload.namespace.as_str();
+                let key = (namespace, &*workload.instance, workload.discoverability);
+                known.of_pods.insert(key, workload.clone());
+            }
+        }
+        known
+    }
+
+    /// The same without a pod, which is no longer as it was.
+    pub(crate) fn without(mut self, namespace: &str, name: &str) -> Self {
+        self.of_pods.retain(|(owner, instance, _), _| (*owner, *instance) != (namespace, name));
+        self
+    }
+
     /// Describes a pod, or returns the description it has.
-    pub(crate) fn of_pod(
+    fn of_pod(
         &mut self,
-        pod: &Pod,
+        pod: &'o Pod,
         cluster: &Cluster<'_>,
         discoverability: Discoverability,
     ) -> Arc<Workload> {
-        let key = (pod.meta.namespace.as_str().into(), pod.meta.name.clone(), discoverability);
+        let key = (pod.meta.namespace.as_str(), &*pod.meta.name, discoverability);
         let describe = || Arc::new(Workload { discoverability, ..workload_of_pod(pod, cluster) });
-        self.0.entry(key).or_insert_with(describe).clone()
+        self.of_pods.entry(key).or_insert_with(describe).clone()
+    }
+
+    /// Describes what no pod is known of.
+    fn of_address(
+        &mut self,
+        address: Option<IpAddr>,
+        cluster: &Cluster<'_>,
+        discoverability: Discoverability,
+    ) -> Arc<Workload> {
+        let network = cluster.networks.network(address, &Labels::default());
+        let describe =
+            || Arc::new(Workload { discoverability, ..workload_without_pod(&network, cluster) });
+        let key = (network.clone(), discoverability);
+        self.without_pod.entry(key).or_insert_with(describe).clone()
     }
 }
 
 /// What an address runs in; `None` if it refers to a pod that is not there.
-fn workload(
-    slice: &EndpointSlice,
-    entry: &SliceEndpoint,
+fn workload<'o>(
+    slice: &'o EndpointSlice,
+    entry: &'o SliceEndpoint,
     address: &EndpointAddress,
-    cluster: &Cluster<'_>,
+    cluster: &Cluster<'o>,
     discoverability: Discoverability,
-    workloads: &mut Workloads,
+    workloads: &mut Workloads<'o>,
 ) -> Option<Arc<Workload>> {
     let ip = match address {
         EndpointAddress::Ip(ip) => Some(*ip),
         EndpointAddress::Name(_) => None,
     };
-    let pod = match &entry.target_ref {
-        Some(target) if *target.kind == *"Pod" => {
-            let namespace = match &*target.namespace {
-                "" => slice.meta.namespace.as_str(),
-                namespace => namespace,
-            };
-            let pod = cluster.pods.get(namespace, &target.name)?;
-            if pod.status.phase == PodPhase::Failed {
-                return None;
-            }
-            Some(pod)
-        }
-        Some(_) | None => ip.and_then(|ip| cluster.pods.at(&slice.meta.namespace, ip)),
+    let Some((namespace, name)) = pod_of(slice, entry) else {
+        let pod = ip.and_then(|ip| cluster.pods.at(slice.meta.namespace.as_str(), ip));
+        return Some(match pod {
+            Some(pod) => workloads.of_pod(pod, cluster, discoverability),
+            None => workloads.of_address(ip, cluster, discoverability),
+        });
     };
-    Some(match pod {
-        Some(pod) => workloads.of_pod(pod, cluster, discoverability),
-        None => Arc::new(Workload { discoverability, ..workload_without_pod(ip, cluster) }),
-    })
+    if let Some(known) = workloads.of_pods.get(&(namespace, name, discoverability)) {
+        return Some(known.clone());
+    }
+    let pod = cluster.pods.get(namespace, name)?;
+    let has_failed = pod.status.phase == PodPhase::Failed;
+    (!has_failed).then(|| workloads.of_pod(pod, cluster, discoverability))
+}
+
+/// The namespace and name of the pod that an entry of a slice refers to.
+pub(crate) fn pod_of<'o>(
+    slice: &'o EndpointSlice,
+    entry: &'o SliceEndpoint,
+) -> Option<(&'o str, &'o str)> {
+    let target = entry.target_ref.as_ref().filter(|target| *target.kind == *"Pod")?;
+    let namespace = match &*target.namespace {
+        "" => slice.meta.namespace.as_str(),
+        namespace => namespace,
+    };
+    Some((namespace, &target.name))
 }
 
 fn health(service: Option<&Service>, entry: &SliceEndpoint) -> HealthStatus {
@@ -113,23 +169,33 @@ fn health(service: Option<&Service>, entry: &SliceEndpoint) -> HealthStatus {
     )
 }
 
+/// The name of a port, shared by all endpoints of the slice, and its number.
+fn port(port: &SlicePort) -> (Arc<str>, u16) {
+    let number = port.port.and_then(|number| u16::try_from(number).ok());
+    (Arc::from(&*port.name), number.unwrap_or_default())
+}
+
+fn address_of(address: &EndpointAddress) -> Address {
+    match address {
+        EndpointAddress::Ip(ip) => Address::Ip(*ip),
+        EndpointAddress::Name(name) => Address::Host(Arc::from(&**name)),
+    }
+}
+
 fn endpoint(
-    address: &EndpointAddress,
-    port: &SlicePort,
+    address: Address,
+    (port_name, port): (Arc<str>, u16),
     health: HealthStatus,
-    workload: &Arc<Workload>,
+    workload: Arc<Workload>,
 ) -> Endpoint {
     Endpoint {
-        address: match address {
-            EndpointAddress::Ip(ip) => Address::Ip(*ip),
-            EndpointAddress::Name(name) => Address::Host(Arc::from(&**name)),
-        },
+        address,
         more_addresses: Box::default(),
-        port: port.port.and_then(|number| u16::try_from(number).ok()).unwrap_or_default(),
-        port_name: Arc::from(&*port.name),
+        port,
+        port_name,
         service_port: 0,
         weight: 0,
         health,
-        workload: workload.clone(),
+        workload,
     }
 }

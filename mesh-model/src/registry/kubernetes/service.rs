@@ -163,7 +163,7 @@ fn node_port_addresses(service: &resource::Service, cluster: &Cluster<'_>) -> Ex
         return ExternalAddresses { addresses, node_ports: BTreeMap::new() };
     };
     if addresses.is_empty() {
-        let nodes = cluster.nodes.values().filter(|node| node.meta.labels.contains(&selector));
+        let nodes = cluster.nodes.iter().filter(|node| node.meta.labels.contains(&selector));
         addresses = nodes.filter_map(|node| external_ip(node)).collect();
     }
     let port = |port: &resource::ServicePort| {

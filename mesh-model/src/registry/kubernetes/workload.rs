@@ -1,10 +1,9 @@
 //! What a pod is to the mesh.
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Cluster;
 use crate::endpoint::Workload;
-use crate::name::{Identity, Labels};
+use crate::name::{Identity, Labels, NetworkId};
 use crate::registry::place;
 use crate::resource::{Meta, Owner, Pod, PortTarget, Transport};
 
@@ -14,7 +13,7 @@ const WORKLOAD_NAME: &str = "service.istio.io/workload-name";
 /// Describes a pod; one for all its endpoints.
 pub(crate) fn workload_of_pod(pod: &Pod, cluster: &Cluster<'_>) -> Workload {
     let labels = &pod.meta.labels;
-    let node = cluster.nodes.get(&*pod.spec.node_name);
+    let node = cluster.node(&pod.spec.node_name);
     let locality = place::pod_locality(labels, node.map(|node| &node.meta.labels));
     let network = cluster.networks.network(pod.status.pod_ip, labels);
     let service_account = match &*pod.spec.service_account_name {
@@ -30,7 +29,7 @@ pub(crate) fn workload_of_pod(pod: &Pod, cluster: &Cluster<'_>) -> Workload {
         name: Arc::from(workload_name(&pod.meta)),
         instance: Arc::from(&*pod.meta.name),
         namespace: pod.meta.namespace.clone(),
-        labels: place::augmented(labels, &cluster.id, &locality, &pod.spec.node_name, &network),
+        labels: place::augmented(labels, cluster.id, &locality, &pod.spec.node_name, &network),
         cluster: cluster.id.clone(),
         network,
         locality: Arc::from(locality),
@@ -123,14 +122,13 @@ pub(crate) fn pod_port(pod: &Pod, target: &PortTarget, transport: Transport) -> 
     }
 }
 
-/// The network and locality of an address without a pod.
-pub(crate) fn workload_without_pod(address: Option<IpAddr>, cluster: &Cluster<'_>) -> Workload {
+/// What is known of an address without a pod: its network.
+pub(crate) fn workload_without_pod(network: &NetworkId, cluster: &Cluster<'_>) -> Workload {
     let none = Labels::default();
-    let network = cluster.networks.network(address, &none);
     Workload {
-        labels: place::augmented(&none, &cluster.id, "", "", &network),
+        labels: place::augmented(&none, cluster.id, "", "", network),
         cluster: cluster.id.clone(),
-        network,
+        network: network.clone(),
         tls_mode: Arc::from(tls_mode(&none)),
         ..Workload::default()
     }

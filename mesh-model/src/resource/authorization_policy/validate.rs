@@ -1,6 +1,6 @@
 //! What admission refuses in an AuthorizationPolicy.
 use super::{Action, AuthorizationPolicy, Condition, Operation, Rule, Source};
-use crate::resource::validate::{Violation, Violations, attachment, dry_run};
+use crate::resource::validate::{Violation, Violations, attachment, dry_run, metadata};
 
 mod value;
 
@@ -14,7 +14,9 @@ impl AuthorizationPolicy {
     /// istio/istio `pkg/config/validation/validation.go` `ValidateAuthorizationPolicy`.
     pub fn validate(&self) -> Vec<Violation> {
         let mut violations = Violations::default();
-        if !dry_run::of_policy(&mut violations, &self.meta, self.spec.action) {
+        if !dry_run::of_policy(&mut violations, &self.meta, self.spec.action)
+            || !metadata::annotations(&mut violations, &self.meta)
+        {
             return violations.into_found();
         }
         violations.field("spec", |violations| {

@@ -1,6 +1,7 @@
 //! What a policy is attached to: a selector or references, not both.
 use super::Violations;
-use crate::resource::{PolicyTargetReference, WorkloadSelector};
+use crate::name::Labels;
+use crate::resource::{PolicyTargetReference, WorkloadLabels, WorkloadSelector};
 
 /// The kinds that a policy may refer to.
 const KINDS: [(&str, &str); 4] = [
@@ -40,8 +41,31 @@ pub(crate) fn check(
 
 /// Checks a selector of workloads.
 pub(crate) fn selector(violations: &mut Violations, selector: &WorkloadSelector) {
-    violations.field("matchLabels", |violations| {
-        for (key, value) in selector.match_labels.iter() {
+    let help = "leave the selector out to mean all workloads";
+    pairs(violations, "matchLabels", &selector.match_labels, help);
+}
+
+/// Checks the selector of a Sidecar or a ServiceEntry under its name; an error in it ends the look.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/config/validation/validation.go` `ValidateAlphaWorkloadSelector`.
+pub(crate) fn labels(
+    violations: &mut Violations,
+    name: &str,
+    selector: Option<&WorkloadLabels>,
+) -> bool {
+    if let Some(selector) = selector {
+        violations.field(name, |violations| {
+            pairs(violations, "labels", &selector.labels, "it means all workloads; add labels");
+        });
+    }
+    !violations.has_error()
+}
+
+fn pairs(violations: &mut Violations, name: &str, labels: &Labels, help: &str) {
+    violations.field(name, |violations| {
+        for (key, value) in labels.iter() {
             violations.field(key, |violations| {
                 if key.is_empty() {
                     violations.error("SEL-EMPTY-KEY", "a label has an empty key", "remove it");
@@ -52,8 +76,7 @@ pub(crate) fn selector(violations: &mut Violations, selector: &WorkloadSelector)
                 }
             });
         }
-        if selector.match_labels.is_empty() {
-            let help = "leave the selector out to mean all workloads";
+        if labels.is_empty() {
             violations.warning("SEL-NO-LABELS", "the selector has no label", help);
         }
     });

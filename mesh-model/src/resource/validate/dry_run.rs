@@ -30,3 +30,15 @@ pub(crate) fn of_policy(violations: &mut Violations, meta: &Meta, action: Action
     });
     false
 }
+
+/// Checks the annotation of an object that cannot be on trial; if it is there nothing else is looked at.
+pub(crate) fn of_others(violations: &mut Violations, meta: &Meta) -> bool {
+    if meta.annotations.get(ANNOTATION).is_none() {
+        return true;
+    }
+    violations.field("metadata.annotations.istio.io/dry-run", |violations| {
+        let message = "only AuthorizationPolicies can be on trial";
+        violations.error("META-DRYRUN-KIND", message, "remove the annotation");
+    });
+    false
+}

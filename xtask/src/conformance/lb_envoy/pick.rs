@@ -24,7 +24,7 @@ pub(super) fn edf(input: &Value) -> Answered {
         entry.copied().unwrap_or(0.0)
     };
     let entries = u32::try_from(input.weights.len()).map_err(|error| error.to_string())?;
-    let mut edf = Edf::with_picks(entries, input.initial_picks.0, weight);
+    let edf = Edf::with_picks(entries, input.initial_picks.0, weight);
     let sequence: Vec<u32> = (0..input.picks).filter_map(|_| edf.pick(weight)).collect();
     let counts = counts(input.weights.len(), &sequence);
     Ok(json!({ "pick_counts": counts, "sequence": sequence }))

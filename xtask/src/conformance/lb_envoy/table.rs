@@ -202,7 +202,9 @@ pub(super) fn bounded_load(input: &Value) -> Answered {
         let host = usize::try_from(host).ok().and_then(|host| input.hosts.get(host));
         host.map_or(0, |host| host.rq_active)
     };
-    let pick = |base| slots.pick(base, input.hash.0, &weights, active, &mut Vec::new());
+    let pick = |base| {
+        slots.pick(base, input.hash.0, &weights, active, &mut vec![0; weights.hosts().len()])
+    };
     let overload = |&(host, weight): &(u32, f64)| slots.overload(weight, active(host));
     Ok(json!({
         "base_host": base,

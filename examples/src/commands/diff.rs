@@ -1,0 +1,116 @@
+//! `mesh diff`: what a change of the folder does to traffic, requests, resources and findings.
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use mesh_model::Compat;
+use mesh_model::manifest::Diagnostic;
+use mesh_model::registry::Mesh;
+use serde_json::json;
+
+use super::lint::findings;
+use crate::folder::Loaded;
+use crate::{Failure, Output, folder, json};
+
+mod decisions;
+mod requests;
+mod resources;
+mod table;
+mod traffic;
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The folder before the change.
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// The folder after it.
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    /// Only what concerns this proxy.
+    #[arg(long, value_name = "CLUSTER/NS/POD")]
+    proxy: Option<String>,
+    /// Every proxy of both folders (the default).
+    #[arg(long, conflicts_with = "proxy")]
+    all_proxies: bool,
+}
+
+/// What a change does.
+#[derive(Debug)]
+struct Difference {
+    traffic: Vec<traffic::Change>,
+    decisions: Vec<decisions::Change>,
+    resources: Vec<resources::Change>,
+    added: Vec<Diagnostic>,
+    removed: Vec<Diagnostic>,
+}
+
+pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let old = load(&arguments.old)?;
+    let new = load(&arguments.new)?;
+    let sides = Sides { old: &old.mesh, new: &new.mesh };
+    let proxies = sides.proxies(arguments.proxy.as_deref())?;
+    let (before, after) = (findings(&old), findings(&new));
+    let difference = Difference {
+        traffic: traffic::changes(sides, &proxies),
+        decisions: decisions::changes(sides, &proxies)?,
+        resources: resources::changes(sides, &proxies),
+        added: without(&after, &before),
+        removed: without(&before, &after),
+    };
+    match output {
+        Output::Json => json::print(&answer(&difference)),
+        Output::Table => table::print(&difference),
+    }
+    Ok(())
+}
+
+fn load(path: &Path) -> Result<Loaded, Failure> {
+    folder::load(path, &Compat::default())
+}
+
+/// The mesh before and after.
+#[derive(Clone, Copy, Debug)]
+struct Sides<'m> {
+    old: &'m Mesh,
+    new: &'m Mesh,
+}
+
+impl<'m> Sides<'m> {
+    /// The proxies to look at, of either side, sorted.
+    fn proxies(self, one: Option<&str>) -> Result<Vec<String>, Failure> {
+        if let Some(reference) = one {
+            // It may be new or gone; if neither side has it, the new one says what it has.
+            if self.old.proxy(reference).is_err() {
+                self.new.proxy(reference)?;
+            }
+            return Ok(vec![reference.to_owned()]);
+        }
+        let mut all: Vec<String> = self.old.proxies().chain(self.new.proxies()).collect();
+        all.sort();
+        all.dedup();
+        Ok(all)
+    }
+
+    fn each(self) -> [&'m Mesh; 2] {
+        [self.old, self.new]
+    }
+}
+
+/// The findings that the others do not have; where a document stands does not count.
+fn without(findings: &[Diagnostic], others: &[Diagnostic]) -> Vec<Diagnostic> {
+    let is_same = |a: &Diagnostic, b: &Diagnostic| {
+        (a.code, &a.file, &a.object, &a.field, &a.message)
+            == (b.code, &b.file, &b.object, &b.field, &b.message)
+    };
+    let is_new = |found: &&Diagnostic| !others.iter().any(|other| is_same(found, other));
+    findings.iter().filter(is_new).cloned().collect()
+}
+
+fn answer(difference: &Difference) -> serde_json::Value {
+    let list = |found: &[Diagnostic]| json::diagnostics(found)["diagnostics"].take();
+    json!({
+        "traffic": difference.traffic.iter().map(traffic::Change::to_json).collect::<Vec<_>>(),
+        "decisions": difference.decisions.iter().map(decisions::Change::to_json).collect::<Vec<_>>(),
+        "resources": difference.resources.iter().map(resources::Change::to_json).collect::<Vec<_>>(),
+        "diagnostics": {"added": list(&difference.added), "removed": list(&difference.removed)},
+    })
+}

@@ -1,0 +1,83 @@
+//! Requests that are newly allowed or denied.
+use mesh_authz::Authorizer;
+use mesh_model::registry::Mesh;
+use mesh_model::view::Proxy;
+use serde_json::{Value, json};
+
+use super::Sides;
+use super::requests::requests;
+use crate::Failure;
+use crate::commands::authz::request::RequestFile;
+use crate::commands::authz::verdict;
+
+/// A request whose answer changes.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) workload: String,
+    pub(super) allowed: bool,
+    pub(super) request: Value,
+    pub(super) by_old: String,
+    pub(super) by_new: String,
+}
+
+/// Asks the workloads that both sides have the requests that their policies tell apart.
+pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Result<Vec<Change>, Failure> {
+    let mut changes = Vec::new();
+    for reference in proxies {
+        let (Ok(old), Ok(new)) = (sides.old.proxy(reference), sides.new.proxy(reference)) else {
+            continue;
+        };
+        let (Some(was), Some(is)) = (Judge::new(sides.old, &old), Judge::new(sides.new, &new))
+        else {
+            continue;
+        };
+        for request in requests(sides, &new) {
+            // What is generated may name an address that is none; then nobody can send it.
+            let Ok(mut file) = serde_json::from_value::<RequestFile>(request.clone()) else {
+                continue;
+            };
+            file.fill_to(new.addresses.first().copied());
+            let ((before, by_old), (after, by_new)) = (was.verdict(&file)?, is.verdict(&file)?);
+            if before != after {
+                let workload = reference.clone();
+                changes.push(Change { workload, allowed: after, request, by_old, by_new });
+            }
+        }
+    }
+    Ok(changes)
+}
+
+/// A workload and what decides who may call it.
+struct Judge<'m> {
+    mesh: &'m Mesh,
+    proxy: &'m Proxy,
+    authorizer: Authorizer,
+}
+
+impl<'m> Judge<'m> {
+    fn new(mesh: &'m Mesh, proxy: &'m Proxy) -> Option<Self> {
+        let plane = mesh.control_plane_of(proxy.cluster.as_str())?;
+        let authorizer = Authorizer::of_proxy(mesh, plane, proxy);
+        Some(Self { mesh, proxy, authorizer })
+    }
+
+    fn verdict(&self, request: &RequestFile) -> Result<(bool, String), Failure> {
+        verdict(self.mesh, (self.proxy, &self.authorizer), request)
+    }
+}
+
+impl Change {
+    pub(super) const fn word(&self) -> &'static str {
+        if self.allowed { "newly_allowed" } else { "newly_denied" }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "workload": self.workload,
+            "change": self.word(),
+            "request": self.request,
+            "by_old": self.by_old,
+            "by_new": self.by_new,
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! Shares of traffic that move, by class of proxies.
+use std::collections::BTreeMap;
+
+use mesh_lb::whatif::{Outcome, Shift};
+use mesh_model::registry::Mesh;
+use mesh_model::view::Proxy;
+use serde_json::{Value, json};
+
+use super::Sides;
+use crate::commands::plan::destinations;
+use crate::commands::whatif::moved_to_json;
+
+/// One destination whose traffic moves, for the proxies for which it moves alike.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) class: String,
+    pub(super) proxies: Vec<String>,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) subset: String,
+    pub(super) shift: Shift,
+}
+
+type Key = (String, u16, String);
+
+/// Compares where the proxies' traffic goes; a destination that one side lacks goes nowhere there.
+pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::new();
+    for reference in proxies {
+        let [before, after] = sides.each().map(|mesh| Seen::new(mesh, reference));
+        let Some(class) = after.class.as_ref().or(before.class.as_ref()) else { continue };
+        let mut keys: Vec<&Key> = before.outcomes.keys().chain(after.outcomes.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            let nowhere = Outcome::nowhere();
+            let [was, is] =
+                [&before, &after].map(|side| side.outcomes.get(key).unwrap_or(&nowhere));
+            let shift = Shift::new(was, is);
+            if !shift.moved.is_empty() {
+                add(&mut changes, (class, reference), key, shift);
+            }
+        }
+    }
+    changes.sort_by(|a, b| a.key().cmp(&b.key()));
+    changes
+}
+
+/// Adds a shift to the change that it is alike.
+fn add(changes: &mut Vec<Change>, (class, reference): (&str, &str), key: &Key, shift: Shift) {
+    let alike = changes
+        .iter_mut()
+        .find(|change| change.class == class && change.is_for(key) && change.shift == shift);
+    match alike {
+        Some(change) => change.proxies.push(reference.to_owned()),
+        None => changes.push(Change {
+            class: class.to_owned(),
+            proxies: vec![reference.to_owned()],
+            host: key.0.clone(),
+            port: key.1,
+            subset: key.2.clone(),
+            shift,
+        }),
+    }
+}
+
+/// What one proxy sees on one side.
+struct Seen {
+    class: Option<String>,
+    outcomes: BTreeMap<Key, Outcome>,
+}
+
+impl Seen {
+    fn new(mesh: &Mesh, reference: &str) -> Self {
+        let nothing = Self { class: None, outcomes: BTreeMap::new() };
+        let Ok(proxy) = mesh.proxy(reference) else { return nothing };
+        let class = Some(class_of(&proxy));
+        let Some(view) = mesh.view(&proxy) else { return Self { class, ..nothing } };
+        let outcomes = destinations(&view).into_iter().map(|destination| {
+            let host = destination.service.hostname.to_string();
+            let key = (host, destination.port.number, destination.subset.to_string());
+            (key, Outcome::now(&view, &destination))
+        });
+        Self { class, outcomes: outcomes.collect() }
+    }
+}
+
+/// The name of a proxy's class: where it is.
+pub(super) fn class_of(proxy: &Proxy) -> String {
+    mesh_lb::whatif::clients::class_name(proxy)
+}
+
+impl Change {
+    fn key(&self) -> (&str, u16, &str, &str, &[String]) {
+        (&self.host, self.port, &self.subset, &self.class, &self.proxies)
+    }
+
+    fn is_for(&self, key: &Key) -> bool {
+        (&self.host, self.port, &self.subset) == (&key.0, key.1, &key.2)
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "proxy_class": self.class,
+            "proxies": self.proxies,
+            "host": self.host,
+            "port": self.port,
+            "subset": self.subset,
+            "moved": self.shift.moved.iter().map(moved_to_json).collect::<Vec<_>>(),
+            "total_moved": self.shift.total(),
+        })
+    }
+}

@@ -1,0 +1,39 @@
+//! `mesh lint`: what will hurt, and what to do about it.
+use std::path::Path;
+
+use mesh_model::Compat;
+use mesh_model::manifest::{Diagnostic, Severity};
+use mesh_model::registry::Mesh;
+
+use crate::{Failure, Output, folder, json};
+
+pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
+    let loaded = folder::load(folder, &Compat::default())?;
+    let found = findings(&loaded);
+    let count = |severity| found.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    match output {
+        Output::Json => json::print(&json::diagnostics(&found)),
+        Output::Table => {
+            for diagnostic in &found {
+                println!("{diagnostic}");
+            }
+            let notes = found.len() - errors - warnings;
+            println!("{errors} errors, {warnings} warnings, {notes} notes");
+        }
+    }
+    if errors > 0 { Err(Failure::No) } else { Ok(()) }
+}
+
+/// What loading found and what every crate's rules find, by file, line and code.
+pub(crate) fn findings(loaded: &folder::Loaded) -> Vec<Diagnostic> {
+    let mut found = loaded.diagnostics.clone();
+    for crate_rules in RULES {
+        found.extend(crate_rules(&loaded.mesh));
+    }
+    mesh_model::lint::sort(&mut found);
+    found
+}
+
+/// Each crate's own rules.
+const RULES: &[fn(&Mesh) -> Vec<Diagnostic>] = &[mesh_model::lint::lint, mesh_lb::lint::lint];

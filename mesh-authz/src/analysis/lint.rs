@@ -1,0 +1,243 @@
+//! Patterns in policies that look tighter than they are.
+use mesh_model::resource::{Action, AuthorizationPolicy, Operation, Rule, Source};
+
+use crate::rbac::{Field, Place};
+
+/// A pattern in a policy that is likely not what was meant.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a report has these parts")]
+pub struct RiskyPattern {
+    /// The place of the rule in `spec.rules`.
+    pub rule: usize,
+    /// What is risky.
+    pub risk: Risk,
+    /// The field, with the values that are meant; `None` where the rule as a whole is.
+    pub field: Option<Field>,
+}
+
+/// What is risky.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Risk {
+    /// A host that does not mean itself with a port, `a.com` without `a.com:*`: clients may write the
+    /// port, and the rule does not match.
+    HostWithoutPort,
+    /// A DENY rule that lists what is denied: what is written in another way, in another case or with
+    /// another encoding, is let through. Denying all but what is meant fails closed.
+    PositiveMatchWithDeny,
+    /// An ALLOW rule that lists what is not allowed: a negative match is true of a missing value, and
+    /// of everything that was not thought of.
+    NegativeMatchWithAllow,
+    /// Two rules one after the other of which one only says who and the other only what: a stray dash
+    /// splits a rule in two, each of which matches by itself.
+    SplitRule,
+    /// A suffix that does not begin at a separator: `*example.com` matches `badexample.com`.
+    UnescapedSuffix,
+    /// The start of a path that ends in the middle of a word: `/admin*` matches `/administrators`.
+    PathWithoutSlash,
+    /// A DENY rule with HTTP fields and without ports: on ports that are not HTTP it denies all.
+    DenyWithoutPorts,
+}
+
+impl Risk {
+    /// Returns a stable word for the risk.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::HostWithoutPort => "host_without_port",
+            Self::PositiveMatchWithDeny => "positive_match_with_deny",
+            Self::NegativeMatchWithAllow => "negative_match_with_allow",
+            Self::SplitRule => "split_rule",
+            Self::UnescapedSuffix => "unescaped_suffix",
+            Self::PathWithoutSlash => "path_without_slash",
+            Self::DenyWithoutPorts => "deny_without_ports",
+        }
+    }
+}
+
+/// Finds the risky patterns of a policy, rule by rule. None is an error: each may be meant.
+pub fn risky_patterns(policy: &AuthorizationPolicy) -> Vec<RiskyPattern> {
+    let rules = &policy.spec.rules;
+    let mut found = Vec::new();
+    for (place, rule) in rules.iter().enumerate() {
+        let before = place.checked_sub(1).and_then(|before| rules.get(before));
+        if before.is_some_and(|before| is_split(before, rule)) {
+            found.push(RiskyPattern { rule: place, risk: Risk::SplitRule, field: None });
+        }
+        for list in lists(rule) {
+            let risks = list.risks(policy.spec.action);
+            found.extend(risks.map(|(risk, values)| RiskyPattern {
+                rule: place,
+                risk,
+                field: Some(Field {
+                    place: list.place.clone(),
+                    is_negated: list.is_negated,
+                    values,
+                }),
+            }));
+        }
+        if policy.spec.action == Action::Deny && denies_tcp(rule) {
+            found.push(RiskyPattern { rule: place, risk: Risk::DenyWithoutPorts, field: None });
+        }
+    }
+    found
+}
+
+/// Whether of two rules one only says who and the other only what.
+fn is_split(a: &Rule, b: &Rule) -> bool {
+    let only_who = |rule: &Rule| !rule.from.is_empty() && rule.to.is_empty();
+    let only_what = |rule: &Rule| rule.from.is_empty() && !rule.to.is_empty();
+    (only_who(a) && only_what(b)) || (only_what(a) && only_who(b))
+}
+
+/// Whether a rule asks for HTTP somewhere and for no port.
+fn denies_tcp(rule: &Rule) -> bool {
+    let operations = || rule.to.iter().filter_map(|to| to.operation.as_ref());
+    let has = |list: &[Box<str>]| !list.is_empty();
+    let is_http = |of: &Operation| {
+        has(&of.hosts)
+            || has(&of.not_hosts)
+            || has(&of.methods)
+            || has(&of.not_methods)
+            || has(&of.paths)
+            || has(&of.not_paths)
+    };
+    let names_port = |of: &Operation| has(&of.ports) || has(&of.not_ports);
+    operations().any(is_http)
+        && !operations().all(names_port)
+        && !rule.when.iter().any(|when| &*when.key == "destination.port")
+}
+
+/// The values of a list, as written.
+type Values<'r> = &'r [Box<str>];
+
+/// A list of values of a rule.
+struct List<'r> {
+    place: Place,
+    is_negated: bool,
+    values: Values<'r>,
+}
+
+impl List<'_> {
+    /// The risks of the list, each with the values that have it.
+    fn risks(&self, action: Action) -> impl Iterator<Item = (Risk, Box<[Box<str>]>)> {
+        let mut found: Vec<(Risk, Vec<Box<str>>)> = Vec::new();
+        let mut add = |risk, is_risky: &dyn Fn(&str) -> bool| {
+            let values: Vec<Box<str>> =
+                self.values.iter().filter(|value| is_risky(value)).cloned().collect();
+            if !values.is_empty() {
+                found.push((risk, values));
+            }
+        };
+        let name = match &self.place {
+            Place::Source(name) | Place::Operation(name) => name,
+            Place::When { key, .. } => &**key,
+        };
+        if name == "hosts" {
+            add(Risk::HostWithoutPort, &|value| self.lacks_port(value));
+        }
+        if matches!(name, "hosts" | "connection.sni") {
+            add(Risk::UnescapedSuffix, &|value| is_bare_suffix(value, "."));
+        }
+        if matches!(name, "principals" | "source.principal") {
+            add(Risk::UnescapedSuffix, &|value| is_bare_suffix(value, "/"));
+        }
+        if name == "paths" {
+            add(Risk::PathWithoutSlash, &is_open_path);
+        }
+        // What a client writes as it likes; a port or an identity it cannot.
+        let is_free = matches!(name, "hosts" | "paths" | "methods");
+        match (action, self.is_negated) {
+            (Action::Deny, false) if is_free => add(Risk::PositiveMatchWithDeny, &|_| true),
+            (Action::Allow, true) => add(Risk::NegativeMatchWithAllow, &|_| true),
+            _ => {}
+        }
+        found.into_iter().map(|(risk, values)| (risk, values.into()))
+    }
+
+    /// Whether a host means itself without a port only.
+    fn lacks_port(&self, value: &str) -> bool {
+        let with_port = |other: &str| {
+            other.strip_prefix(value).is_some_and(|rest| rest.starts_with([':', '*']))
+        };
+        !value.ends_with('*')
+            && !value.contains(':')
+            && !self.values.iter().any(|other| with_port(other))
+    }
+}
+
+/// Whether a suffix goes on in the middle of a word.
+fn is_bare_suffix(value: &str, separator: &str) -> bool {
+    value.strip_prefix('*').is_some_and(|rest| !rest.is_empty() && !rest.starts_with(separator))
+}
+
+/// Whether the start of a path ends in the middle of a word.
+fn is_open_path(value: &str) -> bool {
+    match value.strip_suffix('*') {
+        Some(prefix) => !prefix.is_empty() && !prefix.ends_with('/') && !prefix.starts_with('*'),
+        None => false,
+    }
+}
+
+/// The lists of a rule that have a value.
+fn lists(rule: &Rule) -> Vec<List<'_>> {
+    let sources = rule.from.iter().filter_map(|from| from.source.as_ref()).flat_map(of_source);
+    let operations = rule.to.iter().filter_map(|to| to.operation.as_ref()).flat_map(of_operation);
+    let when = rule.when.iter().enumerate().flat_map(|(index, when)| {
+        let place = || Place::When { index, key: when.key.clone() };
+        [
+            List { place: place(), is_negated: false, values: &when.values },
+            List { place: place(), is_negated: true, values: &when.not_values },
+        ]
+    });
+    sources.chain(operations).chain(when).filter(|list| !list.values.is_empty()).collect()
+}
+
+fn of_source(source: &Source) -> Vec<List<'_>> {
+    let lists = [
+        ("principals", source.principals.as_slice(), source.not_principals.as_slice()),
+        (
+            "requestPrincipals",
+            source.request_principals.as_slice(),
+            source.not_request_principals.as_slice(),
+        ),
+        ("namespaces", source.namespaces.as_slice(), source.not_namespaces.as_slice()),
+        (
+            "serviceAccounts",
+            source.service_accounts.as_slice(),
+            source.not_service_accounts.as_slice(),
+        ),
+        ("trustDomains", source.trust_domains.as_slice(), source.not_trust_domains.as_slice()),
+        ("ipBlocks", source.ip_blocks.as_slice(), source.not_ip_blocks.as_slice()),
+        (
+            "remoteIpBlocks",
+            source.remote_ip_blocks.as_slice(),
+            source.not_remote_ip_blocks.as_slice(),
+        ),
+    ];
+    both(lists, Place::Source)
+}
+
+fn of_operation(operation: &Operation) -> Vec<List<'_>> {
+    let lists = [
+        ("hosts", operation.hosts.as_slice(), operation.not_hosts.as_slice()),
+        ("ports", operation.ports.as_slice(), operation.not_ports.as_slice()),
+        ("methods", operation.methods.as_slice(), operation.not_methods.as_slice()),
+        ("paths", operation.paths.as_slice(), operation.not_paths.as_slice()),
+    ];
+    both(lists, Place::Operation)
+}
+
+fn both<'r, const N: usize>(
+    lists: [(&'static str, Values<'r>, Values<'r>); N],
+    place: fn(&'static str) -> Place,
+) -> Vec<List<'r>> {
+    lists
+        .into_iter()
+        .flat_map(|(name, values, not_values)| {
+            [
+                List { place: place(name), is_negated: false, values },
+                List { place: place(name), is_negated: true, values: not_values },
+            ]
+        })
+        .collect()
+}

@@ -1,0 +1,194 @@
+//! Rules that cannot matter: that match nothing, or nothing that another one does not decide.
+use crate::compile::{Chain, CompiledPolicy};
+use crate::rbac::{Body, Entry, Field, Origin, Policy};
+use crate::rule::Omission;
+use mesh_model::resource::Action;
+
+use super::literal::{Literal, Plain, Shape, covers, disjoint};
+
+/// A rule that no request matches.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a report has these parts")]
+pub struct NeverMatches<'p> {
+    /// The policy.
+    pub policy: &'p CompiledPolicy,
+    /// The place of the rule in `spec.rules`.
+    pub rule: usize,
+    /// Why.
+    pub why: Never<'p>,
+}
+
+/// Why a rule matches nothing.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Never<'p> {
+    /// Proxies do not get the rule: they would not understand it.
+    LeftOut(&'p [Omission]),
+    /// No value that the field allows is left by the other fields of its entry.
+    Contradiction(&'p Field),
+}
+
+/// Finds the rules of a chain that no request matches, in the order of the policies.
+pub fn never_matching(chain: &Chain) -> Vec<NeverMatches<'_>> {
+    let mut found = Vec::new();
+    for policy in &chain.compiled {
+        for (rule, compiled) in policy.rules.iter().enumerate() {
+            let why = match &compiled.policy {
+                None => Some(Never::LeftOut(&compiled.omissions)),
+                Some(written) => contradiction(written).map(Never::Contradiction),
+            };
+            found.extend(why.map(|why| NeverMatches { policy, rule, why }));
+        }
+    }
+    found
+}
+
+/// The field that leaves a rule without a match.
+fn contradiction(policy: &Policy) -> Option<&Field> {
+    let Body::Rule { permissions, principals } = &policy.body else { return None };
+    of_all(permissions).or_else(|| of_all(principals))
+}
+
+/// The first contradiction, if every entry has one.
+fn of_all<T: Literal>(entries: &[Entry<T>]) -> Option<&Field> {
+    let mut contradictions = entries.iter().map(of_entry);
+    let first = contradictions.next()??;
+    contradictions.all(|of| of.is_some()).then_some(first)
+}
+
+/// The positive clause of an entry of which no value is possible.
+fn of_entry<T: Literal>(entry: &Entry<T>) -> Option<&Field> {
+    let clauses: Vec<Plain<'_>> = entry.clauses.iter().filter_map(Plain::of).collect();
+    let positive = clauses.iter().enumerate().filter(|(_, clause)| !clause.is_negated);
+    let dead = |(place, clause): &(usize, &Plain<'_>)| {
+        !clause.shapes.iter().any(|shape| is_possible(*shape, *place, &clauses))
+    };
+    positive.into_iter().find(dead).map(|(_, clause)| clause.field)
+}
+
+/// Whether nothing is known that excludes what a test of one clause asks for.
+fn is_possible(shape: Shape<'_>, place: usize, clauses: &[Plain<'_>]) -> bool {
+    let Some(own) = clauses.get(place) else { return true };
+    let mut others =
+        clauses.iter().enumerate().filter(|(at, of)| *at != place && of.subject == own.subject);
+    shape != Shape::Refused(false)
+        && others.all(|(_, of)| {
+            if of.is_negated {
+                !of.shapes.iter().any(|excluded| covers(*excluded, shape))
+            } else {
+                !own.subject.is_single() || of.shapes.iter().any(|other| !disjoint(*other, shape))
+            }
+        })
+}
+
+/// A rule that another one makes useless.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a report has these two parts")]
+pub struct Shadowed<'p> {
+    /// The rule.
+    pub rule: &'p Origin,
+    /// One that matches whatever it matches: of the same action, or a DENY over an ALLOW.
+    pub by: &'p Origin,
+}
+
+/// Finds the rules of a chain whose removal changes no decision, each with one rule that is why.
+///
+/// Only enforced ALLOW and DENY policies count. Of two rules that match the same the later one is
+/// reported. Costs the square of the number of rules.
+pub fn shadowed(chain: &Chain) -> Vec<Shadowed<'_>> {
+    let rules: Vec<&Policy> = chain
+        .compiled
+        .iter()
+        .filter(|policy| !policy.is_dry_run)
+        .filter(|policy| matches!(policy.action, Action::Allow | Action::Deny))
+        .flat_map(|policy| &policy.rules)
+        .filter_map(|rule| rule.policy.as_deref())
+        .filter(|rule| contradiction(rule).is_none() && rule.body != Body::Never)
+        .collect();
+    let by = |(place, rule): (usize, &&Policy)| {
+        let mut others = rules.iter().enumerate();
+        let decides = |(at, other): &(usize, &&Policy)| {
+            let is_same = other.origin.action == rule.origin.action;
+            let is_over = other.origin.action == Action::Deny;
+            *at != place
+                && (is_same || is_over)
+                && rule_covers(other, rule)
+                && (*at < place || !is_same || !rule_covers(rule, other))
+        };
+        others.find(decides).map(|(_, other)| &other.origin)
+    };
+    rules
+        .iter()
+        .enumerate()
+        .filter_map(|entry| Some(Shadowed { by: by(entry)?, rule: &entry.1.origin }))
+        .collect()
+}
+
+/// Whether a rule matches whatever another one matches; false where that is not known.
+fn rule_covers(a: &Policy, b: &Policy) -> bool {
+    match (&a.body, &b.body) {
+        (
+            Body::Rule { permissions, principals },
+            Body::Rule { permissions: others, principals: other_principals },
+        ) => side_covers(permissions, others) && side_covers(principals, other_principals),
+        (Body::Never, _) | (_, Body::Never) => false,
+    }
+}
+
+/// Whether each entry of `b` that can match has one of `a` that matches as much.
+pub(super) fn side_covers<T: Literal + PartialEq>(a: &[Entry<T>], b: &[Entry<T>]) -> bool {
+    b.iter()
+        .filter(|entry| of_entry(entry).is_none())
+        .all(|entry| a.iter().any(|wider| entry_covers(wider, entry)))
+}
+
+fn entry_covers<T: Literal + PartialEq>(a: &Entry<T>, b: &Entry<T>) -> bool {
+    let known: Vec<Plain<'_>> = b.clauses.iter().filter_map(Plain::of).collect();
+    a.clauses.iter().all(|wider| {
+        b.clauses.iter().any(|clause| clause.node == wider.node)
+            || Plain::of(wider).is_some_and(|wider| is_implied(&wider, &known))
+    })
+}
+
+/// Whether clauses that all hold leave nothing that another one excludes.
+fn is_implied(wider: &Plain<'_>, known: &[Plain<'_>]) -> bool {
+    let mut about = known.iter().filter(|clause| clause.subject == wider.subject);
+    let passes = |shape: Shape<'_>| wider.shapes.iter().any(|wide| covers(*wide, shape));
+    if !wider.is_negated {
+        return about
+            .any(|clause| !clause.is_negated && clause.shapes.iter().all(|shape| passes(*shape)));
+    }
+    let about: Vec<&Plain<'_>> = about.collect();
+    wider.shapes.iter().all(|excluded| {
+        about.iter().any(|clause| {
+            if clause.is_negated {
+                clause.shapes.iter().any(|shape| covers(*shape, *excluded))
+            } else {
+                clause.subject.is_single()
+                    && clause.shapes.iter().all(|shape| disjoint(*shape, *excluded))
+            }
+        })
+    })
+}
+
+/// Returns whether ALLOW policies are enforced of which no rule can match: everything is denied.
+pub fn allows_nothing(chain: &Chain) -> bool {
+    let mut allow = enforced_allow(chain).peekable();
+    allow.peek().is_some()
+        && allow.flat_map(|policy| &policy.rules).all(|rule| match &rule.policy {
+            None => true,
+            Some(policy) => policy.body == Body::Never || contradiction(policy).is_some(),
+        })
+}
+
+/// Returns the policy whose removal opens the workload: the only ALLOW policy that is enforced, without
+/// which whatever no DENY policy denies is allowed.
+pub fn last_allow(chain: &Chain) -> Option<&CompiledPolicy> {
+    let mut allow = enforced_allow(chain);
+    let only = allow.next()?;
+    allow.next().is_none().then_some(only)
+}
+
+fn enforced_allow(chain: &Chain) -> impl Iterator<Item = &CompiledPolicy> {
+    chain.compiled.iter().filter(|policy| policy.action == Action::Allow && !policy.is_dry_run)
+}

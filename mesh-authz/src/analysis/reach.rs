@@ -1,0 +1,168 @@
+//! Who may call whom, whatever is asked for.
+//!
+//! Tests of the caller's identity have an answer, every other test may go either way; trees over both
+//! are true, false, or open.
+use crate::authorizer::Authorizer;
+use crate::compile::Traffic;
+use crate::rbac::{
+    Body, Entry, Filter, Node, PermissionTest, Policy, PrincipalTest, Purpose, Rules,
+};
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build callers by hand")]
+pub struct Caller<'c> {
+    /// The identity with its scheme, such as `spiffe://cluster.local/ns/shop/sa/web`; `None`: plain
+    /// text.
+    pub identity: Option<&'c str>,
+    /// The workload's port that is called; `None`: any.
+    pub port: Option<u16>,
+}
+
+/// Whether a caller may call.
+#[must_use]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "callers act on every answer")]
+pub enum Access {
+    /// Never, whatever is asked for.
+    Never,
+    /// That depends on what is asked for, from where, with which token, or on an external authorizer.
+    Depends,
+    /// Always.
+    Always,
+}
+
+/// The answers for several callers and workloads.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a table has these parts")]
+pub struct Matrix {
+    /// One row a caller, one entry a workload, in the order in which they were given.
+    pub rows: Vec<Vec<Access>>,
+}
+
+/// Returns the answers for all callers and workloads.
+pub fn matrix(callers: &[Caller<'_>], workloads: &[&Authorizer], traffic: Traffic) -> Matrix {
+    let row = |caller: &Caller<'_>| {
+        workloads.iter().map(|workload| access(workload, traffic, *caller)).collect()
+    };
+    Matrix { rows: callers.iter().map(row).collect() }
+}
+
+/// Returns whether a caller may call a workload.
+///
+/// [`Access::Always`] and [`Access::Never`] are so for every request; [`Access::Depends`] may be one of
+/// them after all, where tests that go either way depend on each other.
+pub fn access(authorizer: &Authorizer, traffic: Traffic, caller: Caller<'_>) -> Access {
+    let mut answer = Access::Always;
+    for filter in &authorizer.chain(traffic).filters {
+        let Filter::Rbac(filter) = filter else { continue };
+        let rules = filter.rules.as_ref();
+        let of_filter = match filter.purpose {
+            Purpose::Audit => continue,
+            // What is on trial is enforced; what is asked of the authorizer is open.
+            Purpose::Custom => {
+                let asked = deny(filter.shadow_rules.as_ref(), caller).max(Access::Depends);
+                asked.min(deny(rules, caller))
+            }
+            Purpose::BadProvider | Purpose::Deny => deny(rules, caller),
+            Purpose::Allow => allow(rules, caller),
+        };
+        answer = answer.min(of_filter);
+    }
+    answer
+}
+
+fn deny(rules: Option<&Rules>, caller: Caller<'_>) -> Access {
+    match any_rule(rules, caller) {
+        Some(true) => Access::Never,
+        Some(false) => Access::Always,
+        None => Access::Depends,
+    }
+}
+
+fn allow(rules: Option<&Rules>, caller: Caller<'_>) -> Access {
+    match rules.map_or(Some(true), |_| any_rule(rules, caller)) {
+        Some(true) => Access::Always,
+        Some(false) => Access::Never,
+        None => Access::Depends,
+    }
+}
+
+fn any_rule(rules: Option<&Rules>, caller: Caller<'_>) -> Option<bool> {
+    any(rules.into_iter().flat_map(Rules::policies).map(|policy| rule(policy, caller)))
+}
+
+fn rule(policy: &Policy, caller: Caller<'_>) -> Option<bool> {
+    match &policy.body {
+        Body::Never => Some(false),
+        Body::Rule { permissions, principals } => {
+            all([side(permissions, caller), side(principals, caller)])
+        }
+    }
+}
+
+fn side<T: Known>(entries: &[Entry<T>], caller: Caller<'_>) -> Option<bool> {
+    any(entries
+        .iter()
+        .map(|entry| all(entry.clauses.iter().map(|clause| truth(&clause.node, caller)))))
+}
+
+/// The depth is that of the compiler's trees: four.
+fn truth<T: Known>(node: &Node<T>, caller: Caller<'_>) -> Option<bool> {
+    match node {
+        Node::All(nodes) => all(nodes.iter().map(|node| truth(node, caller))),
+        Node::AnyOf(nodes) => any(nodes.iter().map(|node| truth(node, caller))),
+        Node::Not(node) => truth(node, caller).map(|truth| !truth),
+        Node::Test(test) => test.known(caller),
+    }
+}
+
+/// True if one is, false if all are; else open.
+fn any(truths: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
+    let mut found = Some(false);
+    for truth in truths {
+        match truth {
+            Some(true) => return truth,
+            Some(false) => {}
+            None => found = None,
+        }
+    }
+    found
+}
+
+/// False if one is, true if all are; else open.
+fn all(truths: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
+    any(truths.into_iter().map(|truth| truth.map(|truth| !truth))).map(|truth| !truth)
+}
+
+/// A test that the caller alone may answer.
+trait Known {
+    fn known(&self, caller: Caller<'_>) -> Option<bool>;
+}
+
+impl Known for PermissionTest {
+    fn known(&self, caller: Caller<'_>) -> Option<bool> {
+        match self {
+            Self::DestinationPort(port) => caller.port.map(|called| called == *port),
+            Self::Header(_)
+            | Self::UrlPath(_)
+            | Self::UriTemplate(_)
+            | Self::DestinationIp(_)
+            | Self::ServerName(_)
+            | Self::Metadata(_) => None,
+        }
+    }
+}
+
+impl Known for PrincipalTest {
+    fn known(&self, caller: Caller<'_>) -> Option<bool> {
+        match self {
+            Self::Authenticated(test) | Self::PeerPrincipal(test) => {
+                Some(caller.identity.is_some_and(|name| test.matches(name.as_bytes())))
+            }
+            Self::DirectRemoteIp(_) | Self::RemoteIp(_) | Self::Header(_) | Self::Metadata(_) => {
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! What is said of sets of policies, and that proofs and examples hold for random ones.
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "helpers of tests may fail like tests")]
+use std::sync::Arc;
+
+use mesh_authz::analysis::{
+    Access, Caller, Never, access, allows_nothing, coverage, diff, example, last_allow,
+    never_matching, risky_patterns, samples, shadowed, widenings,
+};
+use mesh_authz::{Authorizer, Environment, Policies, Traffic, Workload};
+use mesh_model::manifest::{Limits, read};
+use mesh_model::name::Namespace;
+use mesh_model::resource::{self, AuthorizationPolicy, Resource};
+use mesh_testkit::strategy::authz::policies as random;
+use proptest::prelude::*;
+
+/// `NAME ACTION RULES`, a policy a line, rules in YAML's flow style.
+fn policies(text: &str) -> Vec<AuthorizationPolicy> {
+    let policy = |line: &str| {
+        let mut words = line.trim().splitn(3, ' ');
+        let mut word = || words.next().unwrap_or("[]").to_owned();
+        let yaml = format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: {}, \
+             namespace: a}}, spec: {{action: {}, rules: {}}}}}",
+            word(),
+            word(),
+            word()
+        );
+        let reading = read("test", yaml.as_bytes(), &Limits::default());
+        let decoded = resource::decode(&reading.documents[0].node, &Arc::from("test"), "a");
+        match decoded.resource {
+            Some(Resource::AuthorizationPolicy(policy)) => policy,
+            _ => panic!("{yaml}"),
+        }
+    };
+    text.lines().filter(|line| !line.trim().is_empty()).map(policy).collect()
+}
+
+fn authorizer(policies: &[AuthorizationPolicy]) -> Authorizer {
+    let workload = Workload { namespace: Namespace::from("a"), ..Workload::default() };
+    let policies = Policies { understood: policies.iter().collect(), broken: Vec::new() };
+    Authorizer::new(&policies, &workload, &Environment::default())
+}
+
+/// Which rules never match, with the field that leaves no value.
+fn check_never(text: &str, expected: &[&str]) {
+    let authorizer = authorizer(&policies(text));
+    let found: Vec<String> = never_matching(authorizer.chain(Traffic::Http))
+        .iter()
+        .map(|found| {
+            let why = match &found.why {
+                Never::LeftOut(omissions) => omissions[0].to_string(),
+                Never::Contradiction(field) => field.to_string(),
+                _ => String::new(),
+            };
+            format!("{}[{}] {why}", found.policy.name, found.rule)
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_rule_whose_fields_exclude_each_other_never_matches() {
+    check_never(
+        "p ALLOW [{to: [{operation: {paths: [/a], notPaths: ['/a*']}}]}]",
+        &["p[0] to.operation.paths"],
+    );
+    check_never(
+        "p ALLOW [{to: [{operation: {ports: ['80']}}], when: [{key: destination.port, values: ['81']}]}]",
+        &["p[0] to.operation.ports"],
+    );
+    check_never(
+        "p ALLOW [{from: [{source: {principals: [cluster.local/ns/b/sa/x], namespaces: [c]}}]}]",
+        &["p[0] from.source.principals"],
+    );
+    check_never(
+        "p ALLOW [{from: [{source: {ipBlocks: [10.0.0.0/8]}}], when: [{key: source.ip, values: [192.168.0.0/16]}]}]",
+        &["p[0] from.source.ipBlocks"],
+    );
+}
+
+#[test]
+fn one_entry_that_can_match_is_enough() {
+    check_never(
+        "p ALLOW [{to: [{operation: {paths: [/a], notPaths: [/a]}}, {operation: {paths: [/b]}}]}]",
+        &[],
+    );
+    check_never("p ALLOW [{to: [{operation: {paths: ['/a*'], notPaths: [/a/b]}}]}]", &[]);
+    // A request may have the header twice.
+    check_never(
+        "p ALLOW [{when: [{key: 'request.headers[x]', values: [a]}, {key: 'request.headers[x]', values: [b]}]}]",
+        &[],
+    );
+}
+
+#[test]
+fn a_rule_that_proxies_do_not_get_never_matches() {
+    check_never(
+        "p ALLOW [{to: [{operation: {ports: [http]}}]}]",
+        &["p[0] to.operation.ports: a port is a number of 0 to 65535; the rule is left out"],
+    );
+}
+
+/// `RULE < RULE` for each rule that another one makes useless.
+fn check_shadowed(text: &str, expected: &[&str]) {
+    let authorizer = authorizer(&policies(text));
+    let found: Vec<String> = shadowed(authorizer.chain(Traffic::Http))
+        .iter()
+        .map(|of| format!("{}[{}] < {}[{}]", of.rule.name, of.rule.rule, of.by.name, of.by.rule))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_rule_that_a_broader_one_covers_is_useless() {
+    check_shadowed(
+        "p ALLOW [{to: [{operation: {paths: [/a/b], methods: [GET]}}]}, {to: [{operation: {paths: ['/a*']}}]}]",
+        &["p[0] < p[1]"],
+    );
+    check_shadowed(
+        "p ALLOW [{from: [{source: {serviceAccounts: [b/x]}}]}, {from: [{source: {namespaces: [b]}}]}]",
+        &["p[0] < p[1]"],
+    );
+    check_shadowed("p ALLOW [{}]\nq ALLOW [{}]", &["q[0] < p[0]"]);
+    check_shadowed(
+        "p ALLOW [{to: [{operation: {ports: ['80', '81']}}]}]\nq DENY [{to: [{operation: {notPorts: ['443']}}]}]",
+        &["p[0] < q[0]"],
+    );
+    check_shadowed(
+        "p ALLOW [{from: [{source: {ipBlocks: [10.1.0.0/16]}}]}, {from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]",
+        &["p[0] < p[1]"],
+    );
+}
+
+#[test]
+fn rules_that_only_overlap_are_both_needed() {
+    check_shadowed(
+        "p ALLOW [{to: [{operation: {paths: ['/a*'], methods: [GET]}}]}, {to: [{operation: {paths: ['/a/b*']}}]}]",
+        &[],
+    );
+    check_shadowed(
+        "p DENY [{to: [{operation: {paths: [/a]}}]}]\nq ALLOW [{to: [{operation: {paths: ['/a*']}}]}]",
+        &[],
+    );
+}
+
+#[test]
+fn removing_the_last_allow_opens_the_workload() {
+    let of = |text: &str| {
+        let authorizer = authorizer(&policies(text));
+        last_allow(authorizer.chain(Traffic::Http)).map(|policy| policy.name.to_string())
+    };
+    assert_eq!(of("p ALLOW [{}]\nd DENY [{}]"), Some("p".to_owned()));
+    assert_eq!(of("p ALLOW [{}]\nq ALLOW [{}]"), None);
+    assert_eq!(of("d DENY [{}]"), None);
+}
+
+#[test]
+fn an_allow_policy_without_a_rule_that_can_match_denies_all() {
+    let of = |text: &str| allows_nothing(authorizer(&policies(text)).chain(Traffic::Http));
+    assert!(of("p ALLOW []"));
+    assert!(of("p ALLOW [{to: [{operation: {ports: [http]}}]}]"));
+    assert!(!of("p ALLOW [{}]"));
+    assert!(!of("p DENY [{}]"));
+}
+
+#[test]
+fn a_broad_policy_lets_through_what_a_narrow_one_keeps_out() {
+    let text = "admin ALLOW [{from: [{source: {principals: [cluster.local/ns/a/sa/root]}}], to: [{operation: {paths: ['/admin*']}}]}]
+                all ALLOW [{from: [{source: {namespaces: [a]}}]}]";
+    let authorizer = authorizer(&policies(text));
+    let found = widenings(&authorizer, Traffic::Http);
+    let [widening] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((&*widening.narrow.name, &*widening.broad.name), ("admin", "all"));
+    let request = &widening.request;
+    assert!(request.http.as_ref().unwrap().path.starts_with("/admin"));
+    assert!(request.with(|request| authorizer.decide(request).is_allowed()));
+}
+
+#[test]
+fn what_a_change_newly_allows_and_denies_is_told_with_a_request() {
+    let old = authorizer(&policies("p ALLOW [{to: [{operation: {paths: [/a]}}]}]"));
+    let new = authorizer(&policies("p ALLOW [{to: [{operation: {paths: [/b]}}]}]"));
+    let found = diff(&old, &new);
+    let paths: Vec<(&str, bool)> = found
+        .iter()
+        .map(|of| (&*of.request.http.as_ref().unwrap().path, of.new.is_allowed()))
+        .collect();
+    assert_eq!(paths, [("/a", false), ("/b", true)]);
+    assert_eq!(diff(&old, &old), []);
+}
+
+#[test]
+fn coverage_counts_matches_and_decisions() {
+    let authorizer = authorizer(&policies(
+        "a ALLOW [{}, {to: [{operation: {methods: [GET]}}]}]\nd DENY [{to: [{operation: {methods: [PUT]}}]}]",
+    ));
+    let tried = samples(&authorizer, Traffic::Http);
+    let puts = tried.iter().find(|of| &*of.http.as_ref().unwrap().method == "PUT").unwrap();
+    let counts = puts.with(|request| {
+        coverage(&authorizer, Traffic::Http, &[*request])
+            .iter()
+            .map(|of| (of.rule.name.to_string(), of.matched, of.decided))
+            .collect::<Vec<_>>()
+    });
+    let expected = [("d", 1, 1), ("a", 1, 0), ("a", 0, 0)]
+        .map(|(name, matched, decided)| (name.to_owned(), matched, decided));
+    assert_eq!(counts, expected);
+}
+
+/// Callers `web` and `db` of namespace `a`, and one in plain text.
+fn check_access(text: &str, expected: [Access; 3]) {
+    let authorizer = authorizer(&policies(text));
+    let of = |identity| access(&authorizer, Traffic::Http, Caller { identity, port: Some(80) });
+    let found = [
+        of(Some("spiffe://cluster.local/ns/a/sa/web")),
+        of(Some("spiffe://cluster.local/ns/a/sa/db")),
+        of(None),
+    ];
+    assert_eq!(found, expected, "{text}");
+}
+
+#[test]
+fn identities_alone_often_decide() {
+    use Access::{Always, Depends, Never};
+    check_access("", [Always; 3]);
+    check_access("p ALLOW []", [Never; 3]);
+    check_access("p ALLOW [{from: [{source: {serviceAccounts: [web]}}]}]", [Always, Never, Never]);
+    check_access(
+        "p ALLOW [{from: [{source: {serviceAccounts: [web]}}], to: [{operation: {paths: [/a]}}]}]",
+        [Depends, Never, Never],
+    );
+    check_access("p DENY [{from: [{source: {notPrincipals: ['*']}}]}]", [Always, Always, Never]);
+    check_access("p ALLOW [{to: [{operation: {ports: ['81']}}]}]", [Never; 3]);
+    check_access("p DENY [{to: [{operation: {methods: [PUT]}}]}]", [Depends; 3]);
+}
+
+fn check_risks(text: &str, expected: &[&str]) {
+    let found: Vec<String> = policies(text)
+        .iter()
+        .flat_map(risky_patterns)
+        .map(|of| match of.field {
+            Some(field) => format!("{} {} {field} {:?}", of.rule, of.risk.code(), field.values),
+            None => format!("{} {}", of.rule, of.risk.code()),
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn patterns_that_look_tighter_than_they_are_are_told() {
+    check_risks(
+        "p ALLOW [{to: [{operation: {hosts: [a.com, 'b.com:*', b.com, 'c.com*']}}]}]",
+        &["0 host_without_port to.operation.hosts [\"a.com\"]"],
+    );
+    check_risks(
+        "p ALLOW [{to: [{operation: {hosts: ['*a.com:80', '*.b.com:80']}}]}]",
+        &["0 unescaped_suffix to.operation.hosts [\"*a.com:80\"]"],
+    );
+    check_risks(
+        "p ALLOW [{from: [{source: {namespaces: [a]}}]}, {to: [{operation: {ports: ['80']}}]}]",
+        &["1 split_rule"],
+    );
+    check_risks(
+        "p ALLOW [{from: [{source: {notNamespaces: [a]}}]}]",
+        &["0 negative_match_with_allow from.source.notNamespaces [\"a\"]"],
+    );
+    check_risks(
+        "p DENY [{to: [{operation: {paths: ['/admin*']}}]}]",
+        &[
+            "0 path_without_slash to.operation.paths [\"/admin*\"]",
+            "0 positive_match_with_deny to.operation.paths [\"/admin*\"]",
+            "0 deny_without_ports",
+        ],
+    );
+    check_risks("p DENY [{to: [{operation: {ports: ['80']}}]}]", &[]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// No request that is found contradicts a proof.
+    #[test]
+    fn what_is_proved_holds_for_every_example(policies in random(6)) {
+        let authorizer = authorizer(&policies);
+        for traffic in [Traffic::Http, Traffic::Tcp] {
+            let chain = authorizer.chain(traffic);
+            let never: Vec<(&str, usize)> = never_matching(chain)
+                .iter()
+                .map(|found| (&*found.policy.name, found.rule))
+                .collect();
+            for policy in chain.compiled.iter().flat_map(|of| &of.rules).filter_map(|of| of.policy.as_ref()) {
+                let is_never = never.contains(&(&*policy.origin.name, policy.origin.rule));
+                prop_assert!(!is_never || example(&authorizer, traffic, policy).is_none(), "{policy:?}");
+            }
+            let shadowed = shadowed(chain);
+            let allows_nothing = allows_nothing(chain);
+            for sample in samples(&authorizer, traffic) {
+                let (is_allowed, rule) = sample.with(|request| {
+                    let decision = authorizer.decide(request);
+                    (decision.is_allowed(), decision.reason().rule().cloned())
+                });
+                prop_assert!(!(allows_nothing && is_allowed));
+                // A rule that another action's rule shadows decides nothing.
+                let is_useless = shadowed.iter().any(|of| {
+                    Some(of.rule) == rule.as_ref() && of.by.action != of.rule.action
+                });
+                prop_assert!(!is_useless, "{sample}");
+                let caller = Caller { identity: sample.identity.as_deref(), port: Some(sample.destination_port) };
+                match access(&authorizer, traffic, caller) {
+                    Access::Always => prop_assert!(is_allowed, "{sample}"),
+                    Access::Never => prop_assert!(!is_allowed, "{sample}"),
+                    Access::Depends => {}
+                }
+            }
+        }
+    }
+
+    /// A rule that is called useless can go without any request noticing.
+    #[test]
+    fn a_useless_rule_can_go(mut policies in random(5)) {
+        let full = authorizer(&policies);
+        let Some(found) = shadowed(full.chain(Traffic::Http)).first().copied() else { return Ok(()) };
+        for policy in &mut policies {
+            if policy.meta.name == found.rule.name && policy.meta.namespace == found.rule.namespace {
+                // In its place stands a rule that nothing matches.
+                let port: Box<str> = "1".into();
+                let nothing = mesh_model::resource::Operation {
+                    ports: vec![port.clone()],
+                    not_ports: vec![port],
+                    ..Default::default()
+                };
+                policy.spec.rules[found.rule.rule] = mesh_model::resource::Rule {
+                    to: vec![mesh_model::resource::To { operation: Some(nothing) }],
+                    ..Default::default()
+                };
+            }
+        }
+        let less = authorizer(&policies);
+        for sample in samples(&full, Traffic::Http) {
+            let (a, b) = sample.with(|request| {
+                (full.decide(request).is_allowed(), less.decide(request).is_allowed())
+            });
+            prop_assert_eq!(a, b, "{}", sample);
+        }
+    }
+}

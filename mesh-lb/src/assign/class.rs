@@ -1,0 +1,160 @@
+//! Clients that no rule can tell apart: they share one assignment.
+use std::sync::Arc;
+
+use mesh_model::compat::DataPlane;
+use mesh_model::name::{ClusterId, Hostname, Labels, Locality, Namespace, NetworkId};
+use mesh_model::registry::{Mesh, Resolution, TrafficDistribution};
+use mesh_model::view::{Destination, IpFamilies, ProxyKind, ProxyView};
+use rustc_hash::FxHashMap;
+
+use super::{Assignment, ClusterForm, EffectiveSetting, Input};
+
+/// All that an assignment reads of its client: clients of one class use a destination alike.
+///
+/// Of labels only those count that the setting in effect names; the node only where a service stays on
+/// it.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ClientClass {
+    cluster: ClusterId,
+    network: NetworkId,
+    locality: Locality,
+    kind: ProxyKind,
+    data_plane: DataPlane,
+    families: IpFamilies,
+    network_view: Box<[NetworkId]>,
+    is_ingress_gateway: bool,
+    may_tunnel: bool,
+    has_labels: bool,
+    /// The values of the labels that rank endpoints, in the order of the setting.
+    labels: Box<[Box<str>]>,
+    node: Box<str>,
+    /// The whole workload, which only its own cluster is told.
+    workload: Option<(Labels, Box<str>)>,
+}
+
+impl ClientClass {
+    /// The class of an input's client for its destination.
+    pub fn new(input: &Input<'_>) -> Self {
+        let proxy = input.proxy;
+        let setting = EffectiveSetting::new(
+            input.load_balancer,
+            input.service.traffic_distribution,
+            input.mesh_zone_aware,
+            input.mesh_locality,
+        );
+        let label = |text: &str| {
+            let key = text.split_once('=').map_or(text, |(key, _)| key);
+            proxy.labels.value(key).into()
+        };
+        let is_own = input.form == ClusterForm::SelfDiscovery;
+        Self {
+            cluster: proxy.cluster.clone(),
+            network: proxy.network.clone(),
+            locality: proxy.locality.clone(),
+            kind: proxy.kind,
+            data_plane: proxy.data_plane,
+            families: proxy.ip_families(),
+            network_view: proxy.network_view.clone(),
+            is_ingress_gateway: proxy.is_ingress_gateway(),
+            may_tunnel: !proxy.metadata_bool("DISABLE_HBONE_SEND"),
+            has_labels: !proxy.labels.is_empty(),
+            labels: setting.failover_priority().map(label).collect(),
+            node: if input.service.node_local { proxy.node.clone() } else { Box::default() },
+            workload: is_own
+                .then(|| (proxy.labels.clone(), proxy.metadata_text("WORKLOAD_NAME").into())),
+        }
+    }
+}
+
+/// The assignments of one mesh, each computed once a class of clients.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mesh_lb::assign::Assignments;
+/// use mesh_model::registry::{Origin, Registry, Source};
+/// use mesh_model::view::Subset;
+/// use mesh_testkit::by_hand;
+///
+/// let text = "{apiVersion: v1, kind: Service, metadata: {name: cart, namespace: shop}, spec: {ports: [{port: 80}]}}";
+/// let mut registry = Registry::default();
+/// let origin = Origin::Cluster("c1".into());
+/// registry.load([Source { origin, name: "cart.yaml".into(), text: text.into() }]);
+/// let mut assignments = Assignments::new(registry.mesh());
+/// let mesh = registry.mesh();
+/// let shared = ["eu/a", "eu/a", "us/b"].map(|locality| {
+///     let proxy = by_hand::proxy("c1", locality);
+///     let view = mesh.view(&proxy).unwrap();
+///     let cart = view.destination("cart.shop", 80, Subset::None).unwrap();
+///     assignments.get(&view, &cart)
+/// });
+/// assert!(Arc::ptr_eq(&shared[0], &shared[1]));
+/// assert_eq!(assignments.len(), 2);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Assignments {
+    // Held so that addresses in it stay those of its parts.
+    mesh: Arc<Mesh>,
+    known: FxHashMap<(Asked, ClientClass), Arc<Assignment>>,
+}
+
+/// What is asked for: a destination under the rule in force, as a control plane knows it.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Asked {
+    plane: usize,
+    rule: usize,
+    service: (Hostname, Namespace),
+    port: (u16, Arc<str>),
+    subset: Box<str>,
+    form: ClusterForm,
+    /// What else of the service is read: several objects can describe one host.
+    traits: (Resolution, TrafficDistribution, bool, bool),
+}
+
+impl Assignments {
+    /// Those of a mesh, none of them computed yet.
+    pub fn new(mesh: Arc<Mesh>) -> Self {
+        Self { mesh, known: FxHashMap::default() }
+    }
+
+    /// Returns how many were computed.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Returns whether none was computed.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Returns the assignment of a destination as a proxy sees it, shared by all proxies of its class.
+    ///
+    /// A view of another mesh is answered too, but not remembered.
+    pub fn get(&mut self, view: &ProxyView<'_>, destination: &Destination<'_>) -> Arc<Assignment> {
+        if !std::ptr::eq(view.mesh(), &*self.mesh) {
+            return Arc::new(Assignment::new(view, destination));
+        }
+        let form = ClusterForm::of(destination.service.resolution);
+        Assignment::with_input(view, destination, form, |input| {
+            let service = input.service;
+            let asked = Asked {
+                plane: std::ptr::from_ref(view.plane()).addr(),
+                rule: destination.rule.map_or(0, |rule| std::ptr::from_ref(rule).addr()),
+                service: (service.hostname.clone(), service.namespace.clone()),
+                port: (input.port.number, input.port.name.clone()),
+                subset: destination.subset.clone(),
+                form: input.form,
+                traits: (
+                    service.resolution,
+                    service.traffic_distribution,
+                    service.node_local,
+                    service.keeps_sessions(),
+                ),
+            };
+            let key = (asked, ClientClass::new(input));
+            self.known.entry(key).or_insert_with(|| Arc::new(Assignment::compute(input))).clone()
+        })
+    }
+}

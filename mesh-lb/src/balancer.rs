@@ -1,0 +1,312 @@
+//! The paved path: an assignment and a policy in, one endpoint a request out.
+//!
+//! ```text
+//! request ─hash─▶ priority ─▶ locality ─▶ list of hosts ─▶ host        (ring and table: ─▶ host)
+//!            └ loads, panic    └ weights     └ round robin, least request, random
+//! ```
+//!
+//! A [`Balancer`] is built once and then shared: picks take `&self`, no lock, and allocate nothing.
+//! When endpoints or their health change a new one is [made of it](Balancer::update); what upstream
+//! keeps over an update is kept.
+mod host;
+mod level;
+mod policy;
+mod source;
+
+use std::sync::Arc;
+
+use mesh_model::endpoint::HealthStatus as AssignedHealth;
+use rustc_hash::FxHashMap;
+
+pub use self::host::{Host, InFlight};
+use self::host::{HostState, Traffic};
+use self::level::{Level, LevelInput};
+pub use self::policy::{Algorithm, BalancerPolicy, Selection};
+use crate::assign::{AssignedEndpoint, Assignment};
+use crate::health::status::{CoarseHealth, HealthFlags, HealthStatus, HostHealth};
+use crate::load::{LevelHosts, PriorityChoice, PriorityLoad};
+use crate::pick::hash_policy::{HashInput, RequestHash, hash};
+use crate::pick::slow_start::LatestHost;
+
+/// What a pick wants to know of a request.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers set single fields over the default")]
+pub struct PickRequest {
+    /// The hash of the request ([`Balancer::hash`]); without one a random number stands for it.
+    /// Looked at by ring hash and Maglev only.
+    pub hash: Option<u64>,
+    /// Which attempt at a retried selection this is, from 0. Ring and table move on with it.
+    pub attempt: u32,
+    /// The time in milliseconds, of a clock that only moves forward; looked at in slow start only.
+    pub now_ms: u64,
+}
+
+/// The endpoint of one request.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "callers act on all of it")]
+pub struct Pick<'b> {
+    /// The endpoint.
+    pub host: &'b Host,
+    /// The priority that was drawn, and whether its healthy or its degraded hosts.
+    pub choice: PriorityChoice,
+    /// Whether the priority was in panic, so that health did not count.
+    pub panic: bool,
+}
+
+impl Pick<'_> {
+    /// Takes note that the request is on its way, until the guard is dropped: what least request and
+    /// bounded load look at. Does not allocate.
+    pub fn start(&self) -> InFlight {
+        self.host.start()
+    }
+}
+
+/// Picks endpoints of one assignment under one policy.
+///
+/// # Examples
+///
+/// ```
+/// use mesh_lb::assign::{Assignment, Input};
+/// use mesh_lb::{Algorithm, Balancer, BalancerPolicy, PickRequest};
+/// use mesh_model::{Compat, endpoint::Gateways};
+/// use mesh_testkit::by_hand;
+///
+/// let (proxy, service) = (by_hand::proxy("c1", "eu/west/a"), by_hand::service("cart.shop"));
+/// let shards = by_hand::shards(
+///     ["10.0.0.1", "10.0.0.2"].map(|address| by_hand::endpoint(address, "c1", "eu/west/a")),
+/// );
+/// let (compat, gateways) = (Compat::default(), Gateways::default());
+/// let port = service.port(80).unwrap();
+/// let input = Input::new(&proxy, &compat, (&service, port), &shards, &gateways);
+/// let assignment = Assignment::compute(&input);
+///
+/// let policy = BalancerPolicy { algorithm: Algorithm::RoundRobin, ..BalancerPolicy::default() };
+/// let balancer = Balancer::new(&assignment, &policy);
+/// let pick = |_| balancer.pick(&PickRequest::default(), || 0).map(|pick| pick.host.address());
+/// assert_eq!([0, 1, 2].map(pick), ["10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.1:8080"].map(Some));
+/// ```
+///
+/// # Upstream
+///
+/// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
+/// `ZoneAwareLoadBalancerBase::chooseHost`; there is no local cluster, and so no zone-aware routing.
+#[derive(Debug)]
+pub struct Balancer {
+    policy: BalancerPolicy,
+    load: PriorityLoad,
+    /// The choice of each hundredth of the hashes; empty without priorities.
+    choices: Box<[PriorityChoice]>,
+    levels: Box<[Arc<Level>]>,
+    latest: LatestHost,
+    traffic: Arc<Traffic>,
+}
+
+impl Balancer {
+    /// Builds a balancer of endpoints in the health that they are assigned with, at time 0.
+    pub fn new(assignment: &Assignment, policy: &BalancerPolicy) -> Self {
+        Self::with_health(assignment, policy, 0, assigned_health)
+    }
+
+    /// Builds a balancer at a time, of endpoints in the health that `health` says.
+    pub fn with_health(
+        assignment: &Assignment,
+        policy: &BalancerPolicy,
+        now_ms: u64,
+        health: impl Fn(AssignedEndpoint<'_>) -> HostHealth,
+    ) -> Self {
+        let nothing = Self {
+            policy: policy.clone(),
+            load: PriorityLoad::default(),
+            choices: Box::default(),
+            levels: Box::default(),
+            latest: LatestHost::new(&policy.slow_start, now_ms),
+            traffic: Arc::default(),
+        };
+        nothing.update(assignment, policy, now_ms, health)
+    }
+
+    /// Builds the balancer that takes the place of this one after a change of endpoints, health or
+    /// policy. This one stays as it is, for those who still hold it.
+    ///
+    /// Kept are: requests in flight and the beginning of slow start, by address; where each list has
+    /// got to in its turns, by its place; and, as far as nothing about a priority has changed, all of
+    /// it: schedulers, rings and tables, which are not built again.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
+    /// `EdfLoadBalancerBase::refresh`: an update refreshes the priorities that it touches.
+    pub fn update(
+        &self,
+        assignment: &Assignment,
+        policy: &BalancerPolicy,
+        now_ms: u64,
+        health: impl Fn(AssignedEndpoint<'_>) -> HostHealth,
+    ) -> Self {
+        let mut latest = if policy.slow_start == self.policy.slow_start {
+            self.latest
+        } else {
+            LatestHost::new(&policy.slow_start, now_ms)
+        };
+        let inputs = self.inputs(assignment, now_ms, &mut latest, health);
+        let hosts: Vec<LevelHosts> =
+            inputs.iter().map(|input| input.counts(policy.spread.overprovisioning)).collect();
+        let mut load = PriorityLoad::default();
+        load.spill(policy.spread.data_plane, &hosts, policy.spread.panic_threshold);
+        let in_slow_start = latest.in_slow_start(now_ms);
+        let now_ms = (policy.slow_start.window_ms > 0).then_some(now_ms);
+        let same_policy = *policy == self.policy;
+        let levels: Box<[Arc<Level>]> = inputs
+            .into_iter()
+            .zip(load.levels())
+            .enumerate()
+            .map(|(index, (mut input, load))| {
+                let old = self.levels.get(index);
+                (input.panic, input.in_slow_start, input.now_ms) =
+                    (load.panic, in_slow_start, now_ms);
+                match old.filter(|old| same_policy && old.is_of(&input)) {
+                    Some(same) => Arc::clone(same),
+                    None => Arc::new(Level::new(index, input, policy, old.map(AsRef::as_ref))),
+                }
+            })
+            .collect();
+        let hundredths = if levels.is_empty() { 0..0 } else { 0..100 };
+        Self {
+            policy: policy.clone(),
+            choices: hundredths.map(|hundredth| load.choose(hundredth)).collect(),
+            load,
+            levels,
+            latest,
+            traffic: Arc::clone(&self.traffic),
+        }
+    }
+
+    /// Sorts the endpoints of an assignment into priorities. A priority without endpoints below
+    /// another one exists, and is empty.
+    fn inputs(
+        &self,
+        assignment: &Assignment,
+        now_ms: u64,
+        latest: &mut LatestHost,
+        health: impl Fn(AssignedEndpoint<'_>) -> HostHealth,
+    ) -> Vec<LevelInput> {
+        let known: FxHashMap<&str, &Arc<HostState>> =
+            self.hosts().map(|host| (host.address(), host.state())).collect();
+        let levels = usize::try_from(assignment.n_priorities()).unwrap_or(0);
+        let mut inputs: Vec<LevelInput> = Vec::new();
+        inputs.resize_with(levels, LevelInput::default);
+        for locality in assignment.localities() {
+            let level = usize::try_from(locality.priority()).unwrap_or(usize::MAX);
+            let Some(input) = inputs.get_mut(level) else { continue };
+            let endpoints = locality.endpoints().map(|endpoint| {
+                let health = health(endpoint);
+                let address = host::address(endpoint);
+                let state = known.get(&*address).map_or_else(
+                    || Arc::new(HostState::new(Arc::clone(&self.traffic))),
+                    |state| Arc::clone(state),
+                );
+                if health.coarse() == CoarseHealth::Healthy {
+                    state.observe(latest, now_ms);
+                }
+                Host::new(endpoint, address, health, state)
+            });
+            input.push_locality(locality.locality(), locality.weight(), endpoints);
+        }
+        inputs
+    }
+
+    /// Returns the endpoint for a request; none if there is none to send it to.
+    ///
+    /// `random` is drawn in the order of upstream: once for the priority, unless the request has a
+    /// hash that says it; then as often as least request samples. Does not allocate, unless bounded
+    /// load passes over the first host of more than 1,024.
+    #[inline]
+    pub fn pick(&self, request: &PickRequest, mut random: impl FnMut() -> u64) -> Option<Pick<'_>> {
+        let hash = match request.hash {
+            Some(hash) if self.policy.algorithm.is_consistent() => hash,
+            Some(_) | None => random(),
+        };
+        let choice = *self.choices.get(usize::try_from(hash % 100).ok()?)?;
+        let level = self.levels.get(usize::try_from(choice.priority).ok()?)?;
+        let warming = self.policy.slow_start.window_ms > 0;
+        let now_ms = warming.then_some(request.now_ms);
+        let host = match level.table() {
+            Some(table) => table.pick(level, hash, request.attempt, &self.traffic)?,
+            None => {
+                let source = level.source(choice.availability)?;
+                source.pick(&self.policy, level.hosts(), hash, now_ms, random)?
+            }
+        };
+        Some(Pick { host: level.host(host)?, choice, panic: level.is_panicking() })
+    }
+
+    /// Picks again, up to `retries` times more, while `rejects` says no; the last pick stands even if
+    /// it is rejected. A pick without host ends at once.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
+    /// `ZoneAwareLoadBalancerBase::chooseHost`.
+    pub fn pick_unless<'b>(
+        &'b self,
+        request: &PickRequest,
+        retries: u32,
+        mut random: impl FnMut() -> u64,
+        mut rejects: impl FnMut(&Host) -> bool,
+    ) -> Option<Pick<'b>> {
+        let first = self.pick(request, &mut random)?;
+        let mut picked = first;
+        for retry in 1..=retries {
+            if !rejects(picked.host) {
+                break;
+            }
+            let attempt = request.attempt.saturating_add(retry);
+            picked = self.pick(&PickRequest { attempt, ..*request }, &mut random)?;
+        }
+        Some(picked)
+    }
+
+    /// Hashes a request as the policy says, for [`PickRequest::hash`].
+    pub fn hash(&self, input: &HashInput<'_>) -> RequestHash<'_> {
+        hash(&self.policy.hash_policies, input)
+    }
+
+    /// Returns the load of each priority.
+    pub const fn load(&self) -> &PriorityLoad {
+        &self.load
+    }
+
+    /// Returns all endpoints, priority after priority, locality after locality.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.levels.iter().flat_map(|level| level.hosts())
+    }
+
+    /// Returns the number of requests in flight, by the guards that are held.
+    pub fn active(&self) -> u32 {
+        self.traffic.active()
+    }
+
+    /// Returns the policy.
+    pub const fn policy(&self) -> &BalancerPolicy {
+        &self.policy
+    }
+
+    /// Returns whether a priority is the very one of another balancer: nothing of it was built again.
+    pub fn shares_priority_with(&self, other: &Self, priority: usize) -> bool {
+        match (self.levels.get(priority), other.levels.get(priority)) {
+            (Some(level), Some(other)) => Arc::ptr_eq(level, other),
+            (Some(_) | None, Some(_) | None) => false,
+        }
+    }
+}
+
+/// Returns the health that an endpoint is assigned with, as Envoy reads it.
+pub fn assigned_health(endpoint: AssignedEndpoint<'_>) -> HostHealth {
+    let status = match endpoint.health() {
+        AssignedHealth::Unknown => HealthStatus::Unknown,
+        AssignedHealth::Healthy => HealthStatus::Healthy,
+        AssignedHealth::Unhealthy | AssignedHealth::Terminating => HealthStatus::Unhealthy,
+        AssignedHealth::Draining => HealthStatus::Draining,
+    };
+    HostHealth::new(status, HealthFlags::NONE)
+}

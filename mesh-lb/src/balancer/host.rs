@@ -1,0 +1,143 @@
+//! The hosts of a balancer, and what is remembered of them.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::assign::AssignedEndpoint;
+use crate::health::status::HostHealth;
+use crate::pick::slow_start::LatestHost;
+
+/// One endpoint of a balancer.
+#[derive(Clone, Debug)]
+pub struct Host {
+    address: Box<str>,
+    weight: u32,
+    health: HostHealth,
+    via: &'static str,
+    state: Arc<HostState>,
+}
+
+/// What outlives a change of endpoints. A cache line each: hosts are counted by all threads.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct HostState {
+    active: AtomicU32,
+    // When it was first seen healthy; `NEVER` before that.
+    passed_ms: AtomicU64,
+    traffic: Arc<Traffic>,
+}
+
+const NEVER: u64 = u64::MAX;
+
+/// The requests of all hosts.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Traffic {
+    active: AtomicU32,
+}
+
+impl Traffic {
+    pub(super) fn active(&self) -> u32 {
+        self.active.load(Ordering::Relaxed)
+    }
+}
+
+impl HostState {
+    pub(super) const fn new(traffic: Arc<Traffic>) -> Self {
+        Self { active: AtomicU32::new(0), passed_ms: AtomicU64::new(NEVER), traffic }
+    }
+
+    /// Takes note that the host is healthy now, for slow start.
+    pub(super) fn observe(&self, latest: &mut LatestHost, now_ms: u64) {
+        let passed = Some(self.passed_ms.load(Ordering::Relaxed)).filter(|passed| *passed != NEVER);
+        self.passed_ms.store(latest.observe(passed, now_ms), Ordering::Relaxed);
+    }
+}
+
+/// The text of what is dialled: `ip:port`, `[ip]:port`, or the path of a socket.
+pub(super) fn address(endpoint: AssignedEndpoint<'_>) -> Box<str> {
+    let (address, port) = (endpoint.target().address().to_string(), endpoint.target().port());
+    if address.starts_with('/') || address.starts_with('@') {
+        address.into()
+    } else if address.contains(':') {
+        format!("[{address}]:{port}").into()
+    } else {
+        format!("{address}:{port}").into()
+    }
+}
+
+impl Host {
+    pub(super) fn new(
+        endpoint: AssignedEndpoint<'_>,
+        address: Box<str>,
+        health: HostHealth,
+        state: Arc<HostState>,
+    ) -> Self {
+        Self { address, weight: endpoint.weight(), health, via: endpoint.target().via(), state }
+    }
+
+    /// Returns what is dialled, with its port. It names the host on rings and tables, too.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns how it is reached: `direct`, `tunnel`, `gateway` or `double_tunnel`.
+    pub const fn via(&self) -> &'static str {
+        self.via
+    }
+
+    /// Returns its weight among the hosts of its locality.
+    pub const fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// Returns its health as the balancer was built with it.
+    pub const fn health(&self) -> HostHealth {
+        self.health
+    }
+
+    /// Returns the number of requests that are on their way to it.
+    #[inline]
+    pub fn active(&self) -> u32 {
+        self.state.active.load(Ordering::Relaxed)
+    }
+
+    /// Returns how long ago it was first seen healthy, for slow start.
+    pub(super) fn since_healthy_ms(&self, now_ms: u64) -> Option<u64> {
+        let passed = self.state.passed_ms.load(Ordering::Relaxed);
+        (passed != NEVER).then(|| now_ms.saturating_sub(passed))
+    }
+
+    pub(super) const fn state(&self) -> &Arc<HostState> {
+        &self.state
+    }
+
+    pub(super) fn start(&self) -> InFlight {
+        let state = Arc::clone(&self.state);
+        state.active.fetch_add(1, Ordering::Relaxed);
+        state.traffic.active.fetch_add(1, Ordering::Relaxed);
+        InFlight { state }
+    }
+
+    /// Whether a list with this host can stay as it is although an update brings `other`.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+            && self.weight == other.weight
+            && self.health == other.health
+            && self.via == other.via
+            && self.address == other.address
+    }
+}
+
+/// A request that is on its way; dropped when its answer has come. It outlives the balancer.
+#[derive(Debug)]
+#[must_use = "the request counts until this is dropped"]
+pub struct InFlight {
+    state: Arc<HostState>,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.state.active.fetch_sub(1, Ordering::Relaxed);
+        self.state.traffic.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,235 @@
+//! How a balancer picks: what istiod makes of a destination's traffic policy.
+use mesh_model::resource::destination_rule::{
+    ConsistentHashLb, HashAlgorithm, HashKey, LbPolicy, LoadBalancerSettings, SimpleLb,
+};
+use mesh_model::view::{Destination, ProxyView};
+
+use crate::pick::bounded_load::HashBalanceFactor;
+use crate::pick::hash::HashFunction;
+use crate::pick::hash_policy::{AbsentCookie, HashMethod, HashPolicy};
+use crate::pick::least_request::{ActiveRequestBias, ChoiceCount};
+use crate::pick::maglev::TableSize;
+use crate::pick::ring_hash::{MAX_RING_SIZE, RingHashConfig};
+use crate::pick::slow_start::SlowStart;
+use crate::share::Spread;
+
+/// The algorithm that picks one of the hosts of a list.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "these are all that Envoy has and istiod configures")]
+pub enum Algorithm {
+    /// In turn, by weight.
+    RoundRobin,
+    /// The least busy of those that are looked at; by weight and load if weights differ.
+    LeastRequest {
+        /// Which hosts are looked at.
+        selection: Selection,
+        /// How much requests in flight lower a weight.
+        bias: ActiveRequestBias,
+    },
+    /// Any, whatever the weights.
+    Random,
+    /// The next one on a ring of hashes.
+    RingHash {
+        /// The size of the ring.
+        config: RingHashConfig,
+        /// How much more than its share a host may carry; none does not bound it.
+        bound: Option<HashBalanceFactor>,
+    },
+    /// The one in the slot of a table.
+    Maglev {
+        /// The size of the table.
+        size: TableSize,
+        /// How much more than its share a host may carry; none does not bound it.
+        bound: Option<HashBalanceFactor>,
+    },
+    /// None: connections go where they were sent to (`PASSTHROUGH`).
+    Passthrough,
+}
+
+/// Which hosts least request looks at, where weights do not decide.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the protocol has these two")]
+pub enum Selection {
+    /// So many random ones.
+    Choices(ChoiceCount),
+    /// All.
+    FullScan,
+}
+
+impl Algorithm {
+    /// Returns least request as it is without any setting: the better of two.
+    pub fn least_request() -> Self {
+        let selection = Selection::Choices(ChoiceCount::default());
+        Self::LeastRequest { selection, bias: ActiveRequestBias::default() }
+    }
+
+    /// Returns whether equal requests go to equal hosts.
+    #[inline]
+    pub const fn is_consistent(&self) -> bool {
+        matches!(self, Self::RingHash { .. } | Self::Maglev { .. })
+    }
+}
+
+/// Everything about a destination that a balancer looks at, its endpoints aside.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers set single fields over the default")]
+pub struct BalancerPolicy {
+    /// How traffic spreads over priorities and localities.
+    pub spread: Spread,
+    /// How a host is picked there.
+    pub algorithm: Algorithm,
+    /// How new hosts are warmed up; round robin and least request.
+    pub slow_start: SlowStart,
+    /// What of a request is hashed; ring hash and Maglev.
+    pub hash_policies: Vec<HashPolicy>,
+    /// The random number that Envoy draws when it makes a balancer: where turns begin.
+    pub seed: u64,
+}
+
+impl Default for BalancerPolicy {
+    /// What istiod configures without any rule: least request.
+    fn default() -> Self {
+        Self {
+            spread: Spread::default(),
+            algorithm: Algorithm::least_request(),
+            slow_start: SlowStart::default(),
+            hash_policies: Vec::new(),
+            seed: 0,
+        }
+    }
+}
+
+impl BalancerPolicy {
+    /// Returns what istiod configures for a destination.
+    ///
+    /// Sizes that Envoy would refuse (a ring above 8,388,608, a table that is no prime number) act
+    /// as the default size.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/core/cluster_traffic_policy.go` `applyLoadBalancer`,
+    /// `ApplyRingHashLoadBalancer`; `core/route/route.go` `consistentHashToHashPolicy`.
+    pub fn of(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
+        let policy = destination.cluster_policy.as_ref();
+        let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
+        Self { spread: Spread::of(view, destination), ..Self::of_settings(settings) }
+    }
+
+    /// Returns what `loadBalancer` of a traffic policy says of picking a host; the spread is the
+    /// default.
+    pub fn of_settings(settings: Option<&LoadBalancerSettings>) -> Self {
+        let policy = settings.and_then(|settings| settings.policy.as_ref());
+        let (algorithm, hash_policies) = match policy {
+            Some(LbPolicy::ConsistentHash(hash)) => {
+                (consistent(hash), hash_policy(hash).into_iter().collect())
+            }
+            Some(LbPolicy::Simple(simple)) => (of_simple(*simple), Vec::new()),
+            Some(LbPolicy::BackendUtilization(_)) | None => {
+                (Algorithm::least_request(), Vec::new())
+            }
+        };
+        let slow_start = settings.map(slow_start).unwrap_or_default();
+        Self { algorithm, hash_policies, slow_start, ..Self::default() }
+    }
+}
+
+fn of_simple(simple: SimpleLb) -> Algorithm {
+    match simple {
+        SimpleLb::Random => Algorithm::Random,
+        SimpleLb::Passthrough => Algorithm::Passthrough,
+        SimpleLb::RoundRobin => Algorithm::RoundRobin,
+        SimpleLb::Unspecified | SimpleLb::LeastConn | SimpleLb::LeastRequest => {
+            Algorithm::least_request()
+        }
+    }
+}
+
+fn consistent(hash: &ConsistentHashLb) -> Algorithm {
+    let ring = |minimum: u64| {
+        let minimum = if minimum == 0 { 1024 } else { minimum };
+        let config = RingHashConfig::new(minimum, MAX_RING_SIZE, HashFunction::XxHash);
+        Algorithm::RingHash { config: config.unwrap_or_default(), bound: None }
+    };
+    match &hash.algorithm {
+        Some(HashAlgorithm::Maglev(maglev)) => {
+            let size = TableSize::new(maglev.table_size).unwrap_or_default();
+            Algorithm::Maglev { size, bound: None }
+        }
+        Some(HashAlgorithm::RingHash(settings)) => ring(settings.minimum_ring_size),
+        None => ring(hash.minimum_ring_size),
+    }
+}
+
+fn hash_policy(hash: &ConsistentHashLb) -> Option<HashPolicy> {
+    let method = match hash.key.as_ref()? {
+        HashKey::HttpHeaderName(name) => HashMethod::Header(name.clone()),
+        HashKey::HttpCookie(cookie) => {
+            let absent = cookie.ttl.map_or(AbsentCookie::Ignore, |_| AbsentCookie::Generate);
+            HashMethod::Cookie { name: cookie.name.clone(), absent }
+        }
+        HashKey::UseSourceIp(true) => HashMethod::SourceIp,
+        HashKey::UseSourceIp(false) => return None,
+        HashKey::HttpQueryParameterName(name) => HashMethod::QueryParameter(name.clone()),
+    };
+    Some(HashPolicy { method, terminal: false })
+}
+
+fn slow_start(settings: &LoadBalancerSettings) -> SlowStart {
+    let window = match &settings.warmup {
+        Some(warmup) => warmup.duration,
+        None => settings.warmup_duration_secs,
+    };
+    let window_ms = window.and_then(|window| u64::try_from(window.as_millis()).ok()).unwrap_or(0);
+    let default = SlowStart { window_ms, ..SlowStart::default() };
+    settings.warmup.as_ref().map_or(default, |warmup| SlowStart {
+        aggression: warmup.aggression.unwrap_or(default.aggression),
+        min_weight_percent: warmup.minimum_percent.unwrap_or(default.min_weight_percent),
+        ..default
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_model::resource::destination_rule::{HttpCookie, MagLev, RingHash};
+
+    use super::*;
+
+    fn check(policy: Option<LbPolicy>, expected: Algorithm) {
+        let settings = LoadBalancerSettings { policy, ..LoadBalancerSettings::default() };
+        assert_eq!(BalancerPolicy::of_settings(Some(&settings)).algorithm, expected);
+    }
+
+    #[test]
+    fn least_request_is_what_nothing_stands_for() {
+        assert_eq!(BalancerPolicy::of_settings(None), BalancerPolicy::default());
+        check(Some(LbPolicy::Simple(SimpleLb::Unspecified)), Algorithm::least_request());
+        check(Some(LbPolicy::Simple(SimpleLb::Passthrough)), Algorithm::Passthrough);
+    }
+
+    #[test]
+    fn a_size_that_envoy_refuses_acts_as_the_default() {
+        let hash = |algorithm| {
+            let hash = ConsistentHashLb { algorithm: Some(algorithm), ..Default::default() };
+            Some(LbPolicy::ConsistentHash(hash))
+        };
+        let maglev = |table_size| hash(HashAlgorithm::Maglev(MagLev { table_size }));
+        let size = TableSize::default();
+        check(maglev(8), Algorithm::Maglev { size, bound: None });
+        check(maglev(0), Algorithm::Maglev { size, bound: None });
+        let ring = hash(HashAlgorithm::RingHash(RingHash { minimum_ring_size: u64::MAX }));
+        check(ring, Algorithm::RingHash { config: RingHashConfig::default(), bound: None });
+    }
+
+    #[test]
+    fn a_cookie_is_made_only_if_it_has_a_lifetime() {
+        let key = Some(HashKey::HttpCookie(HttpCookie { name: "s".into(), ..Default::default() }));
+        let hash = ConsistentHashLb { key, ..Default::default() };
+        let settings = LoadBalancerSettings {
+            policy: Some(LbPolicy::ConsistentHash(hash)),
+            ..LoadBalancerSettings::default()
+        };
+        let method = HashMethod::Cookie { name: "s".into(), absent: AbsentCookie::Ignore };
+        let policies = BalancerPolicy::of_settings(Some(&settings)).hash_policies;
+        assert_eq!(policies, [HashPolicy { method, terminal: false }]);
+    }
+}

@@ -1,0 +1,29 @@
+//! What happens to traffic when something fails.
+//!
+//! ```text
+//! Scenario ─endpoints, gateways─▶ Assignment ─health─▶ Outcome ─(before, after)─▶ Shift, overload
+//! ```
+//!
+//! A failure changes what the control plane knows (endpoints become unhealthy, or go) and what the
+//! client notices by itself (a gateway that no longer answers); the assignment and its shares are then
+//! computed as at any other time. [`clients`] finds the proxies that are sent the same.
+mod failure; // Reading order: what fails, what then holds, what moved, who suffers.
+
+mod scenario;
+
+mod outcome;
+
+mod shift;
+
+mod ladder;
+
+mod overload;
+
+pub mod clients;
+
+pub use self::failure::{Failure, InvalidFailure};
+pub use self::ladder::{LADDER, ladder};
+pub use self::outcome::{Cell, Outcome};
+pub use self::overload::Carried;
+pub use self::scenario::{Loss, Scenario};
+pub use self::shift::{Move, Place, Shift};

@@ -1,0 +1,230 @@
+//! One thing that fails: `cluster=c2`, `region=eu`, `zone=eu/a`, `network=n2`, `gateway=ADDR`,
+//! `endpoint=ADDR`, `service=HOST,30%`.
+use std::fmt;
+use std::str::FromStr;
+
+use mesh_model::endpoint::{Endpoint, NetworkGateway};
+use mesh_model::name::Locality;
+use mesh_model::registry::{ControlPlane, Mesh};
+
+/// One thing that fails.
+///
+/// ```
+/// use mesh_lb::whatif::Failure;
+///
+/// assert_eq!("region=eu".parse(), Ok(Failure::Region("eu".into())));
+/// assert!("planet=earth".parse::<Failure>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a scenario acts on every kind")]
+pub enum Failure {
+    /// Everything in a cluster, its network gateways too.
+    Cluster(Box<str>),
+    /// Everything in a region.
+    Region(Box<str>),
+    /// Everything in a zone of a region.
+    Zone(Box<str>, Box<str>),
+    /// Everything in a network, its gateways too.
+    Network(Box<str>),
+    /// A network gateway, by its address with or without the port.
+    Gateway(Box<str>),
+    /// An endpoint, by its address with or without the port.
+    Endpoint(Box<str>),
+    /// A part of the endpoints of a service, the first of them, in percent of their number.
+    Service(Box<str>, f64),
+}
+
+impl Failure {
+    /// Returns whether an endpoint fails; `rank` is the part of the service's endpoints that come
+    /// before it, in percent.
+    pub(super) fn hits(&self, endpoint: &Endpoint, host: &str, rank: Rank) -> bool {
+        let workload = &endpoint.workload;
+        match self {
+            Self::Cluster(name) => workload.cluster == **name,
+            Self::Network(name) => workload.network == **name,
+            Self::Region(region) => Locality::parse(&workload.locality).region() == &**region,
+            Self::Zone(region, zone) => {
+                let locality = Locality::parse(&workload.locality);
+                locality.region() == &**region && locality.zone() == &**zone
+            }
+            Self::Endpoint(address) => is_address(address, &endpoint.address, endpoint.port),
+            Self::Service(name, percent) => is_host(name, host) && rank.is_within(*percent),
+            Self::Gateway(_) => false,
+        }
+    }
+
+    /// Returns whether there is anything in a mesh that could fail so.
+    pub fn exists_in(&self, mesh: &Mesh) -> bool {
+        let is_cluster =
+            matches!(self, Self::Cluster(name) if mesh.clusters().any(|c| *c == **name));
+        is_cluster || mesh.control_planes().any(|plane| self.exists_for(plane))
+    }
+
+    fn exists_for(&self, plane: &ControlPlane) -> bool {
+        let hosts = plane.shards.iter();
+        let mut hosts = hosts.map(|((host, _), shards)| (host.as_str(), shards));
+        let all = Rank { index: 0, total: u32::MAX };
+        let is_host = matches!(self, Self::Service(name, _)
+            if plane.services.hosts().any(|host| is_host(name, host.as_str())));
+        is_host
+            || plane.named_gateways.iter().any(|gateway| self.hits_gateway(gateway))
+            || hosts.any(|(host, shards)| shards.endpoints().any(|e| self.hits(e, host, all)))
+    }
+
+    /// Returns whether a gateway fails by itself, whatever becomes of the endpoints behind it.
+    pub(super) fn hits_gateway(&self, gateway: &NetworkGateway) -> bool {
+        match self {
+            Self::Cluster(name) => gateway.cluster == **name,
+            Self::Network(name) => gateway.network == **name,
+            Self::Gateway(address) => [gateway.port, gateway.hbone_port]
+                .iter()
+                .any(|port| is_address(address, &gateway.address, *port)),
+            Self::Region(_) | Self::Zone(..) | Self::Endpoint(_) | Self::Service(..) => false,
+        }
+    }
+}
+
+/// The place of an endpoint among those of its service.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rank {
+    pub(super) index: u32,
+    pub(super) total: u32,
+}
+
+impl Rank {
+    /// Whether the place is among the first percent of all, their number rounded to the nearest.
+    fn is_within(self, percent: f64) -> bool {
+        f64::from(self.index) < (f64::from(self.total) * percent / 100.0).round()
+    }
+}
+
+/// A host by its full name, or by the beginning that people type.
+fn is_host(typed: &str, host: &str) -> bool {
+    host == typed || host.strip_prefix(typed).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn is_address(typed: &str, address: &mesh_model::endpoint::Address, port: u16) -> bool {
+    let text = address.to_string();
+    let with_port = if address.ip().is_some_and(|ip| ip.is_ipv6()) {
+        format!("[{text}]:{port}")
+    } else {
+        format!("{text}:{port}")
+    };
+    typed == text || typed == with_port
+}
+
+/// The text does not say what fails.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InvalidFailure {
+    text: Box<str>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Form,
+    Nameless,
+    Unknown,
+    Zone,
+    Percent,
+}
+
+impl fmt::Display for InvalidFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const FORMS: &str = "cluster=, region=, zone=REGION/ZONE, network=, gateway=, endpoint= or \
+                             service=HOST,PERCENT%";
+        let text = &self.text;
+        match self.kind {
+            Kind::Form => write!(f, "`{text}` selects nothing: write {FORMS}"),
+            Kind::Nameless => write!(f, "`{text}` names nothing after the `=`"),
+            Kind::Unknown => write!(f, "`{text}` selects by no known property: write {FORMS}"),
+            Kind::Zone => write!(f, "`{text}`: a zone is written REGION/ZONE"),
+            Kind::Percent => {
+                write!(f, "`{text}`: a part of a service is written HOST,PERCENT% with 0 to 100")
+            }
+        }
+    }
+}
+
+impl std::error::Error for InvalidFailure {}
+
+impl FromStr for Failure {
+    type Err = InvalidFailure;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFailure> {
+        let invalid = |kind| InvalidFailure { text: text.into(), kind };
+        let (what, value) = text.split_once('=').ok_or_else(|| invalid(Kind::Form))?;
+        if value.is_empty() {
+            return Err(invalid(Kind::Nameless));
+        }
+        Ok(match what {
+            "cluster" => Self::Cluster(value.into()),
+            "region" => Self::Region(value.into()),
+            "zone" => {
+                let (region, zone) = value.split_once('/').ok_or_else(|| invalid(Kind::Zone))?;
+                Self::Zone(region.into(), zone.into())
+            }
+            "network" => Self::Network(value.into()),
+            "gateway" => Self::Gateway(value.into()),
+            "endpoint" => Self::Endpoint(value.into()),
+            "service" => {
+                let (host, percent) = value.split_once(',').unwrap_or((value, "100%"));
+                let percent = percent.trim_end_matches('%').parse().ok();
+                let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
+                Self::Service(host.into(), percent.ok_or_else(|| invalid(Kind::Percent))?)
+            }
+            _ => return Err(invalid(Kind::Unknown)),
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    /// Prints the text that it is read from.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster(name) => write!(f, "cluster={name}"),
+            Self::Region(name) => write!(f, "region={name}"),
+            Self::Zone(region, zone) => write!(f, "zone={region}/{zone}"),
+            Self::Network(name) => write!(f, "network={name}"),
+            Self::Gateway(address) => write!(f, "gateway={address}"),
+            Self::Endpoint(address) => write!(f, "endpoint={address}"),
+            Self::Service(host, percent) => write!(f, "service={host},{percent}%"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_is_what_was_read() {
+        for text in [
+            "cluster=c2",
+            "region=eu",
+            "zone=eu/a",
+            "network=n2",
+            "gateway=34.1.1.1:15443",
+            "endpoint=10.0.0.1",
+            "service=cart.shop,30%",
+        ] {
+            assert_eq!(text.parse::<Failure>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_in_a_sentence() {
+        for text in ["", "eu", "region=", "zone=a", "planet=earth", "service=a,200%", "service=a,x"]
+        {
+            let sentence = text.parse::<Failure>().unwrap_err().to_string();
+            assert!(sentence.starts_with(&format!("`{text}`")), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_service_is_rounded_to_whole_endpoints() {
+        let is_within = |index, total, percent| Rank { index, total }.is_within(percent);
+        assert!(is_within(0, 3, 30.0) && !is_within(1, 3, 30.0));
+        assert!(!is_within(0, 3, 0.0) && is_within(2, 3, 100.0));
+    }
+}

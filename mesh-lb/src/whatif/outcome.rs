@@ -1,0 +1,113 @@
+//! Where the traffic of one destination goes, by place and by endpoint.
+use std::collections::BTreeMap;
+
+use mesh_model::endpoint::{Endpoint, HealthStatus};
+use mesh_model::name::{ClusterId, Locality};
+use mesh_model::registry::Resolution;
+use mesh_model::view::{Destination, ProxyView};
+
+use super::Scenario;
+use crate::assign::{AssignedEndpoint, Assignment, Target};
+use crate::share::{Shares, Spread};
+
+/// Where the traffic of one destination goes.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
+pub struct Outcome {
+    /// The endpoints in use.
+    pub assignment: Assignment,
+    /// How the cluster spreads traffic.
+    pub spread: Spread,
+    /// What each gets.
+    pub shares: Shares,
+}
+
+/// The traffic of one priority that goes to one cluster in one locality.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
+pub struct Cell {
+    /// Where it goes.
+    pub locality: Locality,
+    /// The cluster; empty for a gateway that several stand behind.
+    pub cluster: ClusterId,
+    /// The priority.
+    pub priority: u32,
+    /// The share, in percent of the destination's traffic.
+    pub share: f64,
+}
+
+impl Outcome {
+    /// Computes where a proxy's traffic goes at present.
+    pub fn now(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
+        Scenario::default().outcome(view, destination)
+    }
+
+    /// The outcome of a destination that does not exist.
+    pub fn nowhere() -> Self {
+        Self {
+            assignment: Assignment::default(),
+            spread: Spread::default(),
+            shares: Shares::default(),
+        }
+    }
+
+    /// Returns the traffic by priority, locality and cluster, in that order; what gets nothing is
+    /// there with a share of 0.
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut sums: BTreeMap<(u32, Locality, ClusterId), f64> = BTreeMap::new();
+        for (endpoint, share) in self.assignment.endpoints().zip(self.shares.endpoints()) {
+            let locality = endpoint.locality();
+            let key = (locality.priority(), locality.locality().clone(), cluster_of(endpoint));
+            *sums.entry(key).or_default() += share;
+        }
+        let cell =
+            |((priority, locality, cluster), share)| Cell { locality, cluster, priority, share };
+        sums.into_iter().map(cell).collect()
+    }
+
+    /// Returns what each workload's endpoint receives in the end, in percent of the destination's
+    /// traffic. What a gateway gets is divided over the endpoints behind it that are fit, by their
+    /// weights: which of them it takes is its own affair.
+    pub fn received(&self) -> Vec<(&Endpoint, f64)> {
+        let mut received: Vec<(&Endpoint, f64)> = Vec::new();
+        for (endpoint, share) in self.assignment.endpoints().zip(self.shares.endpoints()) {
+            match endpoint.target() {
+                Target::Direct(direct) | Target::Tunnel(direct) => received.push((direct, *share)),
+                Target::Gateway(_) | Target::DoubleTunnel(_) => {
+                    let fit = || endpoint.fronts().filter(|behind| is_fit(behind));
+                    let weight = |behind: &Endpoint| f64::from(behind.effective_weight());
+                    let total: f64 = fit().map(weight).sum();
+                    let part = |behind| (behind, share * weight(behind) / total);
+                    received.extend(fit().map(part));
+                }
+            }
+        }
+        received
+    }
+
+    /// Returns whether requests find no endpoint. Destinations that need none (the address that the
+    /// client asked for is used, or found by name) are always reached.
+    pub fn is_unreachable(&self, destination: &Destination<'_>) -> bool {
+        let needs_endpoints = match destination.service.resolution {
+            Resolution::ClientSideLb | Resolution::DnsLb | Resolution::DnsRoundRobinLb => true,
+            Resolution::Passthrough | Resolution::Alias | Resolution::DynamicDns => false,
+        };
+        needs_endpoints && !self.shares.is_reachable()
+    }
+}
+
+const fn is_fit(endpoint: &Endpoint) -> bool {
+    matches!(endpoint.health, HealthStatus::Unknown | HealthStatus::Healthy)
+}
+
+/// The cluster that an endpoint's traffic ends in; a gateway that `MeshNetworks` lists has none of its
+/// own, and that of the endpoints behind it if they are all of one.
+fn cluster_of(endpoint: AssignedEndpoint<'_>) -> ClusterId {
+    let gateway = match endpoint.target() {
+        Target::Direct(direct) | Target::Tunnel(direct) => return direct.workload.cluster.clone(),
+        Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => gateway,
+    };
+    let mut behind = endpoint.fronts().map(|front| &front.workload.cluster);
+    let first = behind.next().filter(|first| behind.all(|cluster| cluster == *first));
+    first.unwrap_or(&gateway.cluster).clone()
+}

@@ -1,0 +1,158 @@
+//! What fails together, and what then holds for a proxy.
+use std::sync::Arc;
+
+use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, Shard, Shards};
+use mesh_model::name::ClusterId;
+use mesh_model::view::{Destination, ProxyView};
+
+use super::failure::Rank;
+use super::{Failure, Outcome};
+use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Supply, Target};
+use crate::share::Spread;
+
+/// Things that fail at the same time.
+///
+/// Endpoints that fail are unhealthy (or gone) for the control plane, which sends them or not as it
+/// does at any time. A gateway has no health in EDS: clients notice by themselves that it is gone. It
+/// counts as failed if it is named, if its cluster or network is, or if everything behind it fails.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers name failures and what they do")]
+pub struct Scenario {
+    /// What fails.
+    pub failures: Vec<Failure>,
+    /// What a failure does to endpoints.
+    pub loss: Loss,
+}
+
+/// What a failure does to endpoints.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "an endpoint stays known or does not")]
+pub enum Loss {
+    /// They become unhealthy and still count to the size of their priority.
+    #[default]
+    Unhealthy,
+    /// They are removed, so that the health of what is left is not lowered.
+    Removed,
+}
+
+impl Scenario {
+    /// Computes where a proxy's traffic goes while all of this has failed.
+    pub fn outcome(&self, view: &ProxyView<'_>, destination: &Destination<'_>) -> Outcome {
+        let form = ClusterForm::of(destination.service.resolution);
+        let none = Shards::default();
+        let shards = view.shards(&destination.service).map_or(&none, AsRef::as_ref);
+        let failed = self.shards(shards, destination.service.hostname.as_str());
+        let gateways = view.gateways(form == ClusterForm::Dns);
+        let left = self.gateways(gateways);
+        let supply = Supply {
+            shards: failed.as_ref().unwrap_or(shards),
+            gateways: left.as_ref().unwrap_or(gateways),
+            compat: view.mesh().compat(),
+        };
+        let assignment = Assignment::of_supply(view, destination, form, supply);
+        let spread = Spread::of(view, destination);
+        let host = destination.service.hostname.as_str();
+        let ranks = self.ranks(shards, host);
+        let shares = assignment.shares_with(&spread, |endpoint| {
+            if self.is_gateway_lost(endpoint, host, &ranks) {
+                HealthStatus::Unhealthy
+            } else {
+                endpoint.health()
+            }
+        });
+        Outcome { assignment, spread, shares }
+    }
+
+    /// The endpoints after the failure; `None` if it concerns none of them.
+    fn shards(&self, shards: &Shards, host: &str) -> Option<Shards> {
+        let ranks = self.ranks(shards, host);
+        let fails = |endpoint: &Endpoint| self.hits(endpoint, host, &ranks);
+        if !shards.endpoints().any(fails) {
+            return None;
+        }
+        Some(Shards::new(shards.iter().map(|shard| {
+            if !shard.endpoints.iter().any(fails) {
+                return shard.clone();
+            }
+            let endpoints = shard.endpoints.iter();
+            let endpoints = match self.loss {
+                Loss::Removed => endpoints.filter(|endpoint| !fails(endpoint)).cloned().collect(),
+                Loss::Unhealthy => endpoints
+                    .map(|endpoint| match fails(endpoint) {
+                        true => Endpoint { health: HealthStatus::Unhealthy, ..endpoint.clone() },
+                        false => endpoint.clone(),
+                    })
+                    .collect(),
+            };
+            let (provider, cluster) = (shard.provider, shard.cluster.clone());
+            Arc::new(Shard { provider, cluster, endpoints })
+        })))
+    }
+
+    /// The gateways after the failure, if it removes some.
+    fn gateways(&self, gateways: &Gateways) -> Option<Gateways> {
+        let fails = |gateway| self.failures.iter().any(|failure| failure.hits_gateway(gateway));
+        if self.loss == Loss::Unhealthy || !gateways.iter().any(fails) {
+            return None;
+        }
+        Some(Gateways::new(gateways.iter().filter(|gateway| !fails(gateway)).cloned()))
+    }
+
+    /// The service's endpoints in order, if a failure speaks of a part of them: an endpoint fails on
+    /// all of its ports.
+    fn ranks<'s>(&self, shards: &'s Shards, host: &str) -> Ranks<'s> {
+        let is_partial = |failure: &Failure| matches!(failure, Failure::Service(..));
+        if host.is_empty() || !self.failures.iter().any(is_partial) {
+            return Ranks::default();
+        }
+        let keys =
+            shards.endpoints().map(|endpoint| (&endpoint.workload.cluster, &endpoint.address));
+        let mut order: Vec<(usize, Key<'s>)> = keys.enumerate().collect();
+        order.sort_by_key(|(index, key)| (*key, *index));
+        order.dedup_by_key(|(_, key)| *key);
+        order.sort_by_key(|(index, _)| *index);
+        let mut by_key: Vec<(Key<'s>, u32)> =
+            (0..).zip(order).map(|(rank, (_, key))| (key, rank)).collect();
+        by_key.sort_unstable();
+        Ranks(by_key)
+    }
+
+    fn hits(&self, endpoint: &Endpoint, host: &str, ranks: &Ranks<'_>) -> bool {
+        let rank = ranks.of(endpoint);
+        self.failures.iter().any(|failure| failure.hits(endpoint, host, rank))
+    }
+
+    /// Whether a client no longer gets through a gateway.
+    fn is_gateway_lost(
+        &self,
+        endpoint: AssignedEndpoint<'_>,
+        host: &str,
+        ranks: &Ranks<'_>,
+    ) -> bool {
+        let gateway = match endpoint.target() {
+            Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => gateway,
+            Target::Direct(_) | Target::Tunnel(_) => return false,
+        };
+        let mut behind = endpoint.fronts().peekable();
+        self.failures.iter().any(|failure| failure.hits_gateway(gateway))
+            || (behind.peek().is_some() && behind.all(|behind| self.hits(behind, host, ranks)))
+    }
+}
+
+type Key<'s> = (&'s ClusterId, &'s Address);
+
+/// The place of each address of a service, sorted by address.
+#[derive(Debug, Default)]
+struct Ranks<'s>(Vec<(Key<'s>, u32)>);
+
+impl Ranks<'_> {
+    fn of(&self, endpoint: &Endpoint) -> Rank {
+        let key = (&endpoint.workload.cluster, &endpoint.address);
+        let found = self.0.binary_search_by(|(known, _)| known.cmp(&key)).ok();
+        let index = found.and_then(|found| self.0.get(found)).map(|(_, rank)| *rank);
+        match index {
+            Some(index) => Rank { index, total: u32::try_from(self.0.len()).unwrap_or(u32::MAX) },
+            None => Rank::default(),
+        }
+    }
+}

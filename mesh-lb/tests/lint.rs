@@ -1,0 +1,140 @@
+//! Known defects that change where traffic goes: both shares, with the defect and with its switch.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use mesh_lb::lint::lint;
+use mesh_lb::whatif::Outcome;
+use mesh_model::Compat;
+use mesh_model::compat::Fixes;
+use mesh_model::registry::{Mesh, Origin, Registry, Source};
+use mesh_model::view::Subset;
+
+/// A cluster of a network: `cart` with an endpoint for each place and version, and a gateway.
+fn cluster(name: &str, network: &str, gateway: &str, endpoints: &[(&str, &str, &str)]) -> Source {
+    let mut text = format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: istio-system, labels: \
+         {{topology.istio.io/network: {network}}}}}\n---\napiVersion: v1\nkind: Service\nmetadata: {{name: \
+         ew, namespace: istio-system, labels: {{topology.istio.io/network: {network}}}}}\nspec: {{type: \
+         LoadBalancer, ports: [{{name: tls, port: 15443}}]}}\nstatus: {{loadBalancer: {{ingress: [{{ip: \
+         {gateway}}}]}}}}\n---\napiVersion: v1\nkind: Service\nmetadata: {{name: cart, namespace: \
+         shop}}\nspec: {{clusterIP: 172.20.0.1, ports: [{{name: http, port: 80}}]}}\n"
+    );
+    let mut addresses = String::new();
+    for (index, (address, zone, version)) in endpoints.iter().enumerate() {
+        let _ = write!(
+            text,
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}-{index}, labels: \
+             {{topology.kubernetes.io/region: r1, topology.kubernetes.io/zone: {zone}}}}}\n---\n\
+             apiVersion: v1\nkind: Pod\nmetadata: {{name: cart-{index}, namespace: shop, labels: {{version: \
+             {version}, security.istio.io/tlsMode: istio}}}}\nspec: {{nodeName: {name}-{index}, containers: \
+             [{{name: cart}}, {{name: istio-proxy}}]}}\nstatus: {{phase: Running, podIP: {address}}}\n"
+        );
+        let _ = writeln!(
+            addresses,
+            "- {{addresses: [{address}], nodeName: {name}-{index}, targetRef: {{kind: Pod, name: \
+             cart-{index}, namespace: shop}}}}"
+        );
+    }
+    let _ = write!(
+        text,
+        "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: cart, namespace: shop, \
+         labels: {{kubernetes.io/service-name: cart}}}}\naddressType: IPv4\nports: [{{name: http, port: \
+         8080}}]\nendpoints:\n{addresses}"
+    );
+    Source {
+        origin: Origin::Cluster(name.into()),
+        name: format!("{name}.yaml").into(),
+        text: text.into_bytes(),
+    }
+}
+
+fn rule(policy: &str) -> Source {
+    let text = format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: cart, namespace: \
+         shop}}\nspec: {{host: cart, trafficPolicy: {policy}}}\n"
+    );
+    Source { origin: Origin::Config, name: "rule.yaml".into(), text: text.into_bytes() }
+}
+
+fn mesh(sources: &[Source], fixes: Fixes) -> Arc<Mesh> {
+    let mut registry = Registry::new(Compat { fixes, ..Compat::default() });
+    let found = registry.load(sources.iter().cloned());
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+    registry.mesh()
+}
+
+/// The shares of the clusters for a client, as `CLUSTER PRIORITY SHARE`.
+fn shares(mesh: &Mesh) -> Vec<String> {
+    let proxy = mesh.proxy("c1/shop/cart-0").unwrap();
+    let view = mesh.view(&proxy).unwrap();
+    let destination = view.destination("cart", 80, Subset::None).unwrap();
+    let cells = Outcome::now(&view, &destination).cells();
+    let used = cells.iter().filter(|cell| cell.share > 0.0);
+    used.map(|cell| format!("{} P{} {:.1}", cell.cluster, cell.priority, cell.share)).collect()
+}
+
+fn check(sources: &[Source], code: &str, fixes: Fixes, shares_of: (&[&str], &[&str])) {
+    let as_upstream = mesh(sources, Fixes::default());
+    assert_eq!(shares(&as_upstream), shares_of.0);
+    assert_eq!(shares(&mesh(sources, fixes)), shares_of.1);
+    let found: Vec<String> = lint(&as_upstream).iter().map(ToString::to_string).collect();
+    assert!(found.iter().any(|text| text.contains(&format!("[{code}]"))), "{found:?}");
+    let mended = lint(&mesh(sources, fixes));
+    assert!(mended.iter().all(|one| one.code != code), "{mended:?}");
+}
+
+#[test]
+fn a_cluster_that_spans_localities_keeps_its_weight_with_the_switch() {
+    let near = cluster(
+        "c1",
+        "n1",
+        "34.1.1.1",
+        &[
+            ("10.0.0.1", "z1", "v1"),
+            ("10.0.0.2", "z1", "v1"),
+            ("10.0.0.3", "z1", "v1"),
+            ("10.0.0.4", "z1", "v1"),
+        ],
+    );
+    let far = |zones: [&str; 4]| {
+        let [a, b, c, d] = zones;
+        let endpoints = [
+            ("10.1.0.1", a, "v1"),
+            ("10.1.0.2", b, "v1"),
+            ("10.1.0.3", c, "v1"),
+            ("10.1.0.4", d, "v1"),
+        ];
+        cluster("c2", "n2", "34.2.2.2", &endpoints)
+    };
+    check(
+        &[near.clone(), far(["z2", "z2", "z3", "z3"])],
+        "HZ-GW-WEIGHTS",
+        Fixes { gateway_weights: true, ..Fixes::default() },
+        (&["c1 P0 66.7", "c2 P0 33.3"], &["c1 P0 50.0", "c2 P0 50.0"]),
+    );
+    let whole = mesh(&[near, far(["z2"; 4])], Fixes::default());
+    assert_eq!(shares(&whole), ["c1 P0 50.0", "c2 P0 50.0"]);
+    assert!(lint(&whole).iter().all(|one| one.code != "HZ-GW-WEIGHTS"));
+}
+
+#[test]
+fn labels_behind_a_gateway_count_with_the_switch() {
+    let policy = |label: &str| {
+        rule(&format!(
+            "{{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{label}]}}}}}}"
+        ))
+    };
+    // The client is of v1; so are all endpoints of the other cluster, and one of its own is not.
+    let near =
+        || cluster("c1", "n1", "34.1.1.1", &[("10.0.0.1", "z1", "v1"), ("10.0.0.2", "z1", "v2")]);
+    let far = || cluster("c2", "n2", "34.2.2.2", &[("10.1.0.1", "z1", "v1")]);
+    check(
+        &[near(), far(), policy("version")],
+        "HZ-GW-LABELS",
+        Fixes { gateway_labels: true, ..Fixes::default() },
+        (&["c1 P0 100.0"], &["c1 P0 50.0", "c2 P0 50.0"]),
+    );
+    let by_network = mesh(&[near(), far(), policy("topology.istio.io/network")], Fixes::default());
+    assert!(lint(&by_network).iter().all(|one| one.code != "HZ-GW-LABELS"));
+}

@@ -1,0 +1,178 @@
+//! What `cluster.yaml` says of pairs of clusters: addresses, routes, roots of trust.
+use super::Subject;
+use crate::manifest::Diagnostic;
+use crate::name::{Cidr, ClusterId};
+use crate::registry::Mesh;
+use crate::resource::{ClusterDescription, MeshConfig};
+
+pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
+    let described: Vec<Described<'_>> = mesh
+        .clusters()
+        .filter_map(|id| Some(Described { mesh, id, says: mesh.description(id.as_str())? }))
+        .collect();
+    for (index, cluster) in described.iter().enumerate() {
+        found.extend(cluster.lost());
+        for other in described.iter().take(index) {
+            let pair = Pair { first: other, second: cluster };
+            found.extend(pair.pod_ranges());
+            found.extend(pair.service_ranges());
+            found.extend(pair.routes());
+            found.extend(pair.roots());
+            found.extend(pair.trust_domains());
+        }
+    }
+}
+
+struct Described<'m> {
+    mesh: &'m Mesh,
+    id: &'m ClusterId,
+    says: &'m ClusterDescription,
+}
+
+impl Described<'_> {
+    fn subject(&self) -> Subject {
+        Subject::cluster(self.mesh, self.id)
+    }
+
+    /// `HZ-REMOTE-API-DOWN`: its objects are the last known.
+    fn lost(&self) -> Option<Diagnostic> {
+        if self.says.reachable {
+            return None;
+        }
+        let message = format!(
+            "the API server of `{}` is not reachable: its endpoints stay as they were known last, dead \
+             ones too, and a control plane that restarts waits for it",
+            self.id
+        );
+        let help =
+            "rely on outlier detection until it is back, or remove the cluster's remote secret";
+        Some(self.subject().warning("HZ-REMOTE-API-DOWN", "reachable", (message, help)))
+    }
+
+    fn trust_domain<'a>(&'a self, config: &'a MeshConfig) -> &'a str {
+        match &*self.says.trust_domain {
+            "" => &config.trust_domain,
+            own => own,
+        }
+    }
+}
+
+struct Pair<'p, 'm> {
+    first: &'p Described<'m>,
+    second: &'p Described<'m>,
+}
+
+impl Pair<'_, '_> {
+    fn shares_network(&self) -> bool {
+        self.first.says.network == self.second.says.network
+    }
+
+    fn names(&self) -> (&str, &str) {
+        (self.first.id.as_str(), self.second.id.as_str())
+    }
+
+    /// `TOPO-CIDR-POD`, and `TOPO-CIDR-OVERLAP-OK` where gateways stand between.
+    fn pod_ranges(&self) -> Option<Diagnostic> {
+        let (a, b) = overlap(&self.first.says.pod_cidrs, &self.second.says.pod_cidrs)?;
+        let (first, second) = self.names();
+        let subject = self.second.subject();
+        if self.shares_network() {
+            let message = format!(
+                "pod ranges {a} of `{first}` and {b} of `{second}` overlap in one network: requests reach \
+                 the wrong pod"
+            );
+            let help =
+                "give the clusters ranges of their own, or networks of their own with gateways";
+            return Some(subject.error("TOPO-CIDR-POD", "podCidrs", (message, help)));
+        }
+        let message = format!(
+            "pod ranges {a} of `{first}` and {b} of `{second}` overlap: between networks with gateways \
+             that is allowed"
+        );
+        Some(subject.info("TOPO-CIDR-OVERLAP-OK", "podCidrs", (message, "")))
+    }
+
+    /// `TOPO-CIDR-SERVICE`.
+    fn service_ranges(&self) -> Option<Diagnostic> {
+        let (a, b) = overlap(&self.first.says.service_cidrs, &self.second.says.service_cidrs)
+            .filter(|_| self.shares_network())?;
+        let (first, second) = self.names();
+        let message = format!(
+            "service ranges {a} of `{first}` and {b} of `{second}` overlap: an address of one cluster's \
+             service can be that of another service in the other"
+        );
+        let help = "give the clusters service ranges of their own, or capture DNS in the proxies";
+        let subject = self.second.subject();
+        let is_old = [self.first, self.second].iter().any(|c| is_one_zero(c.says));
+        Some(if is_old {
+            subject.error("TOPO-CIDR-SERVICE", "serviceCidrs", (message, help))
+        } else {
+            subject.warning("TOPO-CIDR-SERVICE", "serviceCidrs", (message, help))
+        })
+    }
+
+    /// `TOPO-ROUTABLE`: one network, and no route.
+    fn routes(&self) -> Option<Diagnostic> {
+        let reaches = |from: &Described<'_>, to: &Described<'_>| {
+            let routable = from.says.routable.as_ref();
+            routable.is_none_or(|list| list.iter().any(|name| **name == *to.id.as_str()))
+        };
+        let one_way = reaches(self.first, self.second) && reaches(self.second, self.first);
+        if !self.shares_network() || one_way {
+            return None;
+        }
+        let (first, second) = self.names();
+        let message = format!(
+            "`{first}` and `{second}` are in one network and do not reach each other's pods: requests \
+             between them time out"
+        );
+        let help = "route the pod ranges of both, or give the clusters networks of their own with \
+                    gateways";
+        Some(self.second.subject().error("TOPO-ROUTABLE", "routable", (message, help)))
+    }
+
+    /// `TOPO-ROOT-CA`.
+    fn roots(&self) -> Option<Diagnostic> {
+        let (a, b) = (&self.first.says.root_ca_fingerprint, &self.second.says.root_ca_fingerprint);
+        if a.is_empty() || b.is_empty() || a == b {
+            return None;
+        }
+        let (first, second) = self.names();
+        let message = format!(
+            "`{first}` and `{second}` have different root certificates: mutual TLS between their \
+             workloads fails in the handshake"
+        );
+        let help = "sign the intermediates of both with one root, or distribute both roots";
+        Some(self.second.subject().error("TOPO-ROOT-CA", "rootCaFingerprint", (message, help)))
+    }
+
+    /// `TOPO-TRUST-DOMAIN`.
+    fn trust_domains(&self) -> Option<Diagnostic> {
+        let config = self.first.mesh.config();
+        let (a, b) = (self.first.trust_domain(config), self.second.trust_domain(config));
+        let is_known = |name: &str| {
+            name == &*config.trust_domain
+                || config.trust_domain_aliases.iter().any(|alias| **alias == *name)
+        };
+        if a == b || (is_known(a) && is_known(b)) {
+            return None;
+        }
+        let (first, second) = self.names();
+        let message = format!(
+            "trust domains `{a}` of `{first}` and `{b}` of `{second}` are no aliases of each other: \
+             policies that name principals of one do not match workloads of the other"
+        );
+        let help = "list both in `trustDomainAliases`";
+        Some(self.second.subject().warning("TOPO-TRUST-DOMAIN", "trustDomain", (message, help)))
+    }
+}
+
+fn overlap<'c>(a: &'c [Cidr], b: &'c [Cidr]) -> Option<(&'c Cidr, &'c Cidr)> {
+    a.iter().find_map(|a| b.iter().find(|b| a.overlaps(b)).map(|b| (a, b)))
+}
+
+/// Whether a cluster runs Istio 1.0.
+pub(super) fn is_one_zero(says: &ClusterDescription) -> bool {
+    let version = &*says.istio_version;
+    version == "1.0" || version.starts_with("1.0.")
+}

@@ -1,0 +1,200 @@
+//! Control planes that do not know what the others know, and clusters that hang on one.
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Subject;
+use super::scene::{services, some};
+use crate::manifest::Diagnostic;
+use crate::name::ClusterId;
+use crate::registry::Entry;
+use crate::registry::{ControlPlane, Mesh, Store};
+use crate::resource::{DestinationRule, VirtualService};
+
+pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
+    missing_secrets(mesh, found);
+    found.extend(single(mesh));
+    let planes: Vec<&Arc<ControlPlane>> = mesh.control_planes().collect();
+    if planes.len() < 2 {
+        return;
+    }
+    for plane in &planes {
+        let Some(part) = mesh.parts.clusters.get(&plane.id) else { continue };
+        for other in planes.iter().filter(|other| other.id != plane.id) {
+            let Some(theirs) = mesh.parts.clusters.get(&other.id) else { continue };
+            let pair = Pair { mesh, plane, other, own: &part.store, theirs: &theirs.store };
+            pair.check(found);
+        }
+    }
+}
+
+/// `TOPO-SECRET-MISSING`: a control plane that does not read a peer's cluster.
+fn missing_secrets(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
+    let planes: Vec<&Arc<ControlPlane>> = mesh.control_planes().collect();
+    for plane in &planes {
+        let unread: Vec<&str> = planes
+            .iter()
+            .map(|other| &other.id)
+            .filter(|id| mesh.parts.clusters.contains_key(*id) && !plane.clusters.contains(id))
+            .map(ClusterId::as_str)
+            .collect();
+        if unread.is_empty() || planes.len() < 2 {
+            continue;
+        }
+        let message = format!(
+            "the control plane of `{}` does not read {}: its proxies know none of their endpoints",
+            plane.id,
+            some(&unread)
+        );
+        let help = "give it a remote secret of every cluster, and list it in `reads`";
+        let subject = Subject::cluster(mesh, &plane.id);
+        found.push(subject.error("TOPO-SECRET-MISSING", "reads", (message, help)));
+    }
+}
+
+/// `TOPO-SINGLE-CP`: one control plane for several regions.
+fn single(mesh: &Mesh) -> Option<Diagnostic> {
+    let mut planes = mesh.control_planes();
+    let plane = planes.next().filter(|_| planes.next().is_none())?;
+    let mut regions = BTreeSet::new();
+    for id in mesh.clusters() {
+        let described = mesh.description(id.as_str()).map(|says| says.region.to_string());
+        regions.extend(described.filter(|region| !region.is_empty()));
+    }
+    if regions.len() < 2 {
+        return None;
+    }
+    let regions: Vec<String> = regions.into_iter().collect();
+    let message = format!(
+        "one control plane, of `{}`, serves clusters in {}: if it is lost, all of them keep their last \
+         configuration and get no new endpoints or certificates",
+        plane.id,
+        some(&regions)
+    );
+    let help = "run a control plane in each region if that must not happen";
+    Some(Subject::cluster(mesh, &plane.id).info("TOPO-SINGLE-CP", "", (message, help)))
+}
+
+struct Pair<'m> {
+    mesh: &'m Mesh,
+    plane: &'m ControlPlane,
+    other: &'m ControlPlane,
+    own: &'m Store,
+    theirs: &'m Store,
+}
+
+impl Pair<'_> {
+    fn check(&self, found: &mut Vec<Diagnostic>) {
+        let mut drifted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for object in self.own.destination_rules.iter() {
+            let key = object.key();
+            let name = format!("{}/{}", key.0, key.1);
+            match self.theirs.destination_rules.get(key) {
+                Some(other) if other.spec == object.spec => {}
+                Some(_) => drifted.entry("DestinationRule").or_default().push(name),
+                None => {
+                    if let Some(wrong) = self.wrong_cluster("DestinationRule", &Named::Rule(object))
+                    {
+                        found.push(wrong);
+                    } else {
+                        drifted.entry("DestinationRule").or_default().push(name);
+                    }
+                }
+            }
+        }
+        for object in self.own.virtual_services.iter() {
+            let key = object.key();
+            let name = format!("{}/{}", key.0, key.1);
+            match self.theirs.virtual_services.get(key) {
+                Some(other) if other.spec == object.spec => {}
+                Some(_) => drifted.entry("VirtualService").or_default().push(name),
+                None => {
+                    if let Some(wrong) = self.wrong_cluster("VirtualService", &Named::Route(object))
+                    {
+                        found.push(wrong);
+                    } else {
+                        drifted.entry("VirtualService").or_default().push(name);
+                    }
+                }
+            }
+        }
+        let policies = self.own.authorization_policies.iter();
+        let differ = policies.filter(|object| {
+            self.theirs
+                .authorization_policies
+                .get(object.key())
+                .is_none_or(|other| other.spec != object.spec)
+        });
+        let names: Vec<String> = differ
+            .map(|object| format!("{}/{}", object.meta.namespace, object.meta.name))
+            .collect();
+        if !names.is_empty() {
+            drifted.insert("AuthorizationPolicy", names);
+        }
+        for (kind, names) in drifted {
+            found.push(self.drift(kind, &names));
+        }
+    }
+
+    /// `TOPO-CONFIG-DRIFT`: primaries whose objects are not equal.
+    fn drift(&self, kind: &str, names: &[String]) -> Diagnostic {
+        let message = format!(
+            "{kind} {} of `{}` is missing or different in `{}`: proxies of the two clusters follow \
+             different rules",
+            some(names),
+            self.plane.id,
+            self.other.id
+        );
+        let help = "replicate the configuration to every primary";
+        Subject::cluster(self.mesh, &self.other.id).warning(
+            "TOPO-CONFIG-DRIFT",
+            "",
+            (message, help),
+        )
+    }
+
+    /// `HZ-DR-WRONG-CLUSTER`: a rule where the servers are, and clients elsewhere.
+    fn wrong_cluster(&self, kind: &'static str, named: &Named<'_>) -> Option<Diagnostic> {
+        let known = named
+            .hosts()
+            .into_iter()
+            .flat_map(|host| services(self.other, host, &named.meta().namespace));
+        let service = known.into_iter().find(|service| {
+            let shards = self.other.shards(service);
+            let mut endpoints = shards.iter().flat_map(|shards| shards.endpoints()).peekable();
+            let served = |cluster: &ClusterId| {
+                self.mesh.control_plane_of(cluster.as_str()).is_some_and(|p| p.id == self.plane.id)
+            };
+            endpoints.peek().is_some() && endpoints.all(|e| served(&e.workload.cluster))
+        })?;
+        let message = format!(
+            "`{}` runs only in clusters of `{}`, and the rule exists only there: it does nothing for \
+             clients that `{}` serves, whose own control plane does not have it",
+            service.hostname, self.plane.id, self.other.id
+        );
+        let help = "apply the rule in the cluster of the clients too";
+        let subject = Subject::in_cluster(self.mesh, &self.plane.id, kind, named.meta());
+        Some(subject.error("HZ-DR-WRONG-CLUSTER", "", (message, help)))
+    }
+}
+
+/// A rule with the hosts that it is for.
+enum Named<'m> {
+    Rule(&'m Arc<DestinationRule>),
+    Route(&'m Arc<VirtualService>),
+}
+
+impl<'m> Named<'m> {
+    fn meta(&self) -> &'m crate::resource::Meta {
+        match self {
+            Self::Rule(object) => &object.meta,
+            Self::Route(object) => &object.meta,
+        }
+    }
+
+    fn hosts(&self) -> Vec<&'m str> {
+        match self {
+            Self::Rule(object) => vec![&object.spec.host],
+            Self::Route(object) => object.spec.hosts.iter().map(AsRef::as_ref).collect(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Shares by locality that do not add up with where the endpoints are.
+use super::scene::{Policy, Rule, Scene};
+use crate::manifest::Diagnostic;
+use crate::name::Locality;
+use crate::resource::destination_rule::{Distribute, LocalityLbSetting};
+
+pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    for rule in &scene.rules {
+        for policy in rule.policies() {
+            let own = policy.load_balancer.and_then(|lb| lb.locality_lb_setting.as_ref());
+            let Some(setting) = own.filter(|setting| setting.enabled != Some(false)) else {
+                continue;
+            };
+            check_setting(scene, rule, &policy, setting, found);
+        }
+    }
+}
+
+fn check_setting(
+    scene: &Scene<'_>,
+    rule: &Rule<'_>,
+    policy: &Policy<'_>,
+    setting: &LocalityLbSetting,
+    found: &mut Vec<Diagnostic>,
+) {
+    for service in &rule.services {
+        let endpoints = policy.selected(&scene.endpoints(service));
+        let mut localities: Vec<Locality> =
+            endpoints.iter().map(|e| Locality::parse(&e.workload.locality)).collect();
+        localities.sort();
+        localities.dedup();
+        if localities.is_empty() {
+            continue;
+        }
+        for (index, entry) in setting.distribute.iter().enumerate() {
+            let field =
+                format!("{}.loadBalancer.localityLbSetting.distribute[{index}]", policy.field);
+            let host = service.hostname.as_str();
+            found.extend(dead(rule, &field, host, (entry, &localities)));
+            found.extend(omitted(rule, &field, host, (entry, &localities)));
+        }
+    }
+}
+
+/// `HZ-DISTRIBUTE-DEAD`: a share for a locality that has nothing.
+fn dead(
+    rule: &Rule<'_>,
+    field: &str,
+    host: &str,
+    (entry, localities): (&Distribute, &[Locality]),
+) -> Option<Diagnostic> {
+    let is_dead = |to: &str| !localities.iter().any(|locality| covers(to, locality));
+    let dead: Vec<&str> = entry.to.keys().map(AsRef::as_ref).filter(|to| is_dead(to)).collect();
+    if dead.is_empty() {
+        return None;
+    }
+    let consequence = if dead.len() == entry.to.len() {
+        "clients there have no endpoint at all: every request fails"
+    } else {
+        "its share moves to the other targets, in proportion"
+    };
+    let message = format!(
+        "for clients in `{}` a share goes to {}, where `{host}` has no endpoint: {consequence}",
+        entry.from,
+        super::scene::some(&dead)
+    );
+    let help = "name localities in which the host has endpoints";
+    Some(rule.subject.warning("HZ-DISTRIBUTE-DEAD", field, (message, help)))
+}
+
+/// `HZ-DISTRIBUTE-OMITS`: endpoints that no share reaches.
+fn omitted(
+    rule: &Rule<'_>,
+    field: &str,
+    host: &str,
+    (entry, localities): (&Distribute, &[Locality]),
+) -> Option<Diagnostic> {
+    let is_covered = |locality: &Locality| entry.to.keys().any(|to| covers(to, locality));
+    let omitted: Vec<String> = localities
+        .iter()
+        .filter(|locality| !is_covered(locality))
+        .map(|locality| match locality.is_empty() {
+            true => "no locality".to_owned(),
+            false => locality.to_string(),
+        })
+        .collect();
+    if omitted.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "endpoints of `{host}` in {} get nothing from clients in `{}`, even when all others fail",
+        super::scene::some(&omitted),
+        entry.from
+    );
+    let help = "give every locality with endpoints a share, 1 if it is only for emergencies";
+    Some(rule.subject.error("HZ-DISTRIBUTE-OMITS", field, (message, help)))
+}
+
+/// Whether `REGION/ZONE/SUBZONE`, whose end may be `*` or missing, covers a locality.
+fn covers(pattern: &str, locality: &Locality) -> bool {
+    let parts = [locality.region(), locality.zone(), locality.sub_zone()];
+    for (wanted, part) in pattern.split('/').zip(parts) {
+        if wanted == "*" {
+            return true;
+        }
+        if wanted != part {
+            return false;
+        }
+    }
+    true
+}

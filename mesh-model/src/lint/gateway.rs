@@ -1,0 +1,172 @@
+//! East-west gateways: what stands before them, what they balance, what else listens there.
+use std::collections::BTreeSet;
+
+use super::Subject;
+use super::scene::{Scene, some};
+use crate::endpoint::Address;
+use crate::manifest::Diagnostic;
+use crate::name::Labels;
+use crate::registry::{Service, place};
+use crate::resource;
+
+pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    for (id, store) in scene.clusters() {
+        let gateways = store
+            .services
+            .values()
+            .filter(|object| object.meta.labels.get(place::NETWORK).is_some());
+        for object in gateways {
+            let subject = Subject::in_cluster(scene.mesh, id, "Service", &object.meta);
+            found.extend(terminated(&subject, object));
+        }
+    }
+    found.extend(named(scene));
+    found.extend(private(scene));
+    if scene.is_multi_network() {
+        found.extend(scene.plane.services.iter().filter_map(|service| imbalance(scene, service)));
+    }
+    conflicts(scene, found);
+}
+
+/// `HZ-EW-L7-LB`: a load balancer before the gateway that reads or ends TLS.
+fn terminated(subject: &Subject, object: &resource::Service) -> Option<Diagnostic> {
+    let (key, value) = object.meta.annotations.iter().find(|(key, value)| ends_tls(key, value))?;
+    let message = format!(
+        "`{key}: {value}` makes the load balancer before this network gateway end or read TLS: the \
+         gateway routes by the server name of mutual TLS, which never arrives"
+    );
+    let help = "use a TCP (layer 4) load balancer for network gateways";
+    Some(subject.error("HZ-EW-L7-LB", "metadata.annotations", (message, help)))
+}
+
+fn ends_tls(key: &str, value: &str) -> bool {
+    let is_http = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        text.starts_with("http") || text == "ssl" || text == "tls"
+    };
+    match key.rsplit_once('/').map_or(key, |(_, name)| name) {
+        "aws-load-balancer-ssl-cert" | "aws-load-balancer-ssl-ports" => true,
+        "aws-load-balancer-backend-protocol"
+        | "alibaba-cloud-loadbalancer-protocol-port"
+        | "do-loadbalancer-protocol"
+        | "oci-load-balancer-backend-protocol"
+        | "app-protocols" => is_http(value),
+        _ => key.starts_with("alb.ingress.kubernetes.io/"),
+    }
+}
+
+/// `HZ-EW-HOSTNAME`: a gateway that is a name.
+fn named(scene: &Scene<'_>) -> Option<Diagnostic> {
+    let names: Vec<String> = scene
+        .plane
+        .named_gateways
+        .iter()
+        .filter(|gateway| matches!(gateway.address, Address::Host(_)))
+        .map(|gateway| gateway.address.to_string())
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "network gateways {} are host names: the control plane resolves them, so a change of their \
+         addresses arrives late, and proxies have no endpoint for them until it does",
+        some(&names)
+    );
+    let help = "use addresses that do not change";
+    Some(Subject::networks(scene.mesh).warning("HZ-EW-HOSTNAME", "", (message, help)))
+}
+
+/// `TOPO-GATEWAY-PRIVATE`: a gateway whose address is private to somebody else's network.
+fn private(scene: &Scene<'_>) -> Option<Diagnostic> {
+    let is_private = |address: &Address| match address.ip() {
+        Some(std::net::IpAddr::V4(v4)) => v4.is_private() || v4.is_link_local() || v4.is_loopback(),
+        Some(std::net::IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_loopback(),
+        None => false,
+    };
+    let gateways = scene.plane.named_gateways.iter().filter(|gateway| is_private(&gateway.address));
+    let mut listed: Vec<String> =
+        gateways.map(|gateway| format!("{} of {}", gateway.address, gateway.network)).collect();
+    listed.dedup();
+    if listed.is_empty() || scene.networks.len() < 2 {
+        return None;
+    }
+    let message = format!(
+        "network gateways {} have private addresses: clients reach them only if there is a route \
+         between the networks",
+        some(&listed)
+    );
+    let help = "use addresses that every network reaches, or make sure of the route";
+    Some(Subject::networks(scene.mesh).warning("TOPO-GATEWAY-PRIVATE", "", (message, help)))
+}
+
+/// `HZ-EW-L4-IMBALANCE`: requests over long connections through a gateway that balances connections.
+fn imbalance(scene: &Scene<'_>, service: &Service) -> Option<Diagnostic> {
+    let port = service.ports.iter().find(|port| port.protocol.is_http())?;
+    let endpoints = scene.endpoints(service);
+    let networks: BTreeSet<_> = endpoints.iter().map(|e| &e.workload.network).collect();
+    let remote = networks
+        .iter()
+        .find(|network| !scene.plane.gateways.of_network(network).is_empty())
+        .filter(|_| networks.len() > 1)?;
+    let behind = endpoints.iter().filter(|e| e.workload.network == **remote).count();
+    let limits = |policy: &super::scene::Policy<'_>| {
+        let http = policy.connection_pool.and_then(|pool| pool.http.as_ref());
+        http.is_some_and(|http| http.max_requests_per_connection > 0)
+    };
+    let is_limited = scene.rules.iter().any(|rule| {
+        let is_for = rule.services.iter().any(|other| other.hostname == service.hostname);
+        is_for && rule.policies().iter().any(limits)
+    });
+    if is_limited || behind < 2 {
+        return None;
+    }
+    let message = format!(
+        "port {} of `{}` is HTTP and its {behind} endpoints in network `{remote}` are behind a gateway \
+         that balances connections: all requests of one connection go to one of them",
+        port.number, service.hostname
+    );
+    let help =
+        "set maxRequestsPerConnection in a DestinationRule for the host, or run more gateways";
+    Some(scene.subject_of(service).warning("HZ-EW-L4-IMBALANCE", "", (message, help)))
+}
+
+/// `IST0145`: two Gateways with one selector, port and host.
+fn conflicts(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    let gateways: Vec<_> =
+        scene.stores().into_iter().flat_map(|store| store.gateways.values()).collect();
+    for (index, gateway) in gateways.iter().enumerate() {
+        for other in gateways.iter().take(index) {
+            let same = gateway.spec.selector == other.spec.selector;
+            let Some((port, host)) = shared(gateway, other).filter(|_| same && selects(gateway))
+            else {
+                continue;
+            };
+            let message = format!(
+                "Gateway `{}/{}` has host `{host}` on port {port} for the same workloads: only one of \
+                 the two gets its requests",
+                other.meta.namespace, other.meta.name
+            );
+            let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
+            let help = "give each host of a port to one Gateway";
+            found.push(subject.error("IST0145", "spec.servers", (message, help)));
+        }
+    }
+}
+
+fn selects(gateway: &resource::Gateway) -> bool {
+    let selector: &Labels = &gateway.spec.selector;
+    !selector.is_empty()
+}
+
+fn shared<'g>(gateway: &'g resource::Gateway, other: &resource::Gateway) -> Option<(u32, &'g str)> {
+    let others: BTreeSet<(u32, &str)> = hosts(other).collect();
+    hosts(gateway).find(|pair| others.contains(pair))
+}
+
+fn hosts(gateway: &resource::Gateway) -> impl Iterator<Item = (u32, &str)> {
+    gateway.spec.servers.iter().flat_map(|server| {
+        let number = server.port.as_ref().map_or(0, |port| port.number);
+        let names = server.hosts.iter().map(|host| host.rsplit('/').next().unwrap_or_default());
+        names.map(move |name| (number, name))
+    })
+}

@@ -1,0 +1,209 @@
+//! Failover by locality that does not happen, or not as meant.
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Subject;
+use super::scene::{Policy, Rule, Scene};
+use crate::manifest::Diagnostic;
+use crate::name::Locality;
+use crate::registry::{TrafficDistribution, place};
+use crate::resource::destination_rule::LocalityLbSetting;
+
+pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    for rule in &scene.rules {
+        for policy in rule.policies() {
+            found.extend(no_outlier_detection(scene, rule, &policy));
+            found.extend(missing(scene, rule, &policy));
+            found.extend(empty_target(scene, rule, &policy));
+            found.extend(gateway_labels(scene, rule, &policy));
+            found.extend(distribution(rule, &policy));
+        }
+    }
+    found.extend(mesh_without_outlier_detection(scene));
+    found.extend(same(scene));
+}
+
+fn fails_over(setting: &LocalityLbSetting) -> bool {
+    setting.enabled != Some(false)
+        && (!setting.failover.is_empty() || !setting.failover_priority.is_empty())
+}
+
+/// `HZ-FAILOVER-NO-OD`: failover is asked for, and nothing notices that an endpoint fails.
+fn no_outlier_detection(
+    scene: &Scene<'_>,
+    rule: &Rule<'_>,
+    policy: &Policy<'_>,
+) -> Option<Diagnostic> {
+    let setting = policy.load_balancer?.locality_lb_setting.as_ref()?;
+    if !fails_over(setting) || policy.outlier_detection.is_some() {
+        return None;
+    }
+    let field = format!("{}.loadBalancer.localityLbSetting", policy.field);
+    let help = "add `outlierDetection` to the same policy";
+    let spread = rule.services.iter().find(|service| scene.localities(service).len() > 1);
+    Some(match spread {
+        Some(service) => {
+            let message = format!(
+                "without outlier detection all endpoints of `{}` have priority 0: traffic goes to \
+                 every locality alike and never fails over",
+                service.hostname
+            );
+            rule.subject.error("HZ-FAILOVER-NO-OD", &field, (message, help))
+        }
+        None => {
+            let message = "without outlier detection this setting does nothing: should the host get \
+                           endpoints in several localities, all of them have priority 0";
+            rule.subject.warning("HZ-FAILOVER-NO-OD", &field, (message.to_owned(), help))
+        }
+    })
+}
+
+/// The same for the mesh's setting: hosts in several localities whose rules have no outlier detection.
+fn mesh_without_outlier_detection(scene: &Scene<'_>) -> Option<Diagnostic> {
+    let setting = &scene.plane.config.locality_lb_setting;
+    if setting.enabled == Some(false) {
+        return None;
+    }
+    let guarded: BTreeSet<&str> = scene
+        .rules
+        .iter()
+        .filter(|rule| rule.policies().iter().any(|policy| policy.outlier_detection.is_some()))
+        .flat_map(|rule| rule.services.iter().map(|service| service.hostname.as_str()))
+        .collect();
+    let is_bare = |host: &str| !guarded.contains(host);
+    let bare: Vec<&str> = scene
+        .plane
+        .services
+        .iter()
+        .filter(|service| service.traffic_distribution == TrafficDistribution::Any)
+        .filter(|service| is_bare(service.hostname.as_str()))
+        .filter(|service| scene.localities(service).len() > 1)
+        .map(|service| service.hostname.as_str())
+        .collect();
+    if bare.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "locality load balancing is on and no rule gives outlier detection to {}, which have \
+         endpoints in several localities: their traffic goes to every locality alike",
+        super::scene::some(&bare)
+    );
+    let help =
+        "give the hosts a DestinationRule with `outlierDetection` where near endpoints are meant";
+    let subject = Subject::config(scene.mesh);
+    Some(if fails_over(setting) {
+        subject.error("HZ-FAILOVER-NO-OD", "localityLbSetting", (message, help))
+    } else {
+        // The default: the mesh did not ask for it.
+        subject.info("HZ-FAILOVER-NO-OD", "localityLbSetting", (message, help))
+    })
+}
+
+/// `HZ-LOCALITY-MISSING`: some endpoints do not say where they are.
+fn missing(scene: &Scene<'_>, rule: &Rule<'_>, policy: &Policy<'_>) -> Option<Diagnostic> {
+    policy.outlier_detection?;
+    scene.locality_setting(policy)?;
+    let lost = |service: &&&std::sync::Arc<crate::registry::Service>| {
+        let localities = scene.localities(service);
+        localities.len() > 1 && localities.keys().any(Locality::is_empty)
+    };
+    let service = rule.services.iter().find(lost)?;
+    let total: usize = scene.localities(service).values().sum();
+    let count = scene.localities(service).get(&Locality::default()).copied().unwrap_or_default();
+    let message = format!(
+        "{count} of {total} endpoints of `{}` have no locality: they match only clients without one, so for all \
+         others they come last whatever their distance",
+        service.hostname
+    );
+    let help = "label their nodes with topology.kubernetes.io/region and zone, or set `locality`";
+    Some(rule.subject.error("HZ-LOCALITY-MISSING", &policy.field, (message, help)))
+}
+
+/// `HZ-FAILOVER-TARGET-EMPTY`: the region that helps out has nothing of the host.
+fn empty_target(scene: &Scene<'_>, rule: &Rule<'_>, policy: &Policy<'_>) -> Option<Diagnostic> {
+    let setting = policy.load_balancer?.locality_lb_setting.as_ref()?;
+    let service = rule.services.iter().find(|service| !scene.localities(service).is_empty())?;
+    let localities = scene.localities(service);
+    let (index, entry) = setting
+        .failover
+        .iter()
+        .enumerate()
+        .find(|(_, entry)| localities.keys().all(|locality| locality.region() != &*entry.to))?;
+    let message = format!(
+        "`{}` has no endpoint in region `{}`: failover from `{}` goes to all other regions alike",
+        service.hostname, entry.to, entry.from
+    );
+    let field = format!("{}.loadBalancer.localityLbSetting.failover[{index}].to", policy.field);
+    let help = "name a region in which the host has endpoints";
+    Some(rule.subject.warning("HZ-FAILOVER-TARGET-EMPTY", &field, (message, help)))
+}
+
+/// `HZ-GW-LABELS`: labels that gateways do not have decide the failover.
+fn gateway_labels(scene: &Scene<'_>, rule: &Rule<'_>, policy: &Policy<'_>) -> Option<Diagnostic> {
+    if !scene.is_multi_network() {
+        return None;
+    }
+    let setting = policy.load_balancer?.locality_lb_setting.as_ref()?;
+    let key = |text: &'_ str| text.split('=').next().unwrap_or_default().to_owned();
+    let lost: Vec<String> = setting
+        .failover_priority
+        .iter()
+        .map(|text| key(text))
+        .filter(|key| *key != place::NETWORK && *key != place::CLUSTER)
+        .collect();
+    if lost.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "a gateway stands for the endpoints of another network and has none of their labels {}: all \
+         remote endpoints share one class",
+        super::scene::some(&lost)
+    );
+    let help = "use `failover` between regions, whose localities are kept, or the fix of \
+                istio/istio#49500";
+    let field = format!("{}.loadBalancer.localityLbSetting.failoverPriority", policy.field);
+    Some(rule.subject.warning("HZ-GW-LABELS", &field, (message, help)))
+}
+
+/// `HZ-TRAFFIC-DISTRIBUTION`: two settings for one host.
+fn distribution(rule: &Rule<'_>, policy: &Policy<'_>) -> Option<Diagnostic> {
+    policy.load_balancer?.locality_lb_setting.as_ref()?;
+    let service = rule
+        .services
+        .iter()
+        .find(|service| service.traffic_distribution != TrafficDistribution::Any)?;
+    let message = format!(
+        "`{}` asks for {} and this rule sets localities too: the rule wins, and the service's wish \
+         counts for nothing",
+        service.hostname,
+        service.traffic_distribution.as_str()
+    );
+    let field = format!("{}.loadBalancer.localityLbSetting", policy.field);
+    let help = "keep one of the two";
+    Some(rule.subject.info("HZ-TRAFFIC-DISTRIBUTION", &field, (message, help)))
+}
+
+/// `HZ-LOCALITY-SAME`: clusters that cannot be told apart by region and zone.
+fn same(scene: &Scene<'_>) -> Option<Diagnostic> {
+    let mut of_cluster: BTreeMap<&str, BTreeSet<(String, String)>> = BTreeMap::new();
+    for (_, workload) in &scene.workloads {
+        let locality = Locality::parse(&workload.locality);
+        let zone = (locality.region().to_owned(), locality.zone().to_owned());
+        of_cluster.entry(workload.cluster.as_str()).or_default().insert(zone);
+    }
+    let mut zones = of_cluster.values();
+    let first = zones.next()?;
+    let (region, zone) = first.first()?;
+    let is_one = first.len() == 1 && !region.is_empty() && of_cluster.len() > 1;
+    if !is_one || zones.any(|other| other != first) {
+        return None;
+    }
+    let clusters: Vec<&str> = of_cluster.keys().copied().collect();
+    let message = format!(
+        "clusters {} all say that they are in `{region}/{zone}`: endpoints of all of them are equally \
+         near, so no cluster is preferred",
+        super::scene::some(&clusters)
+    );
+    let help = "give each cluster's nodes their true region and zone, or a sub-zone of their own";
+    let id = scene.plane.clusters.first()?;
+    Some(Subject::cluster(scene.mesh, id).warning("HZ-LOCALITY-SAME", "", (message, help)))
+}

@@ -1,0 +1,118 @@
+//! Objects whose selectors select nothing, or each other's workloads.
+use std::collections::BTreeMap;
+
+use super::Subject;
+use super::scene::Scene;
+use crate::manifest::Diagnostic;
+use crate::name::{Labels, Namespace};
+use crate::resource::Meta;
+
+pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    for store in scene.stores() {
+        for object in store.gateways.values() {
+            let selector = Some(&object.spec.selector);
+            found.extend(unmatched(scene, "Gateway", &object.meta, (selector, Reach::Mesh)));
+        }
+        for object in store.sidecars.values() {
+            let selector = object.spec.workload_selector.as_ref().map(|selector| &selector.labels);
+            found.extend(unmatched(scene, "Sidecar", &object.meta, (selector, Reach::Namespace)));
+        }
+        for object in store.authorization_policies.values() {
+            let selector = object.spec.selector.as_ref().map(|selector| &selector.match_labels);
+            let what = (selector, Reach::Namespace);
+            found.extend(unmatched(scene, "AuthorizationPolicy", &object.meta, what));
+        }
+        for object in store.peer_authentications.values() {
+            let selector = object.spec.selector.as_ref().map(|selector| &selector.match_labels);
+            let what = (selector, Reach::Namespace);
+            found.extend(unmatched(scene, "PeerAuthentication", &object.meta, what));
+        }
+        for object in store.request_authentications.values() {
+            let selector = object.spec.selector.as_ref().map(|selector| &selector.match_labels);
+            let what = (selector, Reach::Namespace);
+            found.extend(unmatched(scene, "RequestAuthentication", &object.meta, what));
+        }
+    }
+    sidecars(scene, found);
+}
+
+/// Where the workloads of a selector are looked for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Reach {
+    /// In every namespace.
+    Mesh,
+    /// In the object's own; in the root namespace everywhere.
+    Namespace,
+}
+
+/// `IST0127`: a selector that nothing fits.
+fn unmatched(
+    scene: &Scene<'_>,
+    kind: &'static str,
+    meta: &Meta,
+    (selector, reach): (Option<&Labels>, Reach),
+) -> Option<Diagnostic> {
+    let selector = selector.filter(|selector| !selector.is_empty())?;
+    let is_root = *meta.namespace.as_str() == *scene.plane.config.root_namespace;
+    let is_there =
+        |namespace: &Namespace| reach == Reach::Mesh || is_root || *namespace == meta.namespace;
+    let pods = scene.workloads.iter().filter(|(pod, _)| is_there(&pod.meta.namespace));
+    let machines = scene.stores().into_iter().flat_map(|store| store.workload_entries.values());
+    let mut machines = machines.filter(|entry| is_there(&entry.meta.namespace));
+    let is_met = pods.map(|(_, workload)| &workload.labels).any(|labels| labels.contains(selector))
+        || machines.any(|entry| entry.spec.labels.contains(selector));
+    if is_met {
+        return None;
+    }
+    let labels: Vec<String> =
+        selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let message = format!("no workload has {}: the object concerns nobody", labels.join(", "));
+    let help = "correct the selector, or deploy what it names";
+    let subject = Subject::of(scene.mesh, &scene.plane.id, kind, meta);
+    Some(subject.warning("IST0127", "spec.selector", (message, help)))
+}
+
+/// `IST0110` and `IST0111`: Sidecars of which only one can count.
+fn sidecars(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    let objects = scene.stores().into_iter().flat_map(|store| store.sidecars.values());
+    let mut whole: BTreeMap<&Namespace, &Meta> = BTreeMap::new();
+    let mut selecting: Vec<(&Meta, &Labels)> = Vec::new();
+    for object in objects {
+        let meta = &object.meta;
+        let subject = || Subject::of(scene.mesh, &scene.plane.id, "Sidecar", meta);
+        let help = "keep one Sidecar for each workload";
+        match object.spec.workload_selector.as_ref().map(|selector| &selector.labels) {
+            None => match whole.get(&meta.namespace) {
+                None => {
+                    whole.insert(&meta.namespace, meta);
+                }
+                Some(first) => {
+                    let message = format!(
+                        "Sidecar `{}` is for the whole namespace too: only the older of the two counts",
+                        first.name
+                    );
+                    found.push(subject().error("IST0111", "spec", (message, help)));
+                }
+            },
+            Some(labels) => {
+                let mut others = selecting.iter().filter(|(m, _)| m.namespace == meta.namespace);
+                let mut pods =
+                    scene.workloads.iter().filter(|(pod, _)| pod.meta.namespace == meta.namespace);
+                let both = others.find_map(|(other, theirs)| {
+                    let pod =
+                        pods.find(|(_, w)| w.labels.contains(labels) && w.labels.contains(theirs));
+                    pod.map(|(pod, _)| (other, pod))
+                });
+                if let Some((other, pod)) = both {
+                    let message = format!(
+                        "Sidecar `{}` selects pod `{}` too: only the older of the two counts",
+                        other.name, pod.meta.name
+                    );
+                    let field = "spec.workloadSelector";
+                    found.push(subject().error("IST0110", field, (message, help)));
+                }
+                selecting.push((meta, labels));
+            }
+        }
+    }
+}

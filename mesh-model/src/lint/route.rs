@@ -1,0 +1,199 @@
+//! Routes whose destinations are gone, or cannot help each other out.
+use std::sync::Arc;
+
+use super::Subject;
+use super::scene::{Rule, Scene, services};
+use crate::endpoint::Endpoint;
+use crate::manifest::Diagnostic;
+use crate::registry::{Service, place};
+use crate::resource::VirtualService;
+use crate::resource::destination_rule::Subset;
+use crate::resource::virtual_service::{Destination, HttpRoute};
+
+pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    for (object, subject) in scene.virtual_services() {
+        let case = Case { scene, object, subject: &subject };
+        for route in routes(object) {
+            for (index, target) in route.targets.iter().enumerate() {
+                let field = format!("{}.route[{index}].destination", route.field);
+                found.extend(case.subset(target.0, &field));
+            }
+            found.extend(case.weight_zero(&route));
+            found.extend(case.cluster_subsets(&route));
+        }
+        for (index, route) in object.spec.http.iter().enumerate() {
+            found.extend(case.retries(route, &format!("spec.http[{index}].retries")));
+        }
+    }
+}
+
+/// The destinations of one route with their weights.
+pub(super) struct Route<'m> {
+    pub(super) field: String,
+    pub(super) targets: Vec<(&'m Destination, i32)>,
+}
+
+/// Every route of an object that forwards.
+pub(super) fn routes(object: &VirtualService) -> Vec<Route<'_>> {
+    let spec = &object.spec;
+    let http = spec.http.iter().enumerate().map(|(index, route)| Route {
+        field: format!("spec.http[{index}]"),
+        targets: route
+            .route
+            .iter()
+            .filter_map(|entry| Some((entry.destination.as_ref()?, entry.weight)))
+            .collect(),
+    });
+    let tls =
+        spec.tls.iter().enumerate().map(|(i, route)| (format!("spec.tls[{i}]"), &route.route));
+    let tcp =
+        spec.tcp.iter().enumerate().map(|(i, route)| (format!("spec.tcp[{i}]"), &route.route));
+    let streams = tls.chain(tcp).map(|(field, list)| Route {
+        field,
+        targets: list
+            .iter()
+            .filter_map(|entry| Some((entry.destination.as_ref()?, entry.weight)))
+            .collect(),
+    });
+    http.chain(streams).filter(|route| !route.targets.is_empty()).collect()
+}
+
+struct Case<'s, 'm> {
+    scene: &'s Scene<'m>,
+    object: &'m Arc<VirtualService>,
+    subject: &'s Subject,
+}
+
+impl<'s, 'm> Case<'s, 'm> {
+    fn services(&self, target: &Destination) -> Vec<&'m Arc<Service>> {
+        services(self.scene.plane, &target.host, &self.object.meta.namespace)
+    }
+
+    /// The rules for the host of a destination, and the subset that they give it.
+    fn subset_of(&self, target: &Destination) -> (bool, Option<&'m Subset>) {
+        let services = self.services(target);
+        let is_for = |rule: &&'s Rule<'m>| {
+            let mut of_rule = rule.services.iter();
+            of_rule.any(|service| services.iter().any(|s| s.hostname == service.hostname))
+        };
+        let rules: Vec<&'s Rule<'m>> = self.scene.rules.iter().filter(is_for).collect();
+        let subsets = rules.iter().flat_map(|rule| &rule.object.spec.subsets);
+        let found = subsets.into_iter().find(|subset| subset.name == target.subset);
+        (!services.is_empty(), found)
+    }
+
+    /// The endpoints that a destination has.
+    fn endpoints(&self, target: &Destination) -> Vec<&'m Endpoint> {
+        let services = self.services(target);
+        let all = services.iter().flat_map(|service| self.scene.endpoints(service));
+        let subset = self.subset_of(target).1;
+        all.filter(|endpoint| {
+            target.subset.is_empty()
+                || subset.is_some_and(|subset| endpoint.workload.labels.contains(&subset.labels))
+        })
+        .collect()
+    }
+
+    /// `HZ-SUBSET-UNDEFINED` and `HZ-SUBSET-EMPTY`.
+    fn subset(&self, target: &Destination, field: &str) -> Option<Diagnostic> {
+        if target.subset.is_empty() {
+            return None;
+        }
+        let field = format!("{field}.subset");
+        let (is_known, subset) = self.subset_of(target);
+        if !is_known {
+            return None;
+        }
+        let Some(subset) = subset else {
+            let message = format!(
+                "no DestinationRule defines subset `{}` of `{}`: requests that take this route get 503",
+                target.subset, target.host
+            );
+            let help = "define the subset in a DestinationRule for the host, or correct its name";
+            return Some(self.subject.error("HZ-SUBSET-UNDEFINED", &field, (message, help)));
+        };
+        let has_endpoints =
+            self.services(target).iter().any(|service| !self.scene.endpoints(service).is_empty());
+        if !has_endpoints || !self.endpoints(target).is_empty() {
+            return None;
+        }
+        let labels: Vec<String> =
+            subset.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let message = format!(
+            "no endpoint of `{}` has the labels of subset `{}` ({}): requests that take this route get \
+             503",
+            target.host,
+            target.subset,
+            labels.join(", ")
+        );
+        let help = "correct the labels of the subset, or deploy what it names first";
+        Some(self.subject.error("HZ-SUBSET-EMPTY", &field, (message, help)))
+    }
+
+    /// `HZ-WEIGHT-ZERO`: what is alive has weight 0.
+    fn weight_zero(&self, route: &Route<'_>) -> Option<Diagnostic> {
+        let positive = route.targets.iter().filter(|(_, weight)| *weight > 0);
+        let is_alive = |target: &Destination| !self.endpoints(target).is_empty();
+        let mut idle = route.targets.iter().filter(|(_, weight)| *weight <= 0);
+        let (spare, _) =
+            idle.find(|(target, _)| is_alive(target)).filter(|_| route.targets.len() > 1)?;
+        if positive.clone().count() == 0 || positive.clone().any(|(target, _)| is_alive(target)) {
+            return None;
+        }
+        let message = format!(
+            "only the destination of weight 0 (`{}` subset `{}`) has endpoints: it is never chosen, and \
+             every request fails",
+            spare.host, spare.subset
+        );
+        let help = "give it a weight, or deploy the others";
+        Some(self.subject.warning("HZ-WEIGHT-ZERO", &route.field, (message, help)))
+    }
+
+    /// `HZ-CLUSTER-SUBSET-FAILOVER`: shares that are bound to clusters.
+    fn cluster_subsets(&self, route: &Route<'_>) -> Option<Diagnostic> {
+        let cluster = |target: &Destination| {
+            let subset = self.subset_of(target).1?;
+            subset.labels.get(place::CLUSTER).map(str::to_owned)
+        };
+        let bound: Vec<(String, i32)> = route
+            .targets
+            .iter()
+            .filter(|(_, weight)| *weight > 0)
+            .filter_map(|(target, weight)| Some((cluster(target)?, *weight)))
+            .collect();
+        let (first, weight) = bound.first().filter(|_| bound.len() > 1)?;
+        let message = format!(
+            "the route divides requests over clusters by subsets: a subset of one cluster has nothing to \
+             fail over to, so the share of weight {weight} is lost when `{first}` fails"
+        );
+        let help = "use localityLbSetting with outlierDetection instead of subsets of clusters";
+        Some(self.subject.error("HZ-CLUSTER-SUBSET-FAILOVER", &route.field, (message, help)))
+    }
+
+    /// `HZ-RETRY-SAME-LOCALITY`: retries that stay where requests fail.
+    fn retries(&self, route: &HttpRoute, field: &str) -> Option<Diagnostic> {
+        let retries = route.retries.as_ref().filter(|retries| retries.attempts > 0)?;
+        if retries.retry_remote_localities.is_some() {
+            return None;
+        }
+        let mut targets = route.route.iter().filter_map(|entry| entry.destination.as_ref());
+        let service = targets.find_map(|target| {
+            let services = self.services(target);
+            services.into_iter().find(|service| self.fails_over(service))
+        })?;
+        let message = format!(
+            "retries for `{}` stay in the priority that fails until its hosts are ejected",
+            service.hostname
+        );
+        let help = "set retryRemoteLocalities where a retry may leave the locality";
+        Some(self.subject.info("HZ-RETRY-SAME-LOCALITY", field, (message, help)))
+    }
+
+    fn fails_over(&self, service: &Service) -> bool {
+        let has_detection = self.scene.rules.iter().any(|rule| {
+            rule.services.iter().any(|other| other.hostname == service.hostname)
+                && rule.policies().iter().any(|policy| policy.outlier_detection.is_some())
+        });
+        has_detection && self.scene.localities(service).len() > 1
+    }
+}

@@ -1,0 +1,132 @@
+//! What a finding is about: an object and where it stands.
+use std::sync::Arc;
+
+use crate::manifest::{Diagnostic, Place, Severity};
+use crate::name::{ClusterId, Namespace};
+use crate::registry::{Mesh, Origin};
+use crate::resource::{Meta, ObjectKey};
+
+/// What a finding is about.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    file: Arc<str>,
+    place: Place,
+    object: String,
+}
+
+impl Subject {
+    /// An object that counts for a control plane: of the config folder, else of the plane's own cluster,
+    /// else of any.
+    pub fn of(mesh: &Mesh, plane: &ClusterId, kind: &'static str, meta: &Meta) -> Self {
+        Self::at(mesh, Some(plane), kind, (&meta.namespace, &meta.name))
+    }
+
+    /// An object of a cluster.
+    pub fn in_cluster(mesh: &Mesh, cluster: &ClusterId, kind: &'static str, meta: &Meta) -> Self {
+        let key = ObjectKey { kind, namespace: meta.namespace.clone(), name: meta.name.clone() };
+        Self::find(mesh, [Origin::Cluster(cluster.clone())], key)
+    }
+
+    /// An object by its name, looked for as [`of`](Self::of) does.
+    pub fn at(
+        mesh: &Mesh,
+        plane: Option<&ClusterId>,
+        kind: &'static str,
+        (namespace, name): (&Namespace, &str),
+    ) -> Self {
+        let key = ObjectKey { kind, namespace: namespace.clone(), name: name.into() };
+        let own = plane.map(|id| Origin::Cluster(id.clone()));
+        let others = mesh.clusters().map(|id| Origin::Cluster(id.clone()));
+        Self::find(mesh, [Origin::Config].into_iter().chain(own).chain(others), key)
+    }
+
+    /// What `cluster.yaml` says of a cluster.
+    pub fn cluster(mesh: &Mesh, cluster: &ClusterId) -> Self {
+        let name = cluster.as_str().into();
+        let key = ObjectKey { kind: "ClusterDescription", namespace: Namespace::default(), name };
+        let mut subject = Self::find(mesh, [Origin::Description(cluster.clone())], key);
+        subject.object = format!("cluster {cluster}");
+        subject
+    }
+
+    /// The mesh's settings (`MeshConfig`).
+    pub fn config(mesh: &Mesh) -> Self {
+        Self::settings(mesh, Origin::MeshConfig, "MeshConfig")
+    }
+
+    /// The mesh's networks (`MeshNetworks`).
+    pub fn networks(mesh: &Mesh) -> Self {
+        Self::settings(mesh, Origin::MeshNetworks, "MeshNetworks")
+    }
+
+    /// The list of proxies.
+    pub fn proxies(mesh: &Mesh, proxy: &str) -> Self {
+        let mut subject = Self::settings(mesh, Origin::Proxies, "ProxyEntry");
+        subject.object = format!("proxy {proxy}");
+        subject
+    }
+
+    fn settings(mesh: &Mesh, origin: Origin, kind: &'static str) -> Self {
+        let key = ObjectKey { kind, namespace: Namespace::default(), name: "".into() };
+        let mut subject = Self::find(mesh, [origin], key);
+        subject.object = kind.to_owned();
+        subject
+    }
+
+    fn find(mesh: &Mesh, origins: impl IntoIterator<Item = Origin>, key: ObjectKey) -> Self {
+        let places = &mesh.parts.places;
+        let object = key.to_string();
+        let mut pair = (Origin::Config, key);
+        for origin in origins {
+            pair.0 = origin;
+            if let Some((file, place)) = places.get(&pair) {
+                return Self { file: file.clone(), place: *place, object };
+            }
+        }
+        Self { file: Arc::from(""), place: Place::default(), object }
+    }
+
+    /// A finding about it that loses traffic or makes a policy void.
+    pub fn error(&self, code: &'static str, field: &str, texts: (String, &str)) -> Diagnostic {
+        self.finding(code, Severity::Error, field, texts)
+    }
+
+    /// A finding about it that makes things worse.
+    pub fn warning(&self, code: &'static str, field: &str, texts: (String, &str)) -> Diagnostic {
+        self.finding(code, Severity::Warning, field, texts)
+    }
+
+    /// A finding about it that is good to know.
+    pub fn info(&self, code: &'static str, field: &str, texts: (String, &str)) -> Diagnostic {
+        self.finding(code, Severity::Info, field, texts)
+    }
+
+    fn finding(
+        &self,
+        code: &'static str,
+        severity: Severity,
+        field: &str,
+        (message, help): (String, &str),
+    ) -> Diagnostic {
+        Diagnostic {
+            code,
+            severity,
+            file: self.file.clone(),
+            place: self.place,
+            object: self.object.clone(),
+            field: field.to_owned(),
+            message,
+            help: help.to_owned(),
+        }
+    }
+}
+
+/// Sorts findings by file, line and code, and drops those that are said twice: control planes share
+/// what the config folder holds.
+pub fn sort(found: &mut Vec<Diagnostic>) {
+    found.sort_by(|a, b| {
+        (&a.file, a.place, a.code, &a.object, &a.field, &a.message)
+            .cmp(&(&b.file, b.place, b.code, &b.object, &b.field, &b.message))
+    });
+    found.dedup();
+}

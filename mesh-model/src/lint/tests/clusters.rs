@@ -1,0 +1,101 @@
+//! Clusters, topologies, control planes.
+use super::{Fixture, networks};
+
+/// Two clusters in one network, with what `cluster.yaml` says of each.
+fn pair(first: &str, second: &str) -> Fixture {
+    Fixture::default()
+        .cluster("c1", "", &["10.0.0.1 r1/z1"])
+        .cluster("c2", "", &["10.1.0.1 r1/z2"])
+        .file("clusters/c1/cluster.yaml", first)
+        .file("clusters/c2/cluster.yaml", second)
+}
+
+#[test]
+fn ranges_of_one_network_do_not_overlap() {
+    pair("podCidrs: [10.0.0.0/8]\n", "podCidrs: [10.1.0.0/16]\n").has("TOPO-CIDR-POD");
+    pair("podCidrs: [10.0.0.0/16]\n", "podCidrs: [10.1.0.0/16]\n").lacks("TOPO-CIDR-POD");
+    let apart =
+        pair("podCidrs: [10.0.0.0/8]\nnetwork: a\n", "podCidrs: [10.0.0.0/8]\nnetwork: b\n");
+    apart.lacks("TOPO-CIDR-POD");
+    apart.has("TOPO-CIDR-OVERLAP-OK");
+    pair("serviceCidrs: [172.20.0.0/16]\n", "serviceCidrs: [172.20.0.0/16]\n")
+        .has("TOPO-CIDR-SERVICE");
+    pair("serviceCidrs: [172.20.0.0/16]\n", "serviceCidrs: [172.21.0.0/16]\n")
+        .lacks("TOPO-CIDR-SERVICE");
+}
+
+#[test]
+fn clusters_of_one_network_reach_each_other() {
+    pair("routable: []\n", "name: c2\n").has("TOPO-ROUTABLE");
+    pair("routable: [c2]\n", "routable: [c1]\n").lacks("TOPO-ROUTABLE");
+}
+
+#[test]
+fn trust_is_shared() {
+    pair("rootCaFingerprint: a\n", "rootCaFingerprint: b\n").has("TOPO-ROOT-CA");
+    pair("rootCaFingerprint: a\n", "rootCaFingerprint: a\n").lacks("TOPO-ROOT-CA");
+    let domains = || pair("trustDomain: one\n", "trustDomain: two\n");
+    domains().has("TOPO-TRUST-DOMAIN");
+    let aliases = "trustDomain: one\ntrustDomainAliases: [two]\n";
+    domains().file("mesh.yaml", aliases).lacks("TOPO-TRUST-DOMAIN");
+}
+
+#[test]
+fn a_lost_api_server_leaves_old_endpoints() {
+    pair("name: c1\n", "reachable: false\n").has("HZ-REMOTE-API-DOWN");
+    pair("name: c1\n", "reachable: true\n").lacks("HZ-REMOTE-API-DOWN");
+}
+
+#[test]
+fn old_control_planes_know_one_network() {
+    let old = "istioVersion: 1.0.6\nnetwork: a\n";
+    pair(old, "network: b\n").has("TOPO-MODE-1.0");
+    pair(old, "network: a\n").lacks("TOPO-MODE-1.0");
+}
+
+#[test]
+fn networks_name_clusters_that_exist() {
+    let of = |cluster: &str| {
+        let text = format!("networks: {{n1: {{endpoints: [{{fromRegistry: {cluster}}}]}}}}\n");
+        Fixture::default().cluster("c1", "", &["10.0.0.1 r1/z1"]).file("networks.yaml", &text)
+    };
+    of("c9").has("IST0126");
+    of("c1").lacks("IST0126");
+}
+
+#[test]
+fn every_cluster_or_none_has_a_network() {
+    let mixed = Fixture::default().cluster("c1", "n1", &["10.0.0.1 r1/z1"]).cluster(
+        "c2",
+        "",
+        &["10.1.0.1 r1/z2"],
+    );
+    mixed.has("TOPO-NETWORK-MIX");
+    networks().lacks("TOPO-NETWORK-MIX");
+    networks().cluster("c3", "", &["10.2.0.1 r3/z1"]).has("TOPO-SYSTEM-NS");
+    networks().lacks("TOPO-SYSTEM-NS");
+    networks().file("clusters/c1/cluster.yaml", "network: n7\n").has("TOPO-NETWORK-DIFFERS");
+    networks().file("clusters/c1/cluster.yaml", "network: n1\n").lacks("TOPO-NETWORK-DIFFERS");
+}
+
+#[test]
+fn one_control_plane_for_several_regions_is_told() {
+    let one = "role: primary\nregion: r1\n";
+    pair(one, "role: remote\nregion: r2\n").has("TOPO-SINGLE-CP");
+    pair(one, "role: remote\nregion: r1\n").lacks("TOPO-SINGLE-CP");
+}
+
+#[test]
+fn primaries_read_each_other_and_have_the_same_rules() {
+    let primary = "role: primary\n";
+    pair("role: primary\nreads: [c1]\n", primary).has("TOPO-SECRET-MISSING");
+    pair(primary, primary).lacks("TOPO-SECRET-MISSING");
+    let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: cart, \
+                namespace: shop}\nspec: {host: cart}\n";
+    let one = pair(primary, primary).file("clusters/c1/rule.yaml", rule);
+    one.has("TOPO-CONFIG-DRIFT");
+    one.file("clusters/c2/rule.yaml", rule).lacks("TOPO-CONFIG-DRIFT");
+    let servers = pair(primary, primary).cluster("c2", "", &[]).file("clusters/c1/rule.yaml", rule);
+    servers.has("HZ-DR-WRONG-CLUSTER");
+    servers.file("clusters/c2/rule.yaml", rule).lacks("HZ-DR-WRONG-CLUSTER");
+}

@@ -1,0 +1,86 @@
+//! Failover and shares by locality.
+use super::{Fixture, networks, spread};
+
+const FAILOVER: &str = "loadBalancer: {localityLbSetting: {failover: [{from: r1, to: r2}]}}";
+const GUARD: &str = "outlierDetection: {maxEjectionPercent: 100}";
+
+#[test]
+fn failover_without_outlier_detection_never_happens() {
+    spread().policy(&format!("{{{FAILOVER}}}")).has("HZ-FAILOVER-NO-OD");
+    spread().policy(&format!("{{{FAILOVER}, {GUARD}}}")).lacks("HZ-FAILOVER-NO-OD");
+}
+
+#[test]
+fn the_mesh_setting_needs_outlier_detection_too() {
+    spread().has("HZ-FAILOVER-NO-OD");
+    spread().file("mesh.yaml", "localityLbSetting: {enabled: false}\n").lacks("HZ-FAILOVER-NO-OD");
+}
+
+#[test]
+fn endpoints_without_locality_come_last() {
+    let lost = Fixture::default().cluster("c1", "", &["10.0.0.1 r1/z1", "10.0.0.2"]);
+    lost.policy(&format!("{{{GUARD}}}")).has("HZ-LOCALITY-MISSING");
+    spread().policy(&format!("{{{GUARD}}}")).lacks("HZ-LOCALITY-MISSING");
+}
+
+#[test]
+fn clusters_in_one_zone_are_not_told_apart() {
+    let same = Fixture::default().cluster("c1", "", &["10.0.0.1 r1/z1"]).cluster(
+        "c2",
+        "",
+        &["10.1.0.1 r1/z1"],
+    );
+    same.has("HZ-LOCALITY-SAME");
+    let other = Fixture::default().cluster("c1", "", &["10.0.0.1 r1/z1"]).cluster(
+        "c2",
+        "",
+        &["10.1.0.1 r1/z2"],
+    );
+    other.lacks("HZ-LOCALITY-SAME");
+}
+
+#[test]
+fn a_failover_target_has_endpoints() {
+    let to = |region: &str| {
+        format!(
+            "{{{GUARD}, loadBalancer: {{localityLbSetting: {{failover: [{{from: r1, to: {region}}}]}}}}}}"
+        )
+    };
+    spread().policy(&to("r9")).has("HZ-FAILOVER-TARGET-EMPTY");
+    spread().policy(&to("r2")).lacks("HZ-FAILOVER-TARGET-EMPTY");
+}
+
+#[test]
+fn labels_are_lost_behind_gateways() {
+    let by = |label: &str| {
+        format!("{{{GUARD}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{label}]}}}}}}")
+    };
+    networks().policy(&by("version")).has("HZ-GW-LABELS");
+    networks().policy(&by("topology.istio.io/network")).lacks("HZ-GW-LABELS");
+    spread().policy(&by("version")).lacks("HZ-GW-LABELS");
+}
+
+#[test]
+fn a_rule_beats_the_wish_of_the_service() {
+    let near = "apiVersion: v1\nkind: Service\nmetadata: {name: near, namespace: shop}\nspec: \
+                {clusterIP: 172.20.0.7, trafficDistribution: PreferClose, ports: [{name: http, port: 80}]}\n";
+    let rule = format!("{{host: near, trafficPolicy: {{{FAILOVER}, {GUARD}}}}}");
+    let mesh = spread().file("clusters/c1/near.yaml", near);
+    mesh.clone().rule("near", &rule).has("HZ-TRAFFIC-DISTRIBUTION");
+    mesh.rule("near", &format!("{{host: near, trafficPolicy: {{{GUARD}}}}}"))
+        .lacks("HZ-TRAFFIC-DISTRIBUTION");
+}
+
+#[test]
+fn shares_name_localities_that_exist_and_all_of_them() {
+    let to = |to: &str| {
+        format!(
+            "{{loadBalancer: {{localityLbSetting: {{distribute: [{{from: \"r1/*\", to: {to}}}]}}}}}}"
+        )
+    };
+    spread().policy(&to("{\"r1/*\": 80, \"r9/*\": 20}")).has("HZ-DISTRIBUTE-DEAD");
+    spread().policy(&to("{\"r1/*\": 80, \"r9/*\": 20}")).has("HZ-DISTRIBUTE-OMITS");
+    let whole = spread().policy(&to("{\"r1/*\": 80, \"r2/*\": 20}"));
+    whole.lacks("HZ-DISTRIBUTE-DEAD");
+    whole.lacks("HZ-DISTRIBUTE-OMITS");
+}

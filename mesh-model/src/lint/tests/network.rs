@@ -1,0 +1,92 @@
+//! Networks and their gateways.
+use super::{Fixture, namespace, networks};
+
+#[test]
+fn a_network_without_a_gateway_is_not_entered() {
+    let bare = Fixture::default()
+        .cluster("c1", "n1", &["10.0.0.1 r1/z1"])
+        .cluster("c2", "n2", &["10.1.0.1 r2/z1"])
+        .gateway("c1", "n1", &["34.1.1.1"]);
+    bare.has("TOPO-GATEWAY-MISSING");
+    bare.has("HZ-NO-GATEWAY");
+    networks().lacks("TOPO-GATEWAY-MISSING");
+    networks().lacks("HZ-NO-GATEWAY");
+}
+
+#[test]
+fn gateways_forward_only_mutual_tls() {
+    let plain = networks().cluster("c2", "n2", &["10.1.0.1 r2/z1 plain", "10.1.0.2 r2/z1"]);
+    plain.has("HZ-PLAINTEXT-CROSS-NETWORK");
+    networks().lacks("HZ-PLAINTEXT-CROSS-NETWORK");
+    networks().policy("{tls: {mode: DISABLE}}").has("HZ-PLAINTEXT-CROSS-NETWORK");
+    networks().policy("{tls: {mode: ISTIO_MUTUAL}}").lacks("HZ-PLAINTEXT-CROSS-NETWORK");
+}
+
+#[test]
+fn a_namespace_is_injected_in_every_cluster() {
+    let plain = networks().cluster("c2", "n2", &["10.1.0.1 r2/z1 plain"]);
+    let injected = namespace("shop", "{istio-injection: enabled}");
+    let bare = namespace("shop", "{}");
+    let half = plain.clone().file("clusters/c1/shop.yaml", &injected);
+    half.clone().file("clusters/c2/shop.yaml", &bare).has("HZ-NOT-INJECTED-REMOTE");
+    half.file("clusters/c2/shop.yaml", &injected).lacks("HZ-NOT-INJECTED-REMOTE");
+}
+
+#[test]
+fn headless_services_do_not_cross_networks() {
+    let headless = "apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\nspec: \
+                    {clusterIP: None, ports: [{name: tcp, port: 80}]}\n";
+    let slice = "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: db, \
+                 namespace: shop, labels: {kubernetes.io/service-name: db}}\naddressType: IPv4\nports: \
+                 [{name: tcp, port: 80}]\nendpoints: [{addresses: [10.1.0.9]}]\n";
+    let served = networks().file("clusters/c2/db.yaml", &format!("{headless}{slice}"));
+    served.clone().file("clusters/c1/db.yaml", headless).has("HZ-HEADLESS-CROSS-NETWORK");
+    served.lacks("HZ-HEADLESS-CROSS-NETWORK");
+}
+
+#[test]
+fn load_balancers_before_gateways_leave_tls_alone() {
+    let annotated = |annotations: &str| {
+        networks().file(
+            "clusters/c2/gateway.yaml",
+            &format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{name: ew, namespace: istio-system, labels: \
+                 {{topology.istio.io/network: n2}}, annotations: {annotations}}}\nspec: {{type: \
+                 LoadBalancer, ports: [{{name: tls, port: 15443}}]}}\nstatus: {{loadBalancer: {{ingress: \
+                 [{{ip: 34.2.2.2}}]}}}}\n"
+            ),
+        )
+    };
+    let key = "service.beta.kubernetes.io/aws-load-balancer-backend-protocol";
+    annotated(&format!("{{{key}: http}}")).has("HZ-EW-L7-LB");
+    annotated(&format!("{{{key}: tcp}}")).lacks("HZ-EW-L7-LB");
+}
+
+#[test]
+fn gateways_have_addresses_that_everybody_reaches() {
+    networks().gateway("c2", "n2", &["lb.example.com"]).has("HZ-EW-HOSTNAME");
+    networks().gateway("c2", "n2", &["10.9.9.9"]).has("TOPO-GATEWAY-PRIVATE");
+    networks().lacks("HZ-EW-HOSTNAME");
+    networks().lacks("TOPO-GATEWAY-PRIVATE");
+}
+
+#[test]
+fn gateways_balance_connections_and_not_requests() {
+    networks().has("HZ-EW-L4-IMBALANCE");
+    networks()
+        .policy("{connectionPool: {http: {maxRequestsPerConnection: 1}}}")
+        .lacks("HZ-EW-L4-IMBALANCE");
+}
+
+#[test]
+fn one_host_of_a_port_belongs_to_one_gateway() {
+    let gateway = |host: &str| {
+        format!(
+            "{{selector: {{app: cart}}, servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, \
+             hosts: [{host}]}}]}}"
+        )
+    };
+    let first = networks().object("Gateway", "one", &gateway("a.example.com"));
+    first.clone().object("Gateway", "two", &gateway("a.example.com")).has("IST0145");
+    first.object("Gateway", "two", &gateway("b.example.com")).lacks("IST0145");
+}

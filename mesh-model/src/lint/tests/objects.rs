@@ -1,0 +1,146 @@
+//! Rules, services, pods, selectors.
+use super::{Fixture, namespace, networks, service, spread};
+
+#[test]
+fn a_rule_is_for_a_host_that_exists() {
+    spread().rule("nobody", "{host: nobody}").has("IST0174");
+    spread().rule("cart", "{host: cart}").lacks("IST0174");
+}
+
+#[test]
+fn tls_without_authorities_trusts_anybody() {
+    spread().policy("{tls: {mode: SIMPLE}}").has("IST0128");
+    spread().policy("{tls: {mode: SIMPLE, caCertificates: system}}").lacks("IST0128");
+    let port = |tls: &str| {
+        spread().policy(&format!(
+            "{{tls: {{mode: ISTIO_MUTUAL}}, portLevelSettings: [{{port: {{number: 80}}, tls: {tls}}}]}}"
+        ))
+    };
+    port("{mode: SIMPLE}").has("IST0129");
+    port("{mode: SIMPLE, caCertificates: system}").lacks("IST0129");
+}
+
+#[test]
+fn of_two_rules_of_a_host_one_policy_is_dropped() {
+    let guard = "{host: cart, trafficPolicy: {outlierDetection: {maxEjectionPercent: 100}}}";
+    let place = "{host: cart, trafficPolicy: {loadBalancer: {localityLbSetting: {failover: [{from: r1, to: \
+                 r2}]}}}}";
+    let pool = "{host: cart, trafficPolicy: {connectionPool: {tcp: {maxConnections: 5}}}}";
+    let both = spread().rule("a", guard).rule("b", place);
+    both.has("HZ-DR-SPLIT");
+    both.has("HZ-OD-IN-SUBSET-ONLY");
+    spread().rule("a", guard).rule("b", pool).lacks("HZ-OD-IN-SUBSET-ONLY");
+    spread().rule("a", guard).lacks("HZ-DR-SPLIT");
+}
+
+#[test]
+fn cluster_local_hosts_have_no_subsets_of_other_clusters() {
+    let subsets =
+        |label: &str| format!("{{host: cart, subsets: [{{name: far, labels: {{{label}: c1}}}}]}}");
+    let local = || {
+        let settings = "serviceSettings: [{settings: {clusterLocal: true}, hosts: \
+                        [cart.shop.svc.cluster.local]}]\n";
+        spread().file("mesh.yaml", settings)
+    };
+    local().rule("far", &subsets("topology.istio.io/cluster")).has("HZ-CLUSTER-LOCAL");
+    local().rule("far", &subsets("version")).lacks("HZ-CLUSTER-LOCAL");
+}
+
+#[test]
+fn a_port_says_its_protocol() {
+    let odd = service("odd", "172.20.0.6", "{name: web, port: 80}");
+    let mesh = spread().file("clusters/c1/odd.yaml", &odd);
+    mesh.has("IST0118");
+    let routes = "{hosts: [odd], http: [{route: [{destination: {host: odd}}]}]}";
+    mesh.object("VirtualService", "odd", routes).has("HZ-PORT-SNIFF");
+    spread().lacks("IST0118");
+    spread().lacks("HZ-PORT-SNIFF");
+}
+
+#[test]
+fn a_service_is_the_same_in_every_cluster() {
+    let mesh = || {
+        Fixture::default().cluster("c1", "", &["10.0.0.1 r1/z1"]).cluster(
+            "c2",
+            "",
+            &["10.1.0.1 r1/z2"],
+        )
+    };
+    let one =
+        mesh().file("clusters/c1/x.yaml", &service("x", "172.20.0.6", "{name: http, port: 80}"));
+    let same = service("x", "172.20.0.7", "{name: http, port: 80}");
+    let other = service("x", "172.20.0.7", "{name: http, port: 81}");
+    one.clone().file("clusters/c2/x.yaml", &other).has("IST0170");
+    one.file("clusters/c2/x.yaml", &same).lacks("IST0170");
+}
+
+#[test]
+fn a_service_without_an_address_in_a_cluster_has_no_name_there() {
+    let mesh = || {
+        Fixture::default()
+            .cluster("c1", "", &["10.0.0.1 r1/z1"])
+            .cluster("c2", "", &["10.1.0.1 r1/z2"])
+            .file("clusters/c1/x.yaml", &service("x", "172.20.0.6", "{name: http, port: 80}"))
+    };
+    mesh().has("HZ-VIP-PER-CLUSTER");
+    let captured = "defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: \"true\"}}\n";
+    mesh().file("mesh.yaml", captured).lacks("HZ-VIP-PER-CLUSTER");
+}
+
+#[test]
+fn addresses_slices_and_nodes_fit_together() {
+    let twin = service("twin", "172.20.0.1", "{name: http, port: 80}");
+    spread().file("clusters/c1/twin.yaml", &twin).has("SERVICE-VIP-DUP");
+    let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: lost, namespace: \
+                 shop, labels: {kubernetes.io/service-name: nobody}}\naddressType: IPv4\nports: [{name: \
+                 http, port: 80}]\nendpoints: [{addresses: [10.0.0.9], targetRef: {kind: Pod, name: ghost}}]\n";
+    let lost = spread().file("clusters/c1/lost.yaml", slice);
+    lost.has("SLICE-NO-SERVICE");
+    lost.has("SLICE-NO-POD");
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: stray, namespace: shop}\nspec: {nodeName: n9, \
+               containers: [{name: a}]}\nstatus: {phase: Running, podIP: 10.0.0.1}\n";
+    let stray = spread().file("clusters/c1/stray.yaml", pod);
+    stray.has("POD-NO-NODE");
+    stray.has("POD-IP-DUP");
+    for code in ["SERVICE-VIP-DUP", "SLICE-NO-SERVICE", "SLICE-NO-POD", "POD-NO-NODE", "POD-IP-DUP"]
+    {
+        spread().lacks(code);
+    }
+}
+
+#[test]
+fn a_namespace_has_one_label_of_injection() {
+    let both = namespace("both", "{istio-injection: enabled, istio.io/rev: canary}");
+    let one = namespace("both", "{istio.io/rev: canary}");
+    spread().file("clusters/c1/both.yaml", &both).has("IST0123");
+    spread().file("clusters/c1/both.yaml", &one).lacks("IST0123");
+}
+
+#[test]
+fn selectors_select_something() {
+    let sidecar = |app: &str| {
+        format!("{{workloadSelector: {{labels: {{app: {app}}}}}, egress: [{{hosts: [\"./*\"]}}]}}")
+    };
+    spread().object("Sidecar", "x", &sidecar("nobody")).has("IST0127");
+    spread().object("Sidecar", "x", &sidecar("cart")).lacks("IST0127");
+    let two =
+        spread().object("Sidecar", "x", &sidecar("cart")).object("Sidecar", "z", &sidecar("cart"));
+    two.has("IST0110");
+    let whole = "{egress: [{hosts: [\"./*\"]}]}";
+    spread().object("Sidecar", "x", whole).object("Sidecar", "z", whole).has("IST0111");
+    spread().object("Sidecar", "x", whole).lacks("IST0111");
+    spread()
+        .object("Sidecar", "x", whole)
+        .object("Sidecar", "z", &sidecar("cart"))
+        .lacks("IST0110");
+}
+
+#[test]
+fn proxies_are_as_the_manifests_say() {
+    let entry = |text: &str| networks().file("proxies.json", text);
+    entry(r#"[{"ref": "c1/shop/cart-0", "network": "n9"}]"#).has("PROXY-CONTRADICTS");
+    entry(r#"[{"ref": "c1/shop/ghost"}]"#).has("PROXY-UNKNOWN");
+    let right = entry(r#"[{"ref": "c1/shop/cart-0", "network": "n1", "ip": "10.0.0.1"}]"#);
+    right.lacks("PROXY-CONTRADICTS");
+    right.lacks("PROXY-UNKNOWN");
+}

@@ -1,0 +1,136 @@
+//! Routes and the names in them.
+use super::{Fixture, service, spread};
+
+const SUBSETS: &str = "{host: cart, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: \
+                       {version: v2}}]}";
+
+fn versions() -> Fixture {
+    let endpoints = ["10.0.0.1 r1/z1 version=v1", "10.0.0.2 r2/z1 version=v1"];
+    Fixture::default().cluster("c1", "", &endpoints).rule("versions", SUBSETS)
+}
+
+fn routed(mesh: Fixture, destinations: &str) -> Fixture {
+    mesh.object(
+        "VirtualService",
+        "cart",
+        &format!("{{hosts: [cart], http: [{{route: [{destinations}]}}]}}"),
+    )
+}
+
+#[test]
+fn a_routed_subset_is_defined_and_has_endpoints() {
+    let to = |subset: &str| format!("{{destination: {{host: cart, subset: {subset}}}}}");
+    routed(versions(), &to("v9")).has("HZ-SUBSET-UNDEFINED");
+    routed(versions(), &to("v2")).has("HZ-SUBSET-EMPTY");
+    let good = routed(versions(), &to("v1"));
+    good.lacks("HZ-SUBSET-UNDEFINED");
+    good.lacks("HZ-SUBSET-EMPTY");
+}
+
+#[test]
+fn a_subset_that_nobody_routes_to_is_told_at_its_rule() {
+    versions().has("IST0173");
+    let both = ["10.0.0.1 r1/z1 version=v1", "10.0.0.2 r1/z1 version=v2"];
+    versions().cluster("c1", "", &both).lacks("IST0173");
+}
+
+#[test]
+fn the_only_living_destination_has_a_weight() {
+    let weights = |one: u32, two: u32| {
+        format!(
+            "{{destination: {{host: cart, subset: v1}}, weight: {one}}}, {{destination: {{host: cart, \
+             subset: v2}}, weight: {two}}}"
+        )
+    };
+    routed(versions(), &weights(0, 100)).has("HZ-WEIGHT-ZERO");
+    routed(versions(), &weights(100, 0)).lacks("HZ-WEIGHT-ZERO");
+}
+
+#[test]
+fn shares_of_clusters_cannot_fail_over() {
+    let by = |label: &str| {
+        let rule = format!(
+            "{{host: cart, subsets: [{{name: a, labels: {{{label}: c1}}}}, {{name: b, labels: {{{label}: \
+             c2}}}}]}}"
+        );
+        let mesh = Fixture::default()
+            .cluster("c1", "", &["10.0.0.1 r1/z1 side=c1"])
+            .cluster("c2", "", &["10.1.0.1 r1/z2 side=c2"])
+            .rule("versions", &rule);
+        let route = "{destination: {host: cart, subset: a}, weight: 50}, {destination: {host: cart, \
+                     subset: b}, weight: 50}";
+        routed(mesh, route)
+    };
+    by("topology.istio.io/cluster").has("HZ-CLUSTER-SUBSET-FAILOVER");
+    by("side").lacks("HZ-CLUSTER-SUBSET-FAILOVER");
+}
+
+#[test]
+fn retries_stay_in_a_locality_that_dies() {
+    let guarded = || spread().policy("{outlierDetection: {maxEjectionPercent: 100}}");
+    let with = |retries: &str| {
+        guarded().object(
+            "VirtualService",
+            "cart",
+            &format!(
+                "{{hosts: [cart], http: [{{route: [{{destination: {{host: cart}}}}], retries: {retries}}}]}}"
+            ),
+        )
+    };
+    with("{attempts: 2}").has("HZ-RETRY-SAME-LOCALITY");
+    with("{attempts: 2, retryRemoteLocalities: true}").lacks("HZ-RETRY-SAME-LOCALITY");
+}
+
+#[test]
+fn names_in_routes_exist() {
+    routed(spread(), "{destination: {host: nobody}}").has("IST0101");
+    routed(spread(), "{destination: {host: cart, port: {number: 9999}}}").has("IST0101");
+    routed(spread(), "{destination: {host: cart, port: {number: 80}}}").lacks("IST0101");
+    let bound = |gateway: &str| {
+        let spec = format!(
+            "{{hosts: [a.example.com], gateways: [{gateway}], http: [{{route: [{{destination: {{host: \
+             cart}}}}]}}]}}"
+        );
+        spread().object("VirtualService", "edge", &spec)
+    };
+    bound("nowhere").has("IST0101");
+    bound("mesh").lacks("IST0101");
+}
+
+#[test]
+fn half_a_name_is_not_completed() {
+    routed(spread(), "{destination: {host: cart.shop}}").has("HZ-HALF-QUALIFIED");
+    routed(spread(), "{destination: {host: cart}}").lacks("HZ-HALF-QUALIFIED");
+    spread().rule("half", "{host: cart.shop}").has("HZ-HALF-QUALIFIED");
+}
+
+#[test]
+fn a_route_names_the_port_of_a_service_with_several() {
+    let two = service("two", "172.20.0.5", "{name: http, port: 80}, {name: grpc, port: 90}");
+    let mesh = spread().file("clusters/c1/two.yaml", &two);
+    routed(mesh.clone(), "{destination: {host: two}}").has("IST0112");
+    routed(mesh, "{destination: {host: two, port: {number: 90}}}").lacks("IST0112");
+}
+
+#[test]
+fn a_service_is_exported_to_where_it_is_routed_to() {
+    let exported = |to: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: far, namespace: other, annotations: \
+             {{networking.istio.io/exportTo: \"{to}\"}}}}\nspec: {{clusterIP: 172.20.0.8, ports: [{{name: \
+             http, port: 80}}]}}\n"
+        );
+        let mesh = spread().file("clusters/c1/far.yaml", &text);
+        routed(mesh, "{destination: {host: far.other.svc.cluster.local}}")
+    };
+    exported(".").has("HZ-EXPORT-HIDDEN");
+    exported("*").lacks("HZ-EXPORT-HIDDEN");
+}
+
+#[test]
+fn one_host_of_the_mesh_has_one_virtual_service() {
+    let routes = "{hosts: [cart], http: [{route: [{destination: {host: cart}}]}]}";
+    let one = spread().object("VirtualService", "one", routes);
+    one.clone().object("VirtualService", "two", routes).has("IST0109");
+    one.lacks("IST0109");
+}

@@ -1,0 +1,46 @@
+//! One object of a cluster described by itself, for a proxy that asks about its own.
+use super::discovery::Discovery;
+use super::index::members;
+use super::kubernetes::{self, Addresses, Cluster, Pods};
+use super::place::{NETWORK, NetworkOf};
+use super::{SYSTEM_NAMESPACE, Service, Store};
+use crate::endpoint::Workload;
+use crate::name::{ClusterId, TrustDomain};
+use crate::resource::{self, MeshNetworks, Pod};
+
+/// Describes one pod of a cluster, whether its namespace is discovered or not.
+pub(crate) fn workload_of(
+    id: &ClusterId,
+    trust_domain: &TrustDomain,
+    store: &Store,
+    networks: &MeshNetworks,
+    pod: &Pod,
+) -> Workload {
+    let system = store.namespace(SYSTEM_NAMESPACE).map(|meta| meta.labels.value(NETWORK));
+    let networks = NetworkOf::new(id, system.unwrap_or_default(), members(networks));
+    let addresses = Addresses::default();
+    let pods = undiscovered(store, &addresses);
+    let (domain, nodes) = ("", &store.nodes);
+    let cluster = Cluster { id, trust_domain, domain, networks: &networks, nodes, pods };
+    kubernetes::workload_of_pod(pod, &cluster)
+}
+
+/// Converts a service as its own cluster has it, not merged with those of other clusters.
+pub(crate) fn service_of(
+    id: &ClusterId,
+    trust_domain: &TrustDomain,
+    store: &Store,
+    domain: &str,
+    service: &resource::Service,
+) -> Service {
+    let (networks, addresses) = (NetworkOf::default(), Addresses::default());
+    let pods = undiscovered(store, &addresses);
+    let nodes = &store.nodes;
+    let cluster = Cluster { id, trust_domain, domain, networks: &networks, nodes, pods };
+    let namespace = store.namespace(service.meta.namespace.as_str());
+    kubernetes::convert(service, &cluster, namespace.map(|meta| &meta.annotations))
+}
+
+fn undiscovered<'o>(store: &'o Store, by_address: &'o Addresses) -> Pods<'o> {
+    Pods { by_name: &store.pods, by_address, discovery: Discovery::everywhere() }
+}

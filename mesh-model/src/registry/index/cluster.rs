@@ -1,0 +1,403 @@
+//! What one cluster contributes, whichever control plane reads it.
+//!
+//! ```text
+//! Service ──convert──▶ services        EndpointSlice ──group──▶ slices of a service ──▶ shard
+//!                                      what slices refer to ──▶ which services a pod concerns
+//! ```
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::Around;
+use crate::endpoint::{Endpoint, Provider, Shard};
+use crate::name::{ClusterId, Namespace, NetworkId, TrustDomain};
+use crate::registry::discovery::Discovery;
+use crate::registry::kubernetes::{
+    self, Addresses, Cluster, Pods, Workloads, endpoints_of_service, pod_of,
+};
+use crate::registry::map::{Entry, Key, Map};
+use crate::registry::multimap::Multimap;
+use crate::registry::place::{NETWORK, NetworkMember, NetworkOf};
+use crate::registry::{DOMAIN, SYSTEM_NAMESPACE, Service, Store};
+use crate::resource::mesh_networks::NetworkEndpoints;
+use crate::resource::{EndpointAddress, EndpointSlice, MeshNetworks, Pod};
+
+const SERVICE_OF_SLICE: &str = "kubernetes.io/service-name";
+const FOREIGN_SERVICE_OF_SLICE: &str = "multicluster.kubernetes.io/service-name";
+
+/// The namespace and name of a Kubernetes service.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct ServiceName {
+    pub(crate) namespace: Namespace,
+    pub(crate) name: Box<str>,
+}
+
+impl ServiceName {
+    pub(crate) fn key(&self) -> Key<'_> {
+        (self.namespace.as_str(), &self.name)
+    }
+}
+
+/// The slices of a service, by the names of the slices.
+#[derive(Clone, Debug)]
+struct Group {
+    service: Arc<ServiceName>,
+    slices: Vec<Arc<EndpointSlice>>,
+}
+
+impl Entry for Group {
+    fn key(&self) -> Key<'_> {
+        self.service.key()
+    }
+}
+
+/// The endpoints that a service's slices give; at least one.
+#[derive(Clone, Debug)]
+struct Part {
+    service: Arc<ServiceName>,
+    shard: Arc<Shard>,
+}
+
+impl Entry for Part {
+    fn key(&self) -> Key<'_> {
+        self.service.key()
+    }
+}
+
+/// One cluster as control planes read it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ClusterIndex {
+    pub(crate) id: ClusterId,
+    trust_domain: TrustDomain,
+    networks: NetworkOf,
+    services: Map<Arc<Service>>,
+    groups: Map<Group>,
+    shards: Map<Part>,
+    by_address: Addresses,
+    /// The services whose slices refer to a pod or an address.
+    users: Multimap<Arc<ServiceName>>,
+}
+
+impl ClusterIndex {
+    /// Indexes all that a cluster contains.
+    pub(crate) fn build(
+        id: &ClusterId,
+        trust_domain: TrustDomain,
+        store: &Store,
+        around: &Around,
+    ) -> Self {
+        let system = store.namespace(SYSTEM_NAMESPACE).map(|meta| meta.labels.value(NETWORK));
+        let networks = NetworkOf::new(id, system.unwrap_or_default(), members(&around.networks));
+        let mut index = Self { id: id.clone(), trust_domain, networks, ..Self::default() };
+        for pod in store.pods.iter() {
+            index.by_address.add(pod);
+        }
+        let discovery = Discovery::new(&around.config, store);
+        let cluster = index.cluster(store, around);
+        let services = store.services.iter();
+        let services = services.filter(|object| discovery.contains(object.meta.namespace.as_str()));
+        let services = services.map(|object| Arc::new(convert(object, store, &cluster))).collect();
+        index.services = services;
+        for slice in store.endpoint_slices.iter() {
+            index.group(slice, &discovery);
+        }
+        let cluster = index.cluster(store, around);
+        let mut workloads = Workloads::default();
+        let parts = index.groups.iter().filter_map(|group| {
+            let endpoints = index.endpoints(group, store, &cluster, around, &mut workloads);
+            index.part(&group.service, endpoints)
+        });
+        index.shards = parts.collect();
+        index
+    }
+
+    /// A cluster that contains nothing.
+    pub(crate) fn empty(id: &ClusterId, trust_domain: TrustDomain, around: &Around) -> Self {
+        Self::build(id, trust_domain, &Store::default(), around)
+    }
+
+    /// The cluster as conversions read it.
+    pub(crate) fn cluster<'o>(&'o self, store: &'o Store, around: &'o Around) -> Cluster<'o> {
+        Cluster {
+            id: &self.id,
+            trust_domain: &self.trust_domain,
+            domain: DOMAIN,
+            networks: &self.networks,
+            nodes: &store.nodes,
+            pods: Pods {
+                by_name: &store.pods,
+                by_address: &self.by_address,
+                discovery: Discovery::new(&around.config, store),
+            },
+        }
+    }
+
+    /// Returns the services, by namespace and name.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.iter()
+    }
+
+    /// Returns a service as this cluster has it.
+    pub(crate) fn service(&self, key: Key<'_>) -> Option<&Arc<Service>> {
+        self.services.get(key)
+    }
+
+    /// Returns the endpoints that the slices of a service give; `None` for none.
+    pub(crate) fn shard(&self, key: Key<'_>) -> Option<&Arc<Shard>> {
+        self.shards.get(key).map(|part| &part.shard)
+    }
+
+    /// Returns the services that have endpoints.
+    pub(crate) fn served(&self) -> impl Iterator<Item = &Arc<ServiceName>> {
+        self.shards.iter().map(|part| &part.service)
+    }
+
+    /// Converts a service again; returns whether it is different.
+    pub(crate) fn renew_service(&mut self, key: Key<'_>, store: &Store, around: &Around) -> bool {
+        let discovery = Discovery::new(&around.config, store);
+        let object = store.services.get(key).filter(|_| discovery.contains(key.0));
+        let Some(object) = object else { return self.services.remove(key).is_some() };
+        let service = convert(object, store, &self.cluster(store, around));
+        if self.services.get(key).is_some_and(|known| **known == service) {
+            return false;
+        }
+        self.services.insert(Arc::new(service));
+        true
+    }
+
+    /// Takes note of a slice that changed; returns the services whose endpoints it lists.
+    pub(crate) fn renew_slice(
+        &mut self,
+        before: Option<&Arc<EndpointSlice>>,
+        after: Option<&Arc<EndpointSlice>>,
+        store: &Store,
+        around: &Around,
+    ) -> Vec<Arc<ServiceName>> {
+        let discovery = Discovery::new(&around.config, store);
+        if let (Some(before), Some(after)) = (before, after)
+            && service_of(before, &discovery) == service_of(after, &discovery)
+            && let Some(service) = self.regroup(before, after, &discovery)
+        {
+            return vec![service];
+        }
+        let left = before.and_then(|slice| self.ungroup(slice, &discovery));
+        let joined = after.and_then(|slice| self.group(slice, &discovery));
+        left.into_iter().chain(joined).collect()
+    }
+
+    /// Takes note of a pod that changed; returns the services whose slices refer to it.
+    pub(crate) fn renew_pod(
+        &mut self,
+        before: Option<&Arc<Pod>>,
+        after: Option<&Arc<Pod>>,
+    ) -> Vec<Arc<ServiceName>> {
+        if let Some(pod) = before {
+            self.by_address.remove(pod);
+        }
+        if let Some(pod) = after {
+            self.by_address.add(pod);
+        }
+        let mut users: Vec<_> =
+            before.into_iter().chain(after).flat_map(|pod| self.users_of(pod)).cloned().collect();
+        users.sort();
+        users.dedup();
+        users
+    }
+
+    /// The services whose slices refer to a pod, and perhaps others.
+    pub(crate) fn users_of(&self, pod: &Pod) -> impl Iterator<Item = &Arc<ServiceName>> {
+        let namespace = pod.meta.namespace.as_str();
+        let named = self.users.get(&User::Pod(namespace, &pod.meta.name));
+        let addressed = pod.status.pod_ip.map(|ip| self.users.get(&User::Address(namespace, ip)));
+        named.iter().chain(addressed.unwrap_or_default())
+    }
+
+    /// Computes the endpoints of a service again, with those workloads as they were that `changed`
+    /// does not name; returns whether they are different.
+    pub(crate) fn renew_shard(
+        &mut self,
+        service: &Arc<ServiceName>,
+        changed: Changed<'_>,
+        store: &Store,
+        around: &Around,
+    ) -> bool {
+        let known = self.shards.get(service.key());
+        let before = known.map(|part| &*part.shard.endpoints).unwrap_or_default();
+        let mut workloads = match changed {
+            Changed::Slices => Workloads::of(before),
+            Changed::Pod(pod) => Workloads::of(before).without(pod.0, pod.1),
+            Changed::All => Workloads::default(),
+        };
+        let cluster = self.cluster(store, around);
+        let endpoints = match self.groups.get(service.key()) {
+            Some(group) => self.endpoints(group, store, &cluster, around, &mut workloads),
+            None => Vec::new(),
+        };
+        if before == endpoints {
+            return false;
+        }
+        match self.part(service, endpoints) {
+            Some(part) => drop(self.shards.insert(part)),
+            None => drop(self.shards.remove(service.key())),
+        }
+        true
+    }
+
+    fn part(&self, service: &Arc<ServiceName>, endpoints: Vec<Endpoint>) -> Option<Part> {
+        let (provider, cluster) = (Provider::Kubernetes, self.id.clone());
+        if endpoints.is_empty() {
+            return None;
+        }
+        let shard = Shard { provider, cluster, endpoints: endpoints.into() };
+        Some(Part { service: service.clone(), shard: Arc::new(shard) })
+    }
+
+    fn endpoints<'o>(
+        &'o self,
+        group: &'o Group,
+        store: &Store,
+        cluster: &Cluster<'o>,
+        around: &Around,
+        workloads: &mut Workloads<'o>,
+    ) -> Vec<Endpoint> {
+        let service = self.services.get(group.key()).map(|service| &**service);
+        let discoverability = around.discoverability(service, store, group.key());
+        endpoints_of_service(service, &group.slices, cluster, discoverability, workloads)
+    }
+
+    /// Adds a slice to those of its service, which it returns.
+    fn group(
+        &mut self,
+        slice: &Arc<EndpointSlice>,
+        discovery: &Discovery<'_>,
+    ) -> Option<Arc<ServiceName>> {
+        let key = service_of(slice, discovery)?;
+        let mut group = self.groups.get(key).cloned().unwrap_or_else(|| Group {
+            service: Arc::new(ServiceName { namespace: key.0.into(), name: key.1.into() }),
+            slices: Vec::new(),
+        });
+        let index = group.slices.partition_point(|other| other.meta.name < slice.meta.name);
+        group.slices.insert(index, slice.clone());
+        for user in users(slice) {
+            self.users.insert(&user, group.service.clone());
+        }
+        let service = group.service.clone();
+        self.groups.insert(group);
+        Some(service)
+    }
+
+    /// Takes a slice from those of its service, which it returns.
+    fn ungroup(
+        &mut self,
+        slice: &EndpointSlice,
+        discovery: &Discovery<'_>,
+    ) -> Option<Arc<ServiceName>> {
+        let key = service_of(slice, discovery)?;
+        let mut group = self.groups.get(key)?.clone();
+        group.slices.retain(|other| other.meta.name != slice.meta.name);
+        for user in users(slice) {
+            self.users.remove(&user, |service| **service == *group.service);
+        }
+        let service = group.service.clone();
+        if group.slices.is_empty() {
+            self.groups.remove(key);
+        } else {
+            self.groups.insert(group);
+        }
+        Some(service)
+    }
+
+    /// Replaces a slice of a service, which it returns, by another of the same name.
+    fn regroup(
+        &mut self,
+        before: &EndpointSlice,
+        after: &Arc<EndpointSlice>,
+        discovery: &Discovery<'_>,
+    ) -> Option<Arc<ServiceName>> {
+        let mut group = self.groups.get(service_of(after, discovery)?)?.clone();
+        let name = &after.meta.name;
+        *group.slices.iter_mut().find(|other| other.meta.name == *name)? = after.clone();
+        let (old, new): (Vec<_>, Vec<_>) = (users(before).collect(), users(after).collect());
+        let (old, new) = unlike(&old, &new);
+        for user in old {
+            self.users.remove(user, |service| **service == *group.service);
+        }
+        for user in new {
+            self.users.insert(user, group.service.clone());
+        }
+        let service = group.service.clone();
+        self.groups.insert(group);
+        Some(service)
+    }
+}
+
+/// What of a cluster changed, beside the service whose endpoints are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Changed<'c> {
+    /// Nothing that its pods are described by.
+    Slices,
+    /// The pod of a namespace and name.
+    Pod((&'c str, &'c str)),
+    /// Anything.
+    All,
+}
+
+/// What an entry of a slice refers to.
+#[derive(Debug, Eq, Hash, PartialEq)]
+enum User<'o> {
+    Pod(&'o str, &'o str),
+    Address(&'o str, IpAddr),
+}
+
+/// What the entries of a slice refer to, in order.
+fn users(slice: &EndpointSlice) -> impl Iterator<Item = User<'_>> {
+    slice.endpoints.iter().flat_map(move |entry| {
+        let pod = pod_of(slice, entry);
+        let addresses = if pod.is_some() { &[] } else { &*entry.addresses };
+        let addresses = addresses.iter().filter_map(|address| match address {
+            EndpointAddress::Ip(ip) => Some(User::Address(slice.meta.namespace.as_str(), *ip)),
+            EndpointAddress::Name(_) => None,
+        });
+        pod.map(|(namespace, name)| User::Pod(namespace, name)).into_iter().chain(addresses)
+    })
+}
+
+/// What two lists have between their common beginning and their common end.
+fn unlike<'l, T: PartialEq>(old: &'l [T], new: &'l [T]) -> (&'l [T], &'l [T]) {
+    let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let old = old.get(start..).unwrap_or_default();
+    let new = new.get(start..).unwrap_or_default();
+    let end = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
+    let without_end = |list: &'l [T]| list.get(..list.len() - end).unwrap_or_default();
+    (without_end(old), without_end(new))
+}
+
+/// The service whose endpoints a slice lists, if it counts.
+fn service_of<'s>(slice: &'s EndpointSlice, discovery: &Discovery<'_>) -> Option<Key<'s>> {
+    let labels = &slice.meta.labels;
+    let (namespace, name) = (slice.meta.namespace.as_str(), labels.value(SERVICE_OF_SLICE));
+    let is_foreign = labels.get(FOREIGN_SERVICE_OF_SLICE).is_some();
+    let counts = !is_foreign && !name.is_empty() && discovery.contains(namespace);
+    counts.then_some((namespace, name))
+}
+
+/// Converts a service with what its namespace says.
+fn convert(object: &crate::resource::Service, store: &Store, cluster: &Cluster<'_>) -> Service {
+    let namespace = store.namespace(object.meta.namespace.as_str());
+    kubernetes::convert(object, cluster, namespace.map(|meta| &meta.annotations))
+}
+
+/// What `MeshNetworks` counts to each network.
+pub(crate) fn members(
+    networks: &MeshNetworks,
+) -> impl Iterator<Item = (NetworkId, NetworkMember<'_>)> {
+    networks.networks.iter().flat_map(|(id, network)| {
+        network.endpoints.iter().filter_map(move |entry| {
+            let member = match entry {
+                NetworkEndpoints::FromRegistry(name) => NetworkMember::Registry(name),
+                NetworkEndpoints::FromCidr(range) => NetworkMember::Range(range),
+                NetworkEndpoints::Nothing => return None,
+            };
+            Some((NetworkId::from(&**id), member))
+        })
+    })
+}

@@ -1,0 +1,122 @@
+//! The objects of a control plane's own cluster as they were loaded.
+//!
+//! What ambient data planes are told is made of these, not of the merged services of all clusters.
+use std::sync::Arc;
+
+use super::external::visibility;
+use super::mesh::Parts;
+use super::objects::{ByName, Store};
+use super::place::NETWORK;
+use super::{ControlPlane, Mesh, SYSTEM_NAMESPACE, is_discovered, kubernetes};
+use crate::name::{Labels, Namespace};
+use crate::resource::mesh_config::Visibility;
+use crate::resource::{
+    self, EndpointSlice, Meta, Pod, PortTarget, Service, ServiceEntry, Transport, WorkloadEntry,
+};
+
+/// The objects of one cluster, without those of namespaces that its control plane does not discover.
+#[derive(Clone, Copy, Debug)]
+pub struct Manifests<'m> {
+    plane: &'m ControlPlane,
+    parts: &'m Parts,
+}
+
+impl Mesh {
+    /// Returns the objects of a control plane's own cluster; Istio's also from `config/`.
+    pub fn manifests<'m>(&'m self, plane: &'m ControlPlane) -> Manifests<'m> {
+        Manifests { plane, parts: &self.parts }
+    }
+}
+
+impl<'m> Manifests<'m> {
+    fn own(self) -> Option<&'m Store> {
+        self.parts.clusters.get(&self.plane.id).map(|part| &part.store)
+    }
+
+    fn discovered<T: 'm>(
+        self,
+        stores: impl IntoIterator<Item = &'m Store>,
+        kind: fn(&Store) -> &ByName<T>,
+    ) -> impl Iterator<Item = &'m T> {
+        let objects = stores.into_iter().flat_map(kind);
+        let config = &self.plane.config;
+        let objects = objects.filter(move |((namespace, _), _)| {
+            self.own().is_none_or(|own| is_discovered(config, own, namespace))
+        });
+        objects.map(|(_, object)| object.as_ref())
+    }
+
+    fn of_istio<T: 'm>(self, kind: fn(&Store) -> &ByName<T>) -> impl Iterator<Item = &'m T> {
+        self.discovered([&self.parts.config].into_iter().chain(self.own()), kind)
+    }
+
+    /// The pods, by namespace and name.
+    pub fn pods(self) -> impl Iterator<Item = &'m Pod> {
+        self.discovered(self.own(), |store| &store.pods)
+    }
+
+    /// The Kubernetes services, by namespace and name.
+    pub fn services(self) -> impl Iterator<Item = &'m Service> {
+        self.discovered(self.own(), |store| &store.services)
+    }
+
+    /// The endpoint slices, by namespace and name.
+    pub fn endpoint_slices(self) -> impl Iterator<Item = &'m EndpointSlice> {
+        self.discovered(self.own(), |store| &store.endpoint_slices)
+    }
+
+    /// The service entries: those of `config/`, then those of the cluster.
+    pub fn service_entries(self) -> impl Iterator<Item = &'m ServiceEntry> {
+        self.of_istio(|store| &store.service_entries)
+    }
+
+    /// The workload entries: those of `config/`, then those of the cluster.
+    pub fn workload_entries(self) -> impl Iterator<Item = &'m WorkloadEntry> {
+        self.of_istio(|store| &store.workload_entries)
+    }
+
+    /// What is written at a node.
+    pub fn node(self, name: &str) -> Option<&'m Meta> {
+        let key = (Namespace::default(), Box::from(name));
+        self.own()?.nodes.get(&key).map(|node| &node.meta)
+    }
+
+    /// What is written at a namespace.
+    pub fn namespace(self, name: &Namespace) -> Option<&'m Meta> {
+        let key = (Namespace::default(), Box::from(name.as_str()));
+        self.own()?.namespaces.get(&key).map(|namespace: &Arc<resource::Namespace>| &namespace.meta)
+    }
+
+    /// The network of the cluster, as its system namespace says; empty if it says nothing.
+    pub fn network(self) -> &'m str {
+        let system = self.namespace(&Namespace::from(SYSTEM_NAMESPACE));
+        system.map_or("", |meta| meta.labels.value(NETWORK))
+    }
+
+    /// Who may see the service entries of a namespace, as far as the mesh limits it.
+    pub fn visibility(self, namespace: &Namespace) -> Visibility {
+        let none = Labels::default();
+        let labels = self.namespace(namespace).map_or(&none, |meta| &meta.labels);
+        let limits = self.plane.config.service_entry_visibility.as_ref();
+        limits.map_or(Visibility::Public, |limits| visibility(limits, labels))
+    }
+}
+
+/// Returns the name of the workload that a pod belongs to: its label, else its controller's name
+/// where the pod's own was generated, else the pod's.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/kube/util.go` `GetWorkloadMetaFromPod`.
+pub fn workload_name(pod: &Pod) -> &str {
+    kubernetes::workload_name(&pod.meta)
+}
+
+/// Returns the number of the port of a pod's containers that has a name, over TCP.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/serviceregistry/ambient/workloads.go` `FindPortName`.
+pub fn named_port(pod: &Pod, name: &str) -> Option<u16> {
+    kubernetes::pod_port(pod, &PortTarget::Name(name.into()), Transport::Tcp)
+}

@@ -1,0 +1,66 @@
+//! Admission: reading and validation in one, as documents enter a mesh.
+//!
+//! ```text
+//! Node ──decode──▶ a resource ──validate──▶ no error: it enters
+//!                                   └─────▶ an error: it stays outside, every rule that it breaks is told
+//! ```
+use std::sync::Arc;
+
+use super::{Decoded, MeshConfig, MeshNetworks, decode};
+use crate::manifest::{Diagnostic, Node, Severity};
+
+/// Reads one object as [`decode`] does and applies the rules of admission: with an error there is no
+/// resource.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/webhooks/validation/server/server.go` `Webhook.validate`.
+pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
+    let mut decoded = decode(node, file, default_namespace);
+    let (Some(object), Some(resource)) = (&decoded.object, &decoded.resource) else {
+        return decoded;
+    };
+    let violations = resource.validate();
+    if violations.is_empty() {
+        return decoded;
+    }
+    let is_refused = violations.iter().any(|violation| violation.severity == Severity::Error);
+    let name = object.to_string();
+    let found = violations.into_iter().map(|violation| violation.diagnose(node, file, &name));
+    add(&mut decoded.diagnostics, found);
+    if is_refused {
+        decoded.resource = None;
+    }
+    decoded
+}
+
+impl MeshConfig {
+    /// Reads a partial document, laid over Istio's defaults, and puts the default in the place of every
+    /// setting that breaks a rule.
+    pub fn admit(document: &Node, file: &Arc<str>) -> (Self, Vec<Diagnostic>) {
+        let (mut config, mut diagnostics) = Self::decode(document, file);
+        let violations = config.validate();
+        config.repair(&violations);
+        let found = violations.into_iter();
+        add(&mut diagnostics, found.map(|found| found.diagnose(document, file, "MeshConfig")));
+        (config, diagnostics)
+    }
+}
+
+impl MeshNetworks {
+    /// Reads a document and leaves out every entry that breaks a rule.
+    pub fn admit(document: &Node, file: &Arc<str>) -> (Self, Vec<Diagnostic>) {
+        let (mut networks, mut diagnostics) = Self::decode(document, file);
+        let violations = networks.validate();
+        networks.repair();
+        let found = violations.into_iter();
+        add(&mut diagnostics, found.map(|found| found.diagnose(document, file, "MeshNetworks")));
+        (networks, diagnostics)
+    }
+}
+
+/// Adds findings in the order of the text.
+fn add(diagnostics: &mut Vec<Diagnostic>, found: impl Iterator<Item = Diagnostic>) {
+    diagnostics.extend(found);
+    diagnostics.sort_by_key(|diagnostic| diagnostic.place);
+}

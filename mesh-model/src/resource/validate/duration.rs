@@ -1,0 +1,32 @@
+//! Durations.
+use super::{Verdict, Violations, Wrong};
+use crate::name::Duration;
+
+/// Checks a duration, if one is given: at least a millisecond, and a whole number of them.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/config/validation/agent/validation.go` `ValidateDuration`.
+pub(crate) fn check(violations: &mut Violations, name: &str, duration: Option<Duration>) {
+    if let Some(duration) = duration {
+        violations.take_at(name, verdict(duration));
+    }
+}
+
+/// Checks a duration.
+pub(crate) fn verdict(duration: Duration) -> Verdict {
+    if duration < Duration::from_millis(1) {
+        let message = format!("`{duration}` is less than a millisecond");
+        return Err(Wrong::new("DUR-MIN", message, "write a duration such as `10s`"));
+    }
+    precision(duration)
+}
+
+/// Checks that a duration is a whole number of milliseconds.
+pub(crate) fn precision(duration: Duration) -> Verdict {
+    if duration.as_nanos() % 1_000_000 == 0 {
+        return Ok(());
+    }
+    let message = format!("`{duration}` is not a whole number of milliseconds");
+    Err(Wrong::new("DUR-PRECISION", message, "round it to milliseconds"))
+}

@@ -1,0 +1,63 @@
+//! Where something is fetched: `http://` and `https://`.
+use super::{Verdict, Wrong};
+use crate::manifest::decode::clip;
+
+/// Checks the URL that keys of tokens are fetched from, as far as Go reads it.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/config/security/security.go` `ParseJwksURI`; Go `net/url.Parse`.
+pub(crate) fn of_keys(text: &str) -> Verdict {
+    if is_http(text) {
+        return Ok(());
+    }
+    let message = format!("`{}` is not an HTTP URL", clip(text));
+    Err(Wrong::new("JWT-JWKS-URI", message, "write `https://HOST/PATH`"))
+}
+
+fn is_http(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let is_scheme = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (rest, _query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = match rest.strip_prefix("//") {
+        Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
+        None => ("", rest),
+    };
+    is_scheme
+        && !text.bytes().any(|byte| byte.is_ascii_control())
+        && is_authority(authority)
+        && is_escaped(path)
+        && is_escaped(fragment)
+}
+
+/// `[USER@]HOST[:PORT]`.
+fn is_authority(text: &str) -> bool {
+    let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    let port = match host.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((_, rest)) => rest,
+            None => return false,
+        },
+        None => host.find(':').and_then(|at| host.get(at..)).unwrap_or_default(),
+    };
+    let is_port = match port.strip_prefix(':') {
+        Some(digits) => digits.len() <= 18 && digits.bytes().all(|byte| byte.is_ascii_digit()),
+        None => port.is_empty(),
+    };
+    let is_host = |byte: u8| {
+        !byte.is_ascii()
+            || byte.is_ascii_alphanumeric()
+            || b"-_.~!$&'()*+,;=:[]<>\"%".contains(&byte)
+    };
+    is_port && host.bytes().all(is_host) && is_escaped(host)
+}
+
+/// Whether two hexadecimal digits follow each `%`.
+fn is_escaped(text: &str) -> bool {
+    let is_hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    text.split('%').skip(1).all(|part| {
+        let bytes = part.as_bytes();
+        is_hex(bytes.first()) && is_hex(bytes.get(1))
+    })
+}

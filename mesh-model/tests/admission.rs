@@ -1,0 +1,207 @@
+//! Admission: of whole folders, and its laws on random documents.
+#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mesh_model::Compat;
+use mesh_model::manifest::{Diagnostic, Node, Severity};
+use mesh_model::registry::{Origin, Registry, Source};
+use mesh_model::resource::{MeshConfig, MeshNetworks, admit, decode};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// The cases of conformance: objects of every kind with what upstream says of them.
+fn cases() -> Vec<Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/model");
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let suites = paths.iter().filter(|path| path.extension().is_some_and(|e| e == "json"));
+    let cases = suites.flat_map(|path| {
+        let suite: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        suite["cases"].as_array().unwrap().clone()
+    });
+    cases.filter(|case| case["op"] == "validate").collect()
+}
+
+/// The findings of a document by what it is.
+fn diagnose(manifest: &Value) -> Vec<Diagnostic> {
+    let file = Arc::from("case");
+    let spec = Node::from(&manifest["spec"]);
+    match manifest["kind"].as_str() {
+        Some("MeshConfig") => MeshConfig::admit(&spec, &file).1,
+        Some("MeshNetworks") => MeshNetworks::admit(&spec, &file).1,
+        _ => admit(&Node::from(manifest), &file, "default").diagnostics,
+    }
+}
+
+fn is_refused(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+#[test]
+fn nothing_is_accepted_that_upstream_rejects() {
+    let cases = cases();
+    assert!(cases.len() >= 100, "{}", cases.len());
+    for case in cases {
+        let diagnostics = diagnose(&case["input"]["manifest"]);
+        assert_eq!(!is_refused(&diagnostics), case["expect"]["valid"], "{}", case["name"]);
+    }
+}
+
+#[test]
+fn every_finding_says_what_and_what_to_do() {
+    for case in cases() {
+        for diagnostic in diagnose(&case["input"]["manifest"]) {
+            let message = &diagnostic.message;
+            assert!(!message.is_empty() && !message.ends_with('.'), "{message}");
+            assert!(!message.starts_with(char::is_uppercase) || message.contains('_'), "{message}");
+        }
+    }
+}
+
+/// A registry of one file of the config cluster.
+fn load(text: &str) -> (Registry, Vec<Diagnostic>) {
+    let mut registry = Registry::new(Compat::default());
+    let text = text.as_bytes().to_vec();
+    let source = Source { origin: Origin::Config, name: Arc::from("config/a.yaml"), text };
+    let found = registry.load([source]);
+    (registry, found)
+}
+
+#[test]
+fn a_finding_points_into_the_text() {
+    let (_, found) = load(
+        "apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: front, namespace: shop}
+spec:
+  servers:
+  - port: {number: 0, name: http, protocol: HTTP}
+    hosts: [a.example.com]
+",
+    );
+    let told: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["config/a.yaml:6:12: error[PORT-RANGE]: Gateway/shop/front: \
+          spec.servers[0].port.number: `0` is not the number of a port \
+          (write a number of 1 to 65535)"]
+    );
+}
+
+#[test]
+fn a_refused_policy_is_remembered_with_what_it_selects() {
+    let (registry, found) = load(
+        "apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: ports, namespace: shop}
+spec: {portLevelMtls: {8080: {mode: DISABLE}}}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: nothing, namespace: shop}
+spec: {}
+",
+    );
+    assert!(is_refused(&found));
+    let mesh = registry.mesh();
+    let broken: Vec<_> = mesh.broken().iter().map(|broken| broken.object.to_string()).collect();
+    assert_eq!(broken, ["PeerAuthentication/shop/ports"]);
+}
+
+/// A value, skewed to what rules look at.
+fn leaf() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        prop_oneof![Just(0_i64), Just(-1), Just(80), Just(70_000), any::<i64>()]
+            .prop_map(Value::from),
+        prop_oneof![
+            Just("*".to_owned()),
+            Just("*.example.com".to_owned()),
+            Just("outbound_.80_._.a".to_owned()),
+            Just("mesh".to_owned()),
+            Just("%REQ(".to_owned()),
+            Just("[a-z]{2,1".to_owned()),
+            "[a-z*./~_\\\\({\\[é]{0,12}",
+            any::<String>(),
+        ]
+        .prop_map(Value::from),
+    ]
+}
+
+/// A document that is a case with some of its values replaced.
+fn mutated() -> impl Strategy<Value = Value> {
+    let cases = cases();
+    let spots = prop::collection::vec((any::<prop::sample::Index>(), leaf()), 1..4);
+    (any::<prop::sample::Index>(), spots).prop_map(move |(case, spots)| {
+        let mut manifest = case.get(&cases)["input"]["manifest"].clone();
+        for (spot, value) in spots {
+            let paths = paths(&manifest["spec"]);
+            if paths.is_empty() {
+                manifest["spec"] = json!({ "hosts": [value] });
+            } else if let Some(place) = manifest["spec"].pointer_mut(spot.get(&paths)) {
+                *place = value;
+            }
+        }
+        manifest
+    })
+}
+
+/// The pointers to everything inside a value.
+fn paths(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![(String::new(), value)];
+    while let Some((path, value)) = open.pop() {
+        let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+        let inner: Vec<(String, &Value)> = match value {
+            Value::Object(members) => {
+                members.iter().map(|(key, value)| (escaped(key), value)).collect()
+            }
+            Value::Array(items) => {
+                items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+        };
+        for (key, value) in inner {
+            let path = format!("{path}/{key}");
+            found.push(path.clone());
+            open.push((path, value));
+        }
+    }
+    found.sort();
+    found
+}
+
+proptest! {
+    /// No document makes admission panic, and it says the same each time.
+    #[test]
+    fn admission_is_total_and_deterministic(manifest in mutated()) {
+        prop_assert_eq!(diagnose(&manifest), diagnose(&manifest));
+    }
+
+    /// Admission takes no more than reading does, and what it takes has no error.
+    #[test]
+    fn what_is_admitted_has_no_error(manifest in mutated()) {
+        let (node, file) = (Node::from(&manifest), Arc::from("case"));
+        let admitted = admit(&node, &file, "default");
+        let read = decode(&node, &file, "default");
+        prop_assert_eq!(&admitted.object, &read.object);
+        if admitted.resource.is_some() {
+            prop_assert!(!is_refused(&admitted.diagnostics));
+            prop_assert_eq!(admitted.resource, read.resource);
+        }
+    }
+
+    /// The settings that are left after admission break no rule.
+    #[test]
+    fn repaired_settings_break_no_rule(manifest in mutated()) {
+        let (spec, file) = (Node::from(&manifest["spec"]), Arc::from("case"));
+        let (config, _) = MeshConfig::admit(&spec, &file);
+        let is_wrong = |v: &mesh_model::resource::validate::Violation| v.severity == Severity::Error;
+        prop_assert!(!config.validate().iter().any(is_wrong));
+        let (networks, _) = MeshNetworks::admit(&spec, &file);
+        prop_assert!(networks.validate().is_empty());
+    }
+}

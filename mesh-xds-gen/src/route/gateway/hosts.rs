@@ -1,0 +1,106 @@
+//! The hosts of a gateway's route configuration, collected one by one, and those with the same
+//! routes put together.
+//!
+//! # Upstream
+//!
+//! istio/istio `pilot/pkg/networking/core/gateway.go` `buildGatewayHTTPRouteConfig`,
+//! `collapseDuplicateRoutes`.
+use std::collections::BTreeMap;
+
+use mesh_envoy_proto::envoy::config::route::v3::virtual_host::TlsRequirementType;
+use mesh_envoy_proto::envoy::config::route::v3::{Route, VirtualHost};
+use mesh_model::name::Hostname;
+use mesh_model::view::GatewayServer;
+
+use super::super::translate::catch_all_last;
+use super::super::value::host_port;
+
+/// The routes of one VirtualService of one Gateway, by number.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Bundle(pub(super) usize);
+
+/// A host before it is written.
+#[derive(Clone, Debug, Default)]
+struct Host {
+    /// The own port of the server that had it first.
+    port: u16,
+    /// Other hosts with the same routes.
+    others: Vec<Hostname>,
+    bundles: Vec<Bundle>,
+    needs_tls: bool,
+}
+
+/// The hosts of one route configuration, in lower case.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hosts {
+    found: BTreeMap<Hostname, Host>,
+}
+
+impl Hosts {
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Appends routes to those of a host, repeats included.
+    pub(super) fn add(&mut self, host: &str, server: &GatewayServer, bundle: Bundle) {
+        let host = self.entry(host, server);
+        host.bundles.push(bundle);
+        host.needs_tls |= server.redirects();
+    }
+
+    /// Sends requests for a host to HTTPS, whether it has routes or not.
+    ///
+    /// A host with a namespace keeps it here, as upstream, so that no request matches.
+    pub(super) fn redirect(&mut self, host: &str, server: &GatewayServer) {
+        self.entry(host, server).needs_tls = true;
+    }
+
+    fn entry(&mut self, host: &str, server: &GatewayServer) -> &mut Host {
+        let host = Hostname::from(&*host.to_lowercase());
+        let port = server.number;
+        self.found.entry(host).or_insert_with(|| Host { port, ..Host::default() })
+    }
+
+    /// Writes the virtual hosts, by name.
+    pub(super) fn finish(self, bundles: &[Vec<Route>], attempt_count: bool) -> Vec<VirtualHost> {
+        let written = self.collapsed().into_iter().map(|(host, entry)| {
+            let domains = std::iter::once(&host).chain(&entry.others);
+            let routes = entry.bundles.iter().filter_map(|bundle| bundles.get(bundle.0)).flatten();
+            let mut routes: Vec<Route> = routes.cloned().collect();
+            catch_all_last(&mut routes);
+            let needs_tls =
+                if entry.needs_tls { TlsRequirementType::All } else { TlsRequirementType::None };
+            VirtualHost {
+                name: host_port(host.as_str(), entry.port.into()),
+                domains: domains.map(ToString::to_string).collect(),
+                routes,
+                require_tls: needs_tls.into(),
+                include_request_attempt_count: attempt_count,
+                ..VirtualHost::default()
+            }
+        });
+        let mut written: Vec<VirtualHost> = written.collect();
+        written.sort_by(|a, b| a.name.cmp(&b.name));
+        written
+    }
+
+    /// Puts hosts with the same routes together, the most specific first. A host is compared with the
+    /// last one of its routes that stood alone, as upstream, which remembers no other.
+    fn collapsed(self) -> Vec<(Hostname, Host)> {
+        let mut hosts: Vec<(Hostname, Host)> = self.found.into_iter().collect();
+        hosts.sort_by(|(a, _), (b, _)| a.by_specificity(b));
+        let mut known: BTreeMap<Vec<Bundle>, usize> = BTreeMap::new();
+        let mut kept: Vec<(Hostname, Host)> = Vec::new();
+        for (host, entry) in hosts {
+            let place = known.get(&entry.bundles).copied();
+            match place.and_then(|place| kept.get_mut(place)) {
+                Some((_, first)) if first.needs_tls == entry.needs_tls => first.others.push(host),
+                Some(_) | None => {
+                    known.insert(entry.bundles.clone(), kept.len());
+                    kept.push((host, entry));
+                }
+            }
+        }
+        kept
+    }
+}
