@@ -1,11 +1,14 @@
 //! The JSON that several commands share.
+use std::io::Write as _;
+
 use mesh_model::manifest::{Diagnostic, Severity};
 use mesh_model::name::Locality;
 use serde_json::{Value, json};
 
 /// Prints a value on stdout, keys sorted.
 pub(crate) fn print(value: &Value) {
-    println!("{value:#}");
+    // Whoever reads may have seen enough.
+    let _ = writeln!(std::io::stdout().lock(), "{value:#}");
 }
 
 /// A locality; `""` where a part is unknown.
@@ -29,7 +32,8 @@ pub(crate) fn diagnostics(diagnostics: &[Diagnostic]) -> Value {
     json!({"diagnostics": list, "errors": totals.0, "warnings": totals.1, "infos": totals.2})
 }
 
-fn diagnostic(diagnostic: &Diagnostic) -> Value {
+/// One diagnostic.
+pub(crate) fn diagnostic(diagnostic: &Diagnostic) -> Value {
     json!({
         "code": diagnostic.code,
         "severity": diagnostic.severity.as_str(),

@@ -11,6 +11,8 @@ use crate::rbac::{Filter, Origin, Policy, Purpose, RbacFilter, Rules};
 use crate::request::{Request, Seen};
 use crate::select::Workload;
 
+mod replace;
+
 /// The policies of one workload, compiled: what its proxy would decide.
 ///
 /// Building costs what the policies cost; deciding takes no lock and allocates nothing, unless a path

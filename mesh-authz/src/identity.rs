@@ -2,6 +2,8 @@
 mod claims;
 mod jwt;
 mod peer;
+#[cfg(feature = "rustls")]
+pub mod tls;
 mod trust_domain;
 
 pub use self::claims::{Metadata, Payload, Value};

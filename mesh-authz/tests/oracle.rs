@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 
 use mesh_authz::compile::Environment;
 use mesh_authz::identity::{Metadata, Payload, Peer, TrustBundle, Value};
-use mesh_authz::{Authorizer, Connection, Decision, Header, Http, Policies, Request, Workload};
+use mesh_authz::{
+    Authorizer, Connection, Decision, Header, Http, Policies, Request, Traffic, Workload,
+};
 use mesh_model::name::{Namespace, TrustDomain};
 use mesh_model::resource::{Action, AuthorizationPolicy};
 use mesh_testkit::oracle::authz as oracle;
@@ -131,6 +133,37 @@ proptest! {
         let [full, without] = [&full, &without]
             .map(|authorizer| with(&request, |request| authorizer.decide(request).is_allowed()));
         prop_assert!(without || !full);
+    }
+
+    /// Replaced one by one, with an index and without, policies decide as if they had always been there.
+    #[test]
+    fn a_replaced_policy_decides_as_if_compiled_anew(
+        mut all in policies(30),
+        others in policies(30),
+        requests in prop::collection::vec(request(), 1..6),
+    ) {
+        let environment = Environment {
+            trust: TrustBundle { trust_domains: TRUST_DOMAINS.map(TrustDomain::from).into() },
+            ..Environment::default()
+        };
+        let workload = Workload { namespace: Namespace::from("a"), ..Workload::default() };
+        let mut replaced = authorizer(&all);
+        for (place, other) in others.into_iter().enumerate().take(all.len()) {
+            let new = AuthorizationPolicy { meta: all[place].meta.clone(), spec: other.spec };
+            if replaced.replace(&new, &workload, &environment) {
+                all[place] = new;
+            }
+        }
+        let anew = authorizer(&all);
+        for traffic in [Traffic::Http, Traffic::Tcp] {
+            prop_assert_eq!(replaced.chain(traffic), anew.chain(traffic));
+        }
+        for request in &requests {
+            with(request, |request| {
+                prop_assert_eq!(replaced.decide(request), anew.decide(request));
+                Ok(())
+            })?;
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod source;
 use std::sync::Arc;
 
 use mesh_model::endpoint::HealthStatus as AssignedHealth;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use self::host::{Host, InFlight};
 use self::host::{HostState, Traffic};
@@ -182,7 +182,11 @@ impl Balancer {
     }
 
     /// Sorts the endpoints of an assignment into priorities. A priority without endpoints below
-    /// another one exists, and is empty.
+    /// another one exists, and is empty. Of several endpoints with one address the first counts.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/clusters/eds/eds.cc`, `BatchUpdateHelper::updateLocalityEndpoints`.
     fn inputs(
         &self,
         assignment: &Assignment,
@@ -192,15 +196,19 @@ impl Balancer {
     ) -> Vec<LevelInput> {
         let known: FxHashMap<&str, &Arc<HostState>> =
             self.hosts().map(|host| (host.address(), host.state())).collect();
+        let mut seen: FxHashSet<Box<str>> = FxHashSet::default();
         let levels = usize::try_from(assignment.n_priorities()).unwrap_or(0);
         let mut inputs: Vec<LevelInput> = Vec::new();
         inputs.resize_with(levels, LevelInput::default);
         for locality in assignment.localities() {
             let level = usize::try_from(locality.priority()).unwrap_or(usize::MAX);
             let Some(input) = inputs.get_mut(level) else { continue };
-            let endpoints = locality.endpoints().map(|endpoint| {
+            let endpoints = locality.endpoints().filter_map(|endpoint| {
                 let health = health(endpoint);
                 let address = host::address(endpoint);
+                if !seen.insert(address.clone()) {
+                    return None;
+                }
                 let state = known.get(&*address).map_or_else(
                     || Arc::new(HostState::new(Arc::clone(&self.traffic))),
                     |state| Arc::clone(state),
@@ -208,7 +216,7 @@ impl Balancer {
                 if health.coarse() == CoarseHealth::Healthy {
                     state.observe(latest, now_ms);
                 }
-                Host::new(endpoint, address, health, state)
+                Some(Host::new(endpoint, address, health, state))
             });
             input.push_locality(locality.locality(), locality.weight(), endpoints);
         }

@@ -43,4 +43,6 @@ pub use self::balancer::{
     assigned_health,
 };
 
+pub mod simulate;
+
 mod number;

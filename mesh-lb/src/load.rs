@@ -14,8 +14,9 @@ mod panic;
 mod priority;
 mod zone_aware;
 
+pub use mesh_model::compat::DataPlane;
+
 pub use self::aggregate::{Aggregate, AggregateLevel};
-pub use self::data_plane::DataPlane;
 pub use self::degraded::Availability;
 pub(crate) use self::degraded::entitled;
 pub use self::explain::explain;

@@ -6,7 +6,7 @@
 //!
 //! The shares are those of Envoy with the settings that istiod gives the cluster: weighted picks in the
 //! long run, before retries and connection limits.
-use mesh_model::compat::{self, Compat};
+use mesh_model::compat::Compat;
 use mesh_model::endpoint::HealthStatus;
 use mesh_model::resource::destination_rule::{LbPolicy, SimpleLb};
 use mesh_model::view::{Destination, ProxyView};
@@ -67,22 +67,35 @@ impl Spread {
             config.zone_aware_lb_setting.as_ref(),
             Some(&config.locality_lb_setting),
         );
-        let is_random = matches!(
-            load_balancer.and_then(|settings| settings.policy.as_ref()),
-            Some(LbPolicy::Simple(SimpleLb::Random))
-        );
+        let algorithm = load_balancer.and_then(|settings| settings.policy.as_ref());
+        let is_random = matches!(algorithm, Some(LbPolicy::Simple(SimpleLb::Random)));
         let percent = outlier_detection.map(|block| block.min_health_percent);
         let fails_over = outlier_detection.is_some() || setting.forces_failover();
+        if view.proxy().data_plane == DataPlane::Grpc {
+            return Self::of_grpc(algorithm);
+        }
         Self {
-            data_plane: match view.proxy().data_plane {
-                compat::DataPlane::IstioProxy | compat::DataPlane::Envoy => DataPlane::Envoy,
-                compat::DataPlane::Grpc => DataPlane::Grpc,
-                compat::DataPlane::Ztunnel => DataPlane::Ztunnel,
-            },
+            data_plane: view.proxy().data_plane,
             panic_threshold: panic_threshold(compat, distribution, percent),
             locality_weighted: is_locality_weighted(compat, setting, fails_over),
             host_weighted: !is_random,
             overprovisioning: Overprovisioning::default(),
+        }
+    }
+
+    /// What a gRPC client makes of a policy: localities by weight, unless it is least request, which
+    /// looks at the whole priority; weights of endpoints only on a ring. There is no panic, and the
+    /// weight of a locality stands as long as one of its endpoints is ready.
+    fn of_grpc(algorithm: Option<&LbPolicy>) -> Self {
+        let least = [SimpleLb::LeastRequest, SimpleLb::LeastConn];
+        let is_least =
+            matches!(algorithm, Some(LbPolicy::Simple(simple)) if least.contains(simple));
+        Self {
+            data_plane: DataPlane::Grpc,
+            panic_threshold: PanicThreshold::OFF,
+            locality_weighted: !is_least,
+            host_weighted: matches!(algorithm, Some(LbPolicy::ConsistentHash(_))),
+            overprovisioning: Overprovisioning::new(u32::MAX).unwrap_or_default(),
         }
     }
 }
@@ -206,7 +219,7 @@ impl Assignment {
     ) -> Shares {
         let mut healths = Vec::new();
         let mut seen = FxHashSet::default();
-        let is_envoy = spread.data_plane == DataPlane::Envoy;
+        let is_envoy = matches!(spread.data_plane, DataPlane::IstioProxy | DataPlane::Envoy);
         let groups: Vec<GroupHosts> = self
             .localities()
             .map(|locality| GroupHosts {

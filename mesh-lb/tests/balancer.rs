@@ -10,6 +10,7 @@ use mesh_lb::pick::maglev::TableSize;
 use mesh_lb::pick::ring_hash::RingHashConfig;
 use mesh_lb::pick::slow_start::SlowStart;
 use mesh_lb::share::Spread;
+use mesh_lb::simulate::moved_keys;
 use mesh_lb::{Algorithm, Balancer, BalancerPolicy, PickRequest, Selection, assigned_health};
 use mesh_model::Compat;
 use mesh_model::endpoint::Gateways;
@@ -106,6 +107,15 @@ fn priorities_are_drawn_by_load() {
     let by_turns = policy(Algorithm::RoundRobin);
     let balancer = Balancer::with_health(&assignment(&endpoints), &by_turns, 0, half);
     check(&balancer, &[0, 69, 70, 99], &["2", "2", "9", "9"].map(Some));
+}
+
+#[test]
+fn of_two_endpoints_with_one_address_the_first_counts() {
+    let mut endpoints = local(&[1, 1]);
+    endpoints.push(("10.0.0.1".to_owned(), "us/east/b", 1));
+    let balancer = Balancer::new(&assignment(&endpoints), &policy(Algorithm::RoundRobin));
+    assert_eq!(balancer.hosts().count(), 2);
+    check(&balancer, &[0, 0, 0], &["1", "2", "1"].map(Some));
 }
 
 #[test]
@@ -281,6 +291,21 @@ fn warm_picks_allocate_nothing() {
                 assert_eq!(info.count_total, 0, "{algorithm:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_host_that_leaves_moves_its_own_keys_and_few_others() {
+    for (algorithm, needless) in [
+        (Algorithm::Maglev { size: TableSize::default(), bound: None }, 150),
+        (Algorithm::RingHash { config: RingHashConfig::default(), bound: None }, 150),
+    ] {
+        let before = Balancer::new(&assignment(&local(&[1; 20])), &policy(algorithm));
+        let after = Balancer::new(&assignment(&local(&[1; 19])), &policy(algorithm));
+        let moved = moved_keys(&before, &after, 2_000, 7);
+        assert!((50..300).contains(&moved.moved), "{moved:?}");
+        assert!(moved.needlessly < needless, "{moved:?}");
+        assert_eq!(moved_keys(&before, &before, 2_000, 7).moved, 0);
     }
 }
 

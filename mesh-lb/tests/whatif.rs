@@ -78,11 +78,11 @@ fn scenarios(mesh: &Mesh) -> Vec<Scenario> {
     failures.into_iter().flat_map(both).collect()
 }
 
-/// Calls a check for every seventh proxy of a folder and all of its destinations.
+/// Calls a check for every eleventh proxy of a folder and all of its destinations.
 fn for_each(name: &str, mut check: impl FnMut(&ProxyView<'_>, &Destination<'_>, &[Scenario])) {
     let mesh = folder(name);
     let scenarios = scenarios(&mesh);
-    for proxy in proxies(&mesh).iter().step_by(7) {
+    for proxy in proxies(&mesh).iter().step_by(11) {
         let Some(view) = mesh.view(proxy) else { continue };
         for destination in destinations(&view) {
             check(&view, &destination, &scenarios);
@@ -175,18 +175,27 @@ fn proxies_of_one_class_have_the_same_outcome_in_every_scenario() {
 
 /// Two zones of one region with the same number of endpoints, and outlier detection.
 fn two_zones() -> Arc<Mesh> {
+    zones(["", ""])
+}
+
+/// The same, with the CPU that pods of each zone ask for.
+fn zones(cpu: [&str; 2]) -> Arc<Mesh> {
     let mut text = String::from(
         "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\nspec: {clusterIP: \
          172.20.0.1, ports: [{name: http, port: 80}]}\n",
     );
     let mut addresses = String::new();
-    for (index, zone) in ["z1", "z1", "z2", "z2"].iter().enumerate() {
+    let [one, two] = cpu;
+    for (index, (zone, cpu)) in
+        [("z1", one), ("z1", one), ("z2", two), ("z2", two)].iter().enumerate()
+    {
         text.push_str(&format!(
             "---\napiVersion: v1\nkind: Node\nmetadata: {{name: n{index}, labels: \
              {{topology.kubernetes.io/region: r1, topology.kubernetes.io/zone: {zone}}}}}\n---\n\
              apiVersion: v1\nkind: Pod\nmetadata: {{name: cart-{index}, namespace: shop}}\nspec: \
-             {{nodeName: n{index}, containers: [{{name: cart}}, {{name: istio-proxy}}]}}\nstatus: \
-             {{phase: Running, podIP: 10.0.0.{index}}}\n"
+             {{nodeName: n{index}, containers: [{{name: cart, resources: {{requests: {{cpu: \
+             {cpu:?}}}}}}}, {{name: istio-proxy}}]}}\nstatus: {{phase: Running, podIP: \
+             10.0.0.{index}}}\n"
         ));
         addresses.push_str(&format!(
             "- {{addresses: [10.0.0.{index}], targetRef: {{kind: Pod, name: cart-{index}, namespace: \
@@ -216,10 +225,13 @@ fn two_zones() -> Arc<Mesh> {
 
 /// Shares of the zones after a failure, and the overloaded endpoints with clients in both zones.
 fn check(failure: &str, zones: &[(&str, f64)], overloaded: &[&str]) {
-    let mesh = two_zones();
+    check_mesh(&two_zones(), failure, zones, overloaded);
+}
+
+fn check_mesh(mesh: &Mesh, failure: &str, zones: &[(&str, f64)], overloaded: &[&str]) {
     let scenario = Scenario { failures: vec![failure.parse().unwrap()], loss: Loss::Unhealthy };
     let (one, two) = (mesh.proxy("c1/shop/cart-0").unwrap(), mesh.proxy("c1/shop/cart-2").unwrap());
-    let mut carried = Carried::default();
+    let mut carried = Carried::new(mesh);
     for (index, proxy) in [&one, &two].into_iter().enumerate() {
         let view = mesh.view(proxy).unwrap();
         let destination = view.destination("cart", 80, Subset::None).unwrap();
@@ -241,6 +253,14 @@ fn check(failure: &str, zones: &[(&str, f64)], overloaded: &[&str]) {
 #[test]
 fn a_zone_that_fails_spills_to_the_next_and_doubles_its_load() {
     check("zone=r1/z1", &[("z1", 0.0), ("z2", 100.0)], &["10.0.0.2:8080 2.0", "10.0.0.3:8080 2.0"]);
+}
+
+#[test]
+fn pods_that_ask_for_more_carry_more() {
+    let shares = [("z1", 0.0), ("z2", 100.0)];
+    check_mesh(&zones(["500m", "2"]), "zone=r1/z1", &shares, &[]);
+    let twice = ["10.0.0.2:8080 2.0", "10.0.0.3:8080 2.0"];
+    check_mesh(&zones(["2", "500m"]), "zone=r1/z1", &shares, &twice);
 }
 
 #[test]

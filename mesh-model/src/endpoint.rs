@@ -80,6 +80,26 @@ pub enum Discoverability {
     SameCluster,
 }
 
+impl Discoverability {
+    /// Returns which clusters may use the endpoints of a service, `is_exported` by its own cluster:
+    /// without discovery by export all, and with it those of what is not exported, and of the
+    /// clusters' own hosts where these stay in their cluster, only that cluster.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/serviceregistry/kube/controller/serviceexportcache.go`
+    /// `EndpointDiscoverabilityPolicy`.
+    pub fn of_service(host: &str, is_exported: bool, flags: &crate::compat::Flags) -> Self {
+        let is_cluster_set = host.ends_with(".clusterset.local");
+        let stays = flags.enable_mcs_cluster_local && !is_cluster_set;
+        if flags.enable_mcs_service_discovery && (stays || !is_exported) {
+            Self::SameCluster
+        } else {
+            Self::Always
+        }
+    }
+}
+
 /// Where an endpoint listens.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_enums, reason = "generators act on every kind of address")]

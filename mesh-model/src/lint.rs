@@ -31,6 +31,8 @@ mod service;
 
 mod policy;
 
+mod authorization;
+
 mod cluster;
 
 mod topology;
@@ -95,6 +97,7 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     rule::check,
     service::check,
     policy::check,
+    authorization::check,
 ];
 
 /// The families that look at the mesh as a whole.

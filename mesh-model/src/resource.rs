@@ -73,7 +73,8 @@ pub use self::peer_authentication::{
     MutualTls, MutualTlsMode, PeerAuthentication, PeerAuthenticationSpec,
 };
 pub use self::pod::{
-    Container, ContainerPort, EnvVar, Pod, PodIp, PodPhase, PodSpec, PodStatus, Readiness,
+    Container, ContainerPort, ContainerResources, EnvVar, Pod, PodIp, PodPhase, PodSpec, PodStatus,
+    Quantity, Readiness, ResourceRequests,
 };
 pub use self::port_target::PortTarget;
 pub use self::proxy_config::{ProxyConfig, ProxyConfigSpec};

@@ -5,22 +5,31 @@
 //! ```
 mod auto_passthrough;
 pub mod destination;
+mod dns_names;
 pub mod gateway_servers;
 mod host_selection;
+pub mod injection;
 pub mod mtls;
 pub mod network;
+pub mod node_id;
 mod of_mesh;
 mod proxy;
 mod proxy_of_pod;
 mod proxy_view;
 mod scope;
 mod service_targets;
+mod workload_balancing;
 
+pub use self::dns_names::{NamedHost, dns_names};
 pub use self::gateway_servers::{GatewayServer, GatewayServers, ServerGroup, ServerRoute};
 pub use self::host_selection::HostSelection;
 pub use self::of_mesh::UnknownProxy;
 pub use self::proxy::{InterceptionMode, IpFamilies, Proxy, ProxyKind};
+pub use self::proxy_of_pod::PodSite;
 pub(crate) use self::proxy_of_pod::{Evidence, proxy_of_pod};
 pub use self::proxy_view::{Destination, ProxyView, Subset, UnknownDestination};
 pub use self::scope::{Egress, Scope};
 pub use self::service_targets::ServiceTarget;
+pub use self::workload_balancing::{
+    BalancingMode, BalancingScope, HealthPolicy, WorkloadBalancing,
+};

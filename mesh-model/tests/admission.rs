@@ -55,7 +55,6 @@ fn every_finding_says_what_and_what_to_do() {
         for diagnostic in diagnose(&case["input"]["manifest"]) {
             let message = &diagnostic.message;
             assert!(!message.is_empty() && !message.ends_with('.'), "{message}");
-            assert!(!message.starts_with(char::is_uppercase) || message.contains('_'), "{message}");
         }
     }
 }
@@ -141,7 +140,7 @@ fn mutated() -> impl Strategy<Value = Value> {
             let paths = paths(&manifest["spec"]);
             if paths.is_empty() {
                 manifest["spec"] = json!({ "hosts": [value] });
-            } else if let Some(place) = manifest["spec"].pointer_mut(spot.get(&paths)) {
+            } else if let Some(place) = manifest["spec"].pointer_mut(spot.get(&paths).as_str()) {
                 *place = value;
             }
         }

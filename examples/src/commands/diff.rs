@@ -106,7 +106,7 @@ fn without(findings: &[Diagnostic], others: &[Diagnostic]) -> Vec<Diagnostic> {
 }
 
 fn answer(difference: &Difference) -> serde_json::Value {
-    let list = |found: &[Diagnostic]| json::diagnostics(found)["diagnostics"].take();
+    let list = |found: &[Diagnostic]| found.iter().map(json::diagnostic).collect::<Vec<_>>();
     json!({
         "traffic": difference.traffic.iter().map(traffic::Change::to_json).collect::<Vec<_>>(),
         "decisions": difference.decisions.iter().map(decisions::Change::to_json).collect::<Vec<_>>(),

@@ -85,7 +85,8 @@ fn whole<'m>(mesh: &'m Mesh, proxy: &'m Proxy) -> Result<Vec<Plan<'m>>, Failure>
 fn places(mesh: &Mesh) -> BTreeMap<(String, String, String), BTreeSet<String>> {
     let mut places: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     for plane in mesh.control_planes() {
-        for endpoint in plane.shards.values().flat_map(|shards| shards.endpoints()) {
+        let shards = plane.services.iter().filter_map(|service| plane.shards(service));
+        for endpoint in shards.flat_map(|shards| shards.endpoints()) {
             let workload = &endpoint.workload;
             let key = (
                 workload.locality.to_string(),

@@ -62,7 +62,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let cases = cases(&views, arguments)?;
     let services: Vec<Affected<'_>> = cases
         .into_iter()
-        .flat_map(|clients| affected(clients, &scenario, arguments.overload))
+        .flat_map(|clients| affected(&mesh, clients, (&scenario, arguments.overload)))
         .collect();
     match output {
         Output::Json => json::print(&json_form::answer(&scenario, &services)),
@@ -134,8 +134,12 @@ fn cases<'m>(
     }
 }
 
-fn affected<'m>(clients: Vec<Client<'m>>, scenario: &Scenario, limit: f64) -> Vec<Affected<'m>> {
-    let mut carried = Carried::default();
+fn affected<'m>(
+    mesh: &Mesh,
+    clients: Vec<Client<'m>>,
+    (scenario, limit): (&Scenario, f64),
+) -> Vec<Affected<'m>> {
+    let mut carried = Carried::new(mesh);
     let classes = Class::of(clients).into_iter().map(|class| {
         let after = scenario.outcome(&class.view, &class.destination);
         carried.add(&class.before, &after, class.proxies.len());

@@ -4,6 +4,7 @@
 //! policy names. Each policy is filed under those of its keys that the fewest others have, and only
 //! the policies filed under what a request has are looked at. Policies without keys are always looked
 //! at; the others cost nothing.
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,14 +20,14 @@ const WORTH_AN_INDEX: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     // INVARIANT: in byte order of the names, as Envoy walks them.
-    policies: Box<[Arc<Policy>]>,
+    policies: Vec<Arc<Policy>>,
     index: Index,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Index {
     /// The places of the policies that any request may match.
-    always: Box<[usize]>,
+    always: Vec<usize>,
     /// Whether any policy is filed under a key.
     has_keys: bool,
     identities: Texts,
@@ -37,14 +38,31 @@ struct Index {
     hosts: Texts,
     server_names: Texts,
     /// By port.
-    ports: Box<[(u16, Box<[usize]>)]>,
+    ports: Vec<(u16, Vec<usize>)>,
 }
 
 impl Plan {
     pub(crate) fn new(rules: &Rules) -> Self {
-        let policies: Box<[Arc<Policy>]> = rules.policies().into();
+        let policies: Vec<Arc<Policy>> = rules.policies().into();
         let index = Index::new(&policies);
         Self { policies, index }
+    }
+
+    /// Puts another policy in the place of one of the same name; false, and nothing done, if there is
+    /// none of that name or too few policies for an index.
+    pub(crate) fn replace(&mut self, policy: &Arc<Policy>) -> bool {
+        if self.policies.len() < WORTH_AN_INDEX {
+            return false;
+        }
+        let at = self.policies.binary_search_by(|known| known.name.cmp(&policy.name));
+        let Some((place, known)) = at.ok().and_then(|at| Some((at, self.policies.get_mut(at)?)))
+        else {
+            return false;
+        };
+        let old = std::mem::replace(known, Arc::clone(policy));
+        self.index.remove(&old, place);
+        self.index.add(policy, place);
+        true
     }
 
     /// Returns the first policy in byte order of the names that matches.
@@ -65,24 +83,121 @@ impl Plan {
     }
 }
 
+/// Where a key is looked up.
+enum List<'i, 'k> {
+    Ports(u16),
+    Texts { texts: &'i mut Texts, text: Cow<'k, str>, is_prefix: bool },
+}
+
 impl Index {
     fn new(policies: &[Arc<Policy>]) -> Self {
         if policies.len() < WORTH_AN_INDEX {
             let may_match = |(_, policy): &(usize, &Arc<Policy>)| policy.body != Body::Never;
             let always = policies.iter().enumerate().filter(may_match);
-            return Self { always: always.map(|(place, _)| place).collect(), ..Self::default() };
+            let always = always.map(|(place, _)| place).collect();
+            return Self { always, ..Self::default() };
         }
         let popularity = popularity(policies);
+        let mut cost = |key: &Key<'_>| popularity.get(key).copied().unwrap_or_default();
         let mut builder = Builder::default();
         for (place, policy) in policies.iter().enumerate() {
             let Body::Rule { permissions, principals } = &policy.body else { continue };
-            let sides = [best(permissions, &popularity), best(principals, &popularity)];
+            let sides = [best(permissions, &mut cost), best(principals, &mut cost)];
             match sides.into_iter().flatten().min_by_key(|choice| choice.cost) {
                 Some(choice) => choice.keys.into_iter().for_each(|key| builder.file(key, place)),
                 None => builder.always.push(place),
             }
         }
         builder.build()
+    }
+
+    /// Files a policy.
+    fn add(&mut self, policy: &Policy, place: usize) {
+        let Body::Rule { permissions, principals } = &policy.body else { return };
+        let mut cost = |key: &Key<'_>| self.count(*key);
+        let sides = [best(permissions, &mut cost), best(principals, &mut cost)];
+        match sides.into_iter().flatten().min_by_key(|choice| choice.cost) {
+            Some(choice) => {
+                self.has_keys = true;
+                choice.keys.into_iter().for_each(|key| self.file(key, place));
+            }
+            None => texts::insert(&mut self.always, place),
+        }
+    }
+
+    /// Takes a policy away from wherever it may be filed.
+    fn remove(&mut self, policy: &Policy, place: usize) {
+        if let Ok(at) = self.always.binary_search(&place) {
+            self.always.remove(at);
+        }
+        let Body::Rule { permissions, principals } = &policy.body else { return };
+        let mut keys = Vec::new();
+        permissions.iter().for_each(|entry| collect(entry, &mut keys));
+        principals.iter().for_each(|entry| collect(entry, &mut keys));
+        for key in keys {
+            match self.list(key) {
+                List::Ports(port) => {
+                    let at = self.ports.binary_search_by_key(&port, |(port, _)| *port);
+                    if let Some((_, places)) = at.ok().and_then(|at| self.ports.get_mut(at))
+                        && let Ok(at) = places.binary_search(&place)
+                    {
+                        places.remove(at);
+                    }
+                }
+                List::Texts { texts, text, is_prefix } => {
+                    texts.take(text.as_bytes(), is_prefix, place);
+                }
+            }
+        }
+    }
+
+    fn file(&mut self, key: Key<'_>, place: usize) {
+        match self.list(key) {
+            List::Ports(port) => {
+                let at = self.ports.binary_search_by_key(&port, |(port, _)| *port);
+                let at = at.unwrap_or_else(|at| {
+                    self.ports.insert(at, (port, Vec::new()));
+                    at
+                });
+                if let Some((_, places)) = self.ports.get_mut(at) {
+                    texts::insert(places, place);
+                }
+            }
+            List::Texts { texts, text, is_prefix } => {
+                texts.add(text.as_bytes(), is_prefix, place);
+            }
+        }
+    }
+
+    /// How many policies are filed under a key.
+    fn count(&mut self, key: Key<'_>) -> usize {
+        match self.list(key) {
+            List::Ports(port) => {
+                let at = self.ports.binary_search_by_key(&port, |(port, _)| *port).ok();
+                at.and_then(|at| self.ports.get(at)).map_or(0, |(_, places)| places.len())
+            }
+            List::Texts { texts, text, is_prefix } => texts.count(text.as_bytes(), is_prefix),
+        }
+    }
+
+    /// Where a key is looked up.
+    fn list<'k>(&mut self, key: Key<'k>) -> List<'_, 'k> {
+        let (texts, text, is_prefix) = match key {
+            Key::Port(port) => return List::Ports(port),
+            Key::Identity(text) => (&mut self.identities, text, false),
+            Key::IdentityPrefix(text) => (&mut self.identities, text, true),
+            Key::Namespace(text) => (&mut self.namespaces, text, false),
+            Key::Path(text) => (&mut self.paths, text, false),
+            Key::PathPrefix(text) => (&mut self.paths, text, true),
+            Key::Method(text) => (&mut self.methods, text, false),
+            Key::ServerName(text) => (&mut self.server_names, text, false),
+            Key::Host(text) | Key::HostPrefix(text) => {
+                let text = Cow::Owned(text.to_ascii_lowercase());
+                let is_prefix = matches!(key, Key::HostPrefix(_));
+                return List::Texts { texts: &mut self.hosts, text, is_prefix };
+            }
+        };
+        List::Texts { texts, text: Cow::Borrowed(text), is_prefix }
     }
 
     /// Calls `visit` with lists of places, each ascending, that together hold every policy that
@@ -143,14 +258,14 @@ struct Choice<'p> {
 /// The rarest keys of a side: each entry's rarest clause, if every entry has one.
 fn best<'p, T: Test>(
     entries: &'p [Entry<T>],
-    popularity: &BTreeMap<Key<'p>, usize>,
+    cost: &mut impl FnMut(&Key<'_>) -> usize,
 ) -> Option<Choice<'p>> {
     let mut choice = Choice { keys: Vec::new(), cost: 0 };
     for entry in entries {
         let clauses = entry.clauses.iter().filter_map(|clause| {
             let mut keys = Vec::new();
             clause.node.keys(&mut keys).then(|| {
-                let cost = keys.iter().filter_map(|key| popularity.get(key)).sum();
+                let cost = keys.iter().map(&mut *cost).sum();
                 Choice { keys, cost }
             })
         });
@@ -222,7 +337,7 @@ impl Builder {
 
     fn build(self) -> Index {
         Index {
-            always: self.always.into(),
+            always: self.always,
             has_keys: self.has_keys,
             identities: self.identities.build(),
             namespaces: self.namespaces.build(),
@@ -230,7 +345,7 @@ impl Builder {
             methods: self.methods.build(),
             hosts: self.hosts.build(),
             server_names: self.server_names.build(),
-            ports: self.ports.into_iter().map(|(port, places)| (port, places.into())).collect(),
+            ports: self.ports.into_iter().collect(),
         }
     }
 }

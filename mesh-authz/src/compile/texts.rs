@@ -6,17 +6,17 @@ use rustc_hash::FxHashMap;
 /// Maps texts, and prefixes of texts, to places.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Texts {
-    exact: FxHashMap<Box<[u8]>, Box<[usize]>>,
+    exact: FxHashMap<Box<[u8]>, Vec<usize>>,
     /// Sorted, and each knows the longest other one that is a prefix of it: all prefixes of a text
     /// lie on the way up from the last one that is not after it.
     // INVARIANT: sorted by key, keys are unique; `parent` is less than the prefix's own place.
-    prefixes: Box<[Prefix]>,
+    prefixes: Vec<Prefix>,
 }
 
 #[derive(Clone, Debug)]
 struct Prefix {
     key: Box<[u8]>,
-    places: Box<[usize]>,
+    places: Vec<usize>,
     parent: Option<usize>,
 }
 
@@ -39,22 +39,20 @@ impl Builder {
     }
 
     pub(crate) fn build(self) -> Texts {
-        let mut prefixes: Vec<Prefix> = Vec::with_capacity(self.prefixes.len());
-        // The prefixes that the last one starts with, shortest first.
-        let mut open: Vec<usize> = Vec::new();
-        for (key, places) in self.prefixes {
-            while let Some(last) = open.last().and_then(|last| prefixes.get(*last)) {
-                if key.starts_with(&last.key) {
-                    break;
-                }
-                open.pop();
-            }
-            let parent = open.last().copied();
-            open.push(prefixes.len());
-            prefixes.push(Prefix { key, places: places.into(), parent });
-        }
-        let exact = self.exact.into_iter().map(|(key, places)| (key, places.into())).collect();
-        Texts { exact, prefixes: prefixes.into() }
+        let prefixes = self.prefixes.into_iter();
+        let mut texts = Texts {
+            exact: self.exact,
+            prefixes: prefixes.map(|(key, places)| Prefix { key, places, parent: None }).collect(),
+        };
+        texts.link();
+        texts
+    }
+}
+
+/// Adds a place where the list ascends.
+pub(crate) fn insert(places: &mut Vec<usize>, place: usize) {
+    if let Err(at) = places.binary_search(&place) {
+        places.insert(at, place);
     }
 }
 
@@ -80,6 +78,68 @@ impl Texts {
             }
             let Some(parent) = prefix.parent else { return };
             at = parent;
+        }
+    }
+
+    /// Adds a place under a text or, with `is_prefix`, under all texts that start so.
+    pub(crate) fn add(&mut self, text: &[u8], is_prefix: bool, place: usize) {
+        if !is_prefix {
+            insert(self.exact.entry(text.into()).or_default(), place);
+            return;
+        }
+        match self.prefixes.binary_search_by(|prefix| (*prefix.key).cmp(text)) {
+            Ok(at) => {
+                if let Some(prefix) = self.prefixes.get_mut(at) {
+                    insert(&mut prefix.places, place);
+                }
+            }
+            Err(at) => {
+                let prefix = Prefix { key: text.into(), places: vec![place], parent: None };
+                self.prefixes.insert(at, prefix);
+                self.link();
+            }
+        }
+    }
+
+    /// Takes a place away from a text, or from a prefix, if it is there.
+    pub(crate) fn take(&mut self, text: &[u8], is_prefix: bool, place: usize) {
+        let places = if is_prefix {
+            let at = self.prefixes.binary_search_by(|prefix| (*prefix.key).cmp(text)).ok();
+            at.and_then(|at| self.prefixes.get_mut(at)).map(|prefix| &mut prefix.places)
+        } else {
+            self.exact.get_mut(text)
+        };
+        if let Some(places) = places
+            && let Ok(at) = places.binary_search(&place)
+        {
+            places.remove(at);
+        }
+    }
+
+    /// Returns how many places stand under a text, or under a prefix.
+    pub(crate) fn count(&self, text: &[u8], is_prefix: bool) -> usize {
+        if !is_prefix {
+            return self.exact.get(text).map_or(0, Vec::len);
+        }
+        let at = self.prefixes.binary_search_by(|prefix| (*prefix.key).cmp(text)).ok();
+        at.and_then(|at| self.prefixes.get(at)).map_or(0, |prefix| prefix.places.len())
+    }
+
+    /// Finds the parents.
+    fn link(&mut self) {
+        // The prefixes that the last one starts with, shortest first.
+        let mut open: Vec<usize> = Vec::new();
+        for at in 0..self.prefixes.len() {
+            let (before, rest) = self.prefixes.split_at_mut(at);
+            let Some(prefix) = rest.first_mut() else { return };
+            while let Some(last) = open.last().and_then(|last| before.get(*last)) {
+                if prefix.key.starts_with(&last.key) {
+                    break;
+                }
+                open.pop();
+            }
+            prefix.parent = open.last().copied();
+            open.push(at);
         }
     }
 

@@ -82,6 +82,13 @@ impl Rules {
         Self { policies: policies.into() }
     }
 
+    /// Puts another policy in the place of one of the same name; false if there is none.
+    pub(crate) fn replace(&mut self, policy: &Arc<Policy>) -> bool {
+        let at = self.policies.binary_search_by(|known| known.name.cmp(&policy.name));
+        let known = at.ok().and_then(|at| self.policies.get_mut(at));
+        known.map(|known| *known = Arc::clone(policy)).is_some()
+    }
+
     /// Returns the policies in byte order of their names: the first that matches is the one reported.
     pub fn policies(&self) -> &[Arc<Policy>] {
         &self.policies

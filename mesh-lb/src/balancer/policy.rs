@@ -1,4 +1,5 @@
 //! How a balancer picks: what istiod makes of a destination's traffic policy.
+use mesh_model::compat::DataPlane;
 use mesh_model::resource::destination_rule::{
     ConsistentHashLb, HashAlgorithm, HashKey, LbPolicy, LoadBalancerSettings, SimpleLb,
 };
@@ -112,7 +113,23 @@ impl BalancerPolicy {
     pub fn of(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
         let policy = destination.cluster_policy.as_ref();
         let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
-        Self { spread: Spread::of(view, destination), ..Self::of_settings(settings) }
+        let spread = Spread::of(view, destination);
+        let of_settings = Self::of_settings(settings);
+        if spread.data_plane != DataPlane::Grpc {
+            return Self { spread, ..of_settings };
+        }
+        // A gRPC client knows neither random picks nor slow start, and takes turns by default.
+        let policy = settings.and_then(|settings| settings.policy.as_ref());
+        let algorithm = match of_settings.algorithm {
+            Algorithm::LeastRequest { .. } if is_stated(policy) => of_settings.algorithm,
+            Algorithm::RingHash { .. } => of_settings.algorithm,
+            Algorithm::RoundRobin
+            | Algorithm::LeastRequest { .. }
+            | Algorithm::Random
+            | Algorithm::Maglev { .. }
+            | Algorithm::Passthrough => Algorithm::RoundRobin,
+        };
+        Self { spread, algorithm, slow_start: SlowStart::default(), ..of_settings }
     }
 
     /// Returns what `loadBalancer` of a traffic policy says of picking a host; the spread is the
@@ -131,6 +148,11 @@ impl BalancerPolicy {
         let slow_start = settings.map(slow_start).unwrap_or_default();
         Self { algorithm, hash_policies, slow_start, ..Self::default() }
     }
+}
+
+fn is_stated(policy: Option<&LbPolicy>) -> bool {
+    let stated = [SimpleLb::LeastRequest, SimpleLb::LeastConn];
+    matches!(policy, Some(LbPolicy::Simple(simple)) if stated.contains(simple))
 }
 
 fn of_simple(simple: SimpleLb) -> Algorithm {

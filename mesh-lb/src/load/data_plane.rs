@@ -1,21 +1,10 @@
-//! What the different data planes make of the same priorities.
+//! What the data planes that are not Envoy make of priorities.
+//!
+//! A gRPC client: the first priority with a usable host takes everything; if there is none the last
+//! one does, and fails. No overprovisioning, no degraded class, no panic. A ztunnel: the best rank
+//! (here: priority) with a host takes everything; if there is none nothing does.
 use super::overprovision::{LevelHosts, Percent};
 use super::priority::LevelLoad;
-
-/// The program that spreads traffic over priorities.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "each data plane has a rule of its own")]
-pub enum DataPlane {
-    /// Envoy: priorities spill into each other by health, and panic when too few hosts are left.
-    #[default]
-    Envoy,
-    /// A gRPC client: the first priority with a usable host takes everything; if there is none the
-    /// last one does, and fails. No overprovisioning, no degraded class, no panic.
-    Grpc,
-    /// ztunnel: the best rank (here: priority) with a host takes everything; if there is none
-    /// nothing does.
-    Ztunnel,
-}
 
 /// Gives everything to the first priority with a healthy host; returns whether there is one.
 ///

@@ -1,5 +1,6 @@
 //! The arithmetic of [`PriorityLoad::spill`], step by step, for people.
-use super::data_plane::DataPlane;
+use mesh_model::compat::DataPlane;
+
 use super::degraded::entitled;
 use super::overprovision::{LevelHosts, Percent};
 use super::panic::{PanicThreshold, available_percent};
@@ -28,7 +29,9 @@ pub fn explain(
 ) -> Vec<String> {
     let mut steps = Vec::new();
     match plane {
-        DataPlane::Envoy => explain_spill(hosts, threshold, load, &mut steps),
+        DataPlane::IstioProxy | DataPlane::Envoy => {
+            explain_spill(hosts, threshold, load, &mut steps);
+        }
         DataPlane::Grpc => {
             explain_first_usable(hosts, "the last priority is used, and fails", &mut steps)
         }

@@ -84,8 +84,7 @@ pub(super) fn distribute_by_hosts(hosts: &[LevelHosts], loads: &mut [LevelLoad])
     let total: u64 = hosts.iter().map(|level| u64::from(level.total)).sum();
     let mut left = 100;
     for (level, load) in hosts.iter().zip(&mut *loads) {
-        let share = (100 * u64::from(level.total)).checked_div(total).unwrap_or(0);
-        load.healthy_load = Percent::saturating(u32::try_from(share).unwrap_or(100));
+        load.healthy_load = percent_of(level.total, total);
         load.degraded_load = Percent::NONE;
         left -= load.healthy_load.get();
     }
@@ -93,6 +92,19 @@ pub(super) fn distribute_by_hosts(hosts: &[LevelHosts], loads: &mut [LevelLoad])
     if let Some(load) = loads.get_mut(first) {
         load.healthy_load = Percent::saturating(load.healthy_load.get() + left);
     }
+}
+
+/// `part` as a truncated percentage of `total`; none of a total of 0.
+fn percent_of(part: u32, total: u64) -> Percent {
+    // Numbers of this size take the cheap division.
+    let share = match (part.checked_mul(100), u32::try_from(total)) {
+        (Some(part), Ok(total)) => part.checked_div(total).unwrap_or(0),
+        _ => {
+            let share = (100 * u64::from(part)).checked_div(total).unwrap_or(0);
+            u32::try_from(share).unwrap_or(100)
+        }
+    };
+    Percent::saturating(share)
 }
 
 #[cfg(test)]

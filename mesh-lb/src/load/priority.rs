@@ -1,5 +1,7 @@
 //! The load of each priority, and the priority of each request.
-use super::data_plane::{self, DataPlane};
+use mesh_model::compat::DataPlane;
+
+use super::data_plane;
 use super::degraded::{self, Availability};
 use super::overprovision::{LevelHosts, Percent};
 use super::panic::{self, PanicThreshold};
@@ -74,7 +76,7 @@ impl PriorityLoad {
         self.levels.clear();
         self.total_panic = false;
         match plane {
-            DataPlane::Envoy => self.spill_by_health(hosts, threshold),
+            DataPlane::IstioProxy | DataPlane::Envoy => self.spill_by_health(hosts, threshold),
             DataPlane::Grpc => {
                 if !self.first_usable(hosts)
                     && let Some(last) = self.levels.last_mut()

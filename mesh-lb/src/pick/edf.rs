@@ -169,9 +169,9 @@ impl Edf {
         let mut node = self.leaves + index;
         while node > 1 {
             let (other, other_due) = self.winner(node ^ 1);
-            let wins = other_due < best_due;
-            best = if wins { other } else { best };
-            best_due = if wins { other_due } else { best_due };
+            if other_due < best_due {
+                (best, best_due) = (other, other_due);
+            }
             node /= 2;
             self.declare(node, best);
         }

@@ -71,6 +71,8 @@ struct Candidate {
     slot: usize,
     skip: usize,
     target: f64,
+    /// The inverse of `skip` modulo the table size, once it is needed.
+    inverse: Option<u64>,
 }
 
 impl Maglev {
@@ -106,8 +108,10 @@ impl Maglev {
         if candidates.is_empty() {
             return Self::default();
         }
-        let mut table = vec![0; length].into_boxed_slice();
+        let reciprocal = u64::try_from((1_u128 << 64) / u128::from(size.0)).unwrap_or(u64::MAX);
+        let mut maglev = Self { table: vec![0; length].into(), reciprocal };
         let mut taken = vec![0_u64; length.div_ceil(64)];
+        let mut last = Vec::new();
         let max = weights.max();
         let mut free = length;
         let mut iteration = 0;
@@ -118,8 +122,15 @@ impl Maglev {
                     continue;
                 }
                 candidate.target += max;
-                let slot = candidate.take_slot(length, &mut taken);
-                if let Some(slot) = table.get_mut(slot) {
+                if last.is_empty() && free.saturating_mul(free) <= length {
+                    last = untaken(&taken, length);
+                }
+                let slot = if last.is_empty() {
+                    candidate.take_slot(length, &mut taken)
+                } else {
+                    candidate.take_last(size.0, &mut last, |product| maglev.slot(product))
+                };
+                if let Some(slot) = maglev.table.get_mut(slot) {
                     *slot = candidate.host;
                 }
                 free -= 1;
@@ -128,8 +139,18 @@ impl Maglev {
                 }
             }
         }
-        let reciprocal = u64::try_from((1_u128 << 64) / u128::from(size.0)).unwrap_or(u64::MAX);
-        Self { table, reciprocal }
+        maglev
+    }
+
+    /// The remainder by the length of the table, by multiplication: the quotient is at most one too
+    /// small.
+    #[inline]
+    fn slot(&self, hash: u64) -> u64 {
+        let length = u64::try_from(self.table.len()).unwrap_or(u64::MAX);
+        let product = u128::from(hash) * u128::from(self.reciprocal);
+        let quotient = u64::try_from(product >> 64).unwrap_or(0);
+        let rest = hash - quotient * length;
+        if rest >= length { rest - length } else { rest }
     }
 
     /// Returns the host in the slot of `hash`. A retried selection counts its attempts from 0;
@@ -141,12 +162,7 @@ impl Maglev {
     /// `OriginalMaglevTable::chooseHost`.
     pub fn pick(&self, hash: u64, attempt: u32) -> Option<u32> {
         let hash = if attempt > 0 { hash ^ u64::from(attempt).wrapping_neg() } else { hash };
-        let length = u64::try_from(self.table.len()).ok()?;
-        // The remainder by multiplication: the quotient is at most one too small.
-        let product = u128::from(hash) * u128::from(self.reciprocal);
-        let quotient = u64::try_from(product >> 64).ok()?;
-        let rest = hash - quotient * length;
-        let slot = if rest >= length { rest - length } else { rest };
+        let slot = self.slot(hash);
         self.table.get(usize::try_from(slot).ok()?).copied()
     }
 
@@ -173,6 +189,7 @@ fn candidates<'k>(
             slot: index(xx_hash_64(key.as_bytes(), 0), slots).unwrap_or(0),
             skip: index(xx_hash_64(key.as_bytes(), 1), slots - 1).unwrap_or(0) + 1,
             target: 0.0,
+            inverse: None,
         })
         .collect()
 }
@@ -180,20 +197,66 @@ fn candidates<'k>(
 impl Candidate {
     /// Takes the next free slot of this host's own permutation of the table. Which slots are taken
     /// is kept a bit each: most steps of a nearly full table look at nothing else.
+    #[inline]
     fn take_slot(&mut self, slots: usize, taken: &mut [u64]) -> usize {
-        // A prime number of slots: as many steps visit every one.
-        for _ in 0..slots {
+        // Some slot is free, and as many steps as there are slots visit every one.
+        while let Some(word) = taken.get_mut(self.slot / 64) {
             let slot = self.slot;
-            let next = slot + self.skip;
-            self.slot = if next >= slots { next - slots } else { next };
-            let bit = 1 << (slot % 64);
-            if let Some(word) = taken.get_mut(slot / 64).filter(|word| **word & bit == 0) {
+            let next = slot.wrapping_add(self.skip);
+            self.slot = if next >= slots { next.wrapping_sub(slots) } else { next };
+            let bit = 1_u64 << (slot % 64);
+            if *word & bit == 0 {
                 *word |= bit;
                 return slot;
             }
         }
         usize::MAX
     }
+}
+
+impl Candidate {
+    /// Takes the free slot that comes next in this host's permutation when few are left: how far
+    /// away each is follows from the inverse of the skip, which is less work than to walk there.
+    fn take_last(
+        &mut self,
+        slots: u32,
+        free: &mut Vec<u32>,
+        remainder: impl Fn(u64) -> u64,
+    ) -> usize {
+        let skip = u64::try_from(self.skip).unwrap_or(1);
+        let inverse = *self.inverse.get_or_insert_with(|| inverse(skip, slots.into()));
+        let here = u64::try_from(self.slot).unwrap_or(0);
+        let away = |slot: u32| {
+            let ahead = u64::from(slot) + u64::from(slots) - here;
+            remainder(remainder(ahead) * inverse)
+        };
+        let next = free.iter().map(|&slot| away(slot)).enumerate().min_by_key(|found| found.1);
+        let Some((place, _)) = next else { return usize::MAX };
+        let slot = usize::try_from(free.swap_remove(place)).unwrap_or(usize::MAX);
+        let after = slot.saturating_add(self.skip);
+        let slots = usize::try_from(slots).unwrap_or(usize::MAX);
+        self.slot = if after >= slots { after - slots } else { after };
+        slot
+    }
+}
+
+fn untaken(taken: &[u64], slots: usize) -> Vec<u32> {
+    let is_free = |slot: usize| taken.get(slot / 64).is_some_and(|w| w & (1 << (slot % 64)) == 0);
+    (0..slots).filter(|slot| is_free(*slot)).filter_map(|slot| u32::try_from(slot).ok()).collect()
+}
+
+/// Returns the inverse of a number modulo a prime that does not divide it: its power to the prime
+/// less 2.
+fn inverse(number: u64, prime: u64) -> u64 {
+    let (mut base, mut exponent, mut power) = (number % prime, prime.saturating_sub(2), 1);
+    while exponent > 0 {
+        if exponent % 2 == 1 {
+            power = power * base % prime;
+        }
+        base = base * base % prime;
+        exponent /= 2;
+    }
+    power
 }
 
 #[cfg(test)]

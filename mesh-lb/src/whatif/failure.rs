@@ -61,8 +61,8 @@ impl Failure {
     }
 
     fn exists_for(&self, plane: &ControlPlane) -> bool {
-        let hosts = plane.shards.iter();
-        let mut hosts = hosts.map(|((host, _), shards)| (host.as_str(), shards));
+        let services = plane.services.iter();
+        let mut hosts = services.filter_map(|s| Some((s.hostname.as_str(), plane.shards(s)?)));
         let all = Rank { index: 0, total: u32::MAX };
         let is_host = matches!(self, Self::Service(name, _)
             if plane.services.hosts().any(|host| is_host(name, host.as_str())));

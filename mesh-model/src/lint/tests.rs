@@ -6,6 +6,7 @@ use super::lint;
 use crate::Compat;
 use crate::registry::{Origin, Registry, Source};
 
+mod authorization;
 mod clusters;
 mod locality;
 mod network;

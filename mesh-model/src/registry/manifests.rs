@@ -3,15 +3,16 @@
 //! What ambient data planes are told is made of these, not of the merged services of all clusters.
 use std::sync::Arc;
 
+use super::discovery::Discovery;
 use super::external::visibility;
 use super::mesh::Parts;
 use super::objects::{ByName, Store};
 use super::place::NETWORK;
-use super::{ControlPlane, Mesh, SYSTEM_NAMESPACE, is_discovered, kubernetes};
+use super::{ControlPlane, Entry, Mesh, SYSTEM_NAMESPACE, kubernetes};
 use crate::name::{Labels, Namespace};
 use crate::resource::mesh_config::Visibility;
 use crate::resource::{
-    self, EndpointSlice, Meta, Pod, PortTarget, Service, ServiceEntry, Transport, WorkloadEntry,
+    EndpointSlice, Meta, Pod, PortTarget, Service, ServiceEntry, Transport, WorkloadEntry,
 };
 
 /// The objects of one cluster, without those of namespaces that its control plane does not discover.
@@ -30,61 +31,71 @@ impl Mesh {
 
 impl<'m> Manifests<'m> {
     fn own(self) -> Option<&'m Store> {
-        self.parts.clusters.get(&self.plane.id).map(|part| &part.store)
+        self.parts.clusters.get(&self.plane.id).map(|part| &*part.store)
     }
 
     fn discovered<T: 'm>(
         self,
         stores: impl IntoIterator<Item = &'m Store>,
         kind: fn(&Store) -> &ByName<T>,
-    ) -> impl Iterator<Item = &'m T> {
-        let objects = stores.into_iter().flat_map(kind);
-        let config = &self.plane.config;
-        let objects = objects.filter(move |((namespace, _), _)| {
-            self.own().is_none_or(|own| is_discovered(config, own, namespace))
-        });
-        objects.map(|(_, object)| object.as_ref())
+        meta: fn(&T) -> &Meta,
+    ) -> impl Iterator<Item = &'m T>
+    where
+        Arc<T>: Entry,
+    {
+        let own = self.own();
+        let discovery =
+            own.map_or(Discovery::everywhere(), |own| Discovery::new(&self.plane.config, own));
+        let objects = stores.into_iter().flat_map(move |store| kind(store).values());
+        objects
+            .map(AsRef::as_ref)
+            .filter(move |object: &&T| discovery.contains(meta(object).namespace.as_str()))
     }
 
-    fn of_istio<T: 'm>(self, kind: fn(&Store) -> &ByName<T>) -> impl Iterator<Item = &'m T> {
-        self.discovered([&self.parts.config].into_iter().chain(self.own()), kind)
+    fn of_istio<T: 'm>(
+        self,
+        kind: fn(&Store) -> &ByName<T>,
+        meta: fn(&T) -> &Meta,
+    ) -> impl Iterator<Item = &'m T>
+    where
+        Arc<T>: Entry,
+    {
+        self.discovered([&*self.parts.config].into_iter().chain(self.own()), kind, meta)
     }
 
     /// The pods, by namespace and name.
     pub fn pods(self) -> impl Iterator<Item = &'m Pod> {
-        self.discovered(self.own(), |store| &store.pods)
+        self.discovered(self.own(), |store| &store.pods, |object| &object.meta)
     }
 
     /// The Kubernetes services, by namespace and name.
     pub fn services(self) -> impl Iterator<Item = &'m Service> {
-        self.discovered(self.own(), |store| &store.services)
+        self.discovered(self.own(), |store| &store.services, |object| &object.meta)
     }
 
     /// The endpoint slices, by namespace and name.
     pub fn endpoint_slices(self) -> impl Iterator<Item = &'m EndpointSlice> {
-        self.discovered(self.own(), |store| &store.endpoint_slices)
+        self.discovered(self.own(), |store| &store.endpoint_slices, |object| &object.meta)
     }
 
     /// The service entries: those of `config/`, then those of the cluster.
     pub fn service_entries(self) -> impl Iterator<Item = &'m ServiceEntry> {
-        self.of_istio(|store| &store.service_entries)
+        self.of_istio(|store| &store.service_entries, |object| &object.meta)
     }
 
     /// The workload entries: those of `config/`, then those of the cluster.
     pub fn workload_entries(self) -> impl Iterator<Item = &'m WorkloadEntry> {
-        self.of_istio(|store| &store.workload_entries)
+        self.of_istio(|store| &store.workload_entries, |object| &object.meta)
     }
 
     /// What is written at a node.
     pub fn node(self, name: &str) -> Option<&'m Meta> {
-        let key = (Namespace::default(), Box::from(name));
-        self.own()?.nodes.get(&key).map(|node| &node.meta)
+        self.own()?.nodes.get(("", name)).map(|node| &node.meta)
     }
 
     /// What is written at a namespace.
     pub fn namespace(self, name: &Namespace) -> Option<&'m Meta> {
-        let key = (Namespace::default(), Box::from(name.as_str()));
-        self.own()?.namespaces.get(&key).map(|namespace: &Arc<resource::Namespace>| &namespace.meta)
+        self.own()?.namespace(name.as_str())
     }
 
     /// The network of the cluster, as its system namespace says; empty if it says nothing.

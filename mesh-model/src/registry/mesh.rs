@@ -9,7 +9,7 @@ use super::{Broken, Change, ControlPlane, Origin, alone};
 use crate::compat::Compat;
 use crate::endpoint::Workload;
 use crate::manifest::Place;
-use crate::name::{ClusterId, TrustDomain};
+use crate::name::{ClusterId, Namespace, TrustDomain};
 use crate::resource::{
     ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, Pod, PodPhase, ProxyEntry,
 };
@@ -143,6 +143,12 @@ impl Mesh {
             });
             pods.map(move |pod| format!("{cluster}/{}/{}", pod.meta.namespace, pod.meta.name))
         })
+    }
+
+    /// A pod, running or not.
+    pub fn pod(&self, cluster: &str, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
+        let key = (Namespace::from(namespace), Box::from(name));
+        self.parts.clusters.get(cluster)?.store.pods.get(&key)
     }
 
     /// The proxies that `proxies.json` names, in its order.

@@ -55,6 +55,16 @@ pub fn pod_locality(pod: &Labels, node: Option<&Labels>) -> String {
     format!("{region}/{zone}/{sub_zone}")
 }
 
+/// Returns the locality text of an endpoint that is no pod: the field as it is written, else what its
+/// labels say.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/serviceregistry/serviceentry/conversion.go` `getLocalityFromWorkloadEntry`.
+pub fn machine_locality(field: &str, labels: &Labels) -> String {
+    if field.is_empty() { locality_of_labels(labels) } else { field.to_owned() }
+}
+
 /// Returns a proxy's locality: its topology labels if it has any of them, else its locality label
 /// (dots stay dots), else what the discovery request says.
 ///

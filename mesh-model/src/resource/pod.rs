@@ -3,8 +3,8 @@ use std::net::IpAddr;
 
 use super::Meta;
 use super::service::Transport;
-use crate::manifest::Node;
 use crate::manifest::decode::{Cursor, Decode, choice, message};
+use crate::manifest::{Node, Value};
 
 message! {
     /// Kubernetes `v1` `Pod`: what the mesh reads of it.
@@ -57,6 +57,47 @@ message! {
         env: Box<[EnvVar]> = "env",
         /// `Always` makes an init container run beside the others; empty otherwise.
         restart_policy: Box<str> = "restartPolicy",
+        /// What it asks of its node.
+        resources: ContainerResources = "resources",
+    }
+}
+
+message! {
+    /// What a container asks of its node.
+    pub struct ContainerResources ignoring unknown {
+        /// What is kept for it.
+        requests: ResourceRequests = "requests",
+    }
+}
+
+message! {
+    /// What is kept for a container.
+    pub struct ResourceRequests ignoring unknown {
+        /// The CPU, in cores.
+        cpu: Quantity = "cpu",
+    }
+}
+
+/// An amount as Kubernetes writes it, such as `500m` or `2`; empty where none is given.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Quantity(Box<str>);
+
+impl Quantity {
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Decode for Quantity {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        match &node.value {
+            Value::Integer(number) => Some(Self(number.to_string().into())),
+            Value::Float(number) => Some(Self(number.to_string().into())),
+            Value::String(_) | Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
+                <Box<str>>::decode(node, cursor).map(Self)
+            }
+        }
     }
 }
 

@@ -44,6 +44,7 @@ impl Mesh {
             entry,
             defaults: &self.config().default_config,
             domain: DOMAIN,
+            root_namespace: &self.config().root_namespace,
         }))
     }
 

@@ -122,6 +122,30 @@ pub enum IpFamilies {
     Unknown,
 }
 
+impl IpFamilies {
+    /// Returns the families of some addresses.
+    pub fn of(addresses: &[IpAddr]) -> Self {
+        let v4 = addresses.iter().any(IpAddr::is_ipv4);
+        let v6 = addresses.iter().any(IpAddr::is_ipv6);
+        match (v4, v6) {
+            (true, true) => Self::Dual,
+            (true, false) => Self::V4,
+            (false, true) => Self::V6,
+            (false, false) => Self::Unknown,
+        }
+    }
+
+    /// Returns the name as istiod prints it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+            Self::Dual => "Dual",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
 impl Proxy {
     /// Which families of addresses the proxy has.
     ///
@@ -129,14 +153,7 @@ impl Proxy {
     ///
     /// istio/istio `pilot/pkg/model/context.go` `DiscoverIPMode`.
     pub fn ip_families(&self) -> IpFamilies {
-        let v4 = self.addresses.iter().any(IpAddr::is_ipv4);
-        let v6 = self.addresses.iter().any(IpAddr::is_ipv6);
-        match (v4, v6) {
-            (true, true) => IpFamilies::Dual,
-            (true, false) => IpFamilies::V4,
-            (false, true) => IpFamilies::V6,
-            (false, false) => IpFamilies::Unknown,
-        }
+        IpFamilies::of(&self.addresses)
     }
 
     /// Whether it is an ingress gateway.

@@ -12,13 +12,16 @@ use std::collections::BTreeMap;
 use super::{InterceptionMode, Proxy, ProxyKind};
 use crate::compat::DataPlane;
 use crate::endpoint::Workload;
-use crate::name::{Labels, Locality, NetworkId};
-use crate::registry::place;
+use crate::manifest::{self, Limits};
+use crate::name::{ClusterId, Labels, Locality, NetworkId, TrustDomain};
+use crate::registry::{Store, place, workload_of};
 use crate::resource;
-use crate::resource::{Container, Json, Pod, ProxyEntry, mesh_config};
+use crate::resource::{Container, Json, MeshNetworks, Pod, PodPhase, ProxyEntry, mesh_config};
 
 /// The container of the proxy.
 const PROXY: &str = "istio-proxy";
+/// What the arguments of the container begin with.
+const PROGRAM: &str = "proxy";
 const METADATA_PREFIX: &str = "ISTIO_META_";
 
 /// What a proxy is made from.
@@ -32,12 +35,63 @@ pub(crate) struct Evidence<'m> {
     /// `MeshConfig.defaultConfig`.
     pub(crate) defaults: &'m mesh_config::ProxyConfig,
     pub(crate) domain: &'m str,
+    pub(crate) root_namespace: &'m str,
+}
+
+/// Where a pod runs, for callers that have no mesh.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the inputs of one function")]
+pub struct PodSite<'s> {
+    /// The cluster.
+    pub cluster: &'s ClusterId,
+    /// The network of the cluster's endpoints, empty if unknown; a label of the pod replaces it.
+    pub network: &'s NetworkId,
+    /// The domain of the cluster, such as `cluster.local`.
+    pub domain: &'s str,
+    /// The settings of proxies, `MeshConfig.defaultConfig`.
+    pub settings: &'s mesh_config::ProxyConfig,
+    /// The namespace of the mesh's own workloads.
+    pub root_namespace: &'s str,
+}
+
+impl Proxy {
+    /// Makes the proxy that runs beside a pod, or that the pod is; `None` if there is none: the pod has
+    /// no container of that name, no address, or has ended, or its role is no proxy's.
+    ///
+    /// Its locality is that of its labels, as no node is known.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/cmd/pilot-agent/app/cmd.go` `initProxy`.
+    pub fn of_pod(pod: &Pod, site: &PodSite<'_>) -> Option<Self> {
+        proxy_container(pod)?;
+        let has_ended = matches!(pod.status.phase, PodPhase::Failed | PodPhase::Succeeded);
+        let is_other = role(pod).is_some_and(|role| kind_of_role(role).is_none());
+        if has_ended || is_other || pod.status.pod_ip.is_none() {
+            return None;
+        }
+        let (store, networks) = (Store::default(), MeshNetworks::default());
+        let id = site.cluster;
+        let mut workload = workload_of(id, TrustDomain::from(""), &store, &networks, pod);
+        if workload.network.is_empty() {
+            workload.network = site.network.clone();
+        }
+        Some(proxy_of_pod(&Evidence {
+            pod,
+            workload: &workload,
+            entry: None,
+            defaults: site.settings,
+            domain: site.domain,
+            root_namespace: site.root_namespace,
+        }))
+    }
 }
 
 /// Makes the proxy that runs beside a pod.
 pub(crate) fn proxy_of_pod(evidence: &Evidence<'_>) -> Proxy {
     let Evidence { pod, workload, entry, .. } = evidence;
-    let kind = entry.and_then(|entry| entry.kind).map_or_else(|| kind_of_pod(pod), kind_of_entry);
+    let kind = entry.and_then(|entry| entry.kind);
+    let kind = kind.map_or_else(|| kind_of_pod(pod, evidence.root_namespace), kind_of_entry);
     let addresses: Box<[_]> = pod.status.addresses().collect();
     let metadata = metadata(evidence, kind, &addresses);
     let text = |key: &str| metadata.get(key).and_then(Json::as_str).unwrap_or_default();
@@ -73,7 +127,7 @@ pub(crate) fn proxy_of_pod(evidence: &Evidence<'_>) -> Proxy {
         labels,
         service_account: (&*workload.service_account).into(),
         node: text("NODE_NAME").into(),
-        dns_domain: format!("{}.svc.{}", pod.meta.namespace, evidence.domain).into(),
+        dns_domain: domain(pod, kind, evidence.domain).into(),
         interception: InterceptionMode::parse(text("INTERCEPTION_MODE")),
         network_view: network_view
             .split(',')
@@ -88,39 +142,44 @@ fn static_labels(extra: &BTreeMap<Box<str>, Json>) -> Labels {
     extra.iter().filter_map(|(key, value)| Some((&**key, value.as_str()?))).collect()
 }
 
-/// The node metadata: what the mesh's proxy settings and the container's environment say, what
-/// follows from the pod, and over it what `proxies.json` says.
+/// The node metadata: what the proxy's settings and the container's environment say, what follows
+/// from the pod, and over it what `proxies.json` says.
 fn metadata(
     evidence: &Evidence<'_>,
     kind: ProxyKind,
     addresses: &[std::net::IpAddr],
 ) -> BTreeMap<Box<str>, Json> {
     let Evidence { pod, workload, entry, defaults, .. } = evidence;
+    let own = own_settings(pod);
+    let settings = own.as_ref().unwrap_or(defaults);
     let mut metadata: BTreeMap<Box<str>, Json> = BTreeMap::new();
-    let mut put = |key: &str, value: &str| {
-        metadata.insert(key.into(), Json::String(value.into()));
-    };
-    let inherited = defaults.proxy_metadata.iter().map(|(key, value)| (&**key, &**value));
-    let environment = proxy_container(pod).into_iter().flat_map(|container| &container.env);
-    let environment =
-        environment.filter_map(|variable| Some((&*variable.name, variable.value.as_deref()?)));
-    for (key, value) in inherited.chain(environment) {
+    let inherited = settings.proxy_metadata.iter().map(|(key, value)| (&**key, &**value));
+    for (key, value) in inherited.chain(environment(pod)) {
         if let Some(key) = key.strip_prefix(METADATA_PREFIX) {
-            put(key, value);
+            metadata.insert(key.into(), Json::String(value.into()));
         }
     }
-    let ips: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    put("CLUSTER_ID", workload.cluster.as_str());
-    put("NAMESPACE", pod.meta.namespace.as_str());
-    put("SERVICE_ACCOUNT", &workload.service_account);
-    put("INSTANCE_IPS", &ips.join(","));
-    put("INTERCEPTION_MODE", interception(pod, kind, defaults).as_str());
-    put("WORKLOAD_NAME", &workload.name);
-    if !workload.network.is_empty() {
-        put("NETWORK", workload.network.as_str());
+    // What the environment tells of itself counts more than where the pod was found.
+    let found = [
+        ("CLUSTER_ID", workload.cluster.as_str()),
+        ("WORKLOAD_NAME", &workload.name),
+        ("NETWORK", workload.network.as_str()),
+        ("NODE_NAME", &pod.spec.node_name),
+    ];
+    for (key, value) in found.into_iter().filter(|(_, value)| !value.is_empty()) {
+        metadata.entry(key.into()).or_insert_with(|| Json::String(value.into()));
     }
-    if !pod.spec.node_name.is_empty() {
-        put("NODE_NAME", &pod.spec.node_name);
+    let told = metadata.get("INTERCEPTION_MODE").and_then(Json::as_str);
+    let interception = interception(pod, kind, settings, told);
+    let ips: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let known = [
+        ("NAMESPACE", pod.meta.namespace.as_str()),
+        ("SERVICE_ACCOUNT", &workload.service_account),
+        ("INSTANCE_IPS", &ips.join(",")),
+        ("INTERCEPTION_MODE", interception.as_str()),
+    ];
+    for (key, value) in known {
+        metadata.insert(key.into(), Json::String(value.into()));
     }
     let labels = pod.meta.labels.iter().filter(|(key, _)| *key != "pod-template-hash");
     let labels = labels.map(|(key, value)| (key.into(), Json::String(value.into()))).collect();
@@ -131,16 +190,31 @@ fn metadata(
     metadata
 }
 
+/// The environment of the proxy's container, as far as the manifest tells it.
+fn environment(pod: &Pod) -> impl Iterator<Item = (&str, &str)> {
+    let variables = proxy_container(pod).into_iter().flat_map(|container| &container.env);
+    variables.filter_map(|variable| Some((&*variable.name, variable.value.as_deref()?)))
+}
+
+/// The settings that the proxy was started with, if its environment tells them.
+fn own_settings(pod: &Pod) -> Option<mesh_config::ProxyConfig> {
+    let (_, text) = environment(pod).find(|(name, _)| *name == "PROXY_CONFIG")?;
+    let reading = manifest::read("PROXY_CONFIG", text.as_bytes(), &Limits::default());
+    let document = reading.documents.first()?;
+    Some(mesh_config::ProxyConfig::decode(&document.node, &document.file).0)
+}
+
+/// How traffic reaches the proxy: its environment, its annotation, its settings.
 fn interception(
     pod: &Pod,
     kind: ProxyKind,
-    defaults: &mesh_config::ProxyConfig,
+    settings: &mesh_config::ProxyConfig,
+    told: Option<&str>,
 ) -> InterceptionMode {
     let annotation = pod.meta.annotations.get("sidecar.istio.io/interceptionMode");
-    match annotation.filter(|_| kind == ProxyKind::Sidecar) {
-        Some(text) => InterceptionMode::parse(text),
-        None => InterceptionMode::parse(defaults.interception_mode.as_str()),
-    }
+    let annotation = annotation.filter(|_| kind == ProxyKind::Sidecar);
+    let text = told.or(annotation).unwrap_or_else(|| settings.interception_mode.as_str());
+    InterceptionMode::parse(text)
 }
 
 /// The container of the proxy: an ordinary one, or an init container that restarts always.
@@ -149,16 +223,25 @@ fn proxy_container(pod: &Pod) -> Option<&Container> {
     pod.spec.containers.iter().chain(native).find(|container| *container.name == *PROXY)
 }
 
-/// What the pod says that its proxy is.
-fn kind_of_pod(pod: &Pod) -> ProxyKind {
+/// The argument after `proxy`, if the container has arguments: the role, or none.
+fn role(pod: &Pod) -> Option<&str> {
     let arguments = proxy_container(pod).map(|container| &*container.args).unwrap_or_default();
-    let mut arguments = arguments.iter().skip_while(|argument| ***argument != *"proxy");
-    match arguments.nth(1).map(AsRef::as_ref) {
-        Some("sidecar") => return ProxyKind::Sidecar,
-        Some("router") => return ProxyKind::Router,
-        Some("waypoint") => return ProxyKind::Waypoint,
-        Some("ztunnel") => return ProxyKind::Ztunnel,
-        Some(_) | None => {}
+    let mut arguments = arguments.iter().skip_while(|argument| ***argument != *PROGRAM);
+    arguments.next()?;
+    let role = arguments.next().map(AsRef::as_ref).filter(|role: &&str| !role.starts_with('-'));
+    Some(role.unwrap_or("sidecar"))
+}
+
+/// The kind that a role is, `None` for a role that is no proxy of ours.
+fn kind_of_role(role: &str) -> Option<ProxyKind> {
+    let kinds = [ProxyKind::Sidecar, ProxyKind::Router, ProxyKind::Waypoint, ProxyKind::Ztunnel];
+    kinds.into_iter().find(|kind| kind.as_str() == role)
+}
+
+/// What the pod says that its proxy is.
+fn kind_of_pod(pod: &Pod, root_namespace: &str) -> ProxyKind {
+    if let Some(kind) = role(pod).and_then(kind_of_role) {
+        return kind;
     }
     match pod.meta.labels.value("gateway.istio.io/managed") {
         "istio.io-gateway-controller" => return ProxyKind::Router,
@@ -166,9 +249,28 @@ fn kind_of_pod(pod: &Pod) -> ProxyKind {
         _ => {}
     }
     let templates = pod.meta.annotations.value("inject.istio.io/templates");
-    let is_gateway = templates.split(',').any(|template| template.trim() == "gateway");
-    let is_alone = matches!(&*pod.spec.containers, [container] if *container.name == *PROXY);
-    if is_gateway || is_alone { ProxyKind::Router } else { ProxyKind::Sidecar }
+    if templates.split(',').any(|template| template.trim() == "gateway") {
+        return ProxyKind::Router;
+    }
+    if pod.meta.labels.value("app") == "ztunnel" && pod.meta.namespace == root_namespace {
+        return ProxyKind::Ztunnel;
+    }
+    match &*pod.spec.containers {
+        [container] if *container.name == *PROXY => ProxyKind::Router,
+        _ => ProxyKind::Sidecar,
+    }
+}
+
+/// The domain that a proxy resolves short names in: its argument `--domain`, else that of its
+/// namespace.
+fn domain(pod: &Pod, kind: ProxyKind, cluster_domain: &str) -> String {
+    let namespace = pod.meta.namespace.as_str();
+    let arguments = proxy_container(pod).map(|container| &*container.args).unwrap_or_default();
+    let mut rest = arguments.iter().skip_while(|argument| ***argument != *"--domain").skip(1);
+    let given = rest.next().map(|text| text.replace("$(POD_NAMESPACE)", namespace));
+    given
+        .filter(|_| kind != ProxyKind::Ztunnel)
+        .unwrap_or_else(|| format!("{namespace}.svc.{cluster_domain}"))
 }
 
 const fn kind_of_entry(kind: resource::ProxyKind) -> ProxyKind {

@@ -235,6 +235,23 @@ fn select_rules(
         .collect()
 }
 
+impl HostSelection {
+    /// Returns the services that the hosts select for a workload of a namespace: of one namespace for
+    /// each host, the workload's own if it is among them, else that of a Kubernetes service, else the
+    /// first.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/sidecar.go` `selectServices`.
+    pub fn services<'s>(
+        &self,
+        services: impl Iterator<Item = &'s Arc<Service>>,
+        own: &Namespace,
+    ) -> Vec<Arc<Service>> {
+        select_services(services, own, self, None)
+    }
+}
+
 /// The services that hosts select, of one namespace for each host: the workload's own if it is among
 /// them, else that of a Kubernetes service, else the first.
 fn select_services<'s>(

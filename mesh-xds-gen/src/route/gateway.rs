@@ -119,8 +119,8 @@ impl<'v, 'm> Gateway<'v, 'm> {
 /// The routes of every VirtualService of every Gateway, made once each.
 #[derive(Debug, Default)]
 struct Bundles {
-    /// By Gateway, then namespace and name of the VirtualService.
-    known: BTreeMap<(Box<str>, Box<str>, Box<str>), Bundle>,
+    /// By Gateway and VirtualService, each as `NAMESPACE/NAME`.
+    known: BTreeMap<(Box<str>, String), Bundle>,
     routes: Vec<Vec<Route>>,
 }
 
@@ -134,7 +134,7 @@ impl Bundles {
         make: impl FnOnce() -> Vec<Route>,
     ) -> Option<Bundle> {
         let meta = &rule.meta;
-        let key = (server.gateway.clone(), meta.namespace.as_str().into(), meta.name.clone());
+        let key = (server.gateway.clone(), format!("{}/{}", meta.namespace, meta.name));
         if let Some(known) = self.known.get(&key) {
             return Some(*known);
         }

@@ -11,6 +11,7 @@ mod filter;
 mod hash;
 mod hosts;
 mod place;
+mod rules;
 mod service;
 mod settings;
 
@@ -61,10 +62,10 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         | "outlier_detection"
         | "transport_sockets"
         | "zone_aware_lb_config" => clusters::answer(op, input),
-        "destination_rule_select"
-        | "mcs_discoverability"
-        | "merge_subset_traffic_policy"
-        | "sidecar_egress_select" => return Answer::NotImplemented,
+        "destination_rule_select" => rules::destination_rule_select(input),
+        "merge_subset_traffic_policy" => rules::merge_subset_traffic_policy(input),
+        "mcs_discoverability" => service::mcs_discoverability(input),
+        "sidecar_egress_select" => service::sidecar_egress_select(input),
         _ => Err(format!("unknown op `{op}`")),
     };
     answered.map_or_else(Answer::Rejected, Answer::Value)

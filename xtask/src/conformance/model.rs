@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+mod object;
 mod resolve;
 mod validate;
 
@@ -23,10 +24,10 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "resolve_host" => with(input, resolve::host),
         "traffic_distribution" => with(input, resolve::traffic_distribution),
         "validate" => validate::validate(input),
-        "workload_entry_locality"
-        | "workload_entry_network"
-        | "service_network_gateways"
-        | "dns_alt_hosts" => Answer::NotImplemented,
+        "workload_entry_locality" => object::workload_entry_locality(input),
+        "workload_entry_network" => object::workload_entry_network(input),
+        "service_network_gateways" => with(input, object::service_network_gateways),
+        "dns_alt_hosts" => with(input, object::dns_alt_hosts),
         _ => Answer::Rejected(format!("unknown op `{op}`")),
     }
 }

@@ -1,20 +1,31 @@
 //! Cases of the area `profiles`.
 use mesh_testkit::conformance::Answer;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod lb;
+mod model;
 
 /// Computes one case.
 pub(crate) fn answer(op: &str, input: &Value) -> Answer {
-    match op {
-        "global_unicast_ip"
-        | "injection"
-        | "istio_version"
-        | "metadata_bool"
-        | "metadata_list"
-        | "parse_node_id"
-        | "pod_to_proxy"
-        | "ztunnel_load_balancing" => Answer::NotImplemented,
-        _ => lb::answer(op, input),
-    }
+    let answered = match op {
+        "global_unicast_ip" => model::global_unicast_ip(input),
+        "injection" => model::injection(input),
+        "istio_version" => model::istio_version(input),
+        "metadata_bool" => model::metadata_bool(input),
+        "metadata_list" => model::metadata_list(input),
+        "parse_node_id" => model::parse_node_id(input),
+        "pod_to_proxy" => model::pod_to_proxy(input),
+        "ztunnel_load_balancing" => model::ztunnel_load_balancing(input),
+        _ => return lb::answer(op, input),
+    };
+    answered.map_or_else(Answer::Rejected, Answer::Value)
+}
+
+/// What an operation answers: a value, or why its input is not understood.
+type Answered = Result<Value, String>;
+
+/// Reads the input of a case; unknown fields are refused by the types.
+fn read<T: DeserializeOwned>(input: &Value) -> Result<T, String> {
+    T::deserialize(input).map_err(|error| error.to_string())
 }

@@ -1,4 +1,6 @@
 //! Requests that are newly allowed or denied.
+use std::collections::BTreeMap;
+
 use mesh_authz::Authorizer;
 use mesh_model::registry::Mesh;
 use mesh_model::view::Proxy;
@@ -10,7 +12,7 @@ use crate::Failure;
 use crate::commands::authz::request::RequestFile;
 use crate::commands::authz::verdict;
 
-/// A request whose answer changes.
+/// A request whose answer changes, the first of those for which the same two rules decide.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) workload: String,
@@ -18,6 +20,8 @@ pub(super) struct Change {
     pub(super) request: Value,
     pub(super) by_old: String,
     pub(super) by_new: String,
+    /// How many of the requests that were tried change so.
+    pub(super) count: usize,
 }
 
 /// Asks the workloads that both sides have the requests that their policies tell apart.
@@ -31,18 +35,20 @@ pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Result<Vec<Change
         else {
             continue;
         };
-        for request in requests(sides, &new) {
-            // What is generated may name an address that is none; then nobody can send it.
-            let Ok(mut file) = serde_json::from_value::<RequestFile>(request.clone()) else {
-                continue;
-            };
+        let mut alike: BTreeMap<(bool, String, String), Change> = BTreeMap::new();
+        for request in requests(sides, &new, [&was.authorizer, &is.authorizer]) {
+            let mut file: RequestFile = serde_json::from_value(request.clone())?;
             file.fill_to(new.addresses.first().copied());
-            let ((before, by_old), (after, by_new)) = (was.verdict(&file)?, is.verdict(&file)?);
-            if before != after {
-                let workload = reference.clone();
-                changes.push(Change { workload, allowed: after, request, by_old, by_new });
+            let ((before, by_old), (allowed, by_new)) = (was.verdict(&file)?, is.verdict(&file)?);
+            if before == allowed {
+                continue;
             }
+            let workload = reference.clone();
+            let known = alike.entry((allowed, by_old.clone(), by_new.clone()));
+            let change = Change { workload, allowed, request, by_old, by_new, count: 0 };
+            known.or_insert(change).count += 1;
         }
+        changes.extend(alike.into_values());
     }
     Ok(changes)
 }
@@ -78,6 +84,7 @@ impl Change {
             "request": self.request,
             "by_old": self.by_old,
             "by_new": self.by_new,
+            "count": self.count,
         })
     }
 }

@@ -48,6 +48,9 @@ fn decisions(difference: &Difference) {
     for change in &difference.decisions {
         let word = if change.allowed { "allowed now" } else { "denied now" };
         println!("  {word}: {} {}", change.workload, change.request);
+        if change.count > 1 {
+            println!("    and {} other requests like it", change.count - 1);
+        }
         println!("    before: {}", change.by_old);
         println!("    after:  {}", change.by_new);
     }

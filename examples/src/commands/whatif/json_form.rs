@@ -1,7 +1,6 @@
 //! The answer for programs.
 use mesh_lb::capacity::Overloaded;
-use mesh_lb::whatif::{Cell, Move, Scenario};
-use mesh_model::name::{ClusterId, Locality};
+use mesh_lb::whatif::{Cell, Move, Place, Scenario};
 use serde_json::{Value, json};
 
 use super::Affected;
@@ -42,7 +41,12 @@ fn cell(cell: &Cell) -> Value {
 }
 
 pub(crate) fn moved_to_json(moved: &Move) -> Value {
-    let place = |(locality, cluster): &(Locality, ClusterId)| json!({"locality": json::locality(locality), "cluster": cluster.as_str()});
+    let place = |(locality, cluster): &Place| {
+        json!({
+            "locality": json::locality(locality),
+            "cluster": cluster.as_str(),
+        })
+    };
     json!({
         "from": moved.from.as_ref().map(place),
         "to": moved.to.as_ref().map(place),
@@ -51,10 +55,13 @@ pub(crate) fn moved_to_json(moved: &Move) -> Value {
 }
 
 fn overloaded(overloaded: &Overloaded) -> Value {
-    let mut value = json!({"address": &*overloaded.address, "factor": overloaded.factor});
-    if let Some(scaled) = overloaded.factor_scaled {
-        value["factor_scaled"] = scaled.into();
-        value["absorbed_by_scaling"] = overloaded.absorbed_by_scaling.into();
+    match (overloaded.factor_scaled, overloaded.absorbed_by_scaling) {
+        (Some(scaled), Some(absorbed)) => json!({
+            "address": &*overloaded.address,
+            "factor": overloaded.factor,
+            "factor_scaled": scaled,
+            "absorbed_by_scaling": absorbed,
+        }),
+        _ => json!({"address": &*overloaded.address, "factor": overloaded.factor}),
     }
-    value
 }

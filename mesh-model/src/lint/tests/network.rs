@@ -27,7 +27,7 @@ fn a_namespace_is_injected_in_every_cluster() {
     let plain = networks().cluster("c2", "n2", &["10.1.0.1 r2/z1 plain"]);
     let injected = namespace("shop", "{istio-injection: enabled}");
     let bare = namespace("shop", "{}");
-    let half = plain.clone().file("clusters/c1/shop.yaml", &injected);
+    let half = plain.file("clusters/c1/shop.yaml", &injected);
     half.clone().file("clusters/c2/shop.yaml", &bare).has("HZ-NOT-INJECTED-REMOTE");
     half.file("clusters/c2/shop.yaml", &injected).lacks("HZ-NOT-INJECTED-REMOTE");
 }

@@ -66,7 +66,7 @@ impl<'o> Instance<'o> {
         cluster: &Cluster<'_>,
     ) -> Self {
         let address = Address::parse(&spec.address);
-        let locality = locality(&spec.locality, labels);
+        let locality = place::machine_locality(&spec.locality, labels);
         let label = match &*spec.network {
             "" => cluster.networks.network(address.ip(), labels),
             network => NetworkId::from(network),
@@ -133,11 +133,6 @@ impl<'o> Instance<'o> {
         };
         number.filter(|number| *number != 0)
     }
-}
-
-/// The locality of a machine: the field as it is written, else by label.
-fn locality(field: &str, labels: &Labels) -> String {
-    if field.is_empty() { place::locality_of_labels(labels) } else { field.to_owned() }
 }
 
 fn identity(account: &str, owner: &Meta, cluster: &Cluster<'_>) -> Arc<str> {

@@ -2,11 +2,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mesh_model::endpoint::{HealthStatus, Provider};
+use mesh_model::endpoint::{Discoverability, HealthStatus, Provider};
 use mesh_model::name::{ClusterId, Namespace, Protocol};
 use mesh_model::registry::{
     ExportTo, Service, ServicePort, Services, TrafficDistribution, merge_clusters,
 };
+use mesh_model::view::HostSelection;
 use mesh_testkit::by_hand;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -149,4 +150,57 @@ pub(super) fn aggregate(input: &Value) -> Answered {
         })
     };
     Ok(merge_clusters(clusters).iter().map(text).collect())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exported {
+    discovery: bool,
+    cluster_local_mode: bool,
+    host: String,
+    exported: bool,
+}
+
+pub(super) fn mcs_discoverability(input: &Value) -> Answered {
+    let Exported { discovery, cluster_local_mode, host, exported } = read(input)?;
+    let mut flags = mesh_model::Compat::default().flags;
+    flags.enable_mcs_service_discovery = discovery;
+    flags.enable_mcs_cluster_local = cluster_local_mode;
+    Ok(json!(match Discoverability::of_service(&host, exported, &flags) {
+        Discoverability::Always => "always",
+        Discoverability::SameCluster => "same_cluster",
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Egress {
+    hosts: Vec<String>,
+    config_namespace: String,
+    services: Vec<Importable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Importable {
+    host: String,
+    namespace: String,
+    registry: Option<String>,
+}
+
+pub(super) fn sidecar_egress_select(input: &Value) -> Answered {
+    let Egress { hosts, config_namespace, services } = read(input)?;
+    let service = |fields: Importable| {
+        let provider = match fields.registry.as_deref() {
+            Some("External") => Provider::External,
+            _ => Provider::Kubernetes,
+        };
+        let namespace = Namespace::from(&*fields.namespace);
+        Arc::new(Service { namespace, provider, ..by_hand::service(&fields.host) })
+    };
+    let services: Vec<Arc<Service>> = services.into_iter().map(service).collect();
+    let own = Namespace::from(&*config_namespace);
+    let selection = HostSelection::new(hosts.iter().map(String::as_str), &own);
+    let selected = selection.services(services.iter(), &own);
+    Ok(selected.iter().map(|s| format!("{}/{}", s.namespace, s.hostname)).collect())
 }

@@ -1,0 +1,254 @@
+//! What was once let through, or looks as if it were kept out: upstream's advisories and edge cases.
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "helpers of tests may fail like tests")]
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mesh_authz::identity::Peer;
+use mesh_authz::matcher::{PathNormalization, PathOptions};
+use mesh_authz::{Authorizer, Connection, Environment, Header, Http, Policies, Request, Workload};
+use mesh_model::manifest::{Limits, read};
+use mesh_model::name::Namespace;
+use mesh_model::resource::{self, AuthorizationPolicy, Resource};
+
+/// The policy of one rule, in YAML's flow style.
+fn policy(action: &str, rule: &str) -> AuthorizationPolicy {
+    let yaml = format!(
+        "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, \
+         namespace: shop}}, spec: {{action: {action}, rules: [{rule}]}}}}"
+    );
+    let reading = read("test", yaml.as_bytes(), &Limits::default());
+    match resource::decode(&reading.documents[0].node, &Arc::from("test"), "shop").resource {
+        Some(Resource::AuthorizationPolicy(policy)) => policy,
+        _ => panic!("{yaml}"),
+    }
+}
+
+/// What varies between requests.
+#[derive(Clone, Copy)]
+struct Sent<'s> {
+    path: &'s str,
+    host: &'s str,
+    headers: &'s [Header<'s>],
+    peer: Option<Peer<'s>>,
+    remote_ip: Option<IpAddr>,
+    is_http: bool,
+}
+
+const SENT: Sent<'static> =
+    Sent { path: "/", host: "cart.shop", headers: &[], peer: None, remote_ip: None, is_http: true };
+
+/// Whether a request passes the only policy.
+fn check_at(
+    normalization: PathNormalization,
+    policy: &AuthorizationPolicy,
+    sent: Sent<'_>,
+) -> bool {
+    let environment = Environment {
+        paths: PathOptions { normalization, ..PathOptions::default() },
+        ..Environment::default()
+    };
+    let workload = Workload { namespace: Namespace::from("shop"), ..Workload::default() };
+    let policies = Policies { understood: vec![policy], broken: Vec::new() };
+    let authorizer = Authorizer::new(&policies, &workload, &environment);
+    let request = Request {
+        connection: Connection {
+            source_ip: [10, 0, 0, 1].into(),
+            remote_ip: sent.remote_ip,
+            destination_ip: [10, 0, 0, 2].into(),
+            destination_port: 8080,
+            peer: sent.peer,
+            sni: None,
+        },
+        http: sent.is_http.then_some(Http {
+            method: "GET",
+            authority: Some(sent.host),
+            path: sent.path,
+            headers: sent.headers,
+            payload: None,
+        }),
+        metadata: None,
+    };
+    authorizer.decide(&request).is_allowed()
+}
+
+fn check(action: &str, rule: &str, sent: Sent<'_>) -> bool {
+    check_at(PathNormalization::Base, &policy(action, rule), sent)
+}
+
+fn path(path: &str) -> Sent<'_> {
+    Sent { path, ..SENT }
+}
+
+const DENY_ADMIN: &str = "{to: [{operation: {paths: [/admin, '/admin/*']}}]}";
+
+/// CVE-2021-31920: several slashes are one only where paths are normalized so.
+#[test]
+fn several_slashes_are_one_where_they_are_merged() {
+    let policy = policy("DENY", DENY_ADMIN);
+    assert!(check_at(PathNormalization::Base, &policy, path("//admin")));
+    assert!(!check_at(PathNormalization::MergeSlashes, &policy, path("//admin")));
+    assert!(!check_at(PathNormalization::MergeSlashes, &policy, path("/admin//x")));
+}
+
+/// CVE-2021-29492: an escaped slash is a slash only where paths are normalized so.
+#[test]
+fn an_escaped_slash_is_a_slash_where_it_is_decoded() {
+    let policy = policy("DENY", DENY_ADMIN);
+    for escaped in ["/x/..%2Fadmin", "/x/..%2fadmin", "/x/..%5Cadmin"] {
+        assert!(check_at(PathNormalization::MergeSlashes, &policy, path(escaped)), "{escaped}");
+        assert!(
+            !check_at(PathNormalization::DecodeAndMergeSlashes, &policy, path(escaped)),
+            "{escaped}"
+        );
+    }
+}
+
+/// Dot segments and escaped letters do not lead around a rule.
+#[test]
+fn dots_and_escaped_letters_are_resolved() {
+    for written in ["/x/../admin", "/./admin", "/%61dmin", "/x/%2e%2e/admin", "/x\\..\\admin"] {
+        assert!(!check("DENY", DENY_ADMIN, path(written)), "{written}");
+    }
+}
+
+/// The releases of September 2026: parameters do not hide a dot segment.
+#[test]
+fn a_dot_segment_with_parameters_is_one() {
+    assert!(!check("DENY", DENY_ADMIN, path("/x/..;a=b/admin")));
+}
+
+/// CVE-2021-32779: a fragment is refused rather than matched.
+#[test]
+fn a_fragment_is_refused() {
+    assert!(!check("DENY", DENY_ADMIN, path("/other#/x")));
+    assert!(!check("ALLOW", "{}", path("/admin#x")));
+}
+
+/// A null byte, written or escaped, is refused.
+#[test]
+fn a_null_byte_is_refused() {
+    assert!(!check("ALLOW", "{}", path("/a%00b")));
+    assert!(!check("ALLOW", "{}", path("/a\0b")));
+}
+
+/// CVE-2021-39155: hosts match in any case.
+#[test]
+fn a_host_matches_in_any_case() {
+    let rule = "{to: [{operation: {hosts: [Cart.Shop]}}]}";
+    assert!(!check("DENY", rule, Sent { host: "cart.shop", ..SENT }));
+    assert!(!check("DENY", rule, Sent { host: "CART.SHOP", ..SENT }));
+}
+
+/// A host without a port does not mean the one with a port, and a final dot makes another host.
+#[test]
+fn a_host_is_matched_with_its_port() {
+    let rule = "{to: [{operation: {hosts: [cart.shop]}}]}";
+    assert!(check("DENY", rule, Sent { host: "cart.shop:8080", ..SENT }));
+    assert!(check("DENY", rule, Sent { host: "cart.shop.", ..SENT }));
+    let rule = "{to: [{operation: {hosts: [cart.shop, 'cart.shop:*']}}]}";
+    assert!(!check("DENY", rule, Sent { host: "cart.shop:8080", ..SENT }));
+}
+
+/// CVE-2025-46821: a star in a path is matched by a template's operator.
+#[test]
+fn a_star_in_a_path_matches_a_template() {
+    assert!(!check("DENY", "{to: [{operation: {paths: ['/x/{*}']}}]}", path("/x/*")));
+    assert!(!check("DENY", "{to: [{operation: {paths: ['/x/{**}']}}]}", path("/x/a*/b")));
+}
+
+/// Each line of a header is matched by itself, so that a second line neither hides nor makes a match.
+#[test]
+fn a_second_line_of_a_header_does_not_hide_the_first() {
+    let rule = "{when: [{key: 'request.headers[x-role]', values: [guest]}]}";
+    let lines = |values: [&'static str; 2]| {
+        values.map(|value| Header { name: "X-Role", value: value.as_bytes() })
+    };
+    assert!(!check("DENY", rule, Sent { headers: &lines(["guest", "admin"]), ..SENT }));
+    assert!(!check("DENY", rule, Sent { headers: &lines(["admin", "guest"]), ..SENT }));
+    assert!(check("DENY", rule, Sent { headers: &lines(["admin", "guest,x"]), ..SENT }));
+}
+
+/// `/a`, `/a/` and `/abc` are three paths, and case counts.
+#[test]
+fn a_final_slash_and_case_count() {
+    let exact = "{to: [{operation: {paths: [/a]}}]}";
+    assert!(!check("DENY", exact, path("/a")));
+    assert!(!check("DENY", exact, path("/a?x=1")));
+    assert!(check("DENY", exact, path("/a/")));
+    assert!(check("DENY", exact, path("/A")));
+    assert!(!check("DENY", "{to: [{operation: {paths: ['/a*']}}]}", path("/abc")));
+}
+
+fn peer<'s>(uri_sans: &'s [&'s str]) -> Sent<'s> {
+    Sent { peer: Some(Peer { uri_sans, ..Peer::default() }), ..SENT }
+}
+
+/// A negative match is true of who has no identity at all: prefer DENY.
+#[test]
+fn a_negative_match_of_allow_admits_plain_text() {
+    assert!(check("ALLOW", "{from: [{source: {notPrincipals: [td/ns/a/sa/b]}}]}", SENT));
+    assert!(!check("DENY", "{from: [{source: {notPrincipals: [td/ns/a/sa/b]}}]}", SENT));
+    assert!(check("ALLOW", "{from: [{source: {notNamespaces: [a]}}]}", SENT));
+}
+
+/// `*` means any name of a certificate, `*/ns/…` one of a mesh.
+#[test]
+fn any_principal_is_any_name() {
+    let any = "{from: [{source: {principals: ['*']}}]}";
+    let foreign = Peer { dns_sans: &["example.com"], ..Peer::default() };
+    assert!(check("ALLOW", any, Sent { peer: Some(foreign), ..SENT }));
+    let of_mesh = "{from: [{source: {principals: ['*/ns/a/sa/b']}}]}";
+    assert!(!check("ALLOW", of_mesh, peer(&["https://td/ns/a/sa/b"])));
+    assert!(check("ALLOW", of_mesh, peer(&["spiffe://td/ns/a/sa/b"])));
+}
+
+/// TLS without a client certificate is nobody.
+#[test]
+fn a_peer_without_a_certificate_has_no_principal() {
+    let any = "{from: [{source: {principals: ['*']}}]}";
+    assert!(!check("ALLOW", any, Sent { peer: Some(Peer::default()), ..SENT }));
+}
+
+/// The scheme is added to what is written.
+#[test]
+fn a_principal_with_its_scheme_matches_nobody() {
+    let rule = "{from: [{source: {principals: ['spiffe://td/ns/a/sa/b']}}]}";
+    assert!(!check("ALLOW", rule, peer(&["spiffe://td/ns/a/sa/b"])));
+}
+
+/// A namespace is one of the identity's segments, not a part of another one.
+#[test]
+fn a_namespace_is_a_whole_segment() {
+    let rule = "{from: [{source: {namespaces: [prod]}}]}";
+    assert!(check("ALLOW", rule, peer(&["spiffe://td/ns/prod/sa/b"])));
+    assert!(!check("ALLOW", rule, peer(&["spiffe://td/ns/preprod/sa/b"])));
+    assert!(!check("ALLOW", rule, peer(&["spiffe://td/ns/prod-x/sa/b"])));
+}
+
+/// Behind a gateway the direct peer is the gateway.
+#[test]
+fn ip_blocks_see_the_last_hop() {
+    let sent = Sent { remote_ip: Some([203, 0, 113, 9].into()), ..SENT };
+    let direct = "{from: [{source: {ipBlocks: [203.0.113.0/24]}}]}";
+    let original = "{from: [{source: {remoteIpBlocks: [203.0.113.0/24]}}]}";
+    assert!(!check("ALLOW", direct, sent));
+    assert!(check("ALLOW", original, sent));
+}
+
+/// Families never match each other, so a list of all of one does not mean the other.
+#[test]
+fn all_addresses_of_one_family_are_not_all_addresses() {
+    let sent = Sent { remote_ip: "2001:db8::1".parse().ok(), ..SENT };
+    assert!(check("DENY", "{from: [{source: {remoteIpBlocks: [0.0.0.0/0]}}]}", sent));
+    assert!(!check("DENY", "{from: [{source: {notRemoteIpBlocks: [0.0.0.0/0]}}]}", sent));
+}
+
+/// DENY with fields of HTTP only means every connection that is not HTTP; ALLOW means none.
+#[test]
+fn http_fields_mean_all_or_nothing_on_tcp() {
+    let tcp = Sent { is_http: false, ..SENT };
+    assert!(!check("DENY", DENY_ADMIN, tcp));
+    assert!(!check("ALLOW", DENY_ADMIN, tcp));
+    let with_port = "{to: [{operation: {paths: [/admin], ports: ['9999']}}]}";
+    assert!(check("DENY", with_port, tcp));
+}

@@ -1,0 +1,47 @@
+//! How many keys a change moves to another host.
+use super::Seeded;
+use crate::balancer::{Balancer, PickRequest};
+use crate::number::double;
+
+/// What a change did to a number of keys.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a value to report")]
+pub struct MovedKeys {
+    /// How many keys were tried.
+    pub keys: u32,
+    /// How many are with another host, or with none, or were with none before.
+    pub moved: u32,
+    /// How many of these could have stayed: their host is still there.
+    pub needlessly: u32,
+}
+
+impl MovedKeys {
+    /// Returns the share that moved, in percent.
+    pub fn percent(&self) -> f64 {
+        if self.keys == 0 {
+            0.0
+        } else {
+            100.0 * double(self.moved.into()) / double(self.keys.into())
+        }
+    }
+}
+
+/// Compares where random keys go before and after a change. It tells something for ring hash and
+/// Maglev; under other algorithms keys do not matter.
+pub fn moved_keys(before: &Balancer, after: &Balancer, keys: u32, seed: u64) -> MovedKeys {
+    let mut random = Seeded::new(seed);
+    let mut result = MovedKeys { keys, ..MovedKeys::default() };
+    for _ in 0..keys {
+        let request = PickRequest { hash: Some(random.draw()), ..PickRequest::default() };
+        let host = |balancer: &Balancer| {
+            balancer.pick(&request, || 0).map(|pick| pick.host.address().to_owned())
+        };
+        let (old, new) = (host(before), host(after));
+        if old != new {
+            result.moved += 1;
+            let stays = old.is_some_and(|old| after.hosts().any(|host| host.address() == old));
+            result.needlessly += u32::from(stays);
+        }
+    }
+    result
+}
