@@ -13,7 +13,7 @@ mod json;
 mod node;
 
 use self::commands::{
-    authz, bootstrap, diff, lint, load, plan, report, serve, snapshot, spill, tour, whatif,
+    authz, bootstrap, diff, lint, load, plan, report, routes, serve, snapshot, spill, tour, whatif,
 };
 
 /// Where traffic goes, who may call whom and what Envoy is told, in a mesh folder.
@@ -51,6 +51,8 @@ enum Command {
     Whatif(whatif::Arguments),
     /// Decides a request, and says why.
     Authz(authz::Arguments),
+    /// Says what a proxy does with a request.
+    Routes(routes::Arguments),
     /// Writes what a proxy is sent as files.
     Snapshot(snapshot::Arguments),
     /// Finds what will hurt, and says what to do.
@@ -99,6 +101,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Load) => load::run(&folder, cli.output),
         Some(Command::Spill(arguments)) => spill::run(arguments, cli.output),
         Some(Command::Plan(arguments)) => plan::run(&folder, arguments, cli.output),
+        Some(Command::Routes(arguments)) => routes::run(&folder, arguments, cli.output),
         Some(Command::Whatif(arguments)) => whatif::run(&folder, arguments, cli.output),
         Some(Command::Lint) => lint::run(&folder, cli.output),
         Some(Command::Diff(arguments)) => diff::run(arguments, cli.output),

@@ -21,6 +21,7 @@ use crate::rbac::{Body, Filter, Origin, Policy, Purpose, RbacFilter, Rules};
 use crate::rule::{Compiler, Context, Omission};
 use crate::select::{BrokenPolicy, Selected, Selection, Workload, select};
 
+mod grpc;
 pub(crate) mod index;
 mod texts;
 
@@ -40,6 +41,16 @@ pub struct Environment {
     pub identity: IdentitySource,
     /// Which upstream is followed.
     pub compat: Compat,
+}
+
+impl Environment {
+    fn selection(&self) -> Selection {
+        let flags = &self.compat.flags;
+        Selection {
+            root_namespace: self.root_namespace.0.clone(),
+            selects_gateways: flags.enable_selector_based_k8s_gateway_policy,
+        }
+    }
 }
 
 /// The root namespace; the default is `istio-system`.
@@ -130,11 +141,7 @@ impl Chain {
         environment: &Environment,
         traffic: Traffic,
     ) -> Self {
-        let flags = &environment.compat.flags;
-        let selection = Selection {
-            root_namespace: environment.root_namespace.0.clone(),
-            selects_gateways: flags.enable_selector_based_k8s_gateway_policy,
-        };
+        let selection = environment.selection();
         let selected = select(policies.understood.iter().copied(), workload, &selection);
         let broken = policies.broken.iter().copied();
         let broken = broken.filter(|policy| policy.may_select(workload, &selection)).collect();
@@ -267,7 +274,7 @@ impl Builder<'_> {
                 is_tcp: self.traffic == Traffic::Tcp,
                 is_allow: policy.spec.action == Action::Allow,
                 identity: self.environment.identity,
-                trust: &self.environment.trust,
+                trust: Some(&self.environment.trust),
                 namespace: policy.meta.namespace.as_str(),
             });
             let built = compiler.rule(rule).ok().map(|body| named(policy, prefix, index, body));

@@ -9,7 +9,7 @@ use mesh_model::resource::mesh_config::{self, MeshConfig, PathNormalizationType}
 use mesh_model::view::Proxy;
 
 use crate::authorizer::Authorizer;
-use crate::compile::{Environment, Policies, ProviderKind, RootNamespace};
+use crate::compile::{Chain, Environment, Policies, ProviderKind, RootNamespace};
 use crate::identity::TrustBundle;
 use crate::matcher::{PathNormalization, PathOptions};
 use crate::select::{BrokenPolicy, Selection, Workload, WorkloadKind, select_jwt_rules};
@@ -29,23 +29,44 @@ impl Authorizer {
         namespace: &Namespace,
         labels: &Labels,
     ) -> Self {
-        let broken: Vec<BrokenPolicy> = mesh
-            .broken()
-            .iter()
-            .filter(|broken| broken.object.kind == "AuthorizationPolicy" && counts(plane, broken))
-            .map(broken_policy)
-            .collect();
-        let policies = Policies {
-            understood: plane.authorization_policies.iter().map(AsRef::as_ref).collect(),
-            broken: broken.iter().collect(),
-        };
+        let broken = broken_policies(mesh, plane);
+        let policies = policies(plane, &broken);
         let workload = workload(namespace, labels);
         Self::new(&policies, &workload, &Environment::of_plane(plane, mesh.compat()))
     }
 }
 
+impl Chain {
+    /// Compiles what a gRPC server without a proxy is told of who may call it.
+    ///
+    /// Policies that could not be understood deny what they might have denied.
+    pub fn of_grpc_server(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
+        let broken = broken_policies(mesh, plane);
+        let workload = workload(&proxy.namespace, &proxy.labels);
+        let environment = Environment::of_plane(plane, mesh.compat());
+        Self::of_grpc(&policies(plane, &broken), &workload, &environment)
+    }
+}
+
+/// Those that count for the proxies of a control plane and could not be understood.
+fn broken_policies(mesh: &Mesh, plane: &ControlPlane) -> Vec<BrokenPolicy> {
+    mesh.broken()
+        .iter()
+        .filter(|broken| broken.object.kind == "AuthorizationPolicy" && counts(plane, broken))
+        .map(broken_policy)
+        .collect()
+}
+
+fn policies<'p>(plane: &'p ControlPlane, broken: &'p [BrokenPolicy]) -> Policies<'p> {
+    Policies {
+        understood: plane.authorization_policies.iter().map(AsRef::as_ref).collect(),
+        broken: broken.iter().collect(),
+    }
+}
+
 fn workload(namespace: &Namespace, labels: &Labels) -> Workload {
-    Workload { namespace: namespace.clone(), labels: labels.clone(), kind: WorkloadKind::Proxy }
+    let kind = WorkloadKind::Proxy;
+    Workload { namespace: namespace.clone(), labels: labels.clone(), kind }
 }
 
 /// Returns the token issuers of a proxy, sorted by issuer: what its `jwt_authn` filter is made of.

@@ -27,7 +27,8 @@ pub(crate) struct Context<'c> {
     /// Whether a value that cannot be used drops its rule, as ALLOW has it.
     pub(crate) is_allow: bool,
     pub(crate) identity: IdentitySource,
-    pub(crate) trust: &'c TrustBundle,
+    /// By which domains values are rewritten; `None`: they stay as they are.
+    pub(crate) trust: Option<&'c TrustBundle>,
     /// The policy's namespace.
     pub(crate) namespace: &'c str,
 }

@@ -27,17 +27,21 @@ mod tls_context;
 mod wire;
 
 mod context;
+pub mod delta;
 pub(crate) mod dynamic_dns;
 mod inbound;
 mod outbound;
 mod special;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
+use mesh_model::registry::Service;
 use mesh_model::view::{ProxyKind, ProxyView};
 
 use self::context::Context;
+pub(crate) use self::outbound::session_statuses;
 use crate::name::Form;
 
 /// Returns all clusters of a proxy, by name; of several with one name the first that upstream makes.
@@ -47,11 +51,16 @@ use crate::name::Form;
 /// istio/istio `pilot/pkg/networking/core/cluster.go` `buildClusters`; `cluster_builder.go`
 /// `normalizeClusters`.
 pub fn clusters(view: &ProxyView<'_>) -> Vec<Cluster> {
+    of_services(view, view.services())
+}
+
+/// The clusters of these services, and those that are of none.
+fn of_services(view: &ProxyView<'_>, services: &[Arc<Service>]) -> Vec<Cluster> {
     let context = Context::new(view);
-    let mut found = outbound::clusters(&context, Form::Subset);
+    let mut found = outbound::clusters(&context, Form::Subset, services);
     found.push(special::black_hole(&context));
     if view.passes_mutual_tls() {
-        found.extend(outbound::clusters(&context, Form::DnsSrv));
+        found.extend(outbound::clusters(&context, Form::DnsSrv, services));
     }
     match view.proxy().kind {
         ProxyKind::Sidecar => {

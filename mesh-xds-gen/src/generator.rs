@@ -11,7 +11,7 @@ use prost::Message;
 use crate::name_table::name_table;
 use crate::snapshot::{Reference, Resource, Snapshot, TypeUrl};
 use crate::workload::Ambient;
-use crate::{cluster, endpoint, listener, route, stock};
+use crate::{cluster, endpoint, grpc, listener, route, stock};
 
 /// Makes snapshots.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +40,19 @@ impl Generator {
             }
         }
     }
+
+    /// Generates what a gRPC client is sent that asks for these listeners, beside [`grpc::asked`]: in
+    /// short forms of their names, or as a server at an address of its own choice.
+    pub fn snapshot_of_grpc<'n>(
+        &mut self,
+        view: &ProxyView<'_>,
+        listeners: impl IntoIterator<Item = &'n str>,
+    ) -> Snapshot {
+        let mut names = grpc::asked(view);
+        names.extend(listeners.into_iter().map(str::to_owned));
+        let resources = Resources::of_grpc(view, names.iter().map(String::as_str));
+        Snapshot::new(resources.into_resources())
+    }
 }
 
 /// What a proxy is sent, as messages.
@@ -59,8 +72,12 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Generates the messages.
+    /// Generates the messages; a gRPC client's are those of [`grpc::asked`].
     pub fn new(view: &ProxyView<'_>) -> Self {
+        if view.proxy().data_plane == DataPlane::Grpc {
+            let asked = grpc::asked(view);
+            return Self::of_grpc(view, asked.iter().map(String::as_str));
+        }
         let mut clusters = cluster::clusters(view);
         let mut listeners = listener::listeners(view);
         let names = listener::route_names(&listeners);
@@ -77,6 +94,21 @@ impl Resources {
         Self { clusters, endpoints, listeners, routes, names: name_table(view) }
     }
 
+    /// Generates what a gRPC client gets that asks for these listeners and then for whatever they
+    /// name.
+    pub fn of_grpc<'n>(view: &ProxyView<'_>, listeners: impl IntoIterator<Item = &'n str>) -> Self {
+        let listeners = grpc::listeners(view, listeners);
+        let names = grpc::route_names(&listeners);
+        let routes = grpc::routes(view, names.iter().map(String::as_str));
+        let names = grpc::cluster_names(&routes);
+        let clusters = grpc::clusters(view, names.iter().map(String::as_str));
+        // Upstream answers for clusters that do not exist, too: they have no endpoints.
+        let names = names.iter();
+        let endpoints = names.map(|name| endpoint::cluster_load_assignment(view, name)).collect();
+        // Such programs resolve names by themselves.
+        Self { clusters, endpoints, listeners, routes, names: NameTable::default() }
+    }
+
     /// Encodes the messages, with what each refers to.
     pub fn into_resources(self) -> Vec<Resource> {
         let clusters = self.clusters.iter().map(|cluster| {
@@ -89,7 +121,9 @@ impl Resources {
             .iter()
             .map(|endpoints| resource(TypeUrl::ENDPOINT, &endpoints.cluster_name, endpoints));
         let listeners = self.listeners.iter().map(|listener| {
-            let names = listener::route_names(std::slice::from_ref(listener));
+            let one = std::slice::from_ref(listener);
+            let mut names = listener::route_names(one);
+            names.extend(grpc::route_names(one));
             let references = names.iter().map(|name| Reference::route(name.as_str()));
             resource(TypeUrl::LISTENER, &listener.name, listener).with_references(references)
         });

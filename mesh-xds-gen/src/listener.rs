@@ -36,7 +36,7 @@ use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manag
 use mesh_model::view::{ProxyKind, ProxyView};
 
 use self::context::Context;
-pub(crate) use self::filters::{ALPN, METADATA_EXCHANGE, STATS};
+pub(crate) use self::filters::{ALPN, METADATA_EXCHANGE, STATS, fault, router};
 pub use self::gateway::{PassedThrough, passed_through};
 
 /// Returns the listeners of a proxy, sorted by name.

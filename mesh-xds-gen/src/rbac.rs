@@ -28,6 +28,8 @@ use crate::jwt;
 
 /// The filter of requests.
 const HTTP: &str = "envoy.filters.http.rbac";
+/// What denies calls to a gRPC server, whose filters all need names of their own.
+const GRPC_DENY: &str = "envoy.filters.http.rbac.DENY";
 /// The filter of connections.
 const NETWORK: &str = "envoy.filters.network.rbac";
 /// The prefix of the statistics of connections.
@@ -81,6 +83,21 @@ pub fn http_filters(config: &MeshConfig, filters: &[Filter]) -> Vec<hcm::HttpFil
         }
     });
     written.collect()
+}
+
+/// The filters of a gRPC server's calls.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/grpcgen/lds.go` `buildInboundFilterChain`.
+pub(crate) fn grpc_filters(chain: &Chain) -> Vec<hcm::HttpFilter> {
+    let filters = chain.filters.iter().filter_map(|filter| {
+        let Filter::Rbac(rbac) = filter else { return None };
+        let name = if rbac.purpose == Purpose::Deny { GRPC_DENY } else { HTTP };
+        let shadow_rules_stat_prefix = String::new();
+        Some(http_filter(name, &http::Rbac { shadow_rules_stat_prefix, ..of_requests(rbac) }))
+    });
+    filters.collect()
 }
 
 /// Writes the filters of a chain of connections down as Envoy reads them.

@@ -26,6 +26,7 @@ mod mirror;
 mod outbound;
 mod redirect;
 pub mod retry;
+pub(crate) mod session;
 mod translate;
 mod value;
 mod virtual_host;
@@ -35,6 +36,7 @@ use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
 use mesh_model::view::{ProxyKind, ProxyView};
 
 pub use self::catch_all::OutboundPolicy;
+pub(crate) use self::outbound::virtual_hosts as outbound_virtual_hosts;
 pub use self::outbound::{Outbound, ProxyHeaders};
 pub use self::translate::{Translation, catch_all_last, is_catch_all};
 

@@ -15,13 +15,14 @@
 //! | [`upstream`], [`traffic`], [`http`] | servers that say who they are; requests, counted by who answered |
 //! | [`mesh`], [`dump`] | the `mesh` command as users run it; what Envoy says it holds |
 //! | [`harness`] | these instruments against a hand-made configuration, without `mesh` |
+//! | [`routes`] | random VirtualServices and requests: Envoy must do what `mesh routes` says |
 //! | [`steering`], [`loopback`] | the scenario on `examples/meshes/loopback`, over SotW and over delta |
 //!
 //! Every listening socket is on 127.0.0.0/8. Children end with us: when dropped, and (Linux) when we
-//! are killed. `--only harness|steering` picks a part, `--binary FILE` takes a `mesh` that is built,
+//! are killed. `--only harness|routes|steering` picks a part, `--seed N` the random numbers of `routes`, `--binary FILE` takes a `mesh` that is built,
 //! `--keep` keeps the working folder `target/e2e` with bootstraps and logs, which stays anyway when
 //! a check fails.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::e2e::venv::Tools;
 use crate::problem::{Attempt, Problem};
@@ -34,6 +35,7 @@ mod http;
 mod loopback;
 mod mesh;
 mod report;
+mod routes;
 mod steering;
 mod traffic;
 mod upstream;
@@ -42,7 +44,7 @@ mod venv;
 pub(crate) use self::report::Report;
 
 /// The parts, in the order they run.
-const PARTS: &[&str] = &["harness", "steering"];
+const PARTS: &[&str] = &["harness", "routes", "steering"];
 
 #[derive(Clone, Debug, Default)]
 struct Options {
@@ -51,6 +53,8 @@ struct Options {
     /// The `mesh` command; built if not given.
     binary: Option<PathBuf>,
     keep: bool,
+    /// What random rules and requests are made from; absent: another one each time.
+    seed: Option<u64>,
 }
 
 pub(crate) fn command(arguments: &[String]) -> Result<(), Failure> {
@@ -73,6 +77,10 @@ fn parse(arguments: &[String]) -> Result<Options, Failure> {
             "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
             "--binary" => options.binary = Some(PathBuf::from(value()?)),
             "--keep" => options.keep = true,
+            "--seed" => {
+                let text = value()?;
+                options.seed = Some(text.parse().attempt(format!("read `{text}` as a seed"))?);
+            }
             _ => return Err(Failure::Usage(format!("unknown argument `{flag}`"))),
         }
     }
@@ -101,11 +109,20 @@ fn run(options: &Options) -> Result<Report, Problem> {
         let ended = harness::run(&tools, &dir, &mut report);
         finish(&mut report, "the harness runs to its end", ended);
     }
+    if !selected("steering") && !selected("routes") {
+        return conclude(report, options, &dir);
+    }
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => workspace::mesh_binary()?,
+    };
+    if selected("routes") {
+        let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
+        println!("routes from seed {seed}");
+        let ended = routes::run(&tools, &binary, seed, &dir, &mut report);
+        finish(&mut report, "the comparison of routes runs to its end", ended);
+    }
     if selected("steering") {
-        let binary = match &options.binary {
-            Some(binary) => binary.clone(),
-            None => workspace::mesh_binary()?,
-        };
         for protocol in mesh::PROTOCOLS {
             println!("steering over {}", protocol.name());
             let ended = steering::run(&tools, &binary, *protocol, &dir, &mut report);
@@ -113,9 +130,14 @@ fn run(options: &Options) -> Result<Report, Problem> {
             finish(&mut report, &sentence, ended);
         }
     }
+    conclude(report, options, &dir)
+}
+
+/// Prints how it went, and leaves what is needed to find out why.
+fn conclude(report: Report, options: &Options, dir: &Path) -> Result<Report, Problem> {
     println!("e2e: {} passed, {} failed", report.passed, report.failed);
     if report.failed == 0 && !options.keep {
-        std::fs::remove_dir_all(&dir).attempt(format!("remove `{}`", dir.display()))?;
+        std::fs::remove_dir_all(dir).attempt(format!("remove `{}`", dir.display()))?;
     } else {
         println!("bootstraps and logs are in {}", dir.display());
     }

@@ -44,10 +44,6 @@ fn of_proxy(
     arguments: &Arguments,
     output: Output,
 ) -> Result<(), Failure> {
-    if arguments.data_plane == Plane::Grpc {
-        let sentence = "snapshots of proxyless gRPC clients are not generated yet".to_owned();
-        return Err(Failure::Unanswered(sentence));
-    }
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let mut proxy = mesh.proxy(reference)?;
     proxy.data_plane = arguments.data_plane.into();

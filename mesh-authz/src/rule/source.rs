@@ -44,7 +44,10 @@ pub(super) fn principals(
     lists: Lists<'_>,
     clauses: &mut Clauses,
 ) -> Result<(), Dropped> {
-    let rewritten = lists.map(|values| compiler.context.trust.rewrite_principals(values));
+    let rewritten = lists.map(|values| match compiler.context.trust {
+        Some(trust) => trust.rewrite_principals(values),
+        None => values.to_vec(),
+    });
     compiler.each(place, [&rewritten[0], &rewritten[1]], clauses, |context, value, _| {
         Ok(context.identity(value::principal(value)))
     })
@@ -69,7 +72,10 @@ pub(super) fn trust_domains(
     lists: Lists<'_>,
     clauses: &mut Clauses,
 ) -> Result<(), Dropped> {
-    let rewritten = lists.map(|values| compiler.context.trust.rewrite_trust_domains(values));
+    let rewritten = lists.map(|values| match compiler.context.trust {
+        Some(trust) => trust.rewrite_trust_domains(values),
+        None => values.to_vec(),
+    });
     compiler.each(place, [&rewritten[0], &rewritten[1]], clauses, |context, value, _| {
         Ok(context.identity(value::trust_domain(value)))
     })

@@ -52,7 +52,7 @@ pub(super) fn of_cluster(cluster: &Cluster) -> Option<DiscoveryType> {
 }
 
 /// The type as a cluster has it.
-pub(super) fn kind(kind: DiscoveryType) -> Option<ClusterDiscoveryType> {
+pub(crate) fn kind(kind: DiscoveryType) -> Option<ClusterDiscoveryType> {
     Some(ClusterDiscoveryType::Type(kind.into()))
 }
 

@@ -82,7 +82,8 @@ fn of_simple(
     }
 }
 
-fn consistent_hash(hash: &ConsistentHashLb) -> (LbPolicy, Option<LbConfig>) {
+/// The policy of a consistent hash, and its sizes.
+pub(crate) fn consistent_hash(hash: &ConsistentHashLb) -> (LbPolicy, Option<LbConfig>) {
     let given = |size: u64| Some(size).filter(|&size| size > 0);
     let ring = |size| {
         let config =

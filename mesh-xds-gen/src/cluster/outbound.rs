@@ -3,13 +3,15 @@
 //! ```text
 //! service, port ──base──▶ cluster ──policy──▶ limits, outliers, load balancing ──TLS──▶ sockets
 //! ```
+use std::sync::Arc;
+
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::cluster::v3::cluster::{CommonLbConfig, DiscoveryType};
 use mesh_envoy_proto::envoy::config::core::v3::{HealthStatus, HealthStatusSet};
 use mesh_lb::assign::Assignment;
 use mesh_model::endpoint::Shards;
 use mesh_model::name::Protocol;
-use mesh_model::registry::Resolution;
+use mesh_model::registry::{Resolution, Service};
 use mesh_model::resource::destination_rule::OutlierDetection;
 use mesh_model::view::{Destination, Subset};
 
@@ -25,7 +27,7 @@ use crate::name::{ClusterName, Form};
 mod policy;
 mod transport;
 
-/// Returns the default and subset clusters of every service in scope, in its order.
+/// Returns the default and subset clusters of services, in their order.
 ///
 /// [`Form::DnsSrv`] are those that a gateway passes mutual TLS through to by its server name: without
 /// TLS of their own, and only of services inside the mesh.
@@ -34,9 +36,13 @@ mod transport;
 ///
 /// istio/istio `pilot/pkg/networking/core/cluster.go` `buildOutboundClusters`,
 /// `buildOutboundSniDnatClusters`.
-pub(super) fn clusters(context: &Context<'_>, form: Form) -> Vec<Cluster> {
+pub(super) fn clusters(
+    context: &Context<'_>,
+    form: Form,
+    services: &[Arc<Service>],
+) -> Vec<Cluster> {
     let mut found = Vec::new();
-    for service in context.view.services() {
+    for service in services {
         if service.resolution == Resolution::Alias
             || (form == Form::DnsSrv && service.mesh_external)
         {
@@ -250,7 +256,7 @@ fn metadata_of(destination: &Destination<'_>) -> metadata::Draft {
 }
 
 /// Endpoints that drain are kept for those who ask for them by name.
-fn session_statuses() -> HealthStatusSet {
+pub(crate) fn session_statuses() -> HealthStatusSet {
     let statuses = [
         HealthStatus::Healthy,
         HealthStatus::Draining,

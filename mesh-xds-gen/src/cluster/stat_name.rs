@@ -25,7 +25,7 @@ pub struct StatName<'a> {
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/networking/util/util.go` `DelimitedStatsPrefix`.
-pub(super) fn delimited(name: &str) -> String {
+pub(crate) fn delimited(name: &str) -> String {
     format!("{name};")
 }
 

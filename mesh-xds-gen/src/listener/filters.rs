@@ -98,7 +98,7 @@ pub(super) fn alpn() -> HttpFilter {
 }
 
 /// Faults that routes ask for.
-pub(super) fn fault() -> HttpFilter {
+pub(crate) fn fault() -> HttpFilter {
     http_filter("envoy.filters.http.fault", &fault::v3::HttpFault::default())
 }
 
@@ -108,7 +108,7 @@ pub(super) fn cors() -> HttpFilter {
 }
 
 /// The last filter of requests.
-pub(super) fn router(suppress_envoy_headers: bool) -> HttpFilter {
+pub(crate) fn router(suppress_envoy_headers: bool) -> HttpFilter {
     let config = router::v3::Router { suppress_envoy_headers, ..router::v3::Router::default() };
     http_filter("envoy.filters.http.router", &config)
 }

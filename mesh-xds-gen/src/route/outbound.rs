@@ -126,24 +126,18 @@ impl Wanted {
 /// The route configuration that a view gives for a name.
 pub(super) fn of_view(view: &ProxyView<'_>, name: &str) -> RouteConfiguration {
     let Some(wanted) = Wanted::parse(name) else { return configuration(name, None) };
-    let config = &view.plane().config;
-    let mut outbound = Outbound {
-        proxy: view.proxy(),
-        services: &[],
-        virtual_services: &[],
-        is_http_proxy: false,
-        policy: OutboundPolicy::in_force(view.scope(), config),
-        default_retry: config.default_http_retry_policy.as_ref(),
-        headers: ProxyHeaders::of(view.proxy(), config),
-        dual_stack: view.mesh().compat().flags.istio_dual_stack,
-        view: Some(view),
-    };
-    if let Some(egress) = view.scope().egress_for_route(wanted.port, name) {
-        outbound.services = &egress.services;
-        outbound.virtual_services = &egress.virtual_services;
-        outbound.is_http_proxy = is_http_proxy(egress);
-    }
-    outbound.configuration(name)
+    Outbound::of_view(view, wanted.port, name).configuration(name)
+}
+
+/// The virtual hosts of a port in the order in which they are built, as the egress listener has them
+/// that the port or the name means; without the one for all other hosts.
+///
+/// # Upstream
+///
+/// istio/istio `httproute.go` `BuildSidecarOutboundVirtualHosts`.
+pub(crate) fn virtual_hosts(view: &ProxyView<'_>, name: &str, port: u32) -> Vec<VirtualHost> {
+    let outbound = Outbound::of_view(view, port, name);
+    outbound.virtual_hosts(if outbound.is_http_proxy { 0 } else { port })
 }
 
 fn is_http_proxy(egress: &Egress) -> bool {
@@ -164,7 +158,23 @@ pub(super) fn configuration(name: &str, hosts: Option<Vec<VirtualHost>>) -> Rout
     }
 }
 
-impl Outbound<'_> {
+impl<'o> Outbound<'o> {
+    fn of_view(view: &'o ProxyView<'_>, port: u32, name: &str) -> Self {
+        let config = &view.plane().config;
+        let egress = view.scope().egress_for_route(port, name);
+        Outbound {
+            proxy: view.proxy(),
+            services: egress.map(|egress| &*egress.services).unwrap_or_default(),
+            virtual_services: egress.map(|egress| &*egress.virtual_services).unwrap_or_default(),
+            is_http_proxy: egress.is_some_and(is_http_proxy),
+            policy: OutboundPolicy::in_force(view.scope(), config),
+            default_retry: config.default_http_retry_policy.as_ref(),
+            headers: ProxyHeaders::of(view.proxy(), config),
+            dual_stack: view.mesh().compat().flags.istio_dual_stack,
+            view: Some(view),
+        }
+    }
+
     /// Returns the route configuration of a name.
     pub fn configuration(&self, name: &str) -> RouteConfiguration {
         let Some(wanted) = Wanted::parse(name) else { return configuration(name, None) };

@@ -17,7 +17,7 @@ use mesh_envoy_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
 use mesh_envoy_proto::envoy::config::route::v3::route_match::PathSpecifier;
 use mesh_envoy_proto::envoy::config::route::v3::{Decorator, Route};
 use mesh_envoy_proto::pack;
-use mesh_envoy_proto::prost_types::{Struct, Value, value::Kind};
+use mesh_envoy_proto::prost_types::{Any, Struct, Value, value::Kind};
 use mesh_model::name::Hostname;
 use mesh_model::registry::Service;
 use mesh_model::resource::destination_rule::ConsistentHashLb;
@@ -27,7 +27,7 @@ use mesh_model::view::{Proxy, ProxyView};
 
 use super::headers::Changes;
 use super::outbound::ProxyHeaders;
-use super::{action, cors, destination, fault, hash_policy, matching, redirect};
+use super::{action, cors, destination, fault, hash_policy, matching, redirect, session};
 use crate::name::SubsetKey;
 
 /// Where and for whom a VirtualService is translated.
@@ -159,6 +159,9 @@ impl<'t> Translation<'t> {
         if let Some(policy) = &http.cors_policy {
             filters.insert(cors::FILTER.to_owned(), pack(&cors::policy(policy)));
         }
+        if let Some(sessions) = self.sessions(http) {
+            filters.insert(session::FILTER.to_owned(), sessions);
+        }
         route
     }
 
@@ -166,6 +169,22 @@ impl<'t> Translation<'t> {
     pub(super) fn cluster(&self, destination: &Destination) -> String {
         let service = self.services.get(&*destination.host).map(Arc::as_ref);
         destination::cluster_name(destination, service, self.listener_port)
+    }
+
+    /// How sessions are kept on a route that is forwarded.
+    fn sessions(&self, http: &HttpRoute) -> Option<Any> {
+        let flags = &self.view?.mesh().compat().flags;
+        if http.redirect.is_some() || http.direct_response.is_some() {
+            return None;
+        }
+        // Of several destinations those that get nothing do not count.
+        let is_only = http.route.len() == 1;
+        let counted = http.route.iter().filter(|to| is_only || to.weight != 0);
+        let services = counted.map(|to| {
+            let host = &*to.destination.as_ref()?.host;
+            self.services.get(host).map(Arc::as_ref)
+        });
+        session::of_destinations(services, flags)
     }
 
     /// The consistent hash of a destination.

@@ -12,6 +12,7 @@ use mesh_model::registry::Service;
 use mesh_model::view::network::addresses;
 
 use super::domains::{Domains, ServiceNames};
+use super::session;
 use super::translate::Translation;
 use super::value::{bracketed, host_port};
 use super::wrapper::Wrapper;
@@ -85,7 +86,13 @@ impl Builder<'_> {
             addresses: &found,
             port: has_suffix.then_some(port),
         });
-        self.build(host_port(service.hostname.as_str(), port), domains, routes)
+        let name = host_port(service.hostname.as_str(), port);
+        let mut host = self.build(name, domains, routes)?;
+        let flags = self.translation.view.map(|view| &view.mesh().compat().flags);
+        if let Some(sessions) = flags.and_then(|flags| session::per_route(Some(service), flags)) {
+            host.typed_per_filter_config.insert(session::FILTER.to_owned(), sessions);
+        }
+        Some(host)
     }
 
     /// Whether a port in `Host` does not count: Envoy is told to ignore it.

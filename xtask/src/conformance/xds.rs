@@ -3,9 +3,14 @@ use mesh_testkit::conformance::Answer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod delta_cds;
 mod gateway;
+mod grpc;
+mod listeners;
+mod mesh;
 mod name_table;
 pub(super) mod names;
+mod ports;
 mod routes;
 mod session;
 mod snapshot;
@@ -32,16 +37,16 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "delegate_match_conflict" => run(input, routes::delegate_match_conflict),
         "name_table" => run(input, name_table::name_table),
         "telemetry" => run(input, telemetry::telemetry),
-        "protocol_selection"
-        | "outbound_listeners"
-        | "inbound_chains"
-        | "auto_allocate_legacy"
-        | "auto_allocate_controller"
-        | "auto_allocate_eligible_hosts"
-        | "delta_cds"
-        | "grpc_accept"
-        | "listener_name_filter"
-        | "expand_fqdn" => Answer::NotImplemented,
+        "protocol_selection" => run(input, ports::protocol),
+        "outbound_listeners" => run(input, listeners::outbound),
+        "inbound_chains" => run(input, listeners::inbound),
+        "delta_cds" => run(input, delta_cds::delta),
+        "grpc_accept" => run(input, grpc::accepts),
+        "listener_name_filter" => run(input, grpc::listener_names),
+        "expand_fqdn" => run(input, grpc::expand),
+        "auto_allocate_legacy" | "auto_allocate_controller" | "auto_allocate_eligible_hosts" => {
+            Answer::NotImplemented
+        }
         _ => Answer::Rejected(format!("unknown op `{op}`")),
     }
 }

@@ -22,7 +22,12 @@ pub(super) struct Head {
 }
 
 impl Head {
-    fn header(&self, name: &str) -> Option<&str> {
+    /// The path of a request's first line.
+    pub(super) fn path(&self) -> &str {
+        self.first.split(' ').nth(1).unwrap_or_default()
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 
@@ -66,8 +71,20 @@ impl Connection {
     }
 
     pub(super) fn send(&mut self, request: &Request<'_>) -> Result<Response, Problem> {
+        self.send_with(request, &[])
+    }
+
+    /// Asks with more headers.
+    pub(super) fn send_with(
+        &mut self,
+        request: &Request<'_>,
+        headers: &[(String, String)],
+    ) -> Result<Response, Problem> {
         let Request { method, host, path } = request;
-        let text = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n");
+        let more: String =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let text =
+            format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{more}content-length: 0\r\n\r\n");
         let what = format!("ask for {path} of {host}");
         self.0.get_mut().write_all(text.as_bytes()).attempt(&what)?;
         read_response(&mut self.0).attempt(&what)

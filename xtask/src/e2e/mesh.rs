@@ -106,6 +106,17 @@ impl Mesh {
         }
     }
 
+    /// What `mesh routes` says that a stock Envoy in this pod does with the requests of a file, a
+    /// list; one answer each.
+    pub(super) fn routes(&self, proxy: &str, requests: &Path) -> Result<Vec<Value>, Problem> {
+        let mut command = self.command("routes");
+        command.args(["--proxy", proxy, "--data-plane", "envoy", "-o", "json", "--request"]);
+        command.arg(requests);
+        let said = answer(&mut command, &[0])?.1;
+        let answers = said.as_array().cloned();
+        answers.ok_or_else(|| Problem(format!("`mesh routes` answers no list: {said}")))
+    }
+
     /// The names that a stock Envoy in this pod is sent, by type.
     pub(super) fn names(
         &self,

@@ -11,6 +11,11 @@ use crate::problem::{Attempt, Problem};
 /// The header by which an answer tells the server that gave it: `ADDRESS:PORT`.
 pub(super) const WHO: &str = "x-upstream";
 
+/// The header with the path that the server was asked for.
+pub(super) const PATH: &str = "x-upstream-path";
+/// The header with the host that the server was asked for.
+pub(super) const HOST: &str = "x-upstream-host";
+
 /// A server that answers 200 to everything until it is dropped.
 #[derive(Debug)]
 pub(super) struct Upstream {
@@ -62,7 +67,11 @@ fn serve(stream: TcpStream, address: SocketAddr) -> std::io::Result<()> {
     while let Some(head) = http::read_head(&mut stream)? {
         let length: u64 = head.number("content-length").unwrap_or(0);
         std::io::copy(&mut (&mut stream).take(length), &mut std::io::sink())?;
-        let answer = format!("HTTP/1.1 200 OK\r\n{WHO}: {address}\r\ncontent-length: 0\r\n\r\n");
+        let (path, host) = (head.path(), head.header("host").unwrap_or_default());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\n{WHO}: {address}\r\n{PATH}: {path}\r\n{HOST}: {host}\r\n\
+             content-length: 0\r\n\r\n"
+        );
         stream.get_mut().write_all(answer.as_bytes())?;
     }
     Ok(())

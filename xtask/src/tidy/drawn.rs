@@ -130,6 +130,7 @@ const PLANS: &[Plan] = &[
             "name_table",
             "workload",
             "grpc",
+            "resolve",
             "stock",
             "snapshot",
             "generator",

@@ -89,8 +89,14 @@ impl Hub {
         }
     }
 
-    /// Everything that a client holds in the newest mesh; or why it is no longer part of it.
-    pub(super) fn snapshot(&self, client: &Client, surface: Surface) -> Result<Snapshot, String> {
+    /// Everything that a client holds in the newest mesh; or why it is no longer part of it. A gRPC
+    /// client decides by itself what it calls its listeners.
+    pub(super) fn snapshot(
+        &self,
+        client: &Client,
+        surface: Surface,
+        listeners: &BTreeSet<String>,
+    ) -> Result<Snapshot, String> {
         let mesh = self.meshes.borrow().clone();
         let mut proxy = mesh.proxy(&client.reference).map_err(|error| error.to_string())?;
         proxy.data_plane = client.plane;
@@ -102,7 +108,14 @@ impl Hub {
             return Err(format!("no control plane serves the cluster `{}`", proxy.cluster));
         };
         let mut generator = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
-        let generated = generator.snapshot(&view);
+        let generated = match client.plane {
+            DataPlane::Grpc => {
+                generator.snapshot_of_grpc(&view, listeners.iter().map(String::as_str))
+            }
+            DataPlane::IstioProxy | DataPlane::Envoy | DataPlane::Ztunnel => {
+                generator.snapshot(&view)
+            }
+        };
         Ok(generated.apply(&secrets.diff(&Snapshot::default())))
     }
 

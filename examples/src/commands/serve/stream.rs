@@ -3,6 +3,7 @@
 //!
 //! Nothing queues up here. While a slow proxy does not take its response, requests and new meshes
 //! only change what the session will say next.
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mesh_model::compat::DataPlane;
@@ -38,6 +39,8 @@ struct Conversation<S: Session> {
     meshes: watch::Receiver<Arc<Mesh>>,
     /// Why the next response goes out.
     reason: &'static str,
+    /// The listeners that a gRPC client asked for.
+    listeners: BTreeSet<String>,
     /// The session may have something to say.
     is_due: bool,
 }
@@ -110,19 +113,20 @@ impl<S: Session> Conversation<S> {
         };
         let session = S::start(config, stream.hub.stream());
         let meshes = stream.hub.subscribe();
-        let snapshot = Arc::default();
-        Self { stream, client, session, snapshot, meshes, reason: "subscribe", is_due: false }
+        let (snapshot, listeners) = Default::default();
+        let reason = "subscribe";
+        Self { stream, client, session, snapshot, meshes, reason, listeners, is_due: false }
     }
 
     /// Talks until one of the two ends, and says why.
     async fn run(&mut self, first: S::Request) -> Result<&'static str, Status> {
         self.renew().await?;
-        self.hear(first)?;
+        self.listen(first).await?;
         let (hub, outbound) = (self.stream.hub.clone(), self.stream.outbound.clone());
         loop {
             tokio::select! {
                 request = self.stream.inbound.message() => match request {
-                    Ok(Some(request)) => self.hear(request)?,
+                    Ok(Some(request)) => self.listen(request).await?,
                     Ok(None) => return Ok("the client ended the stream"),
                     Err(_) => return Ok("the connection broke"),
                 },
@@ -152,8 +156,9 @@ impl<S: Session> Conversation<S> {
     async fn renew(&mut self) -> Result<(), Status> {
         self.meshes.mark_unchanged();
         let (hub, client) = (self.stream.hub.clone(), self.client.clone());
-        let surface = self.stream.surface;
-        let made = tokio::task::spawn_blocking(move || hub.snapshot(&client, surface)).await;
+        let (surface, listeners) = (self.stream.surface, self.listeners.clone());
+        let made = tokio::task::spawn_blocking(move || hub.snapshot(&client, surface, &listeners));
+        let made = made.await;
         match made {
             Ok(Ok(snapshot)) => {
                 // Shared parts are not compared again.
@@ -168,6 +173,20 @@ impl<S: Session> Conversation<S> {
             }
             Err(_) => Err(Status::internal("the snapshot could not be made")),
         }
+    }
+
+    /// Takes in a request, and what follows from it.
+    async fn listen(&mut self, request: S::Request) -> Result<(), Status> {
+        self.hear(request)?;
+        if self.client.plane != DataPlane::Grpc {
+            return Ok(());
+        }
+        let Some(status) = self.session.status(&TypeUrl::LISTENER) else { return Ok(()) };
+        let listeners: BTreeSet<String> = status.names().map(str::to_owned).collect();
+        let is_known = |name: &String| self.snapshot.resource(&TypeUrl::LISTENER, name).is_some();
+        let has_more = listeners.difference(&self.listeners).any(|name| !is_known(name));
+        self.listeners = listeners;
+        if has_more { self.renew().await } else { Ok(()) }
     }
 
     /// Takes in a request.

@@ -1,0 +1,91 @@
+//! Paths: made normal before routes see them, and rewritten for destinations.
+//!
+//! # Upstream
+//!
+//! envoyproxy/envoy `source/common/http/path_utility.cc`, `source/common/router/config_impl.cc`
+//! `RouteEntryImplBase::finalizePathHeader`, `getPathRewrite`.
+use mesh_authz::matcher::{NormalPath, PathNormalization, PathOptions};
+use mesh_envoy_proto::envoy::config::route::v3::RouteMatch;
+use mesh_envoy_proto::envoy::config::route::v3::route_match::PathSpecifier;
+use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpConnectionManager, http_connection_manager::PathWithEscapedSlashesAction,
+};
+use mesh_envoy_proto::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
+
+use super::text;
+
+/// The path as routes see it; `None` if the request is refused for it.
+pub(super) fn normal(manager: &HttpConnectionManager, path: &str) -> Option<String> {
+    let unescapes = manager.path_with_escaped_slashes_action
+        == i32::from(PathWithEscapedSlashesAction::UnescapeAndForward);
+    let normalization = if manager.normalize_path != Some(true) {
+        PathNormalization::None
+    } else if unescapes {
+        PathNormalization::DecodeAndMergeSlashes
+    } else if manager.merge_slashes {
+        PathNormalization::MergeSlashes
+    } else {
+        PathNormalization::Base
+    };
+    let options = PathOptions { normalization, ..PathOptions::default() };
+    NormalPath::new(path, options).ok().map(|path| path.as_str().to_owned())
+}
+
+/// Splits off query and fragment.
+pub(super) fn split(path: &str) -> (&str, &str) {
+    let end = path.find(['?', '#']).unwrap_or(path.len());
+    path.split_at_checked(end).unwrap_or((path, ""))
+}
+
+/// How paths are rewritten.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rewrite<'r> {
+    pub(super) prefix: &'r str,
+    pub(super) regex: Option<&'r RegexMatchAndSubstitute>,
+}
+
+impl Rewrite<'_> {
+    /// The path for the destination; `None` if it stays. The query stays in any case.
+    pub(super) fn apply(&self, condition: Option<&RouteMatch>, path: &str) -> Option<String> {
+        let (bare, rest) = split(path);
+        if let Some(regex) = self.regex {
+            let expression = regex.pattern.as_ref().map_or("", |pattern| &pattern.regex);
+            return Some(text::substitute(expression, bare, &regex.substitution) + rest);
+        }
+        if self.prefix.is_empty() {
+            return None;
+        }
+        let specifier = condition.and_then(|condition| condition.path_specifier.as_ref());
+        // Whole paths and what an expression matched are replaced whole.
+        let matched = match specifier {
+            Some(PathSpecifier::Prefix(prefix) | PathSpecifier::PathSeparatedPrefix(prefix)) => {
+                prefix.len()
+            }
+            _ => bare.len(),
+        };
+        let kept = bare.get(matched..).unwrap_or_default();
+        Some(format!("{}{kept}{rest}", self.prefix))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(specifier: PathSpecifier, prefix: &str, path: &str, expected: &str) {
+        let condition = RouteMatch { path_specifier: Some(specifier), ..RouteMatch::default() };
+        let rewrite = Rewrite { prefix, regex: None };
+        assert_eq!(rewrite.apply(Some(&condition), path).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_prefix_is_replaced_and_the_rest_stays() {
+        check(PathSpecifier::Prefix("/v1".to_owned()), "/v2", "/v1/a?b=/v1", "/v2/a?b=/v1");
+        check(PathSpecifier::Prefix("/v1/".to_owned()), "/", "/v1/a", "/a");
+    }
+
+    #[test]
+    fn a_whole_path_is_replaced_whole() {
+        check(PathSpecifier::Path("/a".to_owned()), "/b", "/a?c", "/b?c");
+    }
+}
