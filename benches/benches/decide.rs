@@ -41,9 +41,12 @@ fn policy(index: usize) -> AuthorizationPolicy {
 }
 
 fn authorizer(policies: &[AuthorizationPolicy]) -> Authorizer {
-    let workload = Workload { namespace: Namespace::from("shop"), ..Workload::default() };
     let policies = Policies { understood: policies.iter().collect(), broken: Vec::new() };
-    Authorizer::new(&policies, &workload, &Environment::default())
+    Authorizer::new(&policies, &workload(), &Environment::default())
+}
+
+fn workload() -> Workload {
+    Workload { namespace: Namespace::from("shop"), ..Workload::default() }
 }
 
 fn request<'r>(uri_sans: &'r [&'r str]) -> Request<'r> {
@@ -71,6 +74,12 @@ fn decide(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     let policies: Vec<AuthorizationPolicy> = (0..1000).map(policy).collect();
     let hit = request(&["spiffe://cluster.local/ns/team-37/sa/client-937"]);
+    let other = request(&["spiffe://cluster.local/ns/team-37/sa/nobody"]);
+    let mut changed = policy(500);
+    if let Some(operation) = changed.spec.rules.first_mut().and_then(|rule| rule.to.first_mut()) {
+        operation.operation =
+            policy(501).spec.rules.pop().and_then(|mut rule| rule.to.pop()?.operation);
+    }
     let miss = request(&["spiffe://cluster.local/ns/team-37/sa/client-938"]);
 
     let one = authorizer(policies.get(937..938).unwrap_or_default());
@@ -81,6 +90,20 @@ fn decide(criterion: &mut Criterion) {
     });
     group.bench_function("1000_allow_miss", |bencher| {
         bencher.iter(|| all.decide(black_box(&miss)));
+    });
+    let many: Vec<AuthorizationPolicy> = (0..10_000).map(policy).collect();
+    let ten_fold = authorizer(&many);
+    group.bench_function("10000_allow_hit", |bencher| {
+        bencher.iter(|| ten_fold.decide(black_box(&hit)));
+    });
+    group.bench_function("10000_allow_miss", |bencher| {
+        bencher.iter(|| ten_fold.decide(black_box(&other)));
+    });
+    group.bench_function("replace_1_of_1000", |bencher| {
+        let mut replaced = all.clone();
+        let workload = workload();
+        let environment = Environment::default();
+        bencher.iter(|| replaced.replace(black_box(&changed), &workload, &environment));
     });
     group.bench_function("compile_1000", |bencher| {
         bencher.iter(|| authorizer(black_box(&policies)));
