@@ -265,11 +265,11 @@ fn of_entry<'m>(
     };
     let names = spec.ports.iter().map(|port| (port.number, (&*port.name, None)));
     let port_names: BTreeMap<_, _> = names.collect();
-    let of_host = |host: &Box<str>| Info {
+    let of_host = |host: &str| Info {
         service: Service {
             name: meta.name.to_string(),
             namespace: meta.namespace.to_string(),
-            hostname: host.to_string(),
+            hostname: host.to_owned(),
             addresses: if addresses.is_empty() {
                 allocated(plane, manifests, entry, host)
             } else {
@@ -286,7 +286,7 @@ fn of_entry<'m>(
         selector: spec.workload_selector.as_ref().map(|selector| &selector.labels),
         port_names: port_names.clone(),
     };
-    spec.hosts.iter().map(of_host).collect()
+    spec.hosts.iter().map(AsRef::as_ref).map(of_host).collect()
 }
 
 /// An address, or a range without the bits of its hosts; `None` if it is neither.
