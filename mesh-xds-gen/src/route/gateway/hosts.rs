@@ -104,3 +104,53 @@ impl Hosts {
         kept
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mesh_model::name::Protocol;
+    use mesh_model::resource::gateway::{Server, ServerTlsSettings};
+
+    use super::*;
+
+    fn server(https_redirect: bool) -> GatewayServer {
+        let tls = ServerTlsSettings { https_redirect, ..ServerTlsSettings::default() };
+        GatewayServer {
+            gateway: "ns/edge".into(),
+            server: Arc::new(Server { tls: Some(tls), ..Server::default() }),
+            protocol: Protocol::Http,
+            number: 80,
+            port: 8080,
+            route: None,
+        }
+    }
+
+    /// Checks the virtual hosts of hosts with the same routes; those with `!` are redirected.
+    fn check(hosts: &[&str], expected: &[&str]) {
+        let mut found = Hosts::default();
+        for host in hosts {
+            let redirects = host.ends_with('!');
+            found.add(host.trim_end_matches('!'), &server(redirects), Bundle(0));
+        }
+        let found = found.finish(&[Vec::new()], true);
+        let domains = found.iter().map(|host| host.domains.join(" "));
+        assert_eq!(domains.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn hosts_with_the_same_routes_are_one_virtual_host_of_the_most_specific() {
+        check(&["b", "long", "a", "*"], &["long a b *"]);
+    }
+
+    #[test]
+    fn upper_case_is_no_other_host() {
+        check(&["A", "a"], &["a"]);
+    }
+
+    #[test]
+    fn a_redirected_host_stands_alone_and_hides_those_before_it() {
+        check(&["a", "b!", "c"], &["a", "b", "c"]);
+        check(&["a", "b", "c!"], &["a b", "c"]);
+    }
+}
