@@ -135,7 +135,8 @@ fn protocol(violations: &mut Violations, server: &Server, protocol: Protocol) {
     let files = [&tls.ca_certificates, &tls.private_key, &tls.server_certificate];
     // The redirect to HTTPS is the one setting that plain HTTP has a use for.
     let is_redirect = passes && files.iter().all(|file| file.is_empty());
-    if !protocol.is_tls() && !(protocol.is_http() && is_redirect) {
+    let has_use = protocol.is_tls() || (protocol.is_http() && is_redirect);
+    if !has_use {
         let message = format!("the protocol {protocol} has no TLS");
         let help = "remove `tls`, or declare HTTPS or TLS";
         violations.error_at("tls", "GW-TLS-ON-PLAINTEXT", &message, help);

@@ -1,6 +1,4 @@
 //! Header changes.
-use std::collections::BTreeMap;
-
 use super::super::{HeaderOperations, Headers, Rewrite};
 use crate::resource::validate::{Verdict, Violations, header};
 
@@ -53,21 +51,15 @@ pub(super) fn authority(
     rewrite: Option<&Rewrite>,
     headers: Option<&Headers>,
 ) {
-    let replaced = |values: &BTreeMap<Box<str>, Box<str>>| {
-        let given = |(name, value): &(&Box<str>, &Box<str>)| {
-            header::is_authority(name) && !value.is_empty()
-        };
-        values.iter().filter(given).count()
-    };
-    // An empty value replaces nothing, unless it comes after one that does.
-    let is_empty =
-        |(name, value): (&Box<str>, &Box<str>)| header::is_authority(name) && value.is_empty();
     let request = headers.and_then(|headers| headers.request.as_ref());
     let by_rewrite = usize::from(rewrite.is_some_and(|rewrite| !rewrite.authority.is_empty()));
     let (mut count, mut is_twice) = (by_rewrite, false);
     for values in request.into_iter().flat_map(|request| [&request.set, &request.add]) {
-        is_twice |= count > 0 && values.iter().any(is_empty);
-        count += replaced(values);
+        let of_host = values.iter().filter(|(name, _)| header::is_authority(name));
+        let (empty, given): (Vec<_>, Vec<_>) = of_host.partition(|(_, value)| value.is_empty());
+        // An empty value replaces nothing, unless it comes after one that does.
+        is_twice |= count > 0 && !empty.is_empty();
+        count += given.len();
     }
     if is_twice || count > 1 {
         let message = "the host is replaced more than once";
