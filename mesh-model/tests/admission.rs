@@ -1,5 +1,9 @@
 //! Admission: of whole folders, and its laws on random documents.
-#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail like tests"
+)]
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

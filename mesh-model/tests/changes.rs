@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// A registry in which nothing was changed twice: the same objects, at once.
 fn from_scratch(compat: &Compat, changes: &[Change]) -> Arc<Mesh> {
     let mut registry = Registry::new(compat.clone());
-    let many = changes.iter().cloned().collect::<Vec<_>>().into_iter();
+    let many = changes.iter().cloned();
     // Long enough that everything is indexed once, at the end.
     let idle = std::iter::repeat_n(Change::Proxies(Vec::new()), 300);
     registry.apply_all(idle.chain(many).collect::<Vec<_>>());
@@ -164,9 +164,11 @@ proptest! {
         let (mesh, shuffled) = mesh;
         // Of several states of one object the last counts, so each may come once only.
         let mut seen = BTreeSet::new();
-        let key = |change: &Change| match change {
-            Change::Upsert { origin, resource } => format!("{origin:?} {}", resource.key()),
-            other => format!("{:?}", std::mem::discriminant(other)),
+        let key = |change: &Change| {
+            let Change::Upsert { origin, resource } = change else {
+                return format!("{:?}", std::mem::discriminant(change));
+            };
+            format!("{origin:?} {}", resource.key())
         };
         let once: Vec<Change> = mesh.into_iter().filter(|change| seen.insert(key(change))).collect();
         let other: Vec<Change> = shuffled.into_iter().filter(|change| once.contains(change)).collect();

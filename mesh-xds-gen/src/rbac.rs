@@ -11,7 +11,7 @@ mod tree;
 pub mod ztunnel;
 
 use mesh_authz::Authorizer;
-use mesh_authz::compile::Traffic;
+use mesh_authz::compile::{Chain, Traffic};
 use mesh_authz::rbac::{Body, Filter, Policy, Purpose, RbacFilter, Rules};
 use mesh_envoy_proto::envoy::config::listener::v3 as listener;
 use mesh_envoy_proto::envoy::config::rbac::v3 as proto;

@@ -1,9 +1,5 @@
 //! What a ztunnel is told of who may call whom against what a real istiod sent.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail like tests"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -98,7 +98,7 @@ impl Registry {
         &mut self,
         sources: impl IntoIterator<Item = Source>,
     ) -> (Vec<Diagnostic>, Effect) {
-        let mut fresh = Self { limits: self.limits.clone(), ..Self::default() };
+        let mut fresh = Self { limits: self.limits, ..Self::default() };
         let diagnostics = fresh.read_all(sources);
         let has_moved = self.parts.places != fresh.parts.places;
         self.parts.places = fresh.parts.places.clone();

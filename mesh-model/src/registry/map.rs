@@ -285,7 +285,7 @@ impl<'m, E> Iterator for Iter<'m, E> {
             if let Some(entry) = self.leaf.next() {
                 return Some(entry);
             }
-            let mut node = &*loop {
+            let mut node = loop {
                 match self.above.last_mut()?.next() {
                     Some(child) => break &child.node,
                     None => drop(self.above.pop()),

@@ -51,7 +51,7 @@ impl Registry {
             }
             (Stored::Service(_), Some(cluster)) => {
                 let (before, after) = states!(touched, Service);
-                self.renew_service(cluster, &touched.key, [before, after], effect);
+                self.renew_service(cluster, &touched.key, &[before, after], effect);
             }
             (Stored::Node(node), Some(cluster)) => self.renew_node(cluster, node, effect),
             (Stored::Namespace(_), Some(_)) => {
@@ -98,10 +98,22 @@ impl Registry {
                     effect.services.insert((host, key.namespace.clone()));
                 }
             }
+            (Stored::DestinationRule(_), _) if self.configures(origin) => {
+                effect.policies.insert(key.clone());
+                let (before, after) = states!(touched, DestinationRule);
+                let rules = before.into_iter().chain(after);
+                effect.hosts.extend(rules.map(|rule| {
+                    Hostname::resolve(&rule.spec.host, key.namespace.as_str(), DOMAIN)
+                }));
+            }
+            (Stored::VirtualService(_), _) if self.configures(origin) => {
+                effect.policies.insert(key.clone());
+                let (before, after) = states!(touched, VirtualService);
+                let rules = before.into_iter().chain(after);
+                effect.hosts.extend(rules.flat_map(|rule| hosts_of(&rule)));
+            }
             (
-                Stored::DestinationRule(_)
-                | Stored::VirtualService(_)
-                | Stored::Sidecar(_)
+                Stored::Sidecar(_)
                 | Stored::AuthorizationPolicy(_)
                 | Stored::PeerAuthentication(_)
                 | Stored::RequestAuthentication(_)
@@ -111,23 +123,7 @@ impl Registry {
                 | Stored::MeshConfigMap(_)
                 | Stored::Opaque(_),
                 _,
-            ) if self.configures(origin) => match object {
-                Stored::DestinationRule(_) => {
-                    effect.policies.insert(key.clone());
-                    let (before, after) = states!(touched, DestinationRule);
-                    let rules = before.into_iter().chain(after);
-                    effect.hosts.extend(rules.map(|rule| {
-                        Hostname::resolve(&rule.spec.host, key.namespace.as_str(), DOMAIN)
-                    }));
-                }
-                Stored::VirtualService(_) => {
-                    effect.policies.insert(key.clone());
-                    let (before, after) = states!(touched, VirtualService);
-                    let rules = before.into_iter().chain(after);
-                    effect.hosts.extend(rules.flat_map(|rule| hosts_of(&rule)));
-                }
-                _ => self.name_policy(key, effect),
-            },
+            ) if self.configures(origin) => self.name_policy(key, effect),
             _ => {}
         }
     }
@@ -279,7 +275,7 @@ impl Registry {
         &mut self,
         cluster: &ClusterId,
         key: &ObjectKey,
-        states: [Option<Arc<resource::Service>>; 2],
+        states: &[Option<Arc<resource::Service>>; 2],
         effect: &mut Effect,
     ) {
         let name = (key.namespace.as_str(), &*key.name);

@@ -26,7 +26,7 @@ fn one(values: Vec<Value>) -> impl Strategy<Value = Value> {
 }
 
 fn document(api: &str, kind: &str, meta: Value, body: Value) -> Value {
-    let mut document = json!({"apiVersion": api, "kind": kind, "metadata": meta});
+    let mut document = with(json!({"apiVersion": api, "kind": kind}), "metadata", meta);
     if let (Some(fields), Value::Object(body)) = (document.as_object_mut(), body) {
         fields.extend(body);
     }
