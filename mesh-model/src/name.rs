@@ -17,6 +17,7 @@ pub use self::hostname::{Hostname, common_hosts, hosts_for_namespace, most_speci
 pub use self::identity::{Identity, InvalidIdentity, TrustDomain};
 pub use self::labels::{Labels, Selector};
 pub use self::locality::Locality;
+pub(crate) use self::nearest::hint;
 pub use self::nearest::nearest_name;
 pub use self::port::{InvalidPort, Port};
 pub use self::protocol::Protocol;

@@ -92,7 +92,9 @@ fn hosts(arguments: &Arguments) -> Result<Vec<LevelHosts>, Failure> {
 /// The hosts that a percentage of a total is, rounded to the nearest.
 fn count(flag: &str, percent: u32, total: u32) -> Result<u32, Failure> {
     if percent > 100 {
-        return Err(Failure::Unanswered(format!("{flag}: {percent} is more than 100 percent")));
+        return Err(Failure::Unanswered(format!(
+            "{flag}: {percent} is more than 100 percent; `--healthy-hosts` takes counts"
+        )));
     }
     let hosts = (u64::from(percent) * u64::from(total) + 50) / 100;
     u32::try_from(hosts).map_err(Failure::from)
@@ -117,7 +119,9 @@ fn list(flag: &str, text: &str) -> Result<Vec<u32>, Failure> {
 
 fn number(flag: &str, text: &str) -> Result<u32, Failure> {
     text.parse().map_err(|_| {
-        Failure::Unanswered(format!("{flag}: `{text}` is not a whole number of 0 or more"))
+        Failure::Unanswered(format!(
+            "{flag}: `{text}` is not a whole number of 0 or more; lists are written as `25,25,20`"
+        ))
     })
 }
 

@@ -13,6 +13,14 @@ pub fn nearest_name<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> 
         .map(|(_, name)| name)
 }
 
+/// The end of a sentence about a name that does not exist: the nearest one, or else what to do.
+pub(crate) fn hint(nearest: Option<&str>, otherwise: &str) -> String {
+    match nearest {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => format!("; {otherwise}"),
+    }
+}
+
 /// The number of single-character edits between two texts (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

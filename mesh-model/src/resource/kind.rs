@@ -130,10 +130,13 @@ fn report_unknown(node: &manifest::Node, group: &str, name: &str, cursor: &mut C
     let meant = nearest(name, known).map(|known| format!("did you mean `{known}`?"));
     let is_kubernetes = !group.contains('.') || group.ends_with(".k8s.io");
     cursor.field("kind", |cursor| match meant {
-        None if is_kubernetes => cursor.note("KIND-UNUSED", place, message, ""),
+        None if is_kubernetes => cursor.note("KIND-UNUSED", place, message, UNUSED),
         meant => cursor.warn("KIND-UNKNOWN", place, message, meant.unwrap_or_default()),
     });
 }
+
+/// What to do about a kind of Kubernetes' that means nothing to a mesh.
+const UNUSED: &str = "nothing is lost if the mesh is not meant to use it; else check its spelling";
 
 /// Declares the typed kinds.
 macro_rules! resources {

@@ -1,6 +1,6 @@
 //! From the mesh to one proxy, and to what it sees.
 use super::{Evidence, Proxy, ProxyView, proxy_of_pod};
-use crate::name::{ClusterId, nearest_name};
+use crate::name::{ClusterId, hint, nearest_name};
 use crate::registry::{DOMAIN, Mesh};
 use crate::resource::{PodPhase, ProxyRef};
 
@@ -20,6 +20,7 @@ impl Mesh {
             return Err(UnknownProxy::Cluster {
                 cluster: cluster.to_string(),
                 nearest: nearest.map(str::to_owned),
+                clusters: self.clusters().map(ToString::to_string).collect(),
             });
         };
         let Some(pod) = part.store.pods.get((namespace, pod)) else {
@@ -63,15 +64,17 @@ pub enum UnknownProxy {
     #[error("`{0}` does not name a proxy; write `CLUSTER/NAMESPACE/POD`")]
     Form(String),
     /// There is no such cluster.
-    #[error("there is no cluster `{cluster}` in the mesh{}", hint(.nearest.as_deref()))]
+    #[error("there is no cluster `{cluster}` in the mesh{}", hint(.nearest.as_deref(), &there_are(.clusters)))]
     Cluster {
         /// The cluster that was asked for.
         cluster: String,
         /// The nearest that exists.
         nearest: Option<String>,
+        /// The clusters that exist, by name.
+        clusters: Vec<String>,
     },
     /// There is no such pod.
-    #[error("there is no pod `{reference}` in the mesh{}", hint(.nearest.as_deref()))]
+    #[error("there is no pod `{reference}` in the mesh{}", hint(.nearest.as_deref(), NAME_A_POD))]
     Pod {
         /// The pod that was asked for.
         reference: String,
@@ -83,6 +86,12 @@ pub enum UnknownProxy {
     NotRunning(String),
 }
 
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+/// What to do where no pod has a similar name.
+const NAME_A_POD: &str = "name one that a file below `clusters/` defines, as CLUSTER/NAMESPACE/POD";
+
+fn there_are(clusters: &[String]) -> String {
+    match clusters {
+        [] => "the mesh has none".to_owned(),
+        clusters => format!("there are {}", clusters.join(", ")),
+    }
 }

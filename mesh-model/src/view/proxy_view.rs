@@ -5,7 +5,7 @@ use super::destination::{endpoint_tls, port_level, subset_policy, with_mesh_defa
 use super::mtls::{ClientTls, ServerMode};
 use super::{Proxy, ProxyKind, Scope};
 use crate::endpoint::{Endpoint, Gateways, Shards};
-use crate::name::{Hostname, Labels, Namespace, nearest_name};
+use crate::name::{Hostname, Labels, Namespace, hint, nearest_name};
 use crate::registry::{
     ControlPlane, DestinationRules, Effect, MergedRule, Mesh, Service, ServicePort,
 };
@@ -48,12 +48,16 @@ impl<'s> From<&'s str> for Subset<'s> {
     }
 }
 
+/// What to do where no service has a similar host.
+const CHECK_HOST: &str =
+    "write `NAME.NAMESPACE`, and check that `exportTo` and the proxy's Sidecar let it be seen";
+
 /// There is no such destination; names the nearest that exists.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnknownDestination {
     /// The proxy sees no service of that host.
-    #[error("the proxy sees no service `{host}`{}", hint(.nearest.as_deref()))]
+    #[error("the proxy sees no service `{host}`{}", hint(.nearest.as_deref(), CHECK_HOST))]
     Service {
         /// The host that was asked for.
         host: String,
@@ -80,10 +84,6 @@ pub enum UnknownDestination {
         /// The subsets that exist.
         subsets: Vec<String>,
     },
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
 fn list<T: ToString>(items: &[T]) -> String {
