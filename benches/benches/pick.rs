@@ -3,6 +3,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use mesh_lb::assign::{Assignment, Input};
 use mesh_lb::pick::edf::Edf;
 use mesh_lb::pick::hash::HashFunction;
 use mesh_lb::pick::least_request::{ChoiceCount, pick_of_choices};
@@ -11,6 +12,12 @@ use mesh_lb::pick::random;
 use mesh_lb::pick::ring_hash::{Ring, RingHashConfig};
 use mesh_lb::pick::round_robin::RoundRobin;
 use mesh_lb::pick::weight::NormalizedWeights;
+use mesh_lb::share::Spread;
+use mesh_lb::{Algorithm, Balancer, BalancerPolicy, PickRequest};
+use mesh_model::Compat;
+use mesh_model::endpoint::Gateways;
+use mesh_model::resource::destination_rule::LocalityLbSetting;
+use mesh_testkit::by_hand;
 
 const HOSTS: u32 = 1000;
 
@@ -69,5 +76,82 @@ fn build(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, pick, build);
+/// A thousand endpoints in three localities of three priorities, weights 1 to 5.
+fn assignment() -> Assignment {
+    let (proxy, service) = (by_hand::proxy("c1", "eu/west/a"), by_hand::service("cart.shop"));
+    let shards = by_hand::shards((0..HOSTS).map(|host| {
+        let place = ["eu/west/a", "eu/west/b", "us/east/c"][host as usize % 3];
+        let mut endpoint =
+            by_hand::endpoint(&format!("10.0.{}.{}", host / 256, host % 256), "c1", place);
+        endpoint.weight = host % 5 + 1;
+        endpoint
+    }));
+    let (compat, gateways) = (Compat::default(), Gateways::default());
+    let Some(port) = service.port(80) else { return Assignment::default() };
+    let setting = LocalityLbSetting { enabled: Some(true), ..LocalityLbSetting::default() };
+    let mut input = Input::new(&proxy, &compat, (&service, port), &shards, &gateways);
+    input.mesh_locality = Some(&setting);
+    Assignment::compute(&input)
+}
+
+/// What a request pays in all: the draw of the priority, of the locality, and of the endpoint.
+fn balancer(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("balancer");
+    let assignment = assignment();
+    let algorithms = [
+        ("random", Algorithm::Random),
+        ("weighted_round_robin", Algorithm::RoundRobin),
+        ("least_request", Algorithm::least_request()),
+        ("ring_hash", Algorithm::RingHash { config: RingHashConfig::default(), bound: None }),
+        ("maglev", Algorithm::Maglev { size: TableSize::default(), bound: None }),
+    ];
+    for (name, algorithm) in algorithms {
+        // Least request among equals samples; by weight it takes turns as round robin does.
+        let host_weighted = name != "least_request";
+        let spread = Spread { host_weighted, locality_weighted: true, ..Spread::default() };
+        let policy = BalancerPolicy { algorithm, spread, ..BalancerPolicy::default() };
+        let balancer = Balancer::new(&assignment, &policy);
+        let draw = draws();
+        group.bench_function(format!("{name}/1000"), |b| {
+            b.iter(|| {
+                let request = PickRequest { hash: Some(draw()), ..PickRequest::default() };
+                black_box(balancer.pick(&request, &draw).is_some())
+            });
+        });
+    }
+    let policy = BalancerPolicy::default();
+    let built = Balancer::new(&assignment, &policy);
+    group.bench_function("build/1000", |b| b.iter(|| Balancer::new(&assignment, &policy)));
+    group.bench_function("update_without_change/1000", |b| {
+        b.iter(|| built.update(&assignment, &policy, 0, mesh_lb::assigned_health));
+    });
+    group.finish();
+}
+
+/// Picks of one and of two threads from one balancer, as many by each thread: if sharing cost nothing
+/// both would take the same time on two cores.
+fn threads(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("threads");
+    let assignment = assignment();
+    let policy = BalancerPolicy { algorithm: Algorithm::RoundRobin, ..BalancerPolicy::default() };
+    let balancer = Balancer::new(&assignment, &policy);
+    let picks = || {
+        for _ in 0..100_000 {
+            black_box(balancer.pick(&PickRequest::default(), || 7).is_some());
+        }
+    };
+    group.sample_size(10);
+    for threads in [1, 2] {
+        group.bench_function(format!("weighted_round_robin/{threads}x100000"), |b| {
+            b.iter(|| {
+                std::thread::scope(|scope| {
+                    (0..threads).for_each(|_| drop(scope.spawn(picks)));
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, pick, balancer, threads, build);
 criterion_main!(benches);
