@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::manifest::Diagnostic;
+use mesh_model::manifest::{Diagnostic, Severity};
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
 
 use crate::Failure;
@@ -34,17 +34,31 @@ pub(crate) fn load(folder: &Path, compat: &Compat) -> Result<Loaded, Failure> {
     Ok(Loaded { mesh: registry.mesh(), diagnostics })
 }
 
-/// Loads a folder and tells on stderr what is wrong with its documents.
+/// Loads a folder and tells on stderr which documents cannot be used, and how many more findings there are.
 ///
 /// # Errors
 ///
 /// As [`load`].
 pub(crate) fn load_and_tell(folder: &Path, compat: &Compat) -> Result<Arc<Mesh>, Failure> {
     let loaded = load(folder, compat)?;
-    for diagnostic in &loaded.diagnostics {
-        eprintln!("{diagnostic}");
+    let of = |severity| loaded.diagnostics.iter().filter(move |found| found.severity == severity);
+    for error in of(Severity::Error) {
+        eprintln!("{error}");
+    }
+    let others = [
+        counted(of(Severity::Warning).count(), "warning"),
+        counted(of(Severity::Info).count(), "note"),
+    ];
+    let others: Vec<String> = others.into_iter().filter(|text| !text.starts_with("0 ")).collect();
+    if !others.is_empty() {
+        eprintln!("{} about the manifests: `mesh load` prints what they say", others.join(" and "));
     }
     Ok(loaded.mesh)
+}
+
+/// A number of things, in words.
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 /// Reads every file of a mesh folder.

@@ -20,17 +20,12 @@ pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
                 diagnostics.iter().filter(|found| found.severity == Severity::Warning).count();
             println!(
                 "{}, {}, {}, {}",
-                counted(loaded.mesh.clusters().count(), "cluster"),
-                counted(errors, "error"),
-                counted(warnings, "warning"),
-                counted(diagnostics.len() - errors - warnings, "note")
+                folder::counted(loaded.mesh.clusters().count(), "cluster"),
+                folder::counted(errors, "error"),
+                folder::counted(warnings, "warning"),
+                folder::counted(diagnostics.len() - errors - warnings, "note")
             );
         }
     }
     if errors > 0 { Err(Failure::No) } else { Ok(()) }
-}
-
-/// A number of things, in words.
-fn counted(number: usize, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
