@@ -7,7 +7,7 @@ use super::mesh::Parts;
 use super::objects::Store;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
-use crate::manifest::{self, Diagnostic, Document, Limits, Severity, Unreadable};
+use crate::manifest::{self, Diagnostic, Document, Head, Limits, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
@@ -23,7 +23,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
 pub struct Broken {
-    /// The object, as far as it can be told.
+    /// The object, as far as it can be told; without a namespace it may be of any.
     pub object: ObjectKey,
     /// Where it was found.
     pub origin: Origin,
@@ -214,7 +214,17 @@ impl Registry {
     fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Vec<Diagnostic>) {
         let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
         diagnostics.extend(decoded.diagnostics.iter().cloned());
-        let Some(key) = decoded.object else { return };
+        let Some(key) = decoded.object else {
+            let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
+            if let Some(error) = errors.next() {
+                let mut head = document.head();
+                if head.namespace.is_empty() {
+                    DEFAULT_NAMESPACE.clone_into(&mut head.namespace);
+                }
+                self.remember_unnamed(origin, &head, error.message.clone());
+            }
+            return;
+        };
         let Some(resource) = decoded.resource else {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let reason = errors.next().map(|error| error.message.clone()).unwrap_or_default();
@@ -253,15 +263,19 @@ impl Registry {
     }
 
     fn remember_unreadable(&mut self, source: &Source, unreadable: &Unreadable) {
-        let head = &unreadable.head;
-        let Some(kind) = security_kind(&head.kind) else { return };
-        let namespace = match &*head.namespace {
-            "" => Namespace::from(DEFAULT_NAMESPACE),
-            name => Namespace::from(name),
-        };
-        let key = ObjectKey { kind, namespace, name: head.name.as_str().into() };
         let reason = "the document could not be read".to_owned();
-        self.remember(key, &source.origin, None, reason);
+        self.remember_unnamed(&source.origin, &unreadable.head, reason);
+    }
+
+    /// Remembers what was meant as a security policy; where it does not say its namespace nobody knows
+    /// whether it would have, and it counts for all.
+    fn remember_unnamed(&mut self, origin: &Origin, head: &Head, reason: String) {
+        let (group, _) = head.api_version.split_once('/').unwrap_or_default();
+        let is_ours = group.is_empty() || group.ends_with(ISTIO);
+        let Some(kind) = security_kind(&head.kind).filter(|_| is_ours) else { return };
+        let namespace = Namespace::from(head.namespace.as_str());
+        let key = ObjectKey { kind, namespace, name: head.name.as_str().into() };
+        self.remember(key, origin, None, reason);
     }
 
     /// Remembers a security policy that is not in force as it was meant.
@@ -286,6 +300,9 @@ impl Registry {
         }
     }
 }
+
+/// How Istio's groups end; kinds of the same names in others' groups say nothing to the mesh.
+const ISTIO: &str = "istio.io";
 
 /// The kinds whose loss opens what they would have closed.
 fn security_kind(kind: &str) -> Option<&'static str> {
