@@ -5,6 +5,7 @@ use mesh_model::Compat;
 use mesh_model::manifest::{Diagnostic, Severity};
 use mesh_model::registry::Mesh;
 
+use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
 pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
@@ -16,10 +17,10 @@ pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
         Output::Json => json::print(&json::diagnostics(&found)),
         Output::Table => {
             for diagnostic in &found {
-                println!("{diagnostic}");
+                say!("{diagnostic}");
             }
             let notes = found.len() - errors - warnings;
-            println!("{errors} errors, {warnings} warnings, {notes} notes");
+            say!("{errors} errors, {warnings} warnings, {notes} notes");
         }
     }
     if errors > 0 { Err(Failure::No) } else { Ok(()) }

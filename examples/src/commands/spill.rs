@@ -5,6 +5,7 @@ use mesh_lb::load::{
 };
 use serde_json::{Value, json};
 
+use crate::say::say;
 use crate::{Failure, Output, json};
 
 #[derive(Args, Debug)]
@@ -155,11 +156,11 @@ fn table(hosts: &[LevelHosts], load: &PriorityLoad, steps: &[String]) {
         .iter()
         .map(|level| (level.healthy_load.get() + level.degraded_load.get()).to_string())
         .collect();
-    println!("{}", loads.join("/"));
-    println!();
-    println!("priority  hosts  healthy  degraded  health  load  degraded load  panic");
+    say!("{}", loads.join("/"));
+    say!();
+    say!("priority  hosts  healthy  degraded  health  load  degraded load  panic");
     for (priority, (hosts, level)) in hosts.iter().zip(load.levels()).enumerate() {
-        println!(
+        say!(
             "{priority:>8}  {:>5}  {:>7}  {:>8}  {:>5}%  {:>3}%  {:>12}%  {}",
             hosts.total,
             hosts.healthy,
@@ -170,8 +171,8 @@ fn table(hosts: &[LevelHosts], load: &PriorityLoad, steps: &[String]) {
             if level.panic { "yes" } else { "no" },
         );
     }
-    println!();
+    say!();
     for step in steps {
-        println!("{step}");
+        say!("{step}");
     }
 }
