@@ -32,8 +32,12 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let text = read(&arguments.request)?;
-    let mut request: RequestFile = serde_json::from_str(&text).map_err(|error| {
-        Failure::Unanswered(format!("`{}` is not a request: {error}", arguments.request.display()))
+    let mut request = RequestFile::parse(&text).map_err(|problem| {
+        let file = match arguments.request.to_str() {
+            Some("-") => "what stdin says".to_owned(),
+            _ => format!("`{}`", arguments.request.display()),
+        };
+        Failure::Unanswered(format!("{file} is no request: {problem}"))
     })?;
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let to = mesh.proxy(&arguments.to)?;

@@ -20,7 +20,10 @@ pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
                 say!("{diagnostic}");
             }
             let notes = found.len() - errors - warnings;
-            say!("{errors} errors, {warnings} warnings, {notes} notes");
+            let [errors, warnings, notes] =
+                [(errors, "error"), (warnings, "warning"), (notes, "note")]
+                    .map(|(number, thing)| folder::counted(number, thing));
+            say!("{errors}, {warnings}, {notes}");
         }
     }
     if errors > 0 { Err(Failure::No) } else { Ok(()) }

@@ -7,14 +7,21 @@ use super::mesh::Parts;
 use super::objects::Store;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
+use crate::manifest::decode::clip;
 use crate::manifest::{self, Diagnostic, Document, Head, Limits, Severity, Unreadable};
-use crate::name::{ClusterId, Labels, Namespace};
+use crate::name::{ClusterId, Labels, Namespace, nearest_name};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
 };
 
 /// The namespace of objects that do not name theirs.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// The kind of `cluster.yaml`.
+const DESCRIPTION: &str = "ClusterDescription";
+
+/// A control plane that runs in none of the clusters.
+const EXTERNAL: &str = "external";
 
 /// A security policy that could not be understood.
 ///
@@ -118,6 +125,7 @@ impl Registry {
         for source in sources {
             self.read(&source, &mut diagnostics);
         }
+        self.check_descriptions(&mut diagnostics);
         diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));
         diagnostics
     }
@@ -161,7 +169,7 @@ impl Registry {
         let kind = match origin {
             Origin::MeshConfig => "MeshConfig",
             Origin::MeshNetworks => "MeshNetworks",
-            Origin::Description(_) => "ClusterDescription",
+            Origin::Description(_) => DESCRIPTION,
             Origin::Proxies => "ProxyEntry",
             Origin::Config | Origin::Cluster(_) => return,
         };
@@ -197,6 +205,50 @@ impl Registry {
         }
         self.parts.clusters.entry(cluster.clone()).or_default().description =
             Some(Arc::new(description));
+    }
+
+    /// Warns of clusters that a description names and the mesh does not have.
+    fn check_descriptions(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for (id, part) in &self.parts.clusters {
+            let Some(description) = &part.description else { continue };
+            let control_plane = (!description.control_plane.is_empty()
+                && &*description.control_plane != EXTERNAL)
+                .then_some(("controlPlane".to_owned(), &description.control_plane));
+            let list = |field: &'static str, names: &'_ Option<Vec<Box<str>>>| -> Vec<_> {
+                let names = names.iter().flatten().enumerate();
+                names.map(|(index, name)| (format!("{field}[{index}]"), name.clone())).collect()
+            };
+            let named = control_plane.map(|(field, name)| (field, name.clone())).into_iter();
+            let reads = list("reads", &description.reads);
+            let routable = list("routable", &description.routable);
+            for (field, name) in named.chain(reads).chain(routable) {
+                if self.parts.clusters.keys().all(|known| *known.as_str() != *name) {
+                    diagnostics.push(self.unknown_cluster(id, field, &name));
+                }
+            }
+        }
+    }
+
+    fn unknown_cluster(&self, described: &ClusterId, field: String, name: &str) -> Diagnostic {
+        let namespace = Namespace::default();
+        let key = ObjectKey { kind: DESCRIPTION, namespace, name: described.as_str().into() };
+        let place = self.parts.places.get(&(Origin::Description(described.clone()), key));
+        let (file, place) = place.cloned().unwrap_or_default();
+        let names = self.parts.clusters.keys().map(ClusterId::as_str);
+        let help = match nearest_name(name, names) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "name a folder of `clusters/`".to_owned(),
+        };
+        Diagnostic {
+            code: "CLUSTER-UNKNOWN",
+            severity: Severity::Warning,
+            file,
+            place,
+            object: DESCRIPTION.to_owned(),
+            field,
+            message: format!("the mesh has no cluster `{}`", clip(name)),
+            help,
+        }
     }
 
     pub(super) fn store(&mut self, origin: &Origin) -> &mut Store {
