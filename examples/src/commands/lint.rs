@@ -40,4 +40,5 @@ pub(crate) fn findings(loaded: &folder::Loaded) -> Vec<Diagnostic> {
 }
 
 /// Each crate's own rules.
-const RULES: &[fn(&Mesh) -> Vec<Diagnostic>] = &[mesh_model::lint::lint, mesh_lb::lint::lint];
+const RULES: &[fn(&Mesh) -> Vec<Diagnostic>] =
+    &[mesh_model::lint::lint, mesh_lb::lint::lint, mesh_authz::lint::lint];
