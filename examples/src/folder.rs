@@ -29,7 +29,7 @@ pub(crate) struct Loaded {
 /// Where the folder cannot be read or holds no document of a mesh.
 pub(crate) fn load(folder: &Path, compat: &Compat) -> Result<Loaded, Failure> {
     let sources = sources(folder)?;
-    let mut registry = Registry::new(compat.clone());
+    let mut registry = Registry::new(compat.clone()).with_all_places();
     let diagnostics = registry.load(sources);
     Ok(Loaded { mesh: registry.mesh(), diagnostics })
 }

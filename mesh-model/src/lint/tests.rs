@@ -8,6 +8,8 @@ use crate::registry::{Origin, Registry, Source};
 
 mod authorization;
 mod clusters;
+mod edge;
+mod injection;
 mod locality;
 mod network;
 mod objects;

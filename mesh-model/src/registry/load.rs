@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::index::Index;
-use super::mesh::Parts;
+use super::mesh::{Parts, Refused};
 use super::objects::Store;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
-use crate::manifest::{self, Diagnostic, Document, Limits, Severity, Unreadable};
+use crate::manifest::{self, Diagnostic, Document, Limits, Node, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
@@ -55,6 +55,7 @@ impl Broken {
 pub struct Registry {
     pub(super) compat: Arc<Compat>,
     limits: Limits,
+    keeps_places: bool,
     pub(super) parts: Parts,
     pub(super) index: Index,
     pub(super) planes: BTreeMap<ClusterId, Arc<ControlPlane>>,
@@ -73,6 +74,13 @@ impl Registry {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same, remembering where pods, nodes and slices stand too, so that findings about them name
+    /// their lines; it costs memory for each of them.
+    #[must_use]
+    pub fn with_all_places(self) -> Self {
+        Self { keeps_places: true, ..self }
     }
 
     /// The index of what has been loaded.
@@ -98,10 +106,13 @@ impl Registry {
         &mut self,
         sources: impl IntoIterator<Item = Source>,
     ) -> (Vec<Diagnostic>, Effect) {
-        let mut fresh = Self { limits: self.limits, ..Self::default() };
+        let mut fresh =
+            Self { limits: self.limits, keeps_places: self.keeps_places, ..Self::default() };
         let diagnostics = fresh.read_all(sources);
-        let has_moved = self.parts.places != fresh.parts.places;
+        let has_moved =
+            self.parts.places != fresh.parts.places || self.parts.refused != fresh.parts.refused;
         self.parts.places = fresh.parts.places.clone();
+        self.parts.refused = fresh.parts.refused.clone();
         let effect = self.apply_all(self.parts.changes_to(&fresh.parts));
         if has_moved {
             // Nothing is different but where it stands.
@@ -218,6 +229,7 @@ impl Registry {
         let Some(resource) = decoded.resource else {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let reason = errors.next().map(|error| error.message.clone()).unwrap_or_default();
+            self.refuse(&key, document);
             self.remember(key, origin, Some(document), reason);
             return;
         };
@@ -227,7 +239,7 @@ impl Registry {
             self.remember(key, origin, Some(document), reason);
             return;
         }
-        if !is_plentiful(key.kind) {
+        if self.keeps_places || !is_plentiful(key.kind) {
             let place = (document.file.clone(), document.node.place);
             Arc::make_mut(&mut self.parts.places).insert((origin.clone(), key), place);
         }
@@ -250,6 +262,21 @@ impl Registry {
             ),
             help: "rename one of them, or remove it".to_owned(),
         }
+    }
+
+    /// Keeps what a refused object selects: whether that exists is worth telling all the same.
+    fn refuse(&mut self, object: &ObjectKey, document: &Document) {
+        let selector = match object.kind {
+            "Gateway" => document.node.get(&["spec"]).and_then(|spec| spec.get(&["selector"])),
+            _ => None,
+        };
+        let Some(selector) = selector.and_then(labels_of).filter(|labels| !labels.is_empty())
+        else {
+            return;
+        };
+        let (file, place) = (document.file.clone(), document.node.place);
+        let refused = Refused { object: object.clone(), file, place, selector };
+        Arc::make_mut(&mut self.parts.refused).push(refused);
     }
 
     fn remember_unreadable(&mut self, source: &Source, unreadable: &Unreadable) {
@@ -305,12 +332,14 @@ fn is_plentiful(kind: &str) -> bool {
 fn selector_of(document: &Document) -> Option<Labels> {
     let labels =
         document.node.get(&["spec"])?.get(&["selector"])?.get(&["matchLabels", "match_labels"])?;
-    labels
-        .entries()
-        .iter()
-        .map(|entry| Some((&*entry.key, entry.node.as_str()?)))
-        .collect::<Option<Vec<_>>>()
-        .map(|pairs| pairs.into_iter().collect())
+    labels_of(labels)
+}
+
+/// The labels of a map, if all of its values are texts.
+fn labels_of(map: &Node) -> Option<Labels> {
+    let entries = map.entries().iter();
+    let pairs = entries.map(|entry| Some((&*entry.key, entry.node.as_str()?)));
+    pairs.collect::<Option<Vec<_>>>().map(|pairs| pairs.into_iter().collect())
 }
 
 /// The action of a policy that could not be decoded; absent is ALLOW.
