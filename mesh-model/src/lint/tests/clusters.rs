@@ -122,3 +122,21 @@ fn control_planes_do_not_each_sign_for_themselves() {
     mesh(true).has("HZ-ROOT-CA");
     mesh(false).lacks("HZ-ROOT-CA");
 }
+
+#[test]
+fn every_cluster_has_an_id_of_its_own() {
+    let (errors, found) = pair("name: c1\n", "name: c1\n").errors_and_findings();
+    assert_eq!(errors.len(), 1, "the name is not that of the folder: {errors:?}");
+    assert!(found.iter().any(|text| text.contains("[TOPO-CLUSTER-ID]")), "{found:?}");
+    pair("name: c1\n", "name: c2\n").lacks("TOPO-CLUSTER-ID");
+}
+
+#[test]
+fn what_a_refused_gateway_selects_is_looked_for_too() {
+    let gateway = |app: &str| {
+        let spec = format!("{{selector: {{app: {app}}}, servers: []}}");
+        pair("name: c1\n", "name: c2\n").object("Gateway", "x", &spec).errors_and_findings().1
+    };
+    assert!(gateway("nobody").iter().any(|text| text.contains("[IST0127]")));
+    assert!(gateway("cart").iter().all(|text| !text.contains("[IST0127]")));
+}
