@@ -36,7 +36,7 @@ pub(crate) fn load(folder: &Path, compat: &Compat) -> Result<Loaded, Failure> {
         .sources
         .iter()
         .any(|source| !manifest::read("", &source.text, &Limits::default()).documents.is_empty());
-    let mut registry = Registry::new(compat.clone());
+    let mut registry = Registry::new(compat.clone()).with_all_places();
     files.diagnostics.extend(registry.load(files.sources));
     if !has_document {
         files.diagnostics.iter().for_each(|found| eprintln!("{found}"));

@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::index::Index;
-use super::mesh::Parts;
+use super::mesh::{Parts, Refused};
 use super::objects::Store;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
 use crate::manifest::decode::clip;
-use crate::manifest::{self, Diagnostic, Document, Head, Limits, Severity, Unreadable};
+use crate::manifest::{self, Diagnostic, Document, Head, Limits, Node, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace, nearest_name};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
@@ -62,6 +62,7 @@ impl Broken {
 pub struct Registry {
     pub(super) compat: Arc<Compat>,
     limits: Limits,
+    keeps_places: bool,
     pub(super) parts: Parts,
     pub(super) index: Index,
     pub(super) planes: BTreeMap<ClusterId, Arc<ControlPlane>>,
@@ -80,6 +81,13 @@ impl Registry {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same, remembering where pods, nodes and slices stand too, so that findings about them name
+    /// their lines; it costs memory for each of them.
+    #[must_use]
+    pub fn with_all_places(self) -> Self {
+        Self { keeps_places: true, ..self }
     }
 
     /// The index of what has been loaded.
@@ -105,10 +113,13 @@ impl Registry {
         &mut self,
         sources: impl IntoIterator<Item = Source>,
     ) -> (Vec<Diagnostic>, Effect) {
-        let mut fresh = Self { limits: self.limits, ..Self::default() };
+        let mut fresh =
+            Self { limits: self.limits, keeps_places: self.keeps_places, ..Self::default() };
         let diagnostics = fresh.read_all(sources);
-        let has_moved = self.parts.places != fresh.parts.places;
+        let has_moved =
+            self.parts.places != fresh.parts.places || self.parts.refused != fresh.parts.refused;
         self.parts.places = fresh.parts.places.clone();
+        self.parts.refused = fresh.parts.refused.clone();
         let effect = self.apply_all(self.parts.changes_to(&fresh.parts));
         if has_moved {
             // Nothing is different but where it stands.
@@ -280,6 +291,7 @@ impl Registry {
         let Some(resource) = decoded.resource else {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let reason = errors.next().map(|error| error.message.clone()).unwrap_or_default();
+            self.refuse(&key, document);
             self.remember(key, origin, Some(document), reason);
             return;
         };
@@ -289,7 +301,7 @@ impl Registry {
             self.remember(key, origin, Some(document), reason);
             return;
         }
-        if !is_plentiful(key.kind) {
+        if self.keeps_places || !is_plentiful(key.kind) {
             let place = (document.file.clone(), document.node.place);
             Arc::make_mut(&mut self.parts.places).insert((origin.clone(), key), place);
         }
@@ -312,6 +324,21 @@ impl Registry {
             ),
             help: "rename one of them, or remove it".to_owned(),
         }
+    }
+
+    /// Keeps what a refused object selects: whether that exists is worth telling all the same.
+    fn refuse(&mut self, object: &ObjectKey, document: &Document) {
+        let selector = match object.kind {
+            "Gateway" => document.node.get(&["spec"]).and_then(|spec| spec.get(&["selector"])),
+            _ => None,
+        };
+        let Some(selector) = selector.and_then(labels_of).filter(|labels| !labels.is_empty())
+        else {
+            return;
+        };
+        let (file, place) = (document.file.clone(), document.node.place);
+        let refused = Refused { object: object.clone(), file, place, selector };
+        Arc::make_mut(&mut self.parts.refused).push(refused);
     }
 
     fn remember_unreadable(&mut self, source: &Source, unreadable: &Unreadable) {
@@ -374,12 +401,14 @@ fn is_plentiful(kind: &str) -> bool {
 fn selector_of(document: &Document) -> Option<Labels> {
     let labels =
         document.node.get(&["spec"])?.get(&["selector"])?.get(&["matchLabels", "match_labels"])?;
-    labels
-        .entries()
-        .iter()
-        .map(|entry| Some((&*entry.key, entry.node.as_str()?)))
-        .collect::<Option<Vec<_>>>()
-        .map(|pairs| pairs.into_iter().collect())
+    labels_of(labels)
+}
+
+/// The labels of a map, if all of its values are texts.
+fn labels_of(map: &Node) -> Option<Labels> {
+    let entries = map.entries().iter();
+    let pairs = entries.map(|entry| Some((&*entry.key, entry.node.as_str()?)));
+    pairs.collect::<Option<Vec<_>>>().map(|pairs| pairs.into_iter().collect())
 }
 
 /// The action of a policy that could not be decoded; absent is ALLOW.

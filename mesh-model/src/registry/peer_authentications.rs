@@ -113,6 +113,11 @@ impl PeerAuthentications {
         if self.may_be_broken(namespace, labels) {
             return ServerMode { mode: MutualTlsMode::Strict, ports: BTreeMap::new() };
         }
+        self.understood_mode(namespace, labels)
+    }
+
+    /// Returns what the objects say that could be understood, whatever the others may have meant.
+    pub(crate) fn understood_mode(&self, namespace: &Namespace, labels: &Labels) -> ServerMode {
         let level = self.namespaces.get(namespace);
         let own = level.and_then(|level| {
             level.workloads.iter().find(|object| {
