@@ -6,6 +6,9 @@ use mesh_model::Compat;
 use mesh_model::endpoint::{Endpoint, HealthStatus, Provider};
 use mesh_model::manifest::Severity;
 use mesh_model::registry::{Mesh, Origin, Registry, Resolution, Service, Source};
+use mesh_model::resource::Json;
+use mesh_model::view::Proxy;
+use mesh_testkit::by_hand;
 
 const POD: &str = r#"
 {apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: shop, labels: {app: web}},
@@ -103,10 +106,14 @@ fn a_port_is_the_endpoints_own_then_the_target_then_the_number() {
         "name: a",
         &format!(
             "hosts: [a.example], resolution: STATIC, {ports}, endpoints: \
-             [{{address: 1.1.1.1, ports: {{z: 99}}}}, {{address: \"unix:///run/a\"}}]"
+             [{{address: 1.1.1.1, ports: {{z: 99}}}}]"
         ),
     );
-    check(&[&text], &["1.1.1.1 81 x 80", "1.1.1.1 99 z 90", "/run/a 0 x 80", "/run/a 0 z 90"]);
+    check(&[&text], &["1.1.1.1 81 x 80", "1.1.1.1 99 z 90"]);
+    let socket = format!(
+        "hosts: [a.example], resolution: STATIC, {HTTP}, endpoints: [{{address: \"unix:///run/a\"}}]"
+    );
+    check(&[&entry("name: a", &socket)], &["/run/a 0 http 80"]);
 }
 
 #[test]
@@ -267,6 +274,29 @@ fn allocated_addresses_are_those_of_the_status_unless_declined() {
     assert_eq!(v4("name: a", "DNS").as_deref(), Some("240.240.0.1"));
     assert_eq!(v4("name: a", "NONE"), None);
     assert_eq!(v4(declined, "DNS"), None);
+}
+
+#[test]
+fn without_the_controller_addresses_follow_from_names_alone() {
+    let mut compat = Compat::default();
+    compat.flags.pilot_enable_ip_autoallocate = false;
+    let mut registry = Registry::new(compat);
+    let spec = format!("hosts: [a.example.com, \"*.b.example.com\"], resolution: STATIC, {HTTP}");
+    let text = entry("name: a", &spec).replace("namespace: shop", "namespace: a").into_bytes();
+    let name = "clusters/c1/all.yaml";
+    registry.load([Source { origin: Origin::of_path(name).unwrap(), name: name.into(), text }]);
+    let mesh = registry.mesh();
+    let allocated = services(&mesh, "a.example.com")[0].auto_allocated;
+    assert_eq!(allocated.v4.unwrap().to_string(), "240.240.134.206");
+    assert_eq!(services(&mesh, "*.b.example.com")[0].auto_allocated.v4, None);
+    let captures = |metadata: &[&str]| {
+        let metadata =
+            metadata.iter().map(|key| ((*key).into(), Json::String("true".into()))).collect();
+        let proxy = Proxy { metadata, ..by_hand::proxy("c1", "") };
+        proxy.uses_auto_allocated(&allocated)
+    };
+    assert!(!captures(&["DNS_CAPTURE"]));
+    assert!(captures(&["DNS_CAPTURE", "DNS_AUTO_ALLOCATE"]));
 }
 
 #[test]

@@ -2,8 +2,9 @@
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::manifest::Severity;
-use mesh_model::registry::{Mesh, Origin, Registry, Source};
+use mesh_model::manifest::{Node, Severity};
+use mesh_model::registry::{Change, Mesh, Origin, Registry, Source};
+use mesh_model::resource::decode;
 use serde_json::{Value, json};
 
 /// The only cluster.
@@ -18,12 +19,10 @@ pub(super) fn of_objects(objects: Vec<Value>, settings: &Value) -> Result<Arc<Me
         }
         object
     });
-    let aged: Vec<Value> = aged.collect();
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": aged});
+    let changes = aged.map(|object| upsert(&object)).collect::<Result<Vec<_>, _>>()?;
     let files = [
         ("mesh.yaml".to_owned(), settings.clone()),
         (format!("clusters/{CLUSTER}/cluster.yaml"), json!({"role": "primary"})),
-        (format!("clusters/{CLUSTER}/objects.yaml"), list),
     ];
     let sources = files.into_iter().map(|(path, value)| {
         let origin = Origin::of_path(&path).ok_or("the folder's layout is unknown")?;
@@ -34,7 +33,24 @@ pub(super) fn of_objects(objects: Vec<Value>, settings: &Value) -> Result<Arc<Me
     let found = registry.load(sources);
     match found.into_iter().find(|diagnostic| diagnostic.severity == Severity::Error) {
         Some(diagnostic) => Err(diagnostic.to_string()),
-        None => Ok(registry.mesh()),
+        None => {
+            registry.apply_all(changes);
+            Ok(registry.mesh())
+        }
+    }
+}
+
+/// An object as it decodes: cases hold some that admission would refuse.
+fn upsert(object: &Value) -> Result<Change, String> {
+    let decoded = decode(&Node::from(object), &Arc::from("case"), "default");
+    let error = decoded.diagnostics.iter().find(|found| found.severity == Severity::Error);
+    match (decoded.resource, error) {
+        (Some(resource), None) => Ok(Change::Upsert {
+            origin: Origin::Cluster(CLUSTER.into()),
+            resource: Box::new(resource),
+        }),
+        (_, Some(error)) => Err(error.to_string()),
+        (None, None) => Err(format!("no object of a mesh: {object}")),
     }
 }
 
