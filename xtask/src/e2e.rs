@@ -16,10 +16,12 @@
 //! | [`mesh`], [`dump`] | the `mesh` command as users run it; what Envoy says it holds |
 //! | [`harness`] | these instruments against a hand-made configuration, without `mesh` |
 //! | [`routes`] | random VirtualServices and requests: Envoy must do what `mesh routes` says |
+//! | [`policies`] | random policies and requests: Envoy must decide as mesh-authz does |
 //! | [`steering`], [`loopback`] | the scenario on `examples/meshes/loopback`, over SotW and over delta |
 //!
 //! Every listening socket is on 127.0.0.0/8. Children end with us: when dropped, and (Linux) when we
-//! are killed. `--only harness|routes|steering` picks a part, `--seed N` the random numbers of `routes`, `--binary FILE` takes a `mesh` that is built,
+//! are killed. `--only harness|routes|policies|steering` picks a part, `--seed N` the random numbers of
+//! `routes` and `policies`, `--binary FILE` takes a `mesh` that is built,
 //! `--keep` keeps the working folder `target/e2e` with bootstraps and logs, which stays anyway when
 //! a check fails.
 use std::path::{Path, PathBuf};
@@ -34,6 +36,8 @@ mod harness;
 mod http;
 mod loopback;
 mod mesh;
+mod policies;
+mod random;
 mod report;
 mod routes;
 mod steering;
@@ -44,7 +48,7 @@ mod venv;
 pub(crate) use self::report::Report;
 
 /// The parts, in the order they run.
-const PARTS: &[&str] = &["harness", "routes", "steering"];
+const PARTS: &[&str] = &["harness", "policies", "routes", "steering"];
 
 #[derive(Clone, Debug, Default)]
 struct Options {
@@ -109,6 +113,12 @@ fn run(options: &Options) -> Result<Report, Problem> {
         let ended = harness::run(&tools, &dir, &mut report);
         finish(&mut report, "the harness runs to its end", ended);
     }
+    let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
+    if selected("policies") {
+        println!("policies from seed {seed}");
+        let ended = policies::run(&tools, seed, &dir, &mut report);
+        finish(&mut report, "the comparison of policies runs to its end", ended);
+    }
     if !selected("steering") && !selected("routes") {
         return conclude(report, options, &dir);
     }
@@ -117,7 +127,6 @@ fn run(options: &Options) -> Result<Report, Problem> {
         None => workspace::mesh_binary()?,
     };
     if selected("routes") {
-        let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
         println!("routes from seed {seed}");
         let ended = routes::run(&tools, &binary, seed, &dir, &mut report);
         finish(&mut report, "the comparison of routes runs to its end", ended);
