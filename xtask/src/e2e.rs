@@ -17,11 +17,12 @@
 //! | [`harness`] | these instruments against a hand-made configuration, without `mesh` |
 //! | [`balance`] | clusters of every policy, and random ones: Envoy must pick as mesh-lb does |
 //! | [`routes`] | random VirtualServices and requests: Envoy must do what `mesh routes` says |
+//! | [`policies`] | random policies and requests: Envoy must decide as mesh-authz does |
 //! | [`steering`], [`loopback`] | the scenario on `examples/meshes/loopback`, over SotW and over delta |
 //!
 //! Every listening socket is on 127.0.0.0/8. Children end with us: when dropped, and (Linux) when we
-//! are killed. `--only harness|balance|routes|steering` picks a part, `--seed N` the random numbers of `balance` and
-//! `routes`, `--binary FILE` takes a `mesh` that is built,
+//! are killed. `--only harness|balance|policies|routes|steering` picks a part, `--seed N` the random numbers
+//! of `balance`, `policies` and `routes`, `--binary FILE` takes a `mesh` that is built,
 //! `--keep` keeps the working folder `target/e2e` with bootstraps and logs, which stays anyway when
 //! a check fails.
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ mod harness;
 mod http;
 mod loopback;
 mod mesh;
+mod policies;
 mod random;
 mod report;
 mod routes;
@@ -48,7 +50,7 @@ mod venv;
 pub(crate) use self::report::Report;
 
 /// The parts, in the order they run.
-const PARTS: &[&str] = &["harness", "balance", "routes", "steering"];
+const PARTS: &[&str] = &["harness", "balance", "policies", "routes", "steering"];
 
 #[derive(Clone, Debug, Default)]
 struct Options {
@@ -118,6 +120,11 @@ fn run(options: &Options) -> Result<Report, Problem> {
         println!("balance from seed {seed}");
         let ended = balance::run(&tools, seed, &dir, &mut report);
         finish(&mut report, "the comparison of balancing runs to its end", ended);
+    }
+    if selected("policies") {
+        println!("policies from seed {seed}");
+        let ended = policies::run(&tools, seed, &dir, &mut report);
+        finish(&mut report, "the comparison of policies runs to its end", ended);
     }
     if !selected("steering") && !selected("routes") {
         return conclude(report, options, &dir);

@@ -15,11 +15,13 @@ pub(super) const WHO: &str = "x-upstream";
 pub(super) const PATH: &str = "x-upstream-path";
 /// The header with the host that the server was asked for.
 pub(super) const HOST: &str = "x-upstream-host";
+/// The header of a request that the server refuses with 403 where it says `yes`.
+pub(super) const REFUSE: &str = "x-refuse";
 
 /// The request header that keeps the request open: the answer begins, and never ends.
 pub(super) const HOLD: &str = "x-hold";
 
-/// A server that answers 200 to everything until it is dropped.
+/// A server that answers 200 to all but [`REFUSE`] until it is dropped.
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
@@ -71,10 +73,11 @@ fn serve(stream: TcpStream, address: SocketAddr) -> std::io::Result<()> {
         let length: u64 = head.number("content-length").unwrap_or(0);
         std::io::copy(&mut (&mut stream).take(length), &mut std::io::sink())?;
         let (path, host) = (head.path(), head.header("host").unwrap_or_default());
+        let status = if head.header(REFUSE) == Some("yes") { "403 Forbidden" } else { "200 OK" };
         // A byte that is promised and not sent keeps the request open until the caller goes away.
         let promised = u8::from(head.header(HOLD).is_some());
         let answer = format!(
-            "HTTP/1.1 200 OK\r\n{WHO}: {address}\r\n{PATH}: {path}\r\n{HOST}: {host}\r\n\
+            "HTTP/1.1 {status}\r\n{WHO}: {address}\r\n{PATH}: {path}\r\n{HOST}: {host}\r\n\
              content-length: {promised}\r\n\r\n"
         );
         stream.get_mut().write_all(answer.as_bytes())?;
