@@ -8,6 +8,7 @@ use crate::registry::{Origin, Registry, Source};
 
 mod authorization;
 mod clusters;
+mod ignored;
 mod locality;
 mod network;
 mod objects;
