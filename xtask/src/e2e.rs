@@ -17,6 +17,7 @@
 //! | [`mesh`], [`dump`] | the `mesh` command as users run it; what Envoy says it holds |
 //! | [`harness`] | these instruments against a hand-made configuration, without `mesh` |
 //! | [`accept`] | every example mesh: its snapshots as files, over SotW and over delta |
+//! | [`balance`] | clusters of every policy, and random ones: Envoy must pick as mesh-lb does |
 //! | [`routes`] | random VirtualServices and requests: Envoy must do what `mesh routes` says |
 //! | [`grpc`] | a gRPC client with xDS balances and fails over |
 //! | [`resilience`] | ejections and retries happen as configured |
@@ -24,8 +25,9 @@
 //! | [`steering`], [`loopback`] | the scenario on `examples/meshes/loopback`, over SotW and over delta |
 //!
 //! Every listening socket is on 127.0.0.0/8. Children end with us: when dropped, and (Linux) when we
-//! are killed. `--only PART,…` picks parts, `--seed N` the random numbers of `accept` and `routes`,
-//! `--every` has `accept` look at every proxy, `--binary FILE` takes a `mesh` that is built, `--keep` keeps the working folder `target/e2e` with bootstraps and logs, which stays anyway when
+//! are killed. `--only PART,…` picks parts, `--seed N` the random numbers of `accept`, `balance` and
+//! `routes`, `--every` has `accept` look at every proxy, `--binary FILE` takes a `mesh` that is built,
+//! `--keep` keeps the working folder `target/e2e` with bootstraps and logs, which stays anyway when
 //! a check fails.
 use std::path::{Path, PathBuf};
 
@@ -35,6 +37,7 @@ use crate::problem::{Attempt, Problem};
 use crate::{Failure, process, workspace};
 
 mod accept;
+mod balance;
 mod certificates;
 mod dump;
 mod envoy;
@@ -57,7 +60,10 @@ pub(crate) use self::report::Report;
 
 /// The parts, in the order they run.
 const PARTS: &[&str] =
-    &["harness", "accept", "routes", "grpc", "resilience", "networks", "steering"];
+    &["harness", "balance", "accept", "routes", "grpc", "resilience", "networks", "steering"];
+
+/// Those that do without the `mesh` command.
+const ALONE: &[&str] = &["harness", "balance"];
 
 #[derive(Clone, Debug, Default)]
 struct Options {
@@ -68,7 +74,7 @@ struct Options {
     keep: bool,
     /// Every proxy of the example meshes, not only some.
     every: bool,
-    /// What random rules and requests are made from; absent: another one each time.
+    /// What random clusters, rules and requests are made from; absent: another one each time.
     seed: Option<u64>,
 }
 
@@ -125,16 +131,21 @@ fn run(options: &Options) -> Result<Report, Problem> {
         let ended = harness::run(&tools, &dir, &mut report);
         finish(&mut report, "the harness runs to its end", ended);
     }
-    let needs_mesh = PARTS.iter().any(|part| *part != "harness" && selected(part));
-    if needs_mesh {
+    let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
+    if selected("balance") {
+        println!("balance from seed {seed}");
+        let ended = balance::run(&tools, seed, &dir, &mut report);
+        finish(&mut report, "the comparison of balancing runs to its end", ended);
+    }
+    let mut parts = PARTS.iter().filter(|part| selected(part) && !ALONE.contains(part)).peekable();
+    if parts.peek().is_some() {
         let binary = match &options.binary {
             Some(binary) => binary.clone(),
             None => workspace::mesh_binary()?,
         };
-        let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
         let choice = if options.every { Choice::Every } else { Choice::Some(seed) };
         let run = Run { tools, binary, seed, choice, dir: dir.clone() };
-        for part in PARTS.iter().filter(|part| selected(part)) {
+        for part in parts {
             run.part(part, &mut report);
         }
     }
@@ -158,7 +169,6 @@ impl Run {
         match part {
             "accept" => println!("accept from seed {seed}"),
             "routes" => println!("routes from seed {seed}"),
-            "harness" => return,
             _ => println!("{part}"),
         }
         let ended = match part {

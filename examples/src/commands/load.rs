@@ -4,6 +4,7 @@ use std::path::Path;
 use mesh_model::Compat;
 use mesh_model::manifest::Severity;
 
+use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
 pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
@@ -14,11 +15,11 @@ pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
         Output::Json => json::print(&json::diagnostics(diagnostics)),
         Output::Table => {
             for diagnostic in diagnostics {
-                println!("{diagnostic}");
+                say!("{diagnostic}");
             }
             let warnings =
                 diagnostics.iter().filter(|found| found.severity == Severity::Warning).count();
-            println!(
+            say!(
                 "{}, {}, {}, {}",
                 folder::counted(loaded.mesh.clusters().count(), "cluster"),
                 folder::counted(errors, "error"),

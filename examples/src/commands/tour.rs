@@ -11,6 +11,7 @@ use mesh_model::view::{Proxy, ProxyView};
 use super::authz::identity;
 use super::plan::service::Plan;
 use super::plan::{all, view};
+use crate::say::say;
 use crate::{Failure, folder};
 
 pub(crate) fn run(folder: &Path) -> Result<(), Failure> {
@@ -27,7 +28,7 @@ pub(crate) fn run(folder: &Path) -> Result<(), Failure> {
     ladders(&view);
     outage(&view);
     decision(&mesh, &view);
-    println!("\nNEXT");
+    say!("\nNEXT");
     let next = [
         (
             format!("mesh plan --proxy {reference} --service HOST:PORT"),
@@ -50,8 +51,8 @@ fn introduce(mesh: &Mesh, folder: &Path, view: &ProxyView<'_>) {
     let proxy = view.proxy();
     let clusters: Vec<&str> = mesh.clusters().map(|cluster| cluster.as_str()).collect();
     let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    println!("The mesh `{name}`: clusters {}.", clusters.join(", "));
-    println!(
+    say!("The mesh `{name}`: clusters {}.", clusters.join(", "));
+    say!(
         "Seen by the proxy {} in {} (network {}): {} services.",
         proxy.reference(),
         proxy.locality,
@@ -93,7 +94,7 @@ fn short(host: &str) -> &str {
 }
 
 fn ladders(view: &ProxyView<'_>) {
-    println!(
+    say!(
         "\nWHERE ITS TRAFFIC GOES, and the loads of the priorities as the nearest one loses health"
     );
     let heads = ["destination", "now", "100%", "75%", "50%", "25%", "0% healthy"];
@@ -122,7 +123,7 @@ fn print(rows: &[Vec<String>]) {
     for row in rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("  {}", cells.join("  ").trim_end());
+        say!("  {}", cells.join("  ").trim_end());
     }
 }
 
@@ -131,7 +132,7 @@ fn outage(view: &ProxyView<'_>) {
     if region.is_empty() {
         return;
     }
-    println!("\nWHAT IF region {region}, its own, fails?");
+    say!("\nWHAT IF region {region}, its own, fails?");
     let failed = Scenario { failures: vec![Fails::Region(region.into())], loss: Loss::Unhealthy };
     let before = destinations(view, &Scenario::default());
     let mut rows = Vec::new();
@@ -168,8 +169,8 @@ fn decision(mesh: &Mesh, view: &ProxyView<'_>) {
         if decision.reason().rule().is_none() {
             continue;
         }
-        println!("\nMAY IT CALL {reference}?  GET / on port {}", endpoint.port);
-        println!("  {}: {}", if decision.is_allowed() { "yes" } else { "no" }, decision.reason());
+        say!("\nMAY IT CALL {reference}?  GET / on port {}", endpoint.port);
+        say!("  {}: {}", if decision.is_allowed() { "yes" } else { "no" }, decision.reason());
         return;
     }
 }

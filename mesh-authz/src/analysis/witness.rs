@@ -92,7 +92,11 @@ fn misses<T: Literal + Test>(
         .filter(|clause| passes(authorizer, [*clause], sample))
         .filter_map(|clause| {
             let tries = changes(&[clause], sample);
-            tries.into_iter().find(|changed| !passes(authorizer, [clause], changed))
+            // A request that is refused before any policy is asked misses nothing.
+            let is_served = |changed: &Sample| passes::<T>(authorizer, [], changed);
+            tries
+                .into_iter()
+                .find(|changed| is_served(changed) && !passes(authorizer, [clause], changed))
         })
         .collect()
 }

@@ -18,6 +18,9 @@ pub(super) const HOST: &str = "x-upstream-host";
 /// The header with what the server was told of the client's certificate.
 pub(super) const CLIENT: &str = "x-upstream-client";
 
+/// The request header that keeps the request open: the answer begins, and never ends.
+pub(super) const HOLD: &str = "x-hold";
+
 /// A server that answers everything alike until it is dropped.
 #[derive(Debug)]
 pub(super) struct Upstream {
@@ -94,9 +97,11 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         let (path, host) = (head.path(), head.header("host").unwrap_or_default());
         let client = head.header("x-forwarded-client-cert").unwrap_or_default();
         asked.fetch_add(1, Ordering::Relaxed);
+        // A byte that is promised and not sent keeps the request open until the caller goes away.
+        let promised = u8::from(head.header(HOLD).is_some());
         let answer = format!(
             "HTTP/1.1 {status} Said\r\n{WHO}: {address}\r\n{PATH}: {path}\r\n{HOST}: {host}\r\n\
-             {CLIENT}: {client}\r\ncontent-length: 0\r\n\r\n"
+             {CLIENT}: {client}\r\ncontent-length: {promised}\r\n\r\n"
         );
         stream.get_mut().write_all(answer.as_bytes())?;
     }

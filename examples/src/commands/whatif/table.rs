@@ -3,14 +3,13 @@ use mesh_lb::whatif::{Cell, Move, Outcome, Scenario};
 use mesh_model::name::{ClusterId, Locality};
 
 use super::Affected;
+use crate::say::say;
 
 pub(super) fn print(scenario: &Scenario, services: &[Affected<'_>], all: bool) {
     let failed: Vec<String> = scenario.failures.iter().map(ToString::to_string).collect();
-    println!("WHAT IF {} fails?", failed.join(" and "));
+    say!("WHAT IF {} fails?", failed.join(" and "));
     if !all {
-        println!(
-            "(one class of proxies; overload is judged by its traffic alone: see --all-proxies)"
-        );
+        say!("(one class of proxies; overload is judged by its traffic alone: see --all-proxies)");
     }
     let changed: Vec<&Affected<'_>> =
         services.iter().filter(|service| is_changed(service)).collect();
@@ -18,7 +17,7 @@ pub(super) fn print(scenario: &Scenario, services: &[Affected<'_>], all: bool) {
         print_one(affected);
     }
     let same = services.len() - changed.len();
-    println!("\n{} destinations change, {same} stay as they are", changed.len());
+    say!("\n{} destinations change, {same} stay as they are", changed.len());
 }
 
 fn is_changed(affected: &Affected<'_>) -> bool {
@@ -37,19 +36,20 @@ fn print_one(affected: &Affected<'_>) {
         [one] => one.reference(),
         many => format!("{} proxies", many.len()),
     };
-    println!("\n{host}:{}{subset}  for {} ({members})", destination.port.number, class.name());
-    println!("  before  {}", places(&class.before));
-    println!("  after   {}", places(&affected.after));
+    say!("\n{host}:{}{subset}  for {} ({members})", destination.port.number, class.name());
+    say!("  before  {}", places(&class.before));
+    say!("  after   {}", places(&affected.after));
     for moved in &affected.shift.moved {
-        println!("  {:>6.2}%  {}", moved.share, movement(moved));
+        say!("  {:>6.2}%  {}", moved.share, movement(moved));
     }
     if affected.unreachable {
-        println!("  UNREACHABLE: every request fails");
+        say!("  UNREACHABLE: every request fails");
     }
     for overloaded in &affected.overloaded {
-        println!(
+        say!(
             "  OVERLOADED {} carries {:.2} times what the busiest one carries now",
-            overloaded.address, overloaded.factor
+            overloaded.address,
+            overloaded.factor
         );
     }
 }
