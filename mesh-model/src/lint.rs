@@ -29,6 +29,10 @@ mod rule;
 
 mod service;
 
+mod collision;
+
+mod ignored;
+
 mod policy;
 
 mod authorization;
@@ -110,6 +114,8 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     reference::check,
     rule::check,
     service::check,
+    collision::check,
+    ignored::check,
     policy::check,
     authorization::check,
     injection::check,

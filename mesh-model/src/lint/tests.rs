@@ -9,6 +9,7 @@ use crate::registry::{Origin, Registry, Source};
 mod authorization;
 mod clusters;
 mod edge;
+mod ignored;
 mod injection;
 mod locality;
 mod network;
