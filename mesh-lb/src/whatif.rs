@@ -19,9 +19,12 @@ mod ladder;
 
 mod overload;
 
+mod imbalance;
+
 pub mod clients;
 
 pub use self::failure::{Failure, InvalidFailure};
+pub use self::imbalance::Imbalance;
 pub use self::ladder::{LADDER, ladder};
 pub use self::outcome::{Cell, Outcome};
 pub use self::overload::Carried;
