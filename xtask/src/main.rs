@@ -10,6 +10,7 @@ mod e2e;
 mod golden;
 mod problem;
 mod process;
+mod report_check;
 mod test;
 mod tidy;
 mod workspace;
@@ -47,6 +48,11 @@ const COMMANDS: &[Command] = &[
         name: "golden",
         help: "[--meshes DIR] [--golden DIR] [--only MESH[/PROXY],…] [--types endpoints,…] [--limit N] [--binary MESH]    our resources against a real istiod's",
         run: golden::command,
+    },
+    Command {
+        name: "report-check",
+        help: "[--meshes DIR] [--binary MESH]    the page of `mesh report` in a real browser; no part of the gate",
+        run: report_check::command,
     },
     Command {
         name: "test",
