@@ -15,11 +15,13 @@
 //! | [`upstream`], [`traffic`], [`http`] | servers that say who they are; requests, counted by who answered |
 //! | [`mesh`], [`dump`] | the `mesh` command as users run it; what Envoy says it holds |
 //! | [`harness`] | these instruments against a hand-made configuration, without `mesh` |
+//! | [`balance`] | clusters of every policy, and random ones: Envoy must pick as mesh-lb does |
 //! | [`routes`] | random VirtualServices and requests: Envoy must do what `mesh routes` says |
 //! | [`steering`], [`loopback`] | the scenario on `examples/meshes/loopback`, over SotW and over delta |
 //!
 //! Every listening socket is on 127.0.0.0/8. Children end with us: when dropped, and (Linux) when we
-//! are killed. `--only harness|routes|steering` picks a part, `--seed N` the random numbers of `routes`, `--binary FILE` takes a `mesh` that is built,
+//! are killed. `--only harness|balance|routes|steering` picks a part, `--seed N` the random numbers of `balance` and
+//! `routes`, `--binary FILE` takes a `mesh` that is built,
 //! `--keep` keeps the working folder `target/e2e` with bootstraps and logs, which stays anyway when
 //! a check fails.
 use std::path::{Path, PathBuf};
@@ -28,12 +30,14 @@ use crate::e2e::venv::Tools;
 use crate::problem::{Attempt, Problem};
 use crate::{Failure, workspace};
 
+mod balance;
 mod dump;
 mod envoy;
 mod harness;
 mod http;
 mod loopback;
 mod mesh;
+mod random;
 mod report;
 mod routes;
 mod steering;
@@ -44,7 +48,7 @@ mod venv;
 pub(crate) use self::report::Report;
 
 /// The parts, in the order they run.
-const PARTS: &[&str] = &["harness", "routes", "steering"];
+const PARTS: &[&str] = &["harness", "balance", "routes", "steering"];
 
 #[derive(Clone, Debug, Default)]
 struct Options {
@@ -53,7 +57,7 @@ struct Options {
     /// The `mesh` command; built if not given.
     binary: Option<PathBuf>,
     keep: bool,
-    /// What random rules and requests are made from; absent: another one each time.
+    /// What random clusters, rules and requests are made from; absent: another one each time.
     seed: Option<u64>,
 }
 
@@ -109,6 +113,12 @@ fn run(options: &Options) -> Result<Report, Problem> {
         let ended = harness::run(&tools, &dir, &mut report);
         finish(&mut report, "the harness runs to its end", ended);
     }
+    let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
+    if selected("balance") {
+        println!("balance from seed {seed}");
+        let ended = balance::run(&tools, seed, &dir, &mut report);
+        finish(&mut report, "the comparison of balancing runs to its end", ended);
+    }
     if !selected("steering") && !selected("routes") {
         return conclude(report, options, &dir);
     }
@@ -117,7 +127,6 @@ fn run(options: &Options) -> Result<Report, Problem> {
         None => workspace::mesh_binary()?,
     };
     if selected("routes") {
-        let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
         println!("routes from seed {seed}");
         let ended = routes::run(&tools, &binary, seed, &dir, &mut report);
         finish(&mut report, "the comparison of routes runs to its end", ended);

@@ -10,6 +10,7 @@ use mesh_model::view::Proxy;
 use serde_json::json;
 
 use super::lint::findings;
+use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
 mod hazards;
@@ -58,7 +59,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     });
     match output {
         Output::Json => json::print(&summary),
-        Output::Table => println!(
+        Output::Table => say!(
             "{}: {destinations} destinations for {classes} classes of clients, {} findings",
             out.display(),
             found.len()

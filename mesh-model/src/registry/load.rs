@@ -7,14 +7,21 @@ use super::mesh::{Parts, Refused};
 use super::objects::Store;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
-use crate::manifest::{self, Diagnostic, Document, Limits, Node, Severity, Unreadable};
-use crate::name::{ClusterId, Labels, Namespace};
+use crate::manifest::decode::clip;
+use crate::manifest::{self, Diagnostic, Document, Head, Limits, Node, Severity, Unreadable};
+use crate::name::{ClusterId, Labels, Namespace, nearest_name};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
 };
 
 /// The namespace of objects that do not name theirs.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// The kind of `cluster.yaml`.
+const DESCRIPTION: &str = "ClusterDescription";
+
+/// A control plane that runs in none of the clusters.
+const EXTERNAL: &str = "external";
 
 /// A security policy that could not be understood.
 ///
@@ -23,7 +30,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
 pub struct Broken {
-    /// The object, as far as it can be told.
+    /// The object, as far as it can be told; without a namespace it may be of any.
     pub object: ObjectKey,
     /// Where it was found.
     pub origin: Origin,
@@ -129,6 +136,7 @@ impl Registry {
         for source in sources {
             self.read(&source, &mut diagnostics);
         }
+        self.check_descriptions(&mut diagnostics);
         diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));
         diagnostics
     }
@@ -172,7 +180,7 @@ impl Registry {
         let kind = match origin {
             Origin::MeshConfig => "MeshConfig",
             Origin::MeshNetworks => "MeshNetworks",
-            Origin::Description(_) => "ClusterDescription",
+            Origin::Description(_) => DESCRIPTION,
             Origin::Proxies => "ProxyEntry",
             Origin::Config | Origin::Cluster(_) => return,
         };
@@ -210,6 +218,50 @@ impl Registry {
             Some(Arc::new(description));
     }
 
+    /// Warns of clusters that a description names and the mesh does not have.
+    fn check_descriptions(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for (id, part) in &self.parts.clusters {
+            let Some(description) = &part.description else { continue };
+            let control_plane = (!description.control_plane.is_empty()
+                && &*description.control_plane != EXTERNAL)
+                .then_some(("controlPlane".to_owned(), &description.control_plane));
+            let list = |field: &'static str, names: &'_ Option<Vec<Box<str>>>| -> Vec<_> {
+                let names = names.iter().flatten().enumerate();
+                names.map(|(index, name)| (format!("{field}[{index}]"), name.clone())).collect()
+            };
+            let named = control_plane.map(|(field, name)| (field, name.clone())).into_iter();
+            let reads = list("reads", &description.reads);
+            let routable = list("routable", &description.routable);
+            for (field, name) in named.chain(reads).chain(routable) {
+                if self.parts.clusters.keys().all(|known| *known.as_str() != *name) {
+                    diagnostics.push(self.unknown_cluster(id, field, &name));
+                }
+            }
+        }
+    }
+
+    fn unknown_cluster(&self, described: &ClusterId, field: String, name: &str) -> Diagnostic {
+        let namespace = Namespace::default();
+        let key = ObjectKey { kind: DESCRIPTION, namespace, name: described.as_str().into() };
+        let place = self.parts.places.get(&(Origin::Description(described.clone()), key));
+        let (file, place) = place.cloned().unwrap_or_default();
+        let names = self.parts.clusters.keys().map(ClusterId::as_str);
+        let help = match nearest_name(name, names) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "name a folder of `clusters/`".to_owned(),
+        };
+        Diagnostic {
+            code: "CLUSTER-UNKNOWN",
+            severity: Severity::Warning,
+            file,
+            place,
+            object: DESCRIPTION.to_owned(),
+            field,
+            message: format!("the mesh has no cluster `{}`", clip(name)),
+            help,
+        }
+    }
+
     pub(super) fn store(&mut self, origin: &Origin) -> &mut Store {
         match origin {
             Origin::Cluster(cluster) | Origin::Description(cluster) => {
@@ -225,7 +277,17 @@ impl Registry {
     fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Vec<Diagnostic>) {
         let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
         diagnostics.extend(decoded.diagnostics.iter().cloned());
-        let Some(key) = decoded.object else { return };
+        let Some(key) = decoded.object else {
+            let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
+            if let Some(error) = errors.next() {
+                let mut head = document.head();
+                if head.namespace.is_empty() {
+                    DEFAULT_NAMESPACE.clone_into(&mut head.namespace);
+                }
+                self.remember_unnamed(origin, &head, error.message.clone());
+            }
+            return;
+        };
         let Some(resource) = decoded.resource else {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let reason = errors.next().map(|error| error.message.clone()).unwrap_or_default();
@@ -280,15 +342,19 @@ impl Registry {
     }
 
     fn remember_unreadable(&mut self, source: &Source, unreadable: &Unreadable) {
-        let head = &unreadable.head;
-        let Some(kind) = security_kind(&head.kind) else { return };
-        let namespace = match &*head.namespace {
-            "" => Namespace::from(DEFAULT_NAMESPACE),
-            name => Namespace::from(name),
-        };
-        let key = ObjectKey { kind, namespace, name: head.name.as_str().into() };
         let reason = "the document could not be read".to_owned();
-        self.remember(key, &source.origin, None, reason);
+        self.remember_unnamed(&source.origin, &unreadable.head, reason);
+    }
+
+    /// Remembers what was meant as a security policy; where it does not say its namespace nobody knows
+    /// whether it would have, and it counts for all.
+    fn remember_unnamed(&mut self, origin: &Origin, head: &Head, reason: String) {
+        let (group, _) = head.api_version.split_once('/').unwrap_or_default();
+        let is_ours = group.is_empty() || group.ends_with(ISTIO);
+        let Some(kind) = security_kind(&head.kind).filter(|_| is_ours) else { return };
+        let namespace = Namespace::from(head.namespace.as_str());
+        let key = ObjectKey { kind, namespace, name: head.name.as_str().into() };
+        self.remember(key, origin, None, reason);
     }
 
     /// Remembers a security policy that is not in force as it was meant.
@@ -313,6 +379,9 @@ impl Registry {
         }
     }
 }
+
+/// How Istio's groups end; kinds of the same names in others' groups say nothing to the mesh.
+const ISTIO: &str = "istio.io";
 
 /// The kinds whose loss opens what they would have closed.
 fn security_kind(kind: &str) -> Option<&'static str> {

@@ -10,17 +10,16 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::random::Random;
 use crate::e2e::envoy::Envoy;
 use crate::e2e::http::{Connection, Request, Response};
 use crate::e2e::loopback;
 use crate::e2e::mesh::{Mesh, Protocol};
+use crate::e2e::random::Random;
 use crate::e2e::report::Report;
 use crate::e2e::upstream::{self, Upstream};
 use crate::e2e::venv::Tools;
 use crate::problem::{Attempt, Problem};
 
-mod random;
 mod rules;
 
 const WEB: &str = "loop/shop/web-0";

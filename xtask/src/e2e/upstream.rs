@@ -16,6 +16,9 @@ pub(super) const PATH: &str = "x-upstream-path";
 /// The header with the host that the server was asked for.
 pub(super) const HOST: &str = "x-upstream-host";
 
+/// The request header that keeps the request open: the answer begins, and never ends.
+pub(super) const HOLD: &str = "x-hold";
+
 /// A server that answers 200 to everything until it is dropped.
 #[derive(Debug)]
 pub(super) struct Upstream {
@@ -68,9 +71,11 @@ fn serve(stream: TcpStream, address: SocketAddr) -> std::io::Result<()> {
         let length: u64 = head.number("content-length").unwrap_or(0);
         std::io::copy(&mut (&mut stream).take(length), &mut std::io::sink())?;
         let (path, host) = (head.path(), head.header("host").unwrap_or_default());
+        // A byte that is promised and not sent keeps the request open until the caller goes away.
+        let promised = u8::from(head.header(HOLD).is_some());
         let answer = format!(
             "HTTP/1.1 200 OK\r\n{WHO}: {address}\r\n{PATH}: {path}\r\n{HOST}: {host}\r\n\
-             content-length: 0\r\n\r\n"
+             content-length: {promised}\r\n\r\n"
         );
         stream.get_mut().write_all(answer.as_bytes())?;
     }

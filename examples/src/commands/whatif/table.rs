@@ -1,4 +1,5 @@
 //! The answer for people: what changes, and nothing else.
+use crate::say::say;
 use mesh_lb::whatif::{Cell, Impact, Move, Outcome, Scenario, Survey};
 use mesh_model::name::{ClusterId, Locality};
 
@@ -8,24 +9,22 @@ pub(super) fn print<'m>(
     all: bool,
 ) {
     let failed: Vec<String> = scenario.failures.iter().map(ToString::to_string).collect();
-    println!("WHAT IF {} fails?", failed.join(" and "));
+    say!("WHAT IF {} fails?", failed.join(" and "));
     if !all {
-        println!(
-            "(one class of proxies; overload is judged by its traffic alone: see --all-proxies)"
-        );
+        say!("(one class of proxies; overload is judged by its traffic alone: see --all-proxies)");
     }
     let felt: Vec<&Impact<'_, 'm>> = impacts.iter().filter(|impact| impact.is_felt()).collect();
     for impact in &felt {
         print_one(survey, impact);
     }
     let same = impacts.len() - felt.len();
-    println!("\n{} destinations change, {same} stay as they are", felt.len());
+    say!("\n{} destinations change, {same} stay as they are", felt.len());
     let lost: Vec<&&Impact<'_, 'm>> = felt.iter().filter(|impact| impact.is_unreachable).collect();
     if !lost.is_empty() {
-        println!("\nUNREACHABLE");
+        say!("\nUNREACHABLE");
     }
     for impact in lost {
-        println!("  {}  for {}", name(impact), members(survey, impact));
+        say!("  {}  for {}", name(impact), members(survey, impact));
     }
 }
 
@@ -49,19 +48,20 @@ fn members<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) -> String {
 }
 
 fn print_one<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) {
-    println!("\n{}  for {}", name(impact), members(survey, impact));
-    println!("  before  {}", places(&impact.class.before));
-    println!("  after   {}", places(impact.outcome()));
+    say!("\n{}  for {}", name(impact), members(survey, impact));
+    say!("  before  {}", places(&impact.class.before));
+    say!("  after   {}", places(impact.outcome()));
     for moved in &impact.shift.moved {
-        println!("  {:>6.2}%  {}", moved.share, movement(moved));
+        say!("  {:>6.2}%  {}", moved.share, movement(moved));
     }
     if impact.is_unreachable {
-        println!("  UNREACHABLE: every request fails");
+        say!("  UNREACHABLE: every request fails");
     }
     for overloaded in &impact.overloaded {
-        println!(
+        say!(
             "  OVERLOADED {} carries {:.2} times what the busiest one carries now",
-            overloaded.address, overloaded.factor
+            overloaded.address,
+            overloaded.factor
         );
     }
 }

@@ -2,7 +2,7 @@
 //! conditions are met now and then.
 use serde_json::{Map, Value, json};
 
-use super::random::Random;
+use crate::e2e::random::Random;
 
 /// Hosts that services have: `s0.routes.test` to `s7.routes.test`, each with one server.
 pub(super) const SERVICES: usize = 8;
