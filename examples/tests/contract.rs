@@ -162,7 +162,7 @@ fn whatif_tells_before_after_and_what_moved() {
     let service = json!({"proxy_class": "", "proxies": [""], "host": "", "port": 1, "subset": "",
         "before": [cell], "after": [cell], "moved": [moved], "unreachable": true, "overloaded": [overloaded]});
     let shape = json!({"failed": [""], "services": [service]});
-    for (name, failure) in [("failover", "cluster=cluster1"), ("shop", "network=eu-net")] {
+    for (name, failure) in [("shop", "cluster=eu"), ("shop", "network=eu-net")] {
         for more in [&["--all-proxies"][..], &["--all-proxies", "--remove", "--overload", "1.1"]] {
             let arguments = [&["whatif", "--fail", failure], more].concat();
             let (found, code) = answer(name, &arguments, "");
@@ -197,13 +197,16 @@ fn lint_and_load_tell_diagnostics_with_their_places() {
 
 #[test]
 fn authz_tells_decision_and_trace() {
-    let to = "eu/shop/cart-0";
+    let to = &proxies("shop")[0];
     let shape = json!({"decision": "", "by": null, "rule": null, "action": null,
         "reason": {"code": "", "text": ""}, "dry_run": [{"policy": "", "would": ""}], "audit": false,
         "custom": [{"policy": "", "provider": ""}], "trace": [{"policy": "", "action": "", "matched": true,
         "rules": [{"rule": 0, "matched": true}]}]});
-    let (found, code) =
-        answer("shop", &["authz", "--to", to, "--request", "-"], "{\"path\": \"/x\"}");
+    let (found, code) = answer(
+        "shop",
+        &["authz", "--to", to, "--request", "-"],
+        "{\"path\": \"/x\", \"destination_port\": 8080}",
+    );
     check(&found, &shape, "authz");
     assert_eq!(code == 1, found["decision"] == "deny");
     refused(&["authz", "--to", "eu/shop/nobody", "--request", "-"], &["eu/shop/nobody"]);
@@ -274,11 +277,7 @@ fn what_does_not_exist_is_named_with_what_does() {
             .extend((!subset.is_empty()).then_some(["--subset", subset]).into_iter().flatten());
         refused(&arguments, words);
     };
-    plan(
-        "catalogue.shop:80",
-        "",
-        &["catalogue.shop", "did you mean", "catalog.shop.svc.cluster.local"],
-    );
+    plan("catalogue.shop:80", "", &["catalogue.shop", "did you mean", "`catalog.shop`"]);
     plan("catalog.shop:81", "", &["has no port 81", "80"]);
     plan("catalog.shop:80", "v9", &["`v9`", "v1", "v2"]);
     plan("catalog.shop", "", &["HOST:PORT"]);

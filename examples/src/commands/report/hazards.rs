@@ -47,11 +47,12 @@ fn findings(page: &mut Page, (severity, code): (Severity, &str), list: &[&Diagno
                 (file, 0) => file.to_owned(),
                 (file, line) => format!("{file}:{line}"),
             };
-            let help = if one.help.is_empty() { "–" } else { &one.help };
+            let known =
+                |text: &'_ str| if text.is_empty() { "–".to_owned() } else { text.to_owned() };
             vec![
-                Cell::code(&one.object),
+                Cell::code(&known(&one.object)),
                 Cell::prose(&one.message),
-                Cell::prose(help),
+                Cell::prose(&known(&one.help)),
                 Cell::code(&place),
             ]
         });
