@@ -309,6 +309,55 @@ async fn a_stranger_is_refused_and_told_why() {
     }
 }
 
+#[tokio::test]
+async fn a_malformed_request_ends_its_stream_and_no_other() {
+    let server = Server::start("malformed");
+    let path = format!("{ADS}DeltaAggregatedResources");
+    let mut good: Client<_, DeltaDiscoveryResponse> =
+        server.stream(&path, subscribe(ENDPOINT, &[OFFERS])).await;
+    let endpoints = good.hear().await;
+    good.say(accept_delta(&endpoints)).await;
+    // The first field of a request is a message; this one's is a text that is none.
+    let garbage =
+        || DiscoveryResponse { version_info: "\u{7f}".repeat(9), ..DiscoveryResponse::default() };
+    let mut bad: Client<_, DeltaDiscoveryResponse> = server.stream(&path, garbage()).await;
+    let status = bad.refused().await;
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("cannot be read"), "{}", status.message());
+    let untyped = DeltaDiscoveryRequest { node: node(SITE), ..DeltaDiscoveryRequest::default() };
+    let mut untyped: Client<_, DeltaDiscoveryResponse> = server.stream(&path, untyped).await;
+    let status = untyped.refused().await;
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::InvalidArgument, "type URL is required for ADS")
+    );
+
+    server.replace(OFFERS_FILE, OFFERS_ENDPOINT, "10.11.1.99");
+    assert_eq!(good.hear().await.resources.len(), 1);
+}
+
+#[tokio::test]
+async fn who_does_not_see_a_service_hears_nothing_of_it() {
+    let server = Server::start("concerned");
+    let path = format!("{ADS}DeltaAggregatedResources");
+    let mut near: Client<_, DeltaDiscoveryResponse> =
+        server.stream(&path, subscribe(ENDPOINT, &[OFFERS])).await;
+    let endpoints = near.hear().await;
+    near.say(accept_delta(&endpoints)).await;
+    let mut clusters: Client<_, DeltaDiscoveryResponse> =
+        server.stream(&path, subscribe(CLUSTER, &[])).await;
+    let all = clusters.hear().await;
+    clusters.say(accept_delta(&all)).await;
+    server.events("ack", 2).await;
+    let before = server.of("push").len();
+    server.replace(OFFERS_FILE, OFFERS_ENDPOINT, "10.11.1.99");
+    near.hear().await;
+    near.say(subscribe(SECRET, &["default"])).await;
+    near.hear().await;
+    // What the second stream subscribes to is the same as before: two pushes, both to the first.
+    assert_eq!(server.of("push").len(), before + 2);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn asked_to_end_it_closes_its_streams() {

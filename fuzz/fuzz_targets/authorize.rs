@@ -1,8 +1,7 @@
 //! Requests against policies: the authorizer decides as the specification typed out, by the same rule,
 //! and its explanation tells the same. The bytes are what the strategies draw from.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use mesh_testkit::strategy::authz::{policies, request};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -10,7 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 #[path = "../../mesh-authz/tests/law/decision.rs"]
 mod decision;
 
-fuzz_target!(|bytes: &[u8]| {
+mesh_fuzz::target!(|bytes| {
     let rng = TestRng::from_seed(RngAlgorithm::PassThrough, bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let (Ok(policies), Ok(request)) =

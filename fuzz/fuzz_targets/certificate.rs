@@ -1,12 +1,11 @@
 //! Certificates: any bytes become names or are refused, as a peer's and as a root; an identity is the only
 //! URI name.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use mesh_authz::identity::tls::{PeerNames, TrustStore};
 use mesh_model::name::TrustDomain;
 
-fuzz_target!(|der: &[u8]| {
+mesh_fuzz::target!(|der| {
     if let Ok(names) = PeerNames::of_certificate(der)
         && let Some((identity, trust_domain)) = names.identity()
     {

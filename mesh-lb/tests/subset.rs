@@ -3,8 +3,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mesh_lb::subset::{
-    Candidates, Criteria, FallbackPolicy, MetadataValue, Selector, SelectorFallback, SubsetConfig,
-    SubsetHost, Subsets,
+    Candidates, Criteria, FallbackPolicy, MetadataFallbackPolicy, MetadataValue, Selector,
+    SelectorFallback, SubsetConfig, SubsetHost, Subsets,
 };
 use mesh_testkit::oracle::subset::{self as oracle, Fallback, Pairs};
 use proptest::prelude::*;
@@ -52,36 +52,108 @@ fn engine_selector(selector: &oracle::Selector) -> Option<Selector> {
     Selector::new(boxed(&selector.keys), fallback).ok()
 }
 
+/// The values that a host has of each key: several only where any of them counts.
+fn host() -> impl Strategy<Value = oracle::Metadata> {
+    let value = prop_oneof![Just("1"), Just("2"), Just("3")].prop_map(str::to_owned);
+    let values = proptest::collection::btree_set(value, 0..3);
+    proptest::collection::btree_map(key(), values, 0..4).prop_map(|map| {
+        map.into_iter().map(|(key, values)| (key, values.into_iter().collect())).collect()
+    })
+}
+
+fn rules() -> impl Strategy<Value = oracle::Rules> {
+    let fallback =
+        prop_oneof![Just(Fallback::Nothing), Just(Fallback::Any), Just(Fallback::Default)];
+    let selectors = proptest::collection::vec(selector(), 0..5);
+    (selectors, pairs(), fallback, any::<bool>(), any::<bool>()).prop_map(
+        |(selectors, default, fallback, panic_any, redundant_keys)| oracle::Rules {
+            selectors,
+            default,
+            fallback,
+            panic_any,
+            redundant_keys,
+        },
+    )
+}
+
+fn config(rules: &oracle::Rules) -> SubsetConfig {
+    SubsetConfig {
+        selectors: rules.selectors.iter().filter_map(engine_selector).collect(),
+        fallback_policy: match rules.fallback {
+            Fallback::Nothing | Fallback::Keys(_) => FallbackPolicy::NoFallback,
+            Fallback::Any => FallbackPolicy::AnyEndpoint,
+            Fallback::Default => FallbackPolicy::DefaultSubset,
+        },
+        default_subset: metadata(&rules.default),
+        panic_mode_any: rules.panic_any,
+        allow_redundant_keys: rules.redundant_keys,
+        list_as_any: true,
+        metadata_fallback_policy: MetadataFallbackPolicy::FallbackList,
+    }
+}
+
+fn engine_host(host: &oracle::Metadata) -> SubsetHost<'static> {
+    let text = |value: &String| MetadataValue::Text(value.as_str().into());
+    let value = |values: &Vec<String>| match values.as_slice() {
+        [one] => text(one),
+        several => MetadataValue::List(several.iter().map(text).collect()),
+    };
+    let pairs = host.iter().map(|(key, values)| (key.as_str().into(), value(values)));
+    SubsetHost { priority: 0, metadata: Cow::Owned(pairs.collect()) }
+}
+
 proptest! {
     #[test]
     fn a_request_is_picked_among_the_hosts_the_oracle_names(
-        selectors in proptest::collection::vec(selector(), 1..5),
-        hosts in proptest::collection::vec(pairs(), 0..8),
-        default in pairs(),
-        policy in 0..3u8,
+        rules in rules(),
+        hosts in proptest::collection::vec(host(), 0..8),
         asked in pairs(),
+        list in proptest::option::of(proptest::collection::vec(pairs(), 0..3)),
     ) {
-        let (policy, oracle_policy) = match policy {
-            0 => (FallbackPolicy::NoFallback, Fallback::Nothing),
-            1 => (FallbackPolicy::AnyEndpoint, Fallback::Any),
-            _ => (FallbackPolicy::DefaultSubset, Fallback::Default),
-        };
-        let config = SubsetConfig {
-            selectors: selectors.iter().filter_map(engine_selector).collect(),
-            fallback_policy: policy,
-            default_subset: metadata(&default),
-            ..SubsetConfig::default()
-        };
-        let engine_hosts: Vec<SubsetHost<'_>> = hosts
-            .iter()
-            .map(|pairs| SubsetHost { priority: 0, metadata: Cow::Owned(metadata(pairs)) })
-            .collect();
-        let subsets = Subsets::new(&config, &engine_hosts);
-        let found = subsets.select(&Criteria::new(metadata(&asked)), |candidates| match candidates {
-            Candidates::Hosts(hosts) => Some(hosts.levels().concat()),
-            Candidates::Single(host) => Some(vec![host]),
+        let engine_hosts: Vec<SubsetHost<'_>> = hosts.iter().map(engine_host).collect();
+        let subsets = Subsets::new(&config(&rules), &engine_hosts);
+        let mut criteria = metadata(&asked);
+        if let Some(list) = &list {
+            let entries = list.iter().map(|entry| MetadataValue::Struct(metadata(entry)));
+            criteria.insert("fallback_list".into(), MetadataValue::List(entries.collect()));
+        }
+        let found = subsets.select(&Criteria::new(criteria), |candidates| {
+            let hosts = match candidates {
+                Candidates::Hosts(hosts) => hosts.levels().concat(),
+                Candidates::Single(host) => vec![host],
+            };
+            Some(hosts).filter(|hosts| !hosts.is_empty())
         });
         let found: Vec<usize> = found.unwrap_or_default().into_iter().map(|host| host as usize).collect();
-        prop_assert_eq!(found, oracle::hosts(&selectors, &hosts, &default, &oracle_policy, &asked));
+        prop_assert_eq!(found, oracle::hosts(&rules, &hosts, &asked, list.as_deref()));
+    }
+
+    /// A subset of single hosts has its first one.
+    #[test]
+    fn a_subset_of_single_hosts_has_the_first(
+        hosts in proptest::collection::vec(host(), 0..8),
+        value in prop_oneof![Just("1"), Just("2")],
+    ) {
+        let engine_hosts: Vec<SubsetHost<'_>> = hosts.iter().map(engine_host).collect();
+        let Ok(selector) = Selector::new(vec!["a".into()], None) else { return Ok(()) };
+        let config = SubsetConfig {
+            selectors: vec![selector.single_host_per_subset()],
+            list_as_any: true,
+            ..SubsetConfig::default()
+        };
+        let asked = vec![("a".to_owned(), value.to_owned())];
+        let subsets = Subsets::new(&config, &engine_hosts);
+        let found = subsets.select(&Criteria::new(metadata(&asked)), |candidates| match candidates {
+            Candidates::Single(host) => Some(host as usize),
+            Candidates::Hosts(_) => None,
+        });
+        let rules = oracle::Rules {
+            selectors: vec![oracle::Selector { keys: vec!["a".to_owned()], fallback: None }],
+            default: Vec::new(),
+            fallback: Fallback::Nothing,
+            panic_any: false,
+            redundant_keys: false,
+        };
+        prop_assert_eq!(found, oracle::hosts(&rules, &hosts, &asked, None).first().copied());
     }
 }

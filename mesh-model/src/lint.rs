@@ -29,6 +29,10 @@ mod rule;
 
 mod service;
 
+mod collision;
+
+mod ignored;
+
 mod policy;
 
 mod authorization;
@@ -40,6 +44,20 @@ mod topology;
 mod control_plane;
 
 mod proxies;
+
+mod injection;
+
+mod port;
+
+mod gateway_route;
+
+mod annotation;
+
+mod envoy_filter;
+
+mod telemetry;
+
+mod ineffective;
 
 use self::scene::Scene;
 pub use self::subject::{Subject, sort};
@@ -96,8 +114,17 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     reference::check,
     rule::check,
     service::check,
+    collision::check,
+    ignored::check,
     policy::check,
     authorization::check,
+    injection::check,
+    port::check,
+    gateway_route::check,
+    annotation::check,
+    envoy_filter::check,
+    telemetry::check,
+    ineffective::check,
 ];
 
 /// The families that look at the mesh as a whole.

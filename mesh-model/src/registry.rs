@@ -4,12 +4,14 @@
 //! sources ──load──▶ parts ──topology──▶ control planes, each with
 //!                                       services, endpoints, gateways, rules, policies
 //! ```
+pub mod allocation;
 mod alone;
 mod change;
 mod cluster_local;
 mod control_plane;
 pub mod delegates;
 mod destination_rules;
+mod difference;
 mod discovery;
 mod effect;
 mod external;
@@ -36,6 +38,7 @@ pub use self::change::Change;
 pub use self::cluster_local::ClusterLocalHosts;
 pub use self::control_plane::{ControlPlane, SYSTEM_NAMESPACE};
 pub use self::destination_rules::{DestinationRules, MergedRule, Scoping};
+pub use self::difference::Difference;
 pub(crate) use self::discovery::is_discovered;
 pub use self::effect::Effect;
 pub(crate) use self::kubernetes::pod_port;
@@ -45,6 +48,7 @@ pub(crate) use self::map::Entry;
 pub use self::merge::merge_clusters;
 pub(crate) use self::mesh::DOMAIN;
 pub use self::mesh::Mesh;
+pub(crate) use self::mesh::Refused;
 pub(crate) use self::objects::Store;
 pub use self::origin::{Origin, Source};
 pub use self::peer_authentications::{PeerAuthentications, ServerMode};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::manifest::{Diagnostic, Node, Severity};
+use mesh_model::manifest::{Diagnostic, Limits, Node, Severity};
 use mesh_model::registry::{Origin, Registry, Source};
 use mesh_model::resource::{MeshConfig, MeshNetworks, admit, decode};
 use proptest::prelude::*;
@@ -207,4 +207,41 @@ proptest! {
         let (networks, _) = MeshNetworks::admit(&spec, &file);
         prop_assert!(networks.validate().is_empty());
     }
+}
+
+#[test]
+fn ports_that_the_api_refuses_are_told_and_their_objects_left_out() {
+    let check = |text: &str, expected: &[&str]| {
+        let file = Arc::from("f");
+        let reading = mesh_model::manifest::read("f", text.as_bytes(), &Default::default());
+        let decoded = admit(&reading.documents[0].node, &file, "default");
+        let found: Vec<String> =
+            decoded.diagnostics.iter().map(|d| format!("{} {}", d.code, d.field)).collect();
+        assert_eq!(found, expected, "{text}");
+        assert_eq!(decoded.resource.is_some(), expected.is_empty(), "{text}");
+    };
+    let service = |ports: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: a}}, spec: {{ports: [{ports}]}}}}"
+        )
+    };
+    check(&service("{port: 80}"), &[]);
+    check(&service("{port: 53, name: a, protocol: UDP}, {port: 53, name: b}"), &[]);
+    check(&service("{port: 99999}"), &["PORT-RANGE spec.ports[0].port"]);
+    check(&service("{name: http}"), &["PORT-RANGE spec.ports[0].port"]);
+    check(&service("{port: 80, nodePort: 70000}"), &["PORT-RANGE spec.ports[0].nodePort"]);
+    check(&service("{port: 80}, {port: 81, name: b}"), &["SVC-PORT-NAME spec.ports[0].name"]);
+    let twice = ["SVC-PORT-DUP spec.ports[1].port", "SVC-PORT-NAME spec.ports[1].name"];
+    check(&service("{port: 80, name: a}, {port: 80, name: a}"), &twice);
+    let slice = |port: &str| {
+        let head = "apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: a}";
+        format!("{{{head}, addressType: IPv4, ports: [{{{port}}}]}}")
+    };
+    check(&slice("name: http"), &[]);
+    let reading =
+        mesh_model::manifest::read("f", slice("port: 98080").as_bytes(), &Limits::default());
+    let decoded = admit(&reading.documents[0].node, &Arc::from("f"), "default");
+    // Only the port is left out.
+    assert!(decoded.resource.is_some());
+    assert_eq!(decoded.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["PORT-RANGE"]);
 }

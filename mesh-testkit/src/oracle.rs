@@ -5,5 +5,8 @@ pub mod ads_client;
 pub mod assign;
 pub mod authz;
 pub mod load;
+pub mod outlier;
 pub mod pick;
+pub mod retry;
 pub mod subset;
+pub mod zone;

@@ -8,8 +8,10 @@ mod codegen;
 mod conformance;
 mod e2e;
 mod golden;
+mod load;
 mod problem;
 mod process;
+mod report_check;
 mod test;
 mod tidy;
 mod workspace;
@@ -40,13 +42,23 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "e2e",
-        help: "[--only harness|steering,…] [--binary MESH] [--keep]    a real Envoy, steered",
+        help: "[--only PART,…] [--every] [--seed N] [--binary MESH] [--keep]    a real Envoy, steered",
         run: e2e::command,
     },
     Command {
         name: "golden",
         help: "[--meshes DIR] [--golden DIR] [--only MESH[/PROXY],…] [--types endpoints,…] [--limit N] [--binary MESH]    our resources against a real istiod's",
         run: golden::command,
+    },
+    Command {
+        name: "load",
+        help: "[--clients N] [--slow N] [--vanishing N] [--changes N] [--services N] [--endpoints N] [--binary MESH]    what many proxies cost `mesh serve`",
+        run: load::command,
+    },
+    Command {
+        name: "report-check",
+        help: "[--meshes DIR] [--binary MESH]    the page of `mesh report` in a real browser; no part of the gate",
+        run: report_check::command,
     },
     Command {
         name: "test",

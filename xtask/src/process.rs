@@ -79,6 +79,15 @@ impl Running {
         }
     }
 
+    /// The program's resident memory in kB (Linux).
+    pub(crate) fn resident(&self) -> Result<u64, Problem> {
+        let file = format!("/proc/{}/status", self.child.id());
+        let text = std::fs::read_to_string(&file).attempt(format!("read `{file}`"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.ok_or_else(|| Problem(format!("`{file}` does not tell resident memory")))
+    }
+
     /// The last lines that the program printed.
     pub(crate) fn tail(&self) -> String {
         let text = self.printed();

@@ -1,4 +1,5 @@
-//! `mesh bootstrap`: what an Envoy beside a pod starts with, to be steered by `mesh serve`.
+//! `mesh bootstrap`: what an Envoy beside a pod, or a gRPC program in it, starts with, to be steered
+//! by `mesh serve`.
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -26,7 +27,8 @@ pub(crate) struct Arguments {
     /// Asks for changes only, instead of the state of the world.
     #[arg(long)]
     delta: bool,
-    /// Which Envoy will run: `envoy`, a stock one, or `istio-proxy`.
+    /// What will run: `envoy`, a stock one, `istio-proxy`, or `grpc`, a client with xDS, which reads
+    /// another kind of bootstrap (`GRPC_XDS_BOOTSTRAP` names the file).
     #[arg(long, value_name = "DATA_PLANE", default_value = "envoy")]
     data_plane: Plane,
 }
@@ -36,14 +38,12 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments) -> Result<(), Failure> {
     if xds.port == 0 {
         return Err(Failure::Unanswered(format!("--xds {}: no server has port 0", arguments.xds)));
     }
-    if arguments.data_plane == Plane::Grpc {
-        return Err(Failure::Unanswered(
-            "--data-plane grpc: a gRPC client has no Envoy bootstrap; write `envoy` or `istio-proxy`"
-                .to_owned(),
-        ));
-    }
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let proxy = mesh.proxy(&arguments.proxy)?;
+    if arguments.data_plane == Plane::Grpc {
+        json::print(&grpc(&proxy, &arguments.xds)?);
+        return Ok(());
+    }
     let api = if arguments.delta { "DELTA_GRPC" } else { "GRPC" };
     let bootstrap = bootstrap(&proxy, arguments.data_plane, &xds, &admin, api)?;
     json::print(&bootstrap);
@@ -109,6 +109,25 @@ fn bootstrap(
     Ok(proto3::to_value(&message)?)
 }
 
+/// What a gRPC program with xDS starts with. It has the state of the world only, and no
+/// certificates: an agent that has some adds them as `certificate_providers`.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/istio-agent/grpcxds/grpc_bootstrap.go` `GenerateBootstrap`.
+fn grpc(proxy: &Proxy, xds: &str) -> Result<Value, Failure> {
+    let server = json!({
+        "server_uri": xds,
+        "channel_creds": [{"type": "insecure"}],
+        "server_features": ["xds_v3"],
+    });
+    Ok(json!({
+        "xds_servers": [server],
+        "node": proto3::to_value(&node(proxy, Plane::Grpc))?,
+        "server_listener_resource_name_template": "xds.istio.io/grpc/lds/inbound/%s",
+    }))
+}
+
 /// A cluster of one server that speaks HTTP/2 in plain text.
 fn cluster(name: &str, server: &Address) -> Value {
     let is_address = server.host.parse::<IpAddr>().is_ok();
@@ -158,6 +177,17 @@ mod tests {
     }
 
     const ISTIO: &str = "1.32.0";
+
+    #[test]
+    fn a_grpc_program_has_a_bootstrap_of_its_own_kind() {
+        let loopback = folder::example().join("../loopback");
+        let mesh = folder::load_and_tell(&loopback, &Compat::default()).unwrap();
+        let proxy = mesh.proxy("loop/shop/web-0").unwrap();
+        let bootstrap = grpc(&proxy, "127.0.0.1:15010").unwrap();
+        assert_eq!(bootstrap["xds_servers"][0]["server_uri"], "127.0.0.1:15010");
+        assert_eq!(bootstrap["node"]["metadata"]["GENERATOR"], "grpc");
+        assert_eq!(bootstrap["node"]["locality"], json!({"region": "eu", "zone": "a"}));
+    }
 
     #[test]
     fn both_clusters_are_the_server() {

@@ -5,6 +5,7 @@ use mesh_model::Compat;
 use mesh_model::manifest::{Diagnostic, Severity};
 use mesh_model::registry::Mesh;
 
+use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
 pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
@@ -16,10 +17,13 @@ pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
         Output::Json => json::print(&json::diagnostics(&found)),
         Output::Table => {
             for diagnostic in &found {
-                println!("{diagnostic}");
+                say!("{diagnostic}");
             }
             let notes = found.len() - errors - warnings;
-            println!("{errors} errors, {warnings} warnings, {notes} notes");
+            let [errors, warnings, notes] =
+                [(errors, "error"), (warnings, "warning"), (notes, "note")]
+                    .map(|(number, thing)| folder::counted(number, thing));
+            say!("{errors}, {warnings}, {notes}");
         }
     }
     if errors > 0 { Err(Failure::No) } else { Ok(()) }
@@ -31,6 +35,7 @@ pub(crate) fn findings(loaded: &folder::Loaded) -> Vec<Diagnostic> {
     for crate_rules in RULES {
         found.extend(crate_rules(&loaded.mesh));
     }
+    mesh_lb::lint::add_figures(&loaded.mesh, &mut found);
     mesh_model::lint::sort(&mut found);
     found
 }

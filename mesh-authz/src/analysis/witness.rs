@@ -27,6 +27,8 @@ pub fn example(authorizer: &Authorizer, traffic: Traffic, policy: &Policy) -> Op
 }
 
 /// Returns requests that meet and just miss every rule of a chain, and one that has nothing special.
+///
+/// None has a path that the proxy refuses before it asks any policy.
 pub fn samples(authorizer: &Authorizer, traffic: Traffic) -> Vec<Sample> {
     let mut found = vec![Sample::plain(traffic)];
     let compiled = authorizer.chain(traffic).compiled.iter();
@@ -39,6 +41,7 @@ pub fn samples(authorizer: &Authorizer, traffic: Traffic) -> Vec<Sample> {
             found.push(sample);
         }
     }
+    found.retain(|sample| sample.with(|request| authorizer.see(request).is_ok()));
     found
 }
 

@@ -1,6 +1,10 @@
 //! The assignment of a destination as a proxy sees it.
+use std::cell::RefCell;
+
 use mesh_model::Compat;
-use mesh_model::endpoint::{Gateways, Shards};
+use mesh_model::endpoint::{Endpoint, Gateways, Shards};
+use mesh_model::name::Namespace;
+use mesh_model::resource::MutualTlsMode;
 use mesh_model::resource::destination_rule::{ClientTlsMode, TrafficPolicy};
 use mesh_model::view::mtls::ClientTls;
 use mesh_model::view::{Destination, ProxyView};
@@ -25,7 +29,9 @@ impl Assignment {
     ///
     /// # Upstream
     ///
-    /// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `NewEndpointBuilder`.
+    /// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `NewEndpointBuilder`; for clusters
+    /// that DNS resolves also `pilot/pkg/networking/core/loadbalancer/loadbalancer.go`
+    /// `ApplyToCluster`.
     pub fn new(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
         Self::of_form(view, destination, ClusterForm::of(destination.service.resolution))
     }
@@ -71,20 +77,54 @@ fn with_supply<T>(
     let config = &view.plane().config;
     let policy: Option<&TrafficPolicy> = destination.policy.as_ref();
     let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
+    let modes = Modes { view, last: RefCell::new(None) };
+    let of_cluster = destination.cluster_policy.as_ref();
+    let fails_over = match form {
+        // Ranked as the cluster is made, whose policy the mesh's default has completed.
+        ClusterForm::Dns => of_cluster.is_some_and(|policy| policy.outlier_detection.is_some()),
+        ClusterForm::Outbound
+        | ClusterForm::SniDnat
+        | ClusterForm::InboundVip
+        | ClusterForm::SelfDiscovery => outlier_detection.is_some(),
+    };
     let input = Input {
         form,
         is_cluster_local: view.is_cluster_local(service),
         subset: destination.subset_labels,
         load_balancer: policy.and_then(|policy| policy.load_balancer.as_ref()),
-        has_outlier_detection: outlier_detection.is_some(),
+        has_outlier_detection: fails_over,
         min_health_percent: outlier_detection.map_or(0, |block| block.min_health_percent),
         tls_mode: destination.endpoint_tls.map(tls_mode),
         mesh_locality: Some(&config.locality_lb_setting),
         mesh_zone_aware: config.zone_aware_lb_setting.as_ref(),
-        peer_mode: &|endpoint| view.endpoint_mode(endpoint),
+        peer_mode: &|endpoint| modes.of(endpoint),
         ..Input::new(view.proxy(), compat, (service, &destination.port), shards, gateways)
     };
     compute(&input)
+}
+
+/// What workloads demand, asked once where all of a namespace demand the same.
+struct Modes<'v, 'm> {
+    view: &'v ProxyView<'m>,
+    /// The last namespace of which all demand the same: endpoints of a service are mostly of one.
+    last: RefCell<Option<(Namespace, MutualTlsMode)>>,
+}
+
+impl Modes<'_, '_> {
+    fn of(&self, endpoint: &Endpoint) -> MutualTlsMode {
+        let namespace = &endpoint.workload.namespace;
+        let mut last = self.last.borrow_mut();
+        if let Some((known, mode)) = &*last
+            && known == namespace
+        {
+            return *mode;
+        }
+        let mode = self.view.endpoint_mode(endpoint);
+        if !self.view.plane().peer_authentications.differs_by_workload(namespace) {
+            *last = Some((namespace.clone(), mode));
+        }
+        mode
+    }
 }
 
 const fn tls_mode(mode: ClientTls) -> ClientTlsMode {

@@ -101,11 +101,14 @@ impl Selector {
         Self { single_host_per_subset: true, ..self }
     }
 
-    pub(super) fn keys(&self) -> &[Box<str>] {
+    /// Returns the keys, ascending, each once.
+    pub fn keys(&self) -> &[Box<str>] {
         &self.keys
     }
 
-    pub(super) const fn fallback(&self) -> Option<&SelectorFallback> {
+    /// Returns what requests get whose keys these are and whose values no host has; `None` leaves it to
+    /// the balancer.
+    pub const fn fallback(&self) -> Option<&SelectorFallback> {
         self.fallback.as_ref()
     }
 

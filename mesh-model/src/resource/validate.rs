@@ -77,8 +77,8 @@ impl Resource {
             Self::RequestAuthentication(object) => object.validate(),
             Self::Telemetry(object) => object.validate(),
             Self::Opaque(object) => object.validate(),
-            Self::Service(_)
-            | Self::EndpointSlice(_)
+            Self::Service(object) => object.validate(),
+            Self::EndpointSlice(_)
             | Self::Pod(_)
             | Self::Node(_)
             | Self::Namespace(_)

@@ -95,16 +95,17 @@ fn list<T: ToString>(items: &[T]) -> String {
 
 impl<'m> ProxyView<'m> {
     pub(crate) fn new(mesh: &'m Mesh, plane: &'m ControlPlane, proxy: &'m Proxy) -> Self {
-        let scope = match proxy.kind {
-            ProxyKind::Sidecar => {
-                let sidecar = plane.sidecar(&proxy.namespace, &proxy.labels);
-                Scope::of_sidecar(plane, &proxy.namespace, sidecar)
-            }
-            ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => {
-                Scope::of_gateway(plane, &proxy.namespace)
-            }
-        };
-        Self { mesh, plane, proxy, scope: Arc::new(scope) }
+        Self::with_scope(mesh, plane, proxy, Arc::new(Scope::of_proxy(plane, proxy)))
+    }
+
+    /// The view of a proxy that has this scope.
+    pub(crate) const fn with_scope(
+        mesh: &'m Mesh,
+        plane: &'m ControlPlane,
+        proxy: &'m Proxy,
+        scope: Arc<Scope>,
+    ) -> Self {
+        Self { mesh, plane, proxy, scope }
     }
 
     /// The mesh.
@@ -125,6 +126,8 @@ impl<'m> ProxyView<'m> {
             self.services().iter().any(|service| host.matches(service.hostname.as_str()))
         };
         effect.everything
+            // A ztunnel is told of all services and workloads of its mesh.
+            || (proxy.kind == ProxyKind::Ztunnel && !effect.is_empty())
             || !effect.networks.is_empty()
             || effect.namespaces.contains(&proxy.namespace)
             || effect.proxies.iter().any(|reference| {
@@ -250,8 +253,14 @@ impl<'m> ProxyView<'m> {
             .into_iter()
             .find_map(|host| self.scope.service(host));
         found.cloned().ok_or_else(|| {
-            let hosts = self.services().iter().map(|service| service.hostname.as_str());
-            let nearest = nearest_name(full.as_str(), hosts).map(str::to_owned);
+            // As it was written, as it was meant, and as people type it.
+            let names = || self.services().iter().map(|service| service.hostname.as_str());
+            let domain = format!(".svc.{domain}");
+            let typed = names().filter_map(|name| name.strip_suffix(domain.as_str()));
+            let nearest = nearest_name(host, typed)
+                .or_else(|| nearest_name(full.as_str(), names()))
+                .or_else(|| nearest_name(host, names()))
+                .map(str::to_owned);
             UnknownDestination::Service { host: host.to_owned(), nearest }
         })
     }

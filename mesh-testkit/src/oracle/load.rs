@@ -109,3 +109,19 @@ pub fn choose(hash: u64, healthy_load: &[u128], degraded_load: &[u128]) -> (usiz
     let wanted = (hash % 100).try_into().unwrap_or(0);
     percents.iter().copied().nth(wanted).unwrap_or((0, false))
 }
+
+/// What is left of the weight of each locality: `(weight, all, able, excluded)` hosts. None if no host
+/// of any is able.
+pub fn locality_weights(localities: &[(u32, u32, u32, u32)], factor: u32) -> Option<Vec<f64>> {
+    if localities.iter().all(|locality| locality.2 == 0) {
+        return None;
+    }
+    let left = |&(weight, all, able, excluded): &(u32, u32, u32, u32)| {
+        if all <= excluded {
+            return 0.0;
+        }
+        let part = f64::from(able) / f64::from(all - excluded);
+        f64::from(weight) * f64::min(1.0, f64::from(factor) / 100.0 * part)
+    };
+    Some(localities.iter().map(left).collect())
+}

@@ -78,3 +78,100 @@ pub fn maglev(slots: u64, hosts: &[(u32, f64, u64, u64)]) -> Vec<u32> {
     }
     table.into_iter().flatten().collect()
 }
+
+/// Builds a ring of hosts, each with its weight (they sum to 1); `hash` is that of a host's so many-th
+/// entry. The entries, ascending by hash; equal hashes by host.
+pub fn ring_entries(
+    weights: &[f64],
+    (minimum, maximum): (f64, f64),
+    hash: impl Fn(usize, u32) -> u64,
+) -> Vec<(u64, usize)> {
+    let least = weights.iter().copied().fold(1.0, f64::min);
+    let scale = f64::min((least * minimum).ceil() / least, maximum);
+    let mut entries = Vec::new();
+    let (mut placed, mut due) = (0.0, 0.0);
+    for (host, weight) in weights.iter().enumerate() {
+        due += scale * weight;
+        let mut entry = 0;
+        while placed < due {
+            entries.push((hash(host, entry), host));
+            entry += 1;
+            placed += 1.0;
+        }
+    }
+    entries.sort();
+    entries
+}
+
+/// The host of a request that a ring or table sends to `base`, if no host may carry much more than its
+/// share: `hosts` are weight (they sum to 1) and requests in flight, `factor` percent of the share.
+pub fn bounded_load(base: usize, hash: u64, factor: u32, hosts: &[(f64, u32)]) -> usize {
+    let active: u32 = hosts.iter().map(|host| host.1).sum();
+    let all = f64::from(((active + 1) * factor).div_ceil(100));
+    let overload: Vec<f64> = hosts
+        .iter()
+        .map(|&(weight, active)| f64::from(active) / (all * weight).ceil().max(1.0))
+        .collect();
+    let of = |host: usize| overload.get(host).copied().unwrap_or(f64::INFINITY);
+    // The whole shuffle first, then the search.
+    let mut order: Vec<usize> = (0..hosts.len()).collect();
+    let mut numbers = mersenne_twister(hash).into_iter();
+    for at in 0..order.len() {
+        let left = u64::try_from(order.len() - at).unwrap_or(1);
+        let width = (1_u64 << 32) / left;
+        let drawn = numbers.by_ref().map(|number| u64::from(number) / width).find(|n| *n < left);
+        let offset = drawn.and_then(|drawn| usize::try_from(drawn).ok()).unwrap_or(0);
+        order.swap(at, at + offset);
+    }
+    let others: Vec<usize> = order.into_iter().filter(|&host| host != base).collect();
+    if of(base) <= 1.0 {
+        return base;
+    }
+    let fit = others.iter().copied().find(|&host| of(host) <= 1.0);
+    fit.unwrap_or_else(|| {
+        others.iter().fold(base, |best, &host| if of(host) < of(best) { host } else { best })
+    })
+}
+
+/// The first numbers of MT19937, seeded by the low half of a number: textbook, a round a time.
+fn mersenne_twister(seed: u64) -> Vec<u32> {
+    let low = |number: u64| u32::try_from(number & 0xffff_ffff).unwrap_or(0);
+    let mut state: Vec<u32> = vec![low(seed)];
+    for i in 1..624_u64 {
+        let last = u64::from(state.last().copied().unwrap_or(0));
+        state.push(low(1_812_433_253 * (last ^ (last >> 30)) + i));
+    }
+    // What comes next depends on what was 624, 623 and 227 before.
+    for next in 624..3 * 624_usize {
+        let back = |by: usize| next.checked_sub(by).and_then(|at| state.get(at)).copied();
+        let [first, second, far] = [624, 623, 227].map(|by| back(by).unwrap_or(0));
+        let mixed = (first & 0x8000_0000) | (second & 0x7fff_ffff);
+        let twist = if mixed.is_multiple_of(2) { 0 } else { 0x9908_b0df };
+        state.push(far ^ (mixed >> 1) ^ twist);
+    }
+    let temper = |number: &u32| {
+        let mut number = *number;
+        number ^= number >> 11;
+        number ^= (number << 7) & 0x9d2c_5680;
+        number ^= (number << 15) & 0xefc6_0000;
+        number ^ (number >> 18)
+    };
+    state.iter().skip(624).map(temper).collect()
+}
+
+/// The weight of a healthy host that has been so for `since` of the `window` milliseconds that it takes
+/// to warm up.
+pub fn slow_start(
+    weight: f64,
+    since: u32,
+    window: u32,
+    aggression: f64,
+    floor_percent: f64,
+) -> f64 {
+    if since >= window {
+        return weight;
+    }
+    let time = f64::from(since.max(1)) / f64::from(window);
+    let risen = if aggression == 1.0 { time } else { time.powf(1.0 / aggression) };
+    weight * f64::max(risen, floor_percent / 100.0)
+}

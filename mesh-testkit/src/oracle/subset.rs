@@ -3,6 +3,9 @@
 /// Pairs of key and value.
 pub type Pairs = Vec<(String, String)>;
 
+/// What a host has: one of several values of a key counts like the only one.
+pub type Metadata = Vec<(String, Vec<String>)>;
+
 /// A policy of a selector: its keys, and what to do if no subset is found.
 #[derive(Clone, Debug)]
 pub struct Selector {
@@ -26,40 +29,99 @@ pub enum Fallback {
     Keys(Vec<String>),
 }
 
-/// Returns the hosts among which one is picked for a request. `default` is what hosts of the
-/// default subset have; `fallback` is the balancer's own, never [`Fallback::Keys`].
+/// What is configured.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The selectors; without any there are no subsets.
+    pub selectors: Vec<Selector>,
+    /// What hosts of the default subset have.
+    pub default: Pairs,
+    /// The balancer's own fallback, never [`Fallback::Keys`].
+    pub fallback: Fallback,
+    /// Whether a fallback that finds nobody falls to all hosts.
+    pub panic_any: bool,
+    /// Whether a request may name more keys than a selector.
+    pub redundant_keys: bool,
+}
+
+/// Returns the hosts among which one is picked for a request that asks for pairs; `list` are those that
+/// it would rather have, one after the other.
 pub fn hosts(
-    selectors: &[Selector],
-    hosts: &[Pairs],
-    default: &Pairs,
-    fallback: &Fallback,
+    rules: &Rules,
+    hosts: &[Metadata],
     asked: &Pairs,
+    list: Option<&[Pairs]>,
 ) -> Vec<usize> {
+    let everybody = (0..hosts.len()).collect();
+    if rules.selectors.is_empty() {
+        return everybody;
+    }
+    let mut sorted_rules = rules.clone();
+    if rules.redundant_keys {
+        sorted_rules.selectors.sort_by_key(|one| std::cmp::Reverse(sorted(&one.keys).len()));
+    }
+    let Some(list) = list.filter(|list| !list.is_empty()) else {
+        return search(&sorted_rules, hosts, asked);
+    };
+    for wanted in list {
+        let mut merged: Pairs = wanted.clone();
+        let is_new = |pair: &&(String, String)| wanted.iter().all(|(key, _)| *key != pair.0);
+        merged.extend(asked.iter().filter(is_new).cloned());
+        let found = search(&sorted_rules, hosts, &merged);
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    Vec::new()
+}
+
+fn search(rules: &Rules, hosts: &[Metadata], asked: &Pairs) -> Vec<usize> {
+    let asked = &reduced(rules, asked);
     let having = |pairs: &Pairs| -> Vec<usize> {
-        let has_all = |host: &Pairs| pairs.iter().all(|pair| host.contains(pair));
+        let has = |host: &Metadata, (key, value): &(String, String)| {
+            host.iter().any(|(name, values)| name == key && values.contains(value))
+        };
+        let has_all = |host: &Metadata| pairs.iter().all(|pair| has(host, pair));
         hosts.iter().enumerate().filter(|(_, host)| has_all(host)).map(|(i, _)| i).collect()
     };
     let answer = |fallback: &Fallback| match fallback {
         Fallback::Nothing | Fallback::Keys(_) => Vec::new(),
         Fallback::Any => (0..hosts.len()).collect(),
-        Fallback::Default => having(default),
+        Fallback::Default => having(&rules.default),
+    };
+    let in_the_end = || match answer(&rules.fallback) {
+        found if found.is_empty() && rules.panic_any => match rules.fallback {
+            Fallback::Nothing => found,
+            Fallback::Any | Fallback::Default | Fallback::Keys(_) => (0..hosts.len()).collect(),
+        },
+        found => found,
     };
     let keys = sorted(asked.iter().map(|(key, _)| key));
     if asked.is_empty() {
-        return answer(fallback);
+        return in_the_end();
     }
-    let exists = selectors.iter().any(|selector| sorted(&selector.keys) == keys);
+    let exists = rules.selectors.iter().any(|selector| sorted(&selector.keys) == keys);
     let found = having(asked);
     if exists && !found.is_empty() {
         return found;
     }
-    match policy(selectors, &keys) {
-        None => answer(fallback),
+    match policy(&rules.selectors, &keys) {
+        None => in_the_end(),
         Some(Fallback::Keys(keys)) => {
             let fewer = asked.iter().filter(|(key, _)| keys.contains(key)).cloned().collect();
-            self::hosts(selectors, hosts, default, fallback, &fewer)
+            search(rules, hosts, &fewer)
         }
         Some(own) => answer(own),
+    }
+}
+
+/// The pairs that the first selector has keys for, if it has only keys that are asked for.
+fn reduced(rules: &Rules, asked: &Pairs) -> Pairs {
+    let is_asked = |key: &String| asked.iter().any(|(name, _)| name == key);
+    let fits = |selector: &&Selector| selector.keys.iter().all(is_asked);
+    match rules.selectors.iter().find(fits).filter(|_| rules.redundant_keys) {
+        Some(one) => asked.iter().filter(|(key, _)| one.keys.contains(key)).cloned().collect(),
+        None => asked.clone(),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Envoy {
 }
 
 /// How long Envoy may take to start, and to get its first configuration.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(40);
 
 impl Envoy {
     /// Starts Envoy and waits for its admin interface. `dir` receives the bootstrap and the log;
@@ -72,6 +72,11 @@ impl Envoy {
             return Err(Problem(format!("Envoy's admin answers {} to {path}", answer.status)));
         }
         serde_json::from_slice(&answer.body).attempt(format!("read what Envoy says to {path}"))
+    }
+
+    /// What Envoy has printed so far.
+    pub(super) fn log(&self) -> String {
+        self.running.printed()
     }
 
     /// Counters and gauges whose name contains a text.

@@ -69,6 +69,11 @@ impl Connection {
         stream.set_nodelay(true).attempt(&what)?;
         Ok(Self(BufReader::new(stream)))
     }
+
+    /// The address that the connection comes from.
+    pub(super) fn local_address(&self) -> Result<SocketAddr, Problem> {
+        self.0.get_ref().local_addr().attempt("tell the address of a connection")
+    }
 }
 
 impl<S: Read + Write> Connection<S> {
@@ -87,14 +92,33 @@ impl<S: Read + Write> Connection<S> {
         request: &Request<'_>,
         headers: &[(String, String)],
     ) -> Result<Response, Problem> {
+        self.write(request, headers)?;
+        read_response(&mut self.0).attempt(format!("ask for {}", request.path))
+    }
+
+    /// Asks, and waits for no more than the beginning of the answer. Nothing else can be asked on this
+    /// connection.
+    pub(super) fn begin(
+        &mut self,
+        request: &Request<'_>,
+        headers: &[(String, String)],
+    ) -> Result<Response, Problem> {
+        self.write(request, headers)?;
+        read_beginning(&mut self.0).attempt(format!("ask for {}", request.path))
+    }
+
+    fn write(
+        &mut self,
+        request: &Request<'_>,
+        headers: &[(String, String)],
+    ) -> Result<(), Problem> {
         let Request { method, host, path } = request;
         let more: String =
             headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let text =
             format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{more}content-length: 0\r\n\r\n");
         let what = format!("ask for {path} of {host}");
-        self.0.get_mut().write_all(text.as_bytes()).attempt(&what)?;
-        read_response(&mut self.0).attempt(&what)
+        self.0.get_mut().write_all(text.as_bytes()).attempt(&what)
     }
 }
 
@@ -120,12 +144,17 @@ pub(super) fn read_head(stream: &mut impl BufRead) -> std::io::Result<Option<Hea
     }
 }
 
-fn read_response(stream: &mut impl BufRead) -> Result<Response, Problem> {
+/// An answer without its body.
+fn read_beginning(stream: &mut impl BufRead) -> Result<Response, Problem> {
     let head = read_head(stream).attempt("read the answer")?;
     let head = head.ok_or_else(|| Problem::new("the connection was closed"))?;
     let status = head.first.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| Problem(format!("`{}` is no answer", head.first.trim())))?;
-    let mut body = Vec::new();
+    Ok(Response { status, head, body: Vec::new() })
+}
+
+fn read_response(stream: &mut impl BufRead) -> Result<Response, Problem> {
+    let Response { status, head, mut body } = read_beginning(stream)?;
     if head.is("transfer-encoding", "chunked") {
         while read_chunk(stream, &mut body)? {}
     } else if let Some(length) = head.number("content-length") {

@@ -30,7 +30,7 @@ impl Protocol {
     }
 
     /// The same bootstrap over this protocol.
-    fn of(self, mut bootstrap: Value) -> Result<Value, Problem> {
+    pub(super) fn of(self, mut bootstrap: Value) -> Result<Value, Problem> {
         let api = match self {
             Self::Sotw => "GRPC",
             Self::Delta => "DELTA_GRPC",
@@ -70,6 +70,13 @@ impl Mesh {
         let mut command = self.command("bootstrap");
         command.args(["--proxy", proxy, "--xds", &server.to_string()]);
         protocol.of(answer(&mut command, &[0])?.1)
+    }
+
+    /// The bootstrap of a gRPC client in a pod.
+    pub(super) fn grpc_bootstrap(&self, proxy: &str, server: SocketAddr) -> Result<Value, Problem> {
+        let mut command = self.command("bootstrap");
+        command.args(["--proxy", proxy, "--data-plane", "grpc", "--xds", &server.to_string()]);
+        Ok(answer(&mut command, &[0])?.1)
     }
 
     /// Percent of the traffic to a service by `ADDRESS:PORT`, as `mesh plan` says.
@@ -132,10 +139,7 @@ impl Mesh {
         }
         let mut names = BTreeMap::new();
         for kind in ["clusters", "listeners", "routes"] {
-            let path = out.join(format!("{kind}.json"));
-            let text = std::fs::read(&path).attempt(format!("read `{}`", path.display()))?;
-            let list: Vec<Value> =
-                serde_json::from_slice(&text).attempt(format!("read `{}`", path.display()))?;
+            let list = list(out, kind)?;
             let name = |resource: &Value| Some(resource.get("name")?.as_str()?.to_owned());
             names.insert(kind, list.iter().filter_map(name).collect());
         }
@@ -144,8 +148,28 @@ impl Mesh {
 
     /// Starts `mesh serve` on a free port and waits until it says which.
     pub(super) fn serve(&self, tools: &Tools, log: &Path) -> Result<Server, Problem> {
+        Self::start(self.serving(tools), log)
+    }
+
+    /// The same with the certificates of a folder.
+    pub(super) fn serve_secrets(
+        &self,
+        tools: &Tools,
+        log: &Path,
+        secrets: &Path,
+    ) -> Result<Server, Problem> {
+        let mut command = self.serving(tools);
+        command.arg("--secrets").arg(secrets);
+        Self::start(command, log)
+    }
+
+    fn serving(&self, tools: &Tools) -> Command {
         let mut command = tools.beside_us(&self.binary);
         command.arg("serve").arg("-f").arg(&self.folder).args(["--listen", "127.0.0.1:0"]);
+        command
+    }
+
+    fn start(mut command: Command, log: &Path) -> Result<Server, Problem> {
         let mut running = Running::start("mesh serve", &mut command, log)?;
         let mut ended = Ok(());
         let address = wait_for(Duration::from_secs(10), || {
@@ -159,6 +183,13 @@ impl Mesh {
             None => Err(Problem(format!("`mesh serve` does not listen:\n{}", running.tail()))),
         }
     }
+}
+
+/// What `mesh snapshot` wrote of a type.
+pub(super) fn list(out: &Path, kind: &str) -> Result<Vec<Value>, Problem> {
+    let path = out.join(format!("{kind}.json"));
+    let text = std::fs::read(&path).attempt(format!("read `{}`", path.display()))?;
+    serde_json::from_slice(&text).attempt(format!("read `{}`", path.display()))
 }
 
 /// A running `mesh serve`.

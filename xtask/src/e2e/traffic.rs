@@ -41,7 +41,8 @@ pub(super) fn send(
     Ok(all)
 }
 
-fn send_in_turn(
+/// Sends requests one after the other on one connection, and counts the answers.
+pub(super) fn send_in_turn(
     target: SocketAddr,
     request: &Request<'_>,
     count: usize,

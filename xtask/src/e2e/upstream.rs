@@ -2,7 +2,7 @@
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use crate::e2e::http;
@@ -17,31 +17,56 @@ pub(super) const PATH: &str = "x-upstream-path";
 pub(super) const HOST: &str = "x-upstream-host";
 /// The header of a request that the server refuses with 403 where it says `yes`.
 pub(super) const REFUSE: &str = "x-refuse";
+/// The header with what the server was told of the client's certificate.
+pub(super) const CLIENT: &str = "x-upstream-client";
 
-/// A server that answers 200 to all but [`REFUSE`] until it is dropped.
+/// The request header that keeps the request open: the answer begins, and never ends.
+pub(super) const HOLD: &str = "x-hold";
+
+/// A server that answers everything alike, but for [`REFUSE`], until it is dropped.
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
-    stopped: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
 }
 
+/// What a server's threads share.
+#[derive(Debug)]
+struct Shared {
+    address: SocketAddr,
+    status: u16,
+    stopped: AtomicBool,
+    asked: AtomicUsize,
+}
+
 impl Upstream {
-    /// Listens at an address; port 0 takes any that is free.
+    /// Listens at an address and answers 200; port 0 takes any that is free.
     pub(super) fn start(address: SocketAddr) -> Result<Self, Problem> {
+        Self::answering(address, 200)
+    }
+
+    /// Listens at an address and answers with a status.
+    pub(super) fn answering(address: SocketAddr, status: u16) -> Result<Self, Problem> {
         let what = format!("listen on {address}");
         let listener = TcpListener::bind(address).attempt(&what)?;
         let address = listener.local_addr().attempt(&what)?;
-        let stopped = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stopped);
-        let accepting = std::thread::spawn(move || accept(&listener, address, &flag));
-        Ok(Self { address, stopped, accepting: Some(accepting) })
+        let (stopped, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { address, status, stopped, asked });
+        let theirs = Arc::clone(&shared);
+        let accepting = std::thread::spawn(move || accept(&listener, &theirs));
+        Ok(Self { address, shared, accepting: Some(accepting) })
+    }
+
+    /// How many requests came in.
+    pub(super) fn asked(&self) -> usize {
+        self.shared.asked.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        self.shared.stopped.store(true, Ordering::Relaxed);
         // One more connection wakes the thread that waits for the next one.
         if TcpStream::connect(self.address).is_ok()
             && let Some(accepting) = self.accepting.take()
@@ -51,29 +76,35 @@ impl Drop for Upstream {
     }
 }
 
-fn accept(listener: &TcpListener, address: SocketAddr, stopped: &AtomicBool) {
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
-        if stopped.load(Ordering::Relaxed) {
+        if shared.stopped.load(Ordering::Relaxed) {
             return;
         }
         if let Ok(stream) = stream {
             // A client that goes away ends its thread; nobody else minds.
-            std::thread::spawn(move || serve(stream, address));
+            let shared = Arc::clone(shared);
+            std::thread::spawn(move || serve(stream, &shared));
         }
     }
 }
 
-fn serve(stream: TcpStream, address: SocketAddr) -> std::io::Result<()> {
+fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    let Shared { address, status, asked, .. } = shared;
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     while let Some(head) = http::read_head(&mut stream)? {
         let length: u64 = head.number("content-length").unwrap_or(0);
         std::io::copy(&mut (&mut stream).take(length), &mut std::io::sink())?;
         let (path, host) = (head.path(), head.header("host").unwrap_or_default());
-        let status = if head.header(REFUSE) == Some("yes") { "403 Forbidden" } else { "200 OK" };
+        let client = head.header("x-forwarded-client-cert").unwrap_or_default();
+        let status = if head.header(REFUSE) == Some("yes") { 403 } else { *status };
+        asked.fetch_add(1, Ordering::Relaxed);
+        // A byte that is promised and not sent keeps the request open until the caller goes away.
+        let promised = u8::from(head.header(HOLD).is_some());
         let answer = format!(
-            "HTTP/1.1 {status}\r\n{WHO}: {address}\r\n{PATH}: {path}\r\n{HOST}: {host}\r\n\
-             content-length: 0\r\n\r\n"
+            "HTTP/1.1 {status} Said\r\n{WHO}: {address}\r\n{PATH}: {path}\r\n{HOST}: {host}\r\n\
+             {CLIENT}: {client}\r\ncontent-length: {promised}\r\n\r\n"
         );
         stream.get_mut().write_all(answer.as_bytes())?;
     }

@@ -65,6 +65,13 @@ impl Tools {
         command
     }
 
+    /// A command for a Python script.
+    pub(super) fn python(&self, script: &Path) -> Command {
+        let mut command = self.beside_us(&self.python);
+        command.arg("-I").arg(script);
+        command
+    }
+
     pub(super) fn envoy(&self) -> Command {
         self.beside_us(&self.envoy)
     }

@@ -2,14 +2,10 @@
 use mesh_model::view::Proxy;
 
 use super::service::{Plan, host_port};
+use crate::say::say;
 
 pub(super) fn print(proxy: &Proxy, plans: &[Plan<'_>]) {
-    println!(
-        "{} at {}{}",
-        proxy.reference(),
-        or_unknown(&proxy.locality.to_string()),
-        network(proxy)
-    );
+    say!("{} at {}{}", proxy.reference(), or_unknown(&proxy.locality.to_string()), network(proxy));
     for plan in plans {
         print_plan(plan);
     }
@@ -29,33 +25,35 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
     let subset = if subset.is_empty() { String::new() } else { format!(" subset {subset}") };
     let outlier =
         if plan.has_outlier_detection() { "outlier detection" } else { "no outlier detection" };
-    println!("\n{host}:{port}{subset}  [{}, {}, {outlier}]", plan.kind(), plan.lb());
-    if plan.endpoints.is_empty() {
-        println!("  no endpoint: every request fails");
+    say!("\n{host}:{port}{subset}  [{}, {}, {outlier}]", plan.kind(), plan.lb());
+    if let Some((_, text)) = plan.emptiness() {
+        say!("  {text}");
     }
     for endpoint in &plan.endpoints {
-        let reasons: Vec<&str> = endpoint.reasons.iter().map(|r| r.text.as_str()).collect();
+        let reasons = endpoint.reasons.iter().filter(|reason| !reason.is_about_weight());
+        let reasons: Vec<&str> = reasons.map(|reason| reason.text.as_str()).collect();
         let health = match endpoint.health_word() {
             "healthy" => String::new(),
             word => format!(" {}", word.to_uppercase()),
         };
-        println!(
-            "  P{} {:>6.2}%  {:<22} {:<24} {}{health}",
+        say!(
+            "  P{} {:>6.2}%  w{:<3} {:<22} {:<24} {}{health}",
             endpoint.priority,
             endpoint.share,
+            endpoint.weight,
             host_port(&endpoint.address, endpoint.port),
             or_unknown(&endpoint.locality.to_string()),
             reasons.join("; "),
         );
     }
     for dropped in &plan.dropped {
-        println!("  left out  {:<22} {}: {}", dropped.address, dropped.cluster, dropped.text);
+        say!("  left out  {:<22} {}: {}", dropped.address, dropped.cluster, dropped.text);
     }
     let ladder = plan.ladder();
     if ladder.first().is_some_and(|(_, loads)| loads.len() > 1) {
         let steps: Vec<String> =
             ladder.iter().map(|(healthy, loads)| step(*healthy, loads)).collect();
-        println!("  P0 healthy: {}", steps.join("   "));
+        say!("  P0 healthy: {}", steps.join("   "));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mesh_model::Compat;
 use mesh_model::manifest::{Diagnostic, Severity};
-use mesh_model::registry::{Mesh, Registry, Source};
+use mesh_model::registry::{Effect, Mesh, Registry, Source};
 
 use super::event::Reload;
 use crate::{Failure, folder};
@@ -26,9 +26,14 @@ pub(super) struct Watched {
     served: Files,
     /// The errors of what is served.
     errors: Errors,
+    /// What is different from the mesh that was handed out last.
+    effect: Effect,
     /// Why the folder could not be read the last time.
     problem: Option<String>,
 }
+
+/// A mesh, and what makes it different from the one before.
+pub(super) type Revision = (Arc<Mesh>, Effect);
 
 /// How often texts that broke are put back before whatever loads is taken: putting one back can
 /// break another only if both hold the same object.
@@ -37,17 +42,19 @@ const ROUNDS: usize = 8;
 impl Watched {
     /// Loads a folder for the first time; what is wrong with it goes to stderr, as in any command.
     pub(super) fn open(path: &Path, compat: Compat) -> Result<(Self, Arc<Mesh>), Failure> {
-        let served = by_name(folder::sources(path)?);
+        let files = folder::Files::read(path)?;
+        let served = by_name(files.sources);
         let mut registry = Registry::new(compat);
         let diagnostics = registry.load(served.values().cloned());
         let mesh = registry.mesh();
-        for diagnostic in &diagnostics {
+        for diagnostic in files.diagnostics.iter().chain(&diagnostics) {
             eprintln!("{diagnostic}");
         }
         let errors = errors(&diagnostics);
         let on_disk = served.clone();
         let path = path.to_owned();
-        Ok((Self { path, registry, on_disk, served, errors, problem: None }, mesh))
+        let effect = Effect::default();
+        Ok((Self { path, registry, on_disk, served, errors, effect, problem: None }, mesh))
     }
 
     /// The folder's path.
@@ -62,11 +69,15 @@ impl Watched {
 
     /// Reads the folder again. `None` if nothing changed; the mesh is `None` if nothing that changed
     /// can be served.
-    pub(super) fn reload(&mut self) -> Option<(Reload, Option<Arc<Mesh>>)> {
-        match folder::sources(&self.path) {
-            Ok(sources) => {
+    pub(super) fn reload(&mut self) -> Option<(Reload, Option<Revision>)> {
+        match folder::Files::read(&self.path) {
+            Ok(mut files) => {
                 let was_unreadable = self.problem.take().is_some();
-                let on_disk = by_name(sources);
+                // A file that cannot be read is as it was.
+                let known = files.unreadable().filter_map(|name| self.on_disk.get(name).cloned());
+                let known: Vec<Source> = known.collect();
+                files.sources.extend(known);
+                let on_disk = by_name(files.sources);
                 let changed = differences(&self.on_disk, &on_disk);
                 if changed.is_empty() && !was_unreadable {
                     return None;
@@ -86,9 +97,10 @@ impl Watched {
     }
 
     /// Serves what is on disk, but for texts with errors that the text served before has not.
-    fn serve(&mut self, changed: Vec<Arc<str>>) -> (Reload, Option<Arc<Mesh>>) {
+    fn serve(&mut self, changed: Vec<Arc<str>>) -> (Reload, Option<Revision>) {
         let mut files = self.on_disk.clone();
-        let (diagnostics, _) = self.registry.reload(files.values().cloned());
+        let (diagnostics, effect) = self.registry.reload(files.values().cloned());
+        self.effect.merge(effect);
         let mut errors = errors(&diagnostics);
         let mut kept = BTreeSet::new();
         for _ in 0..ROUNDS {
@@ -100,7 +112,8 @@ impl Watched {
                 kept.insert(source.name.clone());
                 files.insert(source.name.clone(), source);
             }
-            let (found, _) = self.registry.reload(files.values().cloned());
+            let (found, effect) = self.registry.reload(files.values().cloned());
+            self.effect.merge(effect);
             errors = self::errors(&found);
         }
         let is_served = differences(&self.served, &files).is_empty();
@@ -108,7 +121,8 @@ impl Watched {
         self.errors = errors;
         let kept = kept.into_iter().collect();
         let reload = Reload { changed, kept, diagnostics, problem: None };
-        (reload, (!is_served).then(|| self.registry.mesh()))
+        let revision = || (self.registry.mesh(), std::mem::take(&mut self.effect));
+        (reload, (!is_served).then(revision))
     }
 
     /// The texts served so far of files that have new errors.
@@ -184,7 +198,7 @@ mod tests {
         }
     }
 
-    fn check(reload: Option<(Reload, Option<Arc<Mesh>>)>, changed: &[&str], kept: &[&str]) {
+    fn check(reload: Option<(Reload, Option<Revision>)>, changed: &[&str], kept: &[&str]) {
         let (reload, _) = reload.unwrap();
         assert_eq!(reload.changed, changed.iter().map(|it| Arc::from(*it)).collect::<Vec<_>>());
         assert_eq!(reload.kept, kept.iter().map(|it| Arc::from(*it)).collect::<Vec<_>>());

@@ -1,14 +1,15 @@
 //! What all streams share: the newest mesh, the generator, certificates, and the end.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_envoy_proto::envoy::config::core::v3::Node;
 use mesh_model::compat::DataPlane;
-use mesh_model::registry::Mesh;
+use mesh_model::registry::{Effect, Mesh};
 use mesh_xds_gen::Generator;
 use mesh_xds_gen::snapshot::Snapshot;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tonic::Status;
 
 use super::event::Event;
@@ -46,11 +47,58 @@ pub(super) struct Client {
 /// How many secrets that are missing are remembered, so that each is told once.
 const TOLD: usize = 4096;
 
+/// So many of the last changes are remembered; whoever missed more looks at everything.
+const REMEMBERED: usize = 64;
+
+/// The newest mesh, and how it came about.
+#[derive(Debug)]
+pub(super) struct Published {
+    mesh: Arc<Mesh>,
+    /// How many meshes there were before.
+    count: u64,
+    /// What made the last of them different from the one before each, the newest last.
+    effects: VecDeque<Arc<Effect>>,
+    /// How often secrets may have changed.
+    secrets: u64,
+}
+
+impl Published {
+    /// What is different from an earlier mesh.
+    fn since(&self, earlier: &Self) -> Effect {
+        let missed = usize::try_from(self.count.saturating_sub(earlier.count));
+        let mut all = Effect::default();
+        match missed {
+            Ok(missed) if missed <= self.effects.len() => {
+                let effects = self.effects.iter().rev().take(missed);
+                effects.for_each(|effect| all.merge(Effect::clone(effect)));
+            }
+            Ok(_) | Err(_) => all.everything = true,
+        }
+        all
+    }
+}
+
+/// What a client holds, and of which mesh.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    of: Arc<Published>,
+    pub(super) snapshot: Snapshot,
+}
+
+/// Clients of the newest mesh: several streams of one proxy are sent the same.
+#[derive(Debug, Default)]
+struct Made {
+    count: u64,
+    snapshots: BTreeMap<(String, DataPlane), Snapshot>,
+}
+
 #[derive(Debug)]
 pub(super) struct Hub {
-    meshes: watch::Sender<Arc<Mesh>>,
+    meshes: watch::Sender<Arc<Published>>,
     closed: watch::Sender<bool>,
-    generator: Mutex<Generator>,
+    generator: Mutex<(Generator, Made)>,
+    /// Who may compute: more at a time than there are processors would only wait for each other.
+    turns: Semaphore,
     secrets: Secrets,
     plane: Option<DataPlane>,
     streams: AtomicU64,
@@ -59,10 +107,13 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) fn new(mesh: Arc<Mesh>, secrets: Secrets, plane: Option<DataPlane>) -> Self {
+        let first = Published { mesh, count: 0, effects: VecDeque::new(), secrets: 0 };
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            meshes: watch::Sender::new(mesh),
+            meshes: watch::Sender::new(Arc::new(first)),
             closed: watch::Sender::new(false),
-            generator: Mutex::new(Generator::new()),
+            generator: Mutex::default(),
+            turns: Semaphore::new(processors),
             secrets,
             plane,
             streams: AtomicU64::new(1),
@@ -80,8 +131,9 @@ impl Hub {
         let reference = identify::reference(node).map_err(Status::invalid_argument)?;
         let plane = self.plane.unwrap_or_else(|| identify::data_plane(node));
         let client = Client { node: node.id.clone(), reference, plane };
-        match self.meshes.borrow().proxy(&client.reference) {
-            Ok(_) => Ok(client),
+        let known = self.meshes.borrow().mesh.proxy(&client.reference).map(|_| ());
+        match known {
+            Ok(()) => Ok(client),
             Err(error) => Err(Status::not_found(format!(
                 "node `{}` is the pod `{}`, but {error}",
                 client.node, client.reference
@@ -89,34 +141,71 @@ impl Hub {
         }
     }
 
-    /// Everything that a client holds in the newest mesh; or why it is no longer part of it. A gRPC
-    /// client decides by itself what it calls its listeners.
-    pub(super) fn snapshot(
+    /// What a client holds in a mesh, after what it held in an earlier one: the same snapshot if
+    /// nothing that changed concerns it. Or why it is no longer part of the mesh. A gRPC client
+    /// decides by itself what it calls its listeners.
+    ///
+    /// Takes processor time: to be called where that hurts nobody.
+    pub(super) fn hold(
         &self,
         client: &Client,
         surface: Surface,
         listeners: &BTreeSet<String>,
+        published: Arc<Published>,
+        held: Option<Held>,
+    ) -> Result<Held, String> {
+        if let Some(held) = held {
+            let effect = published.since(&held.of);
+            let is_same = published.secrets == held.of.secrets
+                && (surface == Surface::Sds || !concerns(&effect, client, &held.of.mesh))
+                && !concerns(&effect, client, &published.mesh);
+            if is_same {
+                return Ok(Held { of: published, ..held });
+            }
+            let made = self.snapshot(client, surface, listeners, &published)?;
+            // Shared parts are not compared again.
+            return Ok(Held { snapshot: made.sharing(&held.snapshot), of: published });
+        }
+        let snapshot = self.snapshot(client, surface, listeners, &published)?;
+        Ok(Held { of: published, snapshot })
+    }
+
+    fn snapshot(
+        &self,
+        client: &Client,
+        surface: Surface,
+        listeners: &BTreeSet<String>,
+        published: &Published,
     ) -> Result<Snapshot, String> {
-        let mesh = self.meshes.borrow().clone();
+        let mesh = &published.mesh;
         let mut proxy = mesh.proxy(&client.reference).map_err(|error| error.to_string())?;
         proxy.data_plane = client.plane;
-        let secrets = Snapshot::new(self.secrets.of(&mesh, &proxy));
+        let secrets = Snapshot::new(self.secrets.of(mesh, &proxy));
         if surface == Surface::Sds {
             return Ok(secrets);
         }
         let Some(view) = mesh.view(&proxy) else {
             return Err(format!("no control plane serves the cluster `{}`", proxy.cluster));
         };
-        let mut generator = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
-        let generated = match client.plane {
-            DataPlane::Grpc => {
-                generator.snapshot_of_grpc(&view, listeners.iter().map(String::as_str))
-            }
-            DataPlane::IstioProxy | DataPlane::Envoy | DataPlane::Ztunnel => {
-                generator.snapshot(&view)
-            }
-        };
+        let mut guard = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
+        let (generator, made) = &mut *guard;
+        if client.plane == DataPlane::Grpc {
+            let generated = generator.snapshot_of_grpc(&view, listeners.iter().map(String::as_str));
+            return Ok(generated.apply(&secrets.diff(&Snapshot::default())));
+        }
+        if made.count != published.count {
+            *made = Made { count: published.count, snapshots: BTreeMap::new() };
+        }
+        let key = (client.reference.clone(), client.plane);
+        let generated = made.snapshots.entry(key).or_insert_with(|| generator.snapshot(&view));
+        let generated = generated.clone();
+        drop(guard);
         Ok(generated.apply(&secrets.diff(&Snapshot::default())))
+    }
+
+    /// Waits for a turn to compute.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
     }
 
     /// Says once that a client asks for a secret that there is not.
@@ -128,18 +217,31 @@ impl Hub {
     }
 
     /// Notices when there is a newer mesh.
-    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<Mesh>> {
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<Published>> {
         self.meshes.subscribe()
     }
 
-    /// Hands out a new mesh.
-    pub(super) fn publish(&self, mesh: Arc<Mesh>) {
-        self.meshes.send_replace(mesh);
+    /// Hands out a new mesh, and what makes it different from the one before.
+    pub(super) fn publish(&self, mesh: Arc<Mesh>, effect: Effect) {
+        self.meshes.send_modify(|published| {
+            let mut effects = published.effects.clone();
+            effects.push_back(Arc::new(effect));
+            if effects.len() > REMEMBERED {
+                effects.pop_front();
+            }
+            let (count, secrets) = (published.count + 1, published.secrets);
+            *published = Arc::new(Published { mesh, count, effects, secrets });
+        });
     }
 
-    /// Has every client looked at again, though the mesh is the same.
+    /// Has the secrets of every client looked at again, though the mesh is the same.
     pub(super) fn refresh(&self) {
-        self.meshes.send_modify(|_| {});
+        self.meshes.send_modify(|published| {
+            let Published { mesh, count, effects, secrets } = &**published;
+            let (mesh, effects) = (mesh.clone(), effects.clone());
+            let secrets = secrets + 1;
+            *published = Arc::new(Published { mesh, count: *count, effects, secrets });
+        });
     }
 
     /// Ends all streams.
@@ -151,5 +253,75 @@ impl Hub {
     pub(super) async fn closed(&self) {
         let mut closed = self.closed.subscribe();
         let _closed = closed.wait_for(|closed| *closed).await;
+    }
+}
+
+/// Whether a change can make a difference to a client; a client that a mesh does not have, it can.
+fn concerns(effect: &Effect, client: &Client, mesh: &Mesh) -> bool {
+    if effect.is_empty() {
+        return false;
+    }
+    let Ok(mut proxy) = mesh.proxy(&client.reference) else { return true };
+    proxy.data_plane = client.plane;
+    mesh.view(&proxy).is_none_or(|view| view.sees(effect))
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_model::Compat;
+    use mesh_model::name::{Hostname, Namespace};
+
+    use super::*;
+    use crate::folder;
+
+    fn hub() -> Hub {
+        let mesh = folder::load(&folder::example().join("../loopback"), &Compat::default());
+        Hub::new(mesh.unwrap().mesh, Secrets::throw_away("cluster.local").unwrap(), None)
+    }
+
+    fn newest(hub: &Hub) -> Arc<Published> {
+        hub.meshes.borrow().clone()
+    }
+
+    fn of_service(host: &str) -> Effect {
+        let service = (Hostname::from(host), Namespace::from("shop"));
+        Effect { endpoints: [service].into(), ..Effect::default() }
+    }
+
+    fn hold(hub: &Hub, pod: &str, held: Option<Held>) -> Held {
+        let client =
+            Client { node: pod.to_owned(), reference: pod.to_owned(), plane: DataPlane::Envoy };
+        hub.hold(&client, Surface::Ads, &BTreeSet::new(), newest(hub), held).unwrap()
+    }
+
+    #[test]
+    fn what_changed_meanwhile_adds_up_until_too_much_did() {
+        let hub = hub();
+        let first = newest(&hub);
+        for host in ["a.shop", "b.shop"] {
+            hub.publish(first.mesh.clone(), of_service(host));
+        }
+        assert_eq!(newest(&hub).since(&first).endpoints.len(), 2);
+        for _ in 0..REMEMBERED {
+            hub.publish(first.mesh.clone(), of_service("c.shop"));
+        }
+        assert!(newest(&hub).since(&first).everything);
+        assert!(newest(&hub).since(&newest(&hub)).is_empty());
+    }
+
+    #[test]
+    fn who_is_not_concerned_keeps_the_same_snapshot() {
+        let hub = hub();
+        let version = |held: &Held| {
+            let of = |(kind, it): (_, &Arc<mesh_xds_gen::snapshot::Collection>)| {
+                (format!("{kind:?}"), Arc::as_ptr(it))
+            };
+            held.snapshot.types().map(of).collect::<Vec<_>>()
+        };
+        let held = hold(&hub, "loop/shop/web-0", None);
+        hub.publish(held.of.mesh.clone(), of_service("nobody.elsewhere"));
+        let after = hold(&hub, "loop/shop/web-0", Some(held.clone()));
+        assert_eq!(version(&held), version(&after));
+        assert_eq!(after.of.count, 1);
     }
 }

@@ -7,17 +7,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mesh_model::compat::DataPlane;
-use mesh_model::registry::Mesh;
 use mesh_xds_gen::delta::{
     EmptyList, InvalidRequest, Nonce, RejectedNames, Retirement, SessionConfig, StatusCode,
     TypeStatus,
 };
 use mesh_xds_gen::snapshot::{Snapshot, TypeUrl};
 use tokio::sync::{mpsc, watch};
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::event::Event;
-use super::hub::{Client, Hub, Surface};
+use super::hub::{Client, Held, Hub, Published, Surface};
 use super::wire::Session;
 
 type Sender<S> = mpsc::Sender<Result<<S as Session>::Response, Status>>;
@@ -36,7 +35,9 @@ struct Conversation<S: Session> {
     client: Client,
     session: S,
     snapshot: Arc<Snapshot>,
-    meshes: watch::Receiver<Arc<Mesh>>,
+    /// `None` until the client was part of a mesh.
+    held: Option<Held>,
+    meshes: watch::Receiver<Arc<Published>>,
     /// Why the next response goes out.
     reason: &'static str,
     /// The listeners that a gRPC client asked for.
@@ -61,9 +62,13 @@ impl<S: Session> Stream<S> {
             first = self.inbound.message() => first,
             () = self.hub.closed() => return,
         };
-        let Ok(Some(first)) = first else { return };
         let outbound = self.outbound.clone();
-        if let Err(status) = self.talk(first).await {
+        let ended = match first {
+            Ok(Some(first)) => self.talk(first).await,
+            Ok(None) => return,
+            Err(status) => unreadable(&status).map_or(Ok(()), Err),
+        };
+        if let Err(status) = ended {
             // A client that does not listen any more does not hear why, either.
             let _heard = outbound.send(Err(status)).await;
         }
@@ -113,9 +118,17 @@ impl<S: Session> Conversation<S> {
         };
         let session = S::start(config, stream.hub.stream());
         let meshes = stream.hub.subscribe();
-        let (snapshot, listeners) = Default::default();
-        let reason = "subscribe";
-        Self { stream, client, session, snapshot, meshes, reason, listeners, is_due: false }
+        Self {
+            stream,
+            client,
+            session,
+            snapshot: Arc::default(),
+            held: None,
+            meshes,
+            reason: "subscribe",
+            listeners: BTreeSet::new(),
+            is_due: false,
+        }
     }
 
     /// Talks until one of the two ends, and says why.
@@ -128,11 +141,13 @@ impl<S: Session> Conversation<S> {
                 request = self.stream.inbound.message() => match request {
                     Ok(Some(request)) => self.listen(request).await?,
                     Ok(None) => return Ok("the client ended the stream"),
-                    Err(_) => return Ok("the connection broke"),
+                    Err(status) => match unreadable(&status) {
+                        Some(status) => return Err(status),
+                        None => return Ok("the connection broke"),
+                    },
                 },
                 changed = self.meshes.changed() => {
-                    if changed.is_ok() {
-                        self.renew().await?;
+                    if changed.is_ok() && self.renew().await? {
                         self.reason = "change";
                     }
                 }
@@ -152,24 +167,36 @@ impl<S: Session> Conversation<S> {
         }
     }
 
-    /// Takes in what the client holds in the newest mesh.
-    async fn renew(&mut self) -> Result<(), Status> {
-        self.meshes.mark_unchanged();
+    /// Takes in what the client holds in the newest mesh; true if that can be something else.
+    async fn renew(&mut self) -> Result<bool, Status> {
+        self.hold(true).await
+    }
+
+    async fn hold(&mut self, is_for_change: bool) -> Result<bool, Status> {
+        let published = self.meshes.borrow_and_update().clone();
         let (hub, client) = (self.stream.hub.clone(), self.client.clone());
         let (surface, listeners) = (self.stream.surface, self.listeners.clone());
-        let made = tokio::task::spawn_blocking(move || hub.snapshot(&client, surface, &listeners));
+        let held = self.held.clone().filter(|_| is_for_change);
+        let turn = self.stream.hub.turn().await;
+        let made = tokio::task::spawn_blocking(move || {
+            hub.hold(&client, surface, &listeners, published, held)
+        });
         let made = made.await;
+        drop(turn);
         match made {
-            Ok(Ok(snapshot)) => {
-                // Shared parts are not compared again.
-                self.snapshot = Arc::new(snapshot.sharing(&self.snapshot));
-                self.session.take(self.snapshot.clone());
-                self.is_due = true;
-                Ok(())
+            Ok(Ok(held)) => {
+                let is_other = self.held.as_ref().is_none_or(|it| it.snapshot != held.snapshot);
+                if is_other {
+                    self.snapshot = Arc::new(held.snapshot.clone());
+                    self.session.take(self.snapshot.clone());
+                    self.is_due = true;
+                }
+                self.held = Some(held);
+                Ok(is_other)
             }
             Ok(Err(message)) => {
                 Event::Gone { node: &self.client.node, message: &message }.tell();
-                Ok(())
+                Ok(false)
             }
             Err(_) => Err(Status::internal("the snapshot could not be made")),
         }
@@ -186,7 +213,7 @@ impl<S: Session> Conversation<S> {
         let is_known = |name: &String| self.snapshot.resource(&TypeUrl::LISTENER, name).is_some();
         let has_more = listeners.difference(&self.listeners).any(|name| !is_known(name));
         self.listeners = listeners;
-        if has_more { self.renew().await } else { Ok(()) }
+        if has_more { self.hold(false).await.map(|_| ()) } else { Ok(()) }
     }
 
     /// Takes in a request.
@@ -247,6 +274,13 @@ impl<S: Session> Conversation<S> {
             }
         }
     }
+}
+
+/// The status for a request that is no request; `None` if none arrived because the connection broke.
+fn unreadable(status: &Status) -> Option<Status> {
+    let is_about_bytes = matches!(status.code(), Code::Internal | Code::OutOfRange);
+    let sentence = || format!("the request cannot be read: {}", status.message());
+    is_about_bytes.then(|| Status::invalid_argument(sentence()))
 }
 
 fn status(invalid: InvalidRequest) -> Status {

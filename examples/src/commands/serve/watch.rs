@@ -40,10 +40,11 @@ pub(super) async fn watch(hub: Arc<Hub>, mut watched: Watched, secrets: Option<P
         if let Some((reload, _)) = &reloaded {
             Event::Reload(reload).tell();
         }
-        match reloaded.and_then(|(_, mesh)| mesh) {
-            Some(mesh) => hub.publish(mesh),
-            None if has_secrets => hub.refresh(),
-            None => {}
+        if has_secrets {
+            hub.refresh();
+        }
+        if let Some((mesh, effect)) = reloaded.and_then(|(_, revision)| revision) {
+            hub.publish(mesh, effect);
         }
         if watched.is_readable() && !was_readable {
             // A folder that was replaced is another one to the operating system.

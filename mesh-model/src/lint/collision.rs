@@ -1,0 +1,140 @@
+//! Services that stand in each other's way: one host twice, or one address and port.
+use std::collections::BTreeMap;
+
+use super::scene::Scene;
+use crate::endpoint::Provider;
+use crate::manifest::Diagnostic;
+use crate::name::Protocol;
+use crate::registry::{Resolution, Service, UNSPECIFIED};
+
+pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    // Oldest first, as clients look at them.
+    let services: Vec<&Service> = scene.plane.services.iter().map(|service| &**service).collect();
+    hosts(scene, &services, found);
+    listeners(scene, &services, found);
+}
+
+/// `HZ-HOST-TWICE`: an older service with the host.
+fn hosts(scene: &Scene<'_>, services: &[&Service], found: &mut Vec<Diagnostic>) {
+    let mut known: BTreeMap<&str, &Service> = BTreeMap::new();
+    for service in services {
+        let Some(first) = known.get(service.hostname.as_str()) else {
+            known.insert(service.hostname.as_str(), service);
+            continue;
+        };
+        if service.provider == Provider::Kubernetes || !meet(scene, first, service) {
+            continue;
+        }
+        let message = format!(
+            "host `{}` is that of an older service in namespace `{}`: clients have one cluster for a \
+             host, that of their own namespace's service, else of the oldest; what this one says of \
+             ports and resolution does not count for them",
+            service.hostname, first.namespace
+        );
+        let help = "declare a host once, or limit `exportTo`";
+        found.push(scene.subject_of(service).warning(
+            "HZ-HOST-TWICE",
+            "spec.hosts",
+            (message, help),
+        ));
+    }
+}
+
+/// Whether some client sees both.
+fn meet(scene: &Scene<'_>, one: &Service, other: &Service) -> bool {
+    let services = &scene.plane.services;
+    let is_seen = |service: &Service, from: &Service| {
+        services
+            .visible_to(&from.namespace)
+            .any(|seen| seen.hostname == service.hostname && seen.namespace == service.namespace)
+    };
+    is_seen(one, other) || is_seen(other, one)
+}
+
+/// `HZ-LISTENER-CONFLICT` and `HZ-ADDRESS-SHARED`: an older service with the address and port.
+fn listeners(scene: &Scene<'_>, services: &[&Service], found: &mut Vec<Diagnostic>) {
+    let mut known: BTreeMap<(&str, u16), Vec<(&Service, Kind)>> = BTreeMap::new();
+    for service in services.iter().filter(|service| is_dialled(service)) {
+        for (index, port) in service.ports.iter().enumerate() {
+            let Some(kind) = Kind::of(port.protocol) else { continue };
+            let key = (&*service.default_address, port.number);
+            let others = known.entry(key).or_default();
+            let is_same = |(other, of): &&(&Service, Kind)| {
+                *of == kind && other.hostname != service.hostname && meet(scene, other, service)
+            };
+            if let Some((other, _)) = others.iter().find(is_same) {
+                let field = format!("spec.ports[{index}]");
+                found.extend(conflict(scene, service, other, kind, (&field, port.number)));
+            }
+            others.push((service, kind));
+        }
+    }
+}
+
+/// What a listener tells services apart by; none for what has a name in its TLS handshake.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Kind {
+    /// Nothing.
+    Stream,
+    /// The host of each request.
+    Http,
+}
+
+impl Kind {
+    fn of(protocol: Protocol) -> Option<Self> {
+        match protocol {
+            Protocol::Tcp | Protocol::Mongo | Protocol::Redis | Protocol::Mysql => {
+                Some(Self::Stream)
+            }
+            Protocol::Http
+            | Protocol::HttpProxy
+            | Protocol::Http2
+            | Protocol::Grpc
+            | Protocol::GrpcWeb => Some(Self::Http),
+            Protocol::Https | Protocol::Tls | Protocol::Udp | Protocol::Unsupported => None,
+        }
+    }
+}
+
+/// Whether clients have a listener for its address. Of Kubernetes services each cluster has its own
+/// addresses, which other rules compare; those without address have one listener a pod.
+fn is_dialled(service: &Service) -> bool {
+    service.provider == Provider::External
+        && !matches!(service.resolution, Resolution::Alias | Resolution::DynamicDns)
+}
+
+fn conflict(
+    scene: &Scene<'_>,
+    service: &Service,
+    other: &Service,
+    kind: Kind,
+    (field, port): (&str, u16),
+) -> Option<Diagnostic> {
+    let subject = scene.subject_of(service);
+    let address = &*service.default_address;
+    match kind {
+        Kind::Stream => {
+            let place = match address {
+                UNSPECIFIED => "every address".to_owned(),
+                address => format!("address {address}"),
+            };
+            let message = format!(
+                "`{}` has port {port} of {place}, too, and is older: nothing tells the connections \
+                 apart, and all go to it",
+                other.hostname
+            );
+            let help = "give each TCP service an address or a port of its own";
+            Some(subject.warning("HZ-LISTENER-CONFLICT", field, (message, help)))
+        }
+        Kind::Http if address != UNSPECIFIED => {
+            let message = format!(
+                "`{}` has address {address} and port {port}, too: requests whose host is the address \
+                 go to one of the two only",
+                other.hostname
+            );
+            let help = "give each host an address of its own, or let clients name the host";
+            Some(subject.info("HZ-ADDRESS-SHARED", field, (message, help)))
+        }
+        Kind::Http => None,
+    }
+}

@@ -1,0 +1,213 @@
+//! What an object says and no proxy does: admission lets it in, and generation leaves it out.
+use super::Subject;
+use super::scene::Scene;
+use crate::manifest::Diagnostic;
+use crate::name::{Namespace, Protocol};
+use crate::registry::delegates::has_conflict;
+use crate::resource::gateway::Server;
+use crate::resource::mesh_config::ProviderKind;
+use crate::resource::virtual_service::HttpRoute;
+use crate::resource::{Gateway, VirtualService};
+
+pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    for (object, subject) in scene.virtual_services() {
+        for (index, route) in object.spec.http.iter().enumerate() {
+            let case =
+                Case { scene, object, subject: &subject, field: format!("spec.http[{index}]") };
+            found.extend(case.redirect(route));
+            found.extend(case.fault(route));
+            found.extend(case.delegate(route));
+        }
+    }
+    let gateways: Vec<&Gateway> = scene
+        .stores()
+        .into_iter()
+        .flat_map(|store| store.gateways.values())
+        .map(|gateway| &**gateway)
+        .collect();
+    for (index, gateway) in gateways.iter().enumerate() {
+        let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
+        for (at, server) in gateway.spec.servers.iter().enumerate() {
+            let field = format!("spec.servers[{at}]");
+            found.extend(all_and_more(&subject, server, &field));
+            found.extend(redirect_of_namespace(&subject, server, &field));
+            let before = gateway.spec.servers.iter().take(at).map(|server| (*gateway, server));
+            let others = gateways
+                .iter()
+                .take(index)
+                .filter(|other| other.spec.selector == gateway.spec.selector);
+            let others = others.flat_map(|other| other.spec.servers.iter().map(|s| (*other, s)));
+            found.extend(clash(&subject, server, &field, others.chain(before)));
+        }
+    }
+    found.extend(tracer(scene));
+}
+
+/// One route of a VirtualService.
+struct Case<'s, 'm> {
+    scene: &'s Scene<'m>,
+    object: &'m VirtualService,
+    subject: &'s Subject,
+    field: String,
+}
+
+impl Case<'_, '_> {
+    /// `HZ-REDIRECT-CODE`: a status that Envoy has not.
+    fn redirect(&self, route: &HttpRoute) -> Option<Diagnostic> {
+        let code = route.redirect.as_ref()?.redirect_code;
+        if matches!(code, 0 | 301 | 302 | 303 | 307 | 308) {
+            return None;
+        }
+        let message = format!("no proxy redirects with status {code}: the route is left out");
+        let field = format!("{}.redirect.redirectCode", self.field);
+        let help = "redirect with 301, 302, 303, 307 or 308";
+        Some(self.subject.error("HZ-REDIRECT-CODE", &field, (message, help)))
+    }
+
+    /// `HZ-FAULT-NO-PERCENTAGE`: a fault that befalls no request.
+    fn fault(&self, route: &HttpRoute) -> Option<Diagnostic> {
+        let fault = route.fault.as_ref()?;
+        let delay =
+            fault.delay.as_ref().is_some_and(|it| it.percentage.is_none() && it.percent == 0);
+        let abort = fault.abort.as_ref().is_some_and(|it| it.percentage.is_none());
+        let name = match (delay, abort) {
+            (true, _) => "delay",
+            (_, true) => "abort",
+            (false, false) => return None,
+        };
+        let message = format!("the {name} has no percentage: it befalls no request");
+        let field = format!("{}.fault.{name}.percentage", self.field);
+        let help = "write the share of requests, such as `percentage: {value: 100}`";
+        Some(self.subject.warning("HZ-FAULT-NO-PERCENTAGE", &field, (message, help)))
+    }
+
+    /// `HZ-DELEGATE-HIDDEN` and `HZ-DELEGATE-CONFLICT`: a delegate that takes no request over.
+    fn delegate(&self, route: &HttpRoute) -> Option<Diagnostic> {
+        let delegate = route.delegate.as_ref()?;
+        let own = &self.object.meta.namespace;
+        let namespace = match &*delegate.namespace {
+            "" => own.clone(),
+            name => Namespace::from(name),
+        };
+        let stores = self.scene.stores();
+        let mut objects = stores.iter().flat_map(|store| store.virtual_services.values());
+        let object =
+            objects.find(|it| it.meta.namespace == namespace && *it.meta.name == *delegate.name)?;
+        let field = format!("{}.delegate", self.field);
+        let name = format!("{namespace}/{}", delegate.name);
+        let exported = &object.spec.export_to;
+        let is_hidden = |to: &str| match to {
+            "*" => false,
+            "." => namespace != *own,
+            named => *named != *own.as_str(),
+        };
+        if !exported.is_empty() && exported.iter().all(|to| is_hidden(to)) {
+            let message =
+                format!("`{name}` is not exported to namespace `{own}`: the route is left out");
+            let help = "add the namespace to the delegate's `exportTo`";
+            return Some(self.subject.error("HZ-DELEGATE-HIDDEN", &field, (message, help)));
+        }
+        let leaves = |sub: &&HttpRoute| {
+            let mut conditions = sub.matches.iter();
+            !route.matches.is_empty()
+                && conditions.any(|own| route.matches.iter().all(|root| has_conflict(root, own)))
+        };
+        let (index, _) = object.spec.http.iter().enumerate().find(|(_, sub)| leaves(sub))?;
+        let message = format!(
+            "route {index} of `{name}` has a condition outside of those of this route: it is left out"
+        );
+        let help = "match in the delegate only what the route that delegates matches";
+        Some(self.subject.error("HZ-DELEGATE-CONFLICT", &field, (message, help)))
+    }
+}
+
+/// `HZ-GW-HOSTS-ALL`: all hosts of all namespaces, and more.
+fn all_and_more(subject: &Subject, server: &Server, field: &str) -> Option<Diagnostic> {
+    let has_all = server.hosts.iter().any(|host| &**host == "*/*");
+    let more = server.hosts.iter().find(|host| &***host != "*/*")?;
+    if !has_all {
+        return None;
+    }
+    let message = format!(
+        "`*/*` stands for every host already: `{more}` adds nothing, and ends istiod where it begins \
+         with `.` or `*`"
+    );
+    let field = format!("{field}.hosts");
+    let help = "list `*/*` alone, or the hosts that are meant";
+    Some(subject.warning("HZ-GW-HOSTS-ALL", &field, (message, help)))
+}
+
+/// `HZ-GW-REDIRECT-NAMESPACE`: a redirect for hosts of a namespace.
+fn redirect_of_namespace(subject: &Subject, server: &Server, field: &str) -> Option<Diagnostic> {
+    if !server.tls.as_ref().is_some_and(|tls| tls.https_redirect) {
+        return None;
+    }
+    let host = server.hosts.iter().find(|host| host.contains('/') && !host.starts_with("*/"))?;
+    let message = format!(
+        "plain requests for `{host}` get 404 instead of a redirect where no VirtualService has the \
+         host: the redirect is made for the text with its namespace"
+    );
+    let help = "write hosts with httpsRedirect without namespace";
+    Some(subject.warning("HZ-GW-REDIRECT-NAMESPACE", &format!("{field}.hosts"), (message, help)))
+}
+
+/// `HZ-GW-PORT-CLASH`: an earlier server of the address and port that speaks something else.
+fn clash<'g>(
+    subject: &Subject,
+    server: &Server,
+    field: &str,
+    mut others: impl Iterator<Item = (&'g Gateway, &'g Server)>,
+) -> Option<Diagnostic> {
+    let (number, family) = family(server)?;
+    let (other, _) = others.find(|(_, other)| {
+        let is_other = |(port, of): (u32, Family)| port == number && of != family;
+        other.bind == server.bind && self::family(other).is_some_and(is_other)
+    })?;
+    let message = format!(
+        "Gateway `{}/{}` speaks another protocol on port {number}: the newer of the two servers is left out",
+        other.meta.namespace, other.meta.name
+    );
+    let help = "give each protocol a port of its own";
+    Some(subject.error("HZ-GW-PORT-CLASH", &format!("{field}.port"), (message, help)))
+}
+
+/// What one listener can hold.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Family {
+    Http,
+    Tls,
+    Tcp,
+}
+
+fn family(server: &Server) -> Option<(u32, Family)> {
+    let port = server.port.as_ref()?;
+    let family = match Protocol::parse(&port.protocol) {
+        Protocol::Http
+        | Protocol::HttpProxy
+        | Protocol::Http2
+        | Protocol::Grpc
+        | Protocol::GrpcWeb => Family::Http,
+        Protocol::Https | Protocol::Tls => Family::Tls,
+        Protocol::Tcp | Protocol::Mongo | Protocol::Redis | Protocol::Mysql => match server.tls {
+            Some(_) => Family::Tls,
+            None => Family::Tcp,
+        },
+        Protocol::Udp | Protocol::Unsupported => return None,
+    };
+    Some((port.number, family))
+}
+
+/// `HZ-TRACER-LIGHTSTEP`: a tracer that ends istiod.
+fn tracer(scene: &Scene<'_>) -> Option<Diagnostic> {
+    let config = scene.mesh.config();
+    let mut providers = config.extension_providers.iter();
+    let found = providers.find(|it| matches!(it.kind, Some(ProviderKind::Lightstep(_))))?;
+    let message = format!(
+        "provider `{}` is of the kind lightstep: Telemetry that names it ends istiod, and here proxies \
+         trace nothing by it",
+        found.name
+    );
+    let help = "trace with OpenTelemetry, which Lightstep takes, too";
+    let field = "extensionProviders";
+    Some(Subject::config(scene.mesh).warning("HZ-TRACER-LIGHTSTEP", field, (message, help)))
+}
