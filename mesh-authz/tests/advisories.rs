@@ -252,3 +252,28 @@ fn http_fields_mean_all_or_nothing_on_tcp() {
     let with_port = "{to: [{operation: {paths: [/admin], ports: ['9999']}}]}";
     assert!(check("DENY", with_port, tcp));
 }
+
+/// CVE-2020-16844: a suffix of principals or namespaces is tested on connections too.
+#[test]
+fn a_suffix_of_a_principal_counts_on_tcp() {
+    let tcp = Sent { is_http: false, ..peer(&["spiffe://td/ns/a/sa/some-suffix"]) };
+    assert!(!check("DENY", "{from: [{source: {principals: ['*-suffix']}}]}", tcp));
+    assert!(check("DENY", "{from: [{source: {principals: ['*-other']}}]}", tcp));
+    assert!(!check("DENY", "{from: [{source: {namespaces: ['*a']}}]}", tcp));
+}
+
+/// CVE-2020-8595: what follows `?` does not hide a path that is named exactly.
+#[test]
+fn a_query_does_not_hide_a_path() {
+    assert!(!check("DENY", DENY_ADMIN, path("/admin?x")));
+    assert!(!check("DENY", DENY_ADMIN, path("/admin/?x=/y")));
+    assert!(!check("DENY", DENY_ADMIN, path("/admin?x#y")));
+}
+
+/// The releases of September 2026: bytes that are no UTF-8 do not keep an expression from matching.
+#[test]
+fn a_value_that_is_no_text_matches_any_value() {
+    let rule = "{when: [{key: 'request.headers[x-role]', values: ['gu*']}]}";
+    let headers = [Header { name: "x-role", value: b"gu\xff\xfe" }];
+    assert!(!check("DENY", rule, Sent { headers: &headers, ..SENT }));
+}

@@ -1,102 +1,48 @@
 //! The authorizer and the specification typed out say the same of random policies and requests.
-use std::collections::BTreeMap;
-
-use mesh_authz::compile::Environment;
-use mesh_authz::identity::{Metadata, Payload, Peer, TrustBundle, Value};
-use mesh_authz::{
-    Authorizer, Connection, Decision, Header, Http, Policies, Request, Traffic, Workload,
-};
-use mesh_model::name::{Namespace, TrustDomain};
+use mesh_authz::Traffic;
 use mesh_model::resource::{Action, AuthorizationPolicy};
 use mesh_testkit::oracle::authz as oracle;
 use mesh_testkit::strategy::authz::{policies, request};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
-const TRUST_DOMAINS: [&str; 2] = ["td", "td2"];
+use self::decision::{agree, authorizer, environment, explains, with, workload};
 
-fn value(json: &serde_json::Value) -> Value {
-    match json {
-        serde_json::Value::Null => Value::Null,
-        serde_json::Value::Bool(value) => Value::Bool(*value),
-        serde_json::Value::Number(number) => Value::Number(number.as_f64().unwrap_or_default()),
-        serde_json::Value::String(text) => Value::Text(text.as_str().into()),
-        serde_json::Value::Array(items) => Value::List(items.iter().map(value).collect()),
-        serde_json::Value::Object(map) => {
-            Value::Map(map.iter().map(|(key, item)| (key.as_str().into(), value(item))).collect())
-        }
-    }
-}
-
-fn map(json: &serde_json::Value) -> BTreeMap<Box<str>, Value> {
-    let map = json.as_object().into_iter().flatten();
-    map.map(|(key, item)| (key.as_str().into(), value(item))).collect()
-}
-
-fn authorizer(policies: &[AuthorizationPolicy]) -> Authorizer {
-    let environment = Environment {
-        trust: TrustBundle { trust_domains: TRUST_DOMAINS.map(TrustDomain::from).into() },
-        ..Environment::default()
-    };
-    let workload = Workload { namespace: Namespace::from("a"), ..Workload::default() };
-    let policies = Policies { understood: policies.iter().collect(), broken: Vec::new() };
-    Authorizer::new(&policies, &workload, &environment)
-}
-
-fn with<T>(request: &oracle::Request, use_it: impl FnOnce(&Request<'_>) -> T) -> T {
-    let names: Vec<&str> = request.peer.iter().flatten().map(String::as_str).collect();
-    let headers: Vec<Header<'_>> = request
-        .headers
-        .iter()
-        .map(|(name, value)| Header { name, value: value.as_bytes() })
-        .collect();
-    let payload = request.claims.as_ref().map(|claims| Payload::new(map(claims), &[]));
-    let metadata = Metadata { namespaces: map(&request.metadata) };
-    use_it(&Request {
-        connection: Connection {
-            source_ip: request.source_ip,
-            remote_ip: Some(request.remote_ip),
-            destination_ip: request.destination_ip,
-            destination_port: request.destination_port,
-            peer: request.peer.as_ref().map(|_| Peer { uri_sans: &names, ..Peer::default() }),
-            sni: Some(&request.sni),
-        },
-        http: request.is_http.then_some(Http {
-            method: &request.method,
-            authority: request.host.as_deref(),
-            path: &request.path,
-            headers: &headers,
-            payload: payload.as_ref(),
-        }),
-        metadata: Some(&metadata),
-    })
-}
+#[path = "law/decision.rs"]
+mod decision;
 
 fn check(policies: &[AuthorizationPolicy], request: &oracle::Request) -> Result<(), TestCaseError> {
     let authorizer = authorizer(policies);
-    with(request, |request_ref| {
-        let decision = authorizer.decide(request_ref);
-        let matched = decision
-            .reason()
-            .rule()
-            .map(|rule| (rule.namespace.to_string(), rule.name.to_string(), rule.rule));
-        let expected = oracle::decide(policies, &TRUST_DOMAINS.map(str::to_owned), request);
-        prop_assert_eq!((decision.is_allowed(), matched), expected);
+    agree(policies, &authorizer, request)
+        .and_then(|()| explains(&authorizer, request))
+        .map_err(TestCaseError::fail)
+}
 
-        let explanation = authorizer.explain(request_ref);
-        prop_assert_eq!(explanation.decision, decision);
-        // A rule that decides is one that the trace calls a match, and what it says failed is there.
-        let any = |action| {
-            explanation.trace.iter().any(|policy| policy.action == action && policy.is_match())
-        };
-        let expected = match decision {
-            Decision::Deny(reason) if reason.action() == Some(Action::Deny) => any(Action::Deny),
-            Decision::Deny(_) => !any(Action::Deny) && !any(Action::Allow),
-            Decision::Allow(reason) if reason.rule().is_some() => any(Action::Allow),
-            Decision::Allow(_) => !any(Action::Deny) && !any(Action::Allow),
-        };
-        prop_assert!(expected, "{:?}", explanation);
-        Ok(())
-    })
+/// How many decisions the longer run compares: more where it costs less.
+const DECISIONS: usize = if cfg!(debug_assertions) { 5_000 } else { 2_000_000 };
+/// How many requests each set of policies is asked.
+const REQUESTS: usize = 100;
+
+/// Many more decisions than the others, from one seed: the run that finds what is rare.
+#[test]
+fn a_long_run_agrees_with_the_specification() {
+    let seed: &[u8; 32] = b"who may call whom, and how often";
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, seed);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+    let draw = "strategies over words draw whatever is asked of them";
+    for run in 0..DECISIONS / REQUESTS {
+        // Few policies and many take different ways through the authorizer.
+        let size = if run % 4 == 0 { 30 } else { 6 };
+        let policies = policies(size).new_tree(&mut runner).expect(draw).current();
+        let authorizer = authorizer(&policies);
+        for _ in 0..REQUESTS {
+            let request = request().new_tree(&mut runner).expect(draw).current();
+            if let Err(difference) = agree(&policies, &authorizer, &request) {
+                panic!("run {run}: {difference}");
+            }
+        }
+    }
 }
 
 proptest! {
@@ -142,11 +88,7 @@ proptest! {
         others in policies(30),
         requests in prop::collection::vec(request(), 1..6),
     ) {
-        let environment = Environment {
-            trust: TrustBundle { trust_domains: TRUST_DOMAINS.map(TrustDomain::from).into() },
-            ..Environment::default()
-        };
-        let workload = Workload { namespace: Namespace::from("a"), ..Workload::default() };
+        let (environment, workload) = (environment(), workload());
         let mut replaced = authorizer(&all);
         for (place, other) in others.into_iter().enumerate().take(all.len()) {
             let new = AuthorizationPolicy { meta: all[place].meta.clone(), spec: other.spec };

@@ -1,0 +1,300 @@
+//! May this caller do that, and what if the answer changes?   cargo run -p mesh-examples --example mtls
+//!
+//! A server on a loopback address terminates mutual TLS, takes the caller's identity out of the handshake
+//! and asks mesh-authz about each request, with the policies of a mesh folder. The folder changes while
+//! two callers hold their connections: the one that was denied is allowed from then on, on the same
+//! connection.
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::SendRequest;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use mesh_authz::identity::tls::{ClientVerifier, PeerNames, ServerVerifier, TrustStore};
+use mesh_authz::{Authorizer, Connection, Header, Http};
+use mesh_model::Compat;
+use mesh_model::name::TrustDomain;
+use mesh_model::registry::{Origin, Registry, Source};
+use notify::Watcher as _;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// The workload that the server is.
+const SERVER: &str = "east/shop/cart-0";
+const POD: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: cart-0, namespace: shop, labels: {app: cart}}
+spec: {serviceAccountName: cart}
+status: {phase: Running, podIP: 127.0.0.1}
+";
+
+/// The only policy: who may read items.
+fn policy(account: &str) -> String {
+    format!(
+        "
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: readers, namespace: shop}}
+spec:
+  selector: {{matchLabels: {{app: cart}}}}
+  rules:
+  - from: [{{source: {{serviceAccounts: [{account}]}}}}]
+    to: [{{operation: {{methods: [GET], paths: [/items, '/items/*']}}}}]
+"
+    )
+}
+
+fn main() -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    for line in runtime.block_on(story())? {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// What happens, a line an answer.
+pub(crate) async fn story() -> Result<Vec<String>, Failure> {
+    let folder = std::env::temp_dir().join(format!("mesh-mtls-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("clusters/east"))?;
+    std::fs::create_dir_all(folder.join("config"))?;
+    std::fs::write(folder.join("clusters/east/cart.yaml"), POD)?;
+    std::fs::write(folder.join("config/policy.yaml"), policy("web"))?;
+    let told = tell(&folder).await;
+    std::fs::remove_dir_all(&folder)?;
+    told
+}
+
+async fn tell(folder: &Path) -> Result<Vec<String>, Failure> {
+    let root = Root::new()?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (policies, _watcher) = policies_of(folder)?;
+    let serving = tokio::spawn(serve(listener, root.server("cart")?, policies.clone()));
+
+    let mut web = connect(address, root.client("web")?).await?;
+    let mut batch = connect(address, root.client("batch")?).await?;
+    let mut told = vec![
+        format!("web /items/7: {}", get(&mut web, "/items/7").await?),
+        format!("web /admin: {}", get(&mut web, "/admin").await?),
+        format!("batch /items/7: {}", get(&mut batch, "/items/7").await?),
+    ];
+
+    // The new file takes the place of the old one at once.
+    std::fs::write(folder.join("new"), policy("batch"))?;
+    std::fs::rename(folder.join("new"), folder.join("config/policy.yaml"))?;
+    tokio::time::timeout(Duration::from_secs(10), turns(&mut batch, policies)).await??;
+    told.push("now the policy says batch".to_owned());
+    told.push(format!("web /items/7: {}", get(&mut web, "/items/7").await?));
+    told.push(format!("batch /items/7: {}", get(&mut batch, "/items/7").await?));
+    serving.abort();
+    Ok(told)
+}
+
+/// Waits for policies that let a caller through that the first ones do not.
+async fn turns(
+    caller: &mut SendRequest<Empty<Bytes>>,
+    mut policies: watch::Receiver<Arc<Authorizer>>,
+) -> Result<(), Failure> {
+    while get(caller, "/items/7").await? != StatusCode::OK {
+        policies.changed().await?;
+    }
+    Ok(())
+}
+
+/// What the server decides by, made anew whenever the folder changes.
+fn policies_of(
+    folder: &Path,
+) -> Result<(watch::Receiver<Arc<Authorizer>>, notify::RecommendedWatcher), Failure> {
+    let (sender, receiver) = watch::channel(Arc::new(authorizer(folder)?));
+    let of = folder.to_owned();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // A folder that cannot be read leaves the policies as they are; one that holds what is no
+        // policy denies what it might have denied.
+        if event.is_ok_and(|event| !event.kind.is_access())
+            && let Ok(authorizer) = authorizer(&of)
+        {
+            sender.send_replace(Arc::new(authorizer));
+        }
+    })?;
+    watcher.watch(folder, notify::RecursiveMode::Recursive)?;
+    Ok((receiver, watcher))
+}
+
+fn authorizer(folder: &Path) -> Result<Authorizer, Failure> {
+    let mut registry = Registry::new(Compat::default());
+    let files = ["clusters/east/cart.yaml", "config/policy.yaml"];
+    let sources = files.into_iter().filter_map(|name| {
+        let origin = Origin::of_path(name)?;
+        let text = std::fs::read(folder.join(name));
+        Some(text.map(|text| Source { origin, name: name.into(), text }))
+    });
+    for diagnostic in registry.load(sources.collect::<Result<Vec<_>, _>>()?) {
+        eprintln!("{diagnostic}");
+    }
+    let mesh = registry.mesh();
+    let plane = mesh.control_plane_of("east").ok_or("no control plane serves the cluster")?;
+    Ok(Authorizer::of_proxy(&mesh, plane, &mesh.proxy(SERVER)?))
+}
+
+async fn serve(
+    listener: TcpListener,
+    config: ServerConfig,
+    policies: watch::Receiver<Arc<Authorizer>>,
+) {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    while let Ok((stream, from)) = listener.accept().await {
+        let (acceptor, policies) = (acceptor.clone(), policies.clone());
+        // A connection that fails ends alone.
+        tokio::spawn(async move { attend(acceptor, stream, from, policies).await });
+    }
+}
+
+/// Serves one connection: the caller is who the handshake says, the policies are the newest at each
+/// request.
+async fn attend(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    from: SocketAddr,
+    policies: watch::Receiver<Arc<Authorizer>>,
+) -> Result<(), Failure> {
+    let to = stream.local_addr()?;
+    let stream = acceptor.accept(stream).await?;
+    let (_, session) = stream.get_ref();
+    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let caller = PeerNames::of_certificate(certificate.ok_or("no certificate")?)?;
+    let service = service_fn(|request| {
+        let authorizer = Arc::clone(&policies.borrow());
+        let status = if is_allowed(&authorizer, &caller, (from, to), &request) {
+            StatusCode::OK
+        } else {
+            StatusCode::FORBIDDEN
+        };
+        let mut answer = Response::new(Empty::<Bytes>::new());
+        *answer.status_mut() = status;
+        async { Ok::<_, Infallible>(answer) }
+    });
+    let http = hyper::server::conn::http1::Builder::new();
+    Ok(http.serve_connection(TokioIo::new(stream), service).await?)
+}
+
+fn is_allowed(
+    authorizer: &Authorizer,
+    caller: &PeerNames,
+    (from, to): (SocketAddr, SocketAddr),
+    request: &Request<Incoming>,
+) -> bool {
+    let headers: Vec<Header<'_>> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| Header { name: name.as_str(), value: value.as_bytes() })
+        .collect();
+    let host = request.headers().get(hyper::header::HOST);
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    caller.with(|peer| {
+        let decision = authorizer.decide(&mesh_authz::Request {
+            connection: Connection {
+                source_ip: from.ip(),
+                remote_ip: None,
+                destination_ip: to.ip(),
+                destination_port: to.port(),
+                peer: Some(peer),
+                sni: None,
+            },
+            http: Some(Http {
+                method: request.method().as_str(),
+                authority: host.and_then(|host| host.to_str().ok()),
+                path,
+                headers: &headers,
+                payload: None,
+            }),
+            metadata: None,
+        });
+        decision.is_allowed()
+    })
+}
+
+async fn connect(
+    to: SocketAddr,
+    config: ClientConfig,
+) -> Result<SendRequest<Empty<Bytes>>, Failure> {
+    let stream = TcpStream::connect(to).await?;
+    let name = ServerName::from(to.ip());
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn get(caller: &mut SendRequest<Empty<Bytes>>, path: &str) -> Result<StatusCode, Failure> {
+    caller.ready().await?;
+    let request = Request::get(path).header(hyper::header::HOST, "cart.shop");
+    Ok(caller.send_request(request.body(Empty::new())?).await?.status())
+}
+
+/// The authority of the trust domain `cluster.local`, in the place of a mesh's.
+struct Root {
+    issuer: Issuer<'static, KeyPair>,
+    trusted: Arc<TrustStore>,
+}
+
+impl Root {
+    fn new() -> Result<Self, Failure> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key)?;
+        let mut trusted = TrustStore::default();
+        trusted.add(TrustDomain::from("cluster.local"), certificate.der())?;
+        Ok(Self { issuer: Issuer::new(params, key), trusted: Arc::new(trusted) })
+    }
+
+    fn certificate(
+        &self,
+        account: &str,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Failure> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        let uri = format!("spiffe://cluster.local/ns/shop/sa/{account}");
+        params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok((vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der())?))
+    }
+
+    fn server(&self, account: &str) -> Result<ServerConfig, Failure> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = ClientVerifier::new(Arc::clone(&self.trusted), Arc::clone(&provider));
+        let (chain, key) = self.certificate(account)?;
+        Ok(ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_single_cert(chain, key)?)
+    }
+
+    /// A client that talks to `cart` and to nobody else.
+    fn client(&self, account: &str) -> Result<ClientConfig, Failure> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let expected = ["spiffe://cluster.local/ns/shop/sa/cart".into()];
+        let verifier =
+            ServerVerifier::new(Arc::clone(&self.trusted), Arc::clone(&provider), expected);
+        let (chain, key) = self.certificate(account)?;
+        Ok(ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_auth_cert(chain, key)?)
+    }
+}
