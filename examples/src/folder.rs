@@ -1,9 +1,10 @@
 //! Reading a mesh folder from disk: the only place where files become sources.
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::manifest::Diagnostic;
+use mesh_model::manifest::{self, Diagnostic, Limits, Place, Severity};
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
 
 use crate::Failure;
@@ -28,66 +29,193 @@ pub(crate) struct Loaded {
 ///
 /// Where the folder cannot be read or holds no document of a mesh.
 pub(crate) fn load(folder: &Path, compat: &Compat) -> Result<Loaded, Failure> {
-    let sources = sources(folder)?;
-    let mut registry = Registry::new(compat.clone());
-    let diagnostics = registry.load(sources);
-    Ok(Loaded { mesh: registry.mesh(), diagnostics })
+    let mut files = Files::read(folder)?;
+    // The smallest first: as a rule the first one answers.
+    files.sources.sort_by_key(|source| source.text.len());
+    let has_document = files
+        .sources
+        .iter()
+        .any(|source| !manifest::read("", &source.text, &Limits::default()).documents.is_empty());
+    let mut registry = Registry::new(compat.clone()).with_all_places();
+    files.diagnostics.extend(registry.load(files.sources));
+    if !has_document {
+        files.diagnostics.iter().for_each(|found| eprintln!("{found}"));
+        return Err(Failure::Unanswered(format!(
+            "no document of `{}` can be read: there is nothing to answer from",
+            folder.display()
+        )));
+    }
+    Ok(Loaded { mesh: registry.mesh(), diagnostics: files.diagnostics })
 }
 
-/// Loads a folder and tells on stderr what is wrong with its documents.
+/// Loads a folder and tells on stderr which documents cannot be used, and how many more findings there are.
 ///
 /// # Errors
 ///
 /// As [`load`].
 pub(crate) fn load_and_tell(folder: &Path, compat: &Compat) -> Result<Arc<Mesh>, Failure> {
     let loaded = load(folder, compat)?;
-    for diagnostic in &loaded.diagnostics {
-        eprintln!("{diagnostic}");
+    let of = |severity| loaded.diagnostics.iter().filter(move |found| found.severity == severity);
+    for error in of(Severity::Error) {
+        eprintln!("{error}");
+    }
+    let others = [
+        counted(of(Severity::Warning).count(), "warning"),
+        counted(of(Severity::Info).count(), "note"),
+    ];
+    let others: Vec<String> = others.into_iter().filter(|text| !text.starts_with("0 ")).collect();
+    if !others.is_empty() {
+        eprintln!("{} about the manifests: `mesh load` prints what they say", others.join(" and "));
     }
     Ok(loaded.mesh)
 }
 
-/// Reads every file of a mesh folder.
-///
-/// # Errors
-///
-/// Where the folder or a file of it cannot be read, or there is none that belongs to a mesh.
-pub(crate) fn sources(folder: &Path) -> Result<Vec<Source>, Failure> {
-    if !folder.is_dir() {
-        return Err(Failure::Unanswered(format!(
-            "there is no folder `{}`; `-f DIR` names the mesh folder",
-            folder.display()
-        )));
-    }
-    let mut sources = Vec::new();
-    collect(folder, folder, &mut sources)?;
-    if sources.is_empty() {
-        return Err(Failure::Unanswered(format!(
-            "`{}` is not a mesh folder: it has no mesh.yaml, no config/ and no clusters/NAME/ with a document",
-            folder.display()
-        )));
-    }
-    Ok(sources)
+/// A number of things, in words.
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-fn collect(root: &Path, folder: &Path, sources: &mut Vec<Source>) -> Result<(), Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::Unanswered(format!("cannot read `{}`: {error}", folder.display()))
-    };
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.is_dir() {
-            collect(root, &path, sources)?;
-            continue;
+/// The files of a mesh folder, read.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// The texts.
+    pub sources: Vec<Source>,
+    /// The files that belong to a mesh and cannot be read, and those that mean nothing where they are.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Larger files are no manifests: the largest meshes are split by cluster and kind.
+const LARGEST: u64 = 1 << 30;
+
+impl Files {
+    /// Reads every file of a mesh folder: those that it names, and all below `config/` and `clusters/`.
+    /// Hidden files and folders do not belong to it.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such folder or nothing in it belongs to a mesh.
+    pub(crate) fn read(folder: &Path) -> Result<Self, Failure> {
+        let unanswered = |text: String| Failure::Unanswered(text);
+        if folder.is_file() {
+            return Err(unanswered(format!(
+                "`{}` is a file; `-f DIR` names a folder",
+                folder.display()
+            )));
         }
-        let relative = path.strip_prefix(root).unwrap_or(&path);
-        let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
-        let name = parts.join("/");
-        let Some(origin) = Origin::of_path(&name) else { continue };
-        let text = std::fs::read(&path).map_err(|error| {
-            Failure::Unanswered(format!("cannot read `{}`: {error}", path.display()))
+        if !folder.is_dir() {
+            return Err(unanswered(format!(
+                "there is no folder `{}`; `-f DIR` names the mesh folder",
+                folder.display()
+            )));
+        }
+        let mut files = Self::default();
+        let mut seen = BTreeSet::new();
+        files.collect(folder, "", &mut seen).map_err(|error| {
+            unanswered(format!("cannot read the folder `{}`: {error}", folder.display()))
         })?;
-        sources.push(Source { origin, name: Arc::from(name), text });
+        if files.sources.is_empty() && !files.has_unreadable() {
+            return Err(unanswered(format!(
+                "`{}` is not a mesh folder: it has no mesh.yaml, no config/ and no clusters/NAME/ with a document",
+                folder.display()
+            )));
+        }
+        Ok(files)
     }
-    Ok(())
+
+    /// The names of the files that cannot be read.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.diagnostics.iter().filter(|found| found.code == UNREADABLE).map(|found| &found.file)
+    }
+
+    fn has_unreadable(&self) -> bool {
+        self.unreadable().next().is_some()
+    }
+
+    /// Takes what is in a folder of the mesh folder; `inside` is its path there, empty or with `/` at
+    /// the end. Folders that links lead to again are taken once.
+    fn collect(
+        &mut self,
+        folder: &Path,
+        inside: &str,
+        seen: &mut BTreeSet<PathBuf>,
+    ) -> std::io::Result<()> {
+        if !seen.insert(folder.canonicalize()?) {
+            return Ok(());
+        }
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else { continue };
+            if name.starts_with('.') {
+                continue;
+            }
+            let name = format!("{inside}{name}");
+            if path.is_dir() {
+                let is_ours = !inside.is_empty() || name == "config" || name == "clusters";
+                if !is_ours {
+                    continue;
+                }
+                if let Err(error) = self.collect(&path, &format!("{name}/"), seen) {
+                    self.tell(
+                        UNREADABLE,
+                        Severity::Error,
+                        &name,
+                        &format!("cannot be read: {error}"),
+                    );
+                }
+            } else {
+                self.take(&path, &name);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, path: &Path, name: &str) {
+        let Some(origin) = Origin::of_path(name) else {
+            let extension = path.extension().map(|it| it.to_string_lossy().to_lowercase());
+            if extension.is_some_and(|it| ["yaml", "yml", "json"].contains(&it.as_str())) {
+                let message = "means nothing here: manifests lie below `config/` or `clusters/NAME/`, \
+                    their names end in .yaml, .yml or .json";
+                self.tell("FILE-UNUSED", Severity::Info, name, message);
+            }
+            return;
+        };
+        match text(path) {
+            Ok(text) => self.sources.push(Source { origin, name: Arc::from(name), text }),
+            Err(error) => {
+                self.tell(UNREADABLE, Severity::Error, name, &format!("cannot be read: {error}"));
+            }
+        }
+    }
+
+    fn tell(&mut self, code: &'static str, severity: Severity, file: &str, message: &str) {
+        let help = match severity {
+            Severity::Error => "what it says counts for nobody until it can be read",
+            Severity::Warning | Severity::Info => "move or rename it, or leave it if that is meant",
+        };
+        self.diagnostics.push(Diagnostic {
+            code,
+            severity,
+            file: Arc::from(file),
+            place: Place::default(),
+            object: String::new(),
+            field: String::new(),
+            message: format!("the file {message}"),
+            help: help.to_owned(),
+        });
+    }
+}
+
+/// The code of files that cannot be read.
+const UNREADABLE: &str = "FILE-UNREADABLE";
+
+/// Reads a file, if it is one and not too large.
+fn text(path: &Path) -> std::io::Result<Vec<u8>> {
+    let found = std::fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    if found.len() > LARGEST {
+        return Err(std::io::Error::other("it is larger than 1 GiB"));
+    }
+    std::fs::read(path)
 }

@@ -1,14 +1,13 @@
 //! The JSON that several commands share.
-use std::io::Write as _;
-
 use mesh_model::manifest::{Diagnostic, Severity};
 use mesh_model::name::Locality;
 use serde_json::{Value, json};
 
+use crate::say::say;
+
 /// Prints a value on stdout, keys sorted.
 pub(crate) fn print(value: &Value) {
-    // Whoever reads may have seen enough.
-    let _ = writeln!(std::io::stdout().lock(), "{value:#}");
+    say!("{value:#}");
 }
 
 /// A locality; `""` where a part is unknown.

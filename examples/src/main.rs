@@ -2,6 +2,7 @@
 //!
 //! Answers go to stdout, everything else to stderr. Exit codes: 0 answered, 1 the answer is "no", 2 no
 //! answer (a bad flag, an unknown proxy, an unreadable folder).
+#![deny(clippy::print_stdout)]
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ mod commands;
 mod folder;
 mod json;
 mod node;
+mod say;
 
 use self::commands::{
     authz, bootstrap, diff, lint, load, plan, report, routes, serve, snapshot, spill, tour, whatif,
@@ -84,7 +86,8 @@ impl<E: std::error::Error> From<E> for Failure {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
+    let answered = run(&cli);
+    match say::finish().and(answered) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::No) => ExitCode::from(1),
         Err(Failure::Unanswered(sentence)) => {

@@ -1,13 +1,12 @@
 //! The comparison of conformance suites: any suite can be read or is refused, and every expected
 //! value compares equal to itself, whatever freedom its area grants.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use mesh_testkit::conformance::{Suite, compare, rule};
 
 const AREAS: [&str; 6] = ["authz", "endpoints-istio", "lb-envoy", "model", "profiles", "xds"];
 
-fuzz_target!(|text: &[u8]| {
+mesh_fuzz::target!(|text| {
     let Ok(suite) = serde_json::from_slice::<Suite>(text) else { return };
     for case in &suite.cases {
         for area in AREAS {

@@ -1,11 +1,10 @@
 //! The document reader: any bytes become objects or diagnostics, and a stream with one more document
 //! holds one object more.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use mesh_model::manifest::{Limits, read};
 
-fuzz_target!(|bytes: &[u8]| {
+mesh_fuzz::target!(|bytes| {
     // Small limits, so that small inputs reach them.
     let limits = Limits {
         object_bytes: 512,

@@ -7,6 +7,6 @@ pub mod tls;
 mod trust_domain;
 
 pub use self::claims::{Metadata, Payload, Value};
-pub use self::jwt::{Authentication, Token, TokenLocation, TokenRequest, authenticate};
+pub use self::jwt::{Authentication, Token, TokenLocation, TokenRequest, Validity, authenticate};
 pub use self::peer::{IdentitySource, Peer};
 pub use self::trust_domain::TrustBundle;

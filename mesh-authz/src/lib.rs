@@ -36,6 +36,8 @@ pub mod ztunnel;
 
 pub mod analysis;
 
+pub mod lint;
+
 pub use self::authorizer::Authorizer;
 pub use self::compile::{Chain, Environment, Policies, Traffic};
 pub use self::decision::{Decision, Reason, Verdict};

@@ -6,8 +6,9 @@
 //!
 //! A failure changes what the control plane knows (endpoints become unhealthy, or go) and what the
 //! client notices by itself (a gateway that no longer answers); the assignment and its shares are then
-//! computed as at any other time. [`clients`] finds the proxies that are sent the same.
-mod failure; // Reading order: what fails, what then holds, what moved, who suffers.
+//! computed as at any other time. [`Survey`] finds the proxies of a mesh that are sent
+//! the same, and looks at all of them at once.
+mod failure; // Reading order: what fails, what then holds, what moved, who suffers; then all clients at once.
 
 mod scenario;
 
@@ -23,10 +24,16 @@ mod imbalance;
 
 pub mod clients;
 
+mod survey;
+
+mod impact;
+
 pub use self::failure::{Failure, InvalidFailure};
 pub use self::imbalance::Imbalance;
+pub use self::impact::Impact;
 pub use self::ladder::{LADDER, ladder};
 pub use self::outcome::{Cell, Outcome};
 pub use self::overload::Carried;
 pub use self::scenario::{Loss, Scenario};
 pub use self::shift::{Move, Place, Shift};
+pub use self::survey::{Asked, Survey, Surveyed, SurveyedClass, services, services_and_subsets};

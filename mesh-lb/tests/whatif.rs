@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use mesh_lb::assign::Assignment;
 use mesh_lb::share::Spread;
-use mesh_lb::whatif::clients::Class;
-use mesh_lb::whatif::{Carried, Failure, Loss, Outcome, Scenario, Shift};
+use mesh_lb::whatif::{
+    Carried, Failure, Loss, Outcome, Scenario, Shift, Survey, services, services_and_subsets,
+};
 use mesh_model::Compat;
 use mesh_model::registry::{Mesh, Origin, Registry, Resolution, Source};
 use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
@@ -136,41 +137,54 @@ fn what_has_failed_gets_nothing() {
     });
 }
 
-#[test]
-fn proxies_of_one_class_have_the_same_outcome_in_every_scenario() {
-    let mesh = folder("failover");
+/// Every proxy by itself has the outcome of its class, for every destination.
+fn check_survey(name: &str, every: usize) {
+    let mesh = folder(name);
     let scenarios = scenarios(&mesh);
     let all = proxies(&mesh);
-    let views: Vec<ProxyView<'_>> = all.iter().filter_map(|proxy| mesh.view(proxy)).collect();
-    let cart = "catalog.shop.svc.cluster.local";
-    let clients = |host: &str| -> Vec<_> {
-        let of_host = views.iter().flat_map(|view| {
-            let found = destinations(view).into_iter().find(|d| d.service.hostname == *host)?;
-            Some((view.clone(), found))
-        });
-        of_host.collect()
-    };
-    let host = views
-        .iter()
-        .flat_map(|view| view.services().iter().map(|s| s.hostname.to_string()))
-        .find(|host| host == cart)
-        .unwrap_or_else(|| views[0].services()[0].hostname.to_string());
-    let classes = Class::of(clients(&host));
-    assert!(classes.len() < all.len());
-    for class in &classes {
-        for proxy in &class.proxies {
-            let view = mesh.view(proxy).unwrap();
-            let found =
-                destinations(&view).into_iter().find(|d| d.service.hostname == *host).unwrap();
-            for scenario in scenarios.iter().take(6) {
-                let (one, other) = (
-                    scenario.outcome(&class.view, &class.destination),
-                    scenario.outcome(&view, &found),
-                );
-                assert_eq!(one.shares, other.shares);
+    let survey = Survey::new(&mesh, &all, services_and_subsets);
+    for scenario in scenarios.iter().step_by(every) {
+        let impacts = survey.impact(scenario, 1.4);
+        for impact in impacts.iter().step_by(3) {
+            let class = impact.class;
+            for proxy in survey.proxies(class).iter().step_by(5) {
+                let view = mesh.view(proxy).unwrap();
+                let now = Outcome::now(&view, impact.destination);
+                let after = scenario.outcome(&view, impact.destination);
+                assert_eq!(now.shares, class.before.shares, "{scenario:?} {}", proxy.reference());
+                assert_eq!(after.shares, impact.outcome().shares, "{scenario:?}");
+                assert_eq!(after.cells(), impact.outcome().cells(), "{scenario:?}");
+                assert_eq!(Shift::new(&now, &after), impact.shift);
             }
         }
     }
+}
+
+#[test]
+fn a_survey_answers_for_every_proxy_what_the_proxy_alone_is_answered() {
+    for name in ["failover", "shop", "canary"] {
+        check_survey(name, 31);
+    }
+}
+
+#[test]
+fn a_survey_leaves_no_proxy_out_and_counts_none_twice() {
+    let mesh = folder("shop");
+    let all = proxies(&mesh);
+    let survey = Survey::new(&mesh, &all, services);
+    for surveyed in survey.destinations() {
+        let members: Vec<String> = surveyed
+            .classes
+            .iter()
+            .flat_map(|class| survey.proxies(class))
+            .map(Proxy::reference)
+            .collect();
+        let counted: usize = surveyed.classes.iter().map(|class| class.n_proxies).sum();
+        let unique: std::collections::BTreeSet<&String> = members.iter().collect();
+        assert_eq!((members.len(), counted), (unique.len(), unique.len()));
+    }
+    let classes: usize = survey.destinations().iter().map(|d| d.classes.len()).sum();
+    assert!(classes < survey.destinations().len() * all.len() / 2, "{classes}");
 }
 
 /// Two zones of one region with the same number of endpoints, and outlier detection.

@@ -41,6 +41,20 @@ mod control_plane;
 
 mod proxies;
 
+mod injection;
+
+mod port;
+
+mod gateway_route;
+
+mod annotation;
+
+mod envoy_filter;
+
+mod telemetry;
+
+mod ineffective;
+
 use self::scene::Scene;
 pub use self::subject::{Subject, sort};
 use crate::manifest::Diagnostic;
@@ -98,6 +112,13 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     service::check,
     policy::check,
     authorization::check,
+    injection::check,
+    port::check,
+    gateway_route::check,
+    annotation::check,
+    envoy_filter::check,
+    telemetry::check,
+    ineffective::check,
 ];
 
 /// The families that look at the mesh as a whole.

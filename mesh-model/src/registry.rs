@@ -4,6 +4,7 @@
 //! sources ──load──▶ parts ──topology──▶ control planes, each with
 //!                                       services, endpoints, gateways, rules, policies
 //! ```
+pub mod allocation;
 mod alone;
 mod change;
 mod cluster_local;
@@ -45,6 +46,7 @@ pub(crate) use self::map::Entry;
 pub use self::merge::merge_clusters;
 pub(crate) use self::mesh::DOMAIN;
 pub use self::mesh::Mesh;
+pub(crate) use self::mesh::Refused;
 pub(crate) use self::objects::Store;
 pub use self::origin::{Origin, Source};
 pub use self::peer_authentications::{PeerAuthentications, ServerMode};

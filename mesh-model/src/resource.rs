@@ -74,7 +74,7 @@ pub use self::peer_authentication::{
 };
 pub use self::pod::{
     Container, ContainerPort, ContainerResources, EnvVar, Pod, PodIp, PodPhase, PodSpec, PodStatus,
-    Quantity, Readiness, ResourceRequests,
+    Quantity, Readiness, ResourceRequests, SecurityContext,
 };
 pub use self::port_target::PortTarget;
 pub use self::proxy_config::{ProxyConfig, ProxyConfigSpec};

@@ -208,3 +208,35 @@ proptest! {
         prop_assert!(networks.validate().is_empty());
     }
 }
+
+#[test]
+fn ports_that_the_api_refuses_are_told_and_their_objects_left_out() {
+    let check = |text: &str, expected: &[&str]| {
+        let file = Arc::from("f");
+        let reading = mesh_model::manifest::read("f", text.as_bytes(), &Default::default());
+        let decoded = admit(&reading.documents[0].node, &file, "default");
+        let found: Vec<String> =
+            decoded.diagnostics.iter().map(|d| format!("{} {}", d.code, d.field)).collect();
+        assert_eq!(found, expected, "{text}");
+        assert_eq!(decoded.resource.is_some(), expected.is_empty(), "{text}");
+    };
+    let service = |ports: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: a}}, spec: {{ports: [{ports}]}}}}"
+        )
+    };
+    check(&service("{port: 80}"), &[]);
+    check(&service("{port: 53, name: a, protocol: UDP}, {port: 53, name: b}"), &[]);
+    check(&service("{port: 99999}"), &["PORT-RANGE spec.ports[0].port"]);
+    check(&service("{name: http}"), &["PORT-RANGE spec.ports[0].port"]);
+    check(&service("{port: 80, nodePort: 70000}"), &["PORT-RANGE spec.ports[0].nodePort"]);
+    check(&service("{port: 80}, {port: 81, name: b}"), &["SVC-PORT-NAME spec.ports[0].name"]);
+    let twice = ["SVC-PORT-DUP spec.ports[1].port", "SVC-PORT-NAME spec.ports[1].name"];
+    check(&service("{port: 80, name: a}, {port: 80, name: a}"), &twice);
+    let slice = |port: &str| {
+        let head = "apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: a}";
+        format!("{{{head}, addressType: IPv4, ports: [{{{port}}}]}}")
+    };
+    check(&slice("name: http"), &[]);
+    check(&slice("port: 98080"), &["PORT-RANGE ports[0].port"]);
+}

@@ -103,10 +103,13 @@ fn a_port_is_the_endpoints_own_then_the_target_then_the_number() {
         "name: a",
         &format!(
             "hosts: [a.example], resolution: STATIC, {ports}, endpoints: \
-             [{{address: 1.1.1.1, ports: {{z: 99}}}}, {{address: \"unix:///run/a\"}}]"
+             [{{address: 1.1.1.1, ports: {{z: 99}}}}]"
         ),
     );
-    check(&[&text], &["1.1.1.1 81 x 80", "1.1.1.1 99 z 90", "/run/a 0 x 80", "/run/a 0 z 90"]);
+    check(&[&text], &["1.1.1.1 81 x 80", "1.1.1.1 99 z 90"]);
+    let socket = "endpoints: [{address: \"unix:///run/a\"}]";
+    let text = format!("hosts: [a.example], resolution: STATIC, {HTTP}, {socket}");
+    check(&[&entry("name: a", &text)], &["/run/a 0 http 80"]);
 }
 
 #[test]

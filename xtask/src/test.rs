@@ -8,6 +8,7 @@ use crate::problem::Problem;
 use crate::test::steps::Outcome;
 use crate::{Failure, process};
 
+mod fuzz;
 mod steps;
 mod totals;
 
@@ -29,7 +30,7 @@ const TEST: &[Step] = &[
     Step { name: "conformance", run: steps::conformance },
     Step { name: "golden", run: steps::golden },
     Step { name: "e2e", run: steps::e2e },
-    Step { name: "fuzz", run: steps::fuzz },
+    Step { name: "fuzz", run: fuzz::fuzz },
 ];
 
 /// What takes longer, or needs more tools.

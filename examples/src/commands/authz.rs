@@ -12,6 +12,7 @@ use mesh_model::view::Proxy;
 use serde_json::{Value, json};
 
 use self::request::RequestFile;
+use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
 pub(crate) mod request;
@@ -31,8 +32,12 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let text = read(&arguments.request)?;
-    let mut request: RequestFile = serde_json::from_str(&text).map_err(|error| {
-        Failure::Unanswered(format!("`{}` is not a request: {error}", arguments.request.display()))
+    let mut request = RequestFile::parse(&text).map_err(|problem| {
+        let file = match arguments.request.to_str() {
+            Some("-") => "what stdin says".to_owned(),
+            _ => format!("`{}`", arguments.request.display()),
+        };
+        Failure::Unanswered(format!("{file} is no request: {problem}"))
     })?;
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let to = mesh.proxy(&arguments.to)?;
@@ -185,28 +190,28 @@ fn rule_trace(rule: &RuleTrace<'_>) -> Value {
 fn table(explained: &Explanation<'_>, refused: Option<&str>) {
     let reason: Reason<'_> = explained.decision.reason();
     let is_allowed = explained.decision.is_allowed() && refused.is_none();
-    println!("{}", if is_allowed { "ALLOWED" } else { "DENIED" });
+    say!("{}", if is_allowed { "ALLOWED" } else { "DENIED" });
     match refused {
-        Some(text) => println!("  because {text}"),
-        None => println!("  because {reason}"),
+        Some(text) => say!("  because {text}"),
+        None => say!("  because {reason}"),
     }
     for check in &explained.custom {
-        println!("  if `{}` allows it, which {} asks", check.provider, check.rule);
+        say!("  if `{}` allows it, which {} asks", check.provider, check.rule);
     }
     if !explained.trace.is_empty() {
-        println!("\npolicies looked at:");
+        say!("\npolicies looked at:");
     }
     for policy in &explained.trace {
         let trial = if policy.is_dry_run { ", on trial" } else { "" };
         let verdict = if policy.is_match() { "matches" } else { "does not match" };
         let (namespace, name) = (policy.namespace, policy.name);
-        println!("  {:6} {namespace}/{name}{trial}: {verdict}", policy.action.as_str());
+        say!("  {:6} {namespace}/{name}{trial}: {verdict}", policy.action.as_str());
         for rule in &policy.rules {
             match &rule.outcome {
-                Outcome::Matched => println!("         rule {}: matches", rule.rule),
-                Outcome::Failed(failure) => println!("         rule {}: {failure}", rule.rule),
-                Outcome::LeftOut => println!("         rule {}: left out", rule.rule),
-                Outcome::NotAsked => println!("         rule {}: not asked", rule.rule),
+                Outcome::Matched => say!("         rule {}: matches", rule.rule),
+                Outcome::Failed(failure) => say!("         rule {}: {failure}", rule.rule),
+                Outcome::LeftOut => say!("         rule {}: left out", rule.rule),
+                Outcome::NotAsked => say!("         rule {}: not asked", rule.rule),
             }
         }
     }

@@ -5,6 +5,7 @@ use mesh_model::Compat;
 use mesh_model::manifest::{Diagnostic, Severity};
 use mesh_model::registry::Mesh;
 
+use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
 pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
@@ -16,10 +17,13 @@ pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
         Output::Json => json::print(&json::diagnostics(&found)),
         Output::Table => {
             for diagnostic in &found {
-                println!("{diagnostic}");
+                say!("{diagnostic}");
             }
             let notes = found.len() - errors - warnings;
-            println!("{errors} errors, {warnings} warnings, {notes} notes");
+            let [errors, warnings, notes] =
+                [(errors, "error"), (warnings, "warning"), (notes, "note")]
+                    .map(|(number, thing)| folder::counted(number, thing));
+            say!("{errors}, {warnings}, {notes}");
         }
     }
     if errors > 0 { Err(Failure::No) } else { Ok(()) }
@@ -37,4 +41,5 @@ pub(crate) fn findings(loaded: &folder::Loaded) -> Vec<Diagnostic> {
 }
 
 /// Each crate's own rules.
-const RULES: &[fn(&Mesh) -> Vec<Diagnostic>] = &[mesh_model::lint::lint, mesh_lb::lint::lint];
+const RULES: &[fn(&Mesh) -> Vec<Diagnostic>] =
+    &[mesh_model::lint::lint, mesh_lb::lint::lint, mesh_authz::lint::lint];

@@ -4,6 +4,7 @@ use std::path::Path;
 use mesh_model::Compat;
 use mesh_model::manifest::Severity;
 
+use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
 pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
@@ -14,23 +15,18 @@ pub(crate) fn run(folder: &Path, output: Output) -> Result<(), Failure> {
         Output::Json => json::print(&json::diagnostics(diagnostics)),
         Output::Table => {
             for diagnostic in diagnostics {
-                println!("{diagnostic}");
+                say!("{diagnostic}");
             }
             let warnings =
                 diagnostics.iter().filter(|found| found.severity == Severity::Warning).count();
-            println!(
+            say!(
                 "{}, {}, {}, {}",
-                counted(loaded.mesh.clusters().count(), "cluster"),
-                counted(errors, "error"),
-                counted(warnings, "warning"),
-                counted(diagnostics.len() - errors - warnings, "note")
+                folder::counted(loaded.mesh.clusters().count(), "cluster"),
+                folder::counted(errors, "error"),
+                folder::counted(warnings, "warning"),
+                folder::counted(diagnostics.len() - errors - warnings, "note")
             );
         }
     }
     if errors > 0 { Err(Failure::No) } else { Ok(()) }
-}
-
-/// A number of things, in words.
-fn counted(number: usize, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }

@@ -36,6 +36,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let proxy = mesh.proxy(&arguments.proxy)?;
     let view = view(&mesh, &proxy)?;
     let unhealthy = Scenario { failures: arguments.unhealthy.clone(), loss: Loss::Unhealthy };
+    must_exist(&unhealthy, &mesh)?;
     let plans = match &arguments.service {
         Some(service) => {
             let (host, port) = host_and_port(service)?;
@@ -49,6 +50,16 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
         Output::Table => table::print(&proxy, &plans),
     }
     Ok(())
+}
+
+/// Refuses a scenario in which something fails that the mesh does not have.
+pub(crate) fn must_exist(scenario: &Scenario, mesh: &Mesh) -> Result<(), Failure> {
+    match scenario.failures.iter().find(|failure| !failure.exists_in(mesh)) {
+        None => Ok(()),
+        Some(failure) => {
+            Err(Failure::Unanswered(format!("`{failure}` selects nothing in this mesh")))
+        }
+    }
 }
 
 /// The mesh as a proxy sees it.

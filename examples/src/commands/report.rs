@@ -12,6 +12,7 @@ use serde_json::json;
 use super::lint::findings;
 use super::plan::service::Plan;
 use super::plan::{all, view};
+use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
 mod html;
@@ -52,7 +53,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     });
     match output {
         Output::Json => json::print(&summary),
-        Output::Table => println!(
+        Output::Table => say!(
             "{}: {} classes of proxies, {destinations} destinations, {} findings",
             out.display(),
             members.len(),

@@ -12,6 +12,7 @@ use prost::Name;
 use serde_json::{Map, Value, json};
 
 use crate::node::{Plane, node};
+use crate::say::say;
 use crate::{Failure, Output, folder};
 
 #[derive(Args, Debug)]
@@ -109,7 +110,7 @@ fn write<'f>(
 
 fn tell(output: Output, resources: usize, client: &str, out: &Path) {
     if output == Output::Table {
-        println!("{resources} resources for {client} in {}", out.display());
+        say!("{resources} resources for {client} in {}", out.display());
     } else {
         crate::json::print(&json!({"resources": resources, "out": out.display().to_string()}));
     }

@@ -1,32 +1,35 @@
 //! `mesh spill`: traffic over priorities, with the arithmetic.
+use std::num::{IntErrorKind, ParseIntError};
+
 use clap::Args;
 use mesh_lb::load::{
     DataPlane, LevelHosts, Overprovisioning, PanicThreshold, PriorityLoad, explain,
 };
 use serde_json::{Value, json};
 
-use crate::{Failure, Output, json};
+use crate::say::say;
+use crate::{Failure, Output, folder, json};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The healthy share of each priority in percent of its total, highest priority first.
-    #[arg(long, value_name = "PERCENT,…", required_unless_present = "healthy_hosts")]
+    #[arg(long, value_name = "PERCENT,…", allow_hyphen_values = true)]
     health: Option<String>,
     /// Healthy hosts of each priority, instead of percentages.
-    #[arg(long, value_name = "COUNT,…", conflicts_with = "health")]
+    #[arg(long, value_name = "COUNT,…", conflicts_with = "health", allow_hyphen_values = true)]
     healthy_hosts: Option<String>,
     /// The hosts of each priority; every one 100 by default.
-    #[arg(long, value_name = "COUNT,…")]
+    #[arg(long, value_name = "COUNT,…", allow_hyphen_values = true)]
     total: Option<String>,
     /// Degraded hosts of each priority, in percent or as a count like the healthy ones.
-    #[arg(long, value_name = "NUMBER,…")]
+    #[arg(long, value_name = "NUMBER,…", allow_hyphen_values = true)]
     degraded: Option<String>,
     /// The panic threshold in percent: Envoy's default; Istio configures 0 unless minHealthPercent
     /// says otherwise.
-    #[arg(long, value_name = "PERCENT", default_value = "50")]
+    #[arg(long, value_name = "PERCENT", default_value = "50", allow_hyphen_values = true)]
     panic: String,
     /// The overprovisioning factor in percent.
-    #[arg(long, value_name = "PERCENT", default_value = "140")]
+    #[arg(long, value_name = "PERCENT", default_value = "140", allow_hyphen_values = true)]
     factor: String,
 }
 
@@ -53,7 +56,9 @@ fn hosts(arguments: &Arguments) -> Result<Vec<LevelHosts>, Failure> {
         (Some(text), _) => ("--health", text),
         (None, Some(text)) => ("--healthy-hosts", text),
         (None, None) => {
-            return Err(Failure::Unanswered("give --health or --healthy-hosts".to_owned()));
+            let sentence = "say how healthy the priorities are: `--health 25,25,20` in percent, or \
+                `--healthy-hosts 5,5,4`";
+            return Err(Failure::Unanswered(sentence.to_owned()));
         }
     };
     let healthy = list(flag, text)?;
@@ -69,9 +74,9 @@ fn hosts(arguments: &Arguments) -> Result<Vec<LevelHosts>, Failure> {
     let overprovisioning = Overprovisioning::new(factor)
         .map_err(|_| Failure::Unanswered("--factor 0: the factor is greater than 0".to_owned()))?;
     let is_percent = arguments.health.is_some();
-    let levels = healthy.into_iter().zip(totals).zip(degraded);
+    let levels = healthy.into_iter().zip(totals).zip(degraded).enumerate();
     levels
-        .map(|((healthy, total), degraded)| {
+        .map(|(priority, ((healthy, total), degraded))| {
             let (healthy, degraded) = if is_percent {
                 (count(flag, healthy, total)?, count("--degraded", degraded, total)?)
             } else {
@@ -79,7 +84,8 @@ fn hosts(arguments: &Arguments) -> Result<Vec<LevelHosts>, Failure> {
             };
             if u64::from(healthy) + u64::from(degraded) > u64::from(total) {
                 let sentence = format!(
-                    "{healthy} healthy and {degraded} degraded hosts are more than {total}"
+                    "priority {priority}: {healthy} healthy and {degraded} degraded hosts are more than its \
+                     {total} hosts; `--total` says how many there are"
                 );
                 return Err(Failure::Unanswered(sentence));
             }
@@ -104,24 +110,36 @@ fn same_length(flag: &str, list: Vec<u32>, length: usize) -> Result<Vec<u32>, Fa
     if list.len() == length {
         return Ok(list);
     }
-    let sentence = format!("{flag} has {} numbers where there are {length} priorities", list.len());
+    let has = folder::counted(list.len(), "number");
+    let sentence = format!("{flag} has {has} where {length} priorities are; give one for each");
     Err(Failure::Unanswered(sentence))
 }
 
 fn list(flag: &str, text: &str) -> Result<Vec<u32>, Failure> {
     let numbers = text.split(',').map(|part| number(flag, part.trim()));
-    let numbers: Vec<u32> = numbers.collect::<Result<_, _>>()?;
+    let numbers: Vec<u32> = numbers.collect::<Result<_, _>>().map_err(|failure| match failure {
+        Failure::Unanswered(text) => {
+            Failure::Unanswered(format!("{text}; lists are written as `25,25,20`"))
+        }
+        Failure::No => failure,
+    })?;
     if numbers.len() > 129 {
-        return Err(Failure::Unanswered(format!("{flag}: priorities are 0 to 128")));
+        return Err(Failure::Unanswered(format!(
+            "{flag} has {} numbers; a cluster has at most 129 priorities, 0 to 128",
+            numbers.len()
+        )));
     }
     Ok(numbers)
 }
 
 fn number(flag: &str, text: &str) -> Result<u32, Failure> {
-    text.parse().map_err(|_| {
-        Failure::Unanswered(format!(
-            "{flag}: `{text}` is not a whole number of 0 or more; lists are written as `25,25,20`"
-        ))
+    text.parse().map_err(|error: ParseIntError| {
+        let what = if *error.kind() == IntErrorKind::PosOverflow {
+            format!("is larger than {}", u32::MAX)
+        } else {
+            "is not a whole number of 0 or more".to_owned()
+        };
+        Failure::Unanswered(format!("{flag}: `{text}` {what}"))
     })
 }
 
@@ -155,11 +173,11 @@ fn table(hosts: &[LevelHosts], load: &PriorityLoad, steps: &[String]) {
         .iter()
         .map(|level| (level.healthy_load.get() + level.degraded_load.get()).to_string())
         .collect();
-    println!("{}", loads.join("/"));
-    println!();
-    println!("priority  hosts  healthy  degraded  health  load  degraded load  panic");
+    say!("{}", loads.join("/"));
+    say!();
+    say!("priority  hosts  healthy  degraded  health  load  degraded load  panic");
     for (priority, (hosts, level)) in hosts.iter().zip(load.levels()).enumerate() {
-        println!(
+        say!(
             "{priority:>8}  {:>5}  {:>7}  {:>8}  {:>5}%  {:>3}%  {:>12}%  {}",
             hosts.total,
             hosts.healthy,
@@ -170,8 +188,8 @@ fn table(hosts: &[LevelHosts], load: &PriorityLoad, steps: &[String]) {
             if level.panic { "yes" } else { "no" },
         );
     }
-    println!();
+    say!();
     for step in steps {
-        println!("{step}");
+        say!("{step}");
     }
 }

@@ -11,6 +11,7 @@ use mesh_model::view::{Proxy, ProxyView};
 use super::authz::identity;
 use super::plan::service::Plan;
 use super::plan::{all, view};
+use crate::say::say;
 use crate::{Failure, folder};
 
 pub(crate) fn run(folder: &Path) -> Result<(), Failure> {
@@ -27,11 +28,22 @@ pub(crate) fn run(folder: &Path) -> Result<(), Failure> {
     ladders(&view);
     outage(&view);
     decision(&mesh, &view);
-    println!(
-        "\nNext: mesh plan --proxy {reference} --service HOST:PORT   why each endpoint is where it is"
-    );
-    println!("      mesh snapshot --proxy {reference} --out DIR          what its Envoy is told");
-    println!("      mesh --help                                          everything else");
+    say!("\nNEXT");
+    let next = [
+        (
+            format!("mesh plan --proxy {reference} --service HOST:PORT"),
+            "why each endpoint is where it is",
+        ),
+        (
+            "mesh whatif --all-proxies --fail cluster=NAME".to_owned(),
+            "what moves where, and who suffers",
+        ),
+        ("mesh lint".to_owned(), "what will hurt, and what to do"),
+        (format!("mesh snapshot --proxy {reference} --out DIR"), "what its Envoy is told"),
+        ("mesh report --out mesh.html".to_owned(), "all of it as a page"),
+        ("mesh --help".to_owned(), "everything else"),
+    ];
+    print(&next.map(|(command, answer)| vec![command, answer.to_owned()]));
     Ok(())
 }
 
@@ -39,8 +51,8 @@ fn introduce(mesh: &Mesh, folder: &Path, view: &ProxyView<'_>) {
     let proxy = view.proxy();
     let clusters: Vec<&str> = mesh.clusters().map(|cluster| cluster.as_str()).collect();
     let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    println!("The mesh `{name}`: clusters {}.", clusters.join(", "));
-    println!(
+    say!("The mesh `{name}`: clusters {}.", clusters.join(", "));
+    say!(
         "Seen by the proxy {} in {} (network {}): {} services.",
         proxy.reference(),
         proxy.locality,
@@ -82,22 +94,36 @@ fn short(host: &str) -> &str {
 }
 
 fn ladders(view: &ProxyView<'_>) {
-    println!(
+    say!(
         "\nWHERE ITS TRAFFIC GOES, and the loads of the priorities as the nearest one loses health"
     );
-    println!("  {:<32} {:<34} 100%  75%  50%  25%  0% healthy", "destination", "now");
+    let heads = ["destination", "now", "100%", "75%", "50%", "25%", "0% healthy"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for plan in destinations(view, &Scenario::default()) {
         let (host, port, _) = plan.key();
-        let steps: Vec<String> = plan
-            .ladder()
-            .iter()
-            .map(|(_, loads)| {
-                let loads: Vec<String> = loads.iter().map(ToString::to_string).collect();
-                if loads.is_empty() { "-".to_owned() } else { loads.join("/") }
-            })
-            .collect();
-        let destination = format!("{}:{port}", short(host));
-        println!("  {destination:<32} {:<34} {}", regions(&plan), steps.join("  "));
+        let mut row = vec![format!("{}:{port}", short(host)), regions(&plan)];
+        row.extend(plan.ladder().iter().map(|(_, loads)| {
+            let loads: Vec<String> = loads.iter().map(ToString::to_string).collect();
+            if loads.is_empty() { "-".to_owned() } else { loads.join("/") }
+        }));
+        rows.push(row);
+    }
+    print(&rows);
+}
+
+/// Prints rows with columns as wide as their widest cell.
+fn print(rows: &[Vec<String>]) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+        })
+        .collect();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        say!("  {}", cells.join("  ").trim_end());
     }
 }
 
@@ -106,16 +132,18 @@ fn outage(view: &ProxyView<'_>) {
     if region.is_empty() {
         return;
     }
-    println!("\nWHAT IF region {region}, its own, fails?");
+    say!("\nWHAT IF region {region}, its own, fails?");
     let failed = Scenario { failures: vec![Fails::Region(region.into())], loss: Loss::Unhealthy };
     let before = destinations(view, &Scenario::default());
+    let mut rows = Vec::new();
     for (before, after) in before.iter().zip(destinations(view, &failed)) {
         let (host, port, _) = after.key();
         let (was, is) = (regions(before), regions(&after));
         if was != is {
-            println!("  {:<32} {was}  ->  {is}", format!("{}:{port}", short(host)));
+            rows.push(vec![format!("{}:{port}", short(host)), was, format!("->  {is}")]);
         }
     }
+    print(&rows);
 }
 
 /// One decision: may this proxy call a workload that a rule speaks of?
@@ -141,8 +169,8 @@ fn decision(mesh: &Mesh, view: &ProxyView<'_>) {
         if decision.reason().rule().is_none() {
             continue;
         }
-        println!("\nMAY IT CALL {reference}?  GET / on port {}", endpoint.port);
-        println!("  {}: {}", if decision.is_allowed() { "yes" } else { "no" }, decision.reason());
+        say!("\nMAY IT CALL {reference}?  GET / on port {}", endpoint.port);
+        say!("  {}: {}", if decision.is_allowed() { "yes" } else { "no" }, decision.reason());
         return;
     }
 }

@@ -50,8 +50,8 @@ pub fn matrix(callers: &[Caller<'_>], workloads: &[&Authorizer], traffic: Traffi
 
 /// Returns whether a caller may call a workload.
 ///
-/// [`Access::Always`] and [`Access::Never`] are so for every request; [`Access::Depends`] may be one of
-/// them after all, where tests that go either way depend on each other.
+/// [`Access::Always`] and [`Access::Never`] are so for every request whose path the proxy takes;
+/// [`Access::Depends`] may be one of them after all, where tests that go either way depend on each other.
 pub fn access(authorizer: &Authorizer, traffic: Traffic, caller: Caller<'_>) -> Access {
     let mut answer = Access::Always;
     for filter in &authorizer.chain(traffic).filters {

@@ -27,6 +27,8 @@ pub fn example(authorizer: &Authorizer, traffic: Traffic, policy: &Policy) -> Op
 }
 
 /// Returns requests that meet and just miss every rule of a chain, and one that has nothing special.
+///
+/// None has a path that the proxy refuses before it asks any policy.
 pub fn samples(authorizer: &Authorizer, traffic: Traffic) -> Vec<Sample> {
     let mut found = vec![Sample::plain(traffic)];
     let compiled = authorizer.chain(traffic).compiled.iter();
@@ -39,6 +41,7 @@ pub fn samples(authorizer: &Authorizer, traffic: Traffic) -> Vec<Sample> {
             found.push(sample);
         }
     }
+    found.retain(|sample| sample.with(|request| authorizer.see(request).is_ok()));
     found
 }
 
@@ -89,7 +92,11 @@ fn misses<T: Literal + Test>(
         .filter(|clause| passes(authorizer, [*clause], sample))
         .filter_map(|clause| {
             let tries = changes(&[clause], sample);
-            tries.into_iter().find(|changed| !passes(authorizer, [clause], changed))
+            // A request that is refused before any policy is asked misses nothing.
+            let is_served = |changed: &Sample| passes::<T>(authorizer, [], changed);
+            tries
+                .into_iter()
+                .find(|changed| is_served(changed) && !passes(authorizer, [clause], changed))
         })
         .collect()
 }

@@ -35,10 +35,23 @@ pub struct TokenRequest<'r> {
 pub struct Token<'r> {
     /// Where it stands.
     pub location: TokenLocation<'r>,
-    /// Whether a key of its issuer signed it and its times allow it now.
-    pub is_valid: bool,
+    /// What the caller found of its signature and times.
+    pub validity: Validity,
     /// Its payload.
     pub claims: &'r BTreeMap<Box<str>, Value>,
+}
+
+/// What is so of a token's signature and times. Envoy looks at the times first, then at the audience,
+/// then at the signature, and the first that is wrong decides between 401 and 403.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "callers say which it is")]
+pub enum Validity {
+    /// A key of its issuer signed it and its times allow it now.
+    Valid,
+    /// It is no token, or not one of this time.
+    Untimely,
+    /// Its times allow it now, and no key of its issuer signed it.
+    Forged,
 }
 
 /// Where a token stands.
@@ -87,7 +100,8 @@ enum Finding<'r> {
 /// Authenticates a request by the rules of a workload, in any order.
 ///
 /// A request without a token passes; one that a rule believes passes with its payload, whatever other
-/// rules say; else every token where a rule looks must be one that the rule believes.
+/// rules say; else every token where a rule looks must be one that the rule believes. Of several rules
+/// that refuse, the first says how, unless to it the issuer is unknown: then the last to which it is not.
 pub fn authenticate(rules: &[JwtRule], request: &TokenRequest<'_>) -> Authentication {
     if request.method == "OPTIONS" && request.has_preflight_headers {
         return Authentication::Passed(None);
@@ -95,7 +109,7 @@ pub fn authenticate(rules: &[JwtRule], request: &TokenRequest<'_>) -> Authentica
     // Stable, as istiod sorts them.
     let mut rules: Vec<&JwtRule> = rules.iter().collect();
     rules.sort_by(|a, b| a.issuer.cmp(&b.issuer));
-    let mut refused = None;
+    let mut refused = Vec::new();
     for rule in rules {
         let outcome = match look(rule, request.tokens) {
             Finding::Missing => continue,
@@ -103,17 +117,18 @@ pub fn authenticate(rules: &[JwtRule], request: &TokenRequest<'_>) -> Authentica
                 let payload = Payload::new(token.claims.clone(), &rule.space_delimited_claims);
                 return Authentication::Passed(Some(payload));
             }
-            // What another rule says of the token weighs more than that it is not this one's.
-            Finding::UnknownIssuer => {
-                refused.get_or_insert(Authentication::Unauthenticated);
-                continue;
-            }
-            Finding::Invalid => Authentication::Unauthenticated,
-            Finding::Audience => Authentication::AudienceNotAllowed,
+            Finding::UnknownIssuer => None,
+            Finding::Invalid => Some(Authentication::Unauthenticated),
+            Finding::Audience => Some(Authentication::AudienceNotAllowed),
         };
-        refused = Some(outcome);
+        refused.push(outcome);
     }
-    refused.unwrap_or(Authentication::Passed(None))
+    if refused.is_empty() {
+        return Authentication::Passed(None);
+    }
+    let first = refused.first().cloned().flatten();
+    let last = refused.into_iter().rev().flatten().next();
+    first.or(last).unwrap_or(Authentication::Unauthenticated)
 }
 
 /// What a rule says: its tokens are looked at from the last place to the first, until one fails.
@@ -135,10 +150,12 @@ fn verify<'r>(rule: &JwtRule, token: &'r Token<'r>) -> Finding<'r> {
     };
     if !rule.issuer.is_empty() && *rule.issuer != *issuer {
         Finding::UnknownIssuer
-    } else if !token.is_valid {
+    } else if token.validity == Validity::Untimely {
         Finding::Invalid
     } else if !is_for(rule, token) {
         Finding::Audience
+    } else if token.validity == Validity::Forged {
+        Finding::Invalid
     } else {
         Finding::Believed(token)
     }
@@ -225,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Tokens are `HEADER ISSUER AUDIENCE`, or `HEADER ISSUER AUDIENCE bad`; the answer is the issuer
+    /// Tokens are `HEADER ISSUER AUDIENCE`, with `bad` or `old` behind it; the answer is the issuer
     /// believed, `none`, `401` or `403`.
     fn check(rules: &[JwtRule], tokens: &[&str], expected: &str) {
         let claims: Vec<BTreeMap<Box<str>, Value>> = tokens
@@ -245,7 +262,11 @@ mod tests {
                     name: token.split(' ').next().unwrap_or(""),
                     prefix: "",
                 },
-                is_valid: !token.ends_with("bad"),
+                validity: match token.split(' ').next_back() {
+                    Some("bad") => Validity::Forged,
+                    Some("old") => Validity::Untimely,
+                    _ => Validity::Valid,
+                },
                 claims,
             })
             .collect();
@@ -289,5 +310,20 @@ mod tests {
         check(&[rule("h", "", "a"), rule("i", "x", "a")], &["a i y"], "403");
         check(&[rule("i", "x", "a")], &["a j x"], "401");
         check(&[rule("i", "https://x/", "a")], &["a i x"], "i");
+    }
+    #[test]
+    fn times_are_looked_at_before_audiences_and_signatures_after_them() {
+        check(&[rule("i", "x", "a")], &["a i y bad"], "403");
+        check(&[rule("i", "x", "a")], &["a i y old"], "401");
+        check(&[rule("i", "x", "a")], &["a i x bad"], "401");
+    }
+
+    #[test]
+    fn the_first_rule_that_refuses_says_how() {
+        check(&[rule("i", "x", "a"), rule("i", "", "b")], &["a i y", "b i x bad"], "403");
+        check(&[rule("i", "", "b"), rule("i", "x", "a")], &["a i y", "b i x bad"], "401");
+        // To the first the issuer is unknown: then it is the last.
+        let rules = [rule("h", "", "c"), rule("i", "", "b"), rule("i", "x", "a")];
+        check(&rules, &["c j x", "a i y", "b i x bad"], "403");
     }
 }

@@ -12,7 +12,7 @@ use super::{Selection, Workload};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers build markers by hand")]
 pub struct BrokenPolicy {
-    /// The policy's namespace.
+    /// The policy's namespace; empty where it is not known, so that it may be any.
     pub namespace: Namespace,
     /// The policy's name.
     pub name: Box<str>,
@@ -26,7 +26,8 @@ pub struct BrokenPolicy {
 impl BrokenPolicy {
     /// Returns whether the policy may mean a workload.
     pub fn may_select(&self, workload: &Workload, selection: &Selection) -> bool {
-        super::visited(workload, selection).contains(&&self.namespace)
+        (self.namespace.is_empty()
+            || super::visited(workload, selection).contains(&&self.namespace))
             && self.selector.as_ref().is_none_or(|selector| workload.labels.contains(selector))
     }
 }

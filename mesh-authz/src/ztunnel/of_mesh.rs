@@ -161,7 +161,7 @@ fn stand_in(broken: &Broken, root: &Namespace) -> Option<Authorization> {
         name: broken.object.name.clone(),
         scope: match &broken.selector {
             Some(labels) if !labels.is_empty() => Scope::WorkloadSelector(labels.clone()),
-            Some(_) | None if namespace == root => Scope::Global,
+            Some(_) | None if namespace == root || namespace.is_empty() => Scope::Global,
             Some(_) | None => Scope::Namespace,
         },
         action,

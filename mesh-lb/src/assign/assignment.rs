@@ -1,8 +1,10 @@
 //! What a proxy uses: localities with priorities and weights, and how each endpoint is reached.
 use mesh_model::endpoint::{Address, Endpoint, HealthStatus, NetworkGateway, Shards};
 use mesh_model::name::Locality;
+use mesh_model::view::{Destination, ProxyView};
 
 use super::draft::{self, Draft, EndpointId, Member, Reach, Source};
+use super::failover_priority::WantedLabels;
 use super::{ClusterForm, explain::Explanation};
 use super::{
     DropReason, EffectiveSetting, Equal, Group, Input, Ranking, Reason, group, split_horizon,
@@ -119,7 +121,46 @@ impl Assignment {
 
     /// Says why each endpoint is where it is and why others are absent; computed when called.
     pub fn explain(&self) -> Explanation<'_> {
-        Explanation::new(self)
+        Explanation::new(self, &[])
+    }
+
+    /// The same for the destination and the client that it was computed for, so that every label is
+    /// named that `failoverPriority` compared.
+    pub fn explain_to(
+        &self,
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+    ) -> Explanation<'_> {
+        let config = &view.plane().config;
+        let policy = destination.policy.as_ref();
+        let setting = EffectiveSetting::new(
+            policy.and_then(|policy| policy.load_balancer.as_ref()),
+            destination.service.traffic_distribution,
+            config.zone_aware_lb_setting.as_ref(),
+            Some(&config.locality_lb_setting),
+        );
+        let wanted = WantedLabels::new(setting.failover_priority(), &view.proxy().labels);
+        Explanation::new(self, wanted.wanted())
+    }
+
+    /// The same with other endpoints, which differ from those before in health alone: those that `fails`
+    /// names are unhealthy now, unless their label makes them drain.
+    pub(crate) fn with_unhealthy(
+        &self,
+        shards: &Shards,
+        fails: impl Fn(&Endpoint) -> bool,
+    ) -> Self {
+        let mut changed = Self { shards: shards.clone(), ..self.clone() };
+        let mut groups = std::mem::take(&mut changed.groups);
+        for member in groups.iter_mut().flat_map(|group| group.members.iter_mut()) {
+            let Source::Endpoint(id) = member.source else { continue };
+            let is_hit = changed.endpoint(id).is_some_and(&fails);
+            if is_hit && member.health != HealthStatus::Draining {
+                member.health = HealthStatus::Unhealthy;
+            }
+        }
+        changed.groups = groups;
+        changed
     }
 
     /// The client's locality.

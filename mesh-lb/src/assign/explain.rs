@@ -53,9 +53,21 @@ pub struct Said {
     pub text: String,
 }
 
+impl Said {
+    /// A reason of the caller's own.
+    pub fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+
+    /// Whether it is about nothing but the weight.
+    pub fn is_about_weight(&self) -> bool {
+        matches!(self.code, "weight" | "weight_scaled" | "gateway_weight")
+    }
+}
+
 impl<'a> Explanation<'a> {
-    pub(super) fn new(assignment: &'a Assignment) -> Self {
-        let client = assignment.client();
+    pub(super) fn new(assignment: &'a Assignment, labels: &[(&str, &str)]) -> Self {
+        let client = (assignment.client(), labels);
         let mut used: Vec<_> = assignment
             .endpoints()
             .map(|endpoint| Used { endpoint, reasons: reasons(endpoint, client) })
@@ -66,9 +78,14 @@ impl<'a> Explanation<'a> {
     }
 }
 
-fn reasons(endpoint: AssignedEndpoint<'_>, client: &Locality) -> Vec<Said> {
+/// The client's locality, and the labels that `failoverPriority` compares with their wanted values; none
+/// where they are not known.
+type Client<'c> = (&'c Locality, &'c [(&'c str, &'c str)]);
+
+fn reasons(endpoint: AssignedEndpoint<'_>, client: Client<'_>) -> Vec<Said> {
     let mut reasons = vec![ranked(endpoint.locality(), client)];
     reasons.extend(reached(endpoint));
+    reasons.extend(weighed(endpoint));
     let is_sent_draining = endpoint.health() == HealthStatus::Draining;
     match endpoint.target() {
         Target::Direct(source) | Target::Tunnel(source) if is_sent_draining => {
@@ -84,26 +101,44 @@ fn reasons(endpoint: AssignedEndpoint<'_>, client: &Locality) -> Vec<Said> {
     reasons
 }
 
-fn ranked(locality: AssignedLocality<'_>, client: &Locality) -> Said {
+fn ranked(locality: AssignedLocality<'_>, (client, wanted): Client<'_>) -> Said {
     let reason = locality.reason();
     let text = match reason {
         Reason::Equal(why) => why.text().to_owned(),
         Reason::Distributed { share } => format!(
-            "distribute gives {share} percent to localities like `{}` for a client in `{client}`",
-            locality.locality()
+            "distribute gives {share} percent to localities like {} for a client in {}",
+            named(locality.locality()),
+            named(client)
         ),
         Reason::Undistributed => DropReason::Undistributed.text().to_owned(),
         Reason::Near(nearness) => near(nearness, locality.locality(), client),
-        Reason::Labels { labels, then: None } => matched(labels),
+        Reason::Labels { labels, then: None } => matched(labels, wanted),
         Reason::Labels { labels, then: Some(nearness) } => {
-            format!("{}, then {}", matched(labels), near(nearness, locality.locality(), client))
+            let near = near(nearness, locality.locality(), client);
+            format!("{}, then {near}", matched(labels, wanted))
         }
     };
     Said { code: reason.code(), text }
 }
 
+/// A locality in words.
+fn named(locality: &Locality) -> String {
+    if locality.is_empty() { "an unknown place".to_owned() } else { format!("`{locality}`") }
+}
+
+/// A region in words.
+fn region(locality: &Locality) -> String {
+    match locality.region() {
+        "" => "an unknown region".to_owned(),
+        region => format!("region `{region}`"),
+    }
+}
+
 fn near(nearness: Nearness, locality: &Locality, client: &Locality) -> String {
     match nearness {
+        Nearness::SameSubZone if client.is_empty() => {
+            "neither it nor the client says where it is, which counts as the same place".to_owned()
+        }
         Nearness::SameSubZone => {
             format!("same region, zone and sub-zone as the client, `{client}`")
         }
@@ -112,28 +147,69 @@ fn near(nearness: Nearness, locality: &Locality, client: &Locality) -> String {
             client.region(),
             client.zone()
         ),
-        Nearness::SameRegion => format!("same region `{}` as the client", client.region()),
-        Nearness::FailoverTarget => format!(
-            "region `{}`, to which region `{}` fails over",
-            locality.region(),
-            client.region()
-        ),
-        Nearness::OtherRegion => format!(
-            "another region, `{}`, than the client's `{}`",
-            locality.region(),
-            client.region()
-        ),
+        Nearness::SameRegion => {
+            format!("same region `{}` as the client, another zone", client.region())
+        }
+        Nearness::FailoverTarget => {
+            format!("{}, to which {} fails over", region(locality), region(client))
+        }
+        Nearness::OtherRegion => {
+            format!("in {}, the client in {}", region(locality), region(client))
+        }
     }
 }
 
-fn matched(labels: LabelMatch) -> String {
+/// Which labels match, and which is the first that does not.
+fn matched(labels: LabelMatch, wanted: &[(&str, &str)]) -> String {
     let LabelMatch { matched, of, is_other_network } = labels;
-    if is_other_network {
-        let (matched, of) = (matched.saturating_sub(1), of.saturating_sub(1));
-        format!("another network; of failoverPriority {matched} of {of} further labels match")
-    } else {
-        format!("of failoverPriority {matched} of {of} labels match")
+    if wanted.is_empty() {
+        return if is_other_network {
+            let (matched, of) = (matched.saturating_sub(1), of.saturating_sub(1));
+            format!("another network; of failoverPriority {matched} of {of} further labels match")
+        } else {
+            format!("of failoverPriority {matched} of {of} labels match")
+        };
     }
+    let count = usize::try_from(matched).unwrap_or(usize::MAX);
+    let pair = |(label, value): &(&str, &str)| match *value {
+        "" => format!("`{label}` (absent)"),
+        value => format!("`{label}={value}`"),
+    };
+    let skipped = usize::from(is_other_network);
+    let met: Vec<String> = wanted.iter().take(count).skip(skipped).map(pair).collect();
+    let met = match met.as_slice() {
+        [] => "no label of failoverPriority matches".to_owned(),
+        met => format!("of failoverPriority {} match", met.join(", ")),
+    };
+    let missed =
+        wanted.get(count).map(|one| format!("; {} does not, which ends the list", pair(one)));
+    let network =
+        if is_other_network { "another network, so after all of the client's own; " } else { "" };
+    format!("{network}{met}{}", missed.unwrap_or_default())
+}
+
+/// Why the weight is not 1, where it is not.
+fn weighed(endpoint: AssignedEndpoint<'_>) -> Option<Said> {
+    let weight = endpoint.weight();
+    let (code, text) = match endpoint.target() {
+        Target::Direct(own) | Target::Tunnel(own) if own.effective_weight() != weight => (
+            "weight_scaled",
+            format!(
+                "weight {weight} for its own {}: all are multiplied so that gateways can divide theirs",
+                own.effective_weight()
+            ),
+        ),
+        Target::Direct(_) | Target::Tunnel(_) if weight != 1 => {
+            ("weight", format!("weight {weight} is its own"))
+        }
+        Target::Direct(_) | Target::Tunnel(_) => return None,
+        Target::Gateway(_) | Target::DoubleTunnel(_) => {
+            let behind = endpoint.fronts().map(|front| u64::from(front.effective_weight()));
+            let sum: u64 = behind.sum();
+            ("gateway_weight", format!("weight {weight} for {sum} behind it"))
+        }
+    };
+    Some(Said { code, text })
 }
 
 /// How an endpoint is reached, where that is not simply its address.

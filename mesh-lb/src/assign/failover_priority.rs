@@ -38,6 +38,11 @@ impl<'a> WantedLabels<'a> {
         Self { wanted: wanted.collect(), network_first }
     }
 
+    /// The labels in order, each with the value that it must have.
+    pub(super) fn wanted(&self) -> &[(&'a str, &'a str)] {
+        &self.wanted
+    }
+
     /// Counts what an endpoint matches before the first label that it does not.
     fn count(&self, mut has_label: impl FnMut(&str, &str) -> bool) -> LabelMatch {
         let mut is_other_network = false;

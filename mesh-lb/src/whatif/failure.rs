@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use mesh_model::endpoint::{Endpoint, NetworkGateway};
-use mesh_model::name::Locality;
 use mesh_model::registry::{ControlPlane, Mesh};
 
 /// One thing that fails.
@@ -42,11 +41,8 @@ impl Failure {
         match self {
             Self::Cluster(name) => workload.cluster == **name,
             Self::Network(name) => workload.network == **name,
-            Self::Region(region) => Locality::parse(&workload.locality).region() == &**region,
-            Self::Zone(region, zone) => {
-                let locality = Locality::parse(&workload.locality);
-                locality.region() == &**region && locality.zone() == &**zone
-            }
+            Self::Region(region) => parts(&workload.locality).0 == &**region,
+            Self::Zone(region, zone) => parts(&workload.locality) == (region, zone),
             Self::Endpoint(address) => is_address(address, &endpoint.address, endpoint.port),
             Self::Service(name, percent) => is_host(name, host) && rank.is_within(*percent),
             Self::Gateway(_) => false,
@@ -82,6 +78,12 @@ impl Failure {
             Self::Region(_) | Self::Zone(..) | Self::Endpoint(_) | Self::Service(..) => false,
         }
     }
+}
+
+/// The region and the zone of a locality's text.
+fn parts(locality: &str) -> (&str, &str) {
+    let mut parts = locality.split('/');
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
 /// The place of an endpoint among those of its service.

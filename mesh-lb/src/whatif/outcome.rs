@@ -1,6 +1,4 @@
 //! Where the traffic of one destination goes, by place and by endpoint.
-use std::collections::BTreeMap;
-
 use mesh_model::endpoint::{Endpoint, HealthStatus};
 use mesh_model::name::{ClusterId, Locality};
 use mesh_model::registry::Resolution;
@@ -54,15 +52,36 @@ impl Outcome {
     /// Returns the traffic by priority, locality and cluster, in that order; what gets nothing is
     /// there with a share of 0.
     pub fn cells(&self) -> Vec<Cell> {
-        let mut sums: BTreeMap<(u32, Locality, ClusterId), f64> = BTreeMap::new();
+        let mut cells: Vec<Cell> = Vec::new();
         for (endpoint, share) in self.assignment.endpoints().zip(self.shares.endpoints()) {
-            let locality = endpoint.locality();
-            let key = (locality.priority(), locality.locality().clone(), cluster_of(endpoint));
-            *sums.entry(key).or_default() += share;
+            let (locality, cluster) = (endpoint.locality(), cluster_of(endpoint));
+            let is_same = |cell: &&mut Cell| {
+                cell.priority == locality.priority()
+                    && cell.cluster == *cluster
+                    && cell.locality == *locality.locality()
+            };
+            // Neighbours mostly share their place.
+            match cells.iter_mut().rev().find(is_same) {
+                Some(cell) => cell.share += share,
+                None => cells.push(Cell {
+                    locality: locality.locality().clone(),
+                    cluster: cluster.clone(),
+                    priority: locality.priority(),
+                    share: *share,
+                }),
+            }
         }
-        let cell =
-            |((priority, locality, cluster), share)| Cell { locality, cluster, priority, share };
-        sums.into_iter().map(cell).collect()
+        cells.sort_by(|a, b| {
+            (a.priority, &a.locality, &a.cluster).cmp(&(b.priority, &b.locality, &b.cluster))
+        });
+        cells
+    }
+
+    /// Returns whether traffic reaches an endpoint, by `ADDRESS:PORT`.
+    pub fn sends_to(&self, address: &str) -> bool {
+        self.received().iter().any(|(endpoint, share)| {
+            *share > 0.0 && *address == *super::overload::dialled(endpoint)
+        })
     }
 
     /// Returns what each workload's endpoint receives in the end, in percent of the destination's
@@ -70,19 +89,23 @@ impl Outcome {
     /// weights: which of them it takes is its own affair.
     pub fn received(&self) -> Vec<(&Endpoint, f64)> {
         let mut received: Vec<(&Endpoint, f64)> = Vec::new();
+        self.each_received(|endpoint, share| received.push((endpoint, share)));
+        received
+    }
+
+    /// Calls `with` for each of them.
+    pub(super) fn each_received<'s>(&'s self, mut with: impl FnMut(&'s Endpoint, f64)) {
         for (endpoint, share) in self.assignment.endpoints().zip(self.shares.endpoints()) {
             match endpoint.target() {
-                Target::Direct(direct) | Target::Tunnel(direct) => received.push((direct, *share)),
+                Target::Direct(direct) | Target::Tunnel(direct) => with(direct, *share),
                 Target::Gateway(_) | Target::DoubleTunnel(_) => {
                     let fit = || endpoint.fronts().filter(|behind| is_fit(behind));
                     let weight = |behind: &Endpoint| f64::from(behind.effective_weight());
                     let total: f64 = fit().map(weight).sum();
-                    let part = |behind| (behind, share * weight(behind) / total);
-                    received.extend(fit().map(part));
+                    fit().for_each(|behind| with(behind, share * weight(behind) / total));
                 }
             }
         }
-        received
     }
 
     /// Returns whether requests find no endpoint. Destinations that need none (the address that the
@@ -102,12 +125,12 @@ const fn is_fit(endpoint: &Endpoint) -> bool {
 
 /// The cluster that an endpoint's traffic ends in; a gateway that `MeshNetworks` lists has none of its
 /// own, and that of the endpoints behind it if they are all of one.
-fn cluster_of(endpoint: AssignedEndpoint<'_>) -> ClusterId {
+fn cluster_of<'a>(endpoint: AssignedEndpoint<'a>) -> &'a ClusterId {
     let gateway = match endpoint.target() {
-        Target::Direct(direct) | Target::Tunnel(direct) => return direct.workload.cluster.clone(),
+        Target::Direct(direct) | Target::Tunnel(direct) => return &direct.workload.cluster,
         Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => gateway,
     };
     let mut behind = endpoint.fronts().map(|front| &front.workload.cluster);
     let first = behind.next().filter(|first| behind.all(|cluster| cluster == *first));
-    first.unwrap_or(&gateway.cluster).clone()
+    first.unwrap_or(&gateway.cluster)
 }

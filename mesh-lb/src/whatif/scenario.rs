@@ -35,26 +35,103 @@ pub enum Loss {
     Removed,
 }
 
+/// What a scenario leaves of one service.
+#[derive(Debug)]
+pub(super) struct Failed<'s> {
+    before: &'s Shards,
+    gateways_before: &'s Gateways,
+    host: &'s str,
+    ranks: Ranks<'s>,
+    /// The endpoints afterwards, if some fail.
+    shards: Option<Shards>,
+    /// The gateways afterwards, if some are gone.
+    gateways: Option<Gateways>,
+    is_gateway_hit: bool,
+    loss: Loss,
+    hits: Vec<&'s Endpoint>,
+}
+
+impl<'s> Failed<'s> {
+    /// Whether neither endpoints nor gateways fail.
+    pub(super) const fn is_nothing(&self) -> bool {
+        self.shards.is_none() && !self.is_gateway_hit
+    }
+
+    /// Whether what fails is still known, in another state of health.
+    pub(super) const fn only_changes_health(&self) -> bool {
+        matches!(self.loss, Loss::Unhealthy)
+    }
+
+    /// The endpoints that fail, as they are before.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = &'s Endpoint> + '_ {
+        self.hits.iter().copied()
+    }
+}
+
 impl Scenario {
     /// Computes where a proxy's traffic goes while all of this has failed.
     pub fn outcome(&self, view: &ProxyView<'_>, destination: &Destination<'_>) -> Outcome {
         let form = ClusterForm::of(destination.service.resolution);
         let none = Shards::default();
         let shards = view.shards(&destination.service).map_or(&none, AsRef::as_ref);
-        let failed = self.shards(shards, destination.service.hostname.as_str());
         let gateways = view.gateways(form == ClusterForm::Dns);
-        let left = self.gateways(gateways);
+        let failed = self.failed(shards, gateways, destination.service.hostname.as_str());
+        self.outcome_of(view, destination, &failed)
+    }
+
+    /// What is left of a service's endpoints and of the gateways.
+    pub(super) fn failed<'s>(
+        &self,
+        shards: &'s Shards,
+        gateways: &'s Gateways,
+        host: &'s str,
+    ) -> Failed<'s> {
+        let ranks = self.ranks(shards, host);
+        let hits: Vec<&Endpoint> =
+            shards.endpoints().filter(|endpoint| self.hits(endpoint, host, &ranks)).collect();
+        let left = if hits.is_empty() { None } else { Some(self.shards(shards, host, &ranks)) };
+        let fails = |gateway| self.failures.iter().any(|failure| failure.hits_gateway(gateway));
+        Failed {
+            before: shards,
+            gateways_before: gateways,
+            host,
+            shards: left,
+            gateways: self.gateways(gateways),
+            is_gateway_hit: gateways.iter().any(fails),
+            loss: self.loss,
+            ranks,
+            hits,
+        }
+    }
+
+    /// The outcome with what is left.
+    pub(super) fn outcome_of(
+        &self,
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+        failed: &Failed<'_>,
+    ) -> Outcome {
+        let form = ClusterForm::of(destination.service.resolution);
         let supply = Supply {
-            shards: failed.as_ref().unwrap_or(shards),
-            gateways: left.as_ref().unwrap_or(gateways),
+            shards: failed.shards.as_ref().unwrap_or(failed.before),
+            gateways: failed.gateways.as_ref().unwrap_or(failed.gateways_before),
             compat: view.mesh().compat(),
         };
         let assignment = Assignment::of_supply(view, destination, form, supply);
-        let spread = Spread::of(view, destination);
-        let host = destination.service.hostname.as_str();
-        let ranks = self.ranks(shards, host);
+        self.shared(assignment, Spread::of(view, destination), failed)
+    }
+
+    /// The same where nothing but health is different: the endpoints stay where they are.
+    pub(super) fn with_same_assignment(&self, before: &Outcome, failed: &Failed<'_>) -> Outcome {
+        let shards = failed.shards.as_ref().unwrap_or(failed.before);
+        let fails = |endpoint: &Endpoint| self.hits(endpoint, failed.host, &failed.ranks);
+        let assignment = before.assignment.with_unhealthy(shards, fails);
+        self.shared(assignment, before.spread, failed)
+    }
+
+    fn shared(&self, assignment: Assignment, spread: Spread, failed: &Failed<'_>) -> Outcome {
         let shares = assignment.shares_with(&spread, |endpoint| {
-            if self.is_gateway_lost(endpoint, host, &ranks) {
+            if self.is_gateway_lost(endpoint, failed.host, &failed.ranks) {
                 HealthStatus::Unhealthy
             } else {
                 endpoint.health()
@@ -63,14 +140,10 @@ impl Scenario {
         Outcome { assignment, spread, shares }
     }
 
-    /// The endpoints after the failure; `None` if it concerns none of them.
-    fn shards(&self, shards: &Shards, host: &str) -> Option<Shards> {
-        let ranks = self.ranks(shards, host);
-        let fails = |endpoint: &Endpoint| self.hits(endpoint, host, &ranks);
-        if !shards.endpoints().any(fails) {
-            return None;
-        }
-        Some(Shards::new(shards.iter().map(|shard| {
+    /// The endpoints after the failure.
+    fn shards(&self, shards: &Shards, host: &str, ranks: &Ranks<'_>) -> Shards {
+        let fails = |endpoint: &Endpoint| self.hits(endpoint, host, ranks);
+        Shards::new(shards.iter().map(|shard| {
             if !shard.endpoints.iter().any(fails) {
                 return shard.clone();
             }
@@ -86,7 +159,7 @@ impl Scenario {
             };
             let (provider, cluster) = (shard.provider, shard.cluster.clone());
             Arc::new(Shard { provider, cluster, endpoints })
-        })))
+        }))
     }
 
     /// The gateways after the failure, if it removes some.

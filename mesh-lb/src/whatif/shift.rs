@@ -1,9 +1,7 @@
 //! What moved where between two outcomes.
-use std::collections::BTreeMap;
-
 use mesh_model::name::{ClusterId, Locality};
 
-use super::Outcome;
+use super::{Cell, Outcome};
 
 /// Shares below this are rounding.
 const NOTHING: f64 = 1e-9;
@@ -42,21 +40,25 @@ impl Shift {
     /// after   a 40  b 30  c 30        b ─10─▶ c
     /// ```
     pub fn new(before: &Outcome, after: &Outcome) -> Self {
-        Self::between(&places(before), &places(after))
+        Self::of_cells(&before.cells(), &after.cells())
     }
 
-    fn between(before: &Places, after: &Places) -> Self {
-        let share =
-            |places: &Places, place: &Option<Place>| places.get(place).copied().unwrap_or_default();
-        let all: std::collections::BTreeSet<&Option<Place>> =
-            before.keys().chain(after.keys()).collect();
-        let change = |place: &Option<Place>| share(after, place) - share(before, place);
-        let won: f64 = all.iter().map(|place| change(place).max(0.0)).sum();
+    /// The same of what outcomes say of places.
+    pub(super) fn of_cells(before: &[Cell], after: &[Cell]) -> Self {
+        // What goes nowhere is a place too, so that all changes sum to 0.
+        let mut changes: Changes<'_> = vec![(None, nowhere(after) - nowhere(before))];
+        before.iter().for_each(|cell| add(&mut changes, cell, -cell.share));
+        after.iter().for_each(|cell| add(&mut changes, cell, cell.share));
+        changes.sort_by(|a, b| a.0.cmp(&b.0));
+        let own = |place: Option<(&Locality, &ClusterId)>| {
+            place.map(|(locality, cluster)| (locality.clone(), cluster.clone()))
+        };
+        let won: f64 = changes.iter().map(|(_, change)| change.max(0.0)).sum();
         let mut moved = Vec::new();
-        for from in all.iter().filter(|place| change(place) < -NOTHING) {
-            for to in all.iter().filter(|place| change(place) > NOTHING) {
-                let share = -change(from) * change(to) / won;
-                moved.push(Move { from: (*from).clone(), to: (*to).clone(), share });
+        for (from, less) in changes.iter().filter(|(_, change)| *change < -NOTHING) {
+            for (to, more) in changes.iter().filter(|(_, change)| *change > NOTHING) {
+                let share = -less * more / won;
+                moved.push(Move { from: own(*from), to: own(*to), share });
             }
         }
         Self { moved }
@@ -73,17 +75,21 @@ impl Shift {
     }
 }
 
-/// Shares by place; `None` is what goes nowhere, so that all sum to 100.
-type Places = BTreeMap<Option<Place>, f64>;
+/// How much more goes to each place than before; `None` is nowhere.
+type Changes<'c> = Vec<(Option<(&'c Locality, &'c ClusterId)>, f64)>;
 
-fn places(outcome: &Outcome) -> Places {
-    let mut places = Places::new();
-    for cell in outcome.cells() {
-        *places.entry(Some((cell.locality, cell.cluster))).or_default() += cell.share;
+fn add<'c>(changes: &mut Changes<'c>, cell: &'c Cell, share: f64) {
+    let place = Some((&cell.locality, &cell.cluster));
+    match changes.iter_mut().find(|(known, _)| *known == place) {
+        Some((_, change)) => *change += share,
+        None => changes.push((place, share)),
     }
-    let answered: f64 = places.values().sum();
-    places.insert(None, (100.0 - answered).max(0.0));
-    places
+}
+
+/// The part of the requests that nobody answers.
+fn nowhere(cells: &[Cell]) -> f64 {
+    let answered: f64 = cells.iter().map(|cell| cell.share).sum();
+    (100.0 - answered).max(0.0)
 }
 
 #[cfg(test)]
@@ -91,14 +97,19 @@ mod tests {
     use super::*;
 
     fn check(before: &[(&str, f64)], after: &[(&str, f64)], moved: &[&str]) {
-        let places = |list: &[(&str, f64)]| -> Places {
-            let place = |name: &str| (name != "-").then(|| (Locality::parse(name), "c".into()));
-            list.iter().map(|(name, share)| (place(name), *share)).collect()
+        let cells = |list: &[(&str, f64)]| -> Vec<Cell> {
+            let cell = |(name, share): &(&str, f64)| Cell {
+                locality: Locality::parse(name),
+                cluster: "c".into(),
+                priority: 0,
+                share: *share,
+            };
+            list.iter().filter(|(name, _)| *name != "-").map(cell).collect()
         };
         let text = |place: &Option<Place>| {
             place.as_ref().map_or_else(|| "-".to_owned(), |(locality, _)| locality.to_string())
         };
-        let shift = Shift::between(&places(before), &places(after));
+        let shift = Shift::of_cells(&cells(before), &cells(after));
         let found: Vec<String> = shift
             .moved
             .iter()

@@ -114,19 +114,35 @@ impl<'s> Case<'s, '_> {
     fn identity(&self, workloads: &[&Workload]) -> Option<Diagnostic> {
         let (index, _) = self.rules().find(|(_, rule)| needs_identity(rule))?;
         let modes = &self.scene.plane.peer_authentications;
-        let open = |workload: &&&Workload| {
-            let mode = modes.server_mode(&workload.namespace, &workload.labels).mode;
+        let is_open = |mode: MutualTlsMode| {
             matches!(
                 mode,
                 MutualTlsMode::Permissive | MutualTlsMode::Disable | MutualTlsMode::Unset
             )
         };
+        let open = |workload: &&&Workload| {
+            is_open(modes.server_mode(&workload.namespace, &workload.labels).mode)
+        };
         let names: Vec<&str> =
             workloads.iter().filter(open).map(|workload| &*workload.instance).collect();
-        if names.is_empty() {
-            return None;
-        }
         let field = format!("spec.rules[{index}]");
+        if names.is_empty() {
+            let by_luck = |workload: &&&Workload| {
+                is_open(modes.understood_mode(&workload.namespace, &workload.labels).mode)
+            };
+            let names: Vec<&str> =
+                workloads.iter().filter(by_luck).map(|workload| &*workload.instance).collect();
+            if names.is_empty() {
+                return None;
+            }
+            let message = format!(
+                "{} demand mutual TLS only because a PeerAuthentication cannot be understood; no other \
+                 one says so, and without it senders may have no identity",
+                some(&names)
+            );
+            let help = "mend the PeerAuthentication, with mode STRICT";
+            return Some(self.subject.warning("HZ-AUTHZ-NEEDS-MTLS", &field, (message, help)));
+        }
         let help = "set PeerAuthentication to STRICT for these workloads";
         let plain = format!("{} accept plain text, whose sender has no identity", some(&names));
         Some(match self.policy.spec.action {

@@ -1,5 +1,8 @@
 //! What `cluster.yaml` says of pairs of clusters: addresses, routes, roots of trust.
+use std::net::IpAddr;
+
 use super::Subject;
+use super::scene::some;
 use crate::manifest::Diagnostic;
 use crate::name::{Cidr, ClusterId};
 use crate::registry::Mesh;
@@ -15,9 +18,11 @@ pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
         for other in described.iter().take(index) {
             let pair = Pair { first: other, second: cluster };
             found.extend(pair.pod_ranges());
+            found.extend(pair.wrong_pods());
             found.extend(pair.service_ranges());
             found.extend(pair.routes());
             found.extend(pair.roots());
+            found.extend(pair.handshakes());
             found.extend(pair.trust_domains());
         }
     }
@@ -92,6 +97,30 @@ impl Pair<'_, '_> {
         Some(subject.info("TOPO-CIDR-OVERLAP-OK", "podCidrs", (message, "")))
     }
 
+    /// `HZ-CIDR-OVERLAP`: what an overlap of pod ranges does to requests.
+    fn wrong_pods(&self) -> Option<Diagnostic> {
+        overlap(&self.first.says.pod_cidrs, &self.second.says.pod_cidrs)
+            .filter(|_| self.shares_network())?;
+        let addresses = |cluster: &Described<'_>| -> std::collections::BTreeSet<IpAddr> {
+            let part = cluster.mesh.parts.clusters.get(cluster.id);
+            let pods = part.into_iter().flat_map(|part| part.store.pods.values());
+            pods.filter(|pod| !pod.spec.host_network).filter_map(|pod| pod.status.pod_ip).collect()
+        };
+        let (ours, theirs) = (addresses(self.first), addresses(self.second));
+        let twice: Vec<String> = ours.intersection(&theirs).map(ToString::to_string).collect();
+        let (first, second) = self.names();
+        let now = match twice.as_slice() {
+            [] => "no address is used twice yet, and any new pod may change that".to_owned(),
+            twice => format!("{} are used in both already", some(twice)),
+        };
+        let message = format!(
+            "a request for a pod of `{first}` can reach another of `{second}`, which has the same \
+             address: {now}"
+        );
+        let help = "give the clusters pod ranges of their own";
+        Some(self.second.subject().error("HZ-CIDR-OVERLAP", "podCidrs", (message, help)))
+    }
+
     /// `TOPO-CIDR-SERVICE`.
     fn service_ranges(&self) -> Option<Diagnostic> {
         let (a, b) = overlap(&self.first.says.service_cidrs, &self.second.says.service_cidrs)
@@ -144,6 +173,40 @@ impl Pair<'_, '_> {
         );
         let help = "sign the intermediates of both with one root, or distribute both roots";
         Some(self.second.subject().error("TOPO-ROOT-CA", "rootCaFingerprint", (message, help)))
+    }
+
+    /// `HZ-ROOT-CA`: which requests different roots break.
+    fn handshakes(&self) -> Option<Diagnostic> {
+        self.roots()?;
+        let mesh = self.first.mesh;
+        let hosts: Vec<&str> = mesh
+            .control_planes()
+            .flat_map(|plane| plane.services.iter().map(move |service| (plane, service)))
+            .filter(|(plane, service)| {
+                let clusters: std::collections::BTreeSet<&ClusterId> = plane
+                    .shards(service)
+                    .into_iter()
+                    .flat_map(|shards| shards.endpoints())
+                    .map(|endpoint| &endpoint.workload.cluster)
+                    .collect();
+                clusters.contains(self.first.id) && clusters.contains(self.second.id)
+            })
+            .map(|(_, service)| service.hostname.as_str())
+            .collect();
+        let mut hosts = hosts;
+        hosts.sort_unstable();
+        hosts.dedup();
+        if hosts.is_empty() {
+            return None;
+        }
+        let (first, second) = self.names();
+        let message = format!(
+            "{} run in `{first}` and `{second}`, whose certificates have different roots: requests that \
+             cross fail in the handshake, and outlier detection ejects the endpoints of the other side",
+            some(&hosts)
+        );
+        let help = "give both clusters one root before they share services";
+        Some(self.second.subject().error("HZ-ROOT-CA", "rootCaFingerprint", (message, help)))
     }
 
     /// `TOPO-TRUST-DOMAIN`.

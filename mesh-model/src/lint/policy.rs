@@ -33,6 +33,11 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             found.extend(unmatched(scene, "RequestAuthentication", &object.meta, what));
         }
     }
+    for refused in scene.mesh.parts.refused.iter() {
+        let subject = Subject::of_refused(refused);
+        let meta = (&refused.object.namespace, Reach::Mesh);
+        found.extend(unselected(scene, &subject, meta, &refused.selector));
+    }
     sidecars(scene, found);
 }
 
@@ -53,9 +58,18 @@ fn unmatched(
     (selector, reach): (Option<&Labels>, Reach),
 ) -> Option<Diagnostic> {
     let selector = selector.filter(|selector| !selector.is_empty())?;
-    let is_root = *meta.namespace.as_str() == *scene.plane.config.root_namespace;
-    let is_there =
-        |namespace: &Namespace| reach == Reach::Mesh || is_root || *namespace == meta.namespace;
+    let subject = Subject::of(scene.mesh, &scene.plane.id, kind, meta);
+    unselected(scene, &subject, (&meta.namespace, reach), selector)
+}
+
+fn unselected(
+    scene: &Scene<'_>,
+    subject: &Subject,
+    (own, reach): (&Namespace, Reach),
+    selector: &Labels,
+) -> Option<Diagnostic> {
+    let is_root = *own.as_str() == *scene.plane.config.root_namespace;
+    let is_there = |namespace: &Namespace| reach == Reach::Mesh || is_root || namespace == own;
     let pods = scene.workloads.iter().filter(|(pod, _)| is_there(&pod.meta.namespace));
     let machines = scene.stores().into_iter().flat_map(|store| store.workload_entries.values());
     let mut machines = machines.filter(|entry| is_there(&entry.meta.namespace));
@@ -68,7 +82,6 @@ fn unmatched(
         selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let message = format!("no workload has {}: the object concerns nobody", labels.join(", "));
     let help = "correct the selector, or deploy what it names";
-    let subject = Subject::of(scene.mesh, &scene.plane.id, kind, meta);
     Some(subject.warning("IST0127", "spec.selector", (message, help)))
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::manifest::{Diagnostic, Place, Severity};
 use crate::name::{ClusterId, Namespace};
-use crate::registry::{Mesh, Origin};
+use crate::registry::{Mesh, Origin, Refused};
 use crate::resource::{Meta, ObjectKey};
 
 /// What a finding is about.
@@ -38,6 +38,12 @@ impl Subject {
         let own = plane.map(|id| Origin::Cluster(id.clone()));
         let others = mesh.clusters().map(|id| Origin::Cluster(id.clone()));
         Self::find(mesh, [Origin::Config].into_iter().chain(own).chain(others), key)
+    }
+
+    /// An object that was refused.
+    pub(super) fn of_refused(refused: &Refused) -> Self {
+        let object = refused.object.to_string();
+        Self { file: refused.file.clone(), place: refused.place, object }
     }
 
     /// What `cluster.yaml` says of a cluster.

@@ -8,6 +8,8 @@ use crate::registry::{Origin, Registry, Source};
 
 mod authorization;
 mod clusters;
+mod edge;
+mod injection;
 mod locality;
 mod network;
 mod objects;
@@ -111,8 +113,15 @@ impl Fixture {
         self.file(&format!("config/{kind}-{name}.yaml"), &text)
     }
 
-    /// The findings as `CODE OBJECT: MESSAGE`.
+    /// The findings as `CODE OBJECT: MESSAGE`; the files are without errors.
     fn findings(&self) -> Vec<String> {
+        let (errors, found) = self.errors_and_findings();
+        assert_eq!(errors, [""; 0]);
+        found
+    }
+
+    /// The errors of loading, and the findings all the same.
+    fn errors_and_findings(&self) -> (Vec<String>, Vec<String>) {
         let sources = self.0.iter().map(|(name, text)| Source {
             origin: Origin::of_path(name).unwrap(),
             name: name.as_str().into(),
@@ -120,10 +129,9 @@ impl Fixture {
         });
         let mut registry = Registry::new(Compat::default());
         let diagnostics = registry.load(sources);
-        let errors: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
-        let is_error = |text: &&String| text.contains("error[");
-        assert_eq!(errors.iter().find(is_error), None);
-        lint(&registry.mesh()).iter().map(ToString::to_string).collect()
+        let texts = diagnostics.iter().map(ToString::to_string);
+        let errors = texts.filter(|text| text.contains("error["));
+        (errors.collect(), lint(&registry.mesh()).iter().map(ToString::to_string).collect())
     }
 
     /// Checks that a hazard is found.

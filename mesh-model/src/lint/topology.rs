@@ -1,23 +1,73 @@
 //! Networks and clusters that are named, and do not exist or are not told apart.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Subject;
 use super::cluster::is_one_zero;
 use super::scene::some;
-use crate::manifest::Diagnostic;
-use crate::name::Namespace;
+use crate::manifest::{Diagnostic, Node, Value};
+use crate::name::{ClusterId, Namespace};
 use crate::registry::{Mesh, SYSTEM_NAMESPACE, place};
 use crate::resource::mesh_networks::NetworkEndpoints;
 
 pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
     unknown_registries(mesh, found);
+    repeated_names(mesh, found);
+    self_signed(mesh, found);
     found.extend(mixed(mesh));
     unlabelled_system(mesh, found);
     wrong_network(mesh, found);
     found.extend(too_old(mesh));
 }
 
-/// `IST0126` and `TOPO-CLUSTER-ID`: a network of a cluster that is not there.
+/// `TOPO-CLUSTER-ID`: two descriptions with one name.
+fn repeated_names(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
+    let mut first = BTreeMap::new();
+    for id in mesh.clusters() {
+        let Some(says) = mesh.description(id.as_str()).filter(|says| !says.name.is_empty()) else {
+            continue;
+        };
+        let Some(other) = first.insert(&*says.name, id) else { continue };
+        let message = format!(
+            "`{other}` and `{id}` are both described as cluster `{}`: endpoints of one replace those of \
+             the other in a control plane that knows both by that id",
+            says.name
+        );
+        let help = "give each cluster an id of its own";
+        found.push(Subject::cluster(mesh, id).error("TOPO-CLUSTER-ID", "name", (message, help)));
+    }
+}
+
+/// `HZ-ROOT-CA`: control planes that each sign with a root of their own (ACK's `Istio` objects).
+fn self_signed(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
+    let signs = |node: &Node| {
+        let path = ["spec", "security", "selfSigned"];
+        let value = path.iter().try_fold(node, |node, name| node.get(&[name]));
+        value.is_some_and(|node| node.value == Value::Bool(true))
+    };
+    let alone: Vec<&str> = mesh
+        .parts
+        .clusters
+        .iter()
+        .filter(|(_, part)| {
+            let mut objects = part.store.opaque.values();
+            objects.any(|object| object.kind == "Istio" && signs(&object.node))
+        })
+        .map(|(id, _)| id.as_str())
+        .collect();
+    let [_, last @ ..] = alone.as_slice() else { return };
+    for id in last {
+        let message = format!(
+            "the control planes of {} each sign certificates with a root of their own: mutual TLS \
+             between their workloads fails in the handshake",
+            some(&alone)
+        );
+        let help = "sign all of them with one root, and set `security.selfSigned` to false";
+        let subject = Subject::cluster(mesh, &ClusterId::from(*id));
+        found.push(subject.error("HZ-ROOT-CA", "spec.security.selfSigned", (message, help)));
+    }
+}
+
+/// `IST0126`: a network of a cluster that is not there.
 fn unknown_registries(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
     let subject = Subject::networks(mesh);
     for (network, settings) in &mesh.networks().networks {

@@ -3,18 +3,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::index::Index;
-use super::mesh::Parts;
+use super::mesh::{Parts, Refused};
 use super::objects::Store;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
-use crate::manifest::{self, Diagnostic, Document, Limits, Severity, Unreadable};
-use crate::name::{ClusterId, Labels, Namespace};
+use crate::manifest::decode::clip;
+use crate::manifest::{self, Diagnostic, Document, Head, Limits, Node, Severity, Unreadable};
+use crate::name::{ClusterId, Labels, Namespace, nearest_name};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
 };
 
 /// The namespace of objects that do not name theirs.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// The kind of `cluster.yaml`.
+const DESCRIPTION: &str = "ClusterDescription";
+
+/// A control plane that runs in none of the clusters.
+const EXTERNAL: &str = "external";
 
 /// A security policy that could not be understood.
 ///
@@ -23,7 +30,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
 pub struct Broken {
-    /// The object, as far as it can be told.
+    /// The object, as far as it can be told; without a namespace it may be of any.
     pub object: ObjectKey,
     /// Where it was found.
     pub origin: Origin,
@@ -55,6 +62,7 @@ impl Broken {
 pub struct Registry {
     pub(super) compat: Arc<Compat>,
     limits: Limits,
+    keeps_places: bool,
     pub(super) parts: Parts,
     pub(super) index: Index,
     pub(super) planes: BTreeMap<ClusterId, Arc<ControlPlane>>,
@@ -73,6 +81,13 @@ impl Registry {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same, remembering where pods, nodes and slices stand too, so that findings about them name
+    /// their lines; it costs memory for each of them.
+    #[must_use]
+    pub fn with_all_places(self) -> Self {
+        Self { keeps_places: true, ..self }
     }
 
     /// The index of what has been loaded.
@@ -98,10 +113,13 @@ impl Registry {
         &mut self,
         sources: impl IntoIterator<Item = Source>,
     ) -> (Vec<Diagnostic>, Effect) {
-        let mut fresh = Self { limits: self.limits, ..Self::default() };
+        let mut fresh =
+            Self { limits: self.limits, keeps_places: self.keeps_places, ..Self::default() };
         let diagnostics = fresh.read_all(sources);
-        let has_moved = self.parts.places != fresh.parts.places;
+        let has_moved =
+            self.parts.places != fresh.parts.places || self.parts.refused != fresh.parts.refused;
         self.parts.places = fresh.parts.places.clone();
+        self.parts.refused = fresh.parts.refused.clone();
         let effect = self.apply_all(self.parts.changes_to(&fresh.parts));
         if has_moved {
             // Nothing is different but where it stands.
@@ -118,6 +136,7 @@ impl Registry {
         for source in sources {
             self.read(&source, &mut diagnostics);
         }
+        self.check_descriptions(&mut diagnostics);
         diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));
         diagnostics
     }
@@ -161,7 +180,7 @@ impl Registry {
         let kind = match origin {
             Origin::MeshConfig => "MeshConfig",
             Origin::MeshNetworks => "MeshNetworks",
-            Origin::Description(_) => "ClusterDescription",
+            Origin::Description(_) => DESCRIPTION,
             Origin::Proxies => "ProxyEntry",
             Origin::Config | Origin::Cluster(_) => return,
         };
@@ -199,6 +218,50 @@ impl Registry {
             Some(Arc::new(description));
     }
 
+    /// Warns of clusters that a description names and the mesh does not have.
+    fn check_descriptions(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for (id, part) in &self.parts.clusters {
+            let Some(description) = &part.description else { continue };
+            let control_plane = (!description.control_plane.is_empty()
+                && &*description.control_plane != EXTERNAL)
+                .then_some(("controlPlane".to_owned(), &description.control_plane));
+            let list = |field: &'static str, names: &'_ Option<Vec<Box<str>>>| -> Vec<_> {
+                let names = names.iter().flatten().enumerate();
+                names.map(|(index, name)| (format!("{field}[{index}]"), name.clone())).collect()
+            };
+            let named = control_plane.map(|(field, name)| (field, name.clone())).into_iter();
+            let reads = list("reads", &description.reads);
+            let routable = list("routable", &description.routable);
+            for (field, name) in named.chain(reads).chain(routable) {
+                if self.parts.clusters.keys().all(|known| *known.as_str() != *name) {
+                    diagnostics.push(self.unknown_cluster(id, field, &name));
+                }
+            }
+        }
+    }
+
+    fn unknown_cluster(&self, described: &ClusterId, field: String, name: &str) -> Diagnostic {
+        let namespace = Namespace::default();
+        let key = ObjectKey { kind: DESCRIPTION, namespace, name: described.as_str().into() };
+        let place = self.parts.places.get(&(Origin::Description(described.clone()), key));
+        let (file, place) = place.cloned().unwrap_or_default();
+        let names = self.parts.clusters.keys().map(ClusterId::as_str);
+        let help = match nearest_name(name, names) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "name a folder of `clusters/`".to_owned(),
+        };
+        Diagnostic {
+            code: "CLUSTER-UNKNOWN",
+            severity: Severity::Warning,
+            file,
+            place,
+            object: DESCRIPTION.to_owned(),
+            field,
+            message: format!("the mesh has no cluster `{}`", clip(name)),
+            help,
+        }
+    }
+
     pub(super) fn store(&mut self, origin: &Origin) -> &mut Store {
         match origin {
             Origin::Cluster(cluster) | Origin::Description(cluster) => {
@@ -214,10 +277,21 @@ impl Registry {
     fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Vec<Diagnostic>) {
         let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
         diagnostics.extend(decoded.diagnostics.iter().cloned());
-        let Some(key) = decoded.object else { return };
+        let Some(key) = decoded.object else {
+            let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
+            if let Some(error) = errors.next() {
+                let mut head = document.head();
+                if head.namespace.is_empty() {
+                    DEFAULT_NAMESPACE.clone_into(&mut head.namespace);
+                }
+                self.remember_unnamed(origin, &head, error.message.clone());
+            }
+            return;
+        };
         let Some(resource) = decoded.resource else {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let reason = errors.next().map(|error| error.message.clone()).unwrap_or_default();
+            self.refuse(&key, document);
             self.remember(key, origin, Some(document), reason);
             return;
         };
@@ -227,7 +301,7 @@ impl Registry {
             self.remember(key, origin, Some(document), reason);
             return;
         }
-        if !is_plentiful(key.kind) {
+        if self.keeps_places || !is_plentiful(key.kind) {
             let place = (document.file.clone(), document.node.place);
             Arc::make_mut(&mut self.parts.places).insert((origin.clone(), key), place);
         }
@@ -252,16 +326,35 @@ impl Registry {
         }
     }
 
-    fn remember_unreadable(&mut self, source: &Source, unreadable: &Unreadable) {
-        let head = &unreadable.head;
-        let Some(kind) = security_kind(&head.kind) else { return };
-        let namespace = match &*head.namespace {
-            "" => Namespace::from(DEFAULT_NAMESPACE),
-            name => Namespace::from(name),
+    /// Keeps what a refused object selects: whether that exists is worth telling all the same.
+    fn refuse(&mut self, object: &ObjectKey, document: &Document) {
+        let selector = match object.kind {
+            "Gateway" => document.node.get(&["spec"]).and_then(|spec| spec.get(&["selector"])),
+            _ => None,
         };
-        let key = ObjectKey { kind, namespace, name: head.name.as_str().into() };
+        let Some(selector) = selector.and_then(labels_of).filter(|labels| !labels.is_empty())
+        else {
+            return;
+        };
+        let (file, place) = (document.file.clone(), document.node.place);
+        let refused = Refused { object: object.clone(), file, place, selector };
+        Arc::make_mut(&mut self.parts.refused).push(refused);
+    }
+
+    fn remember_unreadable(&mut self, source: &Source, unreadable: &Unreadable) {
         let reason = "the document could not be read".to_owned();
-        self.remember(key, &source.origin, None, reason);
+        self.remember_unnamed(&source.origin, &unreadable.head, reason);
+    }
+
+    /// Remembers what was meant as a security policy; where it does not say its namespace nobody knows
+    /// whether it would have, and it counts for all.
+    fn remember_unnamed(&mut self, origin: &Origin, head: &Head, reason: String) {
+        let (group, _) = head.api_version.split_once('/').unwrap_or_default();
+        let is_ours = group.is_empty() || group.ends_with(ISTIO);
+        let Some(kind) = security_kind(&head.kind).filter(|_| is_ours) else { return };
+        let namespace = Namespace::from(head.namespace.as_str());
+        let key = ObjectKey { kind, namespace, name: head.name.as_str().into() };
+        self.remember(key, origin, None, reason);
     }
 
     /// Remembers a security policy that is not in force as it was meant.
@@ -287,6 +380,9 @@ impl Registry {
     }
 }
 
+/// How Istio's groups end; kinds of the same names in others' groups say nothing to the mesh.
+const ISTIO: &str = "istio.io";
+
 /// The kinds whose loss opens what they would have closed.
 fn security_kind(kind: &str) -> Option<&'static str> {
     ["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"]
@@ -305,12 +401,14 @@ fn is_plentiful(kind: &str) -> bool {
 fn selector_of(document: &Document) -> Option<Labels> {
     let labels =
         document.node.get(&["spec"])?.get(&["selector"])?.get(&["matchLabels", "match_labels"])?;
-    labels
-        .entries()
-        .iter()
-        .map(|entry| Some((&*entry.key, entry.node.as_str()?)))
-        .collect::<Option<Vec<_>>>()
-        .map(|pairs| pairs.into_iter().collect())
+    labels_of(labels)
+}
+
+/// The labels of a map, if all of its values are texts.
+fn labels_of(map: &Node) -> Option<Labels> {
+    let entries = map.entries().iter();
+    let pairs = entries.map(|entry| Some((&*entry.key, entry.node.as_str()?)));
+    pairs.collect::<Option<Vec<_>>>().map(|pairs| pairs.into_iter().collect())
 }
 
 /// The action of a policy that could not be decoded; absent is ALLOW.

@@ -9,7 +9,7 @@ use super::{Broken, Change, ControlPlane, Origin, alone};
 use crate::compat::Compat;
 use crate::endpoint::Workload;
 use crate::manifest::Place;
-use crate::name::{ClusterId, TrustDomain};
+use crate::name::{ClusterId, Labels, TrustDomain};
 use crate::resource::{
     ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, Pod, PodPhase, ProxyEntry,
 };
@@ -45,6 +45,17 @@ pub(crate) struct Parts {
     pub(crate) broken: Arc<Vec<Broken>>,
     /// Where each object stood when it was loaded, but for kinds that exist by the million.
     pub(crate) places: Arc<Places>,
+    /// Objects with a selector that are not in force, and what it selects.
+    pub(crate) refused: Arc<Vec<Refused>>,
+}
+
+/// An object that was refused, so that it is in no store; what it selects can be told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Refused {
+    pub(crate) object: ObjectKey,
+    pub(crate) file: Arc<str>,
+    pub(crate) place: Place,
+    pub(crate) selector: Labels,
 }
 
 /// What one cluster's folder holds.

@@ -78,8 +78,8 @@ impl PeerAuthentications {
         index
     }
 
-    /// Remembers objects that could not be understood, each by its namespace and what it selects,
-    /// `None` where that cannot be told.
+    /// Remembers objects that could not be understood, each by its namespace (empty where that cannot be
+    /// told: any) and what it selects, `None` where that cannot be told.
     #[must_use]
     pub fn with_broken<'b>(
         mut self,
@@ -88,7 +88,7 @@ impl PeerAuthentications {
     ) -> Self {
         for (namespace, selector) in objects {
             let selector = selector.cloned().unwrap_or_default();
-            if namespace != root_namespace {
+            if namespace != root_namespace && !namespace.is_empty() {
                 self.broken.entry(namespace.clone()).or_default().push(selector);
             } else if selector.is_empty() {
                 self.is_mesh_broken = true;
@@ -113,6 +113,11 @@ impl PeerAuthentications {
         if self.may_be_broken(namespace, labels) {
             return ServerMode { mode: MutualTlsMode::Strict, ports: BTreeMap::new() };
         }
+        self.understood_mode(namespace, labels)
+    }
+
+    /// Returns what the objects say that could be understood, whatever the others may have meant.
+    pub(crate) fn understood_mode(&self, namespace: &Namespace, labels: &Labels) -> ServerMode {
         let level = self.namespaces.get(namespace);
         let own = level.and_then(|level| {
             level.workloads.iter().find(|object| {

@@ -6,6 +6,8 @@ use super::service::Transport;
 use crate::manifest::Node;
 use crate::manifest::decode::{Cursor, Decode, choice, clip, message};
 
+mod validate;
+
 message! {
     /// Kubernetes `discovery.k8s.io/v1` `EndpointSlice`: what the mesh reads of it.
     ///
@@ -111,9 +113,23 @@ impl Decode for EndpointAddress {
 }
 
 impl EndpointSlice {
-    /// Warns of addresses that are none where they should be.
+    /// Warns of what is ignored: slices of names, addresses that are none, ports beyond the last.
     pub(super) fn check(&self, node: &Node, cursor: &mut Cursor) {
+        for (index, port) in self.ports.iter().enumerate() {
+            let Some(number) = port.port.filter(|number| !(1..=65_535).contains(number)) else {
+                continue;
+            };
+            let field = format!("ports[{index}].port");
+            let message = format!("`{number}` is not the number of a port");
+            let place = node.locate(&field);
+            cursor.field(&field, |cursor| cursor.warn("PORT-RANGE", place, message, ""));
+        }
         if self.address_type == AddressType::Fqdn {
+            let message =
+                "the mesh ignores slices of host names: the service has none of these endpoints";
+            let help = "use a ServiceEntry with resolution DNS";
+            let place = node.locate("addressType");
+            cursor.field("addressType", |cursor| cursor.warn("SLICE-FQDN", place, message, help));
             return;
         }
         for (endpoint, entry) in self.endpoints.iter().enumerate() {

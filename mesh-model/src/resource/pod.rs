@@ -37,6 +37,8 @@ message! {
         subdomain: Box<str> = "subdomain",
         /// The containers.
         containers: Box<[Container]> = "containers",
+        /// How the containers run unless they say otherwise.
+        security_context: SecurityContext = "securityContext",
         /// The containers that run before the others, or beside them if they restart always.
         init_containers: Box<[Container]> = "initContainers",
     }
@@ -57,8 +59,18 @@ message! {
         env: Box<[EnvVar]> = "env",
         /// `Always` makes an init container run beside the others; empty otherwise.
         restart_policy: Box<str> = "restartPolicy",
+        /// How it runs.
+        security_context: SecurityContext = "securityContext",
         /// What it asks of its node.
         resources: ContainerResources = "resources",
+    }
+}
+
+message! {
+    /// How the containers of a [`Pod`] run.
+    pub struct SecurityContext ignoring unknown {
+        /// The user; absent: that of the pod, or of the image.
+        run_as_user: Option<u32> = "runAsUser",
     }
 }
 

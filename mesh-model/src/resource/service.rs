@@ -7,6 +7,8 @@ use crate::manifest::decode::{Cursor, Decode, choice, message};
 use crate::manifest::{Node, Value};
 use crate::name::{Labels, Protocol};
 
+mod validate;
+
 message! {
     /// Kubernetes `v1` `Service`: what the mesh reads of it.
     ///

@@ -77,9 +77,9 @@ impl Resource {
             Self::RequestAuthentication(object) => object.validate(),
             Self::Telemetry(object) => object.validate(),
             Self::Opaque(object) => object.validate(),
-            Self::Service(_)
-            | Self::EndpointSlice(_)
-            | Self::Pod(_)
+            Self::Service(object) => object.validate(),
+            Self::EndpointSlice(object) => object.validate(),
+            Self::Pod(_)
             | Self::Node(_)
             | Self::Namespace(_)
             | Self::ServiceAccount(_)

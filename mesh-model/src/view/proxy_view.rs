@@ -125,6 +125,8 @@ impl<'m> ProxyView<'m> {
             self.services().iter().any(|service| host.matches(service.hostname.as_str()))
         };
         effect.everything
+            // A ztunnel is told of all services and workloads of its mesh.
+            || (proxy.kind == ProxyKind::Ztunnel && !effect.is_empty())
             || !effect.networks.is_empty()
             || effect.namespaces.contains(&proxy.namespace)
             || effect.proxies.iter().any(|reference| {
@@ -250,8 +252,14 @@ impl<'m> ProxyView<'m> {
             .into_iter()
             .find_map(|host| self.scope.service(host));
         found.cloned().ok_or_else(|| {
-            let hosts = self.services().iter().map(|service| service.hostname.as_str());
-            let nearest = nearest_name(full.as_str(), hosts).map(str::to_owned);
+            // As it was written, as it was meant, and as people type it.
+            let names = || self.services().iter().map(|service| service.hostname.as_str());
+            let domain = format!(".svc.{domain}");
+            let typed = names().filter_map(|name| name.strip_suffix(domain.as_str()));
+            let nearest = nearest_name(host, typed)
+                .or_else(|| nearest_name(full.as_str(), names()))
+                .or_else(|| nearest_name(host, names()))
+                .map(str::to_owned);
             UnknownDestination::Service { host: host.to_owned(), nearest }
         })
     }

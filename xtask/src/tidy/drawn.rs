@@ -111,6 +111,7 @@ const PLANS: &[Plan] = &[
             "explain",
             "ztunnel",
             "analysis",
+            "lint",
         ],
         everywhere: &[],
         extra: &[],

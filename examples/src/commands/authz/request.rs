@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use mesh_authz::identity::{Metadata, Payload, Peer, Value as Claim};
 use mesh_authz::{Connection, Header, Http, Request};
+use mesh_model::name::nearest_name;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -64,7 +65,51 @@ fn given<'de, D: serde::Deserializer<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
+/// The fields of a request, and what stands there.
+const FIELDS: [(&str, &str); 13] = [
+    ("protocol", "`\"http\"` or `\"tcp\"`"),
+    ("source_ip", "an IP address in quotes"),
+    ("remote_ip", "an IP address in quotes"),
+    ("destination_ip", "an IP address in quotes"),
+    ("destination_port", "a number of 0 to 65535"),
+    (
+        "peer",
+        "null, or `{\"uri_sans\": [\"spiffe://…\"], \"dns_sans\": [], \"subject\": \"\"}`, each of them optional",
+    ),
+    ("sni", "a text"),
+    ("method", "a text"),
+    ("host", "a text"),
+    ("path", "a text"),
+    ("headers", "a list of pairs: `[[\"name\", \"value\"]]`"),
+    ("jwt", "`{\"claims\": {\"iss\": \"…\"}}`"),
+    ("filter_metadata", "a map of maps by the names of filters"),
+];
+
 impl RequestFile {
+    /// Reads a request, or says in a sentence which field is wrong and what stands there.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let Value::Object(fields) = value else {
+            return Err("it is one JSON object, such as `{\"method\": \"GET\", \"path\": \"/\"}`"
+                .to_owned());
+        };
+        for (name, value) in &fields {
+            let Some((_, shape)) = FIELDS.iter().find(|(field, _)| field == name) else {
+                let names = FIELDS.map(|(field, _)| field);
+                let help = match nearest_name(name, names.into_iter()) {
+                    Some(nearest) => format!("did you mean `{nearest}`?"),
+                    None => format!("there are {}", names.join(", ")),
+                };
+                return Err(format!("it has no field `{name}`; {help}"));
+            };
+            let alone = serde_json::Map::from_iter([(name.clone(), value.clone())]);
+            if Self::deserialize(Value::Object(alone)).is_err() {
+                return Err(format!("`{name}` is {shape}"));
+            }
+        }
+        Self::deserialize(Value::Object(fields)).map_err(|error| error.to_string())
+    }
+
     /// Fills what the file leaves out of the caller.
     pub(super) fn fill_from(&mut self, address: Option<IpAddr>, identity: &str) {
         self.source_ip = self.source_ip.or(address);

@@ -1,32 +1,33 @@
 //! A difference for people.
 use super::Difference;
 use crate::commands::whatif::movement;
+use crate::say::say;
 
 pub(super) fn print(difference: &Difference) {
     traffic(difference);
     decisions(difference);
     resources(difference);
-    println!("\nFINDINGS");
+    say!("\nFINDINGS");
     for found in &difference.added {
-        println!("  new   {found}");
+        say!("  new   {found}");
     }
     for found in &difference.removed {
-        println!("  gone  {found}");
+        say!("  gone  {found}");
     }
     if difference.added.is_empty() && difference.removed.is_empty() {
-        println!("  the same");
+        say!("  the same");
     }
 }
 
 fn traffic(difference: &Difference) {
-    println!("TRAFFIC");
+    say!("TRAFFIC");
     for change in &difference.traffic {
         let subset = if change.subset.is_empty() {
             String::new()
         } else {
             format!(" subset {}", change.subset)
         };
-        println!(
+        say!(
             "  {}:{}{subset}  for {} ({} proxies): {:.2}% moves",
             change.host,
             change.port,
@@ -35,35 +36,35 @@ fn traffic(difference: &Difference) {
             change.shift.total()
         );
         for moved in &change.shift.moved {
-            println!("    {:>6.2}%  {}", moved.share, movement(moved));
+            say!("    {:>6.2}%  {}", moved.share, movement(moved));
         }
     }
     if difference.traffic.is_empty() {
-        println!("  none moves");
+        say!("  none moves");
     }
 }
 
 fn decisions(difference: &Difference) {
-    println!("\nREQUESTS");
+    say!("\nREQUESTS");
     for change in &difference.decisions {
         let word = if change.allowed { "allowed now" } else { "denied now" };
-        println!("  {word}: {} {}", change.workload, change.request);
+        say!("  {word}: {} {}", change.workload, change.request);
         if change.count > 1 {
-            println!("    and {} other requests like it", change.count - 1);
+            say!("    and {} other requests like it", change.count - 1);
         }
-        println!("    before: {}", change.by_old);
-        println!("    after:  {}", change.by_new);
+        say!("    before: {}", change.by_old);
+        say!("    after:  {}", change.by_new);
     }
     if difference.decisions.is_empty() {
-        println!("  none of those tried is answered differently");
+        say!("  none of those tried is answered differently");
     }
 }
 
 fn resources(difference: &Difference) {
-    println!("\nRESOURCES");
+    say!("\nRESOURCES");
     for change in &difference.resources {
         let short = change.type_url.rsplit('.').next().unwrap_or_default();
-        println!(
+        say!(
             "  {short} for {} ({} proxies): {} changed, {} added, {} removed",
             change.class,
             change.proxies.len(),
@@ -74,11 +75,11 @@ fn resources(difference: &Difference) {
         let lists = [("~", &change.changed), ("+", &change.added), ("-", &change.removed)];
         for (sign, names) in lists {
             for name in names {
-                println!("    {sign} {name}");
+                say!("    {sign} {name}");
             }
         }
     }
     if difference.resources.is_empty() {
-        println!("  none is sent");
+        say!("  none is sent");
     }
 }

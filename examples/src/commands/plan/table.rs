@@ -2,14 +2,10 @@
 use mesh_model::view::Proxy;
 
 use super::service::{Plan, host_port};
+use crate::say::say;
 
 pub(super) fn print(proxy: &Proxy, plans: &[Plan<'_>]) {
-    println!(
-        "{} at {}{}",
-        proxy.reference(),
-        or_unknown(&proxy.locality.to_string()),
-        network(proxy)
-    );
+    say!("{} at {}{}", proxy.reference(), or_unknown(&proxy.locality.to_string()), network(proxy));
     for plan in plans {
         print_plan(plan);
     }
@@ -29,9 +25,9 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
     let subset = if subset.is_empty() { String::new() } else { format!(" subset {subset}") };
     let outlier =
         if plan.has_outlier_detection() { "outlier detection" } else { "no outlier detection" };
-    println!("\n{host}:{port}{subset}  [{}, {}, {outlier}]", plan.kind(), plan.lb());
+    say!("\n{host}:{port}{subset}  [{}, {}, {outlier}]", plan.kind(), plan.lb());
     if plan.endpoints.is_empty() {
-        println!("  no endpoint: every request fails");
+        say!("  no endpoint: every request fails");
     }
     for endpoint in &plan.endpoints {
         let reasons: Vec<&str> = endpoint.reasons.iter().map(|r| r.text.as_str()).collect();
@@ -39,7 +35,7 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
             "healthy" => String::new(),
             word => format!(" {}", word.to_uppercase()),
         };
-        println!(
+        say!(
             "  P{} {:>6.2}%  {:<22} {:<24} {}{health}",
             endpoint.priority,
             endpoint.share,
@@ -49,13 +45,13 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
         );
     }
     for dropped in &plan.dropped {
-        println!("  left out  {:<22} {}: {}", dropped.address, dropped.cluster, dropped.text);
+        say!("  left out  {:<22} {}: {}", dropped.address, dropped.cluster, dropped.text);
     }
     let ladder = plan.ladder();
     if ladder.first().is_some_and(|(_, loads)| loads.len() > 1) {
         let steps: Vec<String> =
             ladder.iter().map(|(healthy, loads)| step(*healthy, loads)).collect();
-        println!("  P0 healthy: {}", steps.join("   "));
+        say!("  P0 healthy: {}", steps.join("   "));
     }
 }
 

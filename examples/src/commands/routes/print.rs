@@ -1,6 +1,7 @@
 //! The answer, as JSON (`contract.md` 10) and for people.
 use std::time::Duration;
 
+use crate::say::say;
 use mesh_xds_gen::resolve::{
     AbortStatus, Changes, Fault, Forward, Outcome, Reason, Resolution, Share,
 };
@@ -122,7 +123,7 @@ fn seconds(span: Duration) -> String {
 pub(super) fn table(found: &Resolution) {
     let row = |label: &str, text: &str| {
         if !text.is_empty() {
-            println!("{label:<14} {text}");
+            say!("{label:<14} {text}");
         }
     };
     row("listener", &found.listener);

@@ -37,11 +37,12 @@ const ROUNDS: usize = 8;
 impl Watched {
     /// Loads a folder for the first time; what is wrong with it goes to stderr, as in any command.
     pub(super) fn open(path: &Path, compat: Compat) -> Result<(Self, Arc<Mesh>), Failure> {
-        let served = by_name(folder::sources(path)?);
+        let files = folder::Files::read(path)?;
+        let served = by_name(files.sources);
         let mut registry = Registry::new(compat);
         let diagnostics = registry.load(served.values().cloned());
         let mesh = registry.mesh();
-        for diagnostic in &diagnostics {
+        for diagnostic in files.diagnostics.iter().chain(&diagnostics) {
             eprintln!("{diagnostic}");
         }
         let errors = errors(&diagnostics);
@@ -63,10 +64,14 @@ impl Watched {
     /// Reads the folder again. `None` if nothing changed; the mesh is `None` if nothing that changed
     /// can be served.
     pub(super) fn reload(&mut self) -> Option<(Reload, Option<Arc<Mesh>>)> {
-        match folder::sources(&self.path) {
-            Ok(sources) => {
+        match folder::Files::read(&self.path) {
+            Ok(mut files) => {
                 let was_unreadable = self.problem.take().is_some();
-                let on_disk = by_name(sources);
+                // A file that cannot be read is as it was.
+                let known = files.unreadable().filter_map(|name| self.on_disk.get(name).cloned());
+                let known: Vec<Source> = known.collect();
+                files.sources.extend(known);
+                let on_disk = by_name(files.sources);
                 let changed = differences(&self.on_disk, &on_disk);
                 if changed.is_empty() && !was_unreadable {
                     return None;

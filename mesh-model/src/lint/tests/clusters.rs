@@ -12,7 +12,10 @@ fn pair(first: &str, second: &str) -> Fixture {
 
 #[test]
 fn ranges_of_one_network_do_not_overlap() {
-    pair("podCidrs: [10.0.0.0/8]\n", "podCidrs: [10.1.0.0/16]\n").has("TOPO-CIDR-POD");
+    let overlapping = pair("podCidrs: [10.0.0.0/8]\n", "podCidrs: [10.1.0.0/16]\n");
+    overlapping.has("TOPO-CIDR-POD");
+    overlapping.has("HZ-CIDR-OVERLAP");
+    pair("podCidrs: [10.0.0.0/16]\n", "podCidrs: [10.1.0.0/16]\n").lacks("HZ-CIDR-OVERLAP");
     pair("podCidrs: [10.0.0.0/16]\n", "podCidrs: [10.1.0.0/16]\n").lacks("TOPO-CIDR-POD");
     let apart =
         pair("podCidrs: [10.0.0.0/8]\nnetwork: a\n", "podCidrs: [10.0.0.0/8]\nnetwork: b\n");
@@ -32,7 +35,10 @@ fn clusters_of_one_network_reach_each_other() {
 
 #[test]
 fn trust_is_shared() {
-    pair("rootCaFingerprint: a\n", "rootCaFingerprint: b\n").has("TOPO-ROOT-CA");
+    let strangers = pair("rootCaFingerprint: a\n", "rootCaFingerprint: b\n");
+    strangers.has("TOPO-ROOT-CA");
+    strangers.has("HZ-ROOT-CA");
+    pair("rootCaFingerprint: a\n", "rootCaFingerprint: a\n").lacks("HZ-ROOT-CA");
     pair("rootCaFingerprint: a\n", "rootCaFingerprint: a\n").lacks("TOPO-ROOT-CA");
     let domains = || pair("trustDomain: one\n", "trustDomain: two\n");
     domains().has("TOPO-TRUST-DOMAIN");
@@ -98,4 +104,39 @@ fn primaries_read_each_other_and_have_the_same_rules() {
     let servers = pair(primary, primary).cluster("c2", "", &[]).file("clusters/c1/rule.yaml", rule);
     servers.has("HZ-DR-WRONG-CLUSTER");
     servers.file("clusters/c2/rule.yaml", rule).lacks("HZ-DR-WRONG-CLUSTER");
+}
+
+#[test]
+fn control_planes_do_not_each_sign_for_themselves() {
+    let settings = |own: bool| {
+        format!(
+            "apiVersion: istio.alibabacloud.com/v1beta1\nkind: Istio\nmetadata: {{name: istio-config, \
+             namespace: istio-system}}\nspec: {{security: {{selfSigned: {own}}}}}\n"
+        )
+    };
+    let mesh = |second: bool| {
+        pair("name: c1\n", "name: c2\n")
+            .file("clusters/c1/istio.yaml", &settings(true))
+            .file("clusters/c2/istio.yaml", &settings(second))
+    };
+    mesh(true).has("HZ-ROOT-CA");
+    mesh(false).lacks("HZ-ROOT-CA");
+}
+
+#[test]
+fn every_cluster_has_an_id_of_its_own() {
+    let (errors, found) = pair("name: c1\n", "name: c1\n").errors_and_findings();
+    assert_eq!(errors.len(), 1, "the name is not that of the folder: {errors:?}");
+    assert!(found.iter().any(|text| text.contains("[TOPO-CLUSTER-ID]")), "{found:?}");
+    pair("name: c1\n", "name: c2\n").lacks("TOPO-CLUSTER-ID");
+}
+
+#[test]
+fn what_a_refused_gateway_selects_is_looked_for_too() {
+    let gateway = |app: &str| {
+        let spec = format!("{{selector: {{app: {app}}}, servers: []}}");
+        pair("name: c1\n", "name: c2\n").object("Gateway", "x", &spec).errors_and_findings().1
+    };
+    assert!(gateway("nobody").iter().any(|text| text.contains("[IST0127]")));
+    assert!(gateway("cart").iter().all(|text| !text.contains("[IST0127]")));
 }

@@ -49,24 +49,24 @@ impl Head {
 
     /// Guesses the names of an object from text that cannot be read.
     ///
-    /// Only what stands where every printer puts it is found: in YAML the keys at the margin and the
-    /// first deeper ones below `metadata:`, in JSON the members of the outermost object and of its
+    /// What stands where printers put it is found: in block style the keys at the margin and the first
+    /// deeper ones below `metadata:`, in flow style and JSON the members of the outermost map and of its
     /// `metadata`. The first of each counts.
     pub(super) fn guess(text: &str) -> Self {
         let mut head = Self::default();
         if super::json::starts(text) {
-            head.guess_json(text);
+            head.guess_flow(text, 0, false);
         } else {
-            head.guess_yaml(text);
+            head.guess_block(text);
         }
         head
     }
 
-    fn guess_yaml(&mut self, text: &str) {
+    fn guess_block(&mut self, text: &str) {
         let mut is_metadata = false;
         let mut indent = 0;
         for line in text.split(['\n', '\r']) {
-            let trimmed = line.trim_start_matches(' ');
+            let trimmed = line.trim_start_matches([' ', '\t']);
             let depth = line.len() - trimmed.len();
             let Some((key, value)) = trimmed.split_once(':') else { continue };
             let key = unquote(key.trim_end());
@@ -74,6 +74,9 @@ impl Head {
                 is_metadata = key == "metadata";
                 indent = 0;
                 self.offer(0, key, scalar(value));
+                if is_metadata && value.trim_start().starts_with('{') {
+                    self.guess_flow(value, 1, true);
+                }
             } else if is_metadata && (indent == 0 || indent == depth) {
                 indent = depth;
                 self.offer(1, key, scalar(value));
@@ -81,36 +84,29 @@ impl Head {
         }
     }
 
-    fn guess_json(&mut self, text: &str) {
-        let mut depth = 0_usize;
-        let mut is_metadata = false;
+    /// Reads a map in braces, quoted or not, `depth` maps deep already.
+    fn guess_flow(&mut self, text: &str, mut depth: usize, mut is_metadata: bool) {
         let mut key = "";
         let mut after_colon = false;
         let mut rest = text;
-        while let Some((at, byte)) =
-            rest.bytes().enumerate().find(|(_, byte)| b"{}[],:\"".contains(byte))
-        {
-            rest = rest.get(at + 1..).unwrap_or_default();
-            match byte {
-                b'{' | b'[' => {
+        while let Some((token, behind)) = token(rest) {
+            rest = behind;
+            match token {
+                Token::Open => {
                     depth += 1;
                     is_metadata |= depth == 2 && after_colon && key == "metadata";
                     after_colon = false;
                 }
-                b'}' | b']' => {
+                Token::Close => {
                     is_metadata &= depth != 2;
                     depth = depth.saturating_sub(1);
                 }
-                b',' => after_colon = false,
-                b':' => after_colon = true,
-                _ => {
-                    let length = string_length(rest);
-                    let string = rest.get(..length).unwrap_or_default();
-                    rest = rest.get(length + 1..).unwrap_or_default();
-                    if !after_colon {
-                        key = string;
-                    } else if depth == 1 || depth == 2 && is_metadata {
-                        self.offer(depth - 1, key, string);
+                Token::Comma => after_colon = false,
+                Token::Colon => after_colon = true,
+                Token::Text(text) if !after_colon => key = text,
+                Token::Text(text) => {
+                    if depth == 1 || depth == 2 && is_metadata {
+                        self.offer(depth - 1, key, text);
                     }
                 }
             }
@@ -135,6 +131,59 @@ impl Head {
 /// Returns whether text that has not been read yet is a list of objects.
 pub(super) fn is_list(text: &str) -> bool {
     list::is_list_kind(&Head::guess(text).kind)
+}
+
+/// A piece of a map in braces.
+enum Token<'t> {
+    Open,
+    Close,
+    Comma,
+    Colon,
+    Text(&'t str),
+}
+
+/// Returns the next piece of a map in braces, and what is behind it.
+fn token(text: &str) -> Option<(Token<'_>, &str)> {
+    let text = text.trim_start();
+    let first = text.chars().next()?;
+    let behind = text.get(first.len_utf8()..).unwrap_or_default();
+    Some(match first {
+        '{' | '[' => (Token::Open, behind),
+        '}' | ']' => (Token::Close, behind),
+        ',' => (Token::Comma, behind),
+        ':' => (Token::Colon, behind),
+        '"' => {
+            let length = string_length(behind);
+            let string = behind.get(..length).unwrap_or_default();
+            (Token::Text(string), behind.get(length + 1..).unwrap_or_default())
+        }
+        '\'' => {
+            let (string, behind) = behind.split_once('\'').unwrap_or((behind, ""));
+            (Token::Text(string), behind)
+        }
+        _ => {
+            let end = bare_length(text);
+            let (bare, behind) = text.split_at_checked(end).unwrap_or((text, ""));
+            (Token::Text(bare.trim_end()), behind)
+        }
+    })
+}
+
+/// Returns the bytes of a text without quotes: a colon ends it only where a value may follow.
+fn bare_length(text: &str) -> usize {
+    let mut characters = text.char_indices().skip(1).peekable();
+    while let Some((at, character)) = characters.next() {
+        let next = characters.peek().map(|(_, next)| *next);
+        let ends = match character {
+            '{' | '}' | '[' | ']' | ',' | '\n' | '\r' => true,
+            ':' => next.is_none_or(|next| next.is_whitespace() || "{[\"'".contains(next)),
+            _ => false,
+        };
+        if ends {
+            return at;
+        }
+    }
+    text.len()
 }
 
 /// Returns the bytes up to the quote that ends a JSON string.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_authz::identity::{
-    Authentication, Token, TokenLocation, TokenRequest, Value as Claim, authenticate,
+    Authentication, Token, TokenLocation, TokenRequest, Validity, Value as Claim, authenticate,
 };
 use mesh_model::manifest::Node;
 use mesh_model::resource::{self, JwtRule, Resource};
@@ -28,7 +28,8 @@ pub(super) fn authenticate_request(input: &Value) -> Result<Value, Rejection> {
         .iter()
         .map(|token| Token {
             location: token.location,
-            is_valid: token.is_valid,
+            // Cases do not say which of the two is wrong; what is seen first counts.
+            validity: if token.is_valid { Validity::Valid } else { Validity::Untimely },
             claims: &token.claims,
         })
         .collect();

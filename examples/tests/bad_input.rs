@@ -1,0 +1,217 @@
+//! What the `mesh` command says to input that it cannot use: a sentence, and the right exit code.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop}, \
+    spec: {containers: [{name: istio-proxy, image: proxyv2}]}, status: {phase: Running, podIP: 10.0.0.1}}\n";
+
+/// A folder for one test, with these files.
+fn folder(name: &str, files: &[(&str, &[u8])]) -> PathBuf {
+    let root = std::env::temp_dir().join(format!("mesh-bad-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&root);
+    std::fs::create_dir_all(&root).unwrap();
+    for (path, text) in files {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    root
+}
+
+/// Runs a command with something on stdin: its exit code, what it answers and what it says beside that.
+fn run(folder: Option<&Path>, arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(folder) = folder {
+        command.arg("-f").arg(folder);
+    }
+    let mut child = command.spawn().unwrap();
+    // A command that refuses its arguments does not read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[track_caller]
+fn check_refused(folder: Option<&Path>, arguments: &[&str], sentence: &str) {
+    let (code, answer, said) = run(folder, arguments, "");
+    assert_eq!((code, answer.as_str()), (2, ""), "{said}");
+    assert!(said.contains(sentence), "{said}");
+}
+
+#[test]
+fn a_folder_that_is_none() {
+    let text: &[u8] = b"a: [";
+    check_refused(Some(Path::new("/nowhere")), &["load"], "there is no folder `/nowhere`");
+    check_refused(Some(&folder("empty", &[])), &["load"], "is not a mesh folder");
+    let file = folder("file", &[("config/a.yaml", text)]).join("config/a.yaml");
+    check_refused(Some(&file), &["load"], "is a file; `-f DIR` names a folder");
+    let broken = folder("broken", &[("config/a.yaml", text)]);
+    check_refused(Some(&broken), &["load"], "no document of");
+    let blank: &[u8] = b"# nothing\n";
+    let empty = folder("blank", &[("config/a.yaml", blank), ("clusters/c1/b.yaml", b"")]);
+    check_refused(Some(&empty), &["lint"], "no document of");
+}
+
+/// Loads a pod and another file; returns what is said of that file.
+fn findings(name: &str, file: &str, text: &[u8]) -> (i32, String) {
+    let folder = folder(name, &[("clusters/c1/pod.yaml", POD.as_bytes()), (file, text)]);
+    let (code, answer, said) = run(Some(&folder), &["load"], "");
+    assert_eq!(said, "");
+    (code, answer)
+}
+
+#[track_caller]
+fn check_found(name: &str, text: &[u8], code: i32, sentence: &str) {
+    let (found, answer) = findings(name, "clusters/c1/x.yaml", text);
+    assert_eq!(found, code, "{answer}");
+    assert!(answer.contains(sentence), "{answer}");
+}
+
+#[test]
+fn documents_that_cannot_be_used_are_told_by_place_and_the_others_count() {
+    check_found("bracket", b"kind: Service\nmetadata: {name: [\n", 1, "x.yaml:2:18: error[YAML]");
+    check_found("bytes", b"kind: \xff\n", 1, "x.yaml:1:7: error");
+    check_found("nul", b"kind: \0\n", 1, "x.yaml:1:");
+    check_found(
+        "kind",
+        b"apiVersion: networking.istio.io/v1\nkind: VirtualServices\nmetadata: {name: a}\n",
+        0,
+        "did you mean `VirtualService`?",
+    );
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: b}\nspec: {ports: [{port: 80}]}\n";
+    let twice = format!("{service}---\n{service}");
+    check_found("twice", twice.as_bytes(), 1, "x.yaml:6:1: error[DUPLICATE-OBJECT]: Service/b/a");
+    let port = service.replace("80", "99999");
+    check_found("port", port.as_bytes(), 1, "error[PORT-RANGE]: Service/b/a: spec.ports[0].port");
+    check_found("fine", service.as_bytes(), 0, "1 cluster, 0 errors");
+    let (code, answer) = findings("place", "x.yaml", service.as_bytes());
+    assert_eq!((code, answer.contains("x.yaml: info[FILE-UNUSED]")), (0, true), "{answer}");
+    let (code, answer) =
+        findings("plane", "clusters/c1/cluster.yaml", b"{role: remote, controlPlane: c2}\n");
+    assert_eq!((code, answer.contains("the mesh has no cluster `c2`")), (0, true), "{answer}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_told_and_read_by_nobody() {
+    let folder = folder("links", &[("clusters/c1/pod.yaml", POD.as_bytes())]);
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
+    };
+    link("/nowhere", "clusters/c1/a.yaml");
+    link("/dev/zero", "clusters/c1/b.yaml");
+    link("../c1", "clusters/c1/again");
+    // An editor's lock.
+    link("somebody@somewhere", "clusters/c1/.#pod.yaml");
+    let (code, answer, _) = run(Some(&folder), &["load"], "");
+    assert_eq!(code, 1, "{answer}");
+    assert!(answer.contains("a.yaml: error[FILE-UNREADABLE]"), "{answer}");
+    assert!(answer.contains(
+        "b.yaml: error[FILE-UNREADABLE]: the file cannot be read: it is no regular file"
+    ));
+    assert!(answer.ends_with("1 cluster, 2 errors, 0 warnings, 0 notes\n"), "{answer}");
+}
+
+#[test]
+fn names_that_do_not_exist() {
+    check_refused(
+        None,
+        &["plan", "--proxy", "eu/front/web-v1-9"],
+        "did you mean `eu/front/web-v1-0`?",
+    );
+    check_refused(None, &["plan", "--proxy", "web"], "write `CLUSTER/NAMESPACE/POD`");
+    check_refused(None, &["plan", "--proxy", "xx/front/web"], "there are ap, eu, us");
+    let plan =
+        |service: &'static str| ["plan", "--proxy", "eu/front/web-v1-0", "--service", service];
+    check_refused(None, &plan("carts.shop:80"), "did you mean `cart.shop");
+    check_refused(None, &plan("cart.shop"), "write HOST:PORT");
+    check_refused(None, &plan("cart.shop:81"), "81");
+    let unhealthy = ["plan", "--proxy", "eu/front/web-v1-0", "--unhealthy", "region=nowhere"];
+    check_refused(None, &unhealthy, "`region=nowhere` selects nothing in this mesh");
+}
+
+#[test]
+fn a_service_without_endpoints_is_an_answer() {
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec: {ports: [{port: 80}]}\n";
+    let folder = folder(
+        "none",
+        &[("clusters/c1/p.yaml", POD.as_bytes()), ("clusters/c1/s.yaml", service.as_bytes())],
+    );
+    let plan = ["plan", "--proxy", "c1/shop/web", "--service", "a.shop:80"];
+    let (code, answer, said) = run(Some(&folder), &plan, "");
+    assert_eq!((code, said.as_str()), (0, ""));
+    assert!(answer.contains("no endpoint: every request fails"), "{answer}");
+}
+
+#[test]
+fn lists_of_health() {
+    let check = |arguments: &str, sentence: &str| {
+        let arguments: Vec<&str> = ["spill"].into_iter().chain(arguments.split(' ')).collect();
+        check_refused(None, &arguments, sentence);
+    };
+    check(
+        "--health 25,abc,140",
+        "--health: `abc` is not a whole number of 0 or more; lists are written as",
+    );
+    check("--health 25,140", "--health: 140 is more than 100 percent");
+    check("--health -1", "`-1` is not a whole number");
+    check("--health 4294967296", "`4294967296` is larger than 4294967295");
+    check("--health 1 --panic 101", "--panic 101: a percentage is at most 100");
+    check("--health 1 --panic x", "--panic: `x` is not a whole number of 0 or more\n");
+    check("--health 1 --factor 0", "--factor 0: the factor is greater than 0");
+    check("--health 1,2 --total 5", "--total has 1 number where 2 priorities are");
+    check("--healthy-hosts 7,11 --total 10,10", "priority 1: 11 healthy and 0 degraded hosts");
+    check("--panic 0", "say how healthy the priorities are");
+    let many = vec!["1"; 130].join(",");
+    check(
+        &format!("--health {many}"),
+        "--health has 130 numbers; a cluster has at most 129 priorities",
+    );
+}
+
+#[test]
+fn the_arithmetic_of_spill() {
+    let check = |panic: &[&str], shares: &str, why: &str| {
+        let arguments = [&["spill", "--health", "25,25,20"], panic].concat();
+        let (code, answer, said) = run(None, &arguments, "");
+        assert_eq!((code, said.as_str()), (0, ""));
+        assert!(answer.lines().any(|line| line == shares) && answer.contains(why), "{answer}");
+    };
+    check(&["--panic", "0"], "37/35/28", "");
+    check(&[], "34/33/33", "panic");
+}
+
+#[test]
+fn requests_that_are_none() {
+    let check = |request: &str, sentence: &str| {
+        let arguments = ["authz", "--to", "eu/front/bff-v1-0", "--request", "-"];
+        let (code, answer, said) = run(None, &arguments, request);
+        assert_eq!((code, answer.as_str()), (2, ""), "{said}");
+        assert!(said.contains(sentence), "{said}");
+    };
+    check("{", "what stdin says is no request: EOF");
+    check("[]", "it is one JSON object");
+    check("{\"headers\": {\"a\": \"b\"}}", "`headers` is a list of pairs");
+    check("{\"sourceip\": \"::1\"}", "did you mean `source_ip`?");
+    check("{\"source_ip\": \"1.2.3\"}", "`source_ip` is an IP address");
+    check("{}", "destination_port");
+    let file = ["authz", "--to", "eu/front/bff-v1-0", "--request", "/nowhere"];
+    check_refused(None, &file, "cannot read the request `/nowhere`");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_cannot_be_written_is_none() {
+    for arguments in [&["lint"][..], &["load", "-o", "json"], &["spill", "--health", "1"], &[]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
+        let output = command.args(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the answer cannot be written"), "{said}");
+    }
+}

@@ -1,0 +1,246 @@
+//! Hazards of policies: what looks tighter than it is, and what has no effect.
+//!
+//! ```text
+//! each AuthorizationPolicy ─ risky patterns ─────────────────────────────────────▶ ┐
+//! the policies of each kind of workload ─ never matching, shadowed, widened, empty ▶ findings
+//! ```
+//!
+//! A rule is called useless only if it is so for every workload that has it.
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_model::lint::{Subject, sort};
+use mesh_model::manifest::Diagnostic;
+use mesh_model::name::{Labels, Namespace};
+use mesh_model::registry::{ControlPlane, Mesh};
+use mesh_model::resource::{Action, AuthorizationPolicy};
+
+use crate::analysis::{
+    Never, NeverMatches, Risk, allows_nothing, never_matching, risky_patterns, shadowed, widenings,
+};
+use crate::authorizer::Authorizer;
+use crate::compile::{Chain, Traffic};
+use crate::rbac::Origin;
+
+/// Pairs of rules are compared for workloads with at most so many: the work grows with the square.
+const MOST_RULES: usize = 100;
+
+/// Finds what is hazardous in the policies of a mesh, by file, line and code.
+pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for plane in mesh.control_planes() {
+        let plane = Plane { mesh, plane };
+        for policy in plane.plane.authorization_policies.iter() {
+            found.extend(plane.patterns(policy));
+        }
+        let workloads = plane.workloads();
+        found.extend(plane.useless(&workloads));
+        for authorizer in &workloads {
+            found.extend(plane.empty(authorizer));
+            found.extend(plane.widened(authorizer));
+        }
+    }
+    sort(&mut found);
+    found
+}
+
+/// A rule by its policy's namespace and name, and its place.
+type Rule<'a> = (&'a Namespace, &'a str, usize);
+
+struct Plane<'m> {
+    mesh: &'m Mesh,
+    plane: &'m ControlPlane,
+}
+
+impl Plane<'_> {
+    fn subject(&self, namespace: &Namespace, name: &str) -> Subject {
+        let plane = Some(&self.plane.id);
+        Subject::at(self.mesh, plane, "AuthorizationPolicy", (namespace, name))
+    }
+
+    /// One workload for each set of policies, as its proxy decides.
+    fn workloads(&self) -> Vec<Authorizer> {
+        let proxies = self.mesh.proxies().filter_map(|reference| self.mesh.proxy(&reference).ok());
+        let mut kinds: BTreeSet<(Namespace, Labels)> = BTreeSet::new();
+        for proxy in proxies {
+            let plane = self.mesh.control_plane_of(proxy.cluster.as_str());
+            if plane.is_some_and(|plane| plane.id == self.plane.id) {
+                kinds.insert((proxy.namespace, proxy.labels));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        let authorizers = kinds.iter().map(|(namespace, labels)| {
+            Authorizer::of_workload(self.mesh, self.plane, namespace, labels)
+        });
+        authorizers.filter(|of| seen.insert(names(of.chain(Traffic::Http)))).collect()
+    }
+
+    /// `HZ-AUTHZ-…`: patterns that look tighter than they are.
+    fn patterns(&self, policy: &AuthorizationPolicy) -> Vec<Diagnostic> {
+        let subject = self.subject(&policy.meta.namespace, &policy.meta.name);
+        let patterns = risky_patterns(policy).into_iter().filter_map(|risky| {
+            let (code, is_warning, message, help) = words(risky.risk)?;
+            let field = risky.field.as_ref().map(|field| format!(".{field}")).unwrap_or_default();
+            let values = risky.field.map(|field| format!("{:?}: ", field.values));
+            let message = format!("{}{message}", values.unwrap_or_default());
+            let field = format!("spec.rules[{}]{field}", risky.rule);
+            Some(if is_warning {
+                subject.warning(code, &field, (message, help))
+            } else {
+                subject.info(code, &field, (message, help))
+            })
+        });
+        patterns.collect()
+    }
+
+    /// `HZ-AUTHZ-NEVER-MATCHES`, `HZ-AUTHZ-SHADOWED`: rules without an effect on any workload.
+    fn useless(&self, workloads: &[Authorizer]) -> Vec<Diagnostic> {
+        let mut uses: BTreeMap<Rule<'_>, (usize, Vec<Diagnostic>)> = BTreeMap::new();
+        for chain in workloads.iter().map(|authorizer| authorizer.chain(Traffic::Http)) {
+            for policy in &chain.compiled {
+                for rule in 0..policy.rules.len() {
+                    uses.entry((&policy.namespace, &policy.name, rule)).or_default().0 += 1;
+                }
+            }
+            for (rule, found) in self.of_chain(chain) {
+                if let Some((_, all)) = uses.get_mut(&rule) {
+                    all.push(found);
+                }
+            }
+        }
+        let everywhere = uses.into_values().filter(|(uses, found)| found.len() == *uses);
+        everywhere.filter_map(|(_, found)| found.into_iter().next()).collect()
+    }
+
+    /// The rules of one workload that have no effect on it.
+    fn of_chain<'c>(&self, chain: &'c Chain) -> Vec<(Rule<'c>, Diagnostic)> {
+        let never = never_matching(chain).into_iter().map(|NeverMatches { policy, rule, why }| {
+            let found = self.never(&policy.namespace, &policy.name, rule, &why);
+            ((&policy.namespace, &*policy.name, rule), found)
+        });
+        let mut found: Vec<_> = never.collect();
+        if count(chain) <= MOST_RULES {
+            found.extend(shadowed(chain).into_iter().map(|of| {
+                let rule = (&of.rule.namespace, &*of.rule.name, of.rule.rule);
+                (rule, self.shadowed(of.rule, of.by))
+            }));
+        }
+        found
+    }
+
+    fn never(&self, namespace: &Namespace, name: &str, rule: usize, why: &Never<'_>) -> Diagnostic {
+        let why = match why {
+            Never::LeftOut(omissions) => {
+                let omissions: Vec<String> = omissions.iter().map(ToString::to_string).collect();
+                omissions.join("; ")
+            }
+            Never::Contradiction(field) => {
+                format!("what {field} asks for ({:?}) is excluded beside it", field.values)
+            }
+        };
+        let message = format!("no request can match the rule: {why}");
+        let help = "mend the values, or remove the rule";
+        let field = format!("spec.rules[{rule}]");
+        self.subject(namespace, name).warning("HZ-AUTHZ-NEVER-MATCHES", &field, (message, help))
+    }
+
+    fn shadowed(&self, rule: &Origin, by: &Origin) -> Diagnostic {
+        let what = format!("rule {} of {by} ({})", by.rule, by.action.as_str());
+        let message = format!("the rule changes no decision: {what} matches whatever it matches");
+        let help = "remove the rule, or narrow the other one";
+        let field = format!("spec.rules[{}]", rule.rule);
+        let subject = self.subject(&rule.namespace, &rule.name);
+        subject.info("HZ-AUTHZ-SHADOWED", &field, (message, help))
+    }
+
+    /// `HZ-AUTHZ-ALLOWS-NOTHING`: ALLOW policies have rules, and none of them can match. A policy without
+    /// rules says so itself.
+    fn empty(&self, authorizer: &Authorizer) -> Option<Diagnostic> {
+        let chain = authorizer.chain(Traffic::Http);
+        let mut allow = chain.compiled.iter().filter(|of| of.action == Action::Allow);
+        let first = allow.find(|of| !of.is_dry_run && !of.rules.is_empty())?;
+        allows_nothing(chain).then(|| {
+            let message =
+                "no rule of the workload's ALLOW policies can match: all requests are denied";
+            let help = "mend a rule, or say so by a policy without rules";
+            let subject = self.subject(&first.namespace, &first.name);
+            subject.warning("HZ-AUTHZ-ALLOWS-NOTHING", "spec.rules", (message.to_owned(), help))
+        })
+    }
+
+    /// `HZ-AUTHZ-WIDENED`: a broader policy lets through what another one keeps out. The first request
+    /// that shows it is told for each pair of policies.
+    fn widened(&self, authorizer: &Authorizer) -> Vec<Diagnostic> {
+        if count(authorizer.chain(Traffic::Http)) > MOST_RULES {
+            return Vec::new();
+        }
+        let mut seen = BTreeSet::new();
+        let of = |rule: &Origin| (rule.namespace.clone(), rule.name.clone());
+        widenings(authorizer, Traffic::Http)
+            .into_iter()
+            .filter(|found| seen.insert((of(found.narrow), of(found.broad))))
+            .map(|found| {
+                let (narrow, broad) = (found.narrow, found.broad);
+                let message = format!(
+                    "{} passes by rule {} of {broad}, which this rule would not let through",
+                    found.request, broad.rule
+                );
+                let help = "ALLOW policies add up: narrow the other one, or deny by a DENY policy";
+                let field = format!("spec.rules[{}]", narrow.rule);
+                let subject = self.subject(&narrow.namespace, &narrow.name);
+                subject.info("HZ-AUTHZ-WIDENED", &field, (message, help))
+            })
+            .collect()
+    }
+}
+
+/// The policies of a chain, by namespace and name.
+fn names(chain: &Chain) -> Vec<(Namespace, Box<str>)> {
+    chain.compiled.iter().map(|of| (of.namespace.clone(), of.name.clone())).collect()
+}
+
+fn count(chain: &Chain) -> usize {
+    chain.compiled.iter().map(|policy| policy.rules.len()).sum()
+}
+
+/// Code, whether it is a warning, what will happen and what to do; `None` where admission warns already.
+const fn words(risk: Risk) -> Option<(&'static str, bool, &'static str, &'static str)> {
+    Some(match risk {
+        Risk::HostWithoutPort => (
+            "HZ-AUTHZ-HOST-PORT",
+            false,
+            "a request that names the port as well is another host",
+            "add the host with `:*`",
+        ),
+        Risk::PositiveMatchWithDeny => (
+            "HZ-AUTHZ-DENY-LISTS",
+            false,
+            "what is written in another way than listed is not denied",
+            "deny all but what is meant, with the field's `not` form",
+        ),
+        Risk::NegativeMatchWithAllow => (
+            "HZ-AUTHZ-ALLOW-EXCEPT",
+            false,
+            "whatever was not thought of is allowed, a missing value too",
+            "allow what is meant, or use the list in a DENY policy",
+        ),
+        Risk::SplitRule => (
+            "HZ-AUTHZ-SPLIT-RULE",
+            true,
+            "this rule and the one before, of which one says only who and one only what, match each by itself",
+            "if they are meant together make them one rule: a dash too many splits it",
+        ),
+        Risk::UnescapedSuffix => (
+            "HZ-AUTHZ-SUFFIX",
+            true,
+            "longer names that end so match too",
+            "begin the suffix at a separator, as in `*.example.com`",
+        ),
+        Risk::PathWithoutSlash => (
+            "HZ-AUTHZ-PATH-PREFIX",
+            false,
+            "longer words that begin so match too",
+            "use the path itself and the path with `/*`",
+        ),
+        Risk::DenyWithoutPorts => return None,
+    })
+}

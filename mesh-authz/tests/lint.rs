@@ -1,0 +1,110 @@
+//! Hazards of policies, found over a mesh of text.
+use mesh_authz::lint::lint;
+use mesh_model::Compat;
+use mesh_model::registry::{Origin, Registry, Source};
+
+const PODS: &str = "
+{apiVersion: v1, kind: Pod, metadata: {name: cart-0, namespace: shop, labels: {app: cart}},
+ spec: {serviceAccountName: cart}, status: {phase: Running, podIP: 10.0.0.1}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: shop, labels: {app: web}},
+ spec: {serviceAccountName: web}, status: {phase: Running, podIP: 10.0.0.2}}
+";
+
+/// Policies are lines `NAME APP ACTION RULES`, `*` being every workload; findings are
+/// `CODE NAME FIELD`.
+fn check(policies: &str, expected: &[&str]) {
+    let documents = policies.lines().map(|line| {
+        let mut parts = line.trim().splitn(4, ' ');
+        let mut next = || parts.next().unwrap_or_default();
+        let (name, app, action, rules) = (next(), next(), next(), next());
+        let selector = match app {
+            "*" => String::new(),
+            app => format!("selector: {{matchLabels: {{app: {app}}}}}, "),
+        };
+        format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: {name}, \
+             namespace: shop}}, spec: {{{selector}action: {action}, rules: {rules}}}}}\n"
+        )
+    });
+    let text = documents.collect::<Vec<_>>().join("---\n");
+    let source = |origin, name: &str, text: &str| Source {
+        origin,
+        name: name.into(),
+        text: text.as_bytes().to_vec(),
+    };
+    let mut registry = Registry::new(Compat::default());
+    registry.load([
+        source(Origin::Config, "policies.yaml", &text),
+        source(Origin::Cluster("c".into()), "pods.yaml", PODS),
+    ]);
+    let found = lint(&registry.mesh());
+    let found: Vec<String> = found
+        .iter()
+        .map(|found| {
+            let name = found.object.rsplit('/').next().unwrap_or_default();
+            format!("{} {name} {}", found.code, found.field)
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_rule_without_a_match_is_told() {
+    check(
+        "p * ALLOW [{to: [{operation: {ports: ['80']}}], when: [{key: destination.port, values: ['8']}]}, \
+         {to: [{operation: {ports: ['81']}}]}]",
+        &["HZ-AUTHZ-NEVER-MATCHES p spec.rules[0]"],
+    );
+}
+
+#[test]
+fn a_rule_is_useless_if_it_is_so_for_every_workload() {
+    let narrow = "p * ALLOW [{to: [{operation: {ports: ['80']}}]}]";
+    check(
+        &format!("{narrow}\nq * ALLOW [{{to: [{{operation: {{ports: ['80', '81']}}}}]}}]"),
+        &["HZ-AUTHZ-SHADOWED p spec.rules[0]"],
+    );
+    check(
+        &format!("{narrow}\nq cart ALLOW [{{to: [{{operation: {{ports: ['80', '81']}}}}]}}]"),
+        &[],
+    );
+}
+
+#[test]
+fn allowing_nothing_by_mistake_is_told_and_by_intent_is_not() {
+    check(
+        "p cart ALLOW [{to: [{operation: {ports: ['80']}}], when: [{key: destination.port, values: ['8']}]}]",
+        &["HZ-AUTHZ-ALLOWS-NOTHING p spec.rules", "HZ-AUTHZ-NEVER-MATCHES p spec.rules[0]"],
+    );
+    check("p cart ALLOW []", &[]);
+}
+
+#[test]
+fn a_broader_policy_beside_a_narrow_one_is_told_with_a_request() {
+    check(
+        "p * ALLOW [{from: [{source: {serviceAccounts: [web]}}], to: [{operation: {paths: [/admin]}}]}]\n\
+         q * ALLOW [{from: [{source: {namespaces: [shop]}}]}]",
+        &["HZ-AUTHZ-SHADOWED p spec.rules[0]", "HZ-AUTHZ-WIDENED p spec.rules[0]"],
+    );
+}
+
+#[test]
+fn patterns_that_look_tighter_than_they_are_are_told() {
+    check(
+        "p * DENY [{to: [{operation: {hosts: ['*shop.test'], ports: ['80']}}]}]",
+        &[
+            "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to.operation.hosts",
+            "HZ-AUTHZ-HOST-PORT p spec.rules[0].to.operation.hosts",
+            "HZ-AUTHZ-SUFFIX p spec.rules[0].to.operation.hosts",
+        ],
+    );
+    check(
+        "p * ALLOW [{from: [{source: {notNamespaces: [dev]}}]}, {to: [{operation: {paths: ['/a*']}}]}]",
+        &[
+            "HZ-AUTHZ-ALLOW-EXCEPT p spec.rules[0].from.source.notNamespaces",
+            "HZ-AUTHZ-PATH-PREFIX p spec.rules[1].to.operation.paths",
+            "HZ-AUTHZ-SPLIT-RULE p spec.rules[1]",
+        ],
+    );
+}
