@@ -36,7 +36,7 @@ pub(crate) fn identities(shards: Option<&Shards>) -> BTreeSet<&str> {
     for endpoint in shards.into_iter().flat_map(Shards::endpoints) {
         // Neighbours mostly share it.
         let identity = &*endpoint.workload.identity;
-        if identity != last {
+        if identity != last && !identity.is_empty() {
             last = identity;
             found.insert(identity);
         }
