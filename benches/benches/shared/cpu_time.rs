@@ -21,7 +21,8 @@ impl Measurement for CpuTime {
     }
 
     fn end(&self, start: u64) -> Duration {
-        Duration::from_nanos(now().saturating_sub(start))
+        // The kernel counts in ticks of the scheduler: what is shorter than one may seem to take none.
+        Duration::from_nanos(now().saturating_sub(start).max(1))
     }
 
     fn add(&self, a: &Duration, b: &Duration) -> Duration {
