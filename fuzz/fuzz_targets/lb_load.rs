@@ -1,7 +1,9 @@
 //! The load of priorities: whatever the hosts, shares are those of the oracle, and an explanation exists.
 #![cfg_attr(fuzzing, no_main)]
 
-use mesh_lb::load::{DataPlane, LevelHosts, Overprovisioning, PanicThreshold, PriorityLoad, explain};
+use mesh_lb::load::{
+    DataPlane, LevelHosts, Overprovisioning, PanicThreshold, PriorityLoad, explain,
+};
 use mesh_testkit::oracle::load as oracle;
 
 mesh_fuzz::target!(|bytes| {

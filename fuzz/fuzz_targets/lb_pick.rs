@@ -24,7 +24,8 @@ mesh_fuzz::target!(|bytes| {
     let weights: Vec<f64> = hosts.iter().map(|&weight| f64::from(weight) / 4.0 + 0.25).collect();
     let weight = |entry: u32| weights.get(entry as usize).copied().unwrap_or(0.0);
     let edf = Edf::with_picks(u32::try_from(weights.len()).unwrap_or(0), seed, weight);
-    let tree: Vec<usize> = (0..PICKS).filter_map(|_| edf.pick(weight)).map(|e| e as usize).collect();
+    let tree: Vec<usize> =
+        (0..PICKS).filter_map(|_| edf.pick(weight)).map(|e| e as usize).collect();
     let turns = Turns::with_picks(&weights, seed);
     let queues: Vec<usize> =
         (0..PICKS).filter_map(|_| turns.pick()).map(|entry| entry as usize).collect();
@@ -45,10 +46,10 @@ fn tables(hosts: &[u8], odds: u8) {
     let (minimum, maximum) = (u64::from(odds) + 1, u64::from(odds) * 4 + 1);
     let config = RingHashConfig::new(minimum, maximum, HashFunction::XxHash).unwrap_or_default();
     let ring = Ring::new(&config, &weights, key);
-    let entries: Vec<(u64, usize)> = ring.entries().map(|(hash, host)| (hash, host as usize)).collect();
-    let hash = |host: usize, entry: u32| {
-        xx_hash_64(format!("{}_{entry}", key(host as u32)).as_bytes(), 0)
-    };
+    let entries: Vec<(u64, usize)> =
+        ring.entries().map(|(hash, host)| (hash, host as usize)).collect();
+    let hash =
+        |host: usize, entry: u32| xx_hash_64(format!("{}_{entry}", key(host as u32)).as_bytes(), 0);
     let sizes = (f64::from(odds) + 1.0, f64::from(odds) * 4.0 + 1.0);
     assert_eq!(entries, oracle::ring_entries(&shares, sizes, hash));
 
