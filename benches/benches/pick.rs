@@ -80,7 +80,11 @@ fn build(criterion: &mut Criterion) {
 fn assignment() -> Assignment {
     let (proxy, service) = (by_hand::proxy("c1", "eu/west/a"), by_hand::service("cart.shop"));
     let shards = by_hand::shards((0..HOSTS).map(|host| {
-        let place = ["eu/west/a", "eu/west/b", "us/east/c"][host as usize % 3];
+        let place = match host % 3 {
+            0 => "eu/west/a",
+            1 => "eu/west/b",
+            _ => "us/east/c",
+        };
         let mut endpoint =
             by_hand::endpoint(&format!("10.0.{}.{}", host / 256, host % 256), "c1", place);
         endpoint.weight = host % 5 + 1;

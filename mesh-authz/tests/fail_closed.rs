@@ -1,4 +1,5 @@
 //! A security policy whose text cannot be used closes what it might have closed.
+#![expect(clippy::expect_used, reason = "helpers of tests may fail like tests")]
 use std::net::IpAddr;
 use std::sync::Arc;
 

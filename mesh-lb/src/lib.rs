@@ -33,10 +33,6 @@ pub mod share;
 
 pub mod capacity;
 
-pub mod whatif;
-
-pub mod lint;
-
 mod balancer;
 pub use self::balancer::{
     Algorithm, Balancer, BalancerPolicy, Host, InFlight, Pick, PickRequest, Selection,
@@ -44,5 +40,9 @@ pub use self::balancer::{
 };
 
 pub mod simulate;
+
+pub mod whatif;
+
+pub mod lint;
 
 mod number;

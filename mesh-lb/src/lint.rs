@@ -20,6 +20,7 @@ use crate::assign::{Assignment, ClusterForm, Supply};
 use crate::share::Spread;
 use crate::whatif::Outcome;
 
+mod gateway_imbalance;
 mod gateway_labels;
 mod gateway_weights;
 
@@ -46,6 +47,12 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = found.into_values().map(with_others).collect();
     sort(&mut found);
     found
+}
+
+/// Adds figures to findings of hazards that a simulation can tell more about: how uneven requests come
+/// out behind a gateway that balances connections. Which findings there are stays as it is.
+pub fn add_figures(mesh: &Mesh, found: &mut [Diagnostic]) {
+    gateway_imbalance::add_figures(mesh, found);
 }
 
 /// Says for how many other clients a finding holds too.
@@ -126,12 +133,22 @@ impl Case<'_, '_> {
     /// The service's object.
     fn subject(&self) -> Subject {
         let service = &self.destination.service;
-        let kind = match service.provider {
+        let plane = Some(&self.view.plane().id);
+        let name = (&service.namespace, &*service.name);
+        Subject::at(self.view.mesh(), plane, self.kind(), name)
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.destination.service.provider {
             mesh_model::endpoint::Provider::Kubernetes => "Service",
             mesh_model::endpoint::Provider::External => "ServiceEntry",
-        };
-        let plane = Some(&self.view.plane().id);
-        Subject::at(self.view.mesh(), plane, kind, (&service.namespace, &service.name))
+        }
+    }
+
+    /// The service's object as findings name it.
+    fn object(&self) -> String {
+        let service = &self.destination.service;
+        format!("{}/{}/{}", self.kind(), service.namespace, service.name)
     }
 }
 

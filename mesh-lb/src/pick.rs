@@ -7,6 +7,7 @@ pub mod least_request;
 pub mod random;
 pub mod round_robin;
 pub mod slow_start;
+pub mod turns;
 
 // The hash balancers: a request's hash, the hosts' weights, two tables, and what bounds them.
 pub mod bounded_load;

@@ -20,6 +20,8 @@ mod ladder;
 
 mod overload;
 
+mod imbalance;
+
 pub mod clients;
 
 mod survey;
@@ -28,6 +30,7 @@ mod impact;
 
 pub use self::failure::{Failure, InvalidFailure};
 pub use self::impact::Impact;
+pub use self::imbalance::Imbalance;
 pub use self::ladder::{LADDER, ladder};
 pub use self::outcome::{Cell, Outcome};
 pub use self::overload::Carried;

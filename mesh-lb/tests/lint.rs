@@ -138,3 +138,34 @@ fn labels_behind_a_gateway_count_with_the_switch() {
     let by_network = mesh(&[near(), far(), policy("topology.istio.io/network")], Fixes::default());
     assert!(lint(&by_network).iter().all(|one| one.code != "HZ-GW-LABELS"));
 }
+
+#[test]
+fn an_imbalance_behind_a_gateway_is_told_in_figures() {
+    let two = [("10.0.0.1", "z1", "v1"), ("10.0.0.2", "z1", "v1")];
+    let near = cluster("c1", "n1", "34.1.1.1", &two);
+    let far: Vec<(String, &str, &str)> =
+        (1..=8).map(|n| (format!("10.1.0.{n}"), "z1", "v1")).collect();
+    let far: Vec<(&str, &str, &str)> =
+        far.iter().map(|(address, zone, version)| (address.as_str(), *zone, *version)).collect();
+    let mesh = mesh(&[near, cluster("c2", "n2", "34.2.2.2", &far)], Fixes::default());
+    let mut found = mesh_model::lint::lint(&mesh);
+    let codes = |found: &[mesh_model::manifest::Diagnostic]| -> Vec<&str> {
+        found.iter().map(|one| one.code).collect()
+    };
+    let before = codes(&found).len();
+    mesh_lb::lint::add_figures(&mesh, &mut found);
+    assert_eq!(codes(&found).len(), before);
+    let text = found.iter().find(|one| one.code == "HZ-EW-L4-IMBALANCE").unwrap().message.clone();
+    assert!(text.contains("of 2 clients in network `n1`, played through"), "{text}");
+    assert!(text.contains("the busiest of 8 endpoints gets"), "{text}");
+
+    let proxy = mesh.proxy("c1/shop/cart-0").unwrap();
+    let view = mesh.view(&proxy).unwrap();
+    let destination = view.destination("cart", 80, Subset::None).unwrap();
+    let outcome = Outcome::now(&view, &destination);
+    // One client has two connections: at most two of eight endpoints get anything.
+    let played = outcome.imbalance(&destination, 1, 7).unwrap();
+    assert!(played.by_connection.idle() >= 6);
+    assert_eq!(played, outcome.imbalance(&destination, 1, 7).unwrap());
+    assert!(played.by_request.busiest() < 1.1 && played.by_connection.busiest() >= 3.9);
+}

@@ -4,6 +4,7 @@
 //! sources ──load──▶ parts ──topology──▶ control planes, each with
 //!                                       services, endpoints, gateways, rules, policies
 //! ```
+pub mod allocation;
 mod alone;
 mod change;
 mod cluster_local;

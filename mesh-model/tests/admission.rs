@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::manifest::{Diagnostic, Node, Severity};
+use mesh_model::manifest::{Diagnostic, Limits, Node, Severity};
 use mesh_model::registry::{Origin, Registry, Source};
 use mesh_model::resource::{MeshConfig, MeshNetworks, admit, decode};
 use proptest::prelude::*;
@@ -238,5 +238,10 @@ fn ports_that_the_api_refuses_are_told_and_their_objects_left_out() {
         format!("{{{head}, addressType: IPv4, ports: [{{{port}}}]}}")
     };
     check(&slice("name: http"), &[]);
-    check(&slice("port: 98080"), &["PORT-RANGE ports[0].port"]);
+    let reading =
+        mesh_model::manifest::read("f", slice("port: 98080").as_bytes(), &Limits::default());
+    let decoded = admit(&reading.documents[0].node, &Arc::from("f"), "default");
+    // Only the port is left out.
+    assert!(decoded.resource.is_some());
+    assert_eq!(decoded.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["PORT-RANGE"]);
 }

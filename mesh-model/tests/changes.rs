@@ -179,6 +179,39 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Endpoints that change name the services whose endpoints differ, and nothing else.
+    #[test]
+    fn a_change_of_endpoints_names_what_differs_and_nothing_else(
+        mesh in mesh::mesh(),
+        changes in prop::collection::vec(mesh::endpoint_change(), 1..6),
+    ) {
+        let mut registry = Registry::default();
+        // Both clusters are there before.
+        let known = ["c1", "c2"].map(|id| Change::Describe(id.into(), None));
+        registry.apply_all(mesh.into_iter().chain(known));
+        for change in changes {
+            let before = registry.mesh();
+            let effect = registry.apply(change);
+            let (services, endpoints) = differences(&before, &registry.mesh());
+            prop_assert!(services.is_empty());
+            prop_assert!(endpoints.is_subset(&effect.endpoints));
+            // Endpoints can be there before their service is.
+            let shards = |mesh: &Mesh, (host, namespace): &(Hostname, Namespace)| -> Vec<_> {
+                let planes = mesh.control_planes();
+                planes.map(|p| p.shards_of(host.as_str(), namespace.as_str()).cloned()).collect()
+            };
+            for key in &effect.endpoints {
+                prop_assert_ne!(shards(&before, key), shards(&registry.mesh(), key));
+            }
+            let rest = Effect { endpoints: effect.endpoints.clone(), ..Effect::default() };
+            prop_assert_eq!(effect, rest);
+        }
+    }
+}
+
 fn upsert(cluster: &str, document: Value) -> Change {
     Manifest { origin: Origin::Cluster(cluster.into()), document }.upsert().unwrap()
 }

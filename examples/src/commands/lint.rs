@@ -35,6 +35,7 @@ pub(crate) fn findings(loaded: &folder::Loaded) -> Vec<Diagnostic> {
     for crate_rules in RULES {
         found.extend(crate_rules(&loaded.mesh));
     }
+    mesh_lb::lint::add_figures(&loaded.mesh, &mut found);
     mesh_model::lint::sort(&mut found);
     found
 }

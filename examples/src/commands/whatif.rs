@@ -1,16 +1,13 @@
 //! `mesh whatif`: what happens to traffic when something fails.
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
-use mesh_lb::capacity::Overloaded;
-use mesh_lb::whatif::clients::Class;
-use mesh_lb::whatif::{Carried, Failure as Fails, Loss, Outcome, Scenario, Shift};
+use mesh_lb::whatif::{Asked, Failure as Fails, Loss, Scenario, Survey, services_and_subsets};
 use mesh_model::Compat;
 use mesh_model::registry::Mesh;
-use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
+use mesh_model::view::{Proxy, Subset};
 
-use super::plan::{destinations, host_and_port, view};
+use super::plan::{host_and_port, view};
 use crate::{Failure, Output, folder, json};
 
 mod json_form;
@@ -58,109 +55,46 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
         return Err(Failure::Unanswered(format!("`{failure}` selects nothing in this mesh")));
     }
     let proxies = proxies(&mesh, arguments)?;
-    let views = views(&mesh, &proxies, arguments)?;
-    let cases = cases(&views, arguments)?;
-    let services: Vec<Affected<'_>> = cases
-        .into_iter()
-        .flat_map(|clients| affected(&mesh, clients, (&scenario, arguments.overload)))
-        .collect();
+    let survey = survey(&mesh, &proxies, arguments)?;
+    let impacts = survey.impact(&scenario, arguments.overload);
     match output {
-        Output::Json => json::print(&json_form::answer(&scenario, &services)),
-        Output::Table => table::print(&scenario, &services, arguments.all_proxies),
+        Output::Json => json::print(&json_form::answer(&scenario, &survey, &impacts)),
+        Output::Table => table::print(&scenario, (&survey, &impacts), arguments.all_proxies),
     }
     Ok(())
 }
 
-/// One destination, for one class of proxies.
-pub(crate) struct Affected<'m> {
-    pub(crate) class: Class<'m>,
-    pub(crate) after: Outcome,
-    pub(crate) shift: Shift,
-    pub(crate) unreachable: bool,
-    pub(crate) overloaded: Vec<Overloaded>,
-}
-
 fn proxies(mesh: &Mesh, arguments: &Arguments) -> Result<Vec<Proxy>, Failure> {
     match &arguments.proxy {
-        Some(reference) => Ok(vec![mesh.proxy(reference)?]),
+        Some(reference) => {
+            let proxy = mesh.proxy(reference)?;
+            view(mesh, &proxy)?;
+            Ok(vec![proxy])
+        }
         None => Ok(mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok()).collect()),
     }
 }
 
-fn views<'m>(
+/// The destinations that are asked for, each with the classes of proxies that see it.
+fn survey<'m>(
     mesh: &'m Mesh,
     proxies: &'m [Proxy],
     arguments: &Arguments,
-) -> Result<Vec<ProxyView<'m>>, Failure> {
-    if arguments.all_proxies {
-        return Ok(proxies.iter().filter_map(|proxy| mesh.view(proxy)).collect());
-    }
-    proxies.iter().map(|proxy| view(mesh, proxy)).collect()
-}
-
-type Client<'m> = (ProxyView<'m>, Destination<'m>);
-
-/// The destinations, by host, port and subset, each with the proxies that see it.
-fn cases<'m>(
-    views: &[ProxyView<'m>],
-    arguments: &Arguments,
-) -> Result<Vec<Vec<Client<'m>>>, Failure> {
-    let mut cases: BTreeMap<(String, u16, String), Vec<Client<'m>>> = BTreeMap::new();
-    let mut refused = None;
-    for view in views {
-        let found = match &arguments.service {
-            None => destinations(view),
-            Some(service) => {
-                let (host, port) = host_and_port(service)?;
-                let subset = Subset::from(arguments.subset.as_deref().unwrap_or_default());
-                match view.destination(host, port, subset) {
-                    Ok(destination) => vec![destination],
-                    Err(error) => {
-                        refused.get_or_insert(error);
-                        continue;
-                    }
-                }
-            }
-        };
-        for destination in found {
-            let host = destination.service.hostname.to_string();
-            let key = (host, destination.port.number, destination.subset.to_string());
-            cases.entry(key).or_default().push((view.clone(), destination));
-        }
-    }
-    match refused {
-        Some(error) if cases.is_empty() => Err(error.into()),
-        Some(_) | None => Ok(cases.into_values().collect()),
-    }
-}
-
-fn affected<'m>(
-    mesh: &Mesh,
-    clients: Vec<Client<'m>>,
-    (scenario, limit): (&Scenario, f64),
-) -> Vec<Affected<'m>> {
-    let mut carried = Carried::new(mesh);
-    let classes = Class::of(clients).into_iter().map(|class| {
-        let after = scenario.outcome(&class.view, &class.destination);
-        carried.add(&class.before, &after, class.proxies.len());
-        (class, after)
-    });
-    let classes: Vec<_> = classes.collect();
-    let overload = carried.overloaded(limit);
-    let answer = |(class, after): (Class<'m>, Outcome)| Affected {
-        shift: Shift::new(&class.before, &after),
-        unreachable: after.is_unreachable(&class.destination),
-        overloaded: overload.overloaded.iter().filter(|o| serves(&after, o)).cloned().collect(),
-        class,
-        after,
+) -> Result<Survey<'m>, Failure> {
+    let Some(service) = &arguments.service else {
+        return Ok(Survey::new(mesh, proxies, services_and_subsets));
     };
-    classes.into_iter().map(answer).collect()
-}
-
-/// Whether a class sends something to an endpoint.
-fn serves(after: &Outcome, overloaded: &Overloaded) -> bool {
-    after.received().iter().any(|(endpoint, share)| {
-        let address = super::plan::service::host_port(&endpoint.address.to_string(), endpoint.port);
-        *share > 0.0 && *address == *overloaded.address
-    })
+    let (host, port) = host_and_port(service)?;
+    let subset = arguments.subset.as_deref().unwrap_or_default();
+    let mut refused = None;
+    let survey = Survey::new(mesh, proxies, |view| {
+        let found = view.destination(host, port, Subset::from(subset));
+        let found = found.map_err(|error| refused.get_or_insert(error).clone()).ok();
+        let asked = found.map(|d| Asked { service: d.service, port: d.port, subset: d.subset });
+        asked.into_iter().collect()
+    });
+    match refused {
+        Some(error) if survey.destinations().is_empty() => Err(error.into()),
+        Some(_) | None => Ok(survey),
+    }
 }

@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use mesh_model::compat::DataPlane;
 use mesh_model::name::{ClusterId, Hostname, Labels, Locality, Namespace, NetworkId};
-use mesh_model::registry::{Mesh, Resolution, TrafficDistribution};
+use mesh_model::registry::{Effect, MergedRule, Mesh, Resolution, TrafficDistribution};
 use mesh_model::view::{Destination, IpFamilies, ProxyKind, ProxyView};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Assignment, ClusterForm, EffectiveSetting, Input};
 
@@ -97,14 +97,54 @@ impl ClientClass {
 pub struct Assignments {
     // Held so that addresses in it stay those of its parts.
     mesh: Arc<Mesh>,
+    rules: Rules,
     known: FxHashMap<(Asked, ClientClass), Arc<Assignment>>,
+}
+
+/// The rules in use, numbered; a rule that stays as it is keeps its number from mesh to mesh.
+#[derive(Clone, Debug, Default)]
+struct Rules {
+    /// Numbers by address in the present mesh.
+    seen: FxHashMap<usize, u32>,
+    /// Rules with their numbers, by host.
+    known: FxHashMap<Hostname, Vec<(u32, MergedRule)>>,
+    last: u32,
+}
+
+impl Rules {
+    fn number(&mut self, rule: &MergedRule) -> u32 {
+        let address = std::ptr::from_ref(rule).addr();
+        if let Some(number) = self.seen.get(&address) {
+            return *number;
+        }
+        let known = self.known.entry(rule.host.clone()).or_default();
+        let number = match known.iter().find(|(_, known)| known == rule) {
+            Some((number, _)) => *number,
+            None => {
+                self.last += 1;
+                known.push((self.last, rule.clone()));
+                self.last
+            }
+        };
+        self.seen.insert(address, number);
+        number
+    }
+
+    /// Forgets rules that are not in use.
+    fn retain(&mut self, in_use: &FxHashSet<u32>) {
+        self.seen.clear();
+        self.known.retain(|_, rules| {
+            rules.retain(|(number, _)| in_use.contains(number));
+            !rules.is_empty()
+        });
+    }
 }
 
 /// What is asked for: a destination under the rule in force, as a control plane knows it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Asked {
-    plane: usize,
-    rule: usize,
+    plane: ClusterId,
+    rule: Option<u32>,
     service: (Hostname, Namespace),
     port: (u16, Arc<str>),
     subset: Box<str>,
@@ -113,13 +153,36 @@ struct Asked {
     traits: (Resolution, TrafficDistribution, bool, bool),
 }
 
+impl Asked {
+    /// Whether what was read of the mesh can be different: endpoints, their modes, the rule.
+    fn is_concerned(&self, effect: &Effect) -> bool {
+        let (host, namespace) = &self.service;
+        effect.services.contains(&self.service)
+            || effect.endpoints.contains(&self.service)
+            || effect.namespaces.contains(namespace)
+            || effect.hosts.iter().any(|pattern| pattern.matches(host.as_str()))
+    }
+}
+
 impl Assignments {
     /// Those of a mesh, none of them computed yet.
     pub fn new(mesh: Arc<Mesh>) -> Self {
-        Self { mesh, known: FxHashMap::default() }
+        Self { mesh, rules: Rules::default(), known: FxHashMap::default() }
     }
 
-    /// Returns how many were computed.
+    /// Goes on to the mesh that a change has made. Assignments of services that its effect does not
+    /// concern stay, the same allocations; the others are computed again when they are asked for.
+    pub fn renew(&mut self, mesh: Arc<Mesh>, effect: &Effect) {
+        self.mesh = mesh;
+        if effect.everything || !effect.networks.is_empty() {
+            self.known.clear();
+        }
+        self.known.retain(|(asked, _), _| !asked.is_concerned(effect));
+        let in_use = self.known.keys().filter_map(|(asked, _)| asked.rule);
+        self.rules.retain(&in_use.collect());
+    }
+
+    /// Returns how many are known, each computed once.
     pub fn len(&self) -> usize {
         self.known.len()
     }
@@ -137,11 +200,12 @@ impl Assignments {
             return Arc::new(Assignment::new(view, destination));
         }
         let form = ClusterForm::of(destination.service.resolution);
+        let rule = destination.rule.map(|rule| self.rules.number(rule));
         Assignment::with_input(view, destination, form, |input| {
             let service = input.service;
             let asked = Asked {
-                plane: std::ptr::from_ref(view.plane()).addr(),
-                rule: destination.rule.map_or(0, |rule| std::ptr::from_ref(rule).addr()),
+                plane: view.plane().id.clone(),
+                rule,
                 service: (service.hostname.clone(), service.namespace.clone()),
                 port: (input.port.number, input.port.name.clone()),
                 subset: destination.subset.clone(),

@@ -25,7 +25,9 @@ impl Assignment {
     ///
     /// # Upstream
     ///
-    /// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `NewEndpointBuilder`.
+    /// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `NewEndpointBuilder`; for clusters
+    /// that DNS resolves also `pilot/pkg/networking/core/loadbalancer/loadbalancer.go`
+    /// `ApplyToCluster`.
     pub fn new(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
         Self::of_form(view, destination, ClusterForm::of(destination.service.resolution))
     }
@@ -71,12 +73,21 @@ fn with_supply<T>(
     let config = &view.plane().config;
     let policy: Option<&TrafficPolicy> = destination.policy.as_ref();
     let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
+    let of_cluster = destination.cluster_policy.as_ref();
+    let fails_over = match form {
+        // Ranked as the cluster is made, whose policy the mesh's default has completed.
+        ClusterForm::Dns => of_cluster.is_some_and(|policy| policy.outlier_detection.is_some()),
+        ClusterForm::Outbound
+        | ClusterForm::SniDnat
+        | ClusterForm::InboundVip
+        | ClusterForm::SelfDiscovery => outlier_detection.is_some(),
+    };
     let input = Input {
         form,
         is_cluster_local: view.is_cluster_local(service),
         subset: destination.subset_labels,
         load_balancer: policy.and_then(|policy| policy.load_balancer.as_ref()),
-        has_outlier_detection: outlier_detection.is_some(),
+        has_outlier_detection: fails_over,
         min_health_percent: outlier_detection.map_or(0, |block| block.min_health_percent),
         tls_mode: destination.endpoint_tls.map(tls_mode),
         mesh_locality: Some(&config.locality_lb_setting),

@@ -6,11 +6,12 @@ use super::level::{Level, LevelInput};
 use super::policy::{Algorithm, BalancerPolicy, Selection};
 use crate::number::index;
 use crate::pick::bounded_load::HashBalanceFactor;
-use crate::pick::edf::{Edf, is_scheduled, weight_of};
+use crate::pick::edf::{Edf, InSlowStart, is_scheduled, weight_of};
 use crate::pick::least_request::{pick_of_all, pick_of_choices};
 use crate::pick::maglev::Maglev;
 use crate::pick::ring_hash::Ring;
 use crate::pick::round_robin::RoundRobin;
+use crate::pick::turns::Turns;
 use crate::pick::weight::NormalizedWeights;
 
 /// One list of hosts: healthy or degraded ones, of a priority or a locality, or all of a priority.
@@ -20,7 +21,16 @@ pub(super) struct Source {
     hosts: Box<[u32]>,
     turn: Arc<RoundRobin>,
     /// None if all hosts weigh the same, and none is warming up.
-    schedule: Option<Edf>,
+    schedule: Option<Schedule>,
+}
+
+/// Turns by weight.
+#[derive(Debug)]
+enum Schedule {
+    /// By weights that stay as they are.
+    Fixed(Turns),
+    /// By weights that are asked for at each turn: hosts warm up, or requests in flight count.
+    Moving(Box<Edf>),
 }
 
 impl Source {
@@ -37,9 +47,16 @@ impl Source {
         let by_turns =
             matches!(policy.algorithm, Algorithm::RoundRobin | Algorithm::LeastRequest { .. });
         let schedule = (by_turns && is_scheduled(&weights, level.in_slow_start)).then(|| {
+            let stays = level.in_slow_start == InSlowStart::No
+                && level.now_ms.is_none()
+                && policy.algorithm == Algorithm::RoundRobin;
+            if stays {
+                let weights: Vec<f64> = weights.iter().copied().map(weight_of).collect();
+                return Schedule::Fixed(Turns::with_picks(&weights, policy.seed));
+            }
             let entries = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
             let weigh = |entry| weight(policy, &hosts, level.hosts(), entry, level.now_ms);
-            Edf::with_picks(entries, policy.seed, weigh)
+            Schedule::Moving(Box::new(Edf::with_picks(entries, policy.seed, weigh)))
         });
         Self { hosts, turn, schedule }
     }
@@ -59,8 +76,13 @@ impl Source {
         random: impl FnMut() -> u64,
     ) -> Option<u32> {
         if let Some(schedule) = &self.schedule {
-            let weigh = |entry| weight(policy, &self.hosts, level, entry, now_ms);
-            return at(&self.hosts, schedule.pick(weigh)?).copied();
+            let entry = match schedule {
+                Schedule::Fixed(turns) => turns.pick(),
+                Schedule::Moving(edf) => {
+                    edf.pick(|entry| weight(policy, &self.hosts, level, entry, now_ms))
+                }
+            };
+            return at(&self.hosts, entry?).copied();
         }
         let count = self.hosts.len();
         let place = match policy.algorithm {

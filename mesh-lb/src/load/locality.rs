@@ -4,7 +4,8 @@
 //! its weight falls with them.
 use super::degraded::Availability;
 use super::overprovision::Overprovisioning;
-use crate::pick::edf::{Edf, weight_of};
+use crate::pick::edf::weight_of;
+use crate::pick::turns::Turns;
 
 /// The weight of one locality of a priority, and its hosts counted by health.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -102,32 +103,30 @@ impl LocalityWeights {
     /// Envoy `source/extensions/load_balancing_policies/common/locality_wrr.cc`,
     /// `LocalityWrr::rebuildLocalityScheduler`.
     pub fn scheduler(&self, seed: u64) -> Option<LocalityScheduler> {
-        let entries: Box<[(u32, f64)]> =
-            (0..).zip(self.effective.iter().copied()).filter(|(_, weight)| *weight > 0.0).collect();
-        let count = u32::try_from(entries.len()).ok().filter(|&count| count > 0)?;
-        let edf = Edf::with_picks(count, seed, |entry| weight_at(&entries, entry));
-        Some(LocalityScheduler { entries, edf })
+        let eligible =
+            (0..).zip(self.effective.iter().copied()).filter(|(_, weight)| *weight > 0.0);
+        let (localities, weights): (Vec<u32>, Vec<f64>) = eligible.unzip();
+        if localities.is_empty() {
+            return None;
+        }
+        let turns = Turns::with_picks(&weights, seed);
+        Some(LocalityScheduler { localities: localities.into(), turns })
     }
 }
 
-/// Picks localities in turn, by weight; shared between threads like [`Edf`].
+/// Picks localities in turn, by weight; shared between threads like [`Turns`].
 #[derive(Debug)]
 pub struct LocalityScheduler {
-    entries: Box<[(u32, f64)]>,
-    edf: Edf,
+    localities: Box<[u32]>,
+    turns: Turns,
 }
 
 impl LocalityScheduler {
     /// Returns the index of the locality that is due.
+    #[inline]
     pub fn pick(&self) -> Option<u32> {
-        let entry = self.edf.pick(|entry| weight_at(&self.entries, entry))?;
-        self.entries.get(usize::try_from(entry).ok()?).map(|(locality, _)| *locality)
+        self.localities.get(usize::try_from(self.turns.pick()?).ok()?).copied()
     }
-}
-
-fn weight_at(entries: &[(u32, f64)], entry: u32) -> f64 {
-    let entry = usize::try_from(entry).ok().and_then(|entry| entries.get(entry));
-    entry.map_or(0.0, |(_, weight)| *weight)
 }
 
 #[cfg(test)]

@@ -82,6 +82,38 @@ const MAX_INITIAL_PICKS: u32 = 429_496_729;
 /// What is added to each weight while the initial picks are computed.
 const EPSILON: f64 = 1e-13;
 
+/// The state after as many picks as a seed says, but for a few.
+pub(super) struct InitialPicks {
+    /// When each entry is due.
+    pub(super) deadlines: Vec<f64>,
+    /// Picks that are still to be made.
+    pub(super) left: u64,
+}
+
+impl InitialPicks {
+    /// Takes the low 32 bits of the seed, modulo 429,496,729.
+    pub(super) fn new(weights: &[f64], seed: u64) -> Self {
+        let picks = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or(0) % MAX_INITIAL_PICKS;
+        let shifted = weights.iter().map(|weight| weight + EPSILON);
+        let sum = shifted.clone().fold(0.0, |sum, weight| sum + weight);
+        let share = f64::from(picks) / sum;
+        let mut done: u64 = 0;
+        let initial = shifted.map(|weight| {
+            let mut taken = truncated(weight * f64::from(picks) / sum);
+            if taken > 0 && f64::from(taken) / weight >= share {
+                taken -= 1;
+            }
+            done += u64::from(taken);
+            (f64::from(taken) + 1.0) / weight
+        });
+        let deadlines = initial.collect();
+        // At most a few an entry: each share was truncated and then lowered by at most one.
+        let entries = u64::try_from(weights.len()).unwrap_or(u64::MAX);
+        let left = u64::from(picks).saturating_sub(done).min(entries.saturating_mul(3));
+        Self { deadlines, left }
+    }
+}
+
 impl Edf {
     /// Creates a scheduler of `entries` entries in the state after as many picks as the low 32
     /// bits of `seed` say (modulo 429,496,729), in time that does not depend on that number.
@@ -90,23 +122,11 @@ impl Edf {
     ///
     /// Envoy `source/common/upstream/edf_scheduler.h`, `EdfScheduler::createWithPicks`.
     pub fn with_picks(entries: u32, seed: u64, mut weight: impl FnMut(u32) -> f64) -> Self {
-        let picks = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or(0) % MAX_INITIAL_PICKS;
-        let weights: Vec<f64> = (0..entries).map(|entry| weight(entry) + EPSILON).collect();
-        let sum = weights.iter().fold(0.0, |sum, weight| sum + weight);
-        let share = f64::from(picks) / sum;
-
-        let mut done: u64 = 0;
-        let initial = (0_u64..).zip(&weights).map(|(order_offset, &weight)| {
-            let mut taken = truncated(weight * f64::from(picks) / sum);
-            if taken > 0 && f64::from(taken) / weight >= share {
-                taken -= 1;
-            }
-            done += u64::from(taken);
-            Entry::new((f64::from(taken) + 1.0) / weight, order_offset)
-        });
+        let weights: Vec<f64> = (0..entries).map(&mut weight).collect();
+        let InitialPicks { deadlines, left } = InitialPicks::new(&weights, seed);
+        let initial = (0_u64..).zip(deadlines);
+        let initial = initial.map(|(order_offset, deadline)| Entry::new(deadline, order_offset));
         let scheduler = Self::of_entries(initial.collect());
-        // At most a few an entry: each share was truncated and then lowered by at most one.
-        let left = u64::from(picks).saturating_sub(done).min(3 * u64::from(entries));
         for _ in 0..left {
             scheduler.pick(&mut weight);
         }
@@ -204,7 +224,7 @@ impl Edf {
 
 /// Returns the deadline, or the end of time for what a weight that is not positive makes of it.
 #[inline]
-fn orderly(deadline: f64) -> f64 {
+pub(super) fn orderly(deadline: f64) -> f64 {
     if deadline >= 0.0 { deadline.abs() } else { f64::INFINITY }
 }
 

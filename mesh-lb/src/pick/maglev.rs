@@ -117,8 +117,9 @@ impl Maglev {
         let mut iteration = 0;
         while free > 0 {
             iteration += 1;
+            let turn = double(iteration);
             for candidate in &mut candidates {
-                if double(iteration) * candidate.weight < candidate.target {
+                if turn * candidate.weight < candidate.target {
                     continue;
                 }
                 candidate.target += max;
@@ -200,17 +201,19 @@ impl Candidate {
     #[inline]
     fn take_slot(&mut self, slots: usize, taken: &mut [u64]) -> usize {
         // Some slot is free, and as many steps as there are slots visit every one.
-        while let Some(word) = taken.get_mut(self.slot / 64) {
-            let slot = self.slot;
-            let next = slot.wrapping_add(self.skip);
-            self.slot = if next >= slots { next.wrapping_sub(slots) } else { next };
-            let bit = 1_u64 << (slot % 64);
-            if *word & bit == 0 {
-                *word |= bit;
+        let (mut here, skip) = (self.slot, self.skip);
+        loop {
+            let slot = here;
+            // Below the length this wraps to something larger, so the lesser is the remainder.
+            let next = slot.wrapping_add(skip);
+            here = next.min(next.wrapping_sub(slots));
+            let Some(word) = taken.get_mut(slot / 64) else { return usize::MAX };
+            if (*word >> (slot % 64)) & 1 == 0 {
+                *word |= 1 << (slot % 64);
+                self.slot = here;
                 return slot;
             }
         }
-        usize::MAX
     }
 }
 

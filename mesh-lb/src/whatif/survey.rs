@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mesh_model::compat::DataPlane;
 use mesh_model::name::{ClusterId, Labels, Locality, Namespace, NetworkId};
-use mesh_model::registry::{ControlPlane, Mesh, Resolution, Service, ServicePort};
+use mesh_model::registry::{ControlPlane, MergedRule, Mesh, Resolution, Service, ServicePort};
 use mesh_model::resource::destination_rule::{LoadBalancerSettings, TrafficPolicy};
 use mesh_model::view::{Destination, IpFamilies, Proxy, ProxyKind, ProxyView, Subset};
 use rustc_hash::FxHashMap;
@@ -281,7 +281,26 @@ fn clients<'m>(mesh: &'m Mesh, proxies: &'m [Proxy]) -> Vec<Client<'m>> {
     clients
 }
 
-/// A destination under a rule, by the addresses of both in the mesh.
+/// Numbers of merged rules, from 1 on: the same for two that were merged of the same.
+#[derive(Default)]
+struct Rules<'m> {
+    by_address: FxHashMap<usize, usize>,
+    by_parts: FxHashMap<&'m [(Namespace, Box<str>)], usize>,
+}
+
+impl<'m> Rules<'m> {
+    fn number(&mut self, rule: &'m MergedRule) -> usize {
+        let next = self.by_parts.len() + 1;
+        let by_parts = &mut self.by_parts;
+        let address = std::ptr::from_ref(rule).addr();
+        *self
+            .by_address
+            .entry(address)
+            .or_insert_with(|| *by_parts.entry(&rule.from).or_insert(next))
+    }
+}
+
+/// A destination under a rule, by their addresses in the mesh and the number of the rule.
 #[derive(Eq, Hash, PartialEq)]
 struct DestinationKey {
     plane: usize,
@@ -303,6 +322,7 @@ struct ClassKey {
 #[derive(Default)]
 struct Found<'m> {
     destinations: Vec<Surveyed<'m>>,
+    rules: Rules<'m>,
     known: FxHashMap<DestinationKey, usize>,
     classes: FxHashMap<ClassKey, usize>,
 }
@@ -314,7 +334,7 @@ impl<'m> Found<'m> {
         let key = DestinationKey {
             plane: std::ptr::from_ref(view.plane()).addr(),
             service: Arc::as_ptr(&asked.service).addr(),
-            rule: rule.map_or(0, |rule| std::ptr::from_ref(rule).addr()),
+            rule: rule.map_or(0, |rule| self.rules.number(rule)),
             port: (asked.port.number, asked.port.name.clone()),
             subset: asked.subset.clone(),
         };

@@ -32,6 +32,9 @@ pub struct Effect {
     pub networks: BTreeSet<NetworkId>,
     /// Pods that are new, gone or different, by cluster; and those that `proxies.json` names so.
     pub proxies: BTreeSet<ProxyRef>,
+    /// WorkloadEntries that are new, gone or different: ztunnels are told of each, whether a service
+    /// selects it or not.
+    pub machines: BTreeSet<ObjectKey>,
     /// Settings of the mesh or its topology are different: every view can be.
     pub everything: bool,
 }
@@ -51,6 +54,7 @@ impl Effect {
         self.namespaces.extend(other.namespaces);
         self.networks.extend(other.networks);
         self.proxies.extend(other.proxies);
+        self.machines.extend(other.machines);
         self.everything |= other.everything;
     }
 

@@ -85,7 +85,8 @@ fn labelled(network: &str, service: &GatewayService<'_>) -> Option<(NetworkId, u
 }
 
 /// Returns the gateways that a `Gateway` of the Gateway API with a network label is: for each of its
-/// addresses with a type, one a listener that passes mutual TLS through and one a listener of HBONE.
+/// addresses with a type, one a listener that passes mutual TLS through and one a listener of HBONE,
+/// which has its port for both; a listener that is both makes two.
 ///
 /// `is_home`: the cluster is the config cluster; only there gateways of class `istio-remote` stand for
 /// those of clusters that cannot be read.
@@ -127,7 +128,7 @@ pub fn of_resource(
                 gateways.push(entered(port, 0));
             }
             if *listener.protocol == *"HBONE" {
-                gateways.push(entered(0, port));
+                gateways.push(entered(port, port));
             }
         }
     }

@@ -146,14 +146,17 @@ impl TrafficDistribution {
     }
 }
 
-/// Addresses that a control plane allocated for a service without one.
+/// Addresses that a control plane allocated for a service without one ([`super::allocation`]).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "one address a family")]
+#[expect(clippy::exhaustive_structs, reason = "one address a family, and how they were allocated")]
 pub struct AutoAllocated {
     /// The IPv4 address.
     pub v4: Option<IpAddr>,
     /// The IPv6 address.
     pub v6: Option<IpAddr>,
+    /// Whether they follow from the name of the service: then they are only for proxies that ask
+    /// for them (`DNS_AUTO_ALLOCATE`).
+    pub by_name: bool,
 }
 
 /// Who may see an object.

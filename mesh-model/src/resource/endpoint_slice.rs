@@ -6,8 +6,6 @@ use super::service::Transport;
 use crate::manifest::Node;
 use crate::manifest::decode::{Cursor, Decode, choice, clip, message};
 
-mod validate;
-
 message! {
     /// Kubernetes `discovery.k8s.io/v1` `EndpointSlice`: what the mesh reads of it.
     ///

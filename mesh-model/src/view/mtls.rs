@@ -72,7 +72,11 @@ pub enum Connection {
 }
 
 impl ClientSide<'_> {
-    /// Returns whether the client chooses by endpoint between mutual TLS and plain text.
+    /// Returns whether the client, without a rule about TLS, chooses by endpoint between mutual TLS and
+    /// plain text.
+    ///
+    /// Where the client's destination is kept there have to be endpoints and all of them have to speak
+    /// it, and the namespace counts as it does otherwise.
     ///
     /// # Upstream
     ///

@@ -3,13 +3,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{IpFamilies, Proxy, ProxyKind};
-use crate::registry::{Service, UNSPECIFIED};
+use crate::registry::{AutoAllocated, Service, UNSPECIFIED};
 
 impl Proxy {
     /// Whether addresses that the control plane allocated are used: with DNS capture, and by
-    /// waypoints.
-    pub fn uses_auto_allocated(&self) -> bool {
-        self.kind == ProxyKind::Waypoint || self.metadata_bool("DNS_CAPTURE")
+    /// waypoints; those that follow from names (`PILOT_ENABLE_IP_AUTOALLOCATE` off) only by proxies that
+    /// ask for them.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/service.go` `nodeUsesAutoallocatedIPs`.
+    pub fn uses_auto_allocated(&self, allocated: &AutoAllocated) -> bool {
+        let may = !allocated.by_name || self.metadata_bool("DNS_AUTO_ALLOCATE");
+        may && (self.kind == ProxyKind::Waypoint || self.metadata_bool("DNS_CAPTURE"))
     }
 
     /// Whether a proxy of these families can use an address.
@@ -32,7 +38,7 @@ impl Proxy {
 /// istio/istio `pilot/pkg/model/service.go` `getAllAddressesForProxy`.
 pub fn addresses(service: &Service, proxy: &Proxy, dual_stack: bool) -> Vec<Arc<str>> {
     let mut found: Vec<Arc<str>> = service.vips_in(&proxy.cluster).to_vec();
-    if found.is_empty() && proxy.uses_auto_allocated() {
+    if found.is_empty() && proxy.uses_auto_allocated(&service.auto_allocated) {
         let allocated = [service.auto_allocated.v4, service.auto_allocated.v6];
         found = allocated.into_iter().flatten().map(|ip| Arc::from(ip.to_string())).collect();
     }
@@ -73,7 +79,9 @@ pub fn address(service: &Service, proxy: &Proxy) -> Arc<str> {
     if let Some(address) = own {
         return address.clone();
     }
-    if *service.default_address == *UNSPECIFIED && proxy.uses_auto_allocated() {
+    if *service.default_address == *UNSPECIFIED
+        && proxy.uses_auto_allocated(&service.auto_allocated)
+    {
         let allocated = match proxy.ip_families() {
             IpFamilies::V6 => service.auto_allocated.v6,
             IpFamilies::V4 | IpFamilies::Dual | IpFamilies::Unknown => service.auto_allocated.v4,

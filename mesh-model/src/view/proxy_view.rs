@@ -125,6 +125,8 @@ impl<'m> ProxyView<'m> {
             self.services().iter().any(|service| host.matches(service.hostname.as_str()))
         };
         effect.everything
+            // A ztunnel is told of all services and workloads of its mesh.
+            || (proxy.kind == ProxyKind::Ztunnel && !effect.is_empty())
             || !effect.networks.is_empty()
             || effect.namespaces.contains(&proxy.namespace)
             || effect.proxies.iter().any(|reference| {

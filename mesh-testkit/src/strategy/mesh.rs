@@ -22,13 +22,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use mesh_model::manifest::{Limits, Node, read};
-use mesh_model::registry::{Change, Origin};
-use mesh_model::resource::{ClusterDescription, MeshConfig, MeshNetworks, decode};
+use mesh_model::registry::{Broken, Change, Origin};
+use mesh_model::resource::{
+    ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry, decode,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use self::objects::{config_object, kubernetes_object};
+use self::objects::{config_object, endpoint_slice, kubernetes_object};
 
 mod objects;
 
@@ -65,9 +67,10 @@ fn node(document: &Value) -> Option<Node> {
     reading.documents.into_iter().next().map(|document| document.node)
 }
 
-/// An object of one of two clusters, or of the config cluster.
+/// An object of one of three clusters, or of the config cluster.
 pub fn manifest() -> impl Strategy<Value = Manifest> {
-    let cluster = || select(vec!["c1", "c1", "c2"]).prop_map(|id| Origin::Cluster(id.into()));
+    let ids = || select(vec!["c1", "c1", "c1", "c1", "c2", "c2", "c3"]);
+    let cluster = move || ids().prop_map(|id| Origin::Cluster(id.into()));
     let kubernetes = (cluster(), kubernetes_object());
     let config = (prop_oneof![2 => Just(Origin::Config), 1 => cluster()], config_object());
     prop_oneof![
@@ -76,13 +79,13 @@ pub fn manifest() -> impl Strategy<Value = Manifest> {
     ]
 }
 
-/// A change of a mesh: mostly of single objects, now and then of settings.
+/// A change of a mesh: mostly of single objects, now and then of settings; clusters come and go.
 pub fn change() -> impl Strategy<Value = Change> {
     let object = (manifest(), prop::bool::weighted(0.25));
     let object = object.prop_filter_map("an object of the mesh", |(manifest, is_gone)| {
         if is_gone { manifest.delete() } else { manifest.upsert() }
     });
-    prop_oneof![20 => object, 1 => setting()]
+    prop_oneof![16 => object, 3 => setting()]
 }
 
 /// Some changes.
@@ -90,13 +93,53 @@ pub fn changes(number: Range<usize>) -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec(change(), number)
 }
 
-/// A mesh of two clusters, as the changes that make it: settings first, then objects in any order.
+/// A mesh of up to three clusters, as the changes that make it: settings first, then objects in any order.
 pub fn mesh() -> impl Strategy<Value = Vec<Change>> {
     let objects = prop::collection::vec(manifest(), 0..60);
     let objects = objects
         .prop_map(|manifests| manifests.iter().filter_map(Manifest::upsert).collect::<Vec<_>>());
     (prop::collection::vec(setting(), 0..4), objects)
         .prop_map(|(settings, objects)| settings.into_iter().chain(objects).collect())
+}
+
+/// A change of endpoints only: a slice of a service, come, gone or different.
+pub fn endpoint_change() -> impl Strategy<Value = Change> {
+    let cluster = select(vec!["c1", "c2"]).prop_map(|id| Origin::Cluster(id.into()));
+    let manifest =
+        (cluster, endpoint_slice()).prop_map(|(origin, document)| Manifest { origin, document });
+    (manifest, prop::bool::weighted(0.25)).prop_filter_map("a slice", |(manifest, is_gone)| {
+        if is_gone { manifest.delete() } else { manifest.upsert() }
+    })
+}
+
+/// What is said of proxies beside their pods.
+fn proxies() -> impl Strategy<Value = Change> {
+    let entry = select(vec![
+        json!({"ref": "c1/shop/cart-0", "metadata": {"NETWORK": "n2", "DNS_CAPTURE": "true"}}),
+        json!({"ref": "c1/shop/cart-0", "type": "gateway"}),
+        json!({"ref": "c1/data/web-0", "type": "waypoint"}),
+        json!({"ref": "c2/shop/cart-1", "metadata": {"GENERATOR": "grpc"}}),
+        json!({"ref": "c1/istio-system/cart-0", "type": "ztunnel"}),
+    ]);
+    prop::collection::vec(entry, 0..3).prop_map(|entries| {
+        let entry = |document: &Value| ProxyEntry::decode(&node(document)?, &file()).0;
+        Change::Proxies(entries.iter().filter_map(entry).collect())
+    })
+}
+
+/// Security policies that could not be understood.
+fn broken() -> impl Strategy<Value = Change> {
+    let kind = select(vec!["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"]);
+    let namespace = select(vec!["shop", "data", "istio-system"]);
+    let origin = select(vec![Origin::Config, Origin::Cluster("c1".into())]);
+    let one = (kind, namespace, origin).prop_map(|(kind, namespace, origin)| Broken {
+        object: ObjectKey { kind, namespace: namespace.into(), name: "broken".into() },
+        origin,
+        selector: None,
+        action: None,
+        reason: "it is broken".to_owned(),
+    });
+    prop::collection::vec(one, 0..3).prop_map(Change::Broken)
 }
 
 /// Settings of the mesh, its networks, and how its clusters are run.
@@ -126,8 +169,10 @@ pub fn setting() -> impl Strategy<Value = Change> {
         json!({"role": "config"}),
         json!({"controlPlane": "external", "reachable": false}),
         json!({"role": "primary", "reads": []}),
+        json!({"role": "remote", "controlPlane": "c1", "trustDomain": "other"}),
+        json!({"role": "primary", "reads": ["c2"], "network": "n1"}),
     ]);
-    let cluster = select(vec!["c1", "c2"]);
+    let cluster = select(vec!["c1", "c2", "c3"]);
     let described = (cluster.clone(), prop::option::of(description));
     prop_oneof![
         3 => config.prop_filter_map("settings", |document| {
@@ -144,6 +189,8 @@ pub fn setting() -> impl Strategy<Value = Change> {
             });
             Change::Describe(cluster.into(), description)
         }),
-        1 => cluster.prop_map(|cluster| Change::Remove(cluster.into())),
+        2 => cluster.prop_map(|cluster| Change::Remove(cluster.into())),
+        2 => proxies(),
+        1 => broken(),
     ]
 }

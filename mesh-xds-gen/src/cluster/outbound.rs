@@ -12,7 +12,6 @@ use mesh_lb::assign::Assignment;
 use mesh_model::endpoint::Shards;
 use mesh_model::name::Protocol;
 use mesh_model::registry::{Resolution, Service};
-use mesh_model::resource::destination_rule::OutlierDetection;
 use mesh_model::view::{Destination, Subset};
 
 use super::context::Context;
@@ -166,7 +165,7 @@ impl Outbound<'_> {
     /// Makes the endpoints a part of the cluster; `None` if there are none.
     fn apply_dns(&self, destination: &Destination<'_>, cluster: &mut Cluster) -> Option<()> {
         let Context { view, config, proxy, flags, .. } = self.context;
-        let assignment = Assignment::new(view, &with_default_outliers(destination));
+        let assignment = Assignment::new(view, destination);
         if assignment.is_empty() {
             return None;
         }
@@ -220,19 +219,6 @@ impl Outbound<'_> {
         let name = ClusterName::outbound(port.number, subset, service.hostname.as_str());
         ClusterName { form: self.form, ..name }
     }
-}
-
-/// The destination as DNS clusters have it: the mesh's default policy turns failover on too, while
-/// unhealthy endpoints are sent as the rule alone says.
-fn with_default_outliers<'m>(destination: &Destination<'m>) -> Destination<'m> {
-    let mut destination = destination.clone();
-    let of_cluster = destination.cluster_policy.as_ref();
-    let is_on = of_cluster.is_some_and(|policy| policy.outlier_detection.is_some());
-    if is_on {
-        let policy = destination.policy.get_or_insert_default();
-        policy.outlier_detection.get_or_insert_with(OutlierDetection::default);
-    }
-    destination
 }
 
 fn metadata_of(destination: &Destination<'_>) -> metadata::Draft {

@@ -7,7 +7,6 @@ use std::borrow::Cow;
 
 use mesh_model::resource::destination_rule::{ClientTlsMode, ClientTlsSettings};
 use mesh_model::view::Proxy;
-use mesh_model::view::mtls::ClientSide;
 
 /// Files with a client certificate that the proxy's metadata names, instead of the mesh's own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,18 +57,6 @@ pub struct Demand<'a> {
     pub certificates: Option<ClientCertificates<'a>>,
     /// Whether the service is outside the mesh.
     pub mesh_external: bool,
-}
-
-/// Returns whether a client without a rule about TLS uses mutual TLS where an endpoint speaks it.
-///
-/// Where the client's destination is kept, all endpoints have to speak it, and the namespace counts
-/// as it does otherwise.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/model/push_context.go` `BestEffortInferServiceMTLSMode`.
-pub fn is_automatic(client: &ClientSide<'_>) -> bool {
-    client.is_auto_mutual()
 }
 
 /// Returns the settings in force, complete with server name and identities, and who asked for them.

@@ -50,11 +50,9 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "subset_endpoints" => filter::subset_endpoints(input),
         "supports_unhealthy_endpoints" => filter::supports_unhealthy(input),
         "alt_stat_name"
-        | "apply_default_traffic_policy"
         | "auto_mtls"
         | "connection_pool"
         | "discovery_type"
-        | "gateway_resource_gateways"
         | "h2_upgrade"
         | "healthy_panic_threshold"
         | "lb_policy"
@@ -62,6 +60,8 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         | "outlier_detection"
         | "transport_sockets"
         | "zone_aware_lb_config" => clusters::answer(op, input),
+        "apply_default_traffic_policy" => rules::apply_default_traffic_policy(input),
+        "gateway_resource_gateways" => place::gateway_resource_gateways(input),
         "destination_rule_select" => rules::destination_rule_select(input),
         "merge_subset_traffic_policy" => rules::merge_subset_traffic_policy(input),
         "mcs_discoverability" => service::mcs_discoverability(input),

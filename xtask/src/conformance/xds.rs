@@ -3,6 +3,7 @@ use mesh_testkit::conformance::Answer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod allocation;
 mod delta_cds;
 mod gateway;
 mod grpc;
@@ -44,9 +45,9 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         "grpc_accept" => run(input, grpc::accepts),
         "listener_name_filter" => run(input, grpc::listener_names),
         "expand_fqdn" => run(input, grpc::expand),
-        "auto_allocate_legacy" | "auto_allocate_controller" | "auto_allocate_eligible_hosts" => {
-            Answer::NotImplemented
-        }
+        "auto_allocate_legacy" => run(input, allocation::by_name),
+        "auto_allocate_controller" => run(input, allocation::pools),
+        "auto_allocate_eligible_hosts" => run(input, allocation::hosts),
         _ => Answer::Rejected(format!("unknown op `{op}`")),
     }
 }

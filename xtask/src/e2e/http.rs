@@ -1,5 +1,5 @@
 //! A small HTTP/1.1 client: enough for Envoy's admin interface and for counting answers.
-use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -56,10 +56,10 @@ impl Response {
 
 /// A connection that stays open from request to request.
 #[derive(Debug)]
-pub(super) struct Connection(BufReader<TcpStream>);
+pub(super) struct Connection<S = TcpStream>(BufReader<S>);
 
 /// Longer than anything on a loopback address takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Connection {
     pub(super) fn open(address: SocketAddr) -> Result<Self, Problem> {
@@ -68,6 +68,13 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE)).attempt(&what)?;
         stream.set_nodelay(true).attempt(&what)?;
         Ok(Self(BufReader::new(stream)))
+    }
+}
+
+impl<S: Read + Write> Connection<S> {
+    /// Speaks over a stream that is open.
+    pub(super) fn over(stream: S) -> Self {
+        Self(BufReader::new(stream))
     }
 
     pub(super) fn send(&mut self, request: &Request<'_>) -> Result<Response, Problem> {

@@ -15,13 +15,15 @@ pub(super) const WHO: &str = "x-upstream";
 pub(super) const PATH: &str = "x-upstream-path";
 /// The header with the host that the server was asked for.
 pub(super) const HOST: &str = "x-upstream-host";
+/// The header of a request that the server refuses with 403 where it says `yes`.
+pub(super) const REFUSE: &str = "x-refuse";
 /// The header with what the server was told of the client's certificate.
 pub(super) const CLIENT: &str = "x-upstream-client";
 
 /// The request header that keeps the request open: the answer begins, and never ends.
 pub(super) const HOLD: &str = "x-hold";
 
-/// A server that answers everything alike until it is dropped.
+/// A server that answers everything alike, but for [`REFUSE`], until it is dropped.
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
@@ -96,6 +98,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         std::io::copy(&mut (&mut stream).take(length), &mut std::io::sink())?;
         let (path, host) = (head.path(), head.header("host").unwrap_or_default());
         let client = head.header("x-forwarded-client-cert").unwrap_or_default();
+        let status = if head.header(REFUSE) == Some("yes") { 403 } else { *status };
         asked.fetch_add(1, Ordering::Relaxed);
         // A byte that is promised and not sent keeps the request open until the caller goes away.
         let promised = u8::from(head.header(HOLD).is_some());

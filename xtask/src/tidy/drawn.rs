@@ -84,7 +84,7 @@ const PLANS: &[Plan] = &[
         package: "mesh-lb",
         order: &[
             "assign", "health", "subset", "load", "pick", "retry", "grpc", "ztunnel", "share",
-            "capacity", "whatif", "lint", "balancer", "simulate",
+            "capacity", "balancer", "simulate", "whatif", "lint",
         ],
         everywhere: &["number"],
         extra: &[

@@ -1,33 +1,40 @@
 //! The answer for programs.
 use mesh_lb::capacity::Overloaded;
-use mesh_lb::whatif::{Cell, Move, Place, Scenario};
+use mesh_lb::whatif::{Cell, Impact, Move, Place, Scenario, Survey, ladder};
 use serde_json::{Value, json};
 
-use super::Affected;
 use crate::json;
 
-pub(super) fn answer(scenario: &Scenario, services: &[Affected<'_>]) -> Value {
+pub(super) fn answer(
+    scenario: &Scenario,
+    survey: &Survey<'_>,
+    impacts: &[Impact<'_, '_>],
+) -> Value {
     let failed: Vec<String> = scenario.failures.iter().map(ToString::to_string).collect();
-    let services: Vec<Value> = services.iter().map(service).collect();
+    let services: Vec<Value> = impacts.iter().map(|impact| service(survey, impact)).collect();
     json!({"failed": failed, "services": services})
 }
 
-fn service(affected: &Affected<'_>) -> Value {
-    let destination = &affected.class.destination;
-    let proxies: Vec<String> = affected.class.proxies.iter().map(|p| p.reference()).collect();
+fn service<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) -> Value {
+    let (destination, class) = (impact.destination, impact.class);
+    let proxies: Vec<String> = survey.proxies(class).iter().map(|p| p.reference()).collect();
     let cells = |cells: Vec<Cell>| cells.iter().map(cell).collect::<Vec<_>>();
+    let ladder = ladder(&class.before.spread, &class.before.shares).into_iter();
     json!({
-        "proxy_class": affected.class.name(),
+        "proxy_class": class.name(),
         "proxies": proxies,
         "host": destination.service.hostname.as_str(),
         "port": destination.port.number,
         "subset": &*destination.subset,
-        "before": cells(affected.class.before.cells()),
-        "after": cells(affected.after.cells()),
-        "moved": affected.shift.moved.iter().map(moved_to_json).collect::<Vec<_>>(),
-        "lost": affected.shift.lost(),
-        "unreachable": affected.unreachable,
-        "overloaded": affected.overloaded.iter().map(overloaded).collect::<Vec<_>>(),
+        "before": cells(class.before.cells()),
+        "after": cells(impact.outcome().cells()),
+        "moved": impact.shift.moved.iter().map(moved_to_json).collect::<Vec<_>>(),
+        "lost": impact.shift.lost(),
+        "unreachable": impact.is_unreachable,
+        "overloaded": impact.overloaded.iter().map(overloaded).collect::<Vec<_>>(),
+        "ladder": ladder
+            .map(|(healthy, loads)| json!({"healthy": healthy, "loads": loads}))
+            .collect::<Vec<_>>(),
     })
 }
 

@@ -1,51 +1,63 @@
 //! The answer for people: what changes, and nothing else.
-use mesh_lb::whatif::{Cell, Move, Outcome, Scenario};
+use crate::say::say;
+use mesh_lb::whatif::{Cell, Impact, Move, Outcome, Scenario, Survey};
 use mesh_model::name::{ClusterId, Locality};
 
-use super::Affected;
-use crate::say::say;
-
-pub(super) fn print(scenario: &Scenario, services: &[Affected<'_>], all: bool) {
+pub(super) fn print<'m>(
+    scenario: &Scenario,
+    (survey, impacts): (&Survey<'m>, &[Impact<'_, 'm>]),
+    all: bool,
+) {
     let failed: Vec<String> = scenario.failures.iter().map(ToString::to_string).collect();
     say!("WHAT IF {} fails?", failed.join(" and "));
     if !all {
         say!("(one class of proxies; overload is judged by its traffic alone: see --all-proxies)");
     }
-    let changed: Vec<&Affected<'_>> =
-        services.iter().filter(|service| is_changed(service)).collect();
-    for affected in &changed {
-        print_one(affected);
+    let felt: Vec<&Impact<'_, 'm>> = impacts.iter().filter(|impact| impact.is_felt()).collect();
+    for impact in &felt {
+        print_one(survey, impact);
     }
-    let same = services.len() - changed.len();
-    say!("\n{} destinations change, {same} stay as they are", changed.len());
+    let same = impacts.len() - felt.len();
+    say!("\n{} destinations change, {same} stay as they are", felt.len());
+    let lost: Vec<&&Impact<'_, 'm>> = felt.iter().filter(|impact| impact.is_unreachable).collect();
+    if !lost.is_empty() {
+        say!("\nUNREACHABLE");
+    }
+    for impact in lost {
+        say!("  {}  for {}", name(impact), members(survey, impact));
+    }
 }
 
-fn is_changed(affected: &Affected<'_>) -> bool {
-    !affected.shift.moved.is_empty() || affected.unreachable || !affected.overloaded.is_empty()
-}
-
-fn print_one(affected: &Affected<'_>) {
-    let class = &affected.class;
-    let destination = &class.destination;
+/// `HOST:PORT`, with the subset.
+fn name(impact: &Impact<'_, '_>) -> String {
+    let destination = impact.destination;
     let subset = match &*destination.subset {
         "" => String::new(),
         name => format!(" subset {name}"),
     };
-    let host = destination.service.hostname.as_str();
-    let members = match class.proxies.as_slice() {
+    format!("{}:{}{subset}", destination.service.hostname.as_str(), destination.port.number)
+}
+
+/// The class, and who is in it.
+fn members<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) -> String {
+    let members = match survey.proxies(impact.class).as_slice() {
         [one] => one.reference(),
         many => format!("{} proxies", many.len()),
     };
-    say!("\n{host}:{}{subset}  for {} ({members})", destination.port.number, class.name());
-    say!("  before  {}", places(&class.before));
-    say!("  after   {}", places(&affected.after));
-    for moved in &affected.shift.moved {
+    format!("{} ({members})", impact.class.name())
+}
+
+fn print_one<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) {
+    say!("\n{}  for {}", name(impact), members(survey, impact));
+    say!("  before  {}", places(&impact.class.before));
+    say!("  after   {}", places(impact.outcome()));
+    for moved in &impact.shift.moved {
         say!("  {:>6.2}%  {}", moved.share, movement(moved));
     }
-    if affected.unreachable {
+    if impact.is_unreachable {
         say!("  UNREACHABLE: every request fails");
     }
-    for overloaded in &affected.overloaded {
+    for overloaded in &impact.overloaded {
         say!(
             "  OVERLOADED {} carries {:.2} times what the busiest one carries now",
             overloaded.address,

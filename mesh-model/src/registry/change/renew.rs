@@ -56,7 +56,7 @@ impl Registry {
             (Stored::Node(node), Some(cluster)) => self.renew_node(cluster, node, effect),
             (Stored::Namespace(_), Some(_)) => {
                 let (before, after) = states!(touched, Namespace);
-                return self.namespace_matters(&touched.key.name, before, after);
+                return self.namespace_matters(&touched.key.name, before, after, effect);
             }
             (Stored::ServiceExport(_) | Stored::ServiceImport(_), Some(_)) => {
                 return self.compat.flags.enable_mcs_service_discovery;
@@ -88,6 +88,9 @@ impl Registry {
         match (object, origin) {
             (Stored::Pod(_), Origin::Cluster(cluster)) => {
                 effect.proxies.insert(reference(cluster, &key.namespace, &key.name));
+            }
+            (Stored::WorkloadEntry(_), _) => {
+                effect.machines.insert(key.clone());
             }
             (Stored::Service(_), Origin::Cluster(_)) => {
                 let (before, after) = states!(touched, Service);
@@ -470,6 +473,7 @@ impl Registry {
         name: &str,
         before: Option<Arc<resource::Namespace>>,
         after: Option<Arc<resource::Namespace>>,
+        effect: &mut Effect,
     ) -> bool {
         let config = &self.index.around.config;
         let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
@@ -477,9 +481,10 @@ impl Registry {
         let annotation = |key| before.meta.annotations.get(key) != after.meta.annotations.get(key);
         let reads_labels =
             !config.discovery_selectors.is_empty() || config.service_entry_visibility.is_some();
-        reads_labels
-            || (name == SYSTEM_NAMESPACE && label(NETWORK))
-            || annotation(TRAFFIC_DISTRIBUTION)
+        // Every proxy of the cluster is in another network then.
+        let moves_cluster = name == SYSTEM_NAMESPACE && label(NETWORK);
+        effect.everything |= moves_cluster;
+        reads_labels || moves_cluster || annotation(TRAFFIC_DISTRIBUTION)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::endpoint::Provider;
 use crate::name::{Cidr, Hostname, Labels, Protocol};
 use crate::registry::{
     AutoAllocated, ExportTo, Resolution, Service, ServicePort, TrafficDistribution, UNSPECIFIED,
+    allocation,
 };
 use crate::resource::mesh_config::{ServiceEntryVisibility, Visibility};
 use crate::resource::service_entry::{self, Location, ServiceEntryPort};
@@ -13,7 +14,6 @@ use crate::resource::{MeshConfig, Meta, ServiceEntry};
 
 const TRAFFIC_DISTRIBUTION: &str = "networking.istio.io/traffic-distribution";
 const CONNECT_STRATEGY: &str = "istio.io/connect-strategy";
-const AUTO_ALLOCATE: &str = "networking.istio.io/enable-autoallocate-ip";
 
 /// What ServiceEntries are read with.
 pub(crate) struct Settings<'o> {
@@ -122,10 +122,7 @@ fn address(text: &str) -> Option<Arc<str>> {
 /// istio/istio `pilot/pkg/networking/serviceentry/ip_autoallocation.go`
 /// `ShouldV2AutoAllocateIPFromConfig`, `GetHostAddressesFromConfig`.
 fn auto_allocated(entry: &ServiceEntry, host: &str, settings: &Settings<'_>) -> AutoAllocated {
-    let declined = entry.meta.labels.value(AUTO_ALLOCATE).eq_ignore_ascii_case("false");
-    let spec = &entry.spec;
-    let is_passthrough = spec.resolution == service_entry::Resolution::None;
-    if !settings.auto_allocate || declined || is_passthrough || !spec.addresses.is_empty() {
+    if !settings.auto_allocate || !allocation::is_wanted(entry) {
         return AutoAllocated::default();
     }
     let mut allocated = AutoAllocated::default();

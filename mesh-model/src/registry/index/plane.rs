@@ -15,8 +15,8 @@ use crate::registry::map::{Key, Map};
 use crate::registry::mesh::Parts;
 use crate::registry::objects::{ByName, Object};
 use crate::registry::{
-    DOMAIN, DestinationRules, ExportTo, PeerAuthentications, Scoping, Service, Services, Store,
-    VirtualServices, merge_clusters,
+    DOMAIN, DestinationRules, ExportTo, PeerAuthentications, Resolution, Scoping, Service,
+    Services, Store, UNSPECIFIED, VirtualServices, allocation, merge_clusters,
 };
 use crate::resource::{AuthorizationPolicy, RequestAuthentication, Sidecar, Telemetry};
 
@@ -346,7 +346,11 @@ impl<'o> Plane<'o> {
             dual_stack: around.compat.flags.istio_dual_stack,
         };
         let entries = self.all(|store| &store.service_entries).map(|entry| &**entry);
-        let External { services, endpoints } = External::new(entries, home, &members, &settings);
+        let External { mut services, endpoints } =
+            External::new(entries, home, &members, &settings);
+        if !settings.auto_allocate {
+            allocate_by_name(&mut services);
+        }
         let shard = |(key, endpoints): (_, Vec<_>)| {
             let (provider, cluster) = (Provider::External, self.id.clone());
             (key, Arc::new(Shard { provider, cluster, endpoints: endpoints.into() }))
@@ -355,6 +359,22 @@ impl<'o> Plane<'o> {
             services: services.into_iter().map(Arc::new).collect(),
             shards: endpoints.into_iter().map(shard).collect(),
         }
+    }
+}
+
+/// Gives the services of entries the addresses that follow from their names.
+fn allocate_by_name(services: &mut [Service]) {
+    let wants = |service: &&mut Service| {
+        *service.default_address == *UNSPECIFIED
+            && !service.hostname.is_wildcard()
+            && service.resolution != Resolution::Passthrough
+    };
+    let key = |service: &Service| format!("{}/{}", service.namespace, service.hostname);
+    let mut without: Vec<&mut Service> = services.iter_mut().filter(wants).collect();
+    let keys: Vec<String> = without.iter().map(|service| key(service)).collect();
+    let addresses = allocation::by_name(keys.iter().map(String::as_str));
+    for (service, addresses) in without.iter_mut().zip(addresses) {
+        service.auto_allocated = addresses.unwrap_or_default();
     }
 }
 

@@ -35,14 +35,15 @@ pub(crate) fn endpoints_of_service<'o>(
         if slice.address_type == AddressType::Fqdn {
             continue;
         }
-        let ports: Vec<(Arc<str>, u16)> = slice.ports.iter().map(port).collect();
+        let ports: Vec<_> =
+            slice.ports.iter().filter_map(|written| Some((written, port(written)?))).collect();
         for entry in &slice.endpoints {
             let health = health(service, entry);
             for address in &entry.addresses {
                 let found = workload(slice, entry, address, cluster, discoverability, workloads);
                 let Some(workload) = found else { continue };
                 let address = address_of(address);
-                for (written, (port_name, port)) in slice.ports.iter().zip(&ports) {
+                for (written, (port_name, port)) in &ports {
                     if seen.insert((address.clone(), &*written.name)) {
                         let (address, port_name) = (address.clone(), port_name.clone());
                         let workload = workload.clone();
@@ -169,10 +170,11 @@ fn health(service: Option<&Service>, entry: &SliceEndpoint) -> HealthStatus {
     )
 }
 
-/// The name of a port, shared by all endpoints of the slice, and its number.
-fn port(port: &SlicePort) -> (Arc<str>, u16) {
-    let number = port.port.and_then(|number| u16::try_from(number).ok());
-    (Arc::from(&*port.name), number.unwrap_or_default())
+/// The name of a port, shared by all endpoints of the slice, and its number, 0 where it has none; no
+/// port where the number is none.
+fn port(port: &SlicePort) -> Option<(Arc<str>, u16)> {
+    let number = u16::try_from(port.port.unwrap_or_default()).ok()?;
+    Some((Arc::from(&*port.name), number))
 }
 
 fn address_of(address: &EndpointAddress) -> Address {

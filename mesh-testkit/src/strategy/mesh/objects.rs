@@ -66,6 +66,11 @@ pub(super) fn kubernetes_object() -> impl Strategy<Value = Value> {
         }),
         1 => service_import(),
         1 => kubernetes_gateway(),
+        1 => gateway_pod(),
+        1 => meta(word(&["sa", "default"])).prop_map(|meta| {
+            document("v1", "ServiceAccount", meta, json!({}))
+        }),
+        1 => settings_of_cluster(),
     ]
 }
 
@@ -90,7 +95,66 @@ pub(super) fn config_object() -> impl Strategy<Value = Value> {
         ]),
         1 => security("RequestAuthentication", vec![json!({"jwtRules": [{"issuer": "i"}]})]),
         1 => gateway(),
+        2 => seldom(),
+        1 => opaque(),
     ]
+}
+
+/// Kinds of one room each: templates of machines, settings of proxies, telemetry.
+fn seldom() -> impl Strategy<Value = Value> {
+    let kinds = one(vec![
+        json!(["networking.istio.io/v1", "WorkloadGroup",
+            {"metadata": {"labels": {"app": "cart"}}, "template": {"serviceAccount": "vm"}}]),
+        json!(["networking.istio.io/v1beta1", "ProxyConfig", {"concurrency": 2}]),
+        json!(["networking.istio.io/v1beta1", "ProxyConfig",
+            {"selector": {"matchLabels": {"app": "cart"}}, "environmentVariables": {"ISTIO_META_DNS_CAPTURE": "true"}}]),
+        json!(["telemetry.istio.io/v1", "Telemetry",
+            {"accessLogging": [{"providers": [{"name": "envoy"}]}]}]),
+        json!(["telemetry.istio.io/v1", "Telemetry",
+            {"selector": {"matchLabels": {"app": "web"}}, "metrics": [{"overrides": [{"disabled": true}]}]}]),
+    ]);
+    (meta(word(NAMES)), kinds).prop_map(of_kind)
+}
+
+/// Kinds that are kept as they are.
+fn opaque() -> impl Strategy<Value = Value> {
+    let kinds = one(vec![
+        json!(["networking.istio.io/v1alpha3", "EnvoyFilter", {"configPatches": []}]),
+        json!(["extensions.istio.io/v1alpha1", "WasmPlugin", {"url": "oci://example.org/a"}]),
+        json!(["gateway.networking.k8s.io/v1", "HTTPRoute", {"hostnames": ["a.example.org"]}]),
+        json!(["gateway.networking.k8s.io/v1", "HTTPRoute", {"hostnames": ["b.example.org"]}]),
+        json!(["istio.alibabacloud.com/v1beta1", "RemoteIstio", {"hub": "example.org"}]),
+    ]);
+    (meta(word(NAMES)), kinds).prop_map(of_kind)
+}
+
+/// A document of an API version, a kind and a spec.
+fn of_kind((meta, mut kind): (Value, Value)) -> Value {
+    let spec = kind.get_mut(2).map(Value::take).unwrap_or_default();
+    let text = |at: usize| kind.get(at).and_then(Value::as_str).unwrap_or_default();
+    document(text(0), text(1), meta, json!({"spec": spec}))
+}
+
+/// The ConfigMap with the mesh's settings, of the default revision or another.
+fn settings_of_cluster() -> impl Strategy<Value = Value> {
+    let mesh = select(vec!["{}", "trustDomain: other", "rootNamespace: data"]);
+    (word(&["istio", "istio-canary"]), mesh).prop_map(|(name, mesh)| {
+        let meta = json!({"name": name, "namespace": "istio-system"});
+        document("v1", "ConfigMap", meta, json!({"data": {"mesh": mesh}}))
+    })
+}
+
+/// A pod that is a gateway: its only container is the proxy.
+fn gateway_pod() -> impl Strategy<Value = Value> {
+    (meta(word(&["gw-0"])), word(ADDRESSES), word(&["m1", ""])).prop_map(|(meta, address, node)| {
+        let meta = with(meta, "labels", json!({"app": "gw"}));
+        let containers = json!([{"name": "istio-proxy", "args": ["proxy", "router"]}]);
+        let body = json!({
+            "spec": {"nodeName": node, "containers": containers},
+            "status": {"phase": "Running", "podIP": address},
+        });
+        document("v1", "Pod", meta, body)
+    })
 }
 
 fn service() -> impl Strategy<Value = Value> {
@@ -121,7 +185,8 @@ fn service() -> impl Strategy<Value = Value> {
     })
 }
 
-fn endpoint_slice() -> impl Strategy<Value = Value> {
+/// Endpoints of a service.
+pub(super) fn endpoint_slice() -> impl Strategy<Value = Value> {
     let conditions = one(vec![
         json!({}),
         json!({"ready": true}),

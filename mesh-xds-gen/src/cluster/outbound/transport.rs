@@ -99,7 +99,7 @@ impl Outbound<'_> {
         let passthrough = service.resolution == Resolution::Passthrough || keeps;
         let modes: Vec<&str> = if passthrough { self.tls_modes(&port.name) } else { Vec::new() };
         let policies = &self.context.view.plane().peer_authentications;
-        tls::is_automatic(&ClientSide {
+        let client = ClientSide {
             has_sidecar: true,
             rule: None,
             auto_mtls: self.context.config.enable_auto_mtls,
@@ -107,7 +107,8 @@ impl Outbound<'_> {
             passthrough,
             endpoint_tls_modes: &modes,
             namespace_mode: policies.namespace_mode(&service.namespace),
-        })
+        };
+        client.is_auto_mutual()
     }
 
     fn tls_modes(&self, port_name: &str) -> Vec<&str> {

@@ -1,11 +1,14 @@
 //! `pod_locality`, `proxy_locality`, `augment_labels`, `endpoint_network`, and the gateways of
-//! networks: `service_gateways`, `mesh_networks_gateways`.
+//! networks: `service_gateways`, `mesh_networks_gateways`, `gateway_resource_gateways`.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mesh_model::endpoint::{Address, Gateways, NetworkGateway};
+use mesh_model::manifest::Node;
 use mesh_model::name::{ClusterId, Labels, Locality, NetworkId};
-use mesh_model::registry::gateways::{GatewayService, of_mesh_networks, of_service};
+use mesh_model::registry::gateways::{GatewayService, of_mesh_networks, of_resource, of_service};
 use mesh_model::registry::place::{self, NetworkMember, NetworkOf};
+use mesh_model::resource::{Resource, decode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -187,6 +190,42 @@ pub(super) fn mesh_networks_gateways(input: &Value) -> Answered {
         })
     });
     Ok(print(gateways))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResourceGateways {
+    cluster: String,
+    config_cluster: bool,
+    resource: GatewayResource,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GatewayResource {
+    labels: Texts,
+    gateway_class: String,
+    addresses: Vec<Value>,
+    listeners: Vec<Value>,
+}
+
+pub(super) fn gateway_resource_gateways(input: &Value) -> Answered {
+    let ResourceGateways { cluster, config_cluster, resource } = read(input)?;
+    let object = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": { "name": "case", "labels": resource.labels },
+        "spec": {
+            "gatewayClassName": resource.gateway_class,
+            "addresses": resource.addresses,
+            "listeners": resource.listeners,
+        },
+    });
+    let decoded = decode(&Node::from(&object), &Arc::from("case"), "default");
+    let Some(Resource::KubernetesGateway(gateway)) = decoded.resource else {
+        return Err(format!("{:?}", decoded.diagnostics));
+    };
+    Ok(print(of_resource(&gateway, &ClusterId::from(cluster.as_str()), config_cluster)))
 }
 
 /// Gateways as the mesh holds them: sorted, each once.

@@ -5,9 +5,10 @@ use mesh_model::registry::{DestinationRules, ExportTo, MergedRule, Scoping};
 use mesh_model::resource::destination_rule::{
     ConnectionPoolSettings, LbPolicy, LoadBalancerSettings, OutlierDetection, TrafficPolicy,
 };
+use mesh_model::resource::mesh_config::DefaultTrafficPolicy;
 use mesh_model::resource::{DestinationRule, Resource, decode};
-use mesh_model::view::destination::subset_policy;
-use serde::Deserialize;
+use mesh_model::view::destination::{subset_policy, with_mesh_default};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -144,6 +145,38 @@ pub(super) fn merge_subset_traffic_policy(input: &Value) -> Answered {
     let (destination, subset) = (policy(input.destination)?, policy(input.subset)?);
     let merged = subset_policy(destination.as_ref(), subset.as_ref(), input.port);
     Ok(json!(merged.as_ref().map(print_policy)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithDefault {
+    mesh_default: Option<Value>,
+    policy: Option<Value>,
+}
+
+/// Applies what `MeshConfig.defaultTrafficPolicy` says; the blocks that it has are those of rules.
+pub(super) fn apply_default_traffic_policy(input: &Value) -> Answered {
+    let input: WithDefault = read(input)?;
+    let mesh_default = input.mesh_default.map(|blocks| {
+        let fields: DefaultBlocks = read(&blocks)?;
+        let policy = rule(&json!({ "host": "case", "trafficPolicy": fields }))?;
+        let TrafficPolicy { connection_pool, outlier_detection, .. } =
+            policy.spec.traffic_policy.unwrap_or_default();
+        Ok::<_, String>(DefaultTrafficPolicy { connection_pool, outlier_detection })
+    });
+    let policy = match input.policy {
+        Some(policy) => rule(&json!({ "host": "case", "trafficPolicy": policy }))?,
+        None => DestinationRule::default(),
+    };
+    let applied = with_mesh_default(policy.spec.traffic_policy, mesh_default.transpose()?.as_ref());
+    Ok(json!(applied.as_ref().map(print_policy)))
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct DefaultBlocks {
+    connection_pool: Option<Value>,
+    outlier_detection: Option<Value>,
 }
 
 /// The cases write the port of an entry as a number.

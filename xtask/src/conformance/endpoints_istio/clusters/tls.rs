@@ -57,7 +57,7 @@ pub(super) fn automatic(input: &Value) -> Answered {
     };
     let (settings, origin) = tls::settings(&Demand {
         given: policy.tls.as_ref(),
-        is_automatic: tls::is_automatic(&client),
+        is_automatic: client.is_auto_mutual(),
         default_sni: &input.default_sni,
         accounts: &input.service_accounts,
         certificates: None,

@@ -1,0 +1,178 @@
+//! Who is served by whom, what counts for whom, and what survives when a cluster is gone.
+#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
+use std::sync::Arc;
+
+use mesh_model::Compat;
+use mesh_model::registry::{Change, Mesh, Origin, Registry, Source};
+use mesh_model::view::Subset;
+
+/// A service `cart` with one endpoint, a client `web-0`, and the network of the cluster.
+fn cluster(number: u8, network: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Namespace, metadata: {{name: istio-system, labels: {{topology.istio.io/network: '{network}'}}}}}}
+---
+{{apiVersion: v1, kind: Service, metadata: {{name: cart, namespace: shop}}, spec: {{clusterIP: 10.100.0.{number}, ports: [{{name: http, port: 80}}]}}}}
+---
+{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, endpoints: [{{addresses: [10.{number}.0.1]}}],
+  metadata: {{name: cart-1, namespace: shop, labels: {{kubernetes.io/service-name: cart}}}}, ports: [{{name: http, port: 8080}}]}}
+---
+{{apiVersion: v1, kind: Pod, metadata: {{name: web-0, namespace: shop}}, spec: {{containers: [{{name: istio-proxy}}]}},
+  status: {{phase: Running, podIP: 10.{number}.9.9}}}}"
+    )
+}
+
+/// A rule for `cart` that is told apart by its name.
+fn rule(name: &str) -> String {
+    format!(
+        "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: {name}, namespace: shop}},
+          spec: {{host: cart.shop.svc.cluster.local}}}}"
+    )
+}
+
+fn entry(name: &str) -> String {
+    format!(
+        "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: {name}, namespace: shop}},
+          spec: {{hosts: [{name}.example.org], resolution: DNS, ports: [{{number: 80, name: http, protocol: HTTP}}]}}}}"
+    )
+}
+
+fn source(path: &str, text: impl Into<String>) -> Source {
+    let origin = Origin::of_path(path).unwrap();
+    Source { origin, name: path.into(), text: text.into().into_bytes() }
+}
+
+/// Two clusters as they are described; each also has a rule and an entry of its own, named after it.
+fn sources(descriptions: [&str; 2]) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for (index, description) in descriptions.into_iter().enumerate() {
+        let number = u8::try_from(index + 1).unwrap();
+        let (own, other) = (rule(&format!("of-c{number}")), entry(&format!("c{number}")));
+        let objects = [cluster(number, ""), own, other].join("\n---\n");
+        sources.push(source(&format!("clusters/c{number}/all.yaml"), objects));
+        sources.push(source(&format!("clusters/c{number}/cluster.yaml"), description));
+    }
+    sources
+}
+
+fn load(sources: Vec<Source>) -> Registry {
+    let mut registry = Registry::new(Compat::default());
+    let found = registry.load(sources);
+    assert!(found.is_empty(), "{found:?}");
+    registry
+}
+
+/// What the client of a cluster is told: its control plane, the endpoints of `cart`, the rule in force, and
+/// the hosts of ServiceEntries.
+fn told(mesh: &Mesh, cluster: &str) -> String {
+    let Ok(proxy) = mesh.proxy(&format!("{cluster}/shop/web-0")) else { return "gone".to_owned() };
+    let Some(view) = mesh.view(&proxy) else { return "nobody".to_owned() };
+    let Ok(cart) = view.destination("cart.shop", 80, Subset::None) else {
+        return format!("{} knows no cart", view.plane().id);
+    };
+    let shards = view.shards(&cart.service).cloned().unwrap_or_default();
+    let endpoints: Vec<String> = shards.endpoints().map(|e| e.address.to_string()).collect();
+    let rule = cart.rule.map_or("no rule".to_owned(), |rule| rule.rule.meta.name.to_string());
+    let hosts = view.services().iter().filter(|s| s.hostname.as_str().ends_with(".example.org"));
+    let hosts: Vec<&str> = hosts.map(|service| service.hostname.as_str()).collect();
+    format!("{}: {} / {rule} / {}", view.plane().id, endpoints.join(" "), hosts.join(" "))
+}
+
+#[track_caller]
+fn check(mesh: &Arc<Mesh>, expected: [&str; 2]) {
+    assert_eq!(["c1", "c2"].map(|id| told(mesh, id)), expected);
+}
+
+const BOTH: &str = "10.1.0.1 10.2.0.1";
+
+#[test]
+fn a_primary_serves_its_remotes_by_its_own_configuration() {
+    let mesh = load(sources(["role: primary", "role: remote"])).mesh();
+    let told = format!("c1: {BOTH} / of-c1 / c1.example.org");
+    check(&mesh, [&told, &told]);
+}
+
+#[test]
+fn primaries_discover_each_other_and_obey_their_own_configuration() {
+    let mesh = load(sources(["role: primary", "role: primary"])).mesh();
+    let first = format!("c1: {BOTH} / of-c1 / c1.example.org");
+    let second = "c2: 10.1.0.1 10.2.0.1 / of-c2 / c2.example.org";
+    check(&mesh, [&first, second]);
+}
+
+#[test]
+fn a_primary_without_the_secret_of_another_does_not_see_it() {
+    let mesh = load(sources(["{role: primary, reads: []}", "role: primary"])).mesh();
+    check(
+        &mesh,
+        ["c1: 10.1.0.1 / of-c1 / c1.example.org", "c2: 10.1.0.1 10.2.0.1 / of-c2 / c2.example.org"],
+    );
+}
+
+#[test]
+fn a_hosted_control_plane_reads_what_is_configured_for_it_alone() {
+    let hosted = "controlPlane: external";
+    let mut sources = sources([hosted, hosted]);
+    sources.push(source("config/all.yaml", [rule("hosted"), entry("hosted")].join("\n---\n")));
+    let told = format!("external: {BOTH} / hosted / hosted.example.org");
+    check(&load(sources).mesh(), [&told, &told]);
+}
+
+#[test]
+fn a_config_cluster_configures_and_runs_nothing() {
+    let mut sources = sources(["role: remote", "role: remote"]);
+    let objects = [rule("central"), entry("central")].join("\n---\n");
+    sources.push(source("clusters/c0/all.yaml", objects));
+    sources.push(source("clusters/c0/cluster.yaml", "role: config"));
+    let told = format!("c0: {BOTH} / central / central.example.org");
+    check(&load(sources).mesh(), [&told, &told]);
+}
+
+#[test]
+fn a_cluster_whose_secret_is_deleted_takes_its_endpoints_with_it() {
+    let mut registry = load(sources(["role: primary", "role: primary"]));
+    let old = registry.mesh();
+    registry.apply(Change::Remove("c2".into()));
+    check(&registry.mesh(), ["c1: 10.1.0.1 / of-c1 / c1.example.org", "gone"]);
+    // Who holds what was known before goes on with it: proxies that nobody serves keep their last
+    // configuration.
+    let second = "c2: 10.1.0.1 10.2.0.1 / of-c2 / c2.example.org";
+    check(&old, [&format!("c1: {BOTH} / of-c1 / c1.example.org"), second]);
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_keeps_its_last_known_endpoints() {
+    let unreachable = "{role: remote, reachable: false}";
+    let mesh = load(sources(["role: primary", unreachable])).mesh();
+    assert!(told(&mesh, "c1").starts_with(&format!("c1: {BOTH}")));
+}
+
+#[test]
+fn remotes_whose_primary_is_gone_lose_its_configuration_and_endpoints_only() {
+    let remote = "{role: remote, controlPlane: c1}";
+    let mut registry = load(sources(["role: primary", remote]));
+    registry.apply(Change::Remove("c1".into()));
+    // The control plane is still theirs; what it read is gone with its cluster.
+    check(&registry.mesh(), ["gone", "c1: 10.2.0.1 / no rule / "]);
+}
+
+#[test]
+fn several_networks_are_entered_by_gateways_and_one_is_not() {
+    let with_networks = |networks: [&str; 2]| {
+        let clusters = networks.into_iter().zip(1..).flat_map(|(network, number)| {
+            let role = if number == 1 { "role: primary" } else { "role: remote" };
+            let path = format!("clusters/c{number}");
+            [
+                source(&format!("{path}/all.yaml"), cluster(number, network)),
+                source(&format!("{path}/cluster.yaml"), role),
+            ]
+        });
+        let gateway = "{networks: {n2: {endpoints: [{fromRegistry: c2}], gateways: [{address: 192.0.2.1, port: 15443}]}}}";
+        let settings = networks.contains(&"n2").then(|| source("networks.yaml", gateway));
+        let mesh = load(clusters.chain(settings).collect()).mesh();
+        let proxy = mesh.proxy("c1/shop/web-0").unwrap();
+        let view = mesh.view(&proxy).unwrap();
+        (proxy.network.to_string(), view.gateways(false).iter().count())
+    };
+    assert_eq!(with_networks(["n1", "n2"]), ("n1".to_owned(), 1));
+    assert_eq!(with_networks(["", ""]), (String::new(), 0));
+}
