@@ -29,8 +29,8 @@ mod survey;
 mod impact;
 
 pub use self::failure::{Failure, InvalidFailure};
-pub use self::impact::Impact;
 pub use self::imbalance::Imbalance;
+pub use self::impact::Impact;
 pub use self::ladder::{LADDER, ladder};
 pub use self::outcome::{Cell, Outcome};
 pub use self::overload::Carried;

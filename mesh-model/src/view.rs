@@ -17,6 +17,7 @@ mod proxy;
 mod proxy_of_pod;
 mod proxy_view;
 mod scope;
+mod scopes;
 mod service_targets;
 mod workload_balancing;
 
@@ -29,6 +30,7 @@ pub use self::proxy_of_pod::PodSite;
 pub(crate) use self::proxy_of_pod::{Evidence, proxy_of_pod};
 pub use self::proxy_view::{Destination, ProxyView, Subset, UnknownDestination};
 pub use self::scope::{Egress, Scope};
+pub use self::scopes::Scopes;
 pub use self::service_targets::ServiceTarget;
 pub use self::workload_balancing::{
     BalancingMode, BalancingScope, HealthPolicy, WorkloadBalancing,

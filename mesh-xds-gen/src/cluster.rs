@@ -55,7 +55,7 @@ pub fn clusters(view: &ProxyView<'_>) -> Vec<Cluster> {
 }
 
 /// The clusters of these services, and those that are of none.
-fn of_services(view: &ProxyView<'_>, services: &[Arc<Service>]) -> Vec<Cluster> {
+pub(crate) fn of_services(view: &ProxyView<'_>, services: &[Arc<Service>]) -> Vec<Cluster> {
     let context = Context::new(view);
     let mut found = outbound::clusters(&context, Form::Subset, services);
     found.push(special::black_hole(&context));

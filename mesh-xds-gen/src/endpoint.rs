@@ -13,7 +13,11 @@ use mesh_model::view::ProxyView;
 
 use crate::name::SubsetKey;
 
+mod backwards;
+mod encode;
 mod metadata;
+
+pub use self::encode::Encoder;
 
 /// Returns the endpoints of a cluster by its name; a cluster that means nothing has none.
 pub fn cluster_load_assignment(view: &ProxyView<'_>, name: &str) -> proto::ClusterLoadAssignment {

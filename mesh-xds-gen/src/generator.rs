@@ -1,26 +1,79 @@
-//! Everything one proxy is sent, as a snapshot.
-use mesh_envoy_proto::envoy::config::cluster::v3::{self as proto, Cluster};
-use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use mesh_envoy_proto::envoy::config::listener::v3::Listener;
-use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
-use mesh_envoy_proto::istio::networking::nds::v1::NameTable;
+//! Everything one proxy is sent, as a snapshot; what proxies and revisions have in common is made once.
+//!
+//! ```text
+//! view ──class──▶ known, same mesh      ─────────────────────────▶ its snapshot
+//!                 known, earlier mesh   ──difference──▶ Reach ──▶ what is concerned, the rest shared
+//!                 another sends alike   ──▶ its own listeners and ports, the rest shared
+//!                 nobody like it yet    ──▶ everything
+//! ```
+mod class;
+mod encoded;
+mod reach;
+mod renew;
+mod resources;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use mesh_model::compat::DataPlane;
+use mesh_model::name::{ClusterId, Namespace};
+use mesh_model::registry::{Effect, Mesh};
 use mesh_model::view::{ProxyKind, ProxyView};
-use prost::Message;
 
-use crate::name_table::name_table;
-use crate::snapshot::{Reference, Resource, Snapshot, TypeUrl};
+use self::class::Class;
+use self::encoded::Writer;
+pub use self::reach::{Part, Reach};
+pub use self::resources::Resources;
+use crate::delta::Delta;
+use crate::grpc;
+use crate::snapshot::{Resource, Snapshot, TypeUrl};
 use crate::workload::Ambient;
-use crate::{cluster, endpoint, grpc, listener, route, stock};
 
-/// Makes snapshots.
-#[derive(Clone, Copy, Debug, Default)]
+/// How many classes of proxies are remembered.
+const CLASSES: usize = 4096;
+
+/// Makes snapshots, and remembers those of the classes of proxies that it met.
+///
+/// Equal views give equal bytes whatever was generated before; what a generator remembers only
+/// decides what is made anew and what is shared.
+///
+/// # Examples
+///
+/// Two pods of one deployment are told the same, and nothing twice:
+///
+/// ```
+/// # fn example(mesh: &mesh_model::registry::Mesh) {
+/// use std::sync::Arc;
+/// use mesh_xds_gen::{Generator, snapshot::TypeUrl};
+///
+/// let mut generator = Generator::new();
+/// let mut clusters = ["c1/shop/web-0", "c1/shop/web-1"].map(|name| {
+///     let proxy = mesh.proxy(name).unwrap();
+///     let snapshot = generator.snapshot(&mesh.view(&proxy).unwrap());
+///     snapshot.collection(&TypeUrl::CLUSTER).unwrap().clone()
+/// });
+/// assert!(Arc::ptr_eq(&clusters[0], &clusters[1]));
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
 pub struct Generator {
-    _private: (),
+    known: BTreeMap<(ClusterId, Namespace), Vec<Known>>,
+    writer: Writer,
+    /// How often something was asked, by which the least recently used class is found.
+    asked: u64,
+}
+
+/// The snapshot of a class of proxies.
+#[derive(Clone, Debug)]
+struct Known {
+    class: Class,
+    mesh: Mesh,
+    snapshot: Snapshot,
+    asked: u64,
 }
 
 impl Generator {
-    /// A generator.
+    /// A generator that has met nobody yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -33,10 +86,11 @@ impl Generator {
     /// Equal views give equal bytes, and so equal versions. A stock Envoy is sent the same without
     /// Istio's own filters.
     pub fn snapshot(&mut self, view: &ProxyView<'_>) -> Snapshot {
-        match view.proxy().kind {
-            ProxyKind::Ztunnel => Snapshot::new(of_ztunnel(view)),
-            ProxyKind::Sidecar | ProxyKind::Router | ProxyKind::Waypoint => {
-                Snapshot::new(Resources::new(view).into_resources())
+        match (view.proxy().kind, view.proxy().data_plane) {
+            (ProxyKind::Ztunnel, _) => Snapshot::of_types(&self.of_ztunnel(view)),
+            (_, DataPlane::Grpc) => Snapshot::new(Resources::new(view).into_resources()),
+            (ProxyKind::Sidecar | ProxyKind::Router | ProxyKind::Waypoint, _) => {
+                self.of_class(view)
             }
         }
     }
@@ -53,114 +107,111 @@ impl Generator {
         let resources = Resources::of_grpc(view, names.iter().map(String::as_str));
         Snapshot::new(resources.into_resources())
     }
-}
 
-/// What a proxy is sent, as messages.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Resources {
-    /// CDS, by name.
-    pub clusters: Vec<Cluster>,
-    /// EDS, by name.
-    pub endpoints: Vec<ClusterLoadAssignment>,
-    /// LDS, by name.
-    pub listeners: Vec<Listener>,
-    /// RDS, by name.
-    pub routes: Vec<RouteConfiguration>,
-    /// NDS.
-    pub names: NameTable,
-}
-
-impl Resources {
-    /// Generates the messages; a gRPC client's are those of [`grpc::asked`].
-    pub fn new(view: &ProxyView<'_>) -> Self {
-        if view.proxy().data_plane == DataPlane::Grpc {
-            let asked = grpc::asked(view);
-            return Self::of_grpc(view, asked.iter().map(String::as_str));
+    /// Generates what a change does to a proxy's snapshot, of each type only what the change
+    /// concerns: the difference of the snapshots before and after it.
+    ///
+    /// `previous` is the snapshot of the proxy's view `before` the change, `view` is the one after it.
+    pub fn delta(
+        &mut self,
+        (before, previous): (&ProxyView<'_>, &Snapshot),
+        view: &ProxyView<'_>,
+        effect: &Effect,
+    ) -> Delta {
+        let reach = Reach::of(before, view, effect);
+        if reach == Reach::everything() {
+            return self.snapshot(view).diff(previous);
         }
-        let mut clusters = cluster::clusters(view);
-        let mut listeners = listener::listeners(view);
-        let names = listener::route_names(&listeners);
-        let mut routes = route::routes(view, names.iter().map(String::as_str));
-        if view.proxy().data_plane == DataPlane::Envoy {
-            clusters.iter_mut().for_each(stock::adapt_cluster);
-            listeners.iter_mut().for_each(stock::adapt_listener);
-            routes.iter_mut().for_each(stock::adapt_route);
+        renew::delta(&mut self.writer, view, previous, &reach)
+    }
+
+    /// Returns how many classes of proxies are remembered, each with its snapshot.
+    pub fn n_classes(&self) -> usize {
+        self.known.values().map(Vec::len).sum()
+    }
+
+    fn of_class(&mut self, view: &ProxyView<'_>) -> Snapshot {
+        self.asked += 1;
+        let (asked, writer) = (self.asked, &mut self.writer);
+        let targets = view.service_targets();
+        let key = (view.proxy().cluster.clone(), view.proxy().namespace.clone());
+        let bucket = self.known.entry(key).or_default();
+        let index = bucket.iter().position(|known| known.class.is_of(view, &targets));
+        let snapshot = match index.and_then(|index| bucket.get(index)) {
+            Some(known) if known.mesh.is_same(view.mesh()) => known.snapshot.clone(),
+            Some(known) => {
+                let delta = known.delta(view, writer, bucket);
+                known.snapshot.apply(&delta)
+            }
+            None => anew(view, writer, bucket),
+        };
+        let mesh = view.mesh().clone();
+        match index.and_then(|index| bucket.get_mut(index)) {
+            Some(known) => {
+                (known.mesh, known.asked) = (mesh, asked);
+                known.snapshot.clone_from(&snapshot);
+            }
+            None => {
+                let class = Class::new(view, targets);
+                bucket.push(Known { class, mesh, snapshot: snapshot.clone(), asked });
+                self.forget();
+            }
         }
-        let endpoints = eds_names(&clusters)
-            .into_iter()
-            .map(|name| endpoint::cluster_load_assignment(view, name))
-            .collect();
-        Self { clusters, endpoints, listeners, routes, names: name_table(view) }
+        snapshot
     }
 
-    /// Generates what a gRPC client gets that asks for these listeners and then for whatever they
-    /// name.
-    pub fn of_grpc<'n>(view: &ProxyView<'_>, listeners: impl IntoIterator<Item = &'n str>) -> Self {
-        let listeners = grpc::listeners(view, listeners);
-        let names = grpc::route_names(&listeners);
-        let routes = grpc::routes(view, names.iter().map(String::as_str));
-        let names = grpc::cluster_names(&routes);
-        let clusters = grpc::clusters(view, names.iter().map(String::as_str));
-        // Upstream answers for clusters that do not exist, too: they have no endpoints.
-        let names = names.iter();
-        let endpoints = names.map(|name| endpoint::cluster_load_assignment(view, name)).collect();
-        // Such programs resolve names by themselves.
-        Self { clusters, endpoints, listeners, routes, names: NameTable::default() }
+    /// Forgets the half of the classes that were not asked for longest, where they are too many.
+    fn forget(&mut self) {
+        if self.n_classes() <= CLASSES {
+            return;
+        }
+        let mut asked: Vec<u64> = self.known.values().flatten().map(|known| known.asked).collect();
+        asked.sort_unstable();
+        let middle = asked.get(asked.len() / 2).copied().unwrap_or_default();
+        for bucket in self.known.values_mut() {
+            bucket.retain(|known| known.asked >= middle);
+        }
+        self.known.retain(|_, bucket| !bucket.is_empty());
     }
 
-    /// Encodes the messages, with what each refers to.
-    pub fn into_resources(self) -> Vec<Resource> {
-        let clusters = self.clusters.iter().map(|cluster| {
-            let references =
-                eds_name(cluster).map(|name| Reference::endpoints(&cluster.name, name));
-            resource(TypeUrl::CLUSTER, &cluster.name, cluster).with_references(references)
-        });
-        let endpoints = self
-            .endpoints
-            .iter()
-            .map(|endpoints| resource(TypeUrl::ENDPOINT, &endpoints.cluster_name, endpoints));
-        let listeners = self.listeners.iter().map(|listener| {
-            let one = std::slice::from_ref(listener);
-            let mut names = listener::route_names(one);
-            names.extend(grpc::route_names(one));
-            let references = names.iter().map(|name| Reference::route(name.as_str()));
-            resource(TypeUrl::LISTENER, &listener.name, listener).with_references(references)
-        });
-        let routes =
-            self.routes.iter().map(|routes| resource(TypeUrl::ROUTE, &routes.name, routes));
-        let names = resource(TypeUrl::NAME_TABLE, "", &self.names);
-        clusters.chain(endpoints).chain(listeners).chain(routes).chain([names]).collect()
+    fn of_ztunnel(&mut self, view: &ProxyView<'_>) -> Vec<Arc<Resource>> {
+        let ambient = Ambient::new(view.mesh(), view.plane());
+        let addresses = ambient.addresses.iter();
+        let addresses =
+            addresses.map(|(name, address)| self.writer.other(TypeUrl::ADDRESS, name, address));
+        let mut found: Vec<_> = addresses.collect();
+        let policies = ambient.authorizations.iter();
+        found.extend(
+            policies.map(|(name, policy)| self.writer.other(TypeUrl::AUTHORIZATION, name, policy)),
+        );
+        found
     }
 }
 
-fn of_ztunnel(view: &ProxyView<'_>) -> Vec<Resource> {
-    let ambient = Ambient::new(view.mesh(), view.plane());
-    let addresses = ambient.addresses.iter();
-    let addresses = addresses.map(|(name, address)| resource(TypeUrl::ADDRESS, name, address));
-    let policies = ambient.authorizations.iter();
-    let policies = policies.map(|(name, policy)| resource(TypeUrl::AUTHORIZATION, name, policy));
-    addresses.chain(policies).collect()
+/// A snapshot that shares what it can with those of the same mesh.
+fn anew(view: &ProxyView<'_>, writer: &mut Writer, bucket: &[Known]) -> Snapshot {
+    let alike = bucket
+        .iter()
+        .find(|known| known.mesh.is_same(view.mesh()) && known.class.sends_alike(view));
+    match alike {
+        Some(known) => renew::beside(writer, view, &known.snapshot),
+        None => renew::cold(writer, view),
+    }
 }
 
-fn resource(type_url: TypeUrl, name: &str, message: &impl Message) -> Resource {
-    Resource::new(type_url, name, message.encode_to_vec())
-}
-
-/// The names that EDS is asked for.
-fn eds_names(clusters: &[Cluster]) -> Vec<&str> {
-    let mut names: Vec<&str> = clusters.iter().filter_map(eds_name).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-fn eds_name(cluster: &Cluster) -> Option<&str> {
-    let is_eds = matches!(
-        cluster.cluster_discovery_type,
-        Some(proto::cluster::ClusterDiscoveryType::Type(kind))
-            if kind == i32::from(proto::cluster::DiscoveryType::Eds)
-    );
-    let config = cluster.eds_cluster_config.as_ref().filter(|_| is_eds)?;
-    Some(if config.service_name.is_empty() { &cluster.name } else { &config.service_name })
+impl Known {
+    /// What differs in the mesh of a view of the class.
+    fn delta(&self, view: &ProxyView<'_>, writer: &mut Writer, bucket: &[Self]) -> Delta {
+        let before = self.mesh.control_plane_of(view.proxy().cluster.as_str());
+        let reach = match before {
+            Some(before) if self.mesh.settings_are_same(view.mesh()) => {
+                Reach::of_difference(view, before, &view.plane().difference(before))
+            }
+            Some(_) | None => Reach::everything(),
+        };
+        if reach == Reach::everything() {
+            return anew(view, writer, bucket).diff(&self.snapshot);
+        }
+        renew::delta(writer, view, &self.snapshot, &reach)
+    }
 }

@@ -16,4 +16,4 @@ pub mod stock;
 pub mod telemetry;
 pub mod workload;
 
-pub use self::generator::{Generator, Resources};
+pub use self::generator::{Generator, Part, Reach, Resources};

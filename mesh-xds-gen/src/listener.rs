@@ -23,6 +23,7 @@ mod inbound;
 mod inbound_chain;
 mod inspectors;
 mod outbound;
+mod route_name;
 mod stream_routes;
 mod tcp;
 mod tls;
@@ -30,9 +31,6 @@ mod topology;
 mod wire;
 
 use mesh_envoy_proto::envoy::config::listener::v3::{Filter, Listener, filter};
-use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
-    HttpConnectionManager, http_connection_manager::RouteSpecifier,
-};
 use mesh_model::view::{ProxyKind, ProxyView};
 
 use self::context::Context;
@@ -78,8 +76,5 @@ pub fn route_names(listeners: &[Listener]) -> Vec<String> {
 
 fn route_name(filter: &Filter) -> Option<String> {
     let Some(filter::ConfigType::TypedConfig(config)) = &filter.config_type else { return None };
-    match config.to_msg::<HttpConnectionManager>().ok()?.route_specifier? {
-        RouteSpecifier::Rds(rds) => Some(rds.route_config_name),
-        RouteSpecifier::RouteConfig(_) | RouteSpecifier::ScopedRoutes(_) => None,
-    }
+    route_name::of_manager(config)
 }

@@ -83,6 +83,19 @@ impl Snapshot {
         (Self { types }, duplicates)
     }
 
+    /// Collects resources, type after type; of several with one type and name the first counts.
+    pub(crate) fn of_types(resources: &[Arc<Resource>]) -> Self {
+        let mut types: BTreeMap<TypeUrl, Arc<Collection>> = BTreeMap::new();
+        let is_one_type = |a: &Arc<Resource>, b: &Arc<Resource>| a.type_url() == b.type_url();
+        for resources in resources.chunk_by(is_one_type) {
+            if let Some(first) = resources.first() {
+                let collection = Arc::new(Collection::of_any(resources.to_vec()));
+                types.insert(first.type_url().clone(), collection);
+            }
+        }
+        Self { types }
+    }
+
     /// Returns the types that have resources, in push order.
     pub fn types(&self) -> impl Iterator<Item = (&TypeUrl, &Arc<Collection>)> {
         self.types.iter()

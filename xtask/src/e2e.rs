@@ -62,7 +62,15 @@ pub(crate) use self::report::Report;
 
 /// The parts, in the order they run.
 const PARTS: &[&str] = &[
-    "harness", "balance", "policies", "accept", "routes", "grpc", "resilience", "networks", "steering",
+    "harness",
+    "balance",
+    "policies",
+    "accept",
+    "routes",
+    "grpc",
+    "resilience",
+    "networks",
+    "steering",
 ];
 
 /// Those that do without the `mesh` command.

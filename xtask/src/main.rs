@@ -11,6 +11,7 @@ mod golden;
 mod load;
 mod problem;
 mod process;
+mod report_check;
 mod test;
 mod tidy;
 mod workspace;
@@ -53,6 +54,11 @@ const COMMANDS: &[Command] = &[
         name: "load",
         help: "[--clients N] [--slow N] [--vanishing N] [--changes N] [--services N] [--endpoints N] [--binary MESH]    what many proxies cost `mesh serve`",
         run: load::command,
+    },
+    Command {
+        name: "report-check",
+        help: "[--meshes DIR] [--binary MESH]    the page of `mesh report` in a real browser; no part of the gate",
+        run: report_check::command,
     },
     Command {
         name: "test",

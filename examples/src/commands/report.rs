@@ -1,22 +1,23 @@
-//! `mesh report`: one page about the mesh that needs nothing else: no script, no style from elsewhere.
-use std::collections::{BTreeMap, BTreeSet};
+//! `mesh report`: one page about the mesh that needs nothing else: no script, nothing from elsewhere.
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mesh_lb::whatif::clients::class_name;
+use mesh_lb::whatif::{Survey, services};
 use mesh_model::Compat;
+use mesh_model::manifest::{Diagnostic, Severity};
 use mesh_model::registry::Mesh;
 use mesh_model::view::Proxy;
 use serde_json::json;
 
 use super::lint::findings;
-use super::plan::service::Plan;
-use super::plan::{all, view};
 use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
+mod hazards;
 mod html;
-mod sections;
+mod map;
+mod policies;
+mod traffic;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -25,78 +26,116 @@ pub(crate) struct Arguments {
     out: PathBuf,
 }
 
+/// The sections of the page, by their anchors.
+const SECTIONS: &[(&str, &str)] = &[
+    ("map", "Clusters and networks"),
+    ("hazards", "Hazards"),
+    ("traffic", "Traffic and failover"),
+    ("policies", "Policies in force"),
+    ("clients", "Clients"),
+];
+
 pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let loaded = folder::load(folder, &Compat::default())?;
     let mesh = &loaded.mesh;
     let found = findings(&loaded);
-    let members = members(mesh);
-    let mut page = html::Page::new(&format!("Mesh {}", folder.display()));
-    sections::clusters(&mut page, mesh);
-    sections::localities(&mut page, mesh);
-    sections::hazards(&mut page, &found);
-    let mut destinations = 0;
-    for (name, proxies) in &members {
-        let Some(first) = proxies.first() else { continue };
-        let plans: Vec<Plan<'_>> = whole(mesh, first)?;
-        destinations += plans.len();
-        sections::traffic(&mut page, (name, proxies), &plans);
-    }
+    let proxies: Vec<Proxy> =
+        mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok()).collect();
+    let survey = Survey::new(mesh, &proxies, services);
+    let name =
+        folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let page = page(&name, mesh, (&proxies, &survey), &found);
     let out = &arguments.out;
-    std::fs::write(out, page.finish()).map_err(|error| {
+    std::fs::write(out, page).map_err(|error| {
         Failure::Unanswered(format!("cannot write to `{}`: {error}", out.display()))
     })?;
+    let classes: usize = survey.destinations().iter().map(|one| one.classes.len()).sum();
+    let destinations = survey.destinations().len();
     let summary = json!({
         "out": out.display().to_string(),
-        "classes": members.len(),
+        "classes": classes,
         "destinations": destinations,
         "diagnostics": found.len(),
     });
     match output {
         Output::Json => json::print(&summary),
         Output::Table => say!(
-            "{}: {} classes of proxies, {destinations} destinations, {} findings",
+            "{}: {destinations} destinations for {classes} classes of clients, {} findings",
             out.display(),
-            members.len(),
             found.len()
         ),
     }
     Ok(())
 }
 
-/// The proxies of each place and namespace, by name; those that no control plane serves are left out.
-fn members(mesh: &Mesh) -> BTreeMap<String, Vec<Proxy>> {
-    let mut members: BTreeMap<String, Vec<Proxy>> = BTreeMap::new();
-    let proxies = mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok());
-    for proxy in proxies.filter(|proxy| mesh.view(proxy).is_some()) {
-        let kind = proxy.kind.as_str();
-        let name = format!("{} {kind}s of namespace {}", class_name(&proxy), proxy.namespace);
-        members.entry(name).or_default().push(proxy);
-    }
-    members
+fn page(
+    name: &str,
+    mesh: &Mesh,
+    (proxies, survey): (&[Proxy], &Survey<'_>),
+    found: &[Diagnostic],
+) -> String {
+    let count = |severity| found.iter().filter(|one| one.severity == severity).count();
+    let networks: std::collections::BTreeSet<&str> =
+        proxies.iter().map(|proxy| proxy.network.as_str()).collect();
+    let policies: usize =
+        mesh.control_planes().map(|plane| plane.authorization_policies.len()).sum();
+    let lead = "What this mesh does: where its traffic goes, what happens when something fails, who \
+                may call whom, and what will hurt.";
+    let mut page = html::Page::new(&format!("Mesh {name}"), lead, SECTIONS);
+    let counted = |number: usize, one: &'static str, many: &'static str| {
+        ("", number, if number == 1 { one } else { many })
+    };
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let coloured = |class, number| if number > 0 { class } else { "" };
+    page.tiles(&[
+        counted(mesh.clusters().count(), "cluster", "clusters"),
+        counted(networks.len(), "network", "networks"),
+        counted(proxies.len(), "proxy", "proxies"),
+        counted(survey.destinations().len(), "destination", "destinations"),
+        counted(policies, "access policy", "access policies"),
+        (coloured("error", errors), errors, if errors == 1 { "error" } else { "errors" }),
+        (
+            coloured("warning", warnings),
+            warnings,
+            if warnings == 1 { "warning" } else { "warnings" },
+        ),
+    ]);
+    page.section(
+        "map",
+        "Clusters and networks",
+        "Each cluster in the network of its workloads, with how many run where, and the gateways \
+         between networks.",
+    );
+    page.drawing(&map::draw(mesh));
+    hazards::section(&mut page, found);
+    traffic::section(&mut page, survey);
+    policies::section(&mut page, mesh, proxies);
+    clients(&mut page, mesh, proxies);
+    page.finish()
 }
 
-/// Where a proxy's traffic goes, destinations as a whole.
-fn whole<'m>(mesh: &'m Mesh, proxy: &'m Proxy) -> Result<Vec<Plan<'m>>, Failure> {
-    let view = view(mesh, proxy)?;
-    let plans = all(&view, &mesh_lb::whatif::Scenario::default());
-    Ok(plans.into_iter().filter(|plan| plan.key().2.is_empty()).collect())
-}
-
-/// The localities in use with their clusters, and how many workloads each has.
-fn places(mesh: &Mesh) -> BTreeMap<(String, String, String), BTreeSet<String>> {
-    let mut places: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
-    for plane in mesh.control_planes() {
-        let shards = plane.services.iter().filter_map(|service| plane.shards(service));
-        for endpoint in shards.flat_map(|shards| shards.endpoints()) {
-            let workload = &endpoint.workload;
-            let key = (
-                workload.locality.to_string(),
-                workload.cluster.to_string(),
-                workload.network.to_string(),
-            );
-            let name = format!("{} {}", endpoint.address, workload.instance);
-            places.entry(key).or_default().insert(name);
-        }
+/// The proxies, by cluster and namespace.
+fn clients(page: &mut html::Page, mesh: &Mesh, proxies: &[Proxy]) {
+    page.section("clients", "Clients", "The proxies that the answers above are for.");
+    let mut groups: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+    for proxy in proxies {
+        let served = mesh.control_plane_of(proxy.cluster.as_str());
+        let by = served.map_or("nobody".to_owned(), |plane| plane.id.to_string());
+        let name = format!(
+            "{} / {}: {}s, served by {by}",
+            proxy.cluster,
+            proxy.namespace,
+            proxy.kind.as_str()
+        );
+        groups.entry(name).or_default().push(proxy.reference());
     }
-    places
+    if groups.is_empty() {
+        page.nothing("No pod runs.");
+    }
+    for (name, members) in groups {
+        let tag = html::Tag::new("", &members.len().to_string());
+        page.card(|page| {
+            page.details(("clients", &name, ""), &[tag], |page| page.members(&members))
+        });
+    }
 }

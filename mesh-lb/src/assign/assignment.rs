@@ -93,7 +93,9 @@ impl Assignment {
     /// well labels matched; never by priority.
     ///
     /// One locality can occur several times, with different priorities.
-    pub fn localities(&self) -> impl ExactSizeIterator<Item = AssignedLocality<'_>> + Clone {
+    pub fn localities(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = AssignedLocality<'_>> + ExactSizeIterator + Clone {
         self.groups.iter().map(|group| AssignedLocality { assignment: self, group })
     }
 
@@ -219,7 +221,7 @@ impl<'a> AssignedLocality<'a> {
     }
 
     /// Returns the endpoints in the order of the shards, then the gateways by address and port.
-    pub fn endpoints(self) -> impl Iterator<Item = AssignedEndpoint<'a>> + Clone {
+    pub fn endpoints(self) -> impl DoubleEndedIterator<Item = AssignedEndpoint<'a>> + Clone {
         self.group.members.iter().filter_map(move |member| {
             let target = Target::new(self.assignment, member)?;
             Some(AssignedEndpoint { locality: self, member, target })

@@ -1,6 +1,10 @@
 //! The assignment of a destination as a proxy sees it.
+use std::cell::RefCell;
+
 use mesh_model::Compat;
-use mesh_model::endpoint::{Gateways, Shards};
+use mesh_model::endpoint::{Endpoint, Gateways, Shards};
+use mesh_model::name::Namespace;
+use mesh_model::resource::MutualTlsMode;
 use mesh_model::resource::destination_rule::{ClientTlsMode, TrafficPolicy};
 use mesh_model::view::mtls::ClientTls;
 use mesh_model::view::{Destination, ProxyView};
@@ -73,6 +77,7 @@ fn with_supply<T>(
     let config = &view.plane().config;
     let policy: Option<&TrafficPolicy> = destination.policy.as_ref();
     let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
+    let modes = Modes { view, last: RefCell::new(None) };
     let of_cluster = destination.cluster_policy.as_ref();
     let fails_over = match form {
         // Ranked as the cluster is made, whose policy the mesh's default has completed.
@@ -92,10 +97,34 @@ fn with_supply<T>(
         tls_mode: destination.endpoint_tls.map(tls_mode),
         mesh_locality: Some(&config.locality_lb_setting),
         mesh_zone_aware: config.zone_aware_lb_setting.as_ref(),
-        peer_mode: &|endpoint| view.endpoint_mode(endpoint),
+        peer_mode: &|endpoint| modes.of(endpoint),
         ..Input::new(view.proxy(), compat, (service, &destination.port), shards, gateways)
     };
     compute(&input)
+}
+
+/// What workloads demand, asked once where all of a namespace demand the same.
+struct Modes<'v, 'm> {
+    view: &'v ProxyView<'m>,
+    /// The last namespace of which all demand the same: endpoints of a service are mostly of one.
+    last: RefCell<Option<(Namespace, MutualTlsMode)>>,
+}
+
+impl Modes<'_, '_> {
+    fn of(&self, endpoint: &Endpoint) -> MutualTlsMode {
+        let namespace = &endpoint.workload.namespace;
+        let mut last = self.last.borrow_mut();
+        if let Some((known, mode)) = &*last
+            && known == namespace
+        {
+            return *mode;
+        }
+        let mode = self.view.endpoint_mode(endpoint);
+        if !self.view.plane().peer_authentications.differs_by_workload(namespace) {
+            *last = Some((namespace.clone(), mode));
+        }
+        mode
+    }
 }
 
 const fn tls_mode(mode: ClientTls) -> ClientTlsMode {

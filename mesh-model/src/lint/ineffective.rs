@@ -39,10 +39,9 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             let policy = object.spec.outbound_traffic_policy.as_ref();
             if policy.is_some_and(|policy| policy.egress_proxy.is_some()) {
                 let subject = Subject::of(scene.mesh, &scene.plane.id, "Sidecar", &object.meta);
-                let message =
-                    "`egressProxy` is ignored: what no service describes is not sent there";
+                let message = "`egressProxy` is deprecated: a later version may ignore it";
                 let field = "spec.outboundTrafficPolicy.egressProxy";
-                let help = "leave it out";
+                let help = "send such traffic to the proxy by a ServiceEntry and a VirtualService";
                 found.push(subject.warning("IST0002", field, (message.to_owned(), help)));
             }
         }

@@ -9,6 +9,7 @@
 //! istio/istio `pilot/pkg/model/push_context.go` `setDestinationRules`, `destinationRule`;
 //! `destination_rule.go` `mergeDestinationRule`.
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::ExportTo;
@@ -244,7 +245,12 @@ fn unique_subsets(subsets: &[Subset]) -> Vec<Subset> {
 }
 
 fn find<'m>(hosts: &'m ByHost, host: &Hostname) -> Option<&'m Vec<MergedRule>> {
-    most_specific(host, hosts.keys()).and_then(|found| hosts.get(found))
+    let exact = hosts.get(host);
+    exact.or_else(|| {
+        // Wildcards stand together: what begins with `*` comes before what begins with `+`.
+        let wildcards = hosts.range::<str, _>((Bound::Included("*"), Bound::Excluded("+")));
+        most_specific(host, wildcards.map(|(known, _)| known)).and_then(|found| hosts.get(found))
+    })
 }
 
 /// Merges a rule into those of its host: into each that it is exported like, or wider than. It is

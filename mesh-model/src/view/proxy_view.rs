@@ -95,16 +95,17 @@ fn list<T: ToString>(items: &[T]) -> String {
 
 impl<'m> ProxyView<'m> {
     pub(crate) fn new(mesh: &'m Mesh, plane: &'m ControlPlane, proxy: &'m Proxy) -> Self {
-        let scope = match proxy.kind {
-            ProxyKind::Sidecar => {
-                let sidecar = plane.sidecar(&proxy.namespace, &proxy.labels);
-                Scope::of_sidecar(plane, &proxy.namespace, sidecar)
-            }
-            ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => {
-                Scope::of_gateway(plane, &proxy.namespace)
-            }
-        };
-        Self { mesh, plane, proxy, scope: Arc::new(scope) }
+        Self::with_scope(mesh, plane, proxy, Arc::new(Scope::of_proxy(plane, proxy)))
+    }
+
+    /// The view of a proxy that has this scope.
+    pub(crate) const fn with_scope(
+        mesh: &'m Mesh,
+        plane: &'m ControlPlane,
+        proxy: &'m Proxy,
+        scope: Arc<Scope>,
+    ) -> Self {
+        Self { mesh, plane, proxy, scope }
     }
 
     /// The mesh.

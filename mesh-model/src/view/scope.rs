@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::HostSelection;
+use super::{HostSelection, Proxy, ProxyKind};
 use crate::endpoint::Provider;
 use crate::name::{Hostname, Namespace, Protocol};
 use crate::registry::{ControlPlane, MESH, Service, Services};
@@ -55,6 +55,19 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// The scope of a proxy.
+    pub(super) fn of_proxy(plane: &ControlPlane, proxy: &Proxy) -> Self {
+        match proxy.kind {
+            ProxyKind::Sidecar => {
+                let sidecar = plane.sidecar(&proxy.namespace, &proxy.labels);
+                Self::of_sidecar(plane, &proxy.namespace, sidecar)
+            }
+            ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => {
+                Self::of_gateway(plane, &proxy.namespace)
+            }
+        }
+    }
+
     /// The scope of a sidecar: what its Sidecar's egress listeners import, everything without one;
     /// and what imported VirtualServices send to.
     pub fn of_sidecar(

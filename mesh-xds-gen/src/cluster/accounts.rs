@@ -13,10 +13,12 @@ use mesh_model::registry::Service;
 /// istio/istio `pilot/pkg/model/push_context.go` `ServiceAccounts`; `pkg/spiffe/spiffe.go`
 /// `ExpandWithTrustDomains`.
 pub fn of_service(service: &Service, shards: Option<&Shards>, aliases: &[Box<str>]) -> Vec<String> {
-    let endpoints = shards.into_iter().flat_map(Shards::endpoints);
-    let running = endpoints.map(|endpoint| &*endpoint.workload.identity);
     let own = service.service_accounts.iter().map(|account| &**account);
-    let distinct: BTreeSet<&str> = running.chain(own).filter(|name| !name.is_empty()).collect();
+    let mut distinct = identities(shards);
+    distinct.extend(own.filter(|name| !name.is_empty()));
+    if aliases.is_empty() {
+        return distinct.into_iter().map(str::to_owned).collect();
+    }
     let mut accounts: BTreeSet<String> = distinct.iter().map(|&name| name.to_owned()).collect();
     for identity in distinct.iter().filter_map(|name| name.parse::<Identity>().ok()) {
         for alias in aliases {
@@ -25,4 +27,19 @@ pub fn of_service(service: &Service, shards: Option<&Shards>, aliases: &[Box<str
         }
     }
     accounts.into_iter().collect()
+}
+
+/// The identities of all endpoints, in whatever state.
+pub(crate) fn identities(shards: Option<&Shards>) -> BTreeSet<&str> {
+    let mut found = BTreeSet::new();
+    let mut last = "";
+    for endpoint in shards.into_iter().flat_map(Shards::endpoints) {
+        // Neighbours mostly share it.
+        let identity = &*endpoint.workload.identity;
+        if identity != last {
+            last = identity;
+            found.insert(identity);
+        }
+    }
+    found
 }

@@ -19,6 +19,8 @@ pub(super) struct Context<'v> {
     pub(super) certificates: Option<ClientCertificates<'v>>,
     /// Whether HTTP/1 headers keep their case.
     pub(super) preserves_case: bool,
+    /// The filter that tells the server's proxy who the client is, if there is one.
+    filters: Vec<Filter>,
 }
 
 impl<'v> Context<'v> {
@@ -31,13 +33,13 @@ impl<'v> Context<'v> {
             flags: &view.mesh().compat().flags,
             certificates: ClientCertificates::of(proxy),
             preserves_case: preserves_case(proxy, config),
+            filters: filters(view),
         }
     }
 
     /// Whether the program is an Envoy without Istio's own extensions.
     pub(super) fn is_stock_envoy(&self) -> bool {
-        let programs = [self.proxy.data_plane, self.view.mesh().compat().data_plane];
-        programs.contains(&DataPlane::Envoy)
+        is_stock_envoy(self.view)
     }
 
     /// Whether a port whose protocol is not declared is sent what the client sent.
@@ -51,28 +53,36 @@ impl<'v> Context<'v> {
     }
 
     /// The filter that tells the server's proxy who the client is.
-    ///
-    /// # Upstream
-    ///
-    /// istio/istio `pilot/pkg/xds/filters/filters.go` `TCPClusterMx`.
     pub(super) fn filters(&self) -> Vec<Filter> {
-        if !self.flags.pilot_enable_metadata_exchange || self.is_stock_envoy() {
-            return Vec::new();
-        }
-        let config = TypedStruct {
-            type_url: "type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange"
-                .to_owned(),
-            value: Some(wire::structure([
-                ("enable_discovery", wire::boolean(true)),
-                ("protocol", wire::text("istio-peer-exchange")),
-            ])),
-        };
-        vec![Filter {
-            name: "istio.metadata_exchange".to_owned(),
-            typed_config: Some(pack(&config)),
-            config_discovery: None,
-        }]
+        self.filters.clone()
     }
+}
+
+fn is_stock_envoy(view: &ProxyView<'_>) -> bool {
+    let programs = [view.proxy().data_plane, view.mesh().compat().data_plane];
+    programs.contains(&DataPlane::Envoy)
+}
+
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/xds/filters/filters.go` `TCPClusterMx`.
+fn filters(view: &ProxyView<'_>) -> Vec<Filter> {
+    if !view.mesh().compat().flags.pilot_enable_metadata_exchange || is_stock_envoy(view) {
+        return Vec::new();
+    }
+    let config = TypedStruct {
+        type_url: "type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange"
+            .to_owned(),
+        value: Some(wire::structure([
+            ("enable_discovery", wire::boolean(true)),
+            ("protocol", wire::text("istio-peer-exchange")),
+        ])),
+    };
+    vec![Filter {
+        name: "istio.metadata_exchange".to_owned(),
+        typed_config: Some(pack(&config)),
+        config_discovery: None,
+    }]
 }
 
 /// `proxyHeaders.preserveHttp1HeaderCase` of the proxy's own settings, which replace the mesh's.

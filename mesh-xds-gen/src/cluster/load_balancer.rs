@@ -54,7 +54,7 @@ pub fn apply(
 }
 
 /// Whether the rule leaves the destination to the client.
-pub(super) fn is_passthrough(settings: Option<&LoadBalancerSettings>) -> bool {
+pub(crate) fn is_passthrough(settings: Option<&LoadBalancerSettings>) -> bool {
     let policy = settings.and_then(|settings| settings.policy.as_ref());
     policy == Some(&rule::LbPolicy::Simple(SimpleLb::Passthrough))
 }

@@ -34,6 +34,43 @@ impl Delta {
         self.types.get(type_url)
     }
 
+    /// Adds the changes of a type that is made anew as a whole.
+    pub(crate) fn replace(
+        &mut self,
+        type_url: TypeUrl,
+        before: Option<&Collection>,
+        after: Vec<Arc<Resource>>,
+    ) {
+        let nothing = Collection::default();
+        let after = Collection::of_any(after);
+        self.insert(type_url, TypeDelta::between(before.unwrap_or(&nothing), &after));
+    }
+
+    /// Adds the changes of a type of which only these resources are made anew, and these names of
+    /// what was there are gone.
+    pub(crate) fn patch(
+        &mut self,
+        type_url: TypeUrl,
+        before: Option<&Collection>,
+        mut built: Vec<Arc<Resource>>,
+        mut removed: Vec<Arc<str>>,
+    ) {
+        built.sort_by(|a, b| a.name().cmp(b.name()));
+        built.dedup_by(|later, kept| later.name() == kept.name());
+        built.retain(|new| {
+            let old = before.and_then(|before| before.find(new.name()));
+            old.is_none_or(|old| !old.has_bytes_of(new))
+        });
+        removed.sort_unstable();
+        self.insert(type_url, TypeDelta { changed: built, removed });
+    }
+
+    fn insert(&mut self, type_url: TypeUrl, changes: TypeDelta) {
+        if changes != TypeDelta::default() {
+            self.types.insert(type_url, changes);
+        }
+    }
+
     /// Returns the number of resources changed and removed.
     pub fn len(&self) -> usize {
         self.types.values().map(|it| it.changed.len() + it.removed.len()).sum()
@@ -45,6 +82,20 @@ impl Delta {
     }
 }
 
+impl TypeDelta {
+    fn between(before: &Collection, after: &Collection) -> Self {
+        let mut changes = Self::default();
+        for (old, new) in Collection::differences(before, after) {
+            match (old, new) {
+                (_, Some(new)) => changes.changed.push(new.clone()),
+                (Some(old), None) => changes.removed.push(old.name().clone()),
+                (None, None) => {}
+            }
+        }
+        changes
+    }
+}
+
 impl Snapshot {
     /// Returns what changed since `previous`: `previous.apply(&self.diff(&previous)) == self`.
     ///
@@ -53,17 +104,7 @@ impl Snapshot {
     pub fn diff(&self, previous: &Self) -> Delta {
         let mut delta = Delta::default();
         for (type_url, before, after) in pairs(previous, self) {
-            let mut changes = TypeDelta::default();
-            for (old, new) in Collection::differences(&before, &after) {
-                match (old, new) {
-                    (_, Some(new)) => changes.changed.push(new.clone()),
-                    (Some(old), None) => changes.removed.push(old.name().clone()),
-                    (None, None) => {}
-                }
-            }
-            if changes != TypeDelta::default() {
-                delta.types.insert(type_url, changes);
-            }
+            delta.insert(type_url, TypeDelta::between(&before, &after));
         }
         delta
     }

@@ -14,9 +14,9 @@ use prost_types::{Struct, Value};
 
 use super::host_port;
 
-const TRANSPORT: &str = "envoy.transport_socket_match";
-const ORIGINAL_DESTINATION: &str = "envoy.filters.listener.original_dst";
-const ISTIO: &str = "istio";
+pub(super) const TRANSPORT: &str = "envoy.transport_socket_match";
+pub(super) const ORIGINAL_DESTINATION: &str = "envoy.filters.listener.original_dst";
+pub(super) const ISTIO: &str = "istio";
 
 /// The labels that name a workload's service, in order.
 const CANONICAL_NAME: &[&str] =
@@ -59,10 +59,15 @@ fn workload(target: Target<'_>) -> String {
 }
 
 fn of_endpoint(endpoint: &Endpoint) -> String {
+    parts(endpoint).join(";")
+}
+
+/// Workload, namespace, service, revision and cluster of an endpoint.
+pub(super) fn parts(endpoint: &Endpoint) -> [&str; 5] {
     let Workload { name, namespace, labels, cluster, .. } = &*endpoint.workload;
     let service = first(labels, CANONICAL_NAME).unwrap_or(name);
     let revision = first(labels, CANONICAL_REVISION).filter(|revision| *revision != "latest");
-    format!("{name};{namespace};{service};{};{cluster}", revision.unwrap_or_default())
+    [name, namespace.as_str(), service, revision.unwrap_or_default(), cluster.as_str()]
 }
 
 /// The first of some labels that is there.

@@ -33,6 +33,13 @@ impl Collection {
         Self::of_chunks(resources.chunks(CHUNK).map(Into::into).collect())
     }
 
+    /// Collects resources in any order; of several with one name the first counts.
+    pub(crate) fn of_any(mut resources: Vec<Arc<Resource>>) -> Self {
+        resources.sort_by(|a, b| a.name().cmp(b.name()));
+        resources.dedup_by(|later, kept| later.name() == kept.name());
+        Self::of_sorted(resources)
+    }
+
     fn of_chunks(chunks: Vec<Chunk>) -> Self {
         let len = chunks.iter().map(|chunk| chunk.len()).sum();
         Self { chunks: chunks.into(), len, version: OnceLock::new() }
@@ -237,7 +244,10 @@ impl<'a> Iterator for Differences<'a> {
                 Ordering::Greater => return Some((None, self.after.next())),
                 Ordering::Equal => {
                     let (before, after) = (self.before.next(), self.after.next());
-                    if before.map(|it| it.version()) != after.map(|it| it.version()) {
+                    let same = before.zip(after).is_some_and(|(before, after)| {
+                        Arc::ptr_eq(before, after) || before.has_bytes_of(after)
+                    });
+                    if !same {
                         return Some((before, after));
                     }
                 }

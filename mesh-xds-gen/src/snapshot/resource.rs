@@ -1,16 +1,16 @@
 //! One resource as it travels: a name, encoded bytes, and what it refers to.
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{TypeUrl, Version};
 
-/// One encoded resource. Two are equal if type, name and version are; the references follow from
-/// the bytes.
+/// One encoded resource. Two are equal if type, name and bytes are; the references follow from the
+/// bytes.
 #[derive(Clone, Debug)]
 pub struct Resource {
     type_url: TypeUrl,
     name: Arc<str>,
-    /// INVARIANT: the hash of `bytes`.
-    version: Version,
+    /// The hash of `bytes`, computed when first asked for: what is never sent needs none.
+    version: OnceLock<Version>,
     bytes: Arc<[u8]>,
     references: Arc<[Reference]>,
 }
@@ -25,14 +25,12 @@ pub struct Reference {
 }
 
 impl Resource {
-    /// Takes the deterministic protobuf serialisation of a resource (map entries sorted by key),
-    /// and hashes it.
+    /// Takes the deterministic protobuf serialisation of a resource (map entries sorted by key).
     ///
     /// The name is the message's `name`, of a ClusterLoadAssignment its `cluster_name`.
     pub fn new(type_url: TypeUrl, name: impl Into<Arc<str>>, bytes: impl Into<Arc<[u8]>>) -> Self {
-        let bytes = bytes.into();
-        let version = Version::of(&bytes);
-        Self { type_url, name: name.into(), version, bytes, references: Arc::default() }
+        let (name, bytes) = (name.into(), bytes.into());
+        Self { type_url, name, version: OnceLock::new(), bytes, references: Arc::default() }
     }
 
     /// Adds what the resource refers to: of a cluster its endpoints, of a listener its route
@@ -56,9 +54,14 @@ impl Resource {
         &self.name
     }
 
-    /// Returns the hash of the bytes.
+    /// Returns the hash of the bytes, computed once.
     pub fn version(&self) -> Version {
-        self.version
+        *self.version.get_or_init(|| Version::of(&self.bytes))
+    }
+
+    /// Whether the bytes are the same, which is to say that the versions are.
+    pub(crate) fn has_bytes_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bytes, &other.bytes) || self.bytes == other.bytes
     }
 
     /// Returns the encoded message, without the `Any` around it.
@@ -74,7 +77,7 @@ impl Resource {
 
 impl PartialEq for Resource {
     fn eq(&self, other: &Self) -> bool {
-        self.version == other.version && self.name == other.name && self.type_url == other.type_url
+        self.name == other.name && self.type_url == other.type_url && self.has_bytes_of(other)
     }
 }
 

@@ -69,6 +69,11 @@ impl Connection {
         stream.set_nodelay(true).attempt(&what)?;
         Ok(Self(BufReader::new(stream)))
     }
+
+    /// The address that the connection comes from.
+    pub(super) fn local_address(&self) -> Result<SocketAddr, Problem> {
+        self.0.get_ref().local_addr().attempt("tell the address of a connection")
+    }
 }
 
 impl<S: Read + Write> Connection<S> {
@@ -100,11 +105,6 @@ impl<S: Read + Write> Connection<S> {
     ) -> Result<Response, Problem> {
         self.write(request, headers)?;
         read_beginning(&mut self.0).attempt(format!("ask for {}", request.path))
-    }
-
-    /// The address that the connection comes from.
-    pub(super) fn local_address(&self) -> Result<SocketAddr, Problem> {
-        self.0.get_ref().local_addr().attempt("tell the address of a connection")
     }
 
     fn write(

@@ -1,5 +1,5 @@
 //! The plan of one destination: endpoints, shares, reasons, and the ladder of failover.
-use mesh_lb::assign::{Assignment, Said, Target};
+use mesh_lb::assign::{Assignment, Explanation, Said, Target};
 use mesh_lb::share::{Shares, Spread};
 use mesh_lb::whatif::{self, Outcome, Scenario};
 use mesh_model::endpoint::{Endpoint, HealthStatus};
@@ -77,7 +77,8 @@ impl<'m> Plan<'m> {
                 share: *share,
             })
             .collect();
-        let endpoints = endpoints(&assignment, &shares);
+        let explanation = assignment.explain_to(view, &destination);
+        let endpoints = endpoints(&assignment, &shares, explanation);
         let dropped = assignment.dropped().map(|(endpoint, reason)| Dropped {
             address: host_port(&endpoint.address.to_string(), endpoint.port),
             cluster: endpoint.workload.cluster.to_string(),
@@ -140,6 +141,41 @@ impl<'m> Plan<'m> {
         }
     }
 
+    /// Why no endpoint is used, where that is so.
+    pub(crate) fn emptiness(&self) -> Option<(&'static str, String)> {
+        if !self.endpoints.is_empty() {
+            return None;
+        }
+        match self.destination.service.resolution {
+            Resolution::Passthrough => {
+                let text = "the address that the client asked for is dialled".to_owned();
+                return Some(("original_destination", text));
+            }
+            Resolution::DynamicDns => {
+                let text = "the host that the client asked for is looked up".to_owned();
+                return Some(("dynamic_dns", text));
+            }
+            Resolution::ClientSideLb
+            | Resolution::DnsLb
+            | Resolution::DnsRoundRobinLb
+            | Resolution::Alias => {}
+        }
+        let (host, _, subset) = self.key();
+        let count = self.dropped.len();
+        let is_outside = |one: &Dropped| one.code == "not_in_subset";
+        let (code, text) = if count == 0 {
+            ("no_endpoints", format!("no cluster has an endpoint of `{host}`"))
+        } else if !subset.is_empty() && self.dropped.iter().all(is_outside) {
+            (
+                "empty_subset",
+                format!("none of {count} endpoints has the labels of subset `{subset}`"),
+            )
+        } else {
+            ("all_left_out", format!("all {count} endpoints are left out, each for its reason"))
+        };
+        Some((code, format!("{text}: every request fails")))
+    }
+
     /// The load of each priority for each healthy share of the first one, the others unchanged.
     pub(crate) fn ladder(&self) -> [(u32, Vec<u32>); 5] {
         whatif::ladder(&self.spread, &self.shares)
@@ -173,6 +209,7 @@ impl<'m> Plan<'m> {
             "priorities": priorities,
             "endpoints": self.endpoints.iter().map(PlannedEndpoint::to_json).collect::<Vec<_>>(),
             "dropped": self.dropped.iter().map(Dropped::to_json).collect::<Vec<_>>(),
+            "reason": self.emptiness().map(|(code, text)| json!({"code": code, "text": text})),
             "ladder": ladder
                 .map(|(healthy, loads)| json!({"healthy": healthy, "loads": loads}))
                 .collect::<Vec<_>>(),
@@ -180,17 +217,24 @@ impl<'m> Plan<'m> {
     }
 }
 
-fn endpoints(assignment: &Assignment, shares: &Shares) -> Vec<PlannedEndpoint> {
-    let explanation = assignment.explain();
+fn endpoints(
+    assignment: &Assignment,
+    shares: &Shares,
+    explanation: Explanation<'_>,
+) -> Vec<PlannedEndpoint> {
     // The explanation is by priority, then in the order of the assignment.
     let mut order: Vec<(u32, usize)> =
         assignment.endpoints().enumerate().map(|(i, e)| (e.locality().priority(), i)).collect();
     order.sort_unstable();
+    let repeated = repeated(assignment);
     let mut planned: Vec<PlannedEndpoint> = explanation
         .used
         .into_iter()
         .zip(order)
-        .map(|(used, (priority, index))| {
+        .map(|(mut used, (priority, index))| {
+            if repeated.get(index) == Some(&true) {
+                used.reasons.push(Said::new("repeated_address", REPEATED));
+            }
             let endpoint = used.endpoint;
             let target = endpoint.target();
             let (workload, cluster, network) = match target {
@@ -228,6 +272,17 @@ fn endpoints(assignment: &Assignment, shares: &Shares) -> Vec<PlannedEndpoint> {
         ))
     });
     planned
+}
+
+/// Why a host gets nothing that has another one's address.
+const REPEATED: &str = "Envoy keeps the first of several hosts with one address, so this one gets \
+                        nothing (istio/istio#56355)";
+
+/// Whether each endpoint has the address of one before it, in the order of the assignment.
+fn repeated(assignment: &Assignment) -> Vec<bool> {
+    let mut seen = std::collections::BTreeSet::new();
+    let targets = assignment.endpoints().map(|endpoint| endpoint.target());
+    targets.map(|target| !seen.insert((target.address(), target.port()))).collect()
 }
 
 fn named(endpoint: &Endpoint) -> Option<String> {

@@ -26,19 +26,21 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
     let outlier =
         if plan.has_outlier_detection() { "outlier detection" } else { "no outlier detection" };
     say!("\n{host}:{port}{subset}  [{}, {}, {outlier}]", plan.kind(), plan.lb());
-    if plan.endpoints.is_empty() {
-        say!("  no endpoint: every request fails");
+    if let Some((_, text)) = plan.emptiness() {
+        say!("  {text}");
     }
     for endpoint in &plan.endpoints {
-        let reasons: Vec<&str> = endpoint.reasons.iter().map(|r| r.text.as_str()).collect();
+        let reasons = endpoint.reasons.iter().filter(|reason| !reason.is_about_weight());
+        let reasons: Vec<&str> = reasons.map(|reason| reason.text.as_str()).collect();
         let health = match endpoint.health_word() {
             "healthy" => String::new(),
             word => format!(" {}", word.to_uppercase()),
         };
         say!(
-            "  P{} {:>6.2}%  {:<22} {:<24} {}{health}",
+            "  P{} {:>6.2}%  w{:<3} {:<22} {:<24} {}{health}",
             endpoint.priority,
             endpoint.share,
+            endpoint.weight,
             host_port(&endpoint.address, endpoint.port),
             or_unknown(&endpoint.locality.to_string()),
             reasons.join("; "),

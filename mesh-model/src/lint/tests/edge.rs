@@ -206,4 +206,7 @@ fn deprecated_fields_are_told() {
     };
     fault("percent: 5").has("IST0002");
     fault("percentage: {value: 5}").lacks("IST0002");
+    let policy = "{outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: cart, port: {number: \
+                  80}}}, egress: [{hosts: [\"./*\"]}]}";
+    spread().object("Sidecar", "x", policy).has("IST0002");
 }

@@ -1,0 +1,210 @@
+//! An assignment straight to the bytes of its `ClusterLoadAssignment`.
+//!
+//! They are those of the message that [`from_assignment`](super::from_assignment) makes, which nobody
+//! then has to make: a law of the tests.
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mesh_lb::assign::{AssignedEndpoint, AssignedLocality, Assignment, Target, Transport};
+use mesh_model::endpoint::Address;
+use mesh_model::name::Locality;
+
+use super::backwards::Backwards;
+use super::metadata::{self, ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
+use super::{health_status, host_port};
+use crate::name::SubsetKey;
+
+/// Encodes assignments; its memory is used again and again.
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    bytes: Backwards,
+    /// Metadata of nearly all endpoints: Istio's mutual TLS, and a tunnel.
+    istio: Box<[u8]>,
+    tunnel: Box<[u8]>,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        let fragment = |key, value| {
+            let mut bytes = Backwards::default();
+            transport(&mut bytes, key, value);
+            Box::from(bytes.as_slice())
+        };
+        Self {
+            bytes: Backwards::default(),
+            istio: fragment("tlsMode", "istio"),
+            tunnel: fragment("tunnel", "http"),
+        }
+    }
+}
+
+impl Encoder {
+    /// Encodes an assignment under the name of its cluster.
+    pub fn encode(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
+        let key = SubsetKey::parse(name);
+        for locality in assignment.localities().rev() {
+            let mark = self.bytes.len();
+            self.locality(locality, &key);
+            self.bytes.field(2, mark);
+        }
+        self.bytes.some_text(1, name);
+        self.bytes.take()
+    }
+
+    /// `LocalityLbEndpoints`.
+    fn locality(&mut self, locality: AssignedLocality<'_>, key: &SubsetKey<'_>) {
+        self.bytes.some_number(5, locality.priority().into());
+        if let Some(weight) = locality.weight() {
+            self.bytes.wrapped(3, weight);
+        }
+        for endpoint in locality.endpoints().rev() {
+            let mark = self.bytes.len();
+            self.endpoint(endpoint, key);
+            self.bytes.field(2, mark);
+        }
+        let mark = self.bytes.len();
+        place(&mut self.bytes, locality.locality());
+        self.bytes.field(1, mark);
+    }
+
+    /// `LbEndpoint`.
+    fn endpoint(&mut self, endpoint: AssignedEndpoint<'_>, key: &SubsetKey<'_>) {
+        let target = endpoint.target();
+        self.bytes.wrapped(4, endpoint.weight());
+        let mark = self.bytes.len();
+        self.metadata(endpoint, key);
+        self.bytes.field(3, mark);
+        let health = i32::from(health_status(endpoint.health()));
+        self.bytes.some_number(2, u64::try_from(health).unwrap_or_default());
+        let mark = self.bytes.len();
+        if let Target::Direct(endpoint) = target {
+            for address in endpoint.more_addresses.iter().rev() {
+                let mark = self.bytes.len();
+                socket(&mut self.bytes, address, target.port());
+                self.bytes.field(1, mark);
+                self.bytes.field(4, mark);
+            }
+        }
+        let inner = self.bytes.len();
+        match target {
+            Target::Tunnel(_) => internal(&mut self.bytes, "connect_originate", target),
+            Target::DoubleTunnel(_) => internal(&mut self.bytes, "inner_connect_originate", target),
+            Target::Direct(_) | Target::Gateway(_) => {
+                socket(&mut self.bytes, target.address(), target.port());
+            }
+        }
+        self.bytes.field(1, inner);
+        self.bytes.field(1, mark);
+    }
+
+    /// `Metadata`: filters by name, the last one first.
+    fn metadata(&mut self, endpoint: AssignedEndpoint<'_>, key: &SubsetKey<'_>) {
+        let target = endpoint.target();
+        let mark = self.bytes.len();
+        let whole = mark;
+        match target {
+            Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
+                self.bytes.push(gateway.cluster.as_str().as_bytes());
+                self.bytes.push(b";;;;");
+            }
+            Target::Direct(endpoint) | Target::Tunnel(endpoint) => {
+                let [name, namespace, service, revision, cluster] = metadata::parts(endpoint);
+                self.bytes.push(cluster.as_bytes());
+                for part in [revision, service, namespace, name] {
+                    self.bytes.byte(b';');
+                    self.bytes.push(part.as_bytes());
+                }
+            }
+        }
+        self.bytes.field(3, mark);
+        value(&mut self.bytes, "workload", mark);
+        if matches!(target, Target::DoubleTunnel(_)) {
+            let outer = self.bytes.len();
+            let text = format!("{}:{}", key.host, key.port);
+            text_value(&mut self.bytes, "hbone_target_address", &text);
+            self.bytes.field(5, outer);
+            value(&mut self.bytes, "double_hbone", outer);
+        }
+        filter(&mut self.bytes, ISTIO, whole);
+        match (endpoint.transport(), endpoint.tls_mode()) {
+            (Transport::Tunnel, _) => self.bytes.push(&self.tunnel),
+            (_, Some("istio")) => self.bytes.push(&self.istio),
+            (_, Some(mode)) => transport(&mut self.bytes, "tlsMode", mode),
+            (_, None) => {}
+        }
+        if matches!(target, Target::Tunnel(_) | Target::DoubleTunnel(_)) {
+            let mark = self.bytes.len();
+            text_value(&mut self.bytes, "local", &host_port(target));
+            filter(&mut self.bytes, ORIGINAL_DESTINATION, mark);
+        }
+    }
+}
+
+/// `Locality`.
+fn place(bytes: &mut Backwards, locality: &Locality) {
+    bytes.some_text(3, locality.sub_zone());
+    bytes.some_text(2, locality.zone());
+    bytes.some_text(1, locality.region());
+}
+
+/// `Address` of a socket or a pipe.
+fn socket(bytes: &mut Backwards, address: &Address, port: u16) {
+    let mark = bytes.len();
+    if let Address::Unix(path) = address {
+        bytes.some_text(1, path);
+        return bytes.field(2, mark);
+    }
+    bytes.number(3, port.into());
+    match address {
+        Address::Ip(IpAddr::V4(ip)) => {
+            let text = bytes.len();
+            for (index, octet) in ip.octets().into_iter().rev().enumerate() {
+                if index > 0 {
+                    bytes.byte(b'.');
+                }
+                bytes.decimal(octet.into());
+            }
+            bytes.field(2, text);
+        }
+        Address::Ip(ip @ IpAddr::V6(_)) => bytes.text(2, &ip.to_string()),
+        Address::Host(text) => bytes.some_text(2, text),
+        Address::Unix(_) | Address::Unknown => {}
+    }
+    bytes.field(1, mark);
+}
+
+/// `Address` of a listener inside the proxy.
+fn internal(bytes: &mut Backwards, listener: &str, target: Target<'_>) {
+    let mark = bytes.len();
+    bytes.some_text(2, &host_port(target));
+    bytes.text(1, listener);
+    bytes.field(3, mark);
+}
+
+/// A member of a structure, its text.
+fn text_value(bytes: &mut Backwards, key: &str, text: &str) {
+    let mark = bytes.len();
+    bytes.text(3, text);
+    value(bytes, key, mark);
+}
+
+/// A member of a structure, around its value.
+fn value(bytes: &mut Backwards, key: &str, mark: usize) {
+    bytes.field(2, mark);
+    bytes.text(1, key);
+    bytes.field(1, mark);
+}
+
+/// The metadata of a filter, around its structure.
+fn filter(bytes: &mut Backwards, name: &str, mark: usize) {
+    bytes.field(2, mark);
+    bytes.text(1, name);
+    bytes.field(1, mark);
+}
+
+/// Which transport an endpoint needs.
+fn transport(bytes: &mut Backwards, key: &str, text: &str) {
+    let mark = bytes.len();
+    text_value(bytes, key, text);
+    filter(bytes, TRANSPORT, mark);
+}

@@ -1,0 +1,146 @@
+//! The resources of a view, type by type, as bytes with what each refers to.
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mesh_envoy_proto::envoy::config::cluster::v3::{self as proto, Cluster};
+use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use mesh_envoy_proto::envoy::config::listener::v3::Listener;
+use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
+use mesh_envoy_proto::istio::networking::nds::v1::NameTable;
+use mesh_model::compat::DataPlane;
+use mesh_model::registry::Service;
+use mesh_model::view::ProxyView;
+use prost::Message;
+
+use crate::endpoint::Encoder;
+use crate::name_table::name_table;
+use crate::snapshot::{Reference, Resource, TypeUrl};
+use crate::{cluster, endpoint, grpc, listener, route, stock};
+
+/// Encodes messages and assignments; its memory is used again and again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Writer {
+    bytes: Vec<u8>,
+    assignments: Encoder,
+}
+
+impl Writer {
+    fn resource(&mut self, type_url: TypeUrl, name: &str, message: &impl Message) -> Resource {
+        self.bytes.clear();
+        // A vector grows as much as is asked for.
+        let encoded = message.encode(&mut self.bytes);
+        debug_assert!(encoded.is_ok(), "a vector has place for every message");
+        Resource::new(type_url, name, self.bytes.as_slice())
+    }
+
+    pub(super) fn cluster(&mut self, cluster: &Cluster) -> Resource {
+        let references = eds_name(cluster).map(|name| Reference::endpoints(&cluster.name, name));
+        self.resource(TypeUrl::CLUSTER, &cluster.name, cluster).with_references(references)
+    }
+
+    pub(super) fn endpoints(&mut self, endpoints: &ClusterLoadAssignment) -> Resource {
+        self.resource(TypeUrl::ENDPOINT, &endpoints.cluster_name, endpoints)
+    }
+
+    pub(super) fn listener(&mut self, listener: &Listener) -> Resource {
+        let one = std::slice::from_ref(listener);
+        let mut names = listener::route_names(one);
+        names.extend(grpc::route_names(one));
+        let references = names.iter().map(|name| Reference::route(name.as_str()));
+        self.resource(TypeUrl::LISTENER, &listener.name, listener).with_references(references)
+    }
+
+    pub(super) fn routes(&mut self, routes: &RouteConfiguration) -> Resource {
+        self.resource(TypeUrl::ROUTE, &routes.name, routes)
+    }
+
+    pub(super) fn names(&mut self, names: &NameTable) -> Resource {
+        self.resource(TypeUrl::NAME_TABLE, "", names)
+    }
+
+    /// What else a type has.
+    pub(super) fn other(
+        &mut self,
+        type_url: TypeUrl,
+        name: &str,
+        message: &impl Message,
+    ) -> Arc<Resource> {
+        Arc::new(self.resource(type_url, name, message))
+    }
+
+    /// The clusters of some services, and those that are of none.
+    pub(super) fn clusters_of(
+        &mut self,
+        view: &ProxyView<'_>,
+        services: &[Arc<Service>],
+    ) -> Vec<Arc<Resource>> {
+        let mut clusters = cluster::of_services(view, services);
+        if is_stock(view) {
+            clusters.iter_mut().for_each(stock::adapt_cluster);
+        }
+        clusters.iter().map(|cluster| Arc::new(self.cluster(cluster))).collect()
+    }
+
+    /// The endpoints of clusters.
+    pub(super) fn endpoints_of<'n>(
+        &mut self,
+        view: &ProxyView<'_>,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Vec<Arc<Resource>> {
+        let encoded = names.into_iter().map(|name| {
+            let assignment = endpoint::assignment(view, name).unwrap_or_default();
+            let bytes = self.assignments.encode(name, &assignment);
+            Arc::new(Resource::new(TypeUrl::ENDPOINT, name, bytes))
+        });
+        encoded.collect()
+    }
+
+    /// All listeners.
+    pub(super) fn listeners_of(&mut self, view: &ProxyView<'_>) -> Vec<Arc<Resource>> {
+        let mut listeners = listener::listeners(view);
+        if is_stock(view) {
+            listeners.iter_mut().for_each(stock::adapt_listener);
+        }
+        listeners.iter().map(|listener| Arc::new(self.listener(listener))).collect()
+    }
+
+    /// The route configurations of these names.
+    pub(super) fn routes_of<'n>(
+        &mut self,
+        view: &ProxyView<'_>,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Vec<Arc<Resource>> {
+        let mut routes = route::routes(view, names);
+        if is_stock(view) {
+            routes.iter_mut().for_each(stock::adapt_route);
+        }
+        routes.iter().map(|routes| Arc::new(self.routes(routes))).collect()
+    }
+
+    /// The name table.
+    pub(super) fn names_of(&mut self, view: &ProxyView<'_>) -> Arc<Resource> {
+        Arc::new(self.names(&name_table(view)))
+    }
+}
+
+/// Whether the proxy is an Envoy without Istio's own filters.
+fn is_stock(view: &ProxyView<'_>) -> bool {
+    view.proxy().data_plane == DataPlane::Envoy
+}
+
+/// What resources of one type refer to, sorted, each once.
+pub(super) fn referred(resources: &[Arc<Resource>]) -> BTreeSet<&str> {
+    let references = resources.iter().flat_map(|resource| resource.references());
+    references.map(|reference| &*reference.name).collect()
+}
+
+/// The name that EDS is asked for.
+pub(super) fn eds_name(cluster: &Cluster) -> Option<&str> {
+    let is_eds = matches!(
+        cluster.cluster_discovery_type,
+        Some(proto::cluster::ClusterDiscoveryType::Type(kind))
+            if kind == i32::from(proto::cluster::DiscoveryType::Eds)
+    );
+    let config = cluster.eds_cluster_config.as_ref().filter(|_| is_eds)?;
+    Some(if config.service_name.is_empty() { &cluster.name } else { &config.service_name })
+}

@@ -1,0 +1,186 @@
+//! Making a snapshot: from nothing, beside one that is alike, or from an earlier one.
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mesh_model::name::Hostname;
+use mesh_model::registry::Service;
+use mesh_model::view::ProxyView;
+
+use super::encoded::{Writer, referred};
+use super::{Part, Reach};
+use crate::delta::Delta;
+use crate::name::{ClusterName, Form, SubsetKey};
+use crate::snapshot::{Collection, Resource, Snapshot, TypeUrl};
+
+/// A snapshot made from nothing.
+pub(super) fn cold(writer: &mut Writer, view: &ProxyView<'_>) -> Snapshot {
+    let clusters = writer.clusters_of(view, view.services());
+    let endpoints = writer.endpoints_of(view, referred(&clusters));
+    let listeners = writer.listeners_of(view);
+    let routes = writer.routes_of(view, referred(&listeners));
+    let names = writer.names_of(view);
+    Snapshot::of_types(&[clusters, endpoints, listeners, routes, vec![names]].concat())
+}
+
+/// A snapshot that shares with another one what a proxy's own ports and labels do not show.
+pub(super) fn beside(writer: &mut Writer, view: &ProxyView<'_>, alike: &Snapshot) -> Snapshot {
+    let mut delta = Delta::default();
+    let reach =
+        Reach { clusters: Part::Hosts(BTreeSet::new()), listeners: true, ..Reach::default() };
+    apply(writer, view, alike, &reach, &mut delta);
+    alike.apply(&delta)
+}
+
+/// What differs from an earlier snapshot, looked for only where a change reaches.
+pub(super) fn delta(
+    writer: &mut Writer,
+    view: &ProxyView<'_>,
+    previous: &Snapshot,
+    reach: &Reach,
+) -> Delta {
+    let mut delta = Delta::default();
+    apply(writer, view, previous, reach, &mut delta);
+    delta
+}
+
+fn apply(
+    writer: &mut Writer,
+    view: &ProxyView<'_>,
+    previous: &Snapshot,
+    reach: &Reach,
+    delta: &mut Delta,
+) {
+    let before = |type_url| previous.collection(&type_url).map(AsRef::as_ref);
+    let clusters = match &reach.clusters {
+        Part::None => None,
+        Part::Hosts(hosts) => {
+            let built = writer.clusters_of(view, &services(view, hosts));
+            let is_meant = |name: &str| is_of(hosts, name) || is_own(name);
+            let gone = gone(before(TypeUrl::CLUSTER), &built, is_meant);
+            delta.patch(TypeUrl::CLUSTER, before(TypeUrl::CLUSTER), built.clone(), gone);
+            Some(built)
+        }
+        Part::All => {
+            let built = writer.clusters_of(view, view.services());
+            delta.replace(TypeUrl::CLUSTER, before(TypeUrl::CLUSTER), built.clone());
+            Some(built)
+        }
+    };
+    let known = before(TypeUrl::ENDPOINT);
+    match &reach.endpoints {
+        Part::None => {}
+        Part::Hosts(hosts) => {
+            let mut names: BTreeSet<String> = BTreeSet::new();
+            let mut left = Vec::new();
+            match (&clusters, &reach.clusters) {
+                (Some(clusters), Part::Hosts(built)) if hosts.is_subset(built) => {
+                    names.extend(referred(clusters).into_iter().map(str::to_owned));
+                    let is_left = |name: &str| is_of(hosts, name) && !names.contains(name);
+                    left = known
+                        .into_iter()
+                        .flat_map(Collection::iter)
+                        .filter(|resource| is_left(resource.name()))
+                        .map(|resource| resource.name().clone())
+                        .collect();
+                }
+                // Their clusters are what they were, or made anew with all others.
+                (_, _) => names.extend(
+                    services(view, hosts)
+                        .iter()
+                        .flat_map(|service| cluster_names(view, service))
+                        .filter(|name| known.is_some_and(|known| known.find(name).is_some())),
+                ),
+            }
+            let built = writer.endpoints_of(view, names.iter().map(String::as_str));
+            delta.patch(TypeUrl::ENDPOINT, known, built, left);
+        }
+        Part::All => {
+            let found = clusters.unwrap_or_else(|| {
+                before(TypeUrl::CLUSTER).into_iter().flat_map(Collection::iter).cloned().collect()
+            });
+            let built = writer.endpoints_of(view, referred(&found));
+            delta.replace(TypeUrl::ENDPOINT, known, built);
+        }
+    }
+    apply_listeners(writer, view, previous, reach, delta);
+    if reach.names {
+        let built = vec![writer.names_of(view)];
+        delta.replace(TypeUrl::NAME_TABLE, before(TypeUrl::NAME_TABLE), built);
+    }
+}
+
+/// Listeners, and the routes that they name; those that both snapshots have are made again only if
+/// they are reached.
+fn apply_listeners(
+    writer: &mut Writer,
+    view: &ProxyView<'_>,
+    previous: &Snapshot,
+    reach: &Reach,
+    delta: &mut Delta,
+) {
+    let before = |type_url| previous.collection(&type_url).map(AsRef::as_ref);
+    if !reach.listeners && !reach.routes {
+        return;
+    }
+    let listeners: Vec<Arc<Resource>> = if reach.listeners {
+        let built = writer.listeners_of(view);
+        delta.replace(TypeUrl::LISTENER, before(TypeUrl::LISTENER), built.clone());
+        built
+    } else {
+        before(TypeUrl::LISTENER).into_iter().flat_map(Collection::iter).cloned().collect()
+    };
+    let known = before(TypeUrl::ROUTE);
+    let names = referred(&listeners);
+    let built = if reach.routes {
+        writer.routes_of(view, names.iter().copied())
+    } else {
+        let is_new = |name: &&str| known.is_none_or(|known| known.find(name).is_none());
+        writer.routes_of(view, names.iter().copied().filter(is_new))
+    };
+    let routes = known.into_iter().flat_map(Collection::iter);
+    let gone = routes.filter(|route| !names.contains(&**route.name()));
+    let gone = gone.map(|route| route.name().clone()).collect();
+    delta.patch(TypeUrl::ROUTE, known, built, gone);
+}
+
+/// The services of these hosts that the proxy sees.
+fn services(view: &ProxyView<'_>, hosts: &BTreeSet<Hostname>) -> Vec<Arc<Service>> {
+    hosts.iter().filter_map(|host| view.scope().service(host.as_str()).cloned()).collect()
+}
+
+/// The names of the clusters of a service, of all forms.
+fn cluster_names(view: &ProxyView<'_>, service: &Service) -> Vec<String> {
+    let subsets = view.rule(service).map(|rule| rule.subsets.as_slice()).unwrap_or_default();
+    let host = service.hostname.as_str();
+    let forms: &[Form] =
+        if view.passes_mutual_tls() { &[Form::Subset, Form::DnsSrv] } else { &[Form::Subset] };
+    let mut names = Vec::new();
+    for port in &service.ports {
+        let subsets = subsets.iter().map(|subset| &*subset.name);
+        for subset in std::iter::once("").chain(subsets) {
+            let name = ClusterName::outbound(port.number, subset, host);
+            names.extend(forms.iter().map(|&form| ClusterName { form, ..name }.to_string()));
+        }
+    }
+    names
+}
+
+fn is_of(hosts: &BTreeSet<Hostname>, name: &str) -> bool {
+    !hosts.is_empty() && hosts.contains(SubsetKey::parse(name).host)
+}
+
+/// Whether a cluster is one of the proxy's own ports.
+fn is_own(name: &str) -> bool {
+    name.starts_with("inbound")
+}
+
+/// The names of what was there, is meant and was not made again.
+fn gone(
+    before: Option<&Collection>,
+    built: &[Arc<Resource>],
+    is_meant: impl Fn(&str) -> bool,
+) -> Vec<Arc<str>> {
+    let built: BTreeSet<&str> = built.iter().map(|resource| &**resource.name()).collect();
+    let names = before.into_iter().flat_map(Collection::iter).map(|resource| resource.name());
+    names.filter(|name| is_meant(name) && !built.contains(&***name)).cloned().collect()
+}

@@ -1,0 +1,217 @@
+//! What a generator remembers changes no byte: each snapshot is the one from scratch.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
+use mesh_model::registry::{Change, Effect, Mesh, Origin, Registry, Source};
+use mesh_model::view::{Proxy, ProxyKind, ProxyView, Scopes};
+use mesh_testkit::strategy::mesh;
+use mesh_testkit::synthetic::Synthetic;
+use mesh_xds_gen::snapshot::{Snapshot, TypeUrl};
+use mesh_xds_gen::{Generator, Reach, Resources};
+use proptest::prelude::*;
+
+fn scratch(view: &ProxyView<'_>) -> Snapshot {
+    Snapshot::new(Resources::new(view).into_resources())
+}
+
+/// The proxies of a mesh that are sent what generators remember.
+fn proxies(mesh: &Mesh) -> BTreeMap<String, Proxy> {
+    let named = mesh.proxies().filter_map(|name| Some((name.clone(), mesh.proxy(&name).ok()?)));
+    let is_sent = |proxy: &Proxy| {
+        proxy.kind != ProxyKind::Ztunnel
+            && proxy.data_plane != DataPlane::Grpc
+            && mesh.control_plane_of(proxy.cluster.as_str()).is_some()
+    };
+    named.filter(|(_, proxy)| is_sent(proxy)).collect()
+}
+
+/// Where two snapshots differ, by type and name.
+fn unlike(a: &Snapshot, b: &Snapshot) -> Vec<String> {
+    let delta = a.diff(b);
+    let types = delta.types();
+    let names = types.flat_map(|(kind, delta)| {
+        let changed = delta.changed.iter().map(|resource| resource.name());
+        changed.chain(&delta.removed).map(move |name| format!("{kind} {name}"))
+    });
+    names.collect()
+}
+
+/// One generator for all proxies and revisions.
+#[derive(Default)]
+struct Shared {
+    generator: Generator,
+    scopes: Scopes,
+}
+
+impl Shared {
+    fn check(&mut self, mesh: &Mesh) -> Result<(), TestCaseError> {
+        for (name, proxy) in proxies(mesh) {
+            let view = self.scopes.view(mesh, &proxy).unwrap();
+            let expected = scratch(&mesh.view(&proxy).unwrap());
+            let got = self.generator.snapshot(&view);
+            prop_assert_eq!(unlike(&got, &expected), Vec::<String>::new(), "{}", name);
+            let again = self.generator.snapshot(&view);
+            for (kind, collection) in again.types() {
+                prop_assert!(Arc::ptr_eq(collection, got.collection(kind).unwrap()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an effect says that a change does is what it does, and where it says nothing nothing differs.
+fn check_delta(before: &Mesh, after: &Mesh, effect: &Effect) -> Result<(), TestCaseError> {
+    let (old, new) = (proxies(before), proxies(after));
+    for (name, (old, new)) in
+        old.iter().filter_map(|(name, old)| Some((name, (old, new.get(name)?))))
+    {
+        let (before, after) = (before.view(old).unwrap(), after.view(new).unwrap());
+        let (previous, expected) = (scratch(&before), scratch(&after));
+        let delta = Generator::new().delta((&before, &previous), &after, effect);
+        let got = previous.apply(&delta);
+        prop_assert_eq!(unlike(&got, &expected), Vec::<String>::new(), "{} {:?}", name, effect);
+        prop_assert_eq!(delta, expected.diff(&previous));
+        if Reach::of(&before, &after, effect).is_empty() {
+            prop_assert_eq!(unlike(&expected, &previous), Vec::<String>::new(), "{}", name);
+        }
+    }
+    Ok(())
+}
+
+fn check_law(mesh: Vec<Change>, changes: Vec<Change>) -> Result<(), TestCaseError> {
+    let mut registry = Registry::new(Compat::default());
+    let mut shared = Shared::default();
+    registry.apply_all(mesh);
+    shared.check(&registry.mesh())?;
+    for change in changes {
+        let before = registry.mesh();
+        let effect = registry.apply(change);
+        shared.check(&registry.mesh())?;
+        check_delta(&before, &registry.mesh(), &effect)?;
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Every snapshot of one generator is the one from scratch, and every delta from an effect is the
+    /// difference of two such.
+    #[test]
+    fn what_is_remembered_and_what_effects_leave_out_changes_no_byte(
+        mesh in mesh::mesh(),
+        changes in mesh::changes(1..6),
+    ) {
+        check_law(mesh, changes)?;
+    }
+
+    /// Whatever is referred to is there.
+    #[test]
+    fn every_snapshot_is_consistent(mesh in mesh::mesh()) {
+        let mut registry = Registry::new(Compat::default());
+        registry.apply_all(mesh);
+        let mesh = registry.mesh();
+        for (name, proxy) in proxies(&mesh) {
+            let snapshot = Generator::new().snapshot(&mesh.view(&proxy).unwrap());
+            let found: Vec<String> =
+                snapshot.inconsistencies().iter().map(ToString::to_string).collect();
+            prop_assert_eq!(found, Vec::<String>::new(), "{}", name);
+        }
+    }
+}
+
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+fn load(folder: &Path) -> Arc<Mesh> {
+    let mut paths = Vec::new();
+    files(folder, &mut paths);
+    let sources = paths.iter().filter_map(|path| {
+        let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
+        let text = std::fs::read(path).unwrap();
+        Some(Source { origin: Origin::of_path(name)?, name: Arc::from(name), text })
+    });
+    let mut registry = Registry::new(Compat::default());
+    let _diagnostics = registry.load(sources);
+    registry.mesh()
+}
+
+#[test]
+fn the_proxies_of_every_example_share_one_generator() {
+    let meshes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/meshes");
+    let mut compared = 0;
+    for entry in std::fs::read_dir(meshes).unwrap() {
+        let mesh = load(&entry.unwrap().path());
+        compared += proxies(&mesh).len();
+        Shared::default().check(&mesh).unwrap();
+    }
+    assert!(compared >= 20, "{compared}");
+}
+
+/// A small synthetic mesh in which one pod of a service becomes unready, and its client.
+fn unready(networks: usize) -> (Arc<Mesh>, Arc<Mesh>, Effect) {
+    let measures = Synthetic { services: 20, networks, ..Synthetic::default() };
+    let mut sources = measures.sources();
+    let mut registry = Registry::new(Compat::default());
+    registry.load(sources.clone());
+    let before = registry.mesh();
+    for source in &mut sources {
+        let text = String::from_utf8(source.text.clone()).unwrap();
+        source.text = text.replacen(r#""ready":true"#, r#""ready":false"#, 1).into_bytes();
+    }
+    let (_, effect) = registry.reload(sources);
+    (before, registry.mesh(), effect)
+}
+
+#[test]
+fn one_endpoint_is_one_resource_of_one_type() {
+    for networks in [1, 3] {
+        let (before, after, effect) = unready(networks);
+        let proxy = before.proxy("c0/ns-0/load-0").unwrap();
+        let (old, new) = (before.view(&proxy).unwrap(), after.view(&proxy).unwrap());
+        let mut generator = Generator::new();
+        let previous = generator.snapshot(&old);
+        let delta = generator.delta((&old, &previous), &new, &effect);
+        let types: Vec<_> = delta.types().map(|(kind, _)| kind.clone()).collect();
+        assert_eq!(types, [TypeUrl::ENDPOINT]);
+        let next = generator.snapshot(&new);
+        assert_eq!(next.diff(&previous), delta);
+        for kind in [TypeUrl::CLUSTER, TypeUrl::LISTENER, TypeUrl::ROUTE, TypeUrl::NAME_TABLE] {
+            let (a, b) = (previous.collection(&kind).unwrap(), next.collection(&kind).unwrap());
+            assert!(Arc::ptr_eq(a, b), "{kind} is shared");
+        }
+    }
+}
+
+#[test]
+fn pods_of_one_deployment_share_everything_and_others_what_they_send() {
+    let mut registry = Registry::new(Compat::default());
+    registry.load(Synthetic { services: 40, ..Synthetic::default() }.sources());
+    let mesh = registry.mesh();
+    let mut generator = Generator::new();
+    let mut snapshot = |name: &str| {
+        let proxy = mesh.proxy(name).unwrap();
+        generator.snapshot(&mesh.view(&proxy).unwrap())
+    };
+    // Of cluster c0 and zone z0: of svc-20 the pod 0, and the tenth; of svc-0 the pod 0.
+    let (first, second) = (snapshot("c0/ns-0/svc-20-0"), snapshot("c0/ns-0/svc-20-9"));
+    let other = snapshot("c0/ns-0/svc-0-0");
+    for (kind, collection) in first.types() {
+        let same = second.collection(kind).unwrap();
+        assert_eq!(Arc::ptr_eq(collection, same), *kind != TypeUrl::LISTENER || first == second);
+    }
+    for kind in [TypeUrl::ENDPOINT, TypeUrl::ROUTE, TypeUrl::NAME_TABLE] {
+        let shared = first.collection(&kind).unwrap();
+        assert!(Arc::ptr_eq(shared, other.collection(&kind).unwrap()), "{kind}");
+    }
+    let own = TypeUrl::LISTENER;
+    assert_ne!(first.collection(&own), other.collection(&own));
+}
