@@ -337,7 +337,7 @@ async fn a_malformed_request_ends_its_stream_and_no_other() {
 }
 
 #[tokio::test]
-async fn who_does_not_see_a_service_hears_nothing_of_it() {
+async fn a_change_is_pushed_only_to_streams_that_subscribe_to_it() {
     let server = Server::start("concerned");
     let path = format!("{ADS}DeltaAggregatedResources");
     let mut near: Client<_, DeltaDiscoveryResponse> =

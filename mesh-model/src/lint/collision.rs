@@ -5,7 +5,10 @@ use super::scene::Scene;
 use crate::endpoint::Provider;
 use crate::manifest::Diagnostic;
 use crate::name::Protocol;
-use crate::registry::{Resolution, Service, UNSPECIFIED};
+use crate::registry::{Resolution, Service, Services, UNSPECIFIED};
+
+/// With how many older services one is compared: enough to find one that meets it.
+const COMPARED: usize = 64;
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     // Oldest first, as clients look at them.
@@ -40,14 +43,11 @@ fn hosts(scene: &Scene<'_>, services: &[&Service], found: &mut Vec<Diagnostic>) 
     }
 }
 
-/// Whether some client sees both.
+/// Whether the clients of one's namespace see the other.
 fn meet(scene: &Scene<'_>, one: &Service, other: &Service) -> bool {
-    let services = &scene.plane.services;
-    let is_seen = |service: &Service, from: &Service| {
-        services
-            .visible_to(&from.namespace)
-            .any(|seen| seen.hostname == service.hostname && seen.namespace == service.namespace)
-    };
+    let default = &scene.plane.default_service_export_to;
+    let is_seen =
+        |service: &Service, from: &Service| Services::is_visible(service, &from.namespace, default);
     is_seen(one, other) || is_seen(other, one)
 }
 
@@ -62,7 +62,7 @@ fn listeners(scene: &Scene<'_>, services: &[&Service], found: &mut Vec<Diagnosti
             let is_same = |(other, of): &&(&Service, Kind)| {
                 *of == kind && other.hostname != service.hostname && meet(scene, other, service)
             };
-            if let Some((other, _)) = others.iter().find(is_same) {
+            if let Some((other, _)) = others.iter().take(COMPARED).find(is_same) {
                 let field = format!("spec.ports[{index}]");
                 found.extend(conflict(scene, service, other, kind, (&field, port.number)));
             }
