@@ -144,7 +144,12 @@ fn a_service_without_endpoints_is_an_answer() {
     let plan = ["plan", "--proxy", "c1/shop/web", "--service", "a.shop:80"];
     let (code, answer, said) = run(Some(&folder), &plan, "");
     assert_eq!((code, said.as_str()), (0, ""));
-    assert!(answer.contains("no endpoint: every request fails"), "{answer}");
+    assert!(
+        answer.contains(
+            "no cluster has an endpoint of `a.shop.svc.cluster.local`: every request fails"
+        ),
+        "{answer}"
+    );
 }
 
 #[test]

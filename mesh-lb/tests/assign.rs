@@ -175,7 +175,7 @@ fn a_gateway_without_a_usable_port_leaves_the_network_in_direct_reach() {
     mesh.gateways = Gateways::new([gateway("n2", "192.0.2.1", 0)]);
     check(&mesh, &["0 10.2.0.1 direct 1 same_sub_zone"], &[]);
     mesh.gateways = Gateways::new([gateway("n2", "192.0.2.1", 15443)]);
-    check(&mesh, &["0 192.0.2.1 gateway 1 same_sub_zone gateway"], &[]);
+    check(&mesh, &["0 192.0.2.1 gateway 1 same_sub_zone gateway gateway_weight"], &[]);
     mesh.proxy.addresses = Box::from([std::net::IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]);
     check(&mesh, &[], &["10.2.0.1 no_reachable_gateway"]);
 }
@@ -190,12 +190,12 @@ fn a_mended_gateway_has_the_weight_of_every_locality_it_stands_for() {
     mesh.proxy.network = NetworkId::from("n1");
     mesh.gateways = Gateways::new([gateway("n2", "192.0.2.1", 15443)]);
     let by_locality = [
-        "0 192.0.2.1 gateway 1 other_region gateway",
-        "0 192.0.2.1 gateway 2 other_region gateway",
+        "0 192.0.2.1 gateway 1 other_region gateway gateway_weight",
+        "0 192.0.2.1 gateway 2 other_region gateway gateway_weight",
     ];
     check(&mesh, &by_locality, &[]); // Envoy keeps the first of them only.
     mesh.compat.fixes.gateway_weights = true;
-    check(&mesh, &["0 192.0.2.1 gateway 3 other_region gateway"], &[]);
+    check(&mesh, &["0 192.0.2.1 gateway 3 other_region gateway gateway_weight"], &[]);
 }
 
 #[test]
@@ -214,8 +214,10 @@ fn a_mended_gateway_shows_the_labels_that_all_its_endpoints_share() {
     mesh.proxy.labels = [("version", "v1")].into_iter().collect();
     mesh.setting.failover_priority = vec!["version".into()];
     mesh.gateways = Gateways::new([gateway("n2", "192.0.2.1", 15443)]);
-    let (direct, gateway) =
-        ("10.1.0.1 direct 1 failover_priority", "192.0.2.1 gateway 1 failover_priority gateway");
+    let (direct, gateway) = (
+        "10.1.0.1 direct 1 failover_priority",
+        "192.0.2.1 gateway 1 failover_priority gateway gateway_weight",
+    );
     check(&mesh, &[&format!("0 {direct}"), &format!("1 {gateway}")], &[]);
     mesh.compat.fixes.gateway_labels = true;
     check(&mesh, &[&format!("0 {direct}"), &format!("0 {gateway}")], &[]);
@@ -246,8 +248,8 @@ fn an_explanation_reads_as_sentences() {
     mesh.gateways = Gateways::new([gateway("n2", "192.0.2.1", 15443)]);
     assert_eq!(
         mesh.assign().explain().to_string(),
-        "P0 us/a 192.0.2.1:15443 weight 1 gateway; another region, `us`, than the client's `eu`; \
-         gateway of network `n2`; stands for 1 of its endpoints: 10.2.0.1\n\
+        "P0 us/a 192.0.2.1:15443 weight 1 gateway; in region `us`, the client in region `eu`; \
+         gateway of network `n2`; stands for 1 of its endpoints: 10.2.0.1; weight 1 for 1 behind it\n\
          -- cart.example.org:8080 the address is a host name, which only DNS clusters can use\n"
     );
 }
