@@ -31,17 +31,18 @@ pub(crate) fn diagnostics(diagnostics: &[Diagnostic]) -> Value {
     json!({"diagnostics": list, "errors": totals.0, "warnings": totals.1, "infos": totals.2})
 }
 
-/// One diagnostic.
+/// One diagnostic; what it does not have is null.
 pub(crate) fn diagnostic(diagnostic: &Diagnostic) -> Value {
+    let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     json!({
         "code": diagnostic.code,
         "severity": diagnostic.severity.as_str(),
         "file": &*diagnostic.file,
         "line": diagnostic.place.line,
         "column": diagnostic.place.column,
-        "object": diagnostic.object,
-        "field": diagnostic.field,
+        "object": known(&diagnostic.object),
+        "field": known(&diagnostic.field),
         "message": diagnostic.message,
-        "help": diagnostic.help,
+        "help": known(&diagnostic.help),
     })
 }

@@ -177,8 +177,8 @@ fn whatif_tells_before_after_and_what_moved() {
 
 #[test]
 fn lint_and_load_tell_diagnostics_with_their_places() {
-    let one = json!({"code": "", "severity": "", "file": "", "line": 1, "column": 1, "object": "", "field": "",
-        "message": "", "help": ""});
+    let one = json!({"code": "", "severity": "", "file": "", "line": 1, "column": 1, "object": null,
+        "field": null, "message": "", "help": null});
     let shape = json!({"diagnostics": [one], "errors": 0, "warnings": 0, "infos": 0});
     for name in FOLDERS {
         for command in ["lint", "load"] {
