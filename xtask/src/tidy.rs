@@ -70,6 +70,16 @@ fn run() -> Result<Vec<Finding>, Problem> {
             if drawn::PURE.contains(&package) {
                 findings.extend(pure::check(source));
             }
+        } else if let Some((package, "build.rs")) = source.path.split_once('/')
+            && drawn::PURE.contains(&package)
+        {
+            let sentence =
+                "a library crate is built from what is checked in: it has no build script";
+            findings.push(Finding {
+                path: source.path.clone(),
+                line: 1,
+                sentence: sentence.into(),
+            });
         }
     }
     findings.extend(crates::check(&crates::packages(&workspace::metadata()?, &root)?));

@@ -75,6 +75,16 @@ pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
                     package.name
                 );
                 findings.push(package.finding(name, sentence));
+            } else if drawn::PURE.contains(&drawn.name)
+                && !ours
+                && !dependency.for_tests
+                && !drawn::LIBRARIES.contains(&name)
+            {
+                let sentence = format!(
+                    "`{}` may depend on no `{name}`: use one of `LIBRARIES`, or {HOW_TO_DRAW}, if it computes and does no I/O",
+                    package.name
+                );
+                findings.push(package.finding(name, sentence));
             } else if drawn::PURE.contains(&drawn.name) && drawn::PROGRAMS_ONLY.contains(&name) {
                 let sentence = format!(
                     "`{name}` does I/O and `{}` does none: take the value as an argument, and do the I/O in `examples/`",

@@ -46,6 +46,25 @@ pub(super) const FOR_TESTS: &str = "mesh-testkit";
 pub(super) const PURE: &[&str] =
     &["mesh-model", "mesh-lb", "mesh-authz", "mesh-xds-gen", "mesh-placement"];
 
+/// What pure crates may depend on beside each other: packages that compute and do nothing else.
+pub(super) const LIBRARIES: &[&str] = &[
+    "granit-parser",
+    "indexmap",
+    "ipnet",
+    "prost",
+    "prost-types",
+    "rand",
+    "regex",
+    "rustc-hash",
+    "rustls",
+    "rustls-webpki",
+    "serde",
+    "serde_json",
+    "sha2",
+    "thiserror",
+    "xxhash-rust",
+];
+
 /// Packages that do I/O: in no pure crate, not even for its tests.
 pub(super) const PROGRAMS_ONLY: &[&str] = &[
     "async-std",

@@ -36,8 +36,27 @@ const TIME: &str = "time is an argument";
 const IO: &str = "I/O belongs to the caller";
 const RANDOM: &str = "random numbers are arguments";
 
-/// Macros that print or read the environment of the build.
-const FORBIDDEN_MACROS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg", "option_env"];
+/// Macros that print, read the environment of the build or know of threads.
+const FORBIDDEN_MACROS: &[&str] =
+    &["print", "println", "eprint", "eprintln", "dbg", "option_env", "thread_local"];
+
+/// What hides from this check what is used: without types a lexer cannot see through it. Spaces stand
+/// for any blanks.
+const HIDING: &[(&str, &str)] = &[
+    ("use std as", "name what you use of `std`"),
+    ("extern crate", "name what you use by its path"),
+    ("std::r#", "no name of the standard library needs `r#`"),
+    ("std::$", "write out what a macro uses of `std`"),
+    ("use crate as", "name what you use of the crate"),
+    ("use super as", "name what you use of the module above"),
+    ("#[path", "a module lies where its name says"),
+    (".exists()", IO),
+    (".try_exists()", IO),
+    (".read_dir()", IO),
+    (".canonicalize()", IO),
+    (".is_file()", IO),
+    (".is_dir()", IO),
+];
 
 /// Returns the uses of the outside world in one file of a library crate.
 pub(super) fn check(source: &Source) -> Vec<Finding> {
@@ -46,19 +65,28 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
         return Vec::new();
     }
     let code = scan::without_tests(&scan::code(&source.text));
-    scan::paths(&code)
-        .iter()
-        .filter_map(|path| {
-            let (what, instead) = forbidden(path)?;
-            let sentence = format!("`{what}` has no place in a library crate: {instead}");
-            Some(Finding { path: source.path.clone(), line: path.line, sentence })
-        })
-        .collect()
+    let finding = |line, what: &str, instead: &str| {
+        let sentence = format!("`{what}` has no place in a library crate: {instead}");
+        Finding { path: source.path.clone(), line, sentence }
+    };
+    let paths = scan::paths(&code);
+    let named = paths.iter().filter_map(|path| {
+        let (what, instead) = forbidden(path)?;
+        Some(finding(path.line, &what, instead))
+    });
+    let lines = code.lines().enumerate();
+    let hiding = lines.filter_map(|(index, line)| {
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (what, instead) = HIDING.iter().find(|(what, _)| line.contains(what))?;
+        Some(finding(index + 1, what, instead))
+    });
+    named.chain(hiding).collect()
 }
 
 fn forbidden(path: &CodePath) -> Option<(String, &'static str)> {
     let name = path.segments.join("::");
-    if path.called_macro && FORBIDDEN_MACROS.contains(&name.as_str()) {
+    let last = path.segments.last().map_or("", String::as_str);
+    if path.called_macro && FORBIDDEN_MACROS.contains(&last) {
         return Some((format!("{name}!"), IO));
     }
     // `use std::net;` and `use std::net::*;` would hide what is used of it.
@@ -113,7 +141,16 @@ mod tests {
             &["std::net::self", "std::net::UdpSocket"],
         );
         check_text("std::thread::spawn(f); rand::rng();", &["std::thread::spawn", "rand::rng"]);
-        check_text("println!(\"x\");", &["println!"]);
+        check_text("println!(\"x\"); std::println!();", &["println!", "std::println!"]);
+    }
+
+    #[test]
+    fn what_hides_a_use_is_refused() {
+        check_text("use std as s;\nfn f() { s::fs::read(x) }", &["use std as"]);
+        check_text("use crate  as c;", &["use crate as"]);
+        check_text("#[path = \"../x.rs\"]\nmod x;", &["#[path"]);
+        check_text("macro_rules! m { ($a:ident) => { std::$a::read() } }", &["std::$"]);
+        check_text("let is_there = Path::new(name).exists();", &[".exists()"]);
     }
 
     #[test]
