@@ -1,4 +1,4 @@
-//! Weighted turns among weights that do not change: the picks of [`Edf`](super::edf::Edf), sooner.
+//! Weighted turns among weights that do not change: the picks of [`Edf`], sooner.
 //!
 //! Entries of one weight take turns among themselves, whatever the others do: each is put back later
 //! than all of them. So a queue for each weight is enough, and only the heads of the queues meet.
