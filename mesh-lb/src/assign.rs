@@ -48,6 +48,7 @@ mod reason;
 mod explain;
 
 pub use self::assignment::{AssignedEndpoint, AssignedLocality, Assignment, Target, Transport};
+pub(crate) use self::class::Standpoint;
 pub use self::class::{Assignments, ClientClass};
 pub use self::distribute::locality_matches;
 pub use self::explain::{Explanation, Said, Unused, Used};

@@ -4,17 +4,14 @@ use std::sync::Arc;
 use mesh_model::compat::DataPlane;
 use mesh_model::name::{ClusterId, Hostname, Labels, Locality, Namespace, NetworkId};
 use mesh_model::registry::{Effect, MergedRule, Mesh, Resolution, TrafficDistribution};
-use mesh_model::view::{Destination, IpFamilies, ProxyKind, ProxyView};
+use mesh_model::view::{Destination, IpFamilies, Proxy, ProxyKind, ProxyView};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Assignment, ClusterForm, EffectiveSetting, Input};
 
-/// All that an assignment reads of its client: clients of one class use a destination alike.
-///
-/// Of labels only those count that the setting in effect names; the node only where a service stays on
-/// it.
+/// What every assignment reads of its client, whatever the destination.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct ClientClass {
+pub(crate) struct Standpoint {
     cluster: ClusterId,
     network: NetworkId,
     locality: Locality,
@@ -25,6 +22,32 @@ pub struct ClientClass {
     is_ingress_gateway: bool,
     may_tunnel: bool,
     has_labels: bool,
+}
+
+impl Standpoint {
+    pub(crate) fn of(proxy: &Proxy) -> Self {
+        Self {
+            cluster: proxy.cluster.clone(),
+            network: proxy.network.clone(),
+            locality: proxy.locality.clone(),
+            kind: proxy.kind,
+            data_plane: proxy.data_plane,
+            families: proxy.ip_families(),
+            network_view: proxy.network_view.clone(),
+            is_ingress_gateway: proxy.is_ingress_gateway(),
+            may_tunnel: !proxy.metadata_bool("DISABLE_HBONE_SEND"),
+            has_labels: !proxy.labels.is_empty(),
+        }
+    }
+}
+
+/// All that an assignment reads of its client: clients of one class use a destination alike.
+///
+/// Of labels only those count that the setting in effect names; the node only where a service stays on
+/// it.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ClientClass {
+    standpoint: Standpoint,
     /// The values of the labels that rank endpoints, in the order of the setting.
     labels: Box<[Box<str>]>,
     node: Box<str>,
@@ -48,16 +71,7 @@ impl ClientClass {
         };
         let is_own = input.form == ClusterForm::SelfDiscovery;
         Self {
-            cluster: proxy.cluster.clone(),
-            network: proxy.network.clone(),
-            locality: proxy.locality.clone(),
-            kind: proxy.kind,
-            data_plane: proxy.data_plane,
-            families: proxy.ip_families(),
-            network_view: proxy.network_view.clone(),
-            is_ingress_gateway: proxy.is_ingress_gateway(),
-            may_tunnel: !proxy.metadata_bool("DISABLE_HBONE_SEND"),
-            has_labels: !proxy.labels.is_empty(),
+            standpoint: Standpoint::of(proxy),
             labels: setting.failover_priority().map(label).collect(),
             node: if input.service.node_local { proxy.node.clone() } else { Box::default() },
             workload: is_own

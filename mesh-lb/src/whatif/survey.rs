@@ -7,16 +7,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mesh_model::compat::DataPlane;
-use mesh_model::name::{ClusterId, Labels, Locality, Namespace, NetworkId};
+use mesh_model::name::{ClusterId, Labels, Namespace};
 use mesh_model::registry::{ControlPlane, MergedRule, Mesh, Resolution, Service, ServicePort};
 use mesh_model::resource::destination_rule::{LoadBalancerSettings, TrafficPolicy};
-use mesh_model::view::{Destination, IpFamilies, Proxy, ProxyKind, ProxyView, Subset};
+use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 use rustc_hash::FxHashMap;
 
 use super::outcome::Cell;
 use super::{Outcome, clients::class_name};
-use crate::assign::EffectiveSetting;
+use crate::assign::{EffectiveSetting, Standpoint};
 
 /// What is asked about: a port of a service that a proxy sees, or a subset of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,38 +166,6 @@ struct Client<'m> {
     proxies: Vec<&'m Proxy>,
 }
 
-/// What every assignment reads of its client.
-#[derive(Eq, Hash, PartialEq)]
-struct Place {
-    cluster: ClusterId,
-    network: NetworkId,
-    locality: Locality,
-    kind: ProxyKind,
-    data_plane: DataPlane,
-    families: IpFamilies,
-    network_view: Box<[NetworkId]>,
-    is_ingress_gateway: bool,
-    may_tunnel: bool,
-    has_labels: bool,
-}
-
-impl Place {
-    fn of(proxy: &Proxy) -> Self {
-        Self {
-            cluster: proxy.cluster.clone(),
-            network: proxy.network.clone(),
-            locality: proxy.locality.clone(),
-            kind: proxy.kind,
-            data_plane: proxy.data_plane,
-            families: proxy.ip_families(),
-            network_view: proxy.network_view.clone(),
-            is_ingress_gateway: proxy.is_ingress_gateway(),
-            may_tunnel: !proxy.metadata_bool("DISABLE_HBONE_SEND"),
-            has_labels: !proxy.labels.is_empty(),
-        }
-    }
-}
-
 /// What rules of a control plane read of its proxies beside their places and namespaces.
 #[derive(Default)]
 struct Read {
@@ -258,7 +225,7 @@ impl Read {
 
 fn clients<'m>(mesh: &'m Mesh, proxies: &'m [Proxy]) -> Vec<Client<'m>> {
     let mut read: FxHashMap<ClusterId, Read> = FxHashMap::default();
-    let mut places: FxHashMap<Place, usize> = FxHashMap::default();
+    let mut places: FxHashMap<Standpoint, usize> = FxHashMap::default();
     type Told<'m> = (usize, Namespace, Vec<&'m str>, &'m str);
     let mut known: FxHashMap<Told<'m>, usize> = FxHashMap::default();
     let mut clients: Vec<Client<'m>> = Vec::new();
@@ -266,7 +233,7 @@ fn clients<'m>(mesh: &'m Mesh, proxies: &'m [Proxy]) -> Vec<Client<'m>> {
         let Some(plane) = mesh.control_plane_of(proxy.cluster.as_str()) else { continue };
         let read = read.entry(plane.id.clone()).or_insert_with(|| Read::by(plane));
         let next = places.len();
-        let place = *places.entry(Place::of(proxy)).or_insert(next);
+        let place = *places.entry(Standpoint::of(proxy)).or_insert(next);
         let labels = read.labels.iter().map(|name| proxy.labels.value(name)).collect();
         let node = if read.node { &*proxy.node } else { "" };
         let told = (place, proxy.namespace.clone(), labels, node);

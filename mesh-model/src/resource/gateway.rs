@@ -1,6 +1,7 @@
 //! Ports of a gateway.
 mod validate;
 
+pub use self::validate::CIPHERS;
 pub(in crate::resource) use self::validate::server_tls;
 use super::Meta;
 use crate::manifest::decode::{choice, message};

@@ -8,6 +8,7 @@ use crate::resource::validate::{Violation, Violations, address, host, label, met
 
 mod tls;
 
+pub use self::tls::CIPHERS;
 pub(in crate::resource) use self::tls::check as server_tls;
 
 impl Gateway {

@@ -8,7 +8,7 @@
 use mesh_envoy_proto::envoy::config::core::v3 as core;
 use mesh_envoy_proto::envoy::extensions::transport_sockets::tls::v3 as proto;
 use mesh_envoy_proto::envoy::r#type::matcher::v3::{StringMatcher, string_matcher};
-use mesh_model::resource::gateway::{ServerTlsMode, ServerTlsSettings, TlsProtocol};
+use mesh_model::resource::gateway::{CIPHERS, ServerTlsMode, ServerTlsSettings, TlsProtocol};
 use mesh_model::resource::mesh_config::{ProviderKind, SdsProvider, TlsVersion};
 use mesh_model::view::GatewayServer;
 use proto::certificate_validation_context::TrustChainVerification;
@@ -22,24 +22,6 @@ use super::super::tls::{
 use super::super::wire::over_ads;
 use crate::name::ClusterName;
 
-/// The ciphers that Envoy knows.
-const CIPHERS: [&str; 15] = [
-    "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "ECDHE-RSA-CHACHA20-POLY1305",
-    "ECDHE-ECDSA-AES128-SHA",
-    "ECDHE-RSA-AES128-SHA",
-    "ECDHE-ECDSA-AES256-SHA",
-    "ECDHE-RSA-AES256-SHA",
-    "AES128-GCM-SHA256",
-    "AES256-GCM-SHA384",
-    "AES128-SHA",
-    "AES256-SHA",
-    "DES-CBC3-SHA",
-];
 /// What follows the name of a secret in that of its authorities.
 const AUTHORITIES: &str = "-cacert";
 /// The secret of the workload itself.

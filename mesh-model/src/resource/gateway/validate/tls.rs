@@ -10,7 +10,7 @@ use crate::resource::validate::Violations;
 /// # Upstream
 ///
 /// istio/istio `pkg/config/security/security.go` `ValidCipherSuites`.
-const CIPHERS: [&str; 15] = [
+pub const CIPHERS: [&str; 15] = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384",
