@@ -54,6 +54,9 @@ impl Shared {
             let expected = scratch(&mesh.view(&proxy).unwrap());
             let got = self.generator.snapshot(&view);
             prop_assert_eq!(unlike(&got, &expected), Vec::<String>::new(), "{}", name);
+            for (kind, collection) in got.types() {
+                prop_assert_eq!(&Generator::new().of_type(&view, kind), &**collection, "{}", name);
+            }
             let again = self.generator.snapshot(&view);
             for (kind, collection) in again.types() {
                 prop_assert!(Arc::ptr_eq(collection, got.collection(kind).unwrap()));

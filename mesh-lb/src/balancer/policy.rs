@@ -111,7 +111,7 @@ impl BalancerPolicy {
     /// istio/istio `pilot/pkg/networking/core/cluster_traffic_policy.go` `applyLoadBalancer`,
     /// `ApplyRingHashLoadBalancer`; `core/route/route.go` `consistentHashToHashPolicy`.
     pub fn of(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
-        let policy = destination.cluster_policy.as_ref();
+        let policy = destination.cluster_policy.as_deref();
         let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
         let spread = Spread::of(view, destination);
         let of_settings = Self::of_settings(settings);

@@ -45,7 +45,7 @@ impl Outcome {
         if gateways.is_empty() || backends.len() < 2 {
             return None;
         }
-        let policy = destination.cluster_policy.as_ref();
+        let policy = destination.cluster_policy.as_deref();
         let pool = policy.and_then(|policy| policy.connection_pool.as_ref());
         let limit = pool.and_then(|pool| pool.http.as_ref());
         let limit = limit.map_or(0, |http| http.max_requests_per_connection);

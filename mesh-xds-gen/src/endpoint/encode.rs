@@ -9,9 +9,9 @@ use mesh_lb::assign::{AssignedEndpoint, AssignedLocality, Assignment, Target, Tr
 use mesh_model::endpoint::Address;
 use mesh_model::name::Locality;
 
-use super::backwards::Backwards;
 use super::metadata::{self, ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
 use super::{health_status, host_port};
+use crate::encode::Backwards;
 use crate::name::SubsetKey;
 
 /// Encodes assignments; its memory is used again and again.

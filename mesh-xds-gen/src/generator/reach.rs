@@ -109,15 +109,11 @@ impl Reach {
             return reach;
         }
         reach.listeners |= !effect.policies.is_empty();
-        for view in [before, after] {
-            for service in view.services() {
+        if !effect.hosts.is_empty() {
+            for service in before.services().iter().chain(after.services()) {
                 let host = &service.hostname;
-                let key = (host.clone(), service.namespace.clone());
                 if effect.hosts.iter().any(|named| named.matches(host.as_str())) {
                     reach.add_service(host, false);
-                }
-                if effect.services.contains(&key) {
-                    reach.add_service(host, true);
                 }
             }
         }
@@ -164,7 +160,6 @@ impl Reach {
     ) -> Self {
         let mut reach = Self::default();
         for (host, namespace) in keys {
-            let imported = view.scope().egress().iter().flat_map(|egress| &egress.services);
             let own = *namespace == view.proxy().namespace;
             let Some(service) = view.scope().service(host.as_str()) else {
                 // What no selector tells, slices may: which services the proxy stands behind.
@@ -180,11 +175,7 @@ impl Reach {
             if is_told_by_clusters(before, view, service) {
                 reach.clusters.add(host);
             }
-            let mut named = std::iter::once(service).chain(imported);
-            let is_headless = named.any(|service| {
-                service.hostname == *host && service.resolution == Resolution::Passthrough
-            });
-            if is_headless {
+            if view.scope().keeps_destination(host.as_str()) {
                 (reach.listeners, reach.names) = (true, true);
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Bytes that grow to the front; its memory is used again and again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Backwards {
+pub(crate) struct Backwards {
     bytes: Vec<u8>,
     // INVARIANT: at most `bytes.len()`; what follows is written.
     start: usize,
@@ -16,24 +16,24 @@ pub(super) struct Backwards {
 
 impl Backwards {
     /// How much is written: the mark of a message that ends here.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len().saturating_sub(self.start)
     }
 
     /// What is written.
-    pub(super) fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
     /// Takes what is written; nothing is then.
-    pub(super) fn take(&mut self) -> Arc<[u8]> {
+    pub(crate) fn take(&mut self) -> Arc<[u8]> {
         let taken = Arc::from(self.as_slice());
         self.start = self.bytes.len();
         taken
     }
 
     /// Puts bytes before the others.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         if bytes.len() > self.start {
             self.grow(bytes.len());
         }
@@ -53,14 +53,18 @@ impl Backwards {
         (self.bytes, self.start) = (bytes, front);
     }
 
-    pub(super) fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.push(&[byte]);
     }
 
     /// A number in as few bytes as it needs, seven bits each.
-    pub(super) fn varint(&mut self, mut value: u64) {
-        if let Ok(small @ 0..128) = u8::try_from(value) {
-            return self.byte(small);
+    pub(crate) fn varint(&mut self, mut value: u64) {
+        let [low, high, ..] = value.to_le_bytes();
+        if value < 1 << 7 {
+            return self.byte(low);
+        }
+        if value < 1 << 14 {
+            return self.push(&[low | 0x80, high << 1 | low >> 7]);
         }
         let mut bytes = [0_u8; 10];
         let mut used = 0;
@@ -77,48 +81,48 @@ impl Backwards {
     }
 
     /// Ends, at its front, a field whose content began at a mark.
-    pub(super) fn field(&mut self, tag: u8, mark: usize) {
+    pub(crate) fn field(&mut self, tag: u8, mark: usize) {
         let len = self.len().saturating_sub(mark);
         self.varint(u64::try_from(len).unwrap_or(u64::MAX));
         self.byte(tag << 3 | 2);
     }
 
     /// A text, also an empty one.
-    pub(super) fn text(&mut self, tag: u8, text: &str) {
+    pub(crate) fn text(&mut self, tag: u8, text: &str) {
         self.push(text.as_bytes());
         self.varint(u64::try_from(text.len()).unwrap_or(u64::MAX));
         self.byte(tag << 3 | 2);
     }
 
     /// A text that is left out if it is empty.
-    pub(super) fn some_text(&mut self, tag: u8, text: &str) {
+    pub(crate) fn some_text(&mut self, tag: u8, text: &str) {
         if !text.is_empty() {
             self.text(tag, text);
         }
     }
 
     /// A number, also zero.
-    pub(super) fn number(&mut self, tag: u8, value: u64) {
+    pub(crate) fn number(&mut self, tag: u8, value: u64) {
         self.varint(value);
         self.byte(tag << 3);
     }
 
     /// A number that is left out if it is zero.
-    pub(super) fn some_number(&mut self, tag: u8, value: u64) {
+    pub(crate) fn some_number(&mut self, tag: u8, value: u64) {
         if value != 0 {
             self.number(tag, value);
         }
     }
 
     /// A number in a message of its own, which tells zero from nothing.
-    pub(super) fn wrapped(&mut self, tag: u8, value: u32) {
+    pub(crate) fn wrapped(&mut self, tag: u8, value: u32) {
         let mark = self.len();
         self.some_number(1, value.into());
         self.field(tag, mark);
     }
 
     /// A number in decimal digits.
-    pub(super) fn decimal(&mut self, mut value: u32) {
+    pub(crate) fn decimal(&mut self, mut value: u32) {
         loop {
             self.byte(b'0' + u8::try_from(value % 10).unwrap_or_default());
             value /= 10;
