@@ -156,7 +156,8 @@ impl Hub {
 
     /// Tells who connects, and that the mesh has such a proxy.
     pub(super) fn client(&self, node: &Node) -> Result<Client, Status> {
-        let reference = identify::reference(node).map_err(Status::invalid_argument)?;
+        // Whoever cannot say who it is, is unknown too.
+        let reference = identify::reference(node).map_err(Status::not_found)?;
         let plane = self.plane.unwrap_or_else(|| identify::data_plane(node));
         let client = Client { node: node.id.clone(), reference, plane };
         let known = self.meshes.borrow().mesh.proxy(&client.reference).map(|_| ());

@@ -10,6 +10,11 @@ use mesh_envoy_proto::prost_types::value::Kind;
 use mesh_model::compat::DataPlane;
 use mesh_model::view::ProxyKind;
 
+/// Longer than any id: a pod's name and a namespace have at most 253 bytes each.
+const MAX_ID: usize = 1_024;
+/// As much of an id that is too long is told.
+const TOLD: usize = 64;
+
 /// The pod that a node id names, as `CLUSTER/NAMESPACE/POD`; or a sentence that says what is wrong
 /// with it.
 ///
@@ -18,6 +23,10 @@ use mesh_model::view::ProxyKind;
 /// istio/istio `pilot/pkg/model/context.go` `ParseServiceNodeWithMetadata`.
 pub(super) fn reference(node: &Node) -> Result<String, String> {
     let id = node.id.as_str();
+    if id.len() > MAX_ID {
+        let begin: String = id.chars().take(TOLD).collect();
+        return Err(format!("node id `{begin}…` has {} bytes, more than {MAX_ID}", id.len()));
+    }
     if id.contains('~') {
         return service_node(node);
     }
@@ -128,6 +137,13 @@ mod tests {
         check("sidecar~here~web-0.shop~d", EAST, Err("address `here`"));
         check("sidecar~10.0.0.1~web-0~d", EAST, Err("not `POD.NAMESPACE`"));
         check("sidecar~10.0.0.1~.shop~d", EAST, Err("not `POD.NAMESPACE`"));
+    }
+
+    #[test]
+    fn an_id_that_no_pod_can_have_is_not_told_whole() {
+        let id = format!("east/shop/{}", "é".repeat(100_000));
+        let Err(sentence) = reference(&node(&id, &[])) else { panic!("such a pod there is not") };
+        assert!(sentence.len() < 300 && sentence.contains("200010 bytes"), "{sentence}");
     }
 
     #[test]
