@@ -31,7 +31,7 @@ pub use self::lint::{Risk, RiskyPattern, risky_patterns};
 pub use self::prove::{
     Never, NeverMatches, Shadowed, allows_nothing, last_allow, never_matching, shadowed,
 };
-pub use self::reach::{Access, Caller, Matrix, access, matrix};
+pub use self::reach::{Access, Caller, Matrix, access, access_over, matrix};
 pub use self::sample::{Sample, SampleHttp};
 pub use self::shared_names::{Replaced, replaced};
 pub use self::widening::{Widening, widenings};
