@@ -7,6 +7,7 @@
 //! # Upstream
 //!
 //! istio/istio `pilot/pkg/security/authz/model/model.go` `New`, `Generate`.
+use mesh_model::compat::EnvoyFeatures;
 use mesh_model::resource::{Condition, Operation, Rule, Source};
 
 use crate::identity::{IdentitySource, TrustBundle};
@@ -31,6 +32,7 @@ pub(crate) struct Context<'c> {
     pub(crate) trust: Option<&'c TrustBundle>,
     /// The policy's namespace.
     pub(crate) namespace: &'c str,
+    pub(crate) envoy: EnvoyFeatures,
 }
 
 /// The rule cannot be expressed and is left out.
