@@ -37,7 +37,8 @@ impl Outbound<'_, '_> {
             default_sni: &sni,
             accounts: self.accounts,
             certificates: self.context.certificates,
-            mesh_external: service.mesh_external,
+            keeps_own: service.mesh_external
+                && self.context.flags.prefer_destinationrule_tls_for_external_services,
         });
         let around = self.surroundings(destination, options.is_http2());
         let settings = settings.as_deref();
