@@ -22,6 +22,8 @@ mod overload;
 
 mod imbalance;
 
+mod played;
+
 pub mod clients;
 
 mod survey;
@@ -34,6 +36,7 @@ pub use self::impact::Impact;
 pub use self::ladder::{LADDER, ladder};
 pub use self::outcome::{Cell, Outcome};
 pub use self::overload::Carried;
+pub use self::played::{Ejection, Played, Player};
 pub use self::scenario::{Loss, Scenario};
 pub use self::shift::{Move, Place, Shift};
 pub use self::survey::{Asked, Survey, Surveyed, SurveyedClass, services, services_and_subsets};

@@ -4,6 +4,7 @@
 pub mod ads_client;
 pub mod assign;
 pub mod authz;
+pub mod health;
 pub mod host;
 pub mod load;
 pub mod merge;

@@ -118,7 +118,7 @@ fn untouched<'s, 'm>(surveyed: &'s Surveyed<'m>, class: &'s SurveyedClass<'m>) -
 fn keeps_assignment(surveyed: &Surveyed<'_>, failed: &Failed<'_>) -> bool {
     let Some(class) = surveyed.classes.first() else { return false };
     let destination = &surveyed.destination;
-    let policy = destination.policy.as_ref();
+    let policy = destination.policy.as_deref();
     let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
     let was_fit = |endpoint: &Endpoint| match endpoint.health {
         HealthStatus::Unknown | HealthStatus::Healthy | HealthStatus::Unhealthy => true,

@@ -104,7 +104,7 @@ impl<'m> Plan<'m> {
     }
 
     pub(crate) fn has_outlier_detection(&self) -> bool {
-        let policy = self.destination.policy.as_ref();
+        let policy = self.destination.policy.as_deref();
         policy.is_some_and(|policy| policy.outlier_detection.is_some())
     }
 
@@ -123,7 +123,7 @@ impl<'m> Plan<'m> {
 
     /// The balancer of the cluster.
     pub(crate) fn lb(&self) -> &'static str {
-        let policy = self.destination.cluster_policy.as_ref();
+        let policy = self.destination.cluster_policy.as_deref();
         let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
         match settings.and_then(|settings| settings.policy.as_ref()) {
             Some(LbPolicy::ConsistentHash(hash)) => match &hash.algorithm {
