@@ -405,7 +405,7 @@ proptest! {
         threshold in prop_oneof![Just(0), Just(50)],
         seed: u64,
     ) {
-        let to = [("eu/west/a/*".into(), 70), ("us/*".into(), 30)].into();
+        let to = [("eu/west/a/*".into(), 70), ("us/*".into(), 30)].into_iter().collect();
         let distribute = vec![Distribute { from: "eu/*".into(), to }];
         let setting = LocalityLbSetting {
             enabled: Some(true),

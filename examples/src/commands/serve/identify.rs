@@ -8,31 +8,27 @@ use std::net::IpAddr;
 use mesh_envoy_proto::envoy::config::core::v3::Node;
 use mesh_envoy_proto::prost_types::value::Kind;
 use mesh_model::compat::DataPlane;
+use mesh_model::registry::Mesh;
 use mesh_model::view::ProxyKind;
 
-/// Longer than any id: a pod's name and a namespace have at most 253 bytes each.
-const MAX_ID: usize = 1_024;
-/// As much of an id that is too long is told.
-const TOLD: usize = 64;
+/// How much of a text that a client sent is worth showing.
+const SHOWN: usize = 200;
 
 /// The pod that a node id names, as `CLUSTER/NAMESPACE/POD`; or a sentence that says what is wrong
-/// with it.
+/// with it. A node that does not say its cluster is in the only one that has its pod.
 ///
 /// # Upstream
 ///
-/// istio/istio `pilot/pkg/model/context.go` `ParseServiceNodeWithMetadata`.
-pub(super) fn reference(node: &Node) -> Result<String, String> {
-    let id = node.id.as_str();
-    if id.len() > MAX_ID {
-        let begin: String = id.chars().take(TOLD).collect();
-        return Err(format!("node id `{begin}…` has {} bytes, more than {MAX_ID}", id.len()));
+/// istio/istio `pilot/pkg/model/context.go` `ParseServiceNodeWithMetadata`;
+/// `pilot/pkg/serviceregistry/aggregate/controller.go` `skipSearchingRegistryForProxy`.
+pub(super) fn reference(node: &Node, mesh: &Mesh) -> Result<String, String> {
+    let id = shown(&node.id);
+    if node.id.contains('~') {
+        return service_node(node, mesh);
     }
-    if id.contains('~') {
-        return service_node(node);
-    }
-    match id.split('/').collect::<Vec<_>>().as_slice() {
+    match node.id.split('/').collect::<Vec<_>>().as_slice() {
         [cluster, namespace, pod] if ![cluster, namespace, pod].iter().any(|it| it.is_empty()) => {
-            Ok(id.to_owned())
+            Ok(node.id.clone())
         }
         _ => Err(format!(
             "node id `{id}` is neither `TYPE~IP~POD.NAMESPACE~DOMAIN` nor `CLUSTER/NAMESPACE/POD`"
@@ -40,30 +36,51 @@ pub(super) fn reference(node: &Node) -> Result<String, String> {
     }
 }
 
-fn service_node(node: &Node) -> Result<String, String> {
-    let id = node.id.as_str();
-    let parts: Vec<&str> = id.split('~').collect();
+/// The beginning of a text that a client sent.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn service_node(node: &Node, mesh: &Mesh) -> Result<String, String> {
+    let id = shown(&node.id);
+    let parts: Vec<&str> = node.id.split('~').collect();
     let [kind, address, name, _domain] = parts.as_slice() else {
         return Err(format!("node id `{id}` has {} parts between `~`, not 4", parts.len()));
     };
     let kinds = [ProxyKind::Sidecar, ProxyKind::Router, ProxyKind::Waypoint, ProxyKind::Ztunnel];
     if !kinds.iter().any(|known| known.as_str() == *kind) {
-        return Err(format!("node id `{id}` is of the unknown type `{kind}`"));
+        return Err(format!("node id `{id}` is of the unknown type `{}`", shown(kind)));
     }
     let ips = text(node, "INSTANCE_IPS").unwrap_or_default();
     let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
     if !is_address(address) && !ips.split(',').all(is_address) {
-        return Err(format!("node id `{id}` has the address `{address}`, which is none"));
+        return Err(format!("node id `{id}` has the address `{}`, which is none", shown(address)));
     }
     let Some((pod, namespace)) =
         name.rsplit_once('.').filter(|(pod, ns)| !pod.is_empty() && !ns.is_empty())
     else {
-        return Err(format!("node id `{id}` names `{name}`, which is not `POD.NAMESPACE`"));
+        return Err(format!(
+            "node id `{id}` names `{}`, which is not `POD.NAMESPACE`",
+            shown(name)
+        ));
     };
-    match text(node, "CLUSTER_ID").filter(|cluster| !cluster.is_empty()) {
-        Some(cluster) => Ok(format!("{cluster}/{namespace}/{pod}")),
-        None => {
-            Err(format!("node `{id}` does not say its cluster: metadata `CLUSTER_ID` is absent"))
+    if let Some(cluster) = text(node, "CLUSTER_ID").filter(|cluster| !cluster.is_empty()) {
+        return Ok(format!("{cluster}/{namespace}/{pod}"));
+    }
+    let pods = mesh.clusters().map(|cluster| format!("{cluster}/{namespace}/{pod}"));
+    let mut known = pods.filter(|reference| mesh.proxy(reference).is_ok());
+    match (known.next(), known.next()) {
+        (Some(only), None) => Ok(only),
+        (found, _) => {
+            let who = if found.is_none() { "no cluster has" } else { "several clusters have" };
+            Err(format!(
+                "node `{id}` does not say its cluster: metadata `CLUSTER_ID` is absent, and {who} such \
+                 a pod"
+            ))
         }
     }
 }
@@ -92,7 +109,10 @@ fn text<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use mesh_envoy_proto::prost_types::{Struct, Value};
+    use mesh_model::registry::{Origin, Registry, Source};
 
     use super::*;
 
@@ -104,8 +124,26 @@ mod tests {
         Node { id: id.to_owned(), metadata, ..Node::default() }
     }
 
+    /// A pod that is in one cluster, and one that is in two.
+    fn mesh() -> Arc<Mesh> {
+        let pod = |name: &str| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop}}\nstatus: \
+                 {{phase: Running, podIP: 10.0.0.1}}\n"
+            )
+        };
+        let source = |cluster: &str, text: String| Source {
+            origin: Origin::Cluster(cluster.into()),
+            name: "pods.yaml".into(),
+            text: text.into_bytes(),
+        };
+        let mut registry = Registry::default();
+        registry.load([source("east", pod("one") + &pod("two")), source("west", pod("two"))]);
+        registry.mesh()
+    }
+
     fn check(id: &str, metadata: &[(&str, &str)], expected: Result<&str, &str>) {
-        match (reference(&node(id, metadata)), expected) {
+        match (reference(&node(id, metadata), &mesh()), expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected),
             (Err(sentence), Err(part)) => assert!(sentence.contains(part), "{sentence}"),
             (found, _) => panic!("{found:?} for {id}"),
@@ -118,7 +156,9 @@ mod tests {
     fn a_pod_is_named_by_its_id_and_the_cluster_of_its_metadata() {
         let id = "sidecar~10.0.0.1~web-0.shop~shop.svc.cluster.local";
         check(id, EAST, Ok("east/shop/web-0"));
-        check(id, &[], Err("`CLUSTER_ID` is absent"));
+        check(id, &[], Err("`CLUSTER_ID` is absent, and no cluster has"));
+        check("sidecar~10.0.0.1~one.shop~d", &[], Ok("east/shop/one"));
+        check("sidecar~10.0.0.1~two.shop~d", &[], Err("several clusters have"));
         check("router~fd00::1~in.gress.shop~shop.svc", EAST, Ok("east/shop/in.gress"));
     }
 
@@ -140,10 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_no_pod_can_have_is_not_told_whole() {
-        let id = format!("east/shop/{}", "é".repeat(100_000));
-        let Err(sentence) = reference(&node(&id, &[])) else { panic!("such a pod there is not") };
-        assert!(sentence.len() < 300 && sentence.contains("200010 bytes"), "{sentence}");
+    fn an_id_beyond_reading_is_not_told_whole() {
+        let long = "x".repeat(1 << 20);
+        for id in [long.clone(), format!("{long}~a~b.c~d"), format!("sidecar~10.0.0.1~{long}~d")] {
+            let sentence = reference(&node(&id, EAST), &mesh()).unwrap_err();
+            assert!(sentence.len() < 1_000, "{}", sentence.len());
+        }
     }
 
     #[test]
