@@ -105,9 +105,12 @@ fn check_one(
     }
 }
 
-/// The annotations in use whose features are past their alpha phase.
-const MATURE: [&str; 7] = [
+/// The annotations in use whose features are past their alpha phase, and those that the mesh has no other
+/// word for.
+const MATURE: [&str; 9] = [
     "ambient.istio.io/redirection",
+    "networking.istio.io/exportTo",
+    "networking.istio.io/traffic-distribution",
     "proxy.istio.io/config",
     "sidecar.istio.io/inject",
     "sidecar.istio.io/proxyMemoryLimit",

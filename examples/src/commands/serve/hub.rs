@@ -166,8 +166,7 @@ impl Hub {
             Ok(()) => Ok(client),
             Err(error) => Err(Status::not_found(format!(
                 "node `{}` is the pod `{}`, but {error}",
-                identify::shown(&client.node),
-                identify::shown(&client.reference)
+                client.node, client.reference
             ))),
         }
     }
