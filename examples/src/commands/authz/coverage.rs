@@ -1,4 +1,11 @@
 //! `mesh authz --coverage`: which rules of a workload a list of requests reaches.
+//!
+//! ```text
+//! {"workload": "c1/shop/cart-0", "requests": 2, "allowed": 1, "refused": 0, "reached": 1,
+//!  "rules": [{"policy": "ns/name", "rule": 0, "action": "ALLOW", "matched": 1, "decided": 1}]}
+//! ```
+//!
+//! Rules in the order of the filters. `refused`: in plain text, which the workload does not take.
 use mesh_authz::analysis::coverage;
 use mesh_authz::{Authorizer, Traffic};
 use mesh_model::registry::Mesh;

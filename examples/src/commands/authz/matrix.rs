@@ -1,4 +1,13 @@
 //! `mesh authz --matrix`: who may call whom, whatever is asked for.
+//!
+//! ```text
+//! {"protocol": "http|tcp", "port": 80 or null,
+//!  "matrix": [{"to": "c1/shop/cart-0", "last_allow": "ns/name" or null,
+//!              "from": [{"identity": "spiffe://…" or null, "access": "always|depends|never"}]}]}
+//! ```
+//!
+//! Workloads by reference, callers by identity, plain text (null) first. `last_allow` is the policy
+//! without which everything that is not denied is allowed.
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_authz::analysis::{Access, Caller, access_over, last_allow};
