@@ -112,6 +112,27 @@ fn whatif_puts_every_proxy_into_one_class_of_a_destination() {
 }
 
 #[test]
+fn whatif_plays_gateways_through_with_a_seed() {
+    let arguments = ["whatif", "--all-proxies", "--fail", "cluster=eu", "--seed", "7"];
+    let found = answer(&folder("shop"), &arguments);
+    assert_eq!(found, answer(&folder("shop"), &arguments));
+    let services = found["services"].as_array().unwrap();
+    let played: Vec<&Value> =
+        services.iter().map(|service| &service["imbalance"]).filter(|one| !one.is_null()).collect();
+    assert!(!played.is_empty());
+    for one in played {
+        assert!(one["gateways"].as_u64() > Some(0) && one["endpoints"].as_u64() > Some(1), "{one}");
+        assert!(one["busiest_by_connection"].as_f64() >= Some(1.0), "{one}");
+    }
+    // What does not change is not played.
+    for service in services {
+        let is_felt = service["moved"] != serde_json::json!([]) || service["unreachable"] == true;
+        let is_felt = is_felt || service["overloaded"] != serde_json::json!([]);
+        assert!(is_felt || service["imbalance"].is_null() && service["ejection"].is_null());
+    }
+}
+
+#[test]
 fn whatif_refuses_what_it_does_not_know() {
     let proxy = proxy("shop");
     let with = |fail: &str, sentence: &str| {

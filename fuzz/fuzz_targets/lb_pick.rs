@@ -12,7 +12,7 @@ use mesh_lb::pick::weight::NormalizedWeights;
 use mesh_testkit::oracle::pick as oracle;
 
 /// How many turns are compared.
-const PICKS: usize = 200;
+const PICKS: usize = 140;
 
 mesh_fuzz::target!(|bytes| {
     let [seed_low, seed_high, odds, hosts @ ..] = bytes else { return };

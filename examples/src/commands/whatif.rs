@@ -2,7 +2,9 @@
 use std::path::Path;
 
 use clap::Args;
-use mesh_lb::whatif::{Asked, Failure as Fails, Loss, Scenario, Survey, services_and_subsets};
+use mesh_lb::whatif::{
+    Asked, Failure as Fails, Loss, Player, Scenario, Survey, services_and_subsets,
+};
 use mesh_model::Compat;
 use mesh_model::registry::Mesh;
 use mesh_model::view::{Proxy, Subset};
@@ -40,6 +42,9 @@ pub(crate) struct Arguments {
     /// How much more than the busiest endpoint before one may carry after.
     #[arg(long, value_name = "FACTOR", default_value_t = mesh_lb::capacity::DEFAULT_LIMIT, value_parser = factor)]
     overload: f64,
+    /// The seed of what is played through: connections through gateways, ejections, keys.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
 }
 
 fn factor(text: &str) -> Result<f64, String> {
@@ -57,9 +62,15 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let proxies = proxies(&mesh, arguments)?;
     let survey = survey(&mesh, &proxies, arguments)?;
     let impacts = survey.impact(&scenario, arguments.overload);
+    let mut player = Player::new(arguments.seed);
     match output {
-        Output::Json => json::print(&json_form::answer(&scenario, &survey, &impacts)),
-        Output::Table => table::print(&scenario, (&survey, &impacts), arguments.all_proxies),
+        Output::Json => {
+            json::print(&json_form::answer(&scenario, (&survey, &impacts), &mut player));
+        }
+        Output::Table => {
+            let all = arguments.all_proxies;
+            table::print(&scenario, (&survey, &impacts), &mut player, all);
+        }
     }
     Ok(())
 }

@@ -75,6 +75,7 @@ impl Overprovisioning {
 
     /// Returns what `part` of `total` hosts (or weights) can carry: `factor × part / total`,
     /// truncated, at most 100. A total of 0 carries nothing.
+    #[inline]
     pub fn capacity(self, part: u64, total: u64) -> Percent {
         if part == 0 || total == 0 {
             return Percent::NONE;
@@ -148,6 +149,7 @@ impl LevelHosts {
     ///
     /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
     /// `LoadBalancerBase::recalculatePerPriorityState`.
+    #[inline]
     pub(crate) fn health(&self) -> (Percent, Percent) {
         let (healthy, degraded, total) = self.measures();
         (
@@ -158,6 +160,7 @@ impl LevelHosts {
 
     /// Returns the healthy and degraded amounts and the total they are held against; all 0 if no
     /// host counts, even when weights are in play.
+    #[inline]
     pub(crate) fn measures(&self) -> (u64, u64, u64) {
         match self.weights {
             _ if self.counted() == 0 => (0, 0, 0),

@@ -83,8 +83,13 @@ pub(super) fn available_percent(hosts: &LevelHosts) -> f64 {
 pub(super) fn distribute_by_hosts(hosts: &[LevelHosts], loads: &mut [LevelLoad]) {
     let total: u64 = hosts.iter().map(|level| u64::from(level.total)).sum();
     let mut left = 100;
+    // Priorities are often of one size, and a division takes longer than all else.
+    let mut known = (0, Percent::NONE);
     for (level, load) in hosts.iter().zip(&mut *loads) {
-        load.healthy_load = percent_of(level.total, total);
+        if level.total != known.0 {
+            known = (level.total, percent_of(level.total, total));
+        }
+        load.healthy_load = known.1;
         load.degraded_load = Percent::NONE;
         left -= load.healthy_load.get();
     }

@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn many_weights_take_turns_too() {
-        for weights in [17_u32, 33, 99, 512, 513, 700] {
+        for weights in [17_u32, 32, 33, 99, 700] {
             let weights: Vec<f64> = (1..=weights).map(|n| f64::from(n * 7919 % 1000 + 1)).collect();
             check(&weights, 5, 1500);
         }

@@ -86,7 +86,7 @@ impl Player {
 impl Outcome {
     /// Plays a client under the destination's outlier detection while one of the endpoints behind the
     /// gateways that get traffic answers 503; each connection keeps the endpoint that it has. None
-    /// without outlier detection or without gateways.
+    /// without outlier detection, without gateways, or with fewer than two endpoints behind them.
     pub fn ejection(&self, destination: &Destination<'_>, seed: u64) -> Option<Ejection> {
         let scenario = self.ejection_scenario(destination, seed)?;
         Some(Ejection { scenario, outcome: play_ejections(&scenario) })
@@ -100,7 +100,7 @@ impl Outcome {
         let policy = destination.cluster_policy.as_ref()?;
         let hosts = self.hosts_in_use();
         let outlier_detection = OutlierConfig::of(policy.outlier_detection.as_ref()?);
-        (hosts.gateways > 0 && hosts.backends > 0).then(|| EjectionScenario {
+        (hosts.gateways > 0 && hosts.backends > 1).then(|| EjectionScenario {
             gateways: hosts.gateways,
             others: hosts.others,
             backends: hosts.backends,

@@ -5,7 +5,7 @@ use super::Subject;
 use super::scene::{Scene, some};
 use crate::endpoint::Address;
 use crate::manifest::Diagnostic;
-use crate::name::Labels;
+use crate::name::{Labels, NetworkId};
 use crate::registry::{Service, place};
 use crate::resource;
 
@@ -104,11 +104,14 @@ fn imbalance(scene: &Scene<'_>, service: &Service) -> Option<Diagnostic> {
     let port = service.ports.iter().find(|port| port.protocol.is_http())?;
     let endpoints = scene.endpoints(service);
     let networks: BTreeSet<_> = endpoints.iter().map(|e| &e.workload.network).collect();
-    let remote = networks
+    let behind: Vec<(&NetworkId, usize)> = networks
         .iter()
-        .find(|network| !scene.plane.gateways.of_network(network).is_empty())
-        .filter(|_| networks.len() > 1)?;
-    let behind = endpoints.iter().filter(|e| e.workload.network == **remote).count();
+        .filter(|network| !scene.plane.gateways.of_network(network).is_empty())
+        .map(|&network| {
+            (network, endpoints.iter().filter(|e| e.workload.network == *network).count())
+        })
+        .filter(|(_, count)| *count > 1)
+        .collect();
     let limits = |policy: &super::scene::Policy<'_>| {
         let http = policy.connection_pool.and_then(|pool| pool.http.as_ref());
         http.is_some_and(|http| http.max_requests_per_connection > 0)
@@ -117,13 +120,21 @@ fn imbalance(scene: &Scene<'_>, service: &Service) -> Option<Diagnostic> {
         let is_for = rule.services.iter().any(|other| other.hostname == service.hostname);
         is_for && rule.policies().iter().any(limits)
     });
-    if is_limited || behind < 2 {
+    if is_limited || behind.is_empty() || networks.len() < 2 {
         return None;
     }
+    let listed: Vec<String> = behind
+        .iter()
+        .map(|(network, count)| format!("{count} endpoints in network `{network}`"))
+        .collect();
+    let gateways =
+        if listed.len() == 1 { "a gateway that balances" } else { "gateways that balance" };
     let message = format!(
-        "port {} of `{}` is HTTP and its {behind} endpoints in network `{remote}` are behind a gateway \
-         that balances connections: all requests of one connection go to one of them",
-        port.number, service.hostname
+        "port {} of `{}` is HTTP and its {} are behind {gateways} connections: all requests of one \
+         connection go to one of them",
+        port.number,
+        service.hostname,
+        listed.join(" and ")
     );
     let help =
         "set maxRequestsPerConnection in a DestinationRule for the host, or run more gateways";

@@ -1,24 +1,29 @@
 //! The answer for programs.
 use mesh_lb::capacity::Overloaded;
-use mesh_lb::whatif::{Cell, Impact, Move, Place, Scenario, Survey, ladder};
+use mesh_lb::simulate::MovedKeys;
+use mesh_lb::whatif::{
+    Cell, Ejection, Imbalance, Impact, Move, Place, Played, Player, Scenario, Survey, ladder,
+};
 use serde_json::{Value, json};
 
 use crate::json;
 
-pub(super) fn answer(
+pub(super) fn answer<'m>(
     scenario: &Scenario,
-    survey: &Survey<'_>,
-    impacts: &[Impact<'_, '_>],
+    (survey, impacts): (&Survey<'m>, &[Impact<'_, 'm>]),
+    player: &mut Player,
 ) -> Value {
     let failed: Vec<String> = scenario.failures.iter().map(ToString::to_string).collect();
-    let services: Vec<Value> = impacts.iter().map(|impact| service(survey, impact)).collect();
+    let services: Vec<Value> =
+        impacts.iter().map(|impact| service(survey, impact, player)).collect();
     json!({"failed": failed, "services": services})
 }
 
-fn service<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) -> Value {
+fn service<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>, player: &mut Player) -> Value {
     let (destination, class) = (impact.destination, impact.class);
     let proxies: Vec<String> = survey.proxies(class).iter().map(|p| p.reference()).collect();
     let cells = |cells: Vec<Cell>| cells.iter().map(cell).collect::<Vec<_>>();
+    let played = if impact.is_felt() { player.play(impact) } else { Played::default() };
     let ladder = ladder(&class.before.spread, &class.before.shares).into_iter();
     json!({
         "proxy_class": class.name(),
@@ -35,7 +40,41 @@ fn service<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) -> Value {
         "ladder": ladder
             .map(|(healthy, loads)| json!({"healthy": healthy, "loads": loads}))
             .collect::<Vec<_>>(),
+        "imbalance": played.imbalance.as_ref().map(imbalance),
+        "ejection": played.ejection.as_ref().map(ejection),
+        "moved_keys": played.moved_keys.as_ref().map(moved_keys),
     })
+}
+
+fn imbalance(played: &Imbalance) -> Value {
+    json!({
+        "clients": played.scenario.clients,
+        "gateways": played.scenario.gateways,
+        "endpoints": played.scenario.backends,
+        "max_requests_per_connection": played.scenario.max_requests_per_connection,
+        "busiest_by_connection": played.by_connection.busiest(),
+        "busiest_by_request": played.by_request.busiest(),
+        "idle_by_connection": played.by_connection.idle(),
+    })
+}
+
+fn ejection(played: &Ejection) -> Value {
+    let (scenario, became) = (&played.scenario, &played.outcome);
+    json!({
+        "gateways": scenario.gateways,
+        "endpoints": scenario.backends,
+        "other_endpoints": scenario.others,
+        "bad_endpoints": scenario.bad,
+        "requests": scenario.requests,
+        "failed": became.failed,
+        "refused": became.refused,
+        "ejections": became.ejections,
+        "ejected": became.ejected_percent(scenario),
+    })
+}
+
+fn moved_keys(moved: &MovedKeys) -> Value {
+    json!({"keys": moved.keys, "moved": moved.moved, "needlessly": moved.needlessly})
 }
 
 fn cell(cell: &Cell) -> Value {

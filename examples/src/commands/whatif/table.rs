@@ -1,11 +1,17 @@
 //! The answer for people: what changes, and nothing else.
 use crate::say::say;
-use mesh_lb::whatif::{Cell, Impact, Move, Outcome, Scenario, Survey};
+use mesh_lb::whatif::{
+    Cell, Ejection, Imbalance, Impact, Move, Outcome, Played, Player, Scenario, Survey,
+};
 use mesh_model::name::{ClusterId, Locality};
+
+/// How many times the mean the busiest endpoint gets before that is told.
+const UNEVEN: f64 = 1.2;
 
 pub(super) fn print<'m>(
     scenario: &Scenario,
     (survey, impacts): (&Survey<'m>, &[Impact<'_, 'm>]),
+    player: &mut Player,
     all: bool,
 ) {
     let failed: Vec<String> = scenario.failures.iter().map(ToString::to_string).collect();
@@ -16,6 +22,7 @@ pub(super) fn print<'m>(
     let felt: Vec<&Impact<'_, 'm>> = impacts.iter().filter(|impact| impact.is_felt()).collect();
     for impact in &felt {
         print_one(survey, impact);
+        print_played(&player.play(impact));
     }
     let same = impacts.len() - felt.len();
     say!("\n{} destinations change, {same} stay as they are", felt.len());
@@ -64,6 +71,51 @@ fn print_one<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) {
             overloaded.factor
         );
     }
+}
+
+/// What shares do not tell, as far as it is worth a line.
+fn print_played(played: &Played) {
+    if let Some(Imbalance { scenario, by_connection, by_request }) = &played.imbalance
+        && (by_connection.idle() > 0 || by_connection.busiest() >= UNEVEN)
+    {
+        say!(
+            "  played  {} through {}: the busiest of {} endpoints gets {:.2} times the mean, {} get \
+             nothing (by request: {:.2} times)",
+            counted(scenario.clients, "client", "clients"),
+            counted(scenario.gateways, "gateway address", "gateway addresses"),
+            scenario.backends,
+            by_connection.busiest(),
+            by_connection.idle(),
+            by_request.busiest()
+        );
+    }
+    if let Some(Ejection { scenario, outcome }) = &played.ejection
+        && outcome.ejections > 0
+    {
+        say!(
+            "  played  1 of {} endpoints behind {} answers 503: {} times an address is ejected, {:.0}% of \
+             the time; {} of {} requests fail, {} find no endpoint",
+            scenario.backends,
+            counted(scenario.gateways, "gateway address", "gateway addresses"),
+            outcome.ejections,
+            outcome.ejected_percent(scenario),
+            outcome.failed,
+            scenario.requests,
+            outcome.refused
+        );
+    }
+    if let Some(moved) = &played.moved_keys {
+        say!(
+            "  played  {} keys: {:.1}% move to other endpoints, {} of them needlessly",
+            moved.keys,
+            moved.percent(),
+            moved.needlessly
+        );
+    }
+}
+
+fn counted(number: u32, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn places(outcome: &Outcome) -> String {

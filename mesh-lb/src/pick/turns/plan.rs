@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::pick::edf::{InitialPicks, orderly};
 
 /// As many different weights as are looked at one by one; a tree is faster beyond.
-const MOST_WEIGHTS: usize = 16;
+const MOST_WEIGHTS: usize = 32;
 
 /// What decides who comes first: the deadline, then the order in which deadlines were set.
 type Due = u128;
@@ -46,8 +46,13 @@ impl Place {
     #[inline]
     fn due(&self) -> Due {
         let deadline = self.deadline.load(Ordering::Relaxed);
-        (Due::from(deadline) << 64) | Due::from(self.order_offset.load(Ordering::Relaxed))
+        due(deadline, self.order_offset.load(Ordering::Relaxed))
     }
+}
+
+#[inline]
+fn due(deadline: u64, order_offset: u64) -> Due {
+    (Due::from(deadline) << 64) | Due::from(order_offset)
 }
 
 impl Queues {
@@ -107,13 +112,18 @@ impl Queues {
             let at = queue.at.load(Ordering::Relaxed);
             let Some(place) = self.places.get(at) else { return };
             turn.store(place.entry, Ordering::Relaxed);
-            let deadline = f64::from_bits(place.deadline.load(Ordering::Relaxed));
-            place.deadline.store(orderly(deadline + queue.period).to_bits(), Ordering::Relaxed);
+            let deadline = f64::from_bits(u64::try_from(first.1 >> 64).unwrap_or(0));
+            let deadline = orderly(deadline + queue.period).to_bits();
+            place.deadline.store(deadline, Ordering::Relaxed);
             place.order_offset.store(order_offset, Ordering::Relaxed);
-            order_offset = order_offset.wrapping_add(1);
             let next = if at + 1 == queue.end { queue.first } else { at + 1 };
-            queue.at.store(next, Ordering::Relaxed);
-            *head = self.places.get(next).map_or(NEVER, Place::due);
+            *head = if next == at {
+                due(deadline, order_offset) // Nobody else weighs as much.
+            } else {
+                queue.at.store(next, Ordering::Relaxed);
+                self.places.get(next).map_or(NEVER, Place::due)
+            };
+            order_offset = order_offset.wrapping_add(1);
         }
         self.order_offset.store(order_offset, Ordering::Relaxed);
     }

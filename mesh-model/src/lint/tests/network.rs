@@ -79,6 +79,17 @@ fn gateways_balance_connections_and_not_requests() {
 }
 
 #[test]
+fn every_network_with_a_gateway_may_be_uneven() {
+    // The first network has a gateway, too, and a single endpoint.
+    let three = networks()
+        .cluster("c1", "n1", &["10.0.0.1 r1/z1"])
+        .cluster("c2", "n2", &["10.1.0.1 r2/z1", "10.1.0.2 r2/z1"])
+        .gateway("c1", "n1", &["34.1.1.1"])
+        .gateway("c2", "n2", &["34.2.2.2"]);
+    three.has("HZ-EW-L4-IMBALANCE");
+}
+
+#[test]
 fn one_host_of_a_port_belongs_to_one_gateway() {
     let gateway = |host: &str| {
         format!(
