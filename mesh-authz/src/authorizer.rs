@@ -153,9 +153,9 @@ impl Authorizer {
         observer: &mut impl Observer<'p>,
     ) -> Decision<'p> {
         let compiled = if request.http.is_some() { &self.http } else { &self.tcp };
-        match self.see(request) {
+        match Seen::new(request, self.sight) {
             Ok(mut seen) => compiled.decide(&mut seen, observer),
-            Err(rejected) => Decision::Deny(rejected),
+            Err(rejected) => Decision::Deny(Reason::PathRejected(rejected)),
         }
     }
 

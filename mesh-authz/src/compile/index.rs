@@ -67,6 +67,10 @@ impl Plan {
 
     /// Returns the first policy in byte order of the names that matches.
     pub(crate) fn first_match(&self, seen: &Seen<'_>) -> Option<&Policy> {
+        if !self.index.has_keys {
+            let mut all = self.index.always.iter().filter_map(|place| self.policies.get(*place));
+            return all.find(|policy| policy.matches(seen)).map(|policy| &**policy);
+        }
         let mut first: Option<usize> = None;
         self.index.candidates(seen, &mut |places| {
             for place in places {

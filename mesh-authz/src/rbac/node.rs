@@ -127,7 +127,11 @@ impl<T> Node<T> {
     {
         match self {
             Self::All(nodes) => nodes.iter().all(|node| node.matches(seen)),
-            Self::AnyOf(nodes) => nodes.iter().any(|node| node.matches(seen)),
+            // Most lists have one value.
+            Self::AnyOf(nodes) => match &**nodes {
+                [Self::Test(test)] => test.matches(seen),
+                nodes => nodes.iter().any(|node| node.matches(seen)),
+            },
             Self::Not(node) => !node.matches(seen),
             Self::Test(test) => test.matches(seen),
         }
