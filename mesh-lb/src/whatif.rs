@@ -33,7 +33,6 @@ pub use self::imbalance::Imbalance;
 pub use self::impact::Impact;
 pub use self::ladder::{LADDER, ladder};
 pub use self::outcome::{Cell, Outcome};
-pub use self::overload::Carried;
 pub use self::scenario::{Loss, Scenario};
 pub use self::shift::{Move, Place, Shift};
 pub use self::survey::{Asked, Survey, Surveyed, SurveyedClass, services, services_and_subsets};
