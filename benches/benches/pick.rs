@@ -11,12 +11,13 @@ use mesh_lb::pick::maglev::{Maglev, TableSize};
 use mesh_lb::pick::random;
 use mesh_lb::pick::ring_hash::{Ring, RingHashConfig};
 use mesh_lb::pick::round_robin::RoundRobin;
+use mesh_lb::pick::turns::Turns;
 use mesh_lb::pick::weight::NormalizedWeights;
 use mesh_lb::share::Spread;
 use mesh_lb::{Algorithm, Balancer, BalancerPolicy, PickRequest};
 use mesh_model::Compat;
 use mesh_model::endpoint::Gateways;
-use mesh_model::resource::destination_rule::LocalityLbSetting;
+use mesh_model::resource::destination_rule::{Distribute, LocalityLbSetting};
 use mesh_testkit::by_hand;
 
 const HOSTS: u32 = 1000;
@@ -55,6 +56,11 @@ fn pick(criterion: &mut Criterion) {
     });
     let keys = keys(HOSTS);
     let weights = NormalizedWeights::flat(&[1; HOSTS as usize]);
+    for (name, kinds) in [("turns/1000", 5), ("turns_of_100_weights/1000", 100)] {
+        let weights: Vec<f64> = (0..HOSTS).map(|host| f64::from(host % kinds + 1)).collect();
+        let turns = Turns::with_picks(&weights, 7);
+        group.bench_function(name, |b| b.iter(|| turns.pick()));
+    }
     let ring = Ring::new(&RingHashConfig::default(), &weights, key_of(&keys));
     group.bench_function("ring_hash/1000", |b| b.iter(|| ring.pick(draw(), 0)));
     let maglev = Maglev::new(TableSize::default(), &weights, key_of(&keys));
@@ -76,8 +82,9 @@ fn build(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A thousand endpoints in three localities of three priorities, weights 1 to 5.
-fn assignment() -> Assignment {
+/// A thousand endpoints in three localities, weights 1 to 5: of three priorities, or of one, that share
+/// its traffic by weight.
+fn assignment(priorities: Priorities) -> Assignment {
     let (proxy, service) = (by_hand::proxy("c1", "eu/west/a"), by_hand::service("cart.shop"));
     let shards = by_hand::shards((0..HOSTS).map(|host| {
         let place = match host % 3 {
@@ -92,16 +99,29 @@ fn assignment() -> Assignment {
     }));
     let (compat, gateways) = (Compat::default(), Gateways::default());
     let Some(port) = service.port(80) else { return Assignment::default() };
-    let setting = LocalityLbSetting { enabled: Some(true), ..LocalityLbSetting::default() };
+    let to = [("eu/west/a/*", 60), ("eu/west/b/*", 30), ("us/*", 10)];
+    let to = to.map(|(place, share)| (place.into(), share)).into();
+    let distribute = match priorities {
+        Priorities::Three => Vec::new(),
+        Priorities::One => vec![Distribute { from: "eu/*".into(), to }],
+    };
+    let setting =
+        LocalityLbSetting { enabled: Some(true), distribute, ..LocalityLbSetting::default() };
     let mut input = Input::new(&proxy, &compat, (&service, port), &shards, &gateways);
     input.mesh_locality = Some(&setting);
+    input.has_outlier_detection = matches!(priorities, Priorities::Three);
     Assignment::compute(&input)
+}
+
+#[derive(Clone, Copy)]
+enum Priorities {
+    One,
+    Three,
 }
 
 /// What a request pays in all: the draw of the priority, of the locality, and of the endpoint.
 fn balancer(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("balancer");
-    let assignment = assignment();
     let algorithms = [
         ("random", Algorithm::Random),
         ("weighted_round_robin", Algorithm::RoundRobin),
@@ -109,20 +129,24 @@ fn balancer(criterion: &mut Criterion) {
         ("ring_hash", Algorithm::RingHash { config: RingHashConfig::default(), bound: None }),
         ("maglev", Algorithm::Maglev { size: TableSize::default(), bound: None }),
     ];
-    for (name, algorithm) in algorithms {
+    let sizes = [("1000", Priorities::Three), ("1000_in_3_localities", Priorities::One)];
+    for ((name, algorithm), (size, priorities)) in
+        algorithms.into_iter().flat_map(|one| sizes.map(|size| (one, size)))
+    {
         // Least request among equals samples; by weight it takes turns as round robin does.
         let host_weighted = name != "least_request";
         let spread = Spread { host_weighted, locality_weighted: true, ..Spread::default() };
         let policy = BalancerPolicy { algorithm, spread, ..BalancerPolicy::default() };
-        let balancer = Balancer::new(&assignment, &policy);
+        let balancer = Balancer::new(&assignment(priorities), &policy);
         let draw = draws();
-        group.bench_function(format!("{name}/1000"), |b| {
+        group.bench_function(format!("{name}/{size}"), |b| {
             b.iter(|| {
                 let request = PickRequest { hash: Some(draw()), ..PickRequest::default() };
                 black_box(balancer.pick(&request, &draw).is_some())
             });
         });
     }
+    let assignment = assignment(Priorities::Three);
     let policy = BalancerPolicy::default();
     let built = Balancer::new(&assignment, &policy);
     group.bench_function("build/1000", |b| b.iter(|| Balancer::new(&assignment, &policy)));
@@ -133,23 +157,32 @@ fn balancer(criterion: &mut Criterion) {
 }
 
 /// Picks of one and of two threads from one balancer, as many by each thread: if sharing cost nothing
-/// both would take the same time on two cores.
+/// both would take the same time on two cores. With turns of their own they share nothing that
+/// changes.
 fn threads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("threads");
-    let assignment = assignment();
-    let policy = BalancerPolicy { algorithm: Algorithm::RoundRobin, ..BalancerPolicy::default() };
+    let assignment = assignment(Priorities::Three);
+    let policy = BalancerPolicy {
+        algorithm: Algorithm::RoundRobin,
+        workers: 2,
+        ..BalancerPolicy::default()
+    };
     let balancer = Balancer::new(&assignment, &policy);
-    let picks = || {
+    let picks = |worker| {
         for _ in 0..100_000 {
-            black_box(balancer.pick(&PickRequest::default(), || 7).is_some());
+            let request = PickRequest { worker, ..PickRequest::default() };
+            black_box(balancer.pick(&request, || 7).is_some());
         }
     };
     group.sample_size(10);
-    for threads in [1, 2] {
-        group.bench_function(format!("weighted_round_robin/{threads}x100000"), |b| {
+    for (name, threads, own) in
+        [("1x100000", 1, 0), ("2x100000", 2, 1), ("2x100000_sharing_turns", 2, 0)]
+    {
+        group.bench_function(format!("weighted_round_robin/{name}"), |b| {
             b.iter(|| {
+                let picks = &picks;
                 std::thread::scope(|scope| {
-                    (0..threads).for_each(|_| drop(scope.spawn(picks)));
+                    (0..threads).for_each(|n: u32| drop(scope.spawn(move || picks(n * own))));
                 })
             });
         });

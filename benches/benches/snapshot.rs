@@ -20,6 +20,7 @@ use mesh_model::registry::{Effect, Mesh, Origin, Registry, Source};
 use mesh_model::view::{Proxy, ProxyView, Scopes};
 use mesh_testkit::synthetic::Synthetic;
 use mesh_xds_gen::endpoint::Encoder;
+use mesh_xds_gen::snapshot::TypeUrl;
 use mesh_xds_gen::{Generator, cluster, endpoint, listener, name_table, route};
 use prost::Message;
 
@@ -65,7 +66,7 @@ fn unready(measures: &Synthetic) -> (Arc<Mesh>, Arc<Mesh>, Effect) {
 /// Each type by itself, from nothing, and all of them.
 fn types<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, name: &str, view: &ProxyView<'_>) {
     group.bench_function(format!("{name}/cds"), |bencher| {
-        bencher.iter(|| encoded(cluster::clusters(black_box(view))));
+        bencher.iter(|| Generator::new().of_type(black_box(view), &TypeUrl::CLUSTER));
     });
     let names: Vec<String> = cluster::clusters(view).into_iter().map(|of| of.name).collect();
     let names: Vec<&String> = names.iter().filter(|name| name.starts_with("outbound|")).collect();
@@ -101,7 +102,7 @@ fn snapshots(criterion: &mut Criterion<CpuTime>) {
     let proxy = client(&small);
     let small = view(&small, &proxy);
     group.bench_function("cds_100_services", |bencher| {
-        bencher.iter(|| encoded(cluster::clusters(black_box(&small))));
+        bencher.iter(|| Generator::new().of_type(black_box(&small), &TypeUrl::CLUSTER));
     });
     group.sample_size(20);
     group.bench_function("gateway/rds_1000_routes", |bencher| {

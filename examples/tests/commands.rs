@@ -192,6 +192,7 @@ fn diff_tells_what_a_policy_and_a_rule_change() {
         assert_eq!(decision["change"], "newly_denied");
         assert_eq!(decision["request"]["method"], "PUT");
         assert_eq!(decision["by_new"], format!("{namespace}/no-get"));
+        assert_eq!((&decision["rule_old"], &decision["rule_new"]), (&Value::Null, &0.into()));
     }
     assert!(found["traffic"].as_array().unwrap().iter().any(|change| change["host"] == host));
     assert!(!found["resources"].as_array().unwrap().is_empty());

@@ -214,6 +214,78 @@ fn authz_tells_decision_and_trace() {
 }
 
 #[test]
+fn authz_tells_who_may_call_whom() {
+    let to = &proxies("shop")[0];
+    let column = json!({"to": "", "last_allow": null, "from": [{"identity": null, "access": ""}]});
+    let shape = json!({"protocol": "", "port": null, "matrix": [column]});
+    for arguments in [
+        &["authz", "--matrix"][..],
+        &["authz", "--matrix", "--protocol", "tcp", "--port", "8080"],
+        &["authz", "--matrix", "--to", to, "--from", to],
+    ] {
+        let (found, code) = answer("shop", arguments, "");
+        check(&found, &shape, "matrix");
+        assert_eq!(code, 0);
+        let columns = found["matrix"].as_array().unwrap();
+        assert!(sorted(columns.iter().map(|column| text(column, "to"))));
+        for column in columns {
+            let callers = column["from"].as_array().unwrap();
+            assert!(sorted(callers.iter().map(|caller| caller["identity"].as_str())));
+            let known =
+                |caller: &Value| ["always", "depends", "never"].contains(&text(caller, "access"));
+            assert!(callers.iter().all(known));
+        }
+        if arguments.contains(&"--to") {
+            assert_eq!((columns.len(), columns[0]["from"].as_array().unwrap().len()), (1, 1));
+        }
+    }
+    refused(&["authz", "--matrix", "--to", "eu/shop/nobody"], &["eu/shop/nobody"]);
+    refused(&["authz", "--matrix", "--request", "-"], &["--matrix"]);
+    refused(&["authz"], &["--to", "--request"]);
+}
+
+/// What the matrix says always or never happens is what is decided of every request.
+#[test]
+fn the_matrix_agrees_with_decisions() {
+    let (found, _) = answer("shop", &["authz", "--matrix", "--port", "8080"], "");
+    for column in found["matrix"].as_array().unwrap().iter().step_by(31) {
+        for caller in column["from"].as_array().unwrap().iter().step_by(10) {
+            let expected = match text(caller, "access") {
+                "always" => "allow",
+                "never" => "deny",
+                _ => continue,
+            };
+            let peer = caller["identity"].as_str().map(|name| json!({"uri_sans": [name]}));
+            let request = json!({"path": "/x", "destination_port": 8080, "peer": peer});
+            let arguments = ["authz", "--to", text(column, "to"), "--request", "-"];
+            let (decided, _) = answer("shop", &arguments, &request.to_string());
+            assert_eq!(decided["decision"], expected, "{column} {caller}");
+        }
+    }
+}
+
+#[test]
+fn authz_tells_which_rules_requests_reach() {
+    let to = &proxies("shop")[0];
+    let rule = json!({"policy": "", "rule": 0, "action": "", "matched": 0, "decided": 0});
+    let shape = json!({"workload": "", "requests": 0, "allowed": 0, "refused": 0, "rules": [rule],
+        "reached": 0});
+    let requests = json!([{"path": "/x", "destination_port": 8080}, {"protocol": "tcp",
+        "destination_port": 8080, "peer": {"uri_sans": ["spiffe://cluster.local/ns/a/sa/b"]}}]);
+    let arguments = ["authz", "--to", to, "--coverage", "-"];
+    let (found, code) = answer("shop", &arguments, &requests.to_string());
+    check(&found, &shape, "coverage");
+    assert_eq!((code, &found["requests"]), (0, &json!(2)));
+    let reached = found["rules"].as_array().unwrap().iter().filter(|rule| rule["matched"] != 0);
+    assert_eq!(found["reached"], json!(reached.count()));
+    let wrong = mesh("shop", &arguments, "[{\"paths\": \"/x\"}]");
+    assert_eq!(wrong.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(said.contains("request 0: it has no field `paths`; did you mean `path`?"), "{said}");
+    refused(&["authz", "--to", to, "--coverage", "-"], &["a JSON list of requests"]);
+}
+
+#[test]
 fn routes_tell_what_becomes_of_a_request() {
     let proxy = &proxies("canary")[0];
     let host = answer("canary", &["plan", "--proxy", proxy], "").0["services"][0]["host"].clone();

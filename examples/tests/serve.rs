@@ -297,8 +297,8 @@ async fn a_stranger_is_refused_and_told_why() {
     let path = format!("{ADS}StreamAggregatedResources");
     let ids = [
         ("blue/web/nobody", Code::NotFound, "blue/web/nobody"),
-        ("nobody", Code::InvalidArgument, "`nobody`"),
-        ("sidecar~10.0.0.1~site-v1-0.web~d", Code::InvalidArgument, "CLUSTER_ID"),
+        ("nobody", Code::NotFound, "`nobody`"),
+        ("sidecar~10.0.0.1~site-v1-0.web~d", Code::NotFound, "CLUSTER_ID"),
     ];
     for (id, code, part) in ids {
         let first = DiscoveryRequest { node: node(id), ..ask(CLUSTER, &[]) };

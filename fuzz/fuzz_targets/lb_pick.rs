@@ -1,4 +1,4 @@
-//! Picks: turns by weight are those of the oracle, by queues as by a tree; rings and tables have its
+//! Picks: turns by weight are those of the oracle, planned ahead as by a tree; rings and tables have its
 //! entries; bounded load finds its host.
 #![cfg_attr(fuzzing, no_main)]
 
@@ -12,7 +12,7 @@ use mesh_lb::pick::weight::NormalizedWeights;
 use mesh_testkit::oracle::pick as oracle;
 
 /// How many turns are compared.
-const PICKS: usize = 40;
+const PICKS: usize = 200;
 
 mesh_fuzz::target!(|bytes| {
     let [seed_low, seed_high, odds, hosts @ ..] = bytes else { return };

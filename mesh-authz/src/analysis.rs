@@ -3,7 +3,8 @@
 //! ```text
 //! chain ─┬─ literal ─▶ prove ─▶ rules that never match, rules that others make useless   (proofs)
 //!        ├─ witness ─▶ samples ─▶ diff, widenings, coverage                              (examples)
-//!        └─ reach ─▶ who may call whom                                                    (both sides sound)
+//!        ├─ reach ─▶ who may call whom                                                    (both sides sound)
+//!        └─ shared_names ─▶ rules that gRPC servers lose
 //! policy ── lint ─▶ patterns that look tighter than they are
 //! ```
 //!
@@ -20,6 +21,7 @@ mod literal;
 mod prove;
 mod reach;
 mod sample;
+mod shared_names;
 mod widening;
 mod witness;
 
@@ -29,7 +31,8 @@ pub use self::lint::{Risk, RiskyPattern, risky_patterns};
 pub use self::prove::{
     Never, NeverMatches, Shadowed, allows_nothing, last_allow, never_matching, shadowed,
 };
-pub use self::reach::{Access, Caller, Matrix, access, matrix};
+pub use self::reach::{Access, Caller, Matrix, access, access_over, matrix};
 pub use self::sample::{Sample, SampleHttp};
+pub use self::shared_names::{Replaced, replaced};
 pub use self::widening::{Widening, widenings};
 pub use self::witness::{example, samples};

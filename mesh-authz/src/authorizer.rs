@@ -5,10 +5,8 @@ use crate::compile::index::Plan;
 use crate::compile::{Chain, Environment, Policies, Traffic};
 use crate::decision::{Decision, ExternalCheck, Reason, Verdict};
 use crate::dry_run::DryRun;
-use crate::identity::IdentitySource;
-use crate::matcher::PathOptions;
 use crate::rbac::{Filter, Origin, Policy, Purpose, RbacFilter, Rules};
-use crate::request::{Request, Seen};
+use crate::request::{Request, Seen, Sight};
 use crate::select::Workload;
 
 mod replace;
@@ -52,8 +50,7 @@ mod replace;
 pub struct Authorizer {
     http: Compiled,
     tcp: Compiled,
-    paths: PathOptions,
-    identity: IdentitySource,
+    sight: Sight,
 }
 
 /// A chain with the plans of its filters.
@@ -69,6 +66,8 @@ enum Stage {
     /// The filter in shadow and the external authorizer after it.
     Ask {
         provider: Box<str>,
+        /// How the names of the policies begin for which the authorizer is asked.
+        prefix: Box<str>,
         asked: Plan,
         trial: Plan,
     },
@@ -121,8 +120,7 @@ impl Authorizer {
         Self {
             http: compiled(Traffic::Http),
             tcp: compiled(Traffic::Tcp),
-            paths: environment.paths,
-            identity: environment.identity,
+            sight: environment.sight(),
         }
     }
 
@@ -163,7 +161,7 @@ impl Authorizer {
 
     /// Returns the request as policies see it.
     pub(crate) fn see<'r>(&self, request: &'r Request<'r>) -> Result<Seen<'r>, Reason<'static>> {
-        Seen::new(request, self.paths, self.identity).map_err(Reason::PathRejected)
+        Seen::new(request, self.sight).map_err(Reason::PathRejected)
     }
 }
 
@@ -184,7 +182,8 @@ impl Compiled {
                 },
                 Filter::ExternalAuthorization { provider } => {
                     let (asked, trial) = asking.take().unwrap_or_default();
-                    stages.push(Stage::Ask { provider: provider.clone(), asked, trial });
+                    let prefix = format!("istio-ext-authz-{provider}").into();
+                    stages.push(Stage::Ask { provider: provider.clone(), prefix, asked, trial });
                 }
             }
         }
@@ -195,10 +194,16 @@ impl Compiled {
         let mut allowed = Reason::NoAllowPolicy;
         // CUSTOM comes before the token is validated.
         let payload = seen.payload.take();
+        // What the filters in shadow write: it stays until another one of them matches.
+        let mut named: Option<&'p Policy> = None;
         for stage in &self.stages {
             let verdict = match stage {
-                Stage::Ask { provider, asked, trial } => {
-                    custom(provider, asked, trial, seen, observer)
+                Stage::Ask { provider, prefix, asked, trial } => {
+                    named = asked.first_match(seen).or(named);
+                    let is_meant = |policy: &&Policy| policy.name.starts_with(&**prefix);
+                    let question = named.filter(is_meant).map(|policy| (&**provider, policy));
+                    denied(trial.first_match(seen), Reason::CustomTrial)
+                        .and_then(|()| ask(question, observer))
                 }
                 Stage::BadProvider(plan) => {
                     denied(plan.first_match(seen), Reason::ProviderUnusable)
@@ -236,15 +241,11 @@ fn denied<'p>(
     matched.map_or(Ok(()), |policy| Err(reason(&policy.origin)))
 }
 
-fn custom<'p>(
-    provider: &'p str,
-    asked: &'p Plan,
-    trial: &'p Plan,
-    seen: &Seen<'_>,
+fn ask<'p>(
+    question: Option<(&'p str, &'p Policy)>,
     observer: &mut impl Observer<'p>,
 ) -> Result<(), Reason<'p>> {
-    denied(trial.first_match(seen), Reason::CustomTrial)?;
-    let Some(policy) = asked.first_match(seen) else { return Ok(()) };
+    let Some((provider, policy)) = question else { return Ok(()) };
     let rule = &policy.origin;
     match observer.ask(ExternalCheck { provider, rule }) {
         Verdict::Allow => Ok(()),

@@ -18,8 +18,9 @@ use crate::dry_run::is_dry_run;
 use crate::identity::{IdentitySource, TrustBundle};
 use crate::matcher::PathOptions;
 use crate::rbac::{Body, Filter, Origin, Policy, Purpose, RbacFilter, Rules};
+use crate::request::Sight;
 use crate::rule::{Compiler, Context, Omission};
-use crate::select::{BrokenPolicy, Selected, Selection, Workload, select};
+use crate::select::{BrokenPolicy, Selected, Selection, Workload, WorkloadKind, select};
 
 mod grpc;
 pub(crate) mod index;
@@ -44,6 +45,16 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// How the proxy looks at requests: its settings, as far as its release of Envoy heeds them.
+    pub(crate) fn sight(&self) -> Sight {
+        let envoy = self.compat.envoy;
+        let mut paths = self.paths;
+        paths.dot_segments_with_parameters &= envoy.strip_dotdot_segments_with_parameters;
+        paths.ignores_parameters &= envoy.rbac_respect_ignore_path_parameters;
+        let joins_headers = !envoy.rbac_match_headers_individually;
+        Sight { paths, identity: self.identity, joins_headers }
+    }
+
     fn selection(&self) -> Selection {
         let flags = &self.compat.flags;
         Selection {
@@ -141,15 +152,50 @@ impl Chain {
         environment: &Environment,
         traffic: Traffic,
     ) -> Self {
-        let selection = environment.selection();
-        let selected = select(policies.understood.iter().copied(), workload, &selection);
-        let broken = policies.broken.iter().copied();
-        let broken = broken.filter(|policy| policy.may_select(workload, &selection)).collect();
+        let (selected, broken) = selected(policies, workload, environment);
         let mut builder = Builder { environment, traffic, chain: Self::default() };
         builder.custom(&selected);
-        builder.local(&selected, &Broken::new(broken));
+        builder.local(&selected, &broken);
         builder.chain
     }
+
+    /// Compiles the filters in front of a waypoint, where its tunnels end: what policies with selectors
+    /// say of connections, no CUSTOM, peers by their certificates. Empty unless
+    /// `ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES` is set.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/plugin/authz/authorization.go` `NewWaypointTerminationBuilder`.
+    pub fn in_front_of_waypoint(
+        policies: &Policies<'_>,
+        waypoint: &Workload,
+        environment: &Environment,
+    ) -> Self {
+        if !environment.compat.flags.enable_layered_waypoint_authorization_policies {
+            return Self::default();
+        }
+        let as_workload = Workload { kind: WorkloadKind::Proxy, ..waypoint.clone() };
+        let by_certificate =
+            Environment { identity: IdentitySource::Certificate, ..environment.clone() };
+        let (selected, broken) = selected(policies, &as_workload, environment);
+        let (environment, traffic) = (&by_certificate, Traffic::Tcp);
+        let mut builder = Builder { environment, traffic, chain: Self::default() };
+        builder.local(&selected, &broken);
+        builder.chain
+    }
+}
+
+/// The policies of a workload, by what they do or might have done.
+fn selected<'p>(
+    policies: &Policies<'p>,
+    workload: &Workload,
+    environment: &Environment,
+) -> (Selected<'p>, Broken<'p>) {
+    let selection = environment.selection();
+    let selected = select(policies.understood.iter().copied(), workload, &selection);
+    let broken = policies.broken.iter().copied();
+    let broken = broken.filter(|policy| policy.may_select(workload, &selection)).collect();
+    (selected, Broken::new(broken))
 }
 
 /// Broken policies by what they might have denied.
@@ -276,6 +322,7 @@ impl Builder<'_> {
                 identity: self.environment.identity,
                 trust: Some(&self.environment.trust),
                 namespace: policy.meta.namespace.as_str(),
+                envoy: self.environment.compat.envoy,
             });
             let built = compiler.rule(rule).ok().map(|body| named(policy, prefix, index, body));
             list.extend(built.clone());

@@ -3,19 +3,23 @@
 //! ```text
 //! each AuthorizationPolicy ─ risky patterns ─────────────────────────────────────▶ ┐
 //! the policies of each kind of workload ─ never matching, shadowed, widened, empty ▶ findings
+//! the policies of each gRPC server ─ lost to another of the same name ───────────▶ ┘
 //! ```
 //!
 //! A rule is called useless only if it is so for every workload that has it.
 use std::collections::{BTreeMap, BTreeSet};
 
+use mesh_model::compat::DataPlane;
 use mesh_model::lint::{Subject, sort};
 use mesh_model::manifest::Diagnostic;
 use mesh_model::name::{Labels, Namespace};
 use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::{Action, AuthorizationPolicy};
+use mesh_model::view::Proxy;
 
 use crate::analysis::{
-    Never, NeverMatches, Risk, allows_nothing, never_matching, risky_patterns, shadowed, widenings,
+    Never, NeverMatches, Replaced, Risk, allows_nothing, never_matching, replaced, risky_patterns,
+    shadowed, widenings,
 };
 use crate::authorizer::Authorizer;
 use crate::compile::{Chain, Traffic};
@@ -38,6 +42,7 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
             found.extend(plane.empty(authorizer));
             found.extend(plane.widened(authorizer));
         }
+        found.extend(plane.replaced());
     }
     sort(&mut found);
     found
@@ -57,16 +62,19 @@ impl Plane<'_> {
         Subject::at(self.mesh, plane, "AuthorizationPolicy", (namespace, name))
     }
 
+    /// The proxies that the control plane serves.
+    fn proxies(&self) -> impl Iterator<Item = Proxy> {
+        let proxies = self.mesh.proxies().filter_map(|reference| self.mesh.proxy(&reference).ok());
+        proxies.filter(|proxy| {
+            let plane = self.mesh.control_plane_of(proxy.cluster.as_str());
+            plane.is_some_and(|plane| plane.id == self.plane.id)
+        })
+    }
+
     /// One workload for each set of policies, as its proxy decides.
     fn workloads(&self) -> Vec<Authorizer> {
-        let proxies = self.mesh.proxies().filter_map(|reference| self.mesh.proxy(&reference).ok());
-        let mut kinds: BTreeSet<(Namespace, Labels)> = BTreeSet::new();
-        for proxy in proxies {
-            let plane = self.mesh.control_plane_of(proxy.cluster.as_str());
-            if plane.is_some_and(|plane| plane.id == self.plane.id) {
-                kinds.insert((proxy.namespace, proxy.labels));
-            }
-        }
+        let kinds: BTreeSet<(Namespace, Labels)> =
+            self.proxies().map(|proxy| (proxy.namespace, proxy.labels)).collect();
         let mut seen = BTreeSet::new();
         let authorizers = kinds.iter().map(|(namespace, labels)| {
             Authorizer::of_workload(self.mesh, self.plane, namespace, labels)
@@ -190,6 +198,76 @@ impl Plane<'_> {
                 subject.info("HZ-AUTHZ-WIDENED", &field, (message, help))
             })
             .collect()
+    }
+}
+
+impl Plane<'_> {
+    /// `HZ-AUTHZ-GRPC-NAMES`: policies whose namespaces and names join to one text, of which a gRPC server
+    /// without a proxy has the rules of the later only. For workloads that have a proxy it is a note.
+    fn replaced(&self) -> Vec<Diagnostic> {
+        let mut names = BTreeSet::new();
+        let policies = self.plane.authorization_policies.iter();
+        let mut joined =
+            policies.map(|policy| format!("{}-{}", policy.meta.namespace, policy.meta.name));
+        if joined.all(|name| names.insert(name)) {
+            return Vec::new();
+        }
+        let mut kinds = BTreeMap::new();
+        for proxy in self.proxies() {
+            let is_grpc = self.is_grpc(&proxy);
+            kinds.entry((!is_grpc, proxy.namespace.clone(), proxy.labels.clone())).or_insert(proxy);
+        }
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        // gRPC servers come first, so that what is lost there is not told as a note.
+        for ((has_proxy, ..), proxy) in &kinds {
+            let chain = Chain::of_grpc_server(self.mesh, self.plane, proxy);
+            for one in replaced(&chain) {
+                let rule = (one.rule.clone(), one.by.clone());
+                if seen.insert(rule) {
+                    found.push(self.lost(one, proxy, *has_proxy));
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether the workload reads its policies itself.
+    fn is_grpc(&self, proxy: &Proxy) -> bool {
+        let (namespace, name) = (proxy.namespace.as_str(), &proxy.name);
+        let templates = self.mesh.pod(proxy.cluster.as_str(), namespace, name).is_some_and(|pod| {
+            let templates = pod.meta.annotations.value("inject.istio.io/templates");
+            templates.split(',').any(|name| matches!(name.trim(), "grpc-agent" | "grpc-simple"))
+        });
+        let is_all = self.mesh.compat().data_plane == DataPlane::Grpc;
+        templates || is_all || proxy.data_plane == DataPlane::Grpc
+    }
+
+    fn lost(&self, one: Replaced<'_>, proxy: &Proxy, has_proxy: bool) -> Diagnostic {
+        let Replaced { rule, by } = one;
+        let (action, name) = (rule.action.as_str(), proxy.reference());
+        let message = if has_proxy {
+            format!(
+                "a gRPC server without a proxy would not have this {action} rule: it shares the name \
+                 `{}-{}-{}` with rule {} of {by}, which counts ({name} has both policies)",
+                rule.namespace, rule.name, rule.rule, by.rule
+            )
+        } else {
+            format!(
+                "the {action} rule is lost on the gRPC server {name}: it shares the name `{}-{}-{}` with \
+                 rule {} of {by}, which counts",
+                rule.namespace, rule.name, rule.rule, by.rule
+            )
+        };
+        let help = "rename one of the policies";
+        let field = format!("spec.rules[{}]", rule.rule);
+        let subject = self.subject(&rule.namespace, &rule.name);
+        let code = "HZ-AUTHZ-GRPC-NAMES";
+        match (has_proxy, rule.action) {
+            (true, _) => subject.info(code, &field, (message, help)),
+            (false, Action::Deny) => subject.error(code, &field, (message, help)),
+            (false, _) => subject.warning(code, &field, (message, help)),
+        }
     }
 }
 

@@ -1,25 +1,36 @@
 //! Everything an authorizer needs, from the mesh: which policies, whose trust, which providers.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mesh_model::Compat;
+use mesh_model::endpoint::Provider;
 use mesh_model::name::{Labels, Namespace, TrustDomain};
-use mesh_model::registry::{Broken, ControlPlane, Mesh, Origin};
+use mesh_model::registry::{Broken, ControlPlane, Mesh, Origin, Service};
 use mesh_model::resource::JwtRule;
 use mesh_model::resource::mesh_config::{self, MeshConfig, PathNormalizationType};
-use mesh_model::view::Proxy;
+use mesh_model::view::{Proxy, ProxyKind};
 
 use crate::authorizer::Authorizer;
 use crate::compile::{Chain, Environment, Policies, ProviderKind, RootNamespace};
-use crate::identity::TrustBundle;
+use crate::identity::{IdentitySource, TrustBundle};
 use crate::matcher::{PathNormalization, PathOptions};
-use crate::select::{BrokenPolicy, Selection, Workload, WorkloadKind, select_jwt_rules};
+use crate::select::{
+    AttachedService, BrokenPolicy, Selection, ServiceRegistry, Workload, WorkloadKind,
+    select_jwt_rules,
+};
 
 impl Authorizer {
     /// Compiles what decides who may call the workload of a proxy.
     ///
-    /// Policies that could not be understood deny what they might have denied.
+    /// Policies that could not be understood deny what they might have denied. A waypoint decides by the
+    /// policies that refer to it or to a service behind it, all of them together.
     pub fn of_proxy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
-        Self::of_workload(mesh, plane, &proxy.namespace, &proxy.labels)
+        let workload = workload(&proxy.namespace, &proxy.labels);
+        if proxy.kind != ProxyKind::Waypoint {
+            return Self::of(mesh, plane, &workload, IdentitySource::Certificate);
+        }
+        let kind = WorkloadKind::Waypoint(behind(mesh, plane, &workload));
+        Self::of(mesh, plane, &Workload { kind, ..workload }, IdentitySource::FilterState)
     }
 
     /// The same for a workload by namespace and labels.
@@ -29,12 +40,51 @@ impl Authorizer {
         namespace: &Namespace,
         labels: &Labels,
     ) -> Self {
+        Self::of(mesh, plane, &workload(namespace, labels), IdentitySource::Certificate)
+    }
+
+    fn of(
+        mesh: &Mesh,
+        plane: &ControlPlane,
+        workload: &Workload,
+        identity: IdentitySource,
+    ) -> Self {
         let broken = broken_policies(mesh, plane);
-        let policies = policies(plane, &broken);
-        let workload = workload(namespace, labels);
-        Self::new(&policies, &workload, &Environment::of_plane(plane, mesh.compat()))
+        let environment = Environment { identity, ..Environment::of_plane(plane, mesh.compat()) };
+        Self::new(&policies(plane, &broken), workload, &environment)
     }
 }
+
+/// The services that a waypoint serves: those that name it by label, or whose namespaces do.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/serviceregistry/ambient/waypoints.go` `fetchWaypointForTarget`.
+fn behind(mesh: &Mesh, plane: &ControlPlane, waypoint: &Workload) -> Vec<AttachedService> {
+    let gateway = waypoint.labels.value("gateway.networking.k8s.io/gateway-name");
+    let manifests = mesh.manifests(plane);
+    let is_behind = |service: &&Arc<Service>| {
+        let own = (!service.labels.value(USE_WAYPOINT).is_empty()).then_some(&service.labels);
+        let of_namespace = || manifests.namespace(&service.namespace).map(|meta| &meta.labels);
+        own.or_else(of_namespace).is_some_and(|labels| {
+            let namespace = labels.value("istio.io/use-waypoint-namespace");
+            let is_near = *namespace == *waypoint.namespace.as_str()
+                || (namespace.is_empty() && service.namespace == waypoint.namespace);
+            is_near && !gateway.is_empty() && *labels.value(USE_WAYPOINT) == *gateway
+        })
+    };
+    let behind = plane.services.iter().filter(is_behind).map(|service| AttachedService {
+        name: (&*service.name).into(),
+        namespace: service.namespace.clone(),
+        registry: match service.provider {
+            Provider::Kubernetes => ServiceRegistry::Kubernetes,
+            Provider::External => ServiceRegistry::External,
+        },
+    });
+    behind.collect()
+}
+
+const USE_WAYPOINT: &str = "istio.io/use-waypoint";
 
 impl Chain {
     /// Compiles what a gRPC server without a proxy is told of who may call it.
@@ -145,8 +195,11 @@ fn normalization(config: &MeshConfig) -> PathNormalization {
 fn providers(plane: &ControlPlane) -> BTreeMap<Box<str>, ProviderKind> {
     let mut found = BTreeMap::new();
     let mut names = BTreeMap::<&str, usize>::new();
+    // Providers of other kinds may have the name, too.
     for provider in &plane.config.extension_providers {
-        *names.entry(&provider.name).or_default() += 1;
+        if provider.kind.as_ref().is_some_and(is_authorizer) {
+            *names.entry(&provider.name).or_default() += 1;
+        }
     }
     for provider in &plane.config.extension_providers {
         let is_unique = names.get(&*provider.name) == Some(&1);
@@ -156,6 +209,14 @@ fn providers(plane: &ControlPlane) -> BTreeMap<Box<str>, ProviderKind> {
         }
     }
     found
+}
+
+const fn is_authorizer(kind: &mesh_config::ProviderKind) -> bool {
+    matches!(
+        kind,
+        mesh_config::ProviderKind::EnvoyExtAuthzGrpc(_)
+            | mesh_config::ProviderKind::EnvoyExtAuthzHttp(_)
+    )
 }
 
 fn usable(plane: &ControlPlane, kind: &mesh_config::ProviderKind) -> Option<ProviderKind> {
@@ -201,9 +262,29 @@ fn is_port(port: u32) -> bool {
     (1..=65535).contains(&port)
 }
 
-/// A status by its number, as HTTP knows it; empty: the default.
+/// A status by its number, as Envoy's `StatusCode` knows it; empty: the default.
 fn is_status(text: &str) -> bool {
-    text.is_empty() || text.parse::<u16>().is_ok_and(|status| (100..=511).contains(&status))
+    let is_known = |status: u16| {
+        matches!(
+            status,
+            0 | 100
+                | 200..=208
+                | 226
+                | 300..=305
+                | 307
+                | 308
+                | 400..=417
+                | 421..=424
+                | 426
+                | 428
+                | 429
+                | 431
+                | 500..=508
+                | 510
+                | 511
+        )
+    };
+    text.is_empty() || text.parse().is_ok_and(is_known)
 }
 
 /// 1 to 63 of `[a-z0-9-]`, not beginning or ending with `-`.

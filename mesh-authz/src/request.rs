@@ -21,7 +21,9 @@ pub struct Request<'r> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers build requests by hand")]
 pub struct Connection<'r> {
-    /// The address of the direct peer: a client, or the proxy or gateway in between.
+    /// The address of the direct peer: a client, or the proxy or gateway in between. As in proxies an
+    /// IPv4 address that a socket of both families shows as IPv6 (`::ffff:10.0.0.1`) is the IPv4 one;
+    /// so is the local one.
     pub source_ip: IpAddr,
     /// The original client by `x-forwarded-for` or PROXY protocol; `None`: the direct peer.
     pub remote_ip: Option<IpAddr>,
@@ -61,6 +63,15 @@ pub struct Header<'r> {
     pub value: &'r [u8],
 }
 
+/// How a proxy looks at requests.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sight {
+    pub(crate) paths: PathOptions,
+    pub(crate) identity: IdentitySource,
+    /// Whether the lines of a header are one text, as older Envoys have it.
+    pub(crate) joins_headers: bool,
+}
+
 /// A request as policies see it: path normalized, server name in lower case.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen<'r> {
@@ -69,7 +80,7 @@ pub(crate) struct Seen<'r> {
     /// `None` before the token has been validated.
     pub(crate) payload: Option<&'r Payload>,
     pub(crate) sni: Cow<'r, str>,
-    source: IdentitySource,
+    sight: Sight,
     tunnel: Option<Cow<'r, str>>,
     metadata: Option<&'r Metadata>,
 }
@@ -85,14 +96,12 @@ pub(crate) const JWT_FILTER: &str = "envoy.filters.http.jwt_authn";
 pub(crate) const JWT_PAYLOAD: &str = "payload";
 
 impl<'r> Seen<'r> {
-    pub(crate) fn new(
-        request: &'r Request<'r>,
-        options: PathOptions,
-        source: IdentitySource,
-    ) -> Result<Self, RejectedPath> {
+    pub(crate) fn new(request: &'r Request<'r>, sight: Sight) -> Result<Self, RejectedPath> {
         let http = match &request.http {
             None => None,
-            Some(http) => Some(SeenHttp { sent: http, path: NormalPath::new(http.path, options)? }),
+            Some(http) => {
+                Some(SeenHttp { sent: http, path: NormalPath::new(http.path, sight.paths)? })
+            }
         };
         let sni = request.connection.sni.unwrap_or_default();
         Ok(Self {
@@ -104,8 +113,8 @@ impl<'r> Seen<'r> {
             } else {
                 Cow::Borrowed(sni)
             },
-            source,
-            tunnel: match source {
+            sight,
+            tunnel: match sight.identity {
                 IdentitySource::Certificate => None,
                 IdentitySource::FilterState => request.connection.peer.as_ref().and_then(tunnel),
             },
@@ -125,7 +134,7 @@ impl<'r> Seen<'r> {
 
     /// Calls `visit` with everything that may be the identity of the peer.
     pub(crate) fn each_identity(&self, mut visit: impl FnMut(&str)) {
-        match self.source {
+        match self.sight.identity {
             IdentitySource::Certificate => {
                 if let Some(peer) = &self.connection.peer {
                     peer.names().for_each(visit);
@@ -136,26 +145,37 @@ impl<'r> Seen<'r> {
     }
 
     pub(crate) fn remote_ip(&self) -> IpAddr {
-        self.connection.remote_ip.unwrap_or(self.connection.source_ip)
+        self.connection.remote_ip.unwrap_or_else(|| self.source_ip())
+    }
+
+    pub(crate) fn source_ip(&self) -> IpAddr {
+        self.connection.source_ip.to_canonical()
+    }
+
+    pub(crate) fn destination_ip(&self) -> IpAddr {
+        self.connection.destination_ip.to_canonical()
     }
 
     /// Calls `visit` with each value of a header, in order, until it returns true.
     pub(crate) fn any_header(&self, name: &str, mut visit: impl FnMut(&[u8]) -> bool) -> bool {
         let Some(http) = &self.http else { return false };
-        match name {
-            ":path" => visit(http.path.as_str().as_bytes()),
-            ":method" => visit(http.sent.method.as_bytes()),
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match () {
+            () if is(":path") => visit(http.path.as_str().as_bytes()),
+            () if is(":method") => visit(http.sent.method.as_bytes()),
             // Envoy keeps `host` and `:authority` in one place.
-            ":authority" => http.sent.authority.is_some_and(|host| visit(host.as_bytes())),
-            _ if name.eq_ignore_ascii_case("host") => {
+            () if is(":authority") || is("host") => {
                 http.sent.authority.is_some_and(|host| visit(host.as_bytes()))
             }
-            _ => http
-                .sent
-                .headers
-                .iter()
-                .filter(|header| header.name.eq_ignore_ascii_case(name))
-                .any(|header| visit(header.value.trim_ascii())),
+            () => {
+                let is_meant = |header: &&Header<'_>| header.name.eq_ignore_ascii_case(name);
+                let mut lines = http.sent.headers.iter().filter(is_meant);
+                if self.sight.joins_headers {
+                    let lines: Vec<&[u8]> = lines.map(|header| header.value.trim_ascii()).collect();
+                    return !lines.is_empty() && visit(&lines.join(&b','));
+                }
+                lines.any(|header| visit(header.value.trim_ascii()))
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! # Upstream
 //!
 //! istio/istio `pilot/pkg/security/authz/model/model.go` `New`, `Generate`.
+use mesh_model::compat::EnvoyFeatures;
 use mesh_model::resource::{Condition, Operation, Rule, Source};
 
 use crate::identity::{IdentitySource, TrustBundle};
@@ -31,6 +32,7 @@ pub(crate) struct Context<'c> {
     pub(crate) trust: Option<&'c TrustBundle>,
     /// The policy's namespace.
     pub(crate) namespace: &'c str,
+    pub(crate) envoy: EnvoyFeatures,
 }
 
 /// The rule cannot be expressed and is left out.
@@ -42,17 +44,20 @@ pub(crate) struct Dropped;
 pub(crate) struct Compiler<'c> {
     pub(crate) context: Context<'c>,
     pub(crate) omissions: Vec<Omission>,
+    /// How many entries say who: the conditions stand beside each.
+    sources: usize,
 }
 
 impl<'c> Compiler<'c> {
     pub(crate) fn new(context: Context<'c>) -> Self {
-        Self { context, omissions: Vec::new() }
+        Self { context, omissions: Vec::new(), sources: 1 }
     }
 
     /// Compiles a rule.
     pub(crate) fn rule(&mut self, rule: &Rule) -> Result<Body, Dropped> {
         // An unknown key drops the rule before anything else is looked at, for every action.
         let conditions = when::sides(&rule.when, &mut self.omissions)?;
+        self.sources = rule.from.len().max(1);
         let permissions = self.permissions(rule, &conditions.permissions)?;
         let principals = self.principals(rule, &conditions.principals)?;
         Ok(Body::Rule { permissions: permissions.into(), principals: principals.into() })

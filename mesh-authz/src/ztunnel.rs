@@ -238,8 +238,8 @@ impl Match {
 
     fn matches(&self, peer: &Peer<'_>) -> bool {
         let connection = &peer.connection;
-        self.destination_ips.hold(|range| range.contains(connection.destination_ip))
-            && self.source_ips.hold(|range| range.contains(connection.source_ip))
+        self.destination_ips.hold(|range| range.contains(connection.destination_ip.to_canonical()))
+            && self.source_ips.hold(|range| range.contains(connection.source_ip.to_canonical()))
             && self.destination_ports.hold(|port| *port == connection.destination_port)
             && self.service_accounts.hold(|account| {
                 connection.source_identity.is_some_and(|identity| {

@@ -3,9 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use mesh_authz::compile::ProviderKind;
 use mesh_authz::identity::Peer;
 use mesh_authz::matcher::{PathNormalization, PathOptions};
-use mesh_authz::{Authorizer, Connection, Environment, Header, Http, Policies, Request, Workload};
+use mesh_authz::{
+    Authorizer, Connection, Environment, Header, Http, Policies, Request, Verdict, Workload,
+};
+use mesh_model::compat::EnvoyFeatures;
 use mesh_model::manifest::{Limits, read};
 use mesh_model::name::Namespace;
 use mesh_model::resource::{self, AuthorizationPolicy, Resource};
@@ -47,9 +51,14 @@ fn check_at(
         paths: PathOptions { normalization, ..PathOptions::default() },
         ..Environment::default()
     };
+    check_in(&environment, policy, sent)
+}
+
+/// Whether a request passes the only policy, with what the mesh says and which proxy decides.
+fn check_in(environment: &Environment, policy: &AuthorizationPolicy, sent: Sent<'_>) -> bool {
     let workload = Workload { namespace: Namespace::from("shop"), ..Workload::default() };
     let policies = Policies { understood: vec![policy], broken: Vec::new() };
-    let authorizer = Authorizer::new(&policies, &workload, &environment);
+    let authorizer = Authorizer::new(&policies, &workload, environment);
     let request = Request {
         connection: Connection {
             source_ip: [10, 0, 0, 1].into(),
@@ -68,7 +77,21 @@ fn check_at(
         }),
         metadata: None,
     };
-    authorizer.decide(&request).is_allowed()
+    let decision = authorizer.decide(&request);
+    assert_eq!(authorizer.explain(&request).decision, decision);
+    decision.is_allowed()
+}
+
+/// The same with a proxy of an older release.
+fn check_older(
+    action: &str,
+    rule: &str,
+    sent: Sent<'_>,
+    older: impl FnOnce(&mut EnvoyFeatures),
+) -> bool {
+    let mut environment = Environment::default();
+    older(&mut environment.compat.envoy);
+    check_in(&environment, &policy(action, rule), sent)
 }
 
 fn check(action: &str, rule: &str, sent: Sent<'_>) -> bool {
@@ -115,6 +138,23 @@ fn dots_and_escaped_letters_are_resolved() {
 #[test]
 fn a_dot_segment_with_parameters_is_one() {
     assert!(!check("DENY", DENY_ADMIN, path("/x/..;a=b/admin")));
+    let older = |envoy: &mut EnvoyFeatures| envoy.strip_dotdot_segments_with_parameters = false;
+    assert!(check_older("DENY", DENY_ADMIN, path("/x/..;a=b/admin"), older));
+}
+
+/// The releases of September 2026: where routes see no parameters, rules see none either.
+#[test]
+fn parameters_do_not_hide_a_path_that_is_routed_without_them() {
+    let mut environment = Environment::default();
+    assert!(check_in(&environment, &policy("DENY", DENY_ADMIN), path("/admin;x=1")));
+    environment.paths.ignores_parameters = true;
+    for written in ["/admin;x=1", "/admin;x=1/y?z", "/x/../admin;/", "/admin;"] {
+        assert!(!check_in(&environment, &policy("DENY", DENY_ADMIN), path(written)), "{written}");
+    }
+    let raw = "{when: [{key: 'request.headers[:path]', values: ['/admin;x=1']}]}";
+    assert!(!check_in(&environment, &policy("DENY", raw), path("/admin;x=1")));
+    environment.compat.envoy.rbac_respect_ignore_path_parameters = false;
+    assert!(check_in(&environment, &policy("DENY", DENY_ADMIN), path("/admin;x=1")));
 }
 
 /// CVE-2021-32779: a fragment is refused rather than matched.
@@ -154,6 +194,11 @@ fn a_host_is_matched_with_its_port() {
 fn a_star_in_a_path_matches_a_template() {
     assert!(!check("DENY", "{to: [{operation: {paths: ['/x/{*}']}}]}", path("/x/*")));
     assert!(!check("DENY", "{to: [{operation: {paths: ['/x/{**}']}}]}", path("/x/a*/b")));
+    let older = |envoy: &mut EnvoyFeatures| envoy.uri_template_matches_star = false;
+    for (template, sent) in [("/x/{*}", "/x/*"), ("/x/{**}", "/x/a*/b")] {
+        let rule = format!("{{to: [{{operation: {{paths: ['{template}']}}}}]}}");
+        assert!(check_older("DENY", &rule, path(sent), older), "{template}");
+    }
 }
 
 /// Each line of a header is matched by itself, so that a second line neither hides nor makes a match.
@@ -166,6 +211,100 @@ fn a_second_line_of_a_header_does_not_hide_the_first() {
     assert!(!check("DENY", rule, Sent { headers: &lines(["guest", "admin"]), ..SENT }));
     assert!(!check("DENY", rule, Sent { headers: &lines(["admin", "guest"]), ..SENT }));
     assert!(check("DENY", rule, Sent { headers: &lines(["admin", "guest,x"]), ..SENT }));
+    // Before, the lines were one text: `guest,admin` is no `guest`.
+    let older = |envoy: &mut EnvoyFeatures| envoy.rbac_match_headers_individually = false;
+    let two = lines(["guest", "admin"]);
+    assert!(check_older("DENY", rule, Sent { headers: &two, ..SENT }, older));
+    assert!(!check_older("DENY", rule, Sent { headers: &two[..1], ..SENT }, older));
+    let joined = "{when: [{key: 'request.headers[x-role]', values: ['guest,admin']}]}";
+    assert!(!check_older("DENY", joined, Sent { headers: &two, ..SENT }, older));
+    let there = "{when: [{key: 'request.headers[x-role]', values: ['*']}]}";
+    assert!(!check_older("DENY", there, Sent { headers: &two, ..SENT }, older));
+    assert!(check_older("DENY", there, SENT, older));
+}
+
+/// Names of headers match in any case, those of pseudo-headers, too.
+#[test]
+fn the_name_of_a_pseudo_header_is_known_in_any_case() {
+    for name in [":path", ":Path", ":PATH"] {
+        let rule = format!("{{when: [{{key: 'request.headers[{name}]', values: ['/a*']}}]}}");
+        assert!(!check("DENY", &rule, path("/a?x")), "{name}");
+        assert!(check("DENY", &rule, path("/b")), "{name}");
+    }
+    for name in ["host", "HOST", ":Authority"] {
+        let rule = format!("{{when: [{{key: 'request.headers[{name}]', values: ['cart.shop']}}]}}");
+        assert!(!check("DENY", &rule, SENT), "{name}");
+    }
+}
+
+/// A socket of both families shows an IPv4 client as `::ffff:10.0.0.1`: proxies see the IPv4 address.
+#[test]
+fn an_ipv4_client_of_a_socket_of_both_families_is_one() {
+    let mapped = |rule: &str| {
+        let policy = policy("DENY", rule);
+        let policies = Policies { understood: vec![&policy], broken: Vec::new() };
+        let workload = Workload { namespace: Namespace::from("shop"), ..Workload::default() };
+        let authorizer = Authorizer::new(&policies, &workload, &Environment::default());
+        let connection = Connection {
+            source_ip: "::ffff:10.0.0.1".parse().unwrap(),
+            remote_ip: None,
+            destination_ip: "::ffff:10.0.0.2".parse().unwrap(),
+            destination_port: 8080,
+            peer: None,
+            sni: None,
+        };
+        authorizer.decide(&Request { connection, http: None, metadata: None }).is_allowed()
+    };
+    assert!(!mapped("{from: [{source: {ipBlocks: [10.0.0.1]}}]}"));
+    assert!(!mapped("{from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]}"));
+    assert!(!mapped("{when: [{key: destination.ip, values: [10.0.0.2]}]}"));
+    assert!(mapped("{from: [{source: {ipBlocks: ['::/0']}}]}"));
+}
+
+/// An external authorizer is asked where the policy that matched last has a name that begins with the
+/// provider's: `a-ns` is asked about what only the policies of `a` mean, `a-x` is not.
+#[test]
+fn a_provider_is_asked_by_the_beginning_of_a_name() {
+    let custom = |provider: &str, path: &str| {
+        let rule = format!("{{to: [{{operation: {{paths: ['{path}']}}}}]}}");
+        policy(&format!("CUSTOM, provider: {{name: {provider}}}"), &rule)
+    };
+    let all = [custom("a", "/a"), custom("a-ns", "/b"), custom("a-x", "/c")];
+    let mut environment = Environment::default();
+    environment.compat.flags.pilot_enable_multiple_custom_authz_providers = true;
+    let providers = ["a", "a-ns", "a-x"].map(|name| (Box::from(name), ProviderKind::Grpc));
+    environment.providers = providers.into();
+    let policies = Policies { understood: all.iter().collect(), broken: Vec::new() };
+    let workload = Workload { namespace: Namespace::from("shop"), ..Workload::default() };
+    let authorizer = Authorizer::new(&policies, &workload, &environment);
+    for (path, expected) in [("/a", "a a-ns"), ("/b", "a-ns"), ("/c", "a-x"), ("/d", "")] {
+        let connection = Connection {
+            source_ip: [10, 0, 0, 1].into(),
+            remote_ip: None,
+            destination_ip: [10, 0, 0, 2].into(),
+            destination_port: 8080,
+            peer: None,
+            sni: None,
+        };
+        let http = Http { method: "GET", authority: None, path, headers: &[], payload: None };
+        let request = Request { connection, http: Some(http), metadata: None };
+        let mut asked = Vec::new();
+        let decision = authorizer.decide_asking(&request, |check| {
+            asked.push(check.provider);
+            Verdict::Allow
+        });
+        assert!(decision.is_allowed());
+        assert_eq!(asked.join(" "), expected, "{path}");
+    }
+}
+
+/// What Go reads as no range drops an ALLOW rule, rather than to mean another range.
+#[test]
+fn a_range_with_leading_zeros_is_none() {
+    for range in ["10.0.0.0/08", "010.0.0.0/8", "10.0.0.0/+8"] {
+        let rule = format!("{{from: [{{source: {{ipBlocks: ['{range}']}}}}]}}");
+        assert!(!check("ALLOW", &rule, SENT), "{range}");
+    }
 }
 
 /// `/a`, `/a/` and `/abc` are three paths, and case counts.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use mesh_authz::analysis::{
-    Access, Caller, Never, access, allows_nothing, coverage, diff, example, last_allow,
-    never_matching, risky_patterns, samples, shadowed, widenings,
+    Access, Caller, Never, access, access_over, allows_nothing, coverage, diff, example,
+    last_allow, never_matching, risky_patterns, samples, shadowed, widenings,
 };
 use mesh_authz::{Authorizer, Environment, Policies, Traffic, Workload};
 use mesh_model::manifest::{Limits, read};
 use mesh_model::name::Namespace;
-use mesh_model::resource::{self, AuthorizationPolicy, Resource};
+use mesh_model::registry::ServerMode;
+use mesh_model::resource::{self, AuthorizationPolicy, MutualTlsMode, Resource};
 use mesh_testkit::strategy::authz::policies as random;
 use proptest::prelude::*;
 
@@ -141,6 +142,34 @@ fn rules_that_only_overlap_are_both_needed() {
         "p DENY [{to: [{operation: {paths: [/a]}}]}]\nq ALLOW [{to: [{operation: {paths: ['/a*']}}]}]",
         &[],
     );
+}
+
+/// What callers may do: with an identity and in plain text, at port 80 and at any.
+fn check_over(text: &str, mode: MutualTlsMode, ports: &[(u32, MutualTlsMode)], expected: &str) {
+    let authorizer = authorizer(&policies(text));
+    let mode = ServerMode { mode, ports: ports.iter().copied().collect() };
+    let ask = |identity, port| {
+        access_over(&authorizer, Traffic::Http, Caller { identity, port }, &mode).as_str()
+    };
+    let web = Some("spiffe://cluster.local/ns/a/sa/web");
+    let found = [ask(web, Some(80)), ask(None, Some(80)), ask(web, None), ask(None, None)];
+    assert_eq!(found.join(" "), expected, "{text}");
+}
+
+#[test]
+fn mutual_tls_decides_who_has_an_identity() {
+    use MutualTlsMode::{Disable, Permissive, Strict};
+    let anyone = "p ALLOW [{}]";
+    check_over(anyone, Permissive, &[], "always always always always");
+    check_over(anyone, Strict, &[], "always never always never");
+    check_over(anyone, Strict, &[(80, Permissive)], "always always always depends");
+    check_over(anyone, Permissive, &[(80, Strict)], "always never always depends");
+    let web = "p ALLOW [{from: [{source: {serviceAccounts: [web]}}]}]";
+    check_over(web, Permissive, &[], "always never always never");
+    // Where no TLS ends nobody has an identity.
+    check_over(web, Disable, &[], "never never never never");
+    check_over(web, Permissive, &[(80, Disable)], "never never depends never");
+    check_over("p DENY [{}]", Permissive, &[(80, Strict)], "never never never never");
 }
 
 #[test]

@@ -28,6 +28,11 @@ fn check(policies: &str, expected: &[&str]) {
         )
     });
     let text = documents.collect::<Vec<_>>().join("---\n");
+    check_mesh(&text, PODS, expected);
+}
+
+/// The same of policies and pods in YAML; findings of `HZ-AUTHZ-GRPC-NAMES` begin with their severity.
+fn check_mesh(text: &str, pods: &str, expected: &[&str]) {
     let source = |origin, name: &str, text: &str| Source {
         origin,
         name: name.into(),
@@ -35,15 +40,19 @@ fn check(policies: &str, expected: &[&str]) {
     };
     let mut registry = Registry::new(Compat::default());
     registry.load([
-        source(Origin::Config, "policies.yaml", &text),
-        source(Origin::Cluster("c".into()), "pods.yaml", PODS),
+        source(Origin::Config, "policies.yaml", text),
+        source(Origin::Cluster("c".into()), "pods.yaml", pods),
     ]);
     let found = lint(&registry.mesh());
     let found: Vec<String> = found
         .iter()
         .map(|found| {
             let name = found.object.rsplit('/').next().unwrap_or_default();
-            format!("{} {name} {}", found.code, found.field)
+            let severity = match found.code {
+                "HZ-AUTHZ-GRPC-NAMES" => format!("{} ", found.severity.as_str()),
+                _ => String::new(),
+            };
+            format!("{severity}{} {name} {}", found.code, found.field)
         })
         .collect();
     assert_eq!(found, expected);
@@ -107,4 +116,48 @@ fn patterns_that_look_tighter_than_they_are_are_told() {
             "HZ-AUTHZ-SPLIT-RULE p spec.rules[1]",
         ],
     );
+}
+
+/// A policy of the root namespace `istio-system`, and one whose namespace and name join to the same text.
+fn colliding(action: &str, name: &str, rules: [&str; 2]) -> String {
+    let policy = |namespace: &str, name: &str, created: &str, rule: &str| {
+        format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: {name}, \
+             namespace: {namespace}, creationTimestamp: '{created}'}}, spec: {{action: {action}, rules: \
+             [{{from: [{{source: {{namespaces: [{rule}]}}}}]}}]}}}}\n"
+        )
+    };
+    let [first, second] = rules;
+    let root = policy("istio-system", "guard", "2024-01-01T00:00:00Z", first);
+    let own = policy("istio", name, "2025-01-01T00:00:00Z", second);
+    format!("{root}---\n{own}")
+}
+
+const GRPC_SERVER: &str = "
+{apiVersion: v1, kind: Pod, metadata: {name: cart-0, namespace: istio, labels: {app: cart},
+ annotations: {inject.istio.io/templates: grpc-agent}},
+ spec: {serviceAccountName: cart}, status: {phase: Running, podIP: 10.0.0.1}}
+";
+
+#[test]
+fn a_rule_that_a_grpc_server_loses_to_one_of_the_same_name_is_told() {
+    let lost = colliding("DENY", "system-guard", ["a", "b"]);
+    check_mesh(&lost, GRPC_SERVER, &["error HZ-AUTHZ-GRPC-NAMES guard spec.rules[0]"]);
+    let lost = colliding("ALLOW", "system-guard", ["a", "b"]);
+    check_mesh(&lost, GRPC_SERVER, &["warning HZ-AUTHZ-GRPC-NAMES guard spec.rules[0]"]);
+    // A proxy has both rules.
+    let beside_proxy = GRPC_SERVER.replace("grpc-agent", "sidecar");
+    check_mesh(&lost, &beside_proxy, &["info HZ-AUTHZ-GRPC-NAMES guard spec.rules[0]"]);
+}
+
+#[test]
+fn a_grpc_server_loses_nothing_to_other_names_or_to_the_same_rule() {
+    check_mesh(&colliding("DENY", "guard", ["a", "b"]), GRPC_SERVER, &[]);
+    check_mesh(
+        &colliding("DENY", "system-guard", ["a", "a"]),
+        GRPC_SERVER,
+        &["HZ-AUTHZ-SHADOWED system-guard spec.rules[0]"],
+    );
+    let elsewhere = GRPC_SERVER.replace("namespace: istio,", "namespace: shop,");
+    check_mesh(&colliding("DENY", "system-guard", ["a", "b"]), &elsewhere, &[]);
 }

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
-use self::decision::{agree, authorizer, environment, explains, with, workload};
+use self::decision::{
+    agree, agree_as, authorizer, authorizer_as, environment, explains, with, workload,
+};
 
 #[path = "law/decision.rs"]
 mod decision;
@@ -63,6 +65,20 @@ proptest! {
         request in request(),
     ) {
         check(&policies, &request)?;
+    }
+
+    /// Joined headers, templates without a star: what older proxies decide.
+    #[test]
+    fn older_proxies_agree_with_the_specification(
+        policies in policies(12),
+        request in request(),
+        (joins_headers, has_no_star) in any::<(bool, bool)>(),
+    ) {
+        let envoy = oracle::Envoy { joins_headers, has_no_star };
+        let authorizer = authorizer_as(envoy, &policies);
+        agree_as(envoy, &policies, &authorizer, &request)
+            .and_then(|()| explains(&authorizer, &request))
+            .map_err(TestCaseError::fail)?;
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub use self::host::{Host, InFlight};
 use self::host::{HostState, Traffic};
 use self::level::{Level, LevelInput};
 pub use self::policy::{Algorithm, BalancerPolicy, Selection};
+use self::source::Draw;
 use crate::assign::{AssignedEndpoint, Assignment};
 use crate::health::status::{CoarseHealth, HealthFlags, HealthStatus, HostHealth};
 use crate::load::{LevelHosts, PriorityChoice, PriorityLoad};
@@ -39,6 +40,9 @@ pub struct PickRequest {
     pub attempt: u32,
     /// The time in milliseconds, of a clock that only moves forward; looked at in slow start only.
     pub now_ms: u64,
+    /// Whose turn is taken: the number of the thread that asks, from 0, if the policy tells
+    /// [workers](BalancerPolicy::workers) apart. It counts modulo their number.
+    pub worker: u32,
 }
 
 /// The endpoint of one request.
@@ -241,11 +245,20 @@ impl Balancer {
         let host = match level.table() {
             Some(table) => table.pick(level, hash, request.attempt, &self.traffic)?,
             None => {
-                let source = level.source(choice.availability)?;
-                source.pick(&self.policy, level.hosts(), hash, now_ms, random)?
+                let worker = self.worker(request.worker);
+                let source = level.source(choice.availability, worker)?;
+                let draw = Draw { policy: &self.policy, hosts: level.hosts(), worker, now_ms };
+                source.pick(draw, hash, random)?
             }
         };
         Some(Pick { host: level.host(host)?, choice, panic: level.is_panicking() })
+    }
+
+    /// The place of the turns of a worker.
+    #[inline]
+    fn worker(&self, number: u32) -> usize {
+        let workers = self.policy.worker_count();
+        usize::try_from(if number < workers { number } else { number % workers }).unwrap_or(0)
     }
 
     /// Picks again, up to `retries` times more, while `rejects` says no; the last pick stands even if
@@ -254,7 +267,8 @@ impl Balancer {
     /// # Upstream
     ///
     /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
-    /// `ZoneAwareLoadBalancerBase::chooseHost`.
+    /// `ZoneAwareLoadBalancerBase::chooseHost`; `thread_aware_lb_impl.cc` there,
+    /// `ThreadAwareLoadBalancerBase::LoadBalancerImpl::chooseHost`, draws once for all attempts.
     pub fn pick_unless<'b>(
         &'b self,
         request: &PickRequest,
@@ -262,14 +276,19 @@ impl Balancer {
         mut random: impl FnMut() -> u64,
         mut rejects: impl FnMut(&Host) -> bool,
     ) -> Option<Pick<'b>> {
-        let first = self.pick(request, &mut random)?;
-        let mut picked = first;
+        // Ring and table move on from where the request began, even if that was drawn.
+        let hash = match request.hash {
+            None if self.policy.algorithm.is_consistent() => Some(random()),
+            known => known,
+        };
+        let request = PickRequest { hash, ..*request };
+        let mut picked = self.pick(&request, &mut random)?;
         for retry in 1..=retries {
             if !rejects(picked.host) {
                 break;
             }
             let attempt = request.attempt.saturating_add(retry);
-            picked = self.pick(&PickRequest { attempt, ..*request }, &mut random)?;
+            picked = self.pick(&PickRequest { attempt, ..request }, &mut random)?;
         }
         Some(picked)
     }

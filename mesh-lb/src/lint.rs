@@ -20,6 +20,7 @@ use crate::assign::{Assignment, ClusterForm, Discovery, Supply};
 use crate::share::Spread;
 use crate::whatif::Outcome;
 
+mod gateway_ejection;
 mod gateway_imbalance;
 mod gateway_labels;
 mod gateway_weights;
@@ -50,9 +51,11 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
 }
 
 /// Adds figures to findings of hazards that a simulation can tell more about: how uneven requests come
-/// out behind a gateway that balances connections. Which findings there are stays as it is.
+/// out behind a gateway that balances connections, what the ejection of a network's only address takes
+/// away. Which findings there are stays as it is.
 pub fn add_figures(mesh: &Mesh, found: &mut [Diagnostic]) {
     gateway_imbalance::add_figures(mesh, found);
+    gateway_ejection::add_figures(mesh, found);
 }
 
 /// Says for how many other clients a finding holds too.

@@ -56,7 +56,7 @@ impl Spread {
     /// `applyOutlierDetection`; `loadbalancer/loadbalancer.go` `ApplyToCluster`.
     pub fn of(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
         let compat = view.mesh().compat();
-        let policy = destination.cluster_policy.as_ref();
+        let policy = destination.cluster_policy.as_deref();
         let load_balancer = policy.and_then(|policy| policy.load_balancer.as_ref());
         let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
         let distribution = destination.service.traffic_distribution;

@@ -22,6 +22,8 @@ mod overload;
 
 mod imbalance;
 
+mod played;
+
 pub mod clients;
 
 mod survey;
@@ -33,6 +35,7 @@ pub use self::imbalance::Imbalance;
 pub use self::impact::Impact;
 pub use self::ladder::{LADDER, ladder};
 pub use self::outcome::{Cell, Outcome};
+pub use self::played::{Ejection, Played, Player};
 pub use self::scenario::{Loss, Scenario};
 pub use self::shift::{Move, Place, Shift};
 pub use self::survey::{Asked, Survey, Surveyed, SurveyedClass, services, services_and_subsets};

@@ -221,6 +221,28 @@ fn a_rejected_host_is_picked_again_and_the_last_one_stands() {
 }
 
 #[test]
+fn a_request_without_hash_is_drawn_once_for_all_its_attempts() {
+    for algorithm in algorithms().into_iter().filter(Algorithm::is_consistent) {
+        let balancer = Balancer::new(&assignment(&local(&[1; 20])), &policy(algorithm));
+        for drawn in [7, 1 << 50, u64::MAX / 3] {
+            let (mut draws, mut tried) = ([drawn].into_iter(), Vec::new());
+            let rejects = |host: &mesh_lb::Host| {
+                tried.push(host.address().to_owned());
+                true
+            };
+            let request = PickRequest::default();
+            let last = balancer.pick_unless(&request, 3, || draws.next().unwrap(), rejects);
+            tried.push(last.unwrap().host.address().to_owned());
+            let hashed = |attempt| {
+                let request = PickRequest { hash: Some(drawn), attempt, ..request };
+                balancer.pick(&request, || 0).unwrap().host.address().to_owned()
+            };
+            assert_eq!(tried, [0, 1, 2, 3].map(hashed), "{algorithm:?}");
+        }
+    }
+}
+
+#[test]
 fn an_update_keeps_turns_requests_and_what_did_not_change() {
     let mut endpoints = local(&[1, 1]);
     endpoints.push(("10.0.1.9".to_owned(), "us/east/b", 1));
@@ -243,6 +265,53 @@ fn an_update_keeps_turns_requests_and_what_did_not_change() {
     drop(before);
     drop(in_flight);
     assert_eq!(after.active(), 0);
+}
+
+#[test]
+fn workers_have_turns_of_their_own() {
+    let mut endpoints = local(&[1, 2, 3]);
+    endpoints.push(("10.0.1.9".to_owned(), "us/east/b", 1));
+    for endpoints in [endpoints, local(&[1, 1, 1])] {
+        let assignment = assignment(&endpoints);
+        let one = Balancer::new(&assignment, &policy(Algorithm::RoundRobin));
+        let several = BalancerPolicy { workers: 3, ..policy(Algorithm::RoundRobin) };
+        let several = Balancer::new(&assignment, &several);
+        let turns = |balancer: &Balancer, worker| -> Vec<String> {
+            let request = PickRequest { worker, ..PickRequest::default() };
+            let pick = |_| balancer.pick(&request, || 0).unwrap().host.address().to_owned();
+            (0..12).map(pick).collect()
+        };
+        let alone = turns(&one, 0);
+        // What another worker does changes nothing; numbers beyond the last wrap.
+        turns(&several, 1);
+        assert_eq!(turns(&several, 3), alone);
+        assert_eq!(turns(&several, 0), turns(&one, 7));
+        let zero = BalancerPolicy { workers: 0, ..policy(Algorithm::RoundRobin) };
+        assert_eq!(turns(&Balancer::new(&assignment, &zero), u32::MAX), alone);
+    }
+}
+
+#[test]
+fn threads_share_out_the_turns_of_one_worker() {
+    for weights in [[1, 1, 1, 1], [1, 2, 3, 4]] {
+        let balancer = Balancer::new(&assignment(&local(&weights)), &policy(Algorithm::RoundRobin));
+        let picks = || {
+            let mut counts = [0_u32; 4];
+            for _ in 0..10_000 {
+                let pick = balancer.pick(&PickRequest::default(), || 0).unwrap();
+                counts[pick.host.address().as_bytes()[7] as usize - usize::from(b'1')] += 1;
+            }
+            counts
+        };
+        let counts = std::thread::scope(|scope| {
+            [0, 1].map(|_| scope.spawn(picks)).map(|thread| thread.join().unwrap())
+        });
+        let sum: u32 = weights.iter().sum();
+        for (host, weight) in weights.iter().enumerate() {
+            let (got, due) = (counts[0][host] + counts[1][host], 20_000 * weight / sum);
+            assert!(got.abs_diff(due) <= 400, "{weights:?} {counts:?}");
+        }
+    }
 }
 
 #[test]
@@ -336,7 +405,7 @@ proptest! {
         threshold in prop_oneof![Just(0), Just(50)],
         seed: u64,
     ) {
-        let to = [("eu/west/a/*".into(), 70), ("us/*".into(), 30)].into();
+        let to = [("eu/west/a/*".into(), 70), ("us/*".into(), 30)].into_iter().collect();
         let distribute = vec![Distribute { from: "eu/*".into(), to }];
         let setting = LocalityLbSetting {
             enabled: Some(true),

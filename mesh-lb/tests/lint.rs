@@ -169,3 +169,28 @@ fn an_imbalance_behind_a_gateway_is_told_in_figures() {
     assert_eq!(played, outcome.imbalance(&destination, 1, 7).unwrap());
     assert!(played.by_request.busiest() < 1.1 && played.by_connection.busiest() >= 3.9);
 }
+
+#[test]
+fn the_ejection_of_an_only_address_is_told_in_figures() {
+    let near = cluster("c1", "n1", "34.1.1.1", &[("10.0.0.1", "z1", "v1")]);
+    let far: Vec<(String, &str, &str)> =
+        (1..=4).map(|n| (format!("10.1.0.{n}"), "z1", "v1")).collect();
+    let far: Vec<(&str, &str, &str)> =
+        far.iter().map(|(address, zone, version)| (address.as_str(), *zone, *version)).collect();
+    let guarded = rule("{outlierDetection: {maxEjectionPercent: 100}}");
+    let mesh = mesh(&[near, cluster("c2", "n2", "34.2.2.2", &far), guarded], Fixes::default());
+    let mut found = mesh_model::lint::lint(&mesh);
+    mesh_lb::lint::add_figures(&mesh, &mut found);
+    let text = found.iter().find(|one| one.code == "HZ-SINGLE-EW-ADDRESS").unwrap().message.clone();
+    assert!(text.contains("with 1 of 4 endpoints there answering 503"), "{text}");
+    assert!(text.contains("ejects the address"), "{text}");
+
+    let proxy = mesh.proxy("c1/shop/cart-0").unwrap();
+    let view = mesh.view(&proxy).unwrap();
+    let destination = view.destination("cart", 80, Subset::None).unwrap();
+    let outcome = Outcome::now(&view, &destination);
+    let played = outcome.ejection(&destination, 3).unwrap();
+    assert_eq!(played.scenario.outlier_detection.max_ejection_percent, 100);
+    assert_eq!((played.scenario.gateways, played.scenario.backends), (1, 4));
+    assert_eq!(Some(played), outcome.ejection(&destination, 3));
+}

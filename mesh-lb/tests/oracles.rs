@@ -1,7 +1,8 @@
 //! Engines of load, pick and retry, each against its oracle.
 use std::sync::Arc;
 
-use mesh_lb::health::status::CoarseHealth;
+use mesh_lb::health::active::{CheckResult, Due, HealthCheckConfig, HealthSession, Traffic};
+use mesh_lb::health::status::{CoarseHealth, HealthFlag, HealthFlags};
 use mesh_lb::load::{
     Availability, DataPlane, LevelHosts, LocalityBasis, LocalityHosts, LocalityWeights,
     Overprovisioning, PanicThreshold, PriorityLoad, Zone, ZoneAwareConfig, ZoneRouting, Zones,
@@ -16,6 +17,7 @@ use mesh_lb::retry::budget::RetryBudget;
 use mesh_lb::retry::circuit_breaker::{RetryLimit, RoutingPriority, Thresholds};
 use mesh_lb::retry::previous_priorities::{PreviousPriorities, UpdateFrequency};
 use mesh_testkit::oracle;
+use mesh_testkit::oracle::health::Found;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -225,6 +227,51 @@ proptest! {
 }
 
 proptest! {
+    /// A host turns as the whole history of its checks says, at whatever times they come.
+    #[test]
+    fn checks_turn_a_host_as_the_oracle_says(
+        is_new: bool,
+        thresholds in (0..4usize, 0..4usize),
+        findings in vec((0..6u8, 0..40u64), 0..40),
+    ) {
+        let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let config = HealthCheckConfig::new(30, 50, narrow(thresholds.0), narrow(thresholds.1));
+        let flags = if is_new { HealthFlags::of(&[HealthFlag::FailedActiveHc]) } else { HealthFlags::NONE };
+        let mut session = HealthSession::new(config, flags, 0, || 0);
+        let (mut got, mut told) = (Vec::new(), Vec::new());
+        for (kind, latency) in findings {
+            let start = session.poll_timeout();
+            prop_assert_eq!(session.handle_timeout(start, Traffic::Seen, || 0), Due::Check);
+            let (found, result) = match kind {
+                0 => (Found::Well, CheckResult::Success),
+                1 => (Found::Well, CheckResult::Degraded),
+                2 => (Found::Ill, CheckResult::Failed),
+                3 => (Found::Unknown, CheckResult::Network),
+                4 => (Found::Unknown, CheckResult::Retriable),
+                _ => (Found::Ill, CheckResult::Passive),
+            };
+            // Who is asked for longer than the timeout has not answered, whatever it was about to say.
+            let found = if result == CheckResult::Passive {
+                session.handle_passive_failure();
+                told.push(found);
+                got.push(session.flags().contains(HealthFlag::FailedActiveHc));
+                session.handle_result(CheckResult::Network, start + 1, Traffic::Seen, || 0);
+                Found::Unknown
+            } else if latency >= 30 {
+                let at = session.poll_timeout();
+                prop_assert_eq!(at, start + 30);
+                session.handle_timeout(at, Traffic::Seen, || 0);
+                Found::Unknown
+            } else {
+                session.handle_result(result, start + latency, Traffic::Seen, || 0);
+                found
+            };
+            told.push(found);
+            got.push(session.flags().contains(HealthFlag::FailedActiveHc));
+        }
+        prop_assert_eq!(got, oracle::health::failed_after(is_new, thresholds, &told));
+    }
+
     /// However resources are taken and given back, those in use are those that are held, and a refusal
     /// means that the limit was reached.
     #[test]

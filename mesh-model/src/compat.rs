@@ -16,6 +16,8 @@ pub struct Compat {
     pub flags: Flags,
     /// Corrections of known upstream defects, each off by default.
     pub fixes: Fixes,
+    /// What the Envoys that decide requests do, which their releases differ in.
+    pub envoy: EnvoyFeatures,
 }
 
 /// The program that carries out what is computed.
@@ -115,6 +117,12 @@ pub struct Flags {
     pub pilot_skip_validate_trust_domain: bool,
     /// `AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY` (false): ztunnels get policies on trial, too.
     pub ambient_enable_dry_run_authorization_policy: bool,
+    /// `ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES` (false): policies with selectors count in front
+    /// of a waypoint, too.
+    pub enable_layered_waypoint_authorization_policies: bool,
+    /// `PREFER_DESTINATIONRULE_TLS_FOR_EXTERNAL_SERVICES` (true): certificates of a proxy's metadata do
+    /// not replace those of a rule for a service outside the mesh.
+    pub prefer_destinationrule_tls_for_external_services: bool,
     /// `PILOT_JWT_ENABLE_REMOTE_JWKS` (`istiod`).
     pub pilot_jwt_enable_remote_jwks: JwksFetch,
 }
@@ -171,6 +179,8 @@ impl Default for Flags {
             enable_selector_based_k8s_gateway_policy: true,
             pilot_skip_validate_trust_domain: false,
             ambient_enable_dry_run_authorization_policy: false,
+            enable_layered_waypoint_authorization_policies: false,
+            prefer_destinationrule_tls_for_external_services: true,
             pilot_jwt_enable_remote_jwks: JwksFetch::Istiod,
         }
     }
@@ -197,4 +207,38 @@ pub struct Fixes {
     /// istio/istio#49500: a gateway keeps the labels that its endpoints share, for
     /// `failoverPriority`.
     pub gateway_labels: bool,
+}
+
+/// What releases of Envoy do differently when they decide about requests, named after the runtime guards
+/// that bring the older behaviour back. Each true by default: a patched Envoy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_structs,
+    clippy::struct_excessive_bools,
+    reason = "each is one switch of Envoy's"
+)]
+pub struct EnvoyFeatures {
+    /// `rbac_match_headers_individually` (since 1.38): each line of a header is matched by itself;
+    /// before, the lines were matched as one text, joined by commas.
+    pub rbac_match_headers_individually: bool,
+    /// An operator of a path template stands for a `*` in a path, too (since 1.34.1, 1.33.3, 1.32.6 and
+    /// 1.31.8; CVE-2025-46821). There is no runtime guard.
+    pub uri_template_matches_star: bool,
+    /// `strip_dotdot_segments_with_parameters` (since the releases of 2026-09): `.;a=b` and `..;a=b` are
+    /// dot segments.
+    pub strip_dotdot_segments_with_parameters: bool,
+    /// `rbac_respect_ignore_path_parameters` (since the releases of 2026-09): rules see no path parameters
+    /// where routes do not.
+    pub rbac_respect_ignore_path_parameters: bool,
+}
+
+impl Default for EnvoyFeatures {
+    fn default() -> Self {
+        Self {
+            rbac_match_headers_individually: true,
+            uri_template_matches_star: true,
+            strip_dotdot_segments_with_parameters: true,
+            rbac_respect_ignore_path_parameters: true,
+        }
+    }
 }

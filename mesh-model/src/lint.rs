@@ -51,6 +51,8 @@ mod port;
 
 mod gateway_route;
 
+mod credential;
+
 mod annotation;
 
 mod envoy_filter;
@@ -121,6 +123,7 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     injection::check,
     port::check,
     gateway_route::check,
+    credential::check,
     annotation::check,
     envoy_filter::check,
     telemetry::check,

@@ -59,6 +59,7 @@ fn every_finding_says_what_and_what_to_do() {
         for diagnostic in diagnose(&case["input"]["manifest"]) {
             let message = &diagnostic.message;
             assert!(!message.is_empty() && !message.ends_with('.'), "{message}");
+            assert!(!diagnostic.help.is_empty(), "what to do about {diagnostic}");
         }
     }
 }
@@ -230,7 +231,10 @@ fn ports_that_the_api_refuses_are_told_and_their_objects_left_out() {
     check(&service("{port: 99999}"), &["PORT-RANGE spec.ports[0].port"]);
     check(&service("{name: http}"), &["PORT-RANGE spec.ports[0].port"]);
     check(&service("{port: 80, nodePort: 70000}"), &["PORT-RANGE spec.ports[0].nodePort"]);
-    check(&service("{port: 80}, {port: 81, name: b}"), &["SVC-PORT-NAME spec.ports[0].name"]);
+    check(
+        &service("{port: 80}, {port: 81}"),
+        &["SVC-PORT-NAME spec.ports[0].name", "SVC-PORT-NAME spec.ports[1].name"],
+    );
     let twice = ["SVC-PORT-DUP spec.ports[1].port", "SVC-PORT-NAME spec.ports[1].name"];
     check(&service("{port: 80, name: a}, {port: 80, name: a}"), &twice);
     let slice = |port: &str| {

@@ -8,6 +8,7 @@ use mesh_model::name::{Hostname, Namespace};
 use mesh_model::registry::{Change, ControlPlane, Effect, Mesh, Origin, Registry};
 use mesh_testkit::strategy::mesh::{self, Manifest};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use serde_json::{Value, json};
 
 /// A registry in which nothing was changed twice: the same objects, at once.
@@ -210,6 +211,81 @@ proptest! {
             prop_assert_eq!(effect, rest);
         }
     }
+}
+
+/// Random meshes are made of everything that there is.
+#[test]
+fn every_kind_of_object_and_change_comes_up() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut kinds, mut changes) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..3_000 {
+        let change = mesh::change().new_tree(&mut runner).unwrap().current();
+        let name = format!("{change:?}");
+        let name = name.split(['(', ' ']).next().unwrap().to_owned();
+        match &change {
+            Change::Upsert { resource, .. } => {
+                kinds.insert(resource.kind());
+            }
+            Change::Delete { object, .. } => {
+                kinds.insert(object.kind);
+            }
+            Change::MeshConfig(None) | Change::MeshNetworks(None) | Change::Describe(_, None) => {
+                changes.insert(format!("{name} taken away"));
+            }
+            Change::MeshConfig(_)
+            | Change::MeshNetworks(_)
+            | Change::Describe(..)
+            | Change::Proxies(_)
+            | Change::Broken(_)
+            | Change::Remove(_) => {}
+        }
+        changes.insert(name);
+    }
+    let expected = [
+        "AuthorizationPolicy",
+        "ConfigMap",
+        "Deployment",
+        "DestinationRule",
+        "EndpointSlice",
+        "EnvoyFilter",
+        "Gateway",
+        "Gateway.gateway.networking.k8s.io",
+        "HTTPRoute",
+        "Namespace",
+        "Node",
+        "PeerAuthentication",
+        "Pod",
+        "ProxyConfig",
+        "RemoteIstio",
+        "RequestAuthentication",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+        "ServiceEntry",
+        "ServiceExport",
+        "ServiceImport",
+        "Sidecar",
+        "Telemetry",
+        "VirtualService",
+        "WasmPlugin",
+        "WorkloadEntry",
+        "WorkloadGroup",
+    ];
+    assert_eq!(kinds, BTreeSet::from(expected));
+    let expected = [
+        "Broken",
+        "Delete",
+        "Describe",
+        "Describe taken away",
+        "MeshConfig",
+        "MeshConfig taken away",
+        "MeshNetworks",
+        "MeshNetworks taken away",
+        "Proxies",
+        "Remove",
+        "Upsert",
+    ];
+    assert_eq!(changes, expected.map(ToOwned::to_owned).into());
 }
 
 fn upsert(cluster: &str, document: Value) -> Change {

@@ -4,7 +4,10 @@
 pub mod ads_client;
 pub mod assign;
 pub mod authz;
+pub mod health;
+pub mod host;
 pub mod load;
+pub mod merge;
 pub mod outlier;
 pub mod pick;
 pub mod retry;

@@ -32,6 +32,7 @@ pub(crate) mod dynamic_dns;
 mod inbound;
 mod outbound;
 mod special;
+mod stencils;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +42,10 @@ use mesh_model::registry::Service;
 use mesh_model::view::{ProxyKind, ProxyView};
 
 use self::context::Context;
+pub(crate) use self::discovery::eds_name;
 pub(crate) use self::outbound::session_statuses;
+pub(crate) use self::stencils::Encoded;
+use self::stencils::Stencils;
 use crate::name::Form;
 
 /// Returns all clusters of a proxy, by name; of several with one name the first that upstream makes.
@@ -62,18 +66,48 @@ pub(crate) fn of_services(view: &ProxyView<'_>, services: &[Arc<Service>]) -> Ve
     if view.passes_mutual_tls() {
         found.extend(outbound::clusters(&context, Form::DnsSrv, services));
     }
-    match view.proxy().kind {
-        ProxyKind::Sidecar => {
-            found.push(special::passthrough(&context));
-            found.extend(special::allow_any_dynamic_dns(&context));
-            found.extend(inbound::clusters(&context));
-            found.push(special::inbound_passthrough(&context));
-        }
-        ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => {}
-    }
+    found.extend(own(&context));
     let mut by_name = BTreeMap::new();
     for cluster in found {
         by_name.entry(cluster.name.clone()).or_insert(cluster);
     }
     by_name.into_values().collect()
+}
+
+/// The same as bytes, after `adapt` has changed each of them.
+pub(crate) fn encoded_of_services(
+    view: &ProxyView<'_>,
+    services: &[Arc<Service>],
+    adapt: &dyn Fn(&mut Cluster),
+) -> Vec<Encoded> {
+    let context = Context::new(view);
+    let mut stencils = Stencils::new(adapt);
+    let mut found = Vec::new();
+    outbound::for_each(&context, Form::Subset, services, |draft, wanted| {
+        stencils.make(draft, wanted, &mut found)
+    });
+    found.push(stencils.encoded(&mut special::black_hole(&context)));
+    if view.passes_mutual_tls() {
+        outbound::for_each(&context, Form::DnsSrv, services, |draft, wanted| {
+            stencils.make(draft, wanted, &mut found)
+        });
+    }
+    found.extend(own(&context).iter_mut().map(|cluster| stencils.encoded(cluster)));
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found.dedup_by(|later, kept| later.name == kept.name);
+    found
+}
+
+/// The clusters that are of no service that the proxy sends to.
+fn own(context: &Context<'_>) -> Vec<Cluster> {
+    match context.proxy.kind {
+        ProxyKind::Sidecar => {
+            let mut found = vec![special::passthrough(context)];
+            found.extend(special::allow_any_dynamic_dns(context));
+            found.extend(inbound::clusters(context));
+            found.push(special::inbound_passthrough(context));
+            found
+        }
+        ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => Vec::new(),
+    }
 }

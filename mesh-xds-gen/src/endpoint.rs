@@ -13,7 +13,6 @@ use mesh_model::view::ProxyView;
 
 use crate::name::SubsetKey;
 
-mod backwards;
 mod encode;
 mod metadata;
 

@@ -26,7 +26,7 @@ pub use self::reach::{Part, Reach};
 pub use self::resources::Resources;
 use crate::delta::Delta;
 use crate::grpc;
-use crate::snapshot::{Resource, Snapshot, TypeUrl};
+use crate::snapshot::{Collection, Resource, Snapshot, TypeUrl};
 use crate::workload::Ambient;
 
 /// How many classes of proxies are remembered.
@@ -106,6 +106,15 @@ impl Generator {
         names.extend(listeners.into_iter().map(str::to_owned));
         let resources = Resources::of_grpc(view, names.iter().map(String::as_str));
         Snapshot::new(resources.into_resources())
+    }
+
+    /// Generates one type of what a sidecar or gateway is sent, without the others: for those who are
+    /// asked for a type at a time and keep no snapshots.
+    ///
+    /// Which endpoints there are, clusters say, and which routes, listeners: those are made too, and
+    /// thrown away. Any other type has nothing.
+    pub fn of_type(&mut self, view: &ProxyView<'_>, type_url: &TypeUrl) -> Collection {
+        Collection::of_any(renew::of_type(&mut self.writer, view, type_url))
     }
 
     /// Generates what a change does to a proxy's snapshot, of each type only what the change

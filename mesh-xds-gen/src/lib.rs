@@ -1,6 +1,7 @@
 //! What Envoy is told: xDS resources, snapshots, deltas and ADS sessions.
 pub mod cluster;
 pub mod delta;
+mod encode;
 pub mod endpoint;
 mod generator;
 pub mod grpc;

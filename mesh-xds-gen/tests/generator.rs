@@ -11,7 +11,7 @@ use mesh_model::view::{Proxy, ProxyKind, ProxyView, Scopes};
 use mesh_testkit::strategy::mesh;
 use mesh_testkit::synthetic::Synthetic;
 use mesh_xds_gen::snapshot::{Snapshot, TypeUrl};
-use mesh_xds_gen::{Generator, Reach, Resources};
+use mesh_xds_gen::{Generator, Part, Reach, Resources};
 use proptest::prelude::*;
 
 fn scratch(view: &ProxyView<'_>) -> Snapshot {
@@ -54,6 +54,9 @@ impl Shared {
             let expected = scratch(&mesh.view(&proxy).unwrap());
             let got = self.generator.snapshot(&view);
             prop_assert_eq!(unlike(&got, &expected), Vec::<String>::new(), "{}", name);
+            for (kind, collection) in got.types() {
+                prop_assert_eq!(&Generator::new().of_type(&view, kind), &**collection, "{}", name);
+            }
             let again = self.generator.snapshot(&view);
             for (kind, collection) in again.types() {
                 prop_assert!(Arc::ptr_eq(collection, got.collection(kind).unwrap()));
@@ -156,16 +159,21 @@ fn the_proxies_of_every_example_share_one_generator() {
     assert!(compared >= 20, "{compared}");
 }
 
-/// A small synthetic mesh in which one pod of a service becomes unready, and its client.
+/// A small synthetic mesh in which one pod of a service becomes unready.
 fn unready(networks: usize) -> (Arc<Mesh>, Arc<Mesh>, Effect) {
-    let measures = Synthetic { services: 20, networks, ..Synthetic::default() };
+    changed(networks, r#""ready":true"#, r#""ready":false"#)
+}
+
+/// A small synthetic mesh, and what it is after the first of these texts in each file is another.
+fn changed(networks: usize, from: &str, to: &str) -> (Arc<Mesh>, Arc<Mesh>, Effect) {
+    let measures = Synthetic { services: 20, networks, routes: 100, ..Synthetic::default() };
     let mut sources = measures.sources();
     let mut registry = Registry::new(Compat::default());
     registry.load(sources.clone());
     let before = registry.mesh();
     for source in &mut sources {
         let text = String::from_utf8(source.text.clone()).unwrap();
-        source.text = text.replacen(r#""ready":true"#, r#""ready":false"#, 1).into_bytes();
+        source.text = text.replacen(from, to, 1).into_bytes();
     }
     let (_, effect) = registry.reload(sources);
     (before, registry.mesh(), effect)
@@ -189,6 +197,21 @@ fn one_endpoint_is_one_resource_of_one_type() {
             assert!(Arc::ptr_eq(a, b), "{kind} is shared");
         }
     }
+}
+
+#[test]
+fn a_rule_of_routes_reaches_no_other_cluster_than_those_of_its_hosts() {
+    let (before, after, effect) = changed(1, r#""timeout":"5s""#, r#""timeout":"6s""#);
+    let proxy = before.proxy("c0/ns-0/load-0").unwrap();
+    let (old, new) = (before.view(&proxy).unwrap(), after.view(&proxy).unwrap());
+    let reach = Reach::of(&old, &new, &effect);
+    assert!(!reach.names && reach.routes, "{reach:?}");
+    assert!(matches!(&reach.clusters, Part::Hosts(hosts) if hosts.len() == 1), "{reach:?}");
+    let mut generator = Generator::new();
+    let previous = generator.snapshot(&old);
+    let delta = generator.delta((&old, &previous), &new, &effect);
+    let types: Vec<_> = delta.types().map(|(kind, of)| (kind.clone(), of.changed.len())).collect();
+    assert_eq!(types, [(TypeUrl::ROUTE, 1)]);
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! `mesh authz`: a decision, who made it, and why.
+//! `mesh authz`: a decision, who made it, and why; or who may call whom; or which rules requests reach.
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mesh_authz::explain::{Explanation, Outcome, PolicyTrace, RuleTrace};
-use mesh_authz::{Authorizer, Reason};
+use mesh_authz::{Authorizer, Reason, Traffic};
 use mesh_model::Compat;
-use mesh_model::registry::Mesh;
+use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::MutualTlsMode;
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
@@ -15,37 +15,112 @@ use self::request::RequestFile;
 use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
+mod coverage;
+mod matrix;
 pub(crate) mod request;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The workload that is called.
-    #[arg(long, value_name = "CLUSTER/NS/POD")]
-    to: String,
+    #[arg(long, value_name = "CLUSTER/NS/POD", required_unless_present = "matrix")]
+    to: Option<String>,
     /// The workload that calls: fills address and identity where the request file leaves them out.
     #[arg(long, value_name = "CLUSTER/NS/POD")]
     from: Option<String>,
     /// The request as JSON; `-` is stdin.
-    #[arg(long, value_name = "FILE")]
-    request: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["matrix", "coverage"])]
+    request: Option<PathBuf>,
+    /// Who may call whom instead: every workload, or those of --to and --from, whatever is asked for.
+    #[arg(long, conflicts_with_all = ["request", "coverage"])]
+    matrix: bool,
+    /// With --matrix: only calls of this port of the workload.
+    #[arg(long, requires = "matrix")]
+    port: Option<u16>,
+    /// With --matrix: what the port speaks.
+    #[arg(long, requires = "matrix", default_value = "http")]
+    protocol: Protocol,
+    /// Which rules of the workload are reached instead: by a JSON list of requests; `-` is stdin.
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    coverage: Option<PathBuf>,
+}
+
+/// What a port speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Protocol {
+    /// HTTP, gRPC included.
+    Http,
+    /// Anything else.
+    Tcp,
 }
 
 pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let text = read(&arguments.request)?;
-    let mut request = RequestFile::parse(&text).map_err(|problem| {
-        let file = match arguments.request.to_str() {
-            Some("-") => "what stdin says".to_owned(),
-            _ => format!("`{}`", arguments.request.display()),
-        };
-        Failure::Unanswered(format!("{file} is no request: {problem}"))
-    })?;
+    // What is asked is read first: a request that is none needs no mesh.
+    let question = Question::read(arguments)?;
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
-    let to = mesh.proxy(&arguments.to)?;
-    if let Some(from) = &arguments.from {
-        let from = mesh.proxy(from)?;
-        request.fill_from(from.addresses.first().copied(), &identity(&mesh, &from));
+    let proxy = |name: &Option<String>| name.as_ref().map(|name| mesh.proxy(name)).transpose();
+    let (to, from) = (proxy(&arguments.to)?, proxy(&arguments.from)?);
+    match (question, to) {
+        (Question::Decision(mut request), Some(to)) => {
+            fill(std::slice::from_mut(&mut *request), &mesh, from.as_ref(), &to);
+            decide(&mesh, &to, &request, output)
+        }
+        (Question::Coverage(mut requests), Some(to)) => {
+            fill(&mut requests, &mesh, from.as_ref(), &to);
+            let authorizer = Authorizer::of_proxy(&mesh, plane_of(&mesh, &to)?, &to);
+            coverage::run(&mesh, (&to, &authorizer), &requests, output)
+        }
+        (Question::Matrix | Question::Decision(_) | Question::Coverage(_), to) => {
+            let traffic = match arguments.protocol {
+                Protocol::Http => Traffic::Http,
+                Protocol::Tcp => Traffic::Tcp,
+            };
+            let (to, from, port) = (to.as_ref(), from.as_ref(), arguments.port);
+            matrix::run(&mesh, matrix::Question { to, from, port, traffic }, output)
+        }
     }
-    decide(&mesh, &to, request, output)
+}
+
+/// What is asked.
+#[derive(Debug)]
+enum Question {
+    Decision(Box<RequestFile>),
+    Coverage(Vec<RequestFile>),
+    Matrix,
+}
+
+impl Question {
+    fn read(arguments: &Arguments) -> Result<Self, Failure> {
+        let wrong = |file: &Path, thing: &str, problem: String| {
+            let file = match file.to_str() {
+                Some("-") => "what stdin says".to_owned(),
+                _ => format!("`{}`", file.display()),
+            };
+            Failure::Unanswered(format!("{file} is no {thing}: {problem}"))
+        };
+        if let Some(file) = &arguments.request {
+            let request = RequestFile::parse(&read(file)?).map(Box::new);
+            return request.map(Self::Decision).map_err(|problem| wrong(file, "request", problem));
+        }
+        let Some(file) = &arguments.coverage else { return Ok(Self::Matrix) };
+        let requests = RequestFile::parse_list(&read(file)?);
+        requests.map(Self::Coverage).map_err(|problem| wrong(file, "list of requests", problem))
+    }
+}
+
+/// Fills what requests leave out of the caller and the workload that is called.
+fn fill(requests: &mut [RequestFile], mesh: &Mesh, from: Option<&Proxy>, to: &Proxy) {
+    for request in requests {
+        if let Some(from) = from {
+            request.fill_from(from.addresses.first().copied(), &identity(mesh, from));
+        }
+        request.fill_to(to.addresses.first().copied());
+    }
+}
+
+fn plane_of<'m>(mesh: &'m Mesh, proxy: &Proxy) -> Result<&'m ControlPlane, Failure> {
+    let plane = mesh.control_plane_of(proxy.cluster.as_str());
+    let unknown = || Failure::Unanswered(format!("no control plane serves `{}`", proxy.cluster));
+    Ok(plane.ok_or_else(unknown)?)
 }
 
 /// The identity that a workload's certificate shows.
@@ -60,18 +135,9 @@ pub(crate) fn identity(mesh: &Mesh, proxy: &Proxy) -> String {
     .to_string()
 }
 
-fn decide(
-    mesh: &Mesh,
-    to: &Proxy,
-    mut request: RequestFile,
-    output: Output,
-) -> Result<(), Failure> {
-    let Some(plane) = mesh.control_plane_of(to.cluster.as_str()) else {
-        return Err(Failure::Unanswered(format!("no control plane serves `{}`", to.cluster)));
-    };
-    request.fill_to(to.addresses.first().copied());
-    let authorizer = Authorizer::of_proxy(mesh, plane, to);
-    let refused = refused_in_plain_text(mesh, to, &request)?;
+fn decide(mesh: &Mesh, to: &Proxy, request: &RequestFile, output: Output) -> Result<(), Failure> {
+    let authorizer = Authorizer::of_proxy(mesh, plane_of(mesh, to)?, to);
+    let refused = refused_in_plain_text(mesh, to, request)?;
     request.with(|request| {
         let explained = authorizer.explain(request);
         let is_allowed = explained.decision.is_allowed() && refused.is_none();
@@ -83,20 +149,37 @@ fn decide(
     })
 }
 
-/// Whether a workload answers a request, and who says so: a policy, or why none does.
+/// Who decides: a policy, or why none does; and its rule.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Decider {
+    pub(crate) by: String,
+    pub(crate) rule: Option<usize>,
+}
+
+impl std::fmt::Display for Decider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.rule {
+            Some(rule) => write!(f, "rule {rule} of {}", self.by),
+            None => f.write_str(&self.by),
+        }
+    }
+}
+
+/// Whether a workload answers a request, and who says so.
 pub(crate) fn verdict(
     mesh: &Mesh,
     (to, authorizer): (&Proxy, &Authorizer),
     request: &RequestFile,
-) -> Result<(bool, String), Failure> {
-    if let Some(reason) = refused_in_plain_text(mesh, to, request)? {
-        return Ok((false, reason));
+) -> Result<(bool, Decider), Failure> {
+    if let Some(by) = refused_in_plain_text(mesh, to, request)? {
+        return Ok((false, Decider { by, rule: None }));
     }
     request.with(|request| {
         let decision = authorizer.decide(request);
         let reason = decision.reason();
-        let by = reason.rule().map(|rule| format!("{}/{}", rule.namespace, rule.name));
-        Ok((decision.is_allowed(), by.unwrap_or_else(|| reason.to_string())))
+        let by = reason.rule().map_or_else(|| reason.to_string(), ToString::to_string);
+        let rule = reason.rule().map(|rule| rule.rule);
+        Ok((decision.is_allowed(), Decider { by, rule }))
     })
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Tests of the caller's identity have an answer, every other test may go either way; trees over both
 //! are true, false, or open.
+use mesh_model::registry::ServerMode;
+use mesh_model::resource::MutualTlsMode;
+
 use crate::authorizer::Authorizer;
 use crate::compile::Traffic;
 use crate::rbac::{
@@ -30,6 +33,17 @@ pub enum Access {
     Depends,
     /// Always.
     Always,
+}
+
+impl Access {
+    /// Returns a stable word for the answer.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Depends => "depends",
+            Self::Always => "always",
+        }
+    }
 }
 
 /// The answers for several callers and workloads.
@@ -70,6 +84,39 @@ pub fn access(authorizer: &Authorizer, traffic: Traffic, caller: Caller<'_>) -> 
         answer = answer.min(of_filter);
     }
     answer
+}
+
+/// Returns whether a caller may call a workload whose ports take mutual TLS as `mode` says.
+///
+/// A port that is STRICT answers nobody in plain text; one that is DISABLE ends no TLS, so that callers
+/// of the mesh send it plain text, which shows no identity. Where `caller` names no port, what differs
+/// between ports depends.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/security/authn/policy_applier.go` `ComposePeerAuthentication`;
+/// `pilot/pkg/xds/endpoints/mtls_checker.go`.
+pub fn access_over(
+    authorizer: &Authorizer,
+    traffic: Traffic,
+    caller: Caller<'_>,
+    mode: &ServerMode,
+) -> Access {
+    let over = |caller: Caller<'_>, mode| match (mode, caller.identity) {
+        (MutualTlsMode::Strict, None) => Access::Never,
+        (MutualTlsMode::Disable, Some(_)) => {
+            access(authorizer, traffic, Caller { identity: None, ..caller })
+        }
+        _ => access(authorizer, traffic, caller),
+    };
+    if let Some(port) = caller.port {
+        return over(caller, mode.of_port(port));
+    }
+    let others = over(caller, mode.mode);
+    let ports =
+        mode.ports.iter().filter_map(|(port, mode)| Some((u16::try_from(*port).ok()?, mode)));
+    let mut answers = ports.map(|(port, mode)| over(Caller { port: Some(port), ..caller }, *mode));
+    if answers.all(|answer| answer == others) { others } else { Access::Depends }
 }
 
 fn deny(rules: Option<&Rules>, caller: Caller<'_>) -> Access {

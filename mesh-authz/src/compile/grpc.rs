@@ -14,10 +14,10 @@ use std::sync::Arc;
 use mesh_model::name::Namespace;
 use mesh_model::resource::{Action, AuthorizationPolicy};
 
-use super::{Broken, Chain, CompiledPolicy, CompiledRule, Environment, Policies};
+use super::{Chain, CompiledPolicy, CompiledRule, Environment, Policies};
 use crate::rbac::{Body, Filter, Origin, Policy, Purpose, RbacFilter, Rules};
 use crate::rule::{Compiler, Context, Omission, Unusable};
-use crate::select::{BrokenPolicy, Workload, select};
+use crate::select::{BrokenPolicy, Workload};
 
 impl Chain {
     /// Compiles the policies of a workload for a proxyless gRPC server.
@@ -31,11 +31,7 @@ impl Chain {
         workload: &Workload,
         environment: &Environment,
     ) -> Self {
-        let selection = environment.selection();
-        let selected = select(policies.understood.iter().copied(), workload, &selection);
-        let broken = policies.broken.iter().copied();
-        let broken =
-            Broken::new(broken.filter(|policy| policy.may_select(workload, &selection)).collect());
+        let (selected, broken) = super::selected(policies, workload, environment);
         let mut chain = Self::default();
         chain.add(Purpose::Deny, &selected.deny, &broken.deny, environment);
         chain.add(Purpose::Allow, &selected.allow, &broken.allow, environment);
@@ -73,6 +69,7 @@ fn compile(policy: &AuthorizationPolicy, environment: &Environment) -> CompiledP
             identity: environment.identity,
             trust: None,
             namespace: policy.meta.namespace.as_str(),
+            envoy: environment.compat.envoy,
         });
         let body = match compiler.rule(rule) {
             Ok(body) => Some(body),

@@ -30,7 +30,7 @@ impl Saw for PermissionTest {
                 .as_ref()
                 .map_or_else(|| NOTHING.to_owned(), |http| http.path.without_query().to_owned()),
             Self::DestinationPort(_) => seen.connection.destination_port.to_string(),
-            Self::DestinationIp(_) => seen.connection.destination_ip.to_string(),
+            Self::DestinationIp(_) => seen.destination_ip().to_string(),
             Self::ServerName(_) if seen.sni.is_empty() => NOTHING.to_owned(),
             Self::ServerName(_) => seen.sni.clone().into_owned(),
             Self::Metadata(test) => metadata(test, seen),
@@ -56,7 +56,7 @@ impl Saw for PrincipalTest {
                 }
             }
             Self::PeerPrincipal(_) => seen.tunnel_identity().unwrap_or(NOTHING).to_owned(),
-            Self::DirectRemoteIp(_) => seen.connection.source_ip.to_string(),
+            Self::DirectRemoteIp(_) => seen.source_ip().to_string(),
             Self::RemoteIp(_) => seen.remote_ip().to_string(),
             Self::Header(test) => header(test, seen),
             Self::Metadata(test) => metadata(test, seen),

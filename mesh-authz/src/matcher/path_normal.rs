@@ -30,11 +30,18 @@ pub struct PathOptions {
     pub normalization: PathNormalization,
     /// Whether `.;a=b` and `..;a=b` are dot segments (true since the Envoy releases of 2026-09).
     pub dot_segments_with_parameters: bool,
+    /// Whether rules on paths see what stands before the first `;` only: routes do so
+    /// (`ignore_path_parameters_in_path_matching`, false in all that istiod generates).
+    pub ignores_parameters: bool,
 }
 
 impl Default for PathOptions {
     fn default() -> Self {
-        Self { normalization: PathNormalization::Base, dot_segments_with_parameters: true }
+        Self {
+            normalization: PathNormalization::Base,
+            dot_segments_with_parameters: true,
+            ignores_parameters: false,
+        }
     }
 }
 
@@ -67,7 +74,7 @@ impl std::error::Error for RejectedPath {}
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NormalPath<'p> {
     text: Cow<'p, str>,
-    // INVARIANT: the place of the first `?` in `text`, or its length.
+    // INVARIANT: the place of the first `?` in `text`, or its length; less where parameters are ignored.
     end: usize,
 }
 
@@ -97,12 +104,18 @@ impl<'p> NormalPath<'p> {
         let end = scan.end;
         let (path, query) = raw.split_at_checked(end).unwrap_or((raw, ""));
         if scan.is_normal(options.normalization) {
-            return Ok(Self { text: Cow::Borrowed(raw), end });
+            return Ok(Self { text: Cow::Borrowed(raw), end }.for_rules(options));
         }
         let mut text = rewritten(path, options)?;
         let end = text.len();
         text.push_str(query);
-        Ok(Self { text: Cow::Owned(text), end })
+        Ok(Self { text: Cow::Owned(text), end }.for_rules(options))
+    }
+
+    /// Ends where rules stop to look.
+    fn for_rules(self, options: PathOptions) -> Self {
+        let parameters = options.ignores_parameters.then(|| self.without_query().find(';'));
+        Self { end: parameters.flatten().unwrap_or(self.end), ..self }
     }
 
     /// Returns the path with its query, as the header `:path` has it.
@@ -110,7 +123,7 @@ impl<'p> NormalPath<'p> {
         &self.text
     }
 
-    /// Returns the path without its query, as path rules see it.
+    /// Returns the path without its query, as rules on paths see it.
     pub fn without_query(&self) -> &str {
         self.text.get(..self.end).unwrap_or_default()
     }

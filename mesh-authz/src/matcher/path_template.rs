@@ -14,6 +14,8 @@ pub struct PathTemplate {
     head: Box<[Segment]>,
     /// What stands after `**`, with its leading slash; `None` without `**`.
     tail: Option<Box<str>>,
+    /// Whether an operator stands for a `*`, too.
+    matches_star: bool,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -101,7 +103,15 @@ impl PathTemplate {
                 (literal, None) => head.push(Segment::Literal(literal.into())),
             }
         }
-        Ok(Self { text: text.into(), head: head.into(), tail: tail.map(Into::into) })
+        let (head, tail) = (head.into(), tail.map(Into::into));
+        Ok(Self { text: text.into(), head, tail, matches_star: true })
+    }
+
+    /// Returns the template as Envoys read it before 1.31.8, 1.32.6, 1.33.3 and 1.34.1: its operators
+    /// stand for no `*` (CVE-2025-46821).
+    #[must_use]
+    pub fn without_star(self) -> Self {
+        Self { matches_star: false, ..self }
     }
 
     /// Returns the template as Envoy gets it, with `*` and `**`.
@@ -125,7 +135,9 @@ impl PathTemplate {
                 None => (text, ""),
             };
             let matches = match segment {
-                Segment::One => !value.is_empty() && value.bytes().all(is_variable),
+                Segment::One => {
+                    !value.is_empty() && value.bytes().all(|byte| self.is_variable(byte))
+                }
                 Segment::Literal(literal) => value == &**literal,
             };
             if !matches {
@@ -137,18 +149,18 @@ impl PathTemplate {
         let Some(tail) = &self.tail else { return rest.is_empty() };
         rest.strip_prefix('/')
             .and_then(|rest| rest.strip_suffix(&**tail))
-            .is_some_and(|any| any.bytes().all(|byte| byte == b'/' || is_variable(byte)))
+            .is_some_and(|any| any.bytes().all(|byte| byte == b'/' || self.is_variable(byte)))
+    }
+
+    /// The characters that an operator stands for.
+    fn is_variable(&self, byte: u8) -> bool {
+        is_literal(byte) || (byte == b'*' && self.matches_star)
     }
 }
 
 /// The characters of a literal segment.
 fn is_literal(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()+,;:@=".contains(&byte)
-}
-
-/// The characters that an operator stands for; Envoy added the star in 2025.
-fn is_variable(byte: u8) -> bool {
-    is_literal(byte) || byte == b'*'
 }
 
 #[cfg(test)]
@@ -177,6 +189,17 @@ mod tests {
         check("/s/{**}/c", "/s/c", false);
         check("/{**}", "/", true);
         check("/a/{**}/", "/a/b", false);
+    }
+
+    #[test]
+    fn older_envoys_know_no_star_in_a_path() {
+        check("/a/{*}", "/a/b*", true);
+        check("/a/{**}", "/a/*/b", true);
+        for template in ["/a/{*}", "/a/{**}"] {
+            let older = PathTemplate::new(template).unwrap().without_star();
+            assert!(older.matches("/a/b"), "{template}");
+            assert!(!older.matches("/a/b*"), "{template}");
+        }
     }
 
     #[test]

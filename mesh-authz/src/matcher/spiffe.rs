@@ -253,6 +253,29 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// Envoy reads expressions as Latin-1 since the releases of 2026-09, and as UTF-8 before
+        /// (`re2_use_latin1_mode`). What rules are made of says the same in both.
+        #[test]
+        fn no_pattern_tells_latin_1_from_utf_8(
+            (a, b, text) in (word(), word(), "(spiffe://|)[aé√\u{1F600}/.]{0,6}(/ns/é/|)(sa/é|)"),
+        ) {
+            for pattern in [
+                Pattern::NonEmpty,
+                Pattern::Principal { suffix: a.as_str().into() },
+                Pattern::namespace("é"),
+                Pattern::service_account("é", "é"),
+                Pattern::TrustDomain { before: a.as_str().into(), after: b.as_str().into() },
+            ] {
+                let expression = format!("^(?:{})$", pattern.regex());
+                let latin1 = regex::bytes::RegexBuilder::new(&expression).unicode(false).build();
+                let is_match = latin1.unwrap().is_match(text.as_bytes());
+                prop_assert_eq!(is_match, pattern.matches(text.as_bytes()), "{:?} {}", pattern, text);
+                check(&pattern, &text)?;
+            }
+        }
+    }
+
     #[test]
     fn service_accounts_may_stand_among_other_segments() {
         let pattern = Pattern::service_account("n", "s");

@@ -161,7 +161,7 @@ impl Test for PermissionTest {
                 PathTest::Refused { answer, .. } => *answer,
             }),
             Self::DestinationPort(port) => *port == seen.connection.destination_port,
-            Self::DestinationIp(range) => range.contains(seen.connection.destination_ip),
+            Self::DestinationIp(range) => range.contains(seen.destination_ip()),
             Self::ServerName(test) => test.matches(seen.sni.as_bytes()),
             Self::Metadata(test) => matches_metadata(test, seen),
         }
@@ -193,7 +193,7 @@ impl Test for PrincipalTest {
             Self::PeerPrincipal(test) => {
                 seen.tunnel_identity().is_some_and(|name| test.matches(name.as_bytes()))
             }
-            Self::DirectRemoteIp(range) => range.contains(seen.connection.source_ip),
+            Self::DirectRemoteIp(range) => range.contains(seen.source_ip()),
             Self::RemoteIp(range) => range.contains(seen.remote_ip()),
             Self::Header(test) => test.matches(seen),
             Self::Metadata(test) => matches_metadata(test, seen),

@@ -40,7 +40,8 @@ fn path(context: &Context<'_>, value: &str, is_negated: bool) -> Result<Permissi
         return Ok(PermissionTest::UrlPath(StringTest::of_value(value)));
     }
     Ok(PermissionTest::UriTemplate(match PathTemplate::new(value) {
-        Ok(template) => PathTest::Template(template),
+        Ok(template) if context.envoy.uri_template_matches_star => PathTest::Template(template),
+        Ok(template) => PathTest::Template(template.without_star()),
         // An ALLOW rule must not match, any other must.
         Err(_) => PathTest::Refused {
             text: for_envoy(value).into(),

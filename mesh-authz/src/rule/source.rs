@@ -3,9 +3,15 @@ use mesh_model::resource::Source;
 
 use super::value::{self, Unusable};
 use super::{Compiler, Context, Dropped};
+use crate::identity::TrustBundle;
 use crate::matcher::{Form, MetadataTest, Pattern, StringTest, ValueTest};
 use crate::rbac::{Clause, Node, Place, PrincipalTest};
 use crate::request::{JWT_FILTER, JWT_PAYLOAD};
+
+type Rewrite = fn(&TrustBundle, &[Box<str>]) -> Vec<Box<str>>;
+
+/// A list that is longer than this is not rewritten once more.
+const MOST_REPEATED: usize = 256;
 
 type Clauses = Vec<Clause<PrincipalTest>>;
 type Lists<'l> = [&'l [Box<str>]; 2];
@@ -44,12 +50,49 @@ pub(super) fn principals(
     lists: Lists<'_>,
     clauses: &mut Clauses,
 ) -> Result<(), Dropped> {
-    let rewritten = lists.map(|values| match compiler.context.trust {
-        Some(trust) => trust.rewrite_principals(values),
-        None => values.to_vec(),
-    });
+    let rewritten = rewritten(compiler, lists, TrustBundle::rewrite_principals);
+    each_principal(compiler, place, &rewritten, clauses)
+}
+
+/// `source.principal`, which stands beside each entry of `from`: upstream rewrites the one list once for
+/// each of them, so that values repeat. Repeating decides nothing; where it goes on and on it ends here.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/security/authz/model/model.go` `MigrateTrustDomain`, `copy`.
+pub(super) fn shared_principals(
+    compiler: &mut Compiler<'_>,
+    place: &Place,
+    lists: Lists<'_>,
+    clauses: &mut Clauses,
+) -> Result<(), Dropped> {
+    let mut values = lists.map(<[Box<str>]>::to_vec);
+    for _ in 0..compiler.sources {
+        let [positive, negative] = &values;
+        values = rewritten(compiler, [positive, negative], TrustBundle::rewrite_principals);
+        if values.iter().any(|list| list.len() > MOST_REPEATED) {
+            break;
+        }
+    }
+    each_principal(compiler, place, &values, clauses)
+}
+
+fn each_principal(
+    compiler: &mut Compiler<'_>,
+    place: &Place,
+    rewritten: &[Vec<Box<str>>; 2],
+    clauses: &mut Clauses,
+) -> Result<(), Dropped> {
     compiler.each(place, [&rewritten[0], &rewritten[1]], clauses, |context, value, _| {
         Ok(context.identity(value::principal(value)))
+    })
+}
+
+/// The lists with what stands for the trust domains of the mesh.
+fn rewritten(compiler: &Compiler<'_>, lists: Lists<'_>, rewrite: Rewrite) -> [Vec<Box<str>>; 2] {
+    lists.map(|values| match compiler.context.trust {
+        Some(trust) => rewrite(trust, values),
+        None => values.to_vec(),
     })
 }
 
@@ -72,10 +115,7 @@ pub(super) fn trust_domains(
     lists: Lists<'_>,
     clauses: &mut Clauses,
 ) -> Result<(), Dropped> {
-    let rewritten = lists.map(|values| match compiler.context.trust {
-        Some(trust) => trust.rewrite_trust_domains(values),
-        None => values.to_vec(),
-    });
+    let rewritten = rewritten(compiler, lists, TrustBundle::rewrite_trust_domains);
     compiler.each(place, [&rewritten[0], &rewritten[1]], clauses, |context, value, _| {
         Ok(context.identity(value::trust_domain(value)))
     })
@@ -157,4 +197,59 @@ fn issuer_and_subject(value: &str) -> (StringTest, StringTest) {
     }
     let (issuer, subject) = cut.unwrap_or((value, ""));
     (exact(issuer), exact(subject))
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_model::compat::EnvoyFeatures;
+    use mesh_model::name::TrustDomain;
+    use mesh_model::resource::{Condition, From, Rule};
+
+    use super::*;
+    use crate::identity::IdentitySource;
+    use crate::rbac::Body;
+    use crate::rule::Context;
+
+    /// How many values a condition on principals has in each entry of a rule.
+    fn check(sources: usize, trust_domains: &[&str], expected: &[usize]) {
+        let trust_domains = trust_domains.iter().copied().map(TrustDomain::from).collect();
+        let trust = TrustBundle { trust_domains };
+        let mut compiler = Compiler::new(Context {
+            is_tcp: false,
+            is_allow: true,
+            identity: IdentitySource::Certificate,
+            trust: Some(&trust),
+            namespace: "a",
+            envoy: EnvoyFeatures::default(),
+        });
+        let rule = Rule {
+            from: vec![From { source: None }; sources],
+            when: vec![Condition {
+                key: "source.principal".into(),
+                values: vec!["td/ns/a/sa/x".into()],
+                ..Condition::default()
+            }],
+            ..Rule::default()
+        };
+        let Ok(Body::Rule { principals, .. }) = compiler.rule(&rule) else {
+            panic!("the rule has values that can be used");
+        };
+        let found = principals.iter().flat_map(|entry| &entry.clauses);
+        let found: Vec<usize> = found.map(|clause| clause.field.values.len()).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_condition_is_rewritten_once_for_each_source() {
+        check(0, &["td", "td2"], &[2]);
+        check(1, &["td", "td2"], &[2]);
+        check(2, &["td", "td2"], &[4, 4]);
+        check(3, &["td", "td2"], &[8, 8, 8]);
+        check(3, &["td"], &[1, 1, 1]);
+    }
+
+    #[test]
+    fn values_do_not_repeat_without_end() {
+        check(40, &["td", "td2"], &[512; 40]);
+    }
 }

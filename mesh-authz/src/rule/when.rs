@@ -101,7 +101,7 @@ pub(super) fn principal(
         "source.namespace" => source::namespaces(compiler, &place, lists, clauses),
         "source.trustDomain" => source::trust_domains(compiler, &place, lists, clauses),
         "source.serviceAccount" => source::service_accounts(compiler, &place, lists, clauses),
-        "source.principal" => source::principals(compiler, &place, lists, clauses),
+        "source.principal" => source::shared_principals(compiler, &place, lists, clauses),
         "request.auth.principal" => {
             compiler.together(&place, lists, clauses, source::request_principals)
         }

@@ -32,8 +32,16 @@ fn map(json: &serde_json::Value) -> BTreeMap<Box<str>, Value> {
 
 /// What the workload of namespace `a` decides by.
 pub(crate) fn authorizer(policies: &[AuthorizationPolicy]) -> Authorizer {
+    authorizer_as(oracle::Envoy::default(), policies)
+}
+
+/// The same with a proxy of another release.
+pub(crate) fn authorizer_as(envoy: oracle::Envoy, policies: &[AuthorizationPolicy]) -> Authorizer {
+    let mut environment = environment();
+    environment.compat.envoy.rbac_match_headers_individually = !envoy.joins_headers;
+    environment.compat.envoy.uri_template_matches_star = !envoy.has_no_star;
     let policies = Policies { understood: policies.iter().collect(), broken: Vec::new() };
-    Authorizer::new(&policies, &workload(), &environment())
+    Authorizer::new(&policies, &workload(), &environment)
 }
 
 /// The mesh's settings.
@@ -85,7 +93,18 @@ pub(crate) fn agree(
     authorizer: &Authorizer,
     request: &oracle::Request,
 ) -> Result<(), String> {
-    let expected = oracle::decide(policies, &TRUST_DOMAINS.map(str::to_owned), request);
+    agree_as(oracle::Envoy::default(), policies, authorizer, request)
+}
+
+/// The same with a proxy of another release.
+pub(crate) fn agree_as(
+    envoy: oracle::Envoy,
+    policies: &[AuthorizationPolicy],
+    authorizer: &Authorizer,
+    request: &oracle::Request,
+) -> Result<(), String> {
+    let trust_domains = TRUST_DOMAINS.map(str::to_owned);
+    let expected = oracle::decide_as(envoy, policies, &trust_domains, request);
     with(request, |request_ref| {
         let decision = authorizer.decide(request_ref);
         let matched = decision

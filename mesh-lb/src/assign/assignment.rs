@@ -140,7 +140,7 @@ impl Assignment {
         destination: &Destination<'_>,
     ) -> Explanation<'_> {
         let config = &view.plane().config;
-        let policy = destination.policy.as_ref();
+        let policy = destination.policy.as_deref();
         let setting = EffectiveSetting::new(
             policy.and_then(|policy| policy.load_balancer.as_ref()),
             destination.service.traffic_distribution,

@@ -18,7 +18,7 @@ pub(super) fn apply<M>(groups: &mut [Group<M>], client: &Locality, entries: &[Di
         groups.iter_mut().for_each(|group| group.reason = Reason::Equal(Equal::NoDistribution));
         return;
     };
-    let mut keys: Vec<(&str, u32)> = entry.to.iter().map(|(key, &share)| (&**key, share)).collect();
+    let mut keys: Vec<(&str, u32)> = entry.to.iter().collect();
     keys.sort_by_key(|&(key, _)| (generality(key), key));
     groups.iter_mut().for_each(|group| group.reason = Reason::Undistributed);
     for (key, share) in keys {

@@ -75,10 +75,10 @@ fn with_supply<T>(
 ) -> T {
     let service = &*destination.service;
     let config = &view.plane().config;
-    let policy: Option<&TrafficPolicy> = destination.policy.as_ref();
+    let policy: Option<&TrafficPolicy> = destination.policy.as_deref();
     let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
     let modes = Modes { view, last: RefCell::new(None) };
-    let of_cluster = destination.cluster_policy.as_ref();
+    let of_cluster = destination.cluster_policy.as_deref();
     let fails_over = match form {
         // Ranked as the cluster is made, whose policy the mesh's default has completed.
         ClusterForm::Dns => of_cluster.is_some_and(|policy| policy.outlier_detection.is_some()),

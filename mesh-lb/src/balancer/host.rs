@@ -46,6 +46,11 @@ impl HostState {
         Self { active: AtomicU32::new(0), passed_ms: AtomicU64::new(NEVER), traffic }
     }
 
+    #[inline]
+    pub(super) fn active(&self) -> u32 {
+        self.active.load(Ordering::Relaxed)
+    }
+
     /// Takes note that the host is healthy now, for slow start.
     pub(super) fn observe(&self, latest: &mut LatestHost, now_ms: u64) {
         let passed = Some(self.passed_ms.load(Ordering::Relaxed)).filter(|passed| *passed != NEVER);
@@ -98,7 +103,7 @@ impl Host {
     /// Returns the number of requests that are on their way to it.
     #[inline]
     pub fn active(&self) -> u32 {
-        self.state.active.load(Ordering::Relaxed)
+        self.state.active()
     }
 
     /// Returns how long ago it was first seen healthy, for slow start.

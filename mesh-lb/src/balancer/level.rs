@@ -1,6 +1,4 @@
 //! One priority of a balancer.
-use std::sync::Arc;
-
 use mesh_model::name::Locality;
 
 use super::host::Host;
@@ -134,7 +132,15 @@ enum Lists {
 struct OfHealth {
     /// All of the level.
     whole: Source,
-    localities: Option<(LocalityScheduler, Box<[Source]>)>,
+    localities: Option<Localities>,
+}
+
+/// The lists of the localities of a priority, and whose turn it is.
+#[derive(Debug)]
+struct Localities {
+    /// One a worker.
+    schedulers: Box<[LocalityScheduler]>,
+    lists: Box<[Source]>,
 }
 
 impl Level {
@@ -195,14 +201,17 @@ impl Level {
     /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
     /// `ZoneAwareLoadBalancerBase::hostSourceToUse`.
     #[inline]
-    pub(super) fn source(&self, wanted: Availability) -> Option<&Source> {
+    pub(super) fn source(&self, wanted: Availability, worker: usize) -> Option<&Source> {
         if let Lists::All(source) = &self.lists {
             return Some(source);
         }
         let list = self.of_health(wanted)?;
         match &list.localities {
             None => Some(&list.whole),
-            Some((scheduler, sources)) => sources.get(usize::try_from(scheduler.pick()?).ok()?),
+            Some(localities) => {
+                let locality = localities.schedulers.get(worker)?.pick()?;
+                localities.lists.get(usize::try_from(locality).ok()?)
+            }
         }
     }
 
@@ -226,8 +235,7 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn source(&self, hosts: Box<[u32]>, old: Option<&Source>) -> Source {
-        let turn = old.map(|old| Arc::clone(old.turn()));
-        Source::new(hosts, turn, self.input, self.policy)
+        Source::new(hosts, old, self.input, self.policy)
     }
 
     fn all(&self) -> Source {
@@ -240,13 +248,13 @@ impl Builder<'_> {
 
     fn of_health(&self, wanted: Availability) -> OfHealth {
         let old = self.old.and_then(|old| old.of_health(wanted));
-        let localities = self.scheduler(wanted).map(|scheduler| {
-            let sources = self.input.localities.iter().enumerate().map(|(index, locality)| {
+        let localities = self.schedulers(wanted).map(|schedulers| {
+            let lists = self.input.localities.iter().enumerate().map(|(index, locality)| {
                 let hosts = self.input.of_locality(locality);
-                let old = old.and_then(|old| old.localities.as_ref()?.1.get(index));
+                let old = old.and_then(|old| old.localities.as_ref()?.lists.get(index));
                 self.source(places(locality.first, hosts, Some(wanted)), old)
             });
-            (scheduler, sources.collect())
+            Localities { schedulers, lists: lists.collect() }
         });
         let hosts = places(0, &self.input.hosts, Some(wanted));
         OfHealth { whole: self.source(hosts, old.map(|old| &old.whole)), localities }
@@ -258,7 +266,7 @@ impl Builder<'_> {
         self.policy.spread.locality_weighted && self.input.localities.iter().any(has_weight)
     }
 
-    fn scheduler(&self, wanted: Availability) -> Option<LocalityScheduler> {
+    fn schedulers(&self, wanted: Availability) -> Option<Box<[LocalityScheduler]>> {
         if !self.is_weighted() {
             return None;
         }
@@ -274,8 +282,11 @@ impl Builder<'_> {
         let factor = self.policy.spread.overprovisioning;
         // A seed a level, the same for both availabilities.
         let level = u64::try_from(self.index).unwrap_or(0);
-        let seed = self.policy.seed.wrapping_add(level.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        LocalityWeights::new(&localities, factor, wanted)?.scheduler(seed)
+        let of_level = level.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let weights = LocalityWeights::new(&localities, factor, wanted)?;
+        (0..self.policy.n_workers())
+            .map(|worker| weights.scheduler(self.policy.seed_of(worker).wrapping_add(of_level)))
+            .collect()
     }
 
     fn table(&self) -> Option<Table> {

@@ -85,6 +85,14 @@ pub struct BalancerPolicy {
     pub hash_policies: Vec<HashPolicy>,
     /// The random number that Envoy draws when it makes a balancer: where turns begin.
     pub seed: u64,
+    /// Of how many workers the turns are kept: 1 by default, which 0 acts as; 1,024 at most, which
+    /// more act as.
+    ///
+    /// Envoy has a balancer a worker thread, each with turns of its own. Callers whose threads pick
+    /// all the time do well to do the same: give each thread its [number](super::PickRequest::worker),
+    /// and no two of them change the same memory. Threads may share turns, too; then they are taken
+    /// in the one order that a single thread would see, and cost more.
+    pub workers: u32,
 }
 
 impl Default for BalancerPolicy {
@@ -96,11 +104,27 @@ impl Default for BalancerPolicy {
             slow_start: SlowStart::default(),
             hash_policies: Vec::new(),
             seed: 0,
+            workers: 1,
         }
     }
 }
 
 impl BalancerPolicy {
+    #[inline]
+    pub(super) fn worker_count(&self) -> u32 {
+        self.workers.clamp(1, 1024)
+    }
+
+    pub(super) fn n_workers(&self) -> usize {
+        usize::try_from(self.worker_count()).unwrap_or(1)
+    }
+
+    /// Where the turns of a worker begin; those of the first one at the seed itself.
+    pub(super) fn seed_of(&self, worker: usize) -> u64 {
+        let worker = u64::try_from(worker).unwrap_or(0);
+        self.seed.wrapping_add(worker.wrapping_mul(0xd1b5_4a32_d192_ed03))
+    }
+
     /// Returns what istiod configures for a destination.
     ///
     /// Sizes that Envoy would refuse (a ring above 8,388,608, a table that is no prime number) act
@@ -111,7 +135,7 @@ impl BalancerPolicy {
     /// istio/istio `pilot/pkg/networking/core/cluster_traffic_policy.go` `applyLoadBalancer`,
     /// `ApplyRingHashLoadBalancer`; `core/route/route.go` `consistentHashToHashPolicy`.
     pub fn of(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
-        let policy = destination.cluster_policy.as_ref();
+        let policy = destination.cluster_policy.as_deref();
         let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
         let spread = Spread::of(view, destination);
         let of_settings = Self::of_settings(settings);

@@ -1,13 +1,13 @@
 //! The lists that hosts are picked from, and the tables that stand for them.
 use std::sync::Arc;
 
-use super::host::{Host, Traffic};
+use super::host::{Host, HostState, Traffic};
 use super::level::{Level, LevelInput};
 use super::policy::{Algorithm, BalancerPolicy, Selection};
-use crate::number::index;
+use crate::number::Divisor;
 use crate::pick::bounded_load::HashBalanceFactor;
 use crate::pick::edf::{Edf, InSlowStart, is_scheduled, weight_of};
-use crate::pick::least_request::{pick_of_all, pick_of_choices};
+use crate::pick::least_request::{pick_of_all, pick_of_choices_in};
 use crate::pick::maglev::Maglev;
 use crate::pick::ring_hash::Ring;
 use crate::pick::round_robin::RoundRobin;
@@ -19,7 +19,17 @@ use crate::pick::weight::NormalizedWeights;
 pub(super) struct Source {
     /// The places of the hosts in their level.
     hosts: Box<[u32]>,
-    turn: Arc<RoundRobin>,
+    len: Divisor,
+    /// What counts their requests, in the same order; of least request only.
+    counters: Box<[Arc<HostState>]>,
+    /// Where each worker has got to.
+    workers: Box<[Turn]>,
+}
+
+/// Where one worker has got to in a list.
+#[derive(Debug)]
+struct Turn {
+    among_equals: Arc<RoundRobin>,
     /// None if all hosts weigh the same, and none is warming up.
     schedule: Option<Schedule>,
 }
@@ -34,73 +44,134 @@ enum Schedule {
 }
 
 impl Source {
-    /// `turn` is where this list had got to before an update, if it was there.
+    /// `old` is the list that was in this place before an update, if there was one.
     pub(super) fn new(
         hosts: Box<[u32]>,
-        turn: Option<Arc<RoundRobin>>,
+        old: Option<&Self>,
         level: &LevelInput,
         policy: &BalancerPolicy,
     ) -> Self {
-        let turn = turn.unwrap_or_else(|| Arc::new(RoundRobin::new(policy.seed)));
-        let own = |&host| at(level.hosts(), host).map_or(1, |host| own_weight(policy, host));
-        let weights: Vec<u32> = hosts.iter().map(own).collect();
-        let by_turns =
-            matches!(policy.algorithm, Algorithm::RoundRobin | Algorithm::LeastRequest { .. });
-        let schedule = (by_turns && is_scheduled(&weights, level.in_slow_start)).then(|| {
-            let stays = level.in_slow_start == InSlowStart::No
-                && level.now_ms.is_none()
-                && policy.algorithm == Algorithm::RoundRobin;
-            if stays {
-                let weights: Vec<f64> = weights.iter().copied().map(weight_of).collect();
-                return Schedule::Fixed(Turns::with_picks(&weights, policy.seed));
+        let host = |&host: &u32| at(level.hosts(), host);
+        let weights: Vec<u32> = hosts
+            .iter()
+            .map(|place| host(place).map_or(1, |host| own_weight(policy, host)))
+            .collect();
+        let counters = match policy.algorithm {
+            Algorithm::LeastRequest { .. } => {
+                hosts.iter().filter_map(host).map(|host| Arc::clone(host.state())).collect()
             }
-            let entries = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
-            let weigh = |entry| weight(policy, &hosts, level.hosts(), entry, level.now_ms);
-            Schedule::Moving(Box::new(Edf::with_picks(entries, policy.seed, weigh)))
+            Algorithm::RoundRobin
+            | Algorithm::Random
+            | Algorithm::RingHash { .. }
+            | Algorithm::Maglev { .. }
+            | Algorithm::Passthrough => Box::default(),
+        };
+        let workers = (0..policy.n_workers()).map(|worker| {
+            let seed = policy.seed_of(worker);
+            let old = old.and_then(|old| old.workers.get(worker));
+            let among_equals = old.map_or_else(
+                || Arc::new(RoundRobin::new(seed)),
+                |old| Arc::clone(&old.among_equals),
+            );
+            let schedule = Schedule::new(&hosts, &weights, level, policy, seed);
+            Turn { among_equals, schedule }
         });
-        Self { hosts, turn, schedule }
-    }
-
-    pub(super) const fn turn(&self) -> &Arc<RoundRobin> {
-        &self.turn
+        let workers = workers.collect();
+        Self { len: Divisor::new(hosts.len()), hosts, counters, workers }
     }
 
     /// Returns the place of a host in its level.
     #[inline]
     pub(super) fn pick(
         &self,
-        policy: &BalancerPolicy,
-        level: &[Host],
+        draw: Draw<'_>,
         hash: u64,
-        now_ms: Option<u64>,
         random: impl FnMut() -> u64,
     ) -> Option<u32> {
-        if let Some(schedule) = &self.schedule {
-            let entry = match schedule {
-                Schedule::Fixed(turns) => turns.pick(),
-                Schedule::Moving(edf) => {
-                    edf.pick(|entry| weight(policy, &self.hosts, level, entry, now_ms))
-                }
-            };
-            return at(&self.hosts, entry?).copied();
-        }
-        let count = self.hosts.len();
-        let place = match policy.algorithm {
-            Algorithm::RoundRobin => self.turn.pick(count),
-            Algorithm::Random => index(hash, count),
-            Algorithm::LeastRequest { selection, .. } => {
-                let active = |place: usize| {
-                    let host = self.hosts.get(place).and_then(|&host| at(level, host));
-                    host.map_or(0, |host| u64::from(host.active()))
-                };
-                match selection {
-                    Selection::Choices(choices) => pick_of_choices(count, choices, active, random),
-                    Selection::FullScan => pick_of_all(count, active, random),
-                }
+        let algorithm = &draw.policy.algorithm;
+        let place = if let Algorithm::Random = algorithm {
+            self.len.index(hash)?
+        } else {
+            let turn = self.workers.get(draw.worker)?;
+            match &turn.schedule {
+                Some(schedule) => usize::try_from(schedule.pick(&self.hosts, draw)?).ok()?,
+                None => self.pick_among_equals(algorithm, &turn.among_equals, random)?,
             }
-            Algorithm::RingHash { .. } | Algorithm::Maglev { .. } | Algorithm::Passthrough => None,
-        }?;
+        };
         self.hosts.get(place).copied()
+    }
+
+    #[inline]
+    fn pick_among_equals(
+        &self,
+        algorithm: &Algorithm,
+        turn: &RoundRobin,
+        random: impl FnMut() -> u64,
+    ) -> Option<usize> {
+        let active = |place: usize| {
+            self.counters.get(place).map_or(0, |counter| u64::from(counter.active()))
+        };
+        match algorithm {
+            Algorithm::RoundRobin if self.hosts.is_empty() => None,
+            Algorithm::RoundRobin => self.len.index(turn.turn()),
+            Algorithm::LeastRequest { selection: Selection::Choices(choices), .. } => {
+                pick_of_choices_in(self.len, *choices, active, random)
+            }
+            Algorithm::LeastRequest { selection: Selection::FullScan, .. } => {
+                pick_of_all(self.hosts.len(), active, random)
+            }
+            Algorithm::Random
+            | Algorithm::RingHash { .. }
+            | Algorithm::Maglev { .. }
+            | Algorithm::Passthrough => None,
+        }
+    }
+}
+
+/// What one draw looks at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draw<'b> {
+    pub(super) policy: &'b BalancerPolicy,
+    /// The hosts of the level.
+    pub(super) hosts: &'b [Host],
+    /// Whose turns are taken.
+    pub(super) worker: usize,
+    /// The time, if hosts are warmed up at all.
+    pub(super) now_ms: Option<u64>,
+}
+
+impl Schedule {
+    fn new(
+        hosts: &[u32],
+        weights: &[u32],
+        level: &LevelInput,
+        policy: &BalancerPolicy,
+        seed: u64,
+    ) -> Option<Self> {
+        let by_turns =
+            matches!(policy.algorithm, Algorithm::RoundRobin | Algorithm::LeastRequest { .. });
+        if !by_turns || !is_scheduled(weights, level.in_slow_start) {
+            return None;
+        }
+        let stays = level.in_slow_start == InSlowStart::No
+            && level.now_ms.is_none()
+            && policy.algorithm == Algorithm::RoundRobin;
+        if stays {
+            let weights: Vec<f64> = weights.iter().copied().map(weight_of).collect();
+            return Some(Self::Fixed(Turns::with_picks(&weights, seed)));
+        }
+        let entries = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
+        let draw = Draw { policy, hosts: level.hosts(), worker: 0, now_ms: level.now_ms };
+        let edf = Edf::with_picks(entries, seed, |entry| weight(hosts, entry, draw));
+        Some(Self::Moving(Box::new(edf)))
+    }
+
+    #[inline]
+    fn pick(&self, hosts: &[u32], draw: Draw<'_>) -> Option<u32> {
+        match self {
+            Self::Fixed(turns) => turns.pick(),
+            Self::Moving(edf) => edf.pick(|entry| weight(hosts, entry, draw)),
+        }
     }
 }
 
@@ -116,14 +187,9 @@ const fn own_weight(policy: &BalancerPolicy, host: &Host) -> u32 {
 
 /// The weight of a host when it is put back in the schedule.
 #[inline]
-fn weight(
-    policy: &BalancerPolicy,
-    hosts: &[u32],
-    level: &[Host],
-    entry: u32,
-    now_ms: Option<u64>,
-) -> f64 {
-    let Some(host) = at(hosts, entry).and_then(|&host| at(level, host)) else { return 1.0 };
+fn weight(hosts: &[u32], entry: u32, draw: Draw<'_>) -> f64 {
+    let policy = draw.policy;
+    let Some(host) = at(hosts, entry).and_then(|&host| at(draw.hosts, host)) else { return 1.0 };
     let own = own_weight(policy, host);
     let weight = match policy.algorithm {
         Algorithm::LeastRequest { bias, .. } => bias.weight(own, host.active().into()),
@@ -133,7 +199,7 @@ fn weight(
         | Algorithm::Maglev { .. }
         | Algorithm::Passthrough => weight_of(own),
     };
-    match now_ms {
+    match draw.now_ms {
         None => weight,
         Some(now) => {
             let since = host.since_healthy_ms(now);
@@ -145,17 +211,24 @@ fn weight(
 /// A ring or table over the hosts of a level.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The places in their level of the hosts that the table numbers.
-    hosts: Box<[u32]>,
-    weights: NormalizedWeights,
+    /// Names hosts by their places in the level; by their numbers if they are bounded.
     kind: Kind,
-    bound: Option<HashBalanceFactor>,
+    bound: Option<Box<Bound>>,
 }
 
 #[derive(Debug)]
 enum Kind {
     Ring(Ring),
     Maglev(Maglev),
+}
+
+/// What it takes to pass over hosts that carry too much.
+#[derive(Debug)]
+struct Bound {
+    factor: HashBalanceFactor,
+    /// The places in their level of the hosts that the table numbers.
+    hosts: Box<[u32]>,
+    weights: NormalizedWeights,
 }
 
 /// As many hosts as bounded load shuffles without allocating.
@@ -173,7 +246,7 @@ impl Table {
             let host = at(&hosts, number).and_then(|&host| at(level, host));
             host.map_or("", Host::address)
         };
-        let (kind, bound) = match algorithm {
+        let (mut kind, bound) = match algorithm {
             Algorithm::RingHash { config, bound } => {
                 (Kind::Ring(Ring::new(config, &weights, key)), *bound)
             }
@@ -185,7 +258,14 @@ impl Table {
             | Algorithm::Random
             | Algorithm::Passthrough => return None,
         };
-        Some(Self { hosts, weights, kind, bound })
+        let place = |number| at(&hosts, number).copied().unwrap_or(u32::MAX);
+        match (bound, &mut kind) {
+            (Some(_), _) => {}
+            (None, Kind::Ring(ring)) => ring.rename(place),
+            (None, Kind::Maglev(maglev)) => maglev.rename(place),
+        }
+        let bound = bound.map(|factor| Box::new(Bound { factor, hosts, weights }));
+        Some(Self { kind, bound })
     }
 
     /// Returns the place of a host in its level.
@@ -201,26 +281,20 @@ impl Table {
             Kind::Ring(ring) => ring.pick(hash, attempt),
             Kind::Maglev(maglev) => maglev.pick(hash, attempt),
         }?;
-        let number = match self.bound {
-            None => base,
-            Some(bound) => self.bounded(bound, base, level, hash, traffic),
-        };
-        at(&self.hosts, number).copied()
+        match &self.bound {
+            None => Some(base),
+            Some(bound) => at(&bound.hosts, bound.pick(base, level, hash, traffic)).copied(),
+        }
     }
+}
 
-    fn bounded(
-        &self,
-        bound: HashBalanceFactor,
-        base: u32,
-        level: &Level,
-        hash: u64,
-        traffic: &Traffic,
-    ) -> u32 {
+impl Bound {
+    fn pick(&self, base: u32, level: &Level, hash: u64, traffic: &Traffic) -> u32 {
         let active = |number| {
             let host = at(&self.hosts, number).and_then(|&host| at(level.hosts(), host));
             host.map_or(0, |host| u64::from(host.active()))
         };
-        let slots = bound.slots(traffic.active());
+        let slots = self.factor.slots(traffic.active());
         if slots.overload(self.weights.of(base), active(base)) <= 1.0 {
             return base;
         }

@@ -114,7 +114,8 @@ impl LocalityWeights {
     }
 }
 
-/// Picks localities in turn, by weight; shared between threads like [`Turns`].
+/// Picks localities in turn, by weight; shared between threads without lock. Threads that pick at the
+/// same moment may take the same turn, which changes no share.
 #[derive(Debug)]
 pub struct LocalityScheduler {
     localities: Box<[u32]>,
@@ -123,9 +124,11 @@ pub struct LocalityScheduler {
 
 impl LocalityScheduler {
     /// Returns the index of the locality that is due.
+    ///
+    /// One after another these are the picks of [`Turns`].
     #[inline]
     pub fn pick(&self) -> Option<u32> {
-        self.localities.get(usize::try_from(self.turns.pick()?).ok()?).copied()
+        self.localities.get(usize::try_from(self.turns.pick_loosely()?).ok()?).copied()
     }
 }
 

@@ -79,10 +79,18 @@ impl Overprovisioning {
         if part == 0 || total == 0 {
             return Percent::NONE;
         }
-        // Counts fit in 32 bits and take the cheap division; only sums of weights can be larger.
+        // Counts fit in 32 bits and take the cheap division, if any; only sums of weights can be
+        // larger.
         let capacity = match (u32::try_from(part), u32::try_from(total)) {
             (Ok(part), Ok(total)) => {
-                u128::from(u64::from(self.get()) * u64::from(part) / u64::from(total))
+                let wanted = u64::from(self.get()) * u64::from(part);
+                if wanted >= 100 * u64::from(total) {
+                    return Percent::ALL;
+                }
+                match u32::try_from(wanted) {
+                    Ok(wanted) => u128::from(wanted.checked_div(total).unwrap_or(0)),
+                    Err(_) => u128::from(wanted.checked_div(total.into()).unwrap_or(0)),
+                }
             }
             _ => u128::from(self.get()) * u128::from(part) / u128::from(total),
         };

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::edf::weight_of;
-use crate::number::{double, index};
+use crate::number::{Divisor, double};
 
 /// How much requests in flight lower the weight of a host: 1 by default, 0 not at all.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,15 +94,26 @@ pub fn pick_of_choices(
     hosts: usize,
     choices: ChoiceCount,
     active: impl Fn(usize) -> u64,
+    random: impl FnMut() -> u64,
+) -> Option<usize> {
+    pick_of_choices_in(Divisor::new(hosts), choices, active, random)
+}
+
+/// The same of as many hosts as the divisor says, which is worth keeping.
+#[inline]
+pub(crate) fn pick_of_choices_in(
+    hosts: Divisor,
+    choices: ChoiceCount,
+    active: impl Fn(usize) -> u64,
     mut random: impl FnMut() -> u64,
 ) -> Option<usize> {
-    if hosts == 0 {
+    if hosts.is_zero() {
         return None;
     }
-    let mut best = index(random(), hosts)?;
+    let mut best = hosts.index(random())?;
     let mut least = active(best);
     for _ in 1..choices.0 {
-        let sample = index(random(), hosts)?;
+        let sample = hosts.index(random())?;
         let requests = active(sample);
         if requests < least {
             (best, least) = (sample, requests);

@@ -3,7 +3,7 @@ use std::fmt;
 
 use super::hash::xx_hash_64;
 use super::weight::NormalizedWeights;
-use crate::number::{double, index};
+use crate::number::{Divisor, index};
 
 /// The number of slots of a table: a prime, at most 5,000,011; 65,537 by default.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -61,8 +61,8 @@ impl TableSize {
 pub struct Maglev {
     // INVARIANT: empty without hosts, else as long as the table size.
     table: Box<[u32]>,
-    // INVARIANT: 2^64 divided by the length of the table; 0 if that is 0.
-    reciprocal: u64,
+    // INVARIANT: that of the length of the table.
+    divisor: Divisor,
 }
 
 struct Candidate {
@@ -108,50 +108,29 @@ impl Maglev {
         if candidates.is_empty() {
             return Self::default();
         }
-        let reciprocal = u64::try_from((1_u128 << 64) / u128::from(size.0)).unwrap_or(u64::MAX);
-        let mut maglev = Self { table: vec![0; length].into(), reciprocal };
+        let mut round = Round { at: 0, iteration: 1.0, max: weights.max() };
+        let mut table = vec![0; length];
         let mut taken = vec![0_u64; length.div_ceil(64)];
-        let mut last = Vec::new();
-        let max = weights.max();
         let mut free = length;
-        let mut iteration = 0;
-        while free > 0 {
-            iteration += 1;
-            let turn = double(iteration);
-            for candidate in &mut candidates {
-                if turn * candidate.weight < candidate.target {
-                    continue;
-                }
-                candidate.target += max;
-                if last.is_empty() && free.saturating_mul(free) <= length {
-                    last = untaken(&taken, length);
-                }
-                let slot = if last.is_empty() {
-                    candidate.take_slot(length, &mut taken)
-                } else {
-                    candidate.take_last(size.0, &mut last, |product| maglev.slot(product))
-                };
-                if let Some(slot) = maglev.table.get_mut(slot) {
-                    *slot = candidate.host;
-                }
-                free -= 1;
-                if free == 0 {
-                    break;
-                }
+        // A walk takes `length / free` steps; looking at all that is left takes `free` longer ones.
+        let few = (length / 2).isqrt();
+        while free > few {
+            let Some(candidate) = round.next(&mut candidates) else { break };
+            let slot = candidate.take_slot(length, &mut taken);
+            if let Some(slot) = table.get_mut(slot) {
+                *slot = candidate.host;
+            }
+            free -= 1;
+        }
+        let divisor = Divisor::new(length);
+        let mut last = untaken(&taken, length);
+        while !last.is_empty() {
+            let Some(candidate) = round.next(&mut candidates) else { break };
+            if let Some(slot) = table.get_mut(candidate.take_last(divisor, &mut last)) {
+                *slot = candidate.host;
             }
         }
-        maglev
-    }
-
-    /// The remainder by the length of the table, by multiplication: the quotient is at most one too
-    /// small.
-    #[inline]
-    fn slot(&self, hash: u64) -> u64 {
-        let length = u64::try_from(self.table.len()).unwrap_or(u64::MAX);
-        let product = u128::from(hash) * u128::from(self.reciprocal);
-        let quotient = u64::try_from(product >> 64).unwrap_or(0);
-        let rest = hash - quotient * length;
-        if rest >= length { rest - length } else { rest }
+        Self { table: table.into(), divisor }
     }
 
     /// Returns the host in the slot of `hash`. A retried selection counts its attempts from 0;
@@ -163,8 +142,12 @@ impl Maglev {
     /// `OriginalMaglevTable::chooseHost`.
     pub fn pick(&self, hash: u64, attempt: u32) -> Option<u32> {
         let hash = if attempt > 0 { hash ^ u64::from(attempt).wrapping_neg() } else { hash };
-        let slot = self.slot(hash);
-        self.table.get(usize::try_from(slot).ok()?).copied()
+        self.table.get(self.divisor.index(hash)?).copied()
+    }
+
+    /// Gives the hosts other numbers.
+    pub(crate) fn rename(&mut self, name: impl Fn(u32) -> u32) {
+        self.table.iter_mut().for_each(|host| *host = name(*host));
     }
 
     /// Returns the host of each slot; empty if there are no hosts.
@@ -195,6 +178,37 @@ fn candidates<'k>(
         .collect()
 }
 
+/// Whose turn it is: everybody's once an iteration, but for those who have had more than their weight.
+struct Round {
+    at: usize,
+    /// The number of the iteration, from 1.
+    iteration: f64,
+    max: f64,
+}
+
+impl Round {
+    /// Returns the candidate that takes a slot; none if there are no candidates.
+    #[inline]
+    fn next<'c>(&mut self, candidates: &'c mut [Candidate]) -> Option<&'c mut Candidate> {
+        loop {
+            let begin = self.at;
+            let rest = candidates.get(begin..).unwrap_or_default();
+            let due = |one: &Candidate| self.iteration * one.weight >= one.target;
+            if let Some(step) = rest.iter().position(due) {
+                self.at = begin + step + 1;
+                let candidate = candidates.get_mut(begin + step)?;
+                candidate.target += self.max;
+                return Some(candidate);
+            }
+            if candidates.is_empty() {
+                return None;
+            }
+            self.at = 0;
+            self.iteration += 1.0;
+        }
+    }
+}
+
 impl Candidate {
     /// Takes the next free slot of this host's own permutation of the table. Which slots are taken
     /// is kept a bit each: most steps of a nearly full table look at nothing else.
@@ -215,48 +229,54 @@ impl Candidate {
             }
         }
     }
-}
 
-impl Candidate {
     /// Takes the free slot that comes next in this host's permutation when few are left: how far
     /// away each is follows from the inverse of the skip, which is less work than to walk there.
-    fn take_last(
-        &mut self,
-        slots: u32,
-        free: &mut Vec<u32>,
-        remainder: impl Fn(u64) -> u64,
-    ) -> usize {
-        let skip = u64::try_from(self.skip).unwrap_or(1);
-        let inverse = *self.inverse.get_or_insert_with(|| inverse(skip, slots.into()));
-        let here = u64::try_from(self.slot).unwrap_or(0);
+    fn take_last(&mut self, slots: Divisor, free: &mut Vec<u32>) -> usize {
+        let length = slots.len();
+        let wide = |number: usize| u64::try_from(number).unwrap_or(0);
+        let skip = wide(self.skip);
+        let inverse = *self.inverse.get_or_insert_with(|| inverse(skip, slots));
+        // The step at which this host's permutation, begun at slot 0, comes to a slot.
+        let step = |slot: u64| slots.remainder(slot * inverse);
+        let here = step(wide(self.slot));
         let away = |slot: u32| {
-            let ahead = u64::from(slot) + u64::from(slots) - here;
-            remainder(remainder(ahead) * inverse)
+            // Of the two numbers of steps one wraps to something larger.
+            let steps = step(slot.into()).wrapping_sub(here);
+            steps.min(steps.wrapping_add(length))
         };
         let next = free.iter().map(|&slot| away(slot)).enumerate().min_by_key(|found| found.1);
         let Some((place, _)) = next else { return usize::MAX };
-        let slot = usize::try_from(free.swap_remove(place)).unwrap_or(usize::MAX);
-        let after = slot.saturating_add(self.skip);
-        let slots = usize::try_from(slots).unwrap_or(usize::MAX);
-        self.slot = if after >= slots { after - slots } else { after };
-        slot
+        let slot = u64::from(free.swap_remove(place));
+        self.slot = usize::try_from(slots.remainder(slot + skip)).unwrap_or(0);
+        usize::try_from(slot).unwrap_or(usize::MAX)
     }
 }
 
+/// Returns the slots of which no bit is set.
 fn untaken(taken: &[u64], slots: usize) -> Vec<u32> {
-    let is_free = |slot: usize| taken.get(slot / 64).is_some_and(|w| w & (1 << (slot % 64)) == 0);
-    (0..slots).filter(|slot| is_free(*slot)).filter_map(|slot| u32::try_from(slot).ok()).collect()
+    let mut free = Vec::new();
+    for (word, first) in taken.iter().zip((0_u32..).step_by(64)) {
+        let mut left = !word;
+        while left != 0 {
+            free.push(first + left.trailing_zeros());
+            left &= left - 1;
+        }
+    }
+    // The last word has bits of slots beyond the table.
+    free.retain(|&slot| usize::try_from(slot).is_ok_and(|slot| slot < slots));
+    free
 }
 
 /// Returns the inverse of a number modulo a prime that does not divide it: its power to the prime
 /// less 2.
-fn inverse(number: u64, prime: u64) -> u64 {
-    let (mut base, mut exponent, mut power) = (number % prime, prime.saturating_sub(2), 1);
+fn inverse(number: u64, prime: Divisor) -> u64 {
+    let (mut base, mut exponent, mut power) = (number, prime.len().saturating_sub(2), 1);
     while exponent > 0 {
         if exponent % 2 == 1 {
-            power = power * base % prime;
+            power = prime.remainder(power * base);
         }
-        base = base * base % prime;
+        base = prime.remainder(base * base);
         exponent /= 2;
     }
     power

@@ -1,7 +1,7 @@
 //! Ring hash: hosts at many places of a circle of hashes; a request goes to the next one.
 use std::fmt;
 
-use super::hash::HashFunction;
+use super::hash::{HashFunction, Short};
 use super::weight::NormalizedWeights;
 use crate::number::{double, truncated_wide};
 
@@ -132,58 +132,41 @@ impl Ring {
         let size = truncated_wide(scale.ceil());
         let mut entries = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         let mut per_host = (u64::MAX, 0);
-        let mut text = Vec::new();
         let (mut current, mut target) = (0.0, 0.0);
         for &(host, weight) in weights.hosts() {
-            text.clear();
-            text.extend_from_slice(key(host).as_bytes());
-            text.push(b'_');
-            let prefix = text.len();
             target += scale * weight;
-            text.push(b'0');
+            let mut numbered = Numbered::new(key(host), config.function);
             let mut i = 0;
             while current < target {
-                entries.push((config.function.hash(&text), host));
+                entries.push((numbered.next_hash(), host));
                 i += 1;
                 current += 1.0;
-                count_up(&mut text, prefix);
             }
             per_host = (per_host.0.min(i), per_host.1.max(i));
         }
-        Self { size, per_host, ..Self::of_entries(&entries) }
+        Self { size, per_host, ..Self::of_entries(entries) }
     }
 
-    /// Sorts entries by counting the upper bits of their hashes: as many values as entries, so
-    /// that what remains to be sorted by comparison is an entry or two each.
-    fn of_entries(entries: &[(u64, u32)]) -> Self {
+    fn of_entries(mut entries: Vec<(u64, u32)>) -> Self {
+        // Hosts ascend, so this order of equal hashes is that of a stable sort.
+        sort(&mut entries);
         let bits = entries.len().next_power_of_two().trailing_zeros().max(1);
         let shift = 64 - bits;
-        let bucket = |hash: u64| usize::try_from(hash >> shift).unwrap_or(usize::MAX);
-        let mut starts = vec![0_u32; (1 << bits) + 1];
-        for (hash, _) in entries {
-            if let Some(next) = starts.get_mut(bucket(*hash) + 1) {
-                *next += 1;
+        let hashes: Box<[u64]> = entries.iter().map(|entry| entry.0).collect();
+        let mut starts = Vec::with_capacity((1 << bits) + 1);
+        for (place, hash) in (0_u32..).zip(&hashes) {
+            while u64::try_from(starts.len()).is_ok_and(|bucket| bucket <= hash >> shift) {
+                starts.push(place);
             }
         }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
-        }
-        let mut free = starts.clone();
-        let mut sorted = vec![(0, 0); entries.len()];
-        for entry in entries {
-            let Some(place) = free.get_mut(bucket(entry.0)) else { continue };
-            if let Some(slot) = usize::try_from(*place).ok().and_then(|at| sorted.get_mut(at)) {
-                *slot = *entry;
-            }
-            *place += 1;
-        }
-        // Hosts ascend, so this order of equal hashes is that of a stable sort.
-        sorted.chunk_by_mut(|a, b| bucket(a.0) == bucket(b.0)).for_each(<[_]>::sort_unstable);
-        let (hashes, hosts): (Vec<u64>, Vec<u32>) = sorted.into_iter().unzip();
-        let (hashes, hosts) = (hashes.into(), hosts.into());
+        starts.resize((1 << bits) + 1, u32::try_from(hashes.len()).unwrap_or(u32::MAX));
+        let hosts = entries.iter().map(|entry| entry.1).collect();
         Self { hashes, hosts, starts: starts.into(), shift, ..Self::default() }
+    }
+
+    /// Gives the hosts other numbers.
+    pub(crate) fn rename(&mut self, name: impl Fn(u32) -> u32) {
+        self.hosts.iter_mut().for_each(|host| *host = name(*host));
     }
 
     /// Returns the host of the first entry whose hash is at least `hash`, or of the first entry.
@@ -247,16 +230,121 @@ impl Ring {
     }
 }
 
-/// Adds one to the decimal number that `text` ends with, which begins at `prefix`.
-fn count_up(text: &mut Vec<u8>, prefix: usize) {
-    for digit in text.iter_mut().skip(prefix).rev() {
-        if *digit < b'9' {
-            *digit += 1;
-            return;
-        }
-        *digit = b'0';
+/// Sorts many entries by counting the uppermost 8 bits of their hashes, then the 8 after them, within
+/// what fits in the nearest cache; what remains to be compared is an entry or two each.
+fn sort(entries: &mut [(u64, u32)]) {
+    const MANY: usize = 1 << 14;
+    if entries.len() < MANY {
+        entries.sort_unstable();
+        return;
     }
-    text.insert(prefix, b'1');
+    let mut halfway = vec![(0, 0); entries.len()];
+    let ends = distribute(entries, &mut halfway, |hash| hash.to_be_bytes()[0]);
+    let mut start = 0;
+    for end in ends {
+        let range = start..end;
+        start = end;
+        if let (Some(from), Some(to)) = (halfway.get(range.clone()), entries.get_mut(range)) {
+            distribute(from, to, |hash| hash.to_be_bytes()[1]);
+        }
+    }
+    for near in entries.chunk_by_mut(|a, b| a.0 >> 48 == b.0 >> 48) {
+        match near {
+            [_] => {}
+            [one, other] => {
+                if other < one {
+                    std::mem::swap(one, other);
+                }
+            }
+            several => several.sort_unstable(),
+        }
+    }
+}
+
+/// Copies entries to `sorted`, which is as long, in the order of a byte of their hashes; those with the
+/// same keep their order. Returns where those of each byte end.
+fn distribute(
+    entries: &[(u64, u32)],
+    sorted: &mut [(u64, u32)],
+    byte: impl Fn(u64) -> u8,
+) -> [usize; 256] {
+    let mut next = [0_usize; 256];
+    let count = |next: &mut [usize; 256], hash| -> usize {
+        let next = next.get_mut(usize::from(byte(hash)));
+        next.map_or(0, |next| std::mem::replace(next, *next + 1))
+    };
+    for entry in entries {
+        count(&mut next, entry.0);
+    }
+    let mut sum = 0;
+    for next in &mut next {
+        sum += std::mem::replace(next, sum);
+    }
+    for entry in entries {
+        if let Some(place) = sorted.get_mut(count(&mut next, entry.0)) {
+            *place = *entry;
+        }
+    }
+    next
+}
+
+/// The hashes of `KEY_0`, `KEY_1` and so on.
+struct Numbered {
+    function: HashFunction,
+    /// Where the digits begin.
+    digits: usize,
+    text: Vec<u8>,
+    short: Option<Short>,
+}
+
+impl Numbered {
+    fn new(key: &str, function: HashFunction) -> Self {
+        let mut text = Vec::with_capacity(key.len() + 12);
+        text.extend_from_slice(key.as_bytes());
+        text.extend_from_slice(b"_0");
+        let digits = text.len() - 1;
+        let mut numbered = Self { function, digits, text, short: None };
+        numbered.shorten();
+        numbered
+    }
+
+    /// Looks at the text anew, once it is longer.
+    fn shorten(&mut self) {
+        self.short = match self.function {
+            HashFunction::XxHash => Short::new(&self.text, self.digits),
+            HashFunction::MurmurHash2 => None,
+        };
+    }
+
+    #[inline]
+    fn next_hash(&mut self) -> u64 {
+        let hash = match &self.short {
+            Some(short) => short.hash(&self.text),
+            None => self.function.hash(&self.text),
+        };
+        self.count_up();
+        hash
+    }
+
+    #[inline]
+    fn count_up(&mut self) {
+        match self.text.last_mut() {
+            Some(digit) if *digit < b'9' => *digit += 1,
+            _ => self.carry(),
+        }
+    }
+
+    fn carry(&mut self) {
+        for digit in self.text.iter_mut().skip(self.digits).rev() {
+            if *digit < b'9' {
+                *digit += 1;
+                return;
+            }
+            *digit = b'0';
+        }
+        self.text.insert(self.digits, b'1');
+        self.shorten();
+    }
 }
 
 #[cfg(test)]

@@ -1,24 +1,29 @@
 //! Weighted turns among weights that do not change: the picks of [`Edf`], sooner.
 //!
-//! Entries of one weight take turns among themselves, whatever the others do: each is put back later
-//! than all of them. So a queue for each weight is enough, and only the heads of the queues meet.
+//! Weights that stay leave nothing to decide at a pick: turns are planned ahead, a block at a time,
+//! and a pick takes the next ticket. Entries of one weight take turns among themselves, whatever the
+//! others do, since each is put back later than all of them; so planning looks at a queue for each
+//! weight, and only the heads of the queues meet.
 //!
 //! ```text
 //! weight 1:  4 7 9 …  ┐
-//! weight 2:  0 5 …    ├─▶ the head that is due first
-//! weight 5:  1 2 3 …  ┘
+//! weight 2:  0 5 …    ├─▶ the head that is due first ─▶ 1 0 2 1 4 … (planned)
+//! weight 5:  1 2 3 …  ┘                                   ▲ ticket
 //! ```
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+mod plan;
 
-use super::edf::{Edf, InitialPicks, orderly};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-/// As many different weights as are looked at one by one; a tree is faster beyond.
-const MOST_WEIGHTS: usize = 12;
+use self::plan::Queues;
+use super::edf::Edf;
+use crate::number::double;
 
-/// A scheduler over entries `0..n` whose weights stay, shared between threads: a pick takes no lock.
+/// A scheduler over entries `0..n` whose weights stay, shared between threads: a pick takes no lock
+/// and never waits.
 ///
-/// Picks are those of an [`Edf`] with the same weights and seed, one for one, as long as one thread
-/// picks; see there for several.
+/// Picks are those of an [`Edf`] with the same weights and seed, one for one. Several threads share
+/// them out among themselves. A thread that comes while another one still plans, because it was
+/// interrupted, takes a turn of a sequence that has the same shares and needs no plan.
 ///
 /// # Examples
 ///
@@ -36,27 +41,19 @@ pub struct Turns {
 
 #[derive(Debug)]
 enum Kind {
-    Queues(Queues),
-    Tree(Box<Tree>),
-}
-
-#[derive(Debug)]
-struct Tree {
-    edf: Edf,
-    weights: Box<[f64]>,
+    Nobody,
+    Alone,
+    Several(Box<Planned>),
 }
 
 impl Turns {
     /// Creates a scheduler in the state after as many picks as the seed says, as
     /// [`Edf::with_picks`] does.
     pub fn with_picks(weights: &[f64], seed: u64) -> Self {
-        let kind = match Queues::new(weights, seed) {
-            Some(queues) => Kind::Queues(queues),
-            None => {
-                let entries = u32::try_from(weights.len()).unwrap_or(u32::MAX);
-                let edf = Edf::with_picks(entries, seed, |entry| weight_at(weights, entry));
-                Kind::Tree(Box::new(Tree { edf, weights: weights.into() }))
-            }
+        let kind = match weights {
+            [] => Kind::Nobody,
+            [_] => Kind::Alone,
+            _ => Kind::Several(Box::new(Planned::new(weights, seed))),
         };
         Self { kind }
     }
@@ -66,8 +63,178 @@ impl Turns {
     #[inline]
     pub fn pick(&self) -> Option<u32> {
         match &self.kind {
-            Kind::Queues(queues) => queues.pick(),
-            Kind::Tree(tree) => tree.edf.pick(|entry| weight_at(&tree.weights, entry)),
+            Kind::Nobody => None,
+            Kind::Alone => Some(0),
+            Kind::Several(planned) => Some(planned.pick()),
+        }
+    }
+
+    /// The same for turns that need not be taken exactly once each: threads that pick at the same
+    /// moment may take the same one. Shares stay what they are.
+    #[inline]
+    pub(crate) fn pick_loosely(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Nobody => None,
+            Kind::Alone => Some(0),
+            Kind::Several(planned) => Some(planned.pick_loosely()),
+        }
+    }
+}
+
+/// As many turns as are planned at once; a power of two.
+const BLOCK: u64 = 64;
+/// Two blocks.
+const RING: usize = 128;
+
+#[derive(Debug)]
+struct Planned {
+    tickets: Tickets,
+    // INVARIANT: a multiple of `BLOCK`; the turns before it, as far back as the ring goes, stand in
+    // the ring, that of ticket `t` in place `t % RING`.
+    until: AtomicU64,
+    /// Whether a thread is planning. Who finds it set goes on without a plan.
+    is_planning: AtomicBool,
+    ring: [AtomicU32; RING],
+    planner: Planner,
+    spread: Spread,
+}
+
+/// The next ticket, on cache lines of its own: it is what changes at each pick.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Tickets {
+    next: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Planner {
+    Queues(Queues),
+    /// For many different weights.
+    Tree {
+        edf: Edf,
+        weights: Box<[f64]>,
+    },
+}
+
+impl Planned {
+    fn new(weights: &[f64], seed: u64) -> Self {
+        let planner = Queues::new(weights, seed).map_or_else(
+            || {
+                let entries = u32::try_from(weights.len()).unwrap_or(u32::MAX);
+                let edf = Edf::with_picks(entries, seed, |entry| weight_at(weights, entry));
+                Planner::Tree { edf, weights: weights.into() }
+            },
+            Planner::Queues,
+        );
+        Self {
+            tickets: Tickets::default(),
+            until: AtomicU64::new(0),
+            is_planning: AtomicBool::new(false),
+            ring: [const { AtomicU32::new(0) }; RING],
+            planner,
+            spread: Spread::new(weights),
+        }
+    }
+
+    #[inline]
+    fn pick(&self) -> u32 {
+        let ticket = self.tickets.next.fetch_add(1, Ordering::Relaxed);
+        if self.is_planned_for(ticket) { self.turn(ticket) } else { self.plan_for(ticket) }
+    }
+
+    #[inline]
+    fn pick_loosely(&self) -> u32 {
+        let ticket = self.tickets.next.load(Ordering::Relaxed);
+        self.tickets.next.store(ticket.wrapping_add(1), Ordering::Relaxed);
+        if self.is_planned_for(ticket) {
+            return self.turn(ticket);
+        }
+        let until = self.until.load(Ordering::Acquire);
+        if until > ticket.saturating_add(2 * BLOCK) {
+            // A thread that was interrupted has set the tickets back.
+            self.tickets.next.store(until - BLOCK, Ordering::Relaxed);
+        }
+        self.plan_for(ticket)
+    }
+
+    /// Whether the turn of this ticket and the block after it are planned, and it is in the ring.
+    #[inline]
+    fn is_planned_for(&self, ticket: u64) -> bool {
+        let ahead = self.until.load(Ordering::Acquire).wrapping_sub(ticket);
+        ahead.wrapping_sub(BLOCK + 1) < BLOCK
+    }
+
+    #[inline]
+    fn turn(&self, ticket: u64) -> u32 {
+        let place = usize::try_from(ticket % (2 * BLOCK)).unwrap_or(0);
+        self.ring.get(place).map_or(0, |turn| turn.load(Ordering::Relaxed))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn plan_for(&self, ticket: u64) -> u32 {
+        self.plan(ticket);
+        let ahead = self.until.load(Ordering::Acquire).wrapping_sub(ticket);
+        let is_in_ring = ahead.wrapping_sub(1) < 2 * BLOCK;
+        if is_in_ring { self.turn(ticket) } else { self.spread.entry(ticket) }
+    }
+
+    fn plan(&self, ticket: u64) {
+        if self.is_planning.swap(true, Ordering::Acquire) {
+            return;
+        }
+        let mut until = self.until.load(Ordering::Relaxed);
+        if until.saturating_add(2 * BLOCK) <= ticket {
+            // Others have gone on without a plan while a thread that planned was interrupted.
+            until = ticket - ticket % BLOCK;
+        }
+        while until <= ticket.saturating_add(BLOCK) {
+            let half = usize::try_from(until % (2 * BLOCK)).unwrap_or(0);
+            let block = self.ring.iter().skip(half).take(RING / 2);
+            self.planner.plan(block);
+            until += BLOCK;
+            self.until.store(until, Ordering::Release);
+        }
+        self.is_planning.store(false, Ordering::Release);
+    }
+}
+
+/// Entries by weight for any ticket at once: tickets go round a circle by the golden section, which
+/// fills it evenly, and each entry has its arc.
+#[derive(Debug)]
+struct Spread {
+    /// Where each arc ends.
+    ends: Box<[f64]>,
+}
+
+impl Spread {
+    fn new(weights: &[f64]) -> Self {
+        let mut sum = 0.0;
+        let ends = weights.iter().map(|weight| {
+            sum += if weight.is_finite() { weight.max(0.0) } else { 0.0 };
+            sum
+        });
+        Self { ends: ends.collect() }
+    }
+
+    fn entry(&self, ticket: u64) -> u32 {
+        let turned = ticket.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let at = double(turned) / double(1 << 32) * self.ends.last().copied().unwrap_or(0.0);
+        let entry = self.ends.partition_point(|end| *end <= at);
+        u32::try_from(entry.min(self.ends.len().saturating_sub(1))).unwrap_or(0)
+    }
+}
+
+impl Planner {
+    fn plan<'t>(&self, block: impl Iterator<Item = &'t AtomicU32>) {
+        match self {
+            Self::Queues(queues) => queues.plan(block),
+            Self::Tree { edf, weights } => {
+                for turn in block {
+                    let entry = edf.pick_alone(|entry| weight_at(weights, entry));
+                    turn.store(entry.unwrap_or(0), Ordering::Relaxed);
+                }
+            }
         }
     }
 }
@@ -75,132 +242,6 @@ impl Turns {
 fn weight_at(weights: &[f64], entry: u32) -> f64 {
     let entry = usize::try_from(entry).ok().and_then(|entry| weights.get(entry));
     entry.copied().unwrap_or(0.0)
-}
-
-#[derive(Debug)]
-struct Queues {
-    queues: Box<[Queue]>,
-    // The number of times that a deadline was set.
-    order_offset: AtomicU64,
-}
-
-/// The entries of one weight, each for ever in the place that it has.
-#[derive(Debug)]
-struct Queue {
-    /// The time between two turns of an entry: 1 divided by the weight.
-    period: f64,
-    // INVARIANT: below the number of places, of which there is at least one.
-    head: AtomicUsize,
-    places: Box<[Place]>,
-}
-
-#[derive(Debug)]
-struct Place {
-    entry: u32,
-    // INVARIANT: the bits of a double that is not negative: they are ordered as it is.
-    deadline: AtomicU64,
-    order_offset: AtomicU64,
-}
-
-/// The head of a queue as it was looked at.
-#[derive(Clone, Copy)]
-struct Head<'q> {
-    queue: &'q Queue,
-    place: &'q Place,
-    at: usize,
-    deadline: u64,
-    order_offset: u64,
-}
-
-impl Queues {
-    /// `None` if there are too many different weights.
-    fn new(weights: &[f64], seed: u64) -> Option<Self> {
-        let initial = InitialPicks::new(weights, seed);
-        let mut queues: Vec<(u64, Queue)> = Vec::new();
-        let mut places: Vec<Vec<Place>> = Vec::new();
-        let deadlines = initial.deadlines.iter().zip(weights);
-        for (number, (&deadline, &weight)) in (0_u32..).zip(deadlines) {
-            let bits = weight.to_bits();
-            let known = queues.iter().position(|(of, _)| *of == bits);
-            let at = match known {
-                Some(at) => at,
-                None if queues.len() == MOST_WEIGHTS => return None,
-                None => {
-                    let (head, none) = (AtomicUsize::new(0), Box::default());
-                    queues.push((bits, Queue { period: 1.0 / weight, head, places: none }));
-                    places.push(Vec::new());
-                    queues.len() - 1
-                }
-            };
-            let place = Place {
-                entry: number,
-                deadline: AtomicU64::new(orderly(deadline).to_bits()),
-                order_offset: AtomicU64::new(number.into()),
-            };
-            places.get_mut(at)?.push(place);
-        }
-        let filled = queues.into_iter().zip(places);
-        let queues = filled.map(|((_, queue), places)| Queue { places: places.into(), ..queue });
-        let entries = u64::try_from(weights.len()).unwrap_or(u64::MAX);
-        let scheduler = Self { queues: queues.collect(), order_offset: AtomicU64::new(entries) };
-        for _ in 0..initial.left {
-            scheduler.pick();
-        }
-        Some(scheduler)
-    }
-
-    #[inline]
-    fn pick(&self) -> Option<u32> {
-        loop {
-            let mut heads = self.queues.iter().filter_map(Queue::head);
-            let mut due = heads.next()?;
-            for head in heads {
-                let is_sooner = head.deadline < due.deadline
-                    || (head.deadline == due.deadline && head.order_offset < due.order_offset);
-                if is_sooner {
-                    due = head;
-                }
-            }
-            let next = orderly(f64::from_bits(due.deadline) + due.queue.period).to_bits();
-            let claimed = due.place.deadline.compare_exchange(
-                due.deadline,
-                next,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-            if claimed.is_err() {
-                continue; // Another thread has picked it.
-            }
-            // Two threads may set the same number: deadlines that are equal besides are rare.
-            let order_offset = self.order_offset.load(Ordering::Relaxed);
-            self.order_offset.store(order_offset + 1, Ordering::Relaxed);
-            due.place.order_offset.store(order_offset, Ordering::Relaxed);
-            due.queue.advance(due.at);
-            return Some(due.place.entry);
-        }
-    }
-}
-
-impl Queue {
-    #[inline]
-    fn head(&self) -> Option<Head<'_>> {
-        let at = self.head.load(Ordering::Relaxed);
-        let place = self.places.get(at)?;
-        Some(Head {
-            queue: self,
-            place,
-            at,
-            deadline: place.deadline.load(Ordering::Relaxed),
-            order_offset: place.order_offset.load(Ordering::Relaxed),
-        })
-    }
-
-    /// Moves on from a place, unless another thread has done so.
-    #[inline]
-    fn advance(&self, from: usize) {
-        let next = if from + 1 == self.places.len() { 0 } else { from + 1 };
-        let _other = self.head.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]
@@ -211,27 +252,31 @@ mod tests {
         let entries = u32::try_from(weights.len()).unwrap();
         let edf = Edf::with_picks(entries, seed, |entry| weight_at(weights, entry));
         let turns = Turns::with_picks(weights, seed);
+        let loose = Turns::with_picks(weights, seed);
         for pick in 0..picks {
             let expected = edf.pick(|entry| weight_at(weights, entry));
             assert_eq!(turns.pick(), expected, "{weights:?} {seed} {pick}");
+            assert_eq!(loose.pick_loosely(), expected, "{weights:?} {seed} {pick}");
         }
     }
 
     #[test]
-    fn queues_pick_as_a_tree_does() {
+    fn planned_turns_are_those_of_a_tree() {
         for seed in [0, 1, 17, 123_456_789, u64::MAX] {
-            check(&[1.0, 2.0, 1.0, 5.0, 2.0, 0.3, 5.0, 1.0], seed, 200);
+            check(&[1.0, 2.0, 1.0, 5.0, 2.0, 0.3, 5.0, 1.0], seed, 1000);
             check(&[3.0], seed, 5);
-            check(&[1.0; 40], seed, 100);
-            check(&[1.0, f64::from(u32::MAX)], seed, 100);
+            check(&[1.0; 40], seed, 300);
+            check(&[1.0, f64::from(u32::MAX)], seed, 300);
         }
         check(&[], 7, 3);
     }
 
     #[test]
     fn many_weights_take_turns_too() {
-        let weights: Vec<f64> = (1..100_u32).map(f64::from).collect();
-        check(&weights, 5, 500);
+        for weights in [17_u32, 33, 99, 512, 513, 700] {
+            let weights: Vec<f64> = (1..=weights).map(|n| f64::from(n * 7919 % 1000 + 1)).collect();
+            check(&weights, 5, 1500);
+        }
     }
 
     #[test]
@@ -241,22 +286,56 @@ mod tests {
         assert!((0..10).all(|_| odd.pick().is_some()));
     }
 
-    #[test]
-    fn threads_share_turns_by_weight() {
+    /// Picks of each of 100 entries, weighing 1 to 5, by two threads at once.
+    fn counts(pick: impl Fn(&Turns) -> Option<u32> + Sync) -> Vec<u32> {
         let weights: Vec<f64> = (0..100_u32).map(|entry| f64::from(entry % 5 + 1)).collect();
         let turns = Turns::with_picks(&weights, 7);
-        let picks = |_| {
-            let mut counts = vec![0_u32; 100];
-            (0..30_000).filter_map(|_| turns.pick()).for_each(|e| counts[e as usize] += 1);
-            counts
+        let counts = [const { AtomicU32::new(0) }; 100];
+        let picks = || {
+            for entry in (0..30_000).filter_map(|_| pick(&turns)) {
+                counts[entry as usize].fetch_add(1, Ordering::Relaxed);
+            }
         };
-        let all = std::thread::scope(|scope| {
-            [0, 1].map(|thread| scope.spawn(move || picks(thread))).map(|t| t.join().unwrap())
-        });
-        for entry in 0..100_usize {
-            let count = all.iter().map(|counts| counts[entry]).sum::<u32>();
-            let expected = 200 * (u32::try_from(entry).unwrap() % 5 + 1);
-            assert!(count.abs_diff(expected) <= expected / 10 + 4, "{entry}: {count}");
+        std::thread::scope(|scope| [0, 1].map(|_| drop(scope.spawn(picks))));
+        counts.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    #[test]
+    fn threads_share_turns_by_weight() {
+        for counts in [counts(Turns::pick), counts(Turns::pick_loosely)] {
+            assert_eq!(counts.iter().sum::<u32>(), 60_000);
+            for (entry, count) in (0..).zip(counts) {
+                let expected: u32 = 200 * (entry % 5 + 1);
+                assert!(count.abs_diff(expected) <= expected / 10 + 20, "{entry}: {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_finds_another_one_planning_goes_on_by_the_same_weights() {
+        let weights: Vec<f64> = (0..10_u32).map(|entry| f64::from(entry % 5)).collect();
+        let turns = Turns::with_picks(&weights, 0);
+        let Kind::Several(planned) = &turns.kind else { panic!("several") };
+        planned.is_planning.store(true, Ordering::Relaxed);
+        let mut counts = [0_u32; 10];
+        (0..2000).filter_map(|_| turns.pick()).for_each(|e| counts[e as usize] += 1);
+        for (count, entry) in counts.into_iter().zip(0_u32..) {
+            assert!(count.abs_diff(entry % 5 * 100) <= 3, "{counts:?}");
+        }
+        assert_eq!(Spread::new(&[0.0, f64::NAN]).entry(7), 1);
+    }
+
+    #[test]
+    fn tickets_that_were_set_back_catch_up() {
+        let weights: Vec<f64> = (1..=9_u32).map(f64::from).collect();
+        let turns = Turns::with_picks(&weights, 0);
+        let Kind::Several(planned) = &turns.kind else { panic!("several") };
+        assert_eq!((0..1000).filter_map(|_| turns.pick_loosely()).count(), 1000);
+        planned.tickets.next.store(3, Ordering::Relaxed);
+        let mut counts = [0_u32; 9];
+        (0..4500).filter_map(|_| turns.pick_loosely()).for_each(|e| counts[e as usize] += 1);
+        for (count, expected) in counts.into_iter().zip((100..).step_by(100)) {
+            assert!(count.abs_diff(expected) <= 4, "{counts:?}");
         }
     }
 }

@@ -33,34 +33,76 @@ impl Outcome {
         clients: u32,
         seed: u64,
     ) -> Option<Imbalance> {
-        let mut gateways = BTreeSet::new();
-        let mut backends = BTreeSet::new();
-        for (endpoint, share) in self.assignment.endpoints().zip(self.shares.endpoints()) {
-            let target = endpoint.target();
-            if matches!(target, Target::Gateway(_) | Target::DoubleTunnel(_)) && *share > 0.0 {
-                gateways.insert((target.address().to_string(), target.port()));
-                backends.extend(endpoint.fronts().map(key));
-            }
-        }
-        if gateways.is_empty() || backends.len() < 2 {
+        self.gateway_scenario(destination, clients, seed).map(Imbalance::play)
+    }
+
+    /// Returns what there is to play.
+    pub(super) fn gateway_scenario(
+        &self,
+        destination: &Destination<'_>,
+        clients: u32,
+        seed: u64,
+    ) -> Option<GatewayScenario> {
+        let Hosts { gateways, backends, .. } = self.hosts_in_use();
+        if gateways == 0 || backends < 2 {
             return None;
         }
-        let policy = destination.cluster_policy.as_ref();
+        let policy = destination.cluster_policy.as_deref();
         let pool = policy.and_then(|policy| policy.connection_pool.as_ref());
         let limit = pool.and_then(|pool| pool.http.as_ref());
         let limit = limit.map_or(0, |http| http.max_requests_per_connection);
-        let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let scenario = GatewayScenario {
+        Some(GatewayScenario {
             clients,
-            gateways: narrow(gateways.len()),
-            backends: narrow(backends.len()),
+            gateways,
+            backends,
             max_requests_per_connection: u32::try_from(limit).unwrap_or(0),
             seed,
             ..GatewayScenario::default()
-        };
-        let (by_connection, by_request) = (through_gateways(&scenario), directly(&scenario));
-        Some(Imbalance { scenario, by_connection, by_request })
+        })
     }
+
+    /// Counts what gets traffic.
+    pub(super) fn hosts_in_use(&self) -> Hosts {
+        let mut gateways = BTreeSet::new();
+        let mut backends = BTreeSet::new();
+        let mut others = BTreeSet::new();
+        for (endpoint, share) in self.assignment.endpoints().zip(self.shares.endpoints()) {
+            let target = endpoint.target();
+            let address = || (target.address().to_string(), target.port());
+            if *share <= 0.0 {
+                continue;
+            }
+            if matches!(target, Target::Gateway(_) | Target::DoubleTunnel(_)) {
+                gateways.insert(address());
+                backends.extend(endpoint.fronts().map(key));
+            } else {
+                others.insert(address());
+            }
+        }
+        let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Hosts {
+            gateways: narrow(gateways.len()),
+            backends: narrow(backends.len()),
+            others: narrow(others.len()),
+        }
+    }
+}
+
+impl Imbalance {
+    pub(super) fn play(scenario: GatewayScenario) -> Self {
+        let (by_connection, by_request) = (through_gateways(&scenario), directly(&scenario));
+        Self { scenario, by_connection, by_request }
+    }
+}
+
+/// What a client sends to, and what is behind it.
+pub(super) struct Hosts {
+    /// Addresses of gateways.
+    pub(super) gateways: u32,
+    /// Endpoints behind these.
+    pub(super) backends: u32,
+    /// Endpoints that it reaches by themselves.
+    pub(super) others: u32,
 }
 
 /// What tells endpoints apart, be they behind one gateway or several.

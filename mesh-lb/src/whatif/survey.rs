@@ -341,7 +341,7 @@ impl<'m> Found<'m> {
 
 fn class_key(at: usize, client: &Client<'_>, destination: &Destination<'_>) -> ClassKey {
     let (proxy, config) = (client.view.proxy(), &client.view.plane().config);
-    let policy = destination.policy.as_ref();
+    let policy = destination.policy.as_deref();
     let setting = EffectiveSetting::new(
         policy.and_then(|policy| policy.load_balancer.as_ref()),
         destination.service.traffic_distribution,

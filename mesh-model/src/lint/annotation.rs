@@ -86,6 +86,14 @@ fn check_one(
             };
             found.push(subject.info("IST0135", &field, (message, help)));
         }
+        if known.state == State::Current && !MATURE.contains(&name) {
+            let message = format!(
+                "annotation `{name}` belongs to a feature in its alpha phase: it may change or go with \
+                 any version"
+            );
+            let help = "leave it out if something stable does, and read the release notes";
+            found.push(subject.info("IST0136", &field, (message, help)));
+        }
         if !known.kinds.is_empty() && !known.kinds.contains(&kind) {
             let message = format!("annotation `{name}` means nothing on a {kind}");
             let help = format!("it belongs on {}", known.kinds.join(", "));
@@ -96,6 +104,20 @@ fn check_one(
         }
     }
 }
+
+/// The annotations in use whose features are past their alpha phase, and those that the mesh has no other
+/// word for.
+const MATURE: [&str; 9] = [
+    "ambient.istio.io/redirection",
+    "networking.istio.io/exportTo",
+    "networking.istio.io/traffic-distribution",
+    "proxy.istio.io/config",
+    "sidecar.istio.io/inject",
+    "sidecar.istio.io/proxyMemoryLimit",
+    "sidecar.istio.io/userVolumeMount",
+    "traffic.istio.io/nodeSelector",
+    "traffic.sidecar.istio.io/includeInboundPorts",
+];
 
 /// `IST0108`.
 fn unknown(subject: &Subject, name: &str, field: &str) -> Diagnostic {

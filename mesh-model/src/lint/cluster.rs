@@ -94,7 +94,8 @@ impl Pair<'_, '_> {
             "pod ranges {a} of `{first}` and {b} of `{second}` overlap: between networks with gateways \
              that is allowed"
         );
-        Some(subject.info("TOPO-CIDR-OVERLAP-OK", "podCidrs", (message, "")))
+        let help = "nothing, as long as no network of the two is made one";
+        Some(subject.info("TOPO-CIDR-OVERLAP-OK", "podCidrs", (message, help)))
     }
 
     /// `HZ-CIDR-OVERLAP`: what an overlap of pod ranges does to requests.

@@ -19,6 +19,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
 
 /// `HZ-HOST-TWICE`: an older service with the host.
 fn hosts(scene: &Scene<'_>, services: &[&Service], found: &mut Vec<Diagnostic>) {
+    let entries = entries(scene);
     let mut known: BTreeMap<&str, &Service> = BTreeMap::new();
     for service in services {
         let Some(first) = known.get(service.hostname.as_str()) else {
@@ -26,6 +27,12 @@ fn hosts(scene: &Scene<'_>, services: &[&Service], found: &mut Vec<Diagnostic>) 
             continue;
         };
         if service.provider == Provider::Kubernetes || !meet(scene, first, service) {
+            continue;
+        }
+        // Of one entry there are as many services as addresses.
+        let is_own = first.provider == Provider::External && first.namespace == service.namespace;
+        let key = (service.namespace.as_str(), service.hostname.as_str());
+        if is_own && entries.get(&key).is_none_or(|count| *count < 2) {
             continue;
         }
         let message = format!(
@@ -41,6 +48,18 @@ fn hosts(scene: &Scene<'_>, services: &[&Service], found: &mut Vec<Diagnostic>) 
             (message, help),
         ));
     }
+}
+
+/// How many entries of a namespace declare a host.
+fn entries<'m>(scene: &Scene<'m>) -> BTreeMap<(&'m str, &'m str), usize> {
+    let mut counts = BTreeMap::new();
+    let entries = scene.stores().into_iter().flat_map(|store| store.service_entries.values());
+    for entry in entries {
+        for host in &entry.spec.hosts {
+            *counts.entry((entry.meta.namespace.as_str(), &**host)).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// Whether the clients of one's namespace see the other.

@@ -11,9 +11,25 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             let Some(setting) = own.filter(|setting| setting.enabled != Some(false)) else {
                 continue;
             };
+            for (index, entry) in setting.distribute.iter().enumerate() {
+                let field =
+                    format!("{}.loadBalancer.localityLbSetting.distribute[{index}]", policy.field);
+                found.extend(depends_on_order(rule, &field, entry));
+            }
             check_setting(scene, rule, &policy, setting, found);
         }
     }
+}
+
+/// `LLB-ORDER-DEPENDENT`: targets that admission may refuse, as its mood is.
+fn depends_on_order(rule: &Rule<'_>, field: &str, entry: &Distribute) -> Option<Diagnostic> {
+    let (wide, covered) = crate::resource::destination_rule::depends_on_order(entry)?;
+    let message = format!(
+        "`{wide}` covers `{covered}`: admission walks over the targets in an order that changes from run \
+         to run, and refuses the rule whenever it meets the wider one first"
+    );
+    let help = "name targets that do not overlap";
+    Some(rule.subject.warning("LLB-ORDER-DEPENDENT", &format!("{field}.to"), (message, help)))
 }
 
 fn check_setting(
@@ -50,11 +66,11 @@ fn dead(
     (entry, localities): (&Distribute, &[Locality]),
 ) -> Option<Diagnostic> {
     let is_dead = |to: &str| !localities.iter().any(|locality| covers(to, locality));
-    let dead: Vec<&str> = entry.to.keys().map(AsRef::as_ref).filter(|to| is_dead(to)).collect();
+    let dead: Vec<&str> = entry.to.localities().filter(|to| is_dead(to)).collect();
     if dead.is_empty() {
         return None;
     }
-    let consequence = if dead.len() == entry.to.len() {
+    let consequence = if dead.len() == entry.to.localities().len() {
         "clients there have no endpoint at all: every request fails"
     } else {
         "its share moves to the other targets, in proportion"
@@ -75,7 +91,7 @@ fn omitted(
     host: &str,
     (entry, localities): (&Distribute, &[Locality]),
 ) -> Option<Diagnostic> {
-    let is_covered = |locality: &Locality| entry.to.keys().any(|to| covers(to, locality));
+    let is_covered = |locality: &Locality| entry.to.localities().any(|to| covers(to, locality));
     let omitted: Vec<String> = localities
         .iter()
         .filter(|locality| !is_covered(locality))

@@ -1,13 +1,20 @@
 //! Pods and the sidecars that they should have.
 use super::Subject;
 use super::scene::{Scene, some};
-use crate::manifest::Diagnostic;
-use crate::name::ClusterId;
+use crate::manifest::{Diagnostic, Node, Value};
+use crate::name::{ClusterId, Labels};
 use crate::registry::{SYSTEM_NAMESPACE, Store};
-use crate::resource::{Namespace, Pod};
+use crate::resource::{Namespace, Opaque, Pod};
+use crate::view::injection::Candidate;
 
 /// The container of the proxy.
 const PROXY: &str = "istio-proxy";
+
+/// The label that asks for a sidecar or forbids it.
+const INJECT: &str = "sidecar.istio.io/inject";
+
+/// The label that names the revision of the control plane.
+const REVISION: &str = "istio.io/rev";
 
 /// The user that the proxy runs as: what it sends is not captured.
 const PROXY_USER: u32 = 1337;
@@ -18,6 +25,9 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
         for namespace in store.namespaces.values() {
             found.extend(cluster.not_injected(namespace));
             found.extend(cluster.mixed(namespace));
+        }
+        for object in store.opaque.values().filter(|object| object.kind == "Deployment") {
+            found.extend(cluster.automatic_template(object));
         }
         for pod in store.pods.values() {
             found.extend(cluster.without_proxy(pod));
@@ -144,6 +154,44 @@ impl<'m> Cluster<'_, 'm> {
         let field = format!("spec.containers[{index}].image");
         let subject = Subject::in_cluster(self.scene.mesh, self.id, "Pod", &pod.meta);
         Some(subject.error("IST0147", &field, (message, help)))
+    }
+
+    /// `IST0146`: pods to come whose image injection will not replace.
+    fn automatic_template(&self, object: &Opaque) -> Option<Diagnostic> {
+        let template = object.node.get(&["spec"])?.get(&["template"])?;
+        let Value::List(containers) = &template.get(&["spec"])?.get(&["containers"])?.value else {
+            return None;
+        };
+        let is = |node: &Node, field, text| node.get(&[field]).and_then(Node::as_str) == Some(text);
+        let index =
+            containers.iter().position(|c| is(c, "name", PROXY) && is(c, "image", "auto"))?;
+        let labels = template.get(&["metadata"]).and_then(|meta| meta.get(&["labels"]));
+        let of_pod = |name| labels?.get(&[name])?.as_str();
+        let none = Labels::default();
+        let of_namespace = self.store.namespace(object.meta.namespace.as_str());
+        let of_namespace = of_namespace.map_or(&none, |meta| &meta.labels);
+        let revision = of_namespace.get(REVISION).or_else(|| of_pod(REVISION)).unwrap_or("default");
+        let labels: Labels =
+            [INJECT, REVISION].into_iter().filter_map(|name| Some((name, of_pod(name)?))).collect();
+        let candidate = Candidate {
+            namespace: object.meta.namespace.as_str(),
+            namespace_labels: of_namespace,
+            labels: &labels,
+            annotations: &none,
+            host_network: false,
+            revision,
+        };
+        if candidate.webhook().is_some() {
+            return None;
+        }
+        let message =
+            "the image `auto` is there to be replaced by injection, and no webhook is called \
+                       for these pods: they will not start"
+                .to_owned();
+        let help = "label the namespace or the pod template for injection";
+        let field = format!("spec.template.spec.containers[{index}].image");
+        let subject = Subject::in_cluster(self.scene.mesh, self.id, "Deployment", &object.meta);
+        Some(subject.warning("IST0146", &field, (message, help)))
     }
 
     /// `IST0144`: an application that runs as the proxy does.

@@ -127,9 +127,10 @@ impl Subject {
     }
 }
 
-/// Sorts findings by file, line and code, and drops those that are said twice: control planes share
-/// what the config folder holds.
+/// Sorts findings by file, line and code, drops those that are said twice (control planes share what
+/// the config folder holds) and cuts texts that are long beyond reading.
 pub fn sort(found: &mut Vec<Diagnostic>) {
+    found.iter_mut().for_each(Diagnostic::shorten);
     found.sort_by(|a, b| {
         (&a.file, a.place, a.code, &a.object, &a.field, &a.message)
             .cmp(&(&b.file, b.place, b.code, &b.object, &b.field, &b.message))

@@ -132,7 +132,11 @@ impl Fixture {
         let diagnostics = registry.load(sources);
         let texts = diagnostics.iter().map(ToString::to_string);
         let errors = texts.filter(|text| text.contains("error["));
-        (errors.collect(), lint(&registry.mesh()).iter().map(ToString::to_string).collect())
+        let found = lint(&registry.mesh());
+        for finding in diagnostics.iter().chain(&found) {
+            assert!(!finding.help.is_empty(), "what to do about {finding}");
+        }
+        (errors.collect(), found.iter().map(ToString::to_string).collect())
     }
 
     /// Checks that a hazard is found.

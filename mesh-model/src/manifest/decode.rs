@@ -21,6 +21,7 @@ mod macros;
 mod scalar;
 mod timestamp;
 
+pub(crate) use self::bytes::base64;
 pub(crate) use self::macros::{choice, message, oneof, read, spelling, spellings, unknown};
 pub(crate) use self::scalar::clip;
 pub(crate) use self::timestamp::Timestamp;
@@ -40,6 +41,9 @@ pub(crate) struct Problem {
 #[derive(Debug, Default)]
 pub(crate) struct Cursor {
     path: String,
+    /// Whether what cannot be read is left at its default in place of failing what holds it: such a
+    /// value is only good for looking for more that is wrong.
+    keeps_partial: bool,
     /// What makes the document unusable.
     pub(crate) errors: Vec<Problem>,
     /// Fields that the kind does not have: dropped, as istiod and the API server do, and reported.
@@ -51,6 +55,11 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
+    /// A cursor that reads what can be read around errors.
+    pub(crate) fn partial() -> Self {
+        Self { keeps_partial: true, ..Self::default() }
+    }
+
     /// Runs `inner` with a field appended to the path.
     pub(crate) fn field<T>(&mut self, name: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.path.len();
@@ -66,7 +75,13 @@ impl Cursor {
     /// Runs `inner` with a list index appended to the path.
     pub(crate) fn index<T>(&mut self, index: usize, inner: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.path.len();
-        self.path.push_str(&format!("[{index}]"));
+        self.path.push('[');
+        // Without the machinery of formatting: every item of every list comes by here.
+        match u8::try_from(index).ok().and_then(|index| char::from_digit(index.into(), 10)) {
+            Some(digit) => self.path.push(digit),
+            None => self.path.push_str(&index.to_string()),
+        }
+        self.path.push(']');
         let result = inner(self);
         self.path.truncate(length);
         result
@@ -113,10 +128,11 @@ impl Cursor {
         let message = format!("expected {expected}, found {}", describe(node));
         let is_unquoted =
             matches!(node.value, Value::Bool(_) | Value::Integer(_) | Value::Float(_));
-        let help = if is_unquoted && expected == "a text" {
-            "put it in quotes: unquoted it is not a text in YAML"
-        } else {
-            ""
+        let help = match expected {
+            "a text" if is_unquoted => "put it in quotes: unquoted it is not a text in YAML",
+            "a map" => "write the fields below it, each as `name: value`",
+            "a list" => "write every item on a line of its own behind `- `",
+            _ => "write a value of that kind, or leave the field out",
         };
         self.error("FIELD-TYPE", node.place, message, help);
     }
@@ -133,7 +149,9 @@ impl Cursor {
             let help = match nearest(key, names.clone()) {
                 Some(name) => format!("did you mean `{name}`?"),
                 // A long list helps nobody.
-                None if !(1..=12).contains(&names.clone().count()) => String::new(),
+                None if !(1..=12).contains(&names.clone().count()) => {
+                    "look for its name in the reference of the kind, or remove it".to_owned()
+                }
                 None => format!("known fields: {}", names.collect::<Vec<_>>().join(", ")),
             };
             let field = self.field(key, |cursor| cursor.path.clone());
@@ -240,7 +258,7 @@ pub(crate) fn message<T: Message>(node: &Node, cursor: &mut Cursor) -> Option<T>
     }
     let mut message = T::default();
     message.overlay(node, cursor);
-    (cursor.errors.len() == errors).then_some(message)
+    (cursor.keeps_partial || cursor.errors.len() == errors).then_some(message)
 }
 
 /// Reads a oneof that is a message of its own; the inner `None` if no member is given.
@@ -251,7 +269,7 @@ pub(crate) fn oneof<T: Oneof>(node: &Node, cursor: &mut Cursor) -> Option<Option
     }
     cursor.unknown_fields(node, &[T::MEMBERS]);
     let found = T::read(node, cursor);
-    (cursor.errors.len() == errors).then_some(found)
+    (cursor.keeps_partial || cursor.errors.len() == errors).then_some(found)
 }
 
 /// Reads a field of a map under its two spellings into `target`, which stays as it is where the field
@@ -303,7 +321,7 @@ impl<T: Decode> Decode for Vec<T> {
                 }
             });
         }
-        (decoded.len() == items.len()).then_some(decoded)
+        (cursor.keeps_partial || decoded.len() == items.len()).then_some(decoded)
     }
 }
 
@@ -331,7 +349,7 @@ impl<K: Key, T: Decode> Decode for BTreeMap<K, T> {
             });
             decoded.extend(pair);
         }
-        (cursor.errors.len() == errors).then_some(decoded)
+        (cursor.keeps_partial || cursor.errors.len() == errors).then_some(decoded)
     }
 }
 
@@ -347,7 +365,7 @@ pub(crate) trait Key: Ord {
 }
 
 impl Key for Box<str> {
-    const HELP: &str = "";
+    const HELP: &str = "write a text";
 
     fn read(text: &str) -> Option<Self> {
         Some(Self::from(text))

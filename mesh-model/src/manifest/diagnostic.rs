@@ -52,8 +52,24 @@ pub struct Diagnostic {
     pub field: String,
     /// What is wrong: one sentence, lower case, without a final period.
     pub message: String,
-    /// What to do about it; may be empty.
+    /// What to do about it.
     pub help: String,
+}
+
+/// How many bytes of a text of the user's are worth showing.
+const SHOWN: usize = 1_000;
+
+impl Diagnostic {
+    /// Cuts texts that nobody would read to the end: a finding is as short as a name of ten megabytes
+    /// is long.
+    pub(crate) fn shorten(&mut self) {
+        for text in [&mut self.object, &mut self.field, &mut self.message, &mut self.help] {
+            if text.len() > SHOWN {
+                text.truncate(text.floor_char_boundary(SHOWN));
+                text.push('…');
+            }
+        }
+    }
 }
 
 impl fmt::Display for Diagnostic {

@@ -55,12 +55,17 @@ impl FromStr for Cidr {
     type Err = InvalidCidr;
 
     fn from_str(text: &str) -> Result<Self, InvalidCidr> {
-        if text.contains('/') {
-            let net = text.parse().map_err(|_| InvalidCidr(()))?;
-            return Ok(Self { net, has_mask: true });
-        }
-        let address: IpAddr = text.parse().map_err(|_| InvalidCidr(()))?;
-        Ok(Self { net: address.into(), has_mask: false })
+        let address = |text: &str| text.parse::<IpAddr>().map_err(|_| InvalidCidr(()));
+        let Some((prefix, length)) = text.rsplit_once('/') else {
+            return Ok(Self { net: address(text)?.into(), has_mask: false });
+        };
+        // Go reads neither a sign nor leading zeros, of octets and of the length.
+        let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
+        let length =
+            Some(length).filter(|text| is_number && (*text == "0" || !text.starts_with('0')));
+        let length = length.and_then(|text| text.parse().ok()).ok_or(InvalidCidr(()))?;
+        let net = ipnet::IpNet::new(address(prefix)?, length).map_err(|_| InvalidCidr(()))?;
+        Ok(Self { net, has_mask: true })
     }
 }
 
@@ -74,7 +79,21 @@ mod tests {
         assert!(range.contains("10.9.9.9".parse().unwrap()));
         assert!(!range.contains("::ffff:10.9.9.9".parse().unwrap()));
         assert_eq!(range.to_string(), "10.1.2.3/8");
-        assert!("10.1.2.3/33".parse::<Cidr>().is_err());
+        assert!("::/0".parse::<Cidr>().unwrap().overlaps(&"2001:db8::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_go_does_not_read_is_no_range() {
+        let wrong = "10.1.2.3/33 10.0.0.0/08 10.0.0.0/+8 10.0.0.0/ 10.0.0.0/8/8 /8 010.0.0.0/8 10.0.0.0/00 \
+                     ::/129 fe80::1%eth0 fe80::%eth0/10 10.0.0/8";
+        for text in wrong.split_whitespace() {
+            assert!(text.parse::<Cidr>().is_err(), "{text}");
+        }
+        assert!("0.0.0.0/0".parse::<Cidr>().is_ok());
+    }
+
+    #[test]
+    fn ranges_overlap_in_any_direction() {
         assert!("::/0".parse::<Cidr>().unwrap().overlaps(&"2001:db8::1".parse().unwrap()));
     }
 }

@@ -1,10 +1,14 @@
 //! Which known name was meant.
 
+/// Names that are longer are not compared.
+const LONGEST: usize = 64;
+
 /// Returns the name nearest to what was written, if it is near enough to be meant.
 pub fn nearest_name<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if written.len() > 64 {
+    if written.len() > LONGEST {
         return None;
     }
+    let names = names.filter(|name| name.len() <= LONGEST);
     let limit = (written.chars().count() * 2 / 5).clamp(1, 3);
     names
         .map(|name| (distance(&written.to_lowercase(), &name.to_lowercase()), name))

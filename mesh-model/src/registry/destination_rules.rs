@@ -162,23 +162,44 @@ impl DestinationRules {
         host: &Hostname,
         service: &Namespace,
     ) -> Vec<&MergedRule> {
+        let (found, is_own) = self.list(client, host, service);
+        found.iter().filter(|rule| is_own || rule.is_exported_to(client)).collect()
+    }
+
+    /// The rules among which those are that count, and whether they are of the client's namespace:
+    /// then they count whomever they are exported to.
+    fn list(
+        &self,
+        client: &Namespace,
+        host: &Hostname,
+        service: &Namespace,
+    ) -> (&[MergedRule], bool) {
         let own: Option<&Arc<ByHost>> = if *client == self.root_namespace {
             Some(&self.root_local)
         } else {
             self.local.get(client)
         };
         if let Some(list) = own.and_then(|hosts| find(hosts, host)) {
-            return list.iter().collect();
+            return (list, true);
         }
-        for namespace in [service, &self.root_namespace] {
-            let list = self.exported.get(namespace).and_then(|hosts| find(hosts, host));
-            let visible: Vec<_> =
-                list.into_iter().flatten().filter(|rule| rule.is_exported_to(client)).collect();
-            if !visible.is_empty() {
-                return visible;
-            }
-        }
-        Vec::new()
+        let lists = [service, &self.root_namespace].into_iter().filter_map(|namespace| {
+            self.exported.get(namespace).and_then(|hosts| find(hosts, host))
+        });
+        let mut visible = lists.filter(|list| list.iter().any(|rule| rule.is_exported_to(client)));
+        (visible.next().map(Vec::as_slice).unwrap_or_default(), false)
+    }
+
+    /// Returns the rule in force for what a client sends to a service (its host and namespace):
+    /// [`DestinationRules::effective`] of [`DestinationRules::candidates`].
+    pub fn of_client(
+        &self,
+        client: &Namespace,
+        (host, service): (&Hostname, &Namespace),
+        labels: Option<&Labels>,
+    ) -> Option<&MergedRule> {
+        let (found, is_own) = self.list(client, host, service);
+        let visible = found.iter().filter(|rule| is_own || rule.is_exported_to(client));
+        in_force(visible, client, labels)
     }
 
     /// Returns the rule in force for a client's outbound traffic: the first with a selector that
@@ -194,13 +215,7 @@ impl DestinationRules {
         client: &Namespace,
         labels: Option<&Labels>,
     ) -> Option<&'r MergedRule> {
-        let selected = labels.and_then(|labels| {
-            candidates.iter().find(|rule| {
-                rule.rule.meta.namespace == *client
-                    && rule.selector().is_some_and(|s| labels.contains(&s.match_labels))
-            })
-        });
-        selected.or_else(|| candidates.iter().rfind(|rule| rule.selector().is_none())).copied()
+        in_force(candidates.iter().copied(), client, labels)
     }
 
     /// Returns every merged rule, some of them more than once.
@@ -208,6 +223,20 @@ impl DestinationRules {
         let by_namespace = self.local.values().chain(self.exported.values());
         by_namespace.chain([&self.root_local]).flat_map(|hosts| hosts.values().flatten())
     }
+}
+
+fn in_force<'r>(
+    mut candidates: impl DoubleEndedIterator<Item = &'r MergedRule> + Clone,
+    client: &Namespace,
+    labels: Option<&Labels>,
+) -> Option<&'r MergedRule> {
+    let selected = labels.and_then(|labels| {
+        candidates.clone().find(|rule| {
+            rule.rule.meta.namespace == *client
+                && rule.selector().is_some_and(|s| labels.contains(&s.match_labels))
+        })
+    });
+    selected.or_else(|| candidates.rfind(|rule| rule.selector().is_none()))
 }
 
 fn replace(

@@ -36,14 +36,19 @@ pub(crate) struct Around {
 
 impl Around {
     pub(crate) fn new(parts: &Parts, compat: &Arc<Compat>) -> Self {
-        let config = parts.mesh_config.clone().unwrap_or_default();
+        let map = parts.config_map();
+        let unnamed = Arc::from("");
+        let of_map = || Some(Arc::new(map?.mesh_config(&unnamed)?.0));
+        let config = parts.mesh_config.clone().or_else(of_map).unwrap_or_default();
+        let of_map = || Some(Arc::new(map?.mesh_networks(&unnamed)?.0));
+        let networks = parts.networks.clone().or_else(of_map).unwrap_or_default();
         let settings = config.service_settings.iter();
         let settings =
             settings.map(|entry| (entry.settings.cluster_local, entry.hosts.iter().map(|h| &**h)));
         let discovery = &config.default_config.discovery_address;
         let export_to = config.default_service_export_to.iter().map(AsRef::as_ref);
         Self {
-            networks: parts.networks.clone().unwrap_or_default(),
+            networks,
             compat: compat.clone(),
             cluster_local: Arc::new(ClusterLocalHosts::new(settings, discovery, DOMAIN)),
             default_service_export_to: Arc::new(ExportTo::parse(export_to)),

@@ -11,7 +11,8 @@ use crate::manifest::decode::clip;
 use crate::manifest::{self, Diagnostic, Document, Head, Limits, Node, Severity, Unreadable};
 use crate::name::{ClusterId, Labels, Namespace, nearest_name};
 use crate::resource::{
-    self, Action, ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, ProxyEntry,
+    self, Action, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey,
+    ProxyEntry, Resource,
 };
 
 /// The namespace of objects that do not name theirs.
@@ -137,6 +138,7 @@ impl Registry {
             self.read(&source, &mut diagnostics);
         }
         self.check_descriptions(&mut diagnostics);
+        diagnostics.iter_mut().for_each(Diagnostic::shorten);
         diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));
         diagnostics
     }
@@ -150,6 +152,8 @@ impl Registry {
         for document in &reading.documents {
             self.place_settings(&source.origin, document);
             match &source.origin {
+                Origin::MeshConfig | Origin::MeshNetworks
+                    if self.unwrap(document, diagnostics).is_some() => {}
                 Origin::MeshConfig => {
                     let (config, found) = MeshConfig::admit(&document.node, &document.file);
                     diagnostics.extend(found);
@@ -173,6 +177,20 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// Takes the settings and networks of a document that is the ConfigMap with them.
+    fn unwrap(&mut self, document: &Document, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+        let map = MeshConfigMap::of(&document.node)?;
+        if let Some((config, found)) = map.mesh_config(&document.file) {
+            diagnostics.extend(found);
+            self.parts.mesh_config = Some(Arc::new(config));
+        }
+        if let Some((networks, found)) = map.mesh_networks(&document.file) {
+            diagnostics.extend(found);
+            self.parts.networks = Some(Arc::new(networks));
+        }
+        Some(())
     }
 
     /// Remembers where the documents that are no objects stand; of `proxies.json` the first entry.
@@ -295,6 +313,9 @@ impl Registry {
             self.remember(key, origin, Some(document), reason);
             return;
         };
+        if *origin == Origin::Config && OF_CLUSTERS.contains(&key.kind) {
+            diagnostics.push(of_no_cluster(document, &key));
+        }
         if self.store(origin).contains(&key) {
             diagnostics.push(self.duplicate(origin, document, &key));
             let reason = "two objects have this name".to_owned();
@@ -304,6 +325,11 @@ impl Registry {
         if self.keeps_places || !is_plentiful(key.kind) {
             let place = (document.file.clone(), document.node.place);
             Arc::make_mut(&mut self.parts.places).insert((origin.clone(), key), place);
+        }
+        if let Resource::MeshConfigMap(map) = &resource {
+            let of_config = map.mesh_config(&document.file).map(|(_, found)| found);
+            let of_networks = map.mesh_networks(&document.file).map(|(_, found)| found);
+            diagnostics.extend(of_config.into_iter().chain(of_networks).flatten());
         }
         self.store(origin).upsert(resource);
     }
@@ -377,6 +403,27 @@ impl Registry {
                 reason,
             });
         }
+    }
+}
+
+/// Kinds that are of one cluster: in the config folder they are of none.
+const OF_CLUSTERS: [&str; 6] =
+    ["Service", "EndpointSlice", "Pod", "Node", "ServiceExport", "ServiceImport"];
+
+fn of_no_cluster(document: &Document, key: &ObjectKey) -> Diagnostic {
+    Diagnostic {
+        code: "KIND-MISPLACED",
+        severity: Severity::Warning,
+        file: document.file.clone(),
+        place: document.node.place,
+        object: key.to_string(),
+        field: String::new(),
+        message: format!(
+            "a {} belongs to a cluster, and `config/` is read for what counts in the whole mesh: nobody \
+             sees this one",
+            key.kind
+        ),
+        help: "move it below `clusters/NAME/`".to_owned(),
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::index::Index;
 use super::objects::Store;
 use super::topology::Topology;
-use super::{Broken, Change, ControlPlane, Origin, alone};
+use super::{Broken, Change, ControlPlane, Origin, SYSTEM_NAMESPACE, alone};
 use crate::compat::Compat;
 use crate::endpoint::Workload;
 use crate::manifest::Place;
 use crate::name::{ClusterId, Labels, TrustDomain};
 use crate::resource::{
-    ClusterDescription, MeshConfig, MeshNetworks, ObjectKey, Pod, PodPhase, ProxyEntry,
+    ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey, Pod, PodPhase,
+    ProxyEntry,
 };
 
 /// The domain of Kubernetes' own names.
@@ -47,6 +48,21 @@ pub(crate) struct Parts {
     pub(crate) places: Arc<Places>,
     /// Objects with a selector that are not in force, and what it selects.
     pub(crate) refused: Arc<Vec<Refused>>,
+}
+
+impl Parts {
+    /// The ConfigMap that holds settings and networks where no documents of their own do: that of the
+    /// config folder, else of the first control plane that has one.
+    pub(crate) fn config_map(&self) -> Option<&Arc<MeshConfigMap>> {
+        if self.mesh_config.is_some() && self.networks.is_some() {
+            return None;
+        }
+        let planes = Topology::of(self).control_planes();
+        let own =
+            planes.into_iter().filter_map(|id| self.clusters.get(&id)).map(|part| &*part.store);
+        let mut stores = [&*self.config].into_iter().chain(own);
+        stores.find_map(|store| store.mesh_config_maps.get((SYSTEM_NAMESPACE, "istio")))
+    }
 }
 
 /// An object that was refused, so that it is in no store; what it selects can be told.

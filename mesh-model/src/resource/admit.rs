@@ -6,21 +6,24 @@
 //! ```
 use std::sync::Arc;
 
+use super::object::partial;
+use super::validate::Violation;
 use super::{Decoded, MeshConfig, MeshNetworks, decode};
 use crate::manifest::{Diagnostic, Node, Severity};
 
 /// Reads one object as [`decode`] does and applies the rules of admission: with an error there is no
-/// resource.
+/// resource. What cannot be read does not hide which rules the rest breaks.
 ///
 /// # Upstream
 ///
 /// istio/istio `pkg/webhooks/validation/server/server.go` `Webhook.validate`.
 pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
     let mut decoded = decode(node, file, default_namespace);
-    let (Some(object), Some(resource)) = (&decoded.object, &decoded.resource) else {
-        return decoded;
+    let Some(object) = &decoded.object else { return decoded };
+    let violations = match &decoded.resource {
+        Some(resource) => resource.validate(),
+        None => around(&decoded.diagnostics, node, default_namespace),
     };
-    let violations = resource.validate();
     if violations.is_empty() {
         return decoded;
     }
@@ -32,6 +35,30 @@ pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
         decoded.resource = None;
     }
     decoded
+}
+
+/// The rules that an object breaks apart from where it could not be read.
+fn around(errors: &[Diagnostic], node: &Node, default_namespace: &str) -> Vec<Violation> {
+    let mut errors = errors.iter().filter(|found| found.severity == Severity::Error).peekable();
+    let partial = errors.peek().and_then(|_| partial(node, default_namespace));
+    let Some(resource) = partial else { return Vec::new() };
+    let unread: Vec<&str> = errors.map(|error| list_of(&error.field)).collect();
+    let mut violations = resource.validate();
+    violations.retain(|violation| !unread.iter().any(|path| meet(path, &violation.field)));
+    violations
+}
+
+/// The list that holds an item: without one of its items the others have other numbers.
+fn list_of(field: &str) -> &str {
+    let item = field.strip_suffix(']').and_then(|field| field.rsplit_once('['));
+    item.map_or(field, |(list, _)| list)
+}
+
+/// Whether one of two paths leads through the other.
+fn meet(a: &str, b: &str) -> bool {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    long.strip_prefix(short)
+        .is_some_and(|rest| short.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 impl MeshConfig {

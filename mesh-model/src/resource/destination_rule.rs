@@ -16,10 +16,11 @@ pub use self::connection_pool::{
 pub use self::load_balancer::{
     BackendUtilizationLb, ConsistentHashLb, CookieAttribute, Distribute, Failover, HashAlgorithm,
     HashKey, HttpCookie, LbPolicy, LoadBalancerSettings, LocalityLbSetting, MagLev, RingHash,
-    SimpleLb, WarmupConfiguration, ZoneAwareLbSetting,
+    Shares, SimpleLb, WarmupConfiguration, ZoneAwareLbSetting,
 };
 pub use self::outlier_detection::OutlierDetection;
 pub use self::tls::{ClientTlsMode, ClientTlsSettings};
+pub(crate) use self::validate::depends_on_order;
 pub(in crate::resource) use self::validate::{
     OutlierDetectionIs, connection_pool, connection_pool_settings, locality, outlier_detection,
     subset_name, zone_aware,

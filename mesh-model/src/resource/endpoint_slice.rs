@@ -120,7 +120,8 @@ impl EndpointSlice {
             let field = format!("ports[{index}].port");
             let message = format!("`{number}` is not the number of a port");
             let place = node.locate(&field);
-            cursor.field(&field, |cursor| cursor.warn("PORT-RANGE", place, message, ""));
+            let help = "write a number of 1 to 65535";
+            cursor.field(&field, |cursor| cursor.warn("PORT-RANGE", place, message, help));
         }
         if self.address_type == AddressType::Fqdn {
             let message =
@@ -136,7 +137,8 @@ impl EndpointSlice {
                 let field = format!("endpoints[{endpoint}].addresses[{address}]");
                 let message = format!("`{}` is not an IP address", clip(name));
                 let place = node.locate(&field);
-                cursor.field(&field, |cursor| cursor.warn("ADDRESS", place, message, ""));
+                let help = "write the address of a pod; host names need a ServiceEntry";
+                cursor.field(&field, |cursor| cursor.warn("ADDRESS", place, message, help));
             }
         }
     }

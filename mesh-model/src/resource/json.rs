@@ -86,7 +86,7 @@ impl Decode for Json {
 
 fn convert(node: &Node, cursor: &mut Cursor, depth: usize) -> Option<Json> {
     let Some(depth) = depth.checked_sub(1) else {
-        cursor.error("LIMIT-DEPTH", node.place, "the value is nested too deeply", "");
+        cursor.error("LIMIT-DEPTH", node.place, "the value is nested too deeply", "flatten it");
         return None;
     };
     Some(match &node.value {

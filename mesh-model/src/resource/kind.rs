@@ -131,7 +131,10 @@ fn report_unknown(node: &manifest::Node, group: &str, name: &str, cursor: &mut C
     let is_kubernetes = !group.contains('.') || group.ends_with(".k8s.io");
     cursor.field("kind", |cursor| match meant {
         None if is_kubernetes => cursor.note("KIND-UNUSED", place, message, UNUSED),
-        meant => cursor.warn("KIND-UNKNOWN", place, message, meant.unwrap_or_default()),
+        meant => {
+            let help = meant.unwrap_or_else(|| UNUSED.to_owned());
+            cursor.warn("KIND-UNKNOWN", place, message, help);
+        }
     });
 }
 
@@ -252,6 +255,8 @@ resources! {
 
 /// The kinds that are kept as they are.
 const OPAQUE: &[Kind] = &[
+    opaque("", "Secret", &["v1"]),
+    opaque("apps", "Deployment", &["v1"]),
     opaque("networking.istio.io", "EnvoyFilter", &["v1alpha3"]),
     opaque("extensions.istio.io", "WasmPlugin", &["v1alpha1"]),
     opaque("extensions.istio.io", "TrafficExtension", &["v1alpha1"]),

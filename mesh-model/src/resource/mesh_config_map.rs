@@ -1,14 +1,15 @@
 //! The ConfigMap that holds the settings of the mesh.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::Meta;
+use super::{MeshConfig, MeshNetworks, Meta};
 use crate::manifest::decode::{Cursor, Decode, message};
-use crate::manifest::{Node, Place};
+use crate::manifest::{self, Diagnostic, Limits, Node, Place};
 
 /// ConfigMap `istio` or `istio-REVISION` of namespace `istio-system`: YAML within YAML.
 ///
-/// The texts are read by the caller, who knows how to read YAML, as a
-/// [`MeshConfig`](super::MeshConfig) and a [`MeshNetworks`](super::MeshNetworks).
+/// The texts are read on demand: [`mesh_config`](Self::mesh_config),
+/// [`mesh_networks`](Self::mesh_networks).
 ///
 /// # Upstream
 ///
@@ -21,7 +22,7 @@ pub struct MeshConfigMap {
     /// The document under key `mesh`.
     pub mesh: Option<EmbeddedText>,
     /// The document under key `meshNetworks`.
-    pub mesh_networks: Option<EmbeddedText>,
+    pub networks: Option<EmbeddedText>,
 }
 
 /// A document inside a value of another one.
@@ -40,10 +41,51 @@ impl MeshConfigMap {
         self.meta.name.strip_prefix("istio-").unwrap_or_default()
     }
 
+    /// Reads a document that is such a ConfigMap, whatever its name; `None` for any other.
+    pub fn of(node: &Node) -> Option<Self> {
+        let is = |field, value| node.get(&[field]).and_then(Node::as_str) == Some(value);
+        let is_config_map = is("apiVersion", "v1") && is("kind", "ConfigMap");
+        is_config_map.then(|| Self::decode(node, &mut Cursor::default())).flatten()
+    }
+
+    /// Returns the settings, as [`MeshConfig::admit`] reads them, and what is wrong with their text;
+    /// `None` if the ConfigMap has none.
+    pub fn mesh_config(&self, file: &Arc<str>) -> Option<(MeshConfig, Vec<Diagnostic>)> {
+        Some(self.mesh.as_ref()?.read(file, MeshConfig::admit))
+    }
+
+    /// Returns the networks, as [`MeshNetworks::admit`] reads them, and what is wrong with their text;
+    /// `None` if the ConfigMap has none.
+    pub fn mesh_networks(&self, file: &Arc<str>) -> Option<(MeshNetworks, Vec<Diagnostic>)> {
+        Some(self.networks.as_ref()?.read(file, MeshNetworks::admit))
+    }
+
     /// Returns whether an object of kind ConfigMap holds settings of the mesh.
     pub(super) fn is_at(meta: &Meta) -> bool {
         meta.namespace == "istio-system"
             && (*meta.name == *"istio" || meta.name.starts_with("istio-"))
+    }
+}
+
+impl EmbeddedText {
+    /// Reads the first document of the text; findings stand where it is in the outer document.
+    fn read<T: Default>(
+        &self,
+        file: &Arc<str>,
+        admit: fn(&Node, &Arc<str>) -> (T, Vec<Diagnostic>),
+    ) -> (T, Vec<Diagnostic>) {
+        let reading = manifest::read(file, self.text.as_bytes(), &Limits::default());
+        let mut found = reading.diagnostics;
+        let mut value = T::default();
+        if let Some(document) = reading.documents.first() {
+            let (read, more) = admit(&document.node, file);
+            value = read;
+            found.extend(more);
+        }
+        for finding in &mut found {
+            finding.place.line = finding.place.line.saturating_add(self.place.line);
+        }
+        (value, found)
     }
 }
 
@@ -67,7 +109,7 @@ impl Decode for MeshConfigMap {
         Some(Self {
             meta: Meta::default(),
             mesh: data.remove("mesh"),
-            mesh_networks: data.remove("meshNetworks"),
+            networks: data.remove("meshNetworks"),
         })
     }
 }

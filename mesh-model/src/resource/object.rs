@@ -35,7 +35,7 @@ pub struct Decoded {
 pub fn decode(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
     let mut cursor = Cursor::default();
     let mut decoded = Decoded::default();
-    let mut name = Head::of(node).to_string();
+    let mut unnamed = None;
     if let Some(found) = find(node, &mut cursor) {
         let meta = meta(node, found.kind, default_namespace, &mut cursor);
         let key = ObjectKey {
@@ -43,14 +43,29 @@ pub fn decode(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded 
             namespace: meta.namespace.clone(),
             name: meta.name.clone(),
         };
-        name = key.to_string();
         let resource =
             (!meta.name.is_empty()).then(|| read(node, &found, meta, &mut cursor)).flatten();
         decoded.resource = resource.filter(|_| cursor.errors.is_empty());
-        decoded.object = (!key.name.is_empty()).then_some(key);
+        (decoded.object, unnamed) =
+            if key.name.is_empty() { (None, Some(key)) } else { (Some(key), None) };
     }
-    decoded.diagnostics = cursor.into_diagnostics(file, &name);
+    if !cursor.is_silent() {
+        let name = match (&decoded.object, &unnamed) {
+            (Some(key), _) | (None, Some(key)) => key.to_string(),
+            (None, None) => Head::of(node).to_string(),
+        };
+        decoded.diagnostics = cursor.into_diagnostics(file, &name);
+    }
     decoded
+}
+
+/// Reads what can be read of an object in which [`decode`] found errors: good for nothing but to look
+/// for more that is wrong.
+pub(super) fn partial(node: &Node, default_namespace: &str) -> Option<Resource> {
+    let mut cursor = Cursor::partial();
+    let found = find(node, &mut cursor)?;
+    let meta = meta(node, found.kind, default_namespace, &mut cursor);
+    read(node, &found, meta, &mut cursor)
 }
 
 /// Finds the kind of a document.
@@ -130,6 +145,11 @@ fn read(node: &Node, found: &Found<'_>, meta: Meta, cursor: &mut Cursor) -> Opti
 }
 
 impl Cursor {
+    /// Whether nothing was found.
+    fn is_silent(&self) -> bool {
+        [&self.errors, &self.unknown, &self.warnings, &self.notes].iter().all(|one| one.is_empty())
+    }
+
     /// Turns what was found into diagnostics of an object, in the order of the text.
     pub(super) fn into_diagnostics(self, file: &Arc<str>, object: &str) -> Vec<Diagnostic> {
         let errors = self.errors.into_iter().map(|problem| (Severity::Error, problem));

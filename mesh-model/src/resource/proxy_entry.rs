@@ -98,7 +98,8 @@ impl Decode for ProxyRef {
             Ok(reference) => Some(reference),
             Err(error) => {
                 let message = format!("`{}`: {error}", clip(&text));
-                cursor.error("PROXY-REF", node.place, message, "");
+                let help = "write `CLUSTER/NAMESPACE/POD`";
+                cursor.error("PROXY-REF", node.place, message, help);
                 None
             }
         }

@@ -15,20 +15,16 @@ use crate::resource::mesh_config::DefaultTrafficPolicy;
 
 /// Returns the policy of one port: the entry for its number alone, without anything inherited, or
 /// the policy itself. The flag says whether there was an entry.
-pub fn port_level(policy: &TrafficPolicy, port: u16) -> (Cow<'_, TrafficPolicy>, bool) {
-    match port_entry(policy, port) {
-        Some(entry) => {
-            let only = TrafficPolicy {
-                connection_pool: entry.connection_pool.clone(),
-                outlier_detection: entry.outlier_detection.clone(),
-                load_balancer: entry.load_balancer.clone(),
-                tls: entry.tls.clone(),
-                ..TrafficPolicy::default()
-            };
-            (Cow::Owned(only), true)
-        }
-        None => (Cow::Borrowed(policy), false),
-    }
+pub fn port_level(policy: Cow<'_, TrafficPolicy>, port: u16) -> (Cow<'_, TrafficPolicy>, bool) {
+    let Some(entry) = port_entry(&policy, port) else { return (policy, false) };
+    let only = TrafficPolicy {
+        connection_pool: entry.connection_pool.clone(),
+        outlier_detection: entry.outlier_detection.clone(),
+        load_balancer: entry.load_balancer.clone(),
+        tls: entry.tls.clone(),
+        ..TrafficPolicy::default()
+    };
+    (Cow::Owned(only), true)
 }
 
 fn port_entry(policy: &TrafficPolicy, port: u16) -> Option<&PortTrafficPolicy> {
@@ -44,19 +40,19 @@ fn is_for(entry: &PortTrafficPolicy, port: u16) -> bool {
 /// A block that the subset has replaces the destination's; where the subset has an entry for the
 /// port, blocks that the entry lacks are cleared too, but for tunnel, PROXY protocol and retry
 /// budget, which are always inherited.
-pub fn subset_policy(
-    destination: Option<&TrafficPolicy>,
-    subset: Option<&TrafficPolicy>,
+pub fn subset_policy<'p>(
+    destination: Option<Cow<'p, TrafficPolicy>>,
+    subset: Option<&'p TrafficPolicy>,
     port: Option<u16>,
-) -> Option<TrafficPolicy> {
+) -> Option<Cow<'p, TrafficPolicy>> {
     let at_port = |policy| match port {
         Some(port) => port_level(policy, port),
-        None => (Cow::Borrowed(policy), false),
+        None => (policy, false),
     };
     let destination = destination.map(|policy| at_port(policy).0);
-    let Some(subset) = subset else { return destination.map(Cow::into_owned) };
-    let (subset, has_entry) = at_port(subset);
-    let Some(destination) = destination else { return Some(subset.into_owned()) };
+    let Some(subset) = subset else { return destination };
+    let (subset, has_entry) = at_port(Cow::Borrowed(subset));
+    let Some(destination) = destination else { return Some(subset) };
 
     let mut merged = destination.into_owned();
     merged.port_level_settings = <_>::default();
@@ -68,7 +64,7 @@ pub fn subset_policy(
     replace(&mut merged.tunnel, subset.tunnel, false);
     replace(&mut merged.proxy_protocol, subset.proxy_protocol, false);
     replace(&mut merged.retry_budget, subset.retry_budget, false);
-    Some(merged)
+    Some(Cow::Owned(merged))
 }
 
 fn replace<T>(block: &mut Option<T>, over: Option<T>, clear: bool) {
@@ -79,20 +75,20 @@ fn replace<T>(block: &mut Option<T>, over: Option<T>, clear: bool) {
 
 /// Fills connection pool and outlier detection from `MeshConfig.defaultTrafficPolicy` where the
 /// policy has none. For clusters only: endpoints look at the rule alone.
-pub fn with_mesh_default(
-    policy: Option<TrafficPolicy>,
+pub fn with_mesh_default<'p>(
+    policy: Option<Cow<'p, TrafficPolicy>>,
     mesh_default: Option<&DefaultTrafficPolicy>,
-) -> Option<TrafficPolicy> {
+) -> Option<Cow<'p, TrafficPolicy>> {
     let Some(mesh_default) = mesh_default else { return policy };
     if mesh_default.connection_pool.is_none() && mesh_default.outlier_detection.is_none() {
         return policy;
     }
     let mut policy = policy.unwrap_or_default();
-    if policy.connection_pool.is_none() {
-        policy.connection_pool.clone_from(&mesh_default.connection_pool);
+    if policy.connection_pool.is_none() && mesh_default.connection_pool.is_some() {
+        policy.to_mut().connection_pool.clone_from(&mesh_default.connection_pool);
     }
-    if policy.outlier_detection.is_none() {
-        policy.outlier_detection.clone_from(&mesh_default.outlier_detection);
+    if policy.outlier_detection.is_none() && mesh_default.outlier_detection.is_some() {
+        policy.to_mut().outlier_detection.clone_from(&mesh_default.outlier_detection);
     }
     Some(policy)
 }

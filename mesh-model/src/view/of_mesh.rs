@@ -13,12 +13,12 @@ impl Mesh {
     /// or has ended; each names what exists instead.
     pub fn proxy(&self, reference: &str) -> Result<Proxy, UnknownProxy> {
         let parsed: ProxyRef =
-            reference.parse().map_err(|_| UnknownProxy::Form(reference.to_owned()))?;
+            reference.parse().map_err(|_| UnknownProxy::Form(shown(reference)))?;
         let ProxyRef { cluster, namespace, pod } = &parsed;
         let Some(part) = self.parts.clusters.get(&**cluster) else {
             let nearest = nearest_name(cluster, self.clusters().map(ClusterId::as_str));
             return Err(UnknownProxy::Cluster {
-                cluster: cluster.to_string(),
+                cluster: shown(cluster),
                 nearest: nearest.map(str::to_owned),
                 clusters: self.clusters().map(ToString::to_string).collect(),
             });
@@ -27,13 +27,13 @@ impl Mesh {
             let names = part.store.pods.with_first(namespace);
             let nearest = nearest_name(pod, names.map(|pod| &*pod.meta.name));
             return Err(UnknownProxy::Pod {
-                reference: reference.to_owned(),
+                reference: shown(reference),
                 nearest: nearest.map(|name| format!("{cluster}/{namespace}/{name}")),
             });
         };
         let has_ended = matches!(pod.status.phase, PodPhase::Failed | PodPhase::Succeeded);
         if has_ended || pod.status.pod_ip.is_none() {
-            return Err(UnknownProxy::NotRunning(reference.to_owned()));
+            return Err(UnknownProxy::NotRunning(shown(reference)));
         }
         let entry =
             self.parts.proxies.iter().find(|entry| entry.reference.as_ref() == Some(&parsed));
@@ -84,6 +84,18 @@ pub enum UnknownProxy {
     /// The pod has no address, or has ended.
     #[error("pod `{0}` does not run: it has no address or has ended")]
     NotRunning(String),
+}
+
+/// How many characters of a name are worth showing: more than those of a cluster, a namespace and a pod.
+const SHOWN: usize = 600;
+
+/// The beginning of a name that somebody gave.
+fn shown(name: &str) -> String {
+    let mut shown: String = name.chars().take(SHOWN).collect();
+    if shown.len() < name.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// What to do where no pod has a similar name.

@@ -243,6 +243,11 @@ fn kind_of_pod(pod: &Pod, root_namespace: &str) -> ProxyKind {
     if let Some(kind) = role(pod).and_then(kind_of_role) {
         return kind;
     }
+    match pod.meta.labels.value("gateway.networking.k8s.io/gateway-class-name") {
+        "istio-waypoint" | "istio-east-west" => return ProxyKind::Waypoint,
+        "istio" => return ProxyKind::Router,
+        _ => {}
+    }
     match pod.meta.labels.value("gateway.istio.io/managed") {
         "istio.io-gateway-controller" => return ProxyKind::Router,
         "istio.io-mesh-controller" | "istio.io-eastwest-controller" => return ProxyKind::Waypoint,

@@ -1,4 +1,5 @@
 //! The mesh as one proxy sees it.
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::destination::{endpoint_tls, port_level, subset_policy, with_mesh_default};
@@ -6,9 +7,7 @@ use super::mtls::{ClientTls, ServerMode};
 use super::{Proxy, ProxyKind, Scope};
 use crate::endpoint::{Endpoint, Gateways, Shards};
 use crate::name::{Hostname, Labels, Namespace, hint, nearest_name};
-use crate::registry::{
-    ControlPlane, DestinationRules, Effect, MergedRule, Mesh, Service, ServicePort,
-};
+use crate::registry::{ControlPlane, Effect, MergedRule, Mesh, Service, ServicePort};
 use crate::resource::MutualTlsMode;
 use crate::resource::destination_rule::TrafficPolicy;
 
@@ -189,8 +188,7 @@ impl<'m> ProxyView<'m> {
     fn rule_for(&self, service: &Service, labels: Option<&Labels>) -> Option<&'m MergedRule> {
         let client = &self.proxy.namespace;
         let rules = &self.plane.destination_rules;
-        let candidates = rules.candidates(client, &service.hostname, &service.namespace);
-        DestinationRules::effective(&candidates, client, labels)
+        rules.of_client(client, (&service.hostname, &service.namespace), labels)
     }
 
     /// What a workload demands of its clients.
@@ -274,17 +272,29 @@ impl<'m> ProxyView<'m> {
         subset: Subset<'_>,
     ) -> Destination<'m> {
         let rule = self.rule(&service);
+        self.destination_by(rule, (service, port), subset)
+    }
+
+    /// The same under the [`ProxyView::rule`] of the service, for those who ask for its ports and
+    /// subsets in turn.
+    pub fn destination_by(
+        &self,
+        rule: Option<&'m MergedRule>,
+        (service, port): (Arc<Service>, ServicePort),
+        subset: Subset<'_>,
+    ) -> Destination<'m> {
         let subset = subset.as_str();
         let of_rule = rule.and_then(|rule| rule.traffic_policy.as_ref());
         let of_subset = rule
             .and_then(|rule| rule.subset(subset))
             .and_then(|subset| subset.traffic_policy.as_ref());
-        let policy = subset_policy(of_rule, of_subset, Some(port.number));
+        let of_rule = of_rule.map(Cow::Borrowed);
+        let policy = subset_policy(of_rule.clone(), of_subset, Some(port.number));
 
         let default = self.plane.config.default_traffic_policy.as_ref();
-        let destination = of_rule.map(|policy| port_level(policy, port.number).0.into_owned());
+        let destination = of_rule.map(|policy| port_level(policy, port.number).0);
         let destination = with_mesh_default(destination, default);
-        let cluster_policy = subset_policy(destination.as_ref(), of_subset, Some(port.number));
+        let cluster_policy = subset_policy(destination, of_subset, Some(port.number));
         Destination {
             rule,
             policy,
@@ -311,9 +321,9 @@ pub struct Destination<'m> {
     /// The rule in force.
     pub rule: Option<&'m MergedRule>,
     /// The policy for port and subset as endpoints see it: the rule's alone.
-    pub policy: Option<TrafficPolicy>,
+    pub policy: Option<Cow<'m, TrafficPolicy>>,
     /// The policy for port and subset as clusters have it: with the mesh's default.
-    pub cluster_policy: Option<TrafficPolicy>,
+    pub cluster_policy: Option<Cow<'m, TrafficPolicy>>,
     /// The TLS mode that the rule sets for endpoints.
     pub endpoint_tls: Option<ClientTls>,
     /// The labels that an endpoint must have.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::{HostSelection, Proxy, ProxyKind};
 use crate::endpoint::Provider;
 use crate::name::{Hostname, Namespace, Protocol};
-use crate::registry::{ControlPlane, MESH, Service, Services};
+use crate::registry::{ControlPlane, MESH, Resolution, Service, Services};
 use crate::resource::sidecar::EgressListener;
 use crate::resource::{Sidecar, VirtualService};
 
@@ -52,6 +52,8 @@ pub struct Scope {
     egress: Vec<Egress>,
     services: Vec<Arc<Service>>,
     by_host: BTreeMap<Hostname, usize>,
+    /// The hosts of which an imported service keeps destinations.
+    passthrough: BTreeSet<Hostname>,
 }
 
 impl Scope {
@@ -87,6 +89,9 @@ impl Scope {
         for listener in &egress {
             for service in &listener.services {
                 scope.append(service);
+                if service.resolution == Resolution::Passthrough {
+                    scope.passthrough.insert(service.hostname.clone());
+                }
             }
             scope.append_destinations(plane, namespace, listener);
         }
@@ -120,6 +125,14 @@ impl Scope {
     /// The service of a host.
     pub fn service(&self, host: &str) -> Option<&Arc<Service>> {
         self.services.get(*self.by_host.get(host)?)
+    }
+
+    /// Whether connections to a host keep their destination, as to headless services, in what is
+    /// imported or in the service that counts for the host.
+    pub fn keeps_destination(&self, host: &str) -> bool {
+        let counts = self.service(host);
+        self.passthrough.contains(host)
+            || counts.is_some_and(|service| service.resolution == Resolution::Passthrough)
     }
 
     /// The egress listener that a route config is for: the first with its port (or, for port 0, its

@@ -40,6 +40,16 @@ pub struct Request {
     pub metadata: Value,
 }
 
+/// What an Envoy does that others do differently; the default is what the newest do.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "plain data of tests")]
+pub struct Envoy {
+    /// Whether the lines of a header are one text, joined by commas.
+    pub joins_headers: bool,
+    /// Whether the operators of a path template stand for no star.
+    pub has_no_star: bool,
+}
+
 /// A rule that decided: namespace, name, place in the list.
 pub type Matched = (String, String, usize);
 
@@ -51,13 +61,23 @@ pub fn decide(
     trust_domains: &[String],
     request: &Request,
 ) -> (bool, Option<Matched>) {
+    decide_as(Envoy::default(), policies, trust_domains, request)
+}
+
+/// The same as one of several Envoys.
+pub fn decide_as(
+    envoy: Envoy,
+    policies: &[AuthorizationPolicy],
+    trust_domains: &[String],
+    request: &Request,
+) -> (bool, Option<Matched>) {
     let matched = |action: Action| {
         let mut names: Vec<(String, Matched)> = Vec::new();
         for policy in policies.iter().filter(|policy| policy.spec.action == action) {
             let (namespace, name) =
                 (policy.meta.namespace.to_string(), policy.meta.name.to_string());
             for (index, rule) in policy.spec.rules.iter().enumerate() {
-                let check = Check { policy, trust_domains, request };
+                let check = Check { policy, trust_domains, request, envoy };
                 if check.rule(rule) {
                     let sort = format!("ns[{namespace}]-policy[{name}]-rule[{index}]");
                     names.push((sort, (namespace.clone(), name.clone(), index)));
@@ -87,6 +107,7 @@ struct Check<'c> {
     policy: &'c AuthorizationPolicy,
     trust_domains: &'c [String],
     request: &'c Request,
+    envoy: Envoy,
 }
 
 type Lists<'l> = (&'l [Box<str>], &'l [Box<str>]);
@@ -283,7 +304,8 @@ impl Check<'_> {
         if !value.contains("{*}") && !value.contains("{**}") {
             return regex(&pattern(value), path);
         }
-        let class = r"a-zA-Z0-9\-._~%!$&'()+,;:@=*";
+        let star = if self.envoy.has_no_star { "" } else { "*" };
+        let class = format!(r"a-zA-Z0-9\-._~%!$&'()+,;:@={star}");
         let segments: Vec<String> = value
             .split('/')
             .map(|segment| match segment {
@@ -301,11 +323,15 @@ impl Check<'_> {
             ":path" => test(&self.request.path),
             ":method" => test(&self.request.method),
             ":authority" => self.request.host.as_deref().is_some_and(test),
-            _ => self
-                .request
-                .headers
-                .iter()
-                .any(|(other, line)| other.eq_ignore_ascii_case(name) && test(line)),
+            _ => {
+                let is_meant = |(other, _): &&(String, String)| other.eq_ignore_ascii_case(name);
+                let found = self.request.headers.iter().filter(is_meant);
+                let lines: Vec<&str> = found.map(|(_, line)| line.as_str()).collect();
+                if self.envoy.joins_headers && !lines.is_empty() {
+                    return test(&lines.join(","));
+                }
+                lines.into_iter().any(test)
+            }
         }
     }
 

@@ -193,7 +193,7 @@ pub fn request() -> impl Strategy<Value = Request> {
     let http = (
         text(&["GET", "POST", ""]),
         prop::option::weighted(0.9, text(&["a.com", "A.COM", "a.com:80", "b.org", ""])),
-        text(&["/a", "/a/b", "/a/b?x=/b", "/", "/ab", "/a/", "/c/b", "/%20"]),
+        text(&["/a", "/a/b", "/a/b?x=/b", "/", "/ab", "/a/", "/c/b", "/%20", "/a/*"]),
         prop::collection::vec(header, 0..3),
         claims(),
         select(vec![

@@ -175,13 +175,15 @@ pub fn setting() -> impl Strategy<Value = Change> {
     let cluster = select(vec!["c1", "c2", "c3"]);
     let described = (cluster.clone(), prop::option::of(description));
     prop_oneof![
-        3 => config.prop_filter_map("settings", |document| {
-            let (config, _) = MeshConfig::decode(&node(&document)?, &file());
-            Some(Change::MeshConfig(Some(Arc::new(config))))
+        3 => prop::option::weighted(0.8, config).prop_map(|document| {
+            let node = document.as_ref().and_then(node);
+            let config = node.map(|node| Arc::new(MeshConfig::decode(&node, &file()).0));
+            Change::MeshConfig(config)
         }),
-        3 => networks.prop_filter_map("networks", |document| {
-            let (networks, _) = MeshNetworks::decode(&node(&document)?, &file());
-            Some(Change::MeshNetworks(Some(Arc::new(networks))))
+        3 => prop::option::weighted(0.8, networks).prop_map(|document| {
+            let node = document.as_ref().and_then(node);
+            let networks = node.map(|node| Arc::new(MeshNetworks::decode(&node, &file()).0));
+            Change::MeshNetworks(networks)
         }),
         3 => described.prop_map(|(cluster, document)| {
             let description = document.as_ref().and_then(node).map(|node| {

@@ -56,6 +56,13 @@ pub(crate) fn kind(kind: DiscoveryType) -> Option<ClusterDiscoveryType> {
     Some(ClusterDiscoveryType::Type(kind.into()))
 }
 
+/// The name that EDS is asked for.
+pub(crate) fn eds_name(cluster: &Cluster) -> Option<&str> {
+    let is_eds = of_cluster(cluster) == Some(DiscoveryType::Eds);
+    let config = cluster.eds_cluster_config.as_ref().filter(|_| is_eds)?;
+    Some(if config.service_name.is_empty() { &cluster.name } else { &config.service_name })
+}
+
 /// Tells a cluster of type EDS where its endpoints come from; does nothing for others.
 ///
 /// # Upstream

@@ -26,7 +26,8 @@ use crate::name::{ClusterName, Form};
 mod policy;
 mod transport;
 
-/// Returns the default and subset clusters of services, in their order.
+/// Makes the default and subset clusters of services, in their order: `make` is called for each, and
+/// says how the cluster that it made finds its endpoints.
 ///
 /// [`Form::DnsSrv`] are those that a gateway passes mutual TLS through to by its server name: without
 /// TLS of their own, and only of services inside the mesh.
@@ -35,12 +36,12 @@ mod transport;
 ///
 /// istio/istio `pilot/pkg/networking/core/cluster.go` `buildOutboundClusters`,
 /// `buildOutboundSniDnatClusters`.
-pub(super) fn clusters(
-    context: &Context<'_>,
+pub(super) fn for_each<'v>(
+    context: &Context<'v>,
     form: Form,
     services: &[Arc<Service>],
-) -> Vec<Cluster> {
-    let mut found = Vec::new();
+    mut make: impl FnMut(&Outbound<'_, 'v>, &Wanted<'_, 'v>) -> Option<DiscoveryType>,
+) {
     for service in services {
         if service.resolution == Resolution::Alias
             || (form == Form::DnsSrv && service.mesh_external)
@@ -55,64 +56,98 @@ pub(super) fn clusters(
         } else {
             accounts::of_service(service, shards, aliases)
         };
+        let rule = context.view.rule(service);
         let draft = Outbound { context, form, shards, accounts: &accounts };
         for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
-            let view = context.view;
-            let default = view.destination_of(service.clone(), port.clone(), Subset::None);
-            draft.add(&default, &mut found);
+            let (view, key) = (context.view, (service.clone(), port.clone()));
+            draft.of_port(&view.destination_by(rule, key, Subset::None), &mut make);
         }
     }
+}
+
+/// Returns the clusters that [`for_each`] makes.
+pub(super) fn clusters(
+    context: &Context<'_>,
+    form: Form,
+    services: &[Arc<Service>],
+) -> Vec<Cluster> {
+    let mut found = Vec::new();
+    for_each(context, form, services, |draft, wanted| {
+        let cluster = draft.cluster(wanted)?;
+        let kind = discovery::of_cluster(&cluster);
+        found.push(cluster);
+        kind
+    });
     found
 }
 
 /// What the clusters of one service have in common.
 #[derive(Clone, Copy)]
-struct Outbound<'c> {
-    context: &'c Context<'c>,
-    form: Form,
-    shards: Option<&'c Shards>,
-    accounts: &'c [String],
+pub(super) struct Outbound<'c, 'v> {
+    pub(super) context: &'c Context<'v>,
+    pub(super) form: Form,
+    pub(super) shards: Option<&'c Shards>,
+    pub(super) accounts: &'c [String],
 }
 
-impl Outbound<'_> {
-    /// Adds the default cluster of a port, and those of the subsets.
+/// A cluster to make.
+pub(super) struct Wanted<'d, 'v> {
+    pub(super) destination: &'d Destination<'v>,
+    /// How it finds its endpoints, if no policy says otherwise.
+    pub(super) kind: DiscoveryType,
+    /// Whether mutual TLS is used where nobody asks for TLS.
+    pub(super) is_automatic: bool,
+}
+
+impl<'v> Outbound<'_, 'v> {
+    /// Makes the default cluster of a port, and those of the subsets.
     ///
     /// # Upstream
     ///
     /// istio/istio `pilot/pkg/networking/core/cluster_builder.go` `applyDestinationRule`,
     /// `buildSubsetCluster`.
-    fn add(&self, default: &Destination<'_>, found: &mut Vec<Cluster>) {
+    fn of_port(
+        &self,
+        default: &Destination<'v>,
+        make: &mut impl FnMut(&Self, &Wanted<'_, 'v>) -> Option<DiscoveryType>,
+    ) {
         let Context { proxy, flags, view, .. } = self.context;
+        let kind = discovery::of_service(&default.service, proxy.kind, flags);
+        let Some(made) = make(self, &self.wanted(default, kind)) else { return };
         if dynamic_dns::is_for(&default.service) {
-            found.extend(self.looked_up(default));
             return;
         }
-        let kind = discovery::of_service(&default.service, proxy.kind, flags);
-        let Some(cluster) = self.cluster(default, kind) else { return };
         // A policy that keeps destinations does so for all subsets.
-        let kind = discovery::of_cluster(&cluster).unwrap_or(kind);
-        found.push(cluster);
+        let kind = made;
         for subset in default.rule.map(|rule| rule.subsets.as_slice()).unwrap_or_default() {
             let own = subset.traffic_policy.as_ref().and_then(|own| own.load_balancer.as_ref());
             let keeps = load_balancer::is_passthrough(own);
             let kind = if keeps { DiscoveryType::OriginalDst } else { kind };
-            let (service, port) = (default.service.clone(), default.port.clone());
+            let key = (default.service.clone(), default.port.clone());
             // An empty name is not that of the default cluster here.
             let named = Subset::Named(&subset.name);
-            let destination = view.destination_of(service, port, named);
-            found.extend(self.cluster(&destination, kind));
+            let destination = view.destination_by(default.rule, key, named);
+            make(self, &self.wanted(&destination, kind));
         }
     }
 
+    fn wanted<'d>(&self, destination: &'d Destination<'v>, kind: DiscoveryType) -> Wanted<'d, 'v> {
+        Wanted { destination, kind, is_automatic: self.is_automatic(destination) }
+    }
+
     /// Builds one cluster; `None` if its endpoints had to be part of it and there are none.
-    fn cluster(&self, destination: &Destination<'_>, kind: DiscoveryType) -> Option<Cluster> {
+    pub(super) fn cluster(&self, wanted: &Wanted<'_, '_>) -> Option<Cluster> {
+        let &Wanted { destination, kind, .. } = wanted;
+        if dynamic_dns::is_for(&destination.service) {
+            return self.looked_up(wanted);
+        }
         let context = self.context;
         let mut cluster = self.base(destination, kind)?;
         let mut options = self.options(destination);
         self.apply_limits(destination, &mut cluster, &mut options);
         self.apply_load_balancing(destination, &mut cluster);
         if self.form == Form::Subset {
-            self.apply_tls(destination, &mut cluster, &mut options);
+            self.apply_tls(wanted, &mut cluster, &mut options);
         }
         discovery::apply_eds(&mut cluster);
         options.apply(&mut cluster);
@@ -181,7 +216,8 @@ impl Outbound<'_> {
     /// # Upstream
     ///
     /// istio/istio `pilot/pkg/networking/core/cluster_builder.go` `buildDFPCluster`.
-    fn looked_up(&self, destination: &Destination<'_>) -> Option<Cluster> {
+    fn looked_up(&self, wanted: &Wanted<'_, '_>) -> Option<Cluster> {
+        let Wanted { destination, .. } = wanted;
         let context = self.context;
         if !dynamic_dns::carries_host(destination.port.protocol) {
             return None;
@@ -196,7 +232,7 @@ impl Outbound<'_> {
         };
         let mut options = self.options(destination);
         self.apply_limits(destination, &mut cluster, &mut options);
-        let server_name = self.apply_tls(destination, &mut cluster, &mut options);
+        let server_name = self.apply_tls(wanted, &mut cluster, &mut options);
         options.apply(&mut cluster);
         let cache =
             dynamic_dns::cache_of_service(context.proxy, context.flags, &destination.service);
@@ -214,7 +250,7 @@ impl Outbound<'_> {
         })
     }
 
-    fn name<'d>(&self, destination: &'d Destination<'_>) -> ClusterName<'d> {
+    pub(super) fn name<'d>(&self, destination: &'d Destination<'_>) -> ClusterName<'d> {
         let Destination { service, port, subset, .. } = destination;
         let name = ClusterName::outbound(port.number, subset, service.hostname.as_str());
         ClusterName { form: self.form, ..name }
@@ -232,7 +268,7 @@ fn metadata_of(destination: &Destination<'_>) -> metadata::Draft {
     }
     if let Some(rule) = rule {
         draft.rule(rule);
-        let tls = cluster_policy.as_ref().and_then(|policy| policy.tls.as_ref());
+        let tls = cluster_policy.as_deref().and_then(|policy| policy.tls.as_ref());
         draft.alpn_override(tls.map(|tls| tls.mode));
     }
     if !subset.is_empty() {

@@ -55,8 +55,9 @@ pub struct Demand<'a> {
     pub accounts: &'a [String],
     /// Certificates of the proxy's metadata.
     pub certificates: Option<ClientCertificates<'a>>,
-    /// Whether the service is outside the mesh.
-    pub mesh_external: bool,
+    /// Whether a block counts although the proxy's metadata has certificates: the service is outside
+    /// the mesh (`PREFER_DESTINATIONRULE_TLS_FOR_EXTERNAL_SERVICES`).
+    pub keeps_own: bool,
 }
 
 /// Returns the settings in force, complete with server name and identities, and who asked for them.
@@ -79,7 +80,7 @@ pub fn settings<'a>(demand: &Demand<'a>) -> (Option<Cow<'a, ClientTlsSettings>>,
     let is_own = matches!(given.mode, ClientTlsMode::Disable | ClientTlsMode::Simple);
     let keeps_own = match demand.certificates {
         // The authority of the proxy's certificates need not be known outside the mesh.
-        Some(_) => demand.mesh_external,
+        Some(_) => demand.keeps_own,
         None => given.mode != ClientTlsMode::IstioMutual,
     };
     if is_own || keeps_own {

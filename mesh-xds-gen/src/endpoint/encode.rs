@@ -9,9 +9,9 @@ use mesh_lb::assign::{AssignedEndpoint, AssignedLocality, Assignment, Target, Tr
 use mesh_model::endpoint::Address;
 use mesh_model::name::Locality;
 
-use super::backwards::Backwards;
 use super::metadata::{self, ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
 use super::{health_status, host_port};
+use crate::encode::Backwards;
 use crate::name::SubsetKey;
 
 /// Encodes assignments; its memory is used again and again.
@@ -41,10 +41,9 @@ impl Default for Encoder {
 impl Encoder {
     /// Encodes an assignment under the name of its cluster.
     pub fn encode(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
-        let key = SubsetKey::parse(name);
         for locality in assignment.localities().rev() {
             let mark = self.bytes.len();
-            self.locality(locality, &key);
+            self.locality(locality, name);
             self.bytes.field(2, mark);
         }
         self.bytes.some_text(1, name);
@@ -52,14 +51,14 @@ impl Encoder {
     }
 
     /// `LocalityLbEndpoints`.
-    fn locality(&mut self, locality: AssignedLocality<'_>, key: &SubsetKey<'_>) {
+    fn locality(&mut self, locality: AssignedLocality<'_>, name: &str) {
         self.bytes.some_number(5, locality.priority().into());
         if let Some(weight) = locality.weight() {
             self.bytes.wrapped(3, weight);
         }
         for endpoint in locality.endpoints().rev() {
             let mark = self.bytes.len();
-            self.endpoint(endpoint, key);
+            self.endpoint(endpoint, name);
             self.bytes.field(2, mark);
         }
         let mark = self.bytes.len();
@@ -68,11 +67,11 @@ impl Encoder {
     }
 
     /// `LbEndpoint`.
-    fn endpoint(&mut self, endpoint: AssignedEndpoint<'_>, key: &SubsetKey<'_>) {
+    fn endpoint(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) {
         let target = endpoint.target();
         self.bytes.wrapped(4, endpoint.weight());
         let mark = self.bytes.len();
-        self.metadata(endpoint, key);
+        self.metadata(endpoint, name);
         self.bytes.field(3, mark);
         let health = i32::from(health_status(endpoint.health()));
         self.bytes.some_number(2, u64::try_from(health).unwrap_or_default());
@@ -98,7 +97,7 @@ impl Encoder {
     }
 
     /// `Metadata`: filters by name, the last one first.
-    fn metadata(&mut self, endpoint: AssignedEndpoint<'_>, key: &SubsetKey<'_>) {
+    fn metadata(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) {
         let target = endpoint.target();
         let mark = self.bytes.len();
         let whole = mark;
@@ -120,6 +119,7 @@ impl Encoder {
         value(&mut self.bytes, "workload", mark);
         if matches!(target, Target::DoubleTunnel(_)) {
             let outer = self.bytes.len();
+            let key = SubsetKey::parse(name);
             let text = format!("{}:{}", key.host, key.port);
             text_value(&mut self.bytes, "hbone_target_address", &text);
             self.bytes.field(5, outer);
@@ -158,12 +158,7 @@ fn socket(bytes: &mut Backwards, address: &Address, port: u16) {
     match address {
         Address::Ip(IpAddr::V4(ip)) => {
             let text = bytes.len();
-            for (index, octet) in ip.octets().into_iter().rev().enumerate() {
-                if index > 0 {
-                    bytes.byte(b'.');
-                }
-                bytes.decimal(octet.into());
-            }
+            bytes.ipv4(*ip);
             bytes.field(2, text);
         }
         Address::Ip(ip @ IpAddr::V6(_)) => bytes.text(2, &ip.to_string()),

@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mesh_envoy_proto::envoy::config::cluster::v3::{self as proto, Cluster};
+use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use mesh_envoy_proto::envoy::config::listener::v3::Listener;
 use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
@@ -34,7 +34,8 @@ impl Writer {
     }
 
     pub(super) fn cluster(&mut self, cluster: &Cluster) -> Resource {
-        let references = eds_name(cluster).map(|name| Reference::endpoints(&cluster.name, name));
+        let references =
+            cluster::eds_name(cluster).map(|name| Reference::endpoints(&cluster.name, name));
         self.resource(TypeUrl::CLUSTER, &cluster.name, cluster).with_references(references)
     }
 
@@ -74,11 +75,16 @@ impl Writer {
         view: &ProxyView<'_>,
         services: &[Arc<Service>],
     ) -> Vec<Arc<Resource>> {
-        let mut clusters = cluster::of_services(view, services);
-        if is_stock(view) {
-            clusters.iter_mut().for_each(stock::adapt_cluster);
-        }
-        clusters.iter().map(|cluster| Arc::new(self.cluster(cluster))).collect()
+        let adapt: &dyn Fn(&mut Cluster) =
+            if is_stock(view) { &stock::adapt_cluster } else { &|_| {} };
+        let clusters = cluster::encoded_of_services(view, services, adapt).into_iter();
+        let resource = |cluster: cluster::Encoded| {
+            let endpoints = cluster.endpoints.into_iter();
+            let references = endpoints.map(|name| Reference { type_url: TypeUrl::ENDPOINT, name });
+            let resource = Resource::new(TypeUrl::CLUSTER, cluster.name, cluster.bytes);
+            Arc::new(resource.with_references(references))
+        };
+        clusters.map(resource).collect()
     }
 
     /// The endpoints of clusters.
@@ -132,15 +138,4 @@ fn is_stock(view: &ProxyView<'_>) -> bool {
 pub(super) fn referred(resources: &[Arc<Resource>]) -> BTreeSet<&str> {
     let references = resources.iter().flat_map(|resource| resource.references());
     references.map(|reference| &*reference.name).collect()
-}
-
-/// The name that EDS is asked for.
-pub(super) fn eds_name(cluster: &Cluster) -> Option<&str> {
-    let is_eds = matches!(
-        cluster.cluster_discovery_type,
-        Some(proto::cluster::ClusterDiscoveryType::Type(kind))
-            if kind == i32::from(proto::cluster::DiscoveryType::Eds)
-    );
-    let config = cluster.eds_cluster_config.as_ref().filter(|_| is_eds)?;
-    Some(if config.service_name.is_empty() { &cluster.name } else { &config.service_name })
 }

@@ -1,11 +1,15 @@
 //! Which types of resources, and of which hosts, a change can make different for a proxy.
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use mesh_model::name::{Hostname, Namespace};
 use mesh_model::registry::{ControlPlane, Difference, Effect, Resolution, Service};
 use mesh_model::view::{ProxyKind, ProxyView};
 
 use crate::cluster;
+
+/// The one kind of rules that can let a proxy see more services.
+const VIRTUAL_SERVICE: &str = "VirtualService";
 
 /// What of one proxy's snapshot a change can make different.
 ///
@@ -98,6 +102,11 @@ impl Reach {
         if is_general || !effect.policies.iter().all(|policy| is_of_few(policy.kind)) {
             return Self::everything();
         }
+        let has_routes = effect.policies.iter().any(|policy| policy.kind == VIRTUAL_SERVICE);
+        if has_routes && !is_same(before.services(), after.services()) {
+            // What routes send to is seen, too.
+            return Self::everything();
+        }
         let is_own = |(_, namespace): &(Hostname, Namespace)| *namespace == after.proxy().namespace;
         if effect.endpoints.iter().any(is_own)
             && before.service_targets() != after.service_targets()
@@ -109,15 +118,12 @@ impl Reach {
             return reach;
         }
         reach.listeners |= !effect.policies.is_empty();
-        for view in [before, after] {
-            for service in view.services() {
+        reach.routes |= has_routes;
+        if !effect.hosts.is_empty() {
+            for service in before.services().iter().chain(after.services()) {
                 let host = &service.hostname;
-                let key = (host.clone(), service.namespace.clone());
                 if effect.hosts.iter().any(|named| named.matches(host.as_str())) {
                     reach.add_service(host, false);
-                }
-                if effect.services.contains(&key) {
-                    reach.add_service(host, true);
                 }
             }
         }
@@ -164,7 +170,6 @@ impl Reach {
     ) -> Self {
         let mut reach = Self::default();
         for (host, namespace) in keys {
-            let imported = view.scope().egress().iter().flat_map(|egress| &egress.services);
             let own = *namespace == view.proxy().namespace;
             let Some(service) = view.scope().service(host.as_str()) else {
                 // What no selector tells, slices may: which services the proxy stands behind.
@@ -180,11 +185,7 @@ impl Reach {
             if is_told_by_clusters(before, view, service) {
                 reach.clusters.add(host);
             }
-            let mut named = std::iter::once(service).chain(imported);
-            let is_headless = named.any(|service| {
-                service.hostname == *host && service.resolution == Resolution::Passthrough
-            });
-            if is_headless {
+            if view.scope().keeps_destination(host.as_str()) {
                 (reach.listeners, reach.names) = (true, true);
             }
         }
@@ -235,6 +236,15 @@ fn is_explained(effect: &Effect, namespace: &Namespace) -> bool {
 fn is_of_few(kind: &str) -> bool {
     matches!(
         kind,
-        "AuthorizationPolicy" | "RequestAuthentication" | "Telemetry" | "DestinationRule"
+        "AuthorizationPolicy"
+            | "RequestAuthentication"
+            | "Telemetry"
+            | "DestinationRule"
+            | VIRTUAL_SERVICE
     )
+}
+
+/// Whether two lists are of the same services.
+fn is_same(a: &[Arc<Service>], b: &[Arc<Service>]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b) || a == b)
 }

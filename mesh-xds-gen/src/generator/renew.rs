@@ -22,6 +22,29 @@ pub(super) fn cold(writer: &mut Writer, view: &ProxyView<'_>) -> Snapshot {
     Snapshot::of_types(&[clusters, endpoints, listeners, routes, vec![names]].concat())
 }
 
+/// One type of a snapshot made from nothing; empty for a type that proxies are not sent.
+pub(super) fn of_type(
+    writer: &mut Writer,
+    view: &ProxyView<'_>,
+    type_url: &TypeUrl,
+) -> Vec<Arc<Resource>> {
+    if *type_url == TypeUrl::CLUSTER {
+        writer.clusters_of(view, view.services())
+    } else if *type_url == TypeUrl::ENDPOINT {
+        let clusters = writer.clusters_of(view, view.services());
+        writer.endpoints_of(view, referred(&clusters))
+    } else if *type_url == TypeUrl::LISTENER {
+        writer.listeners_of(view)
+    } else if *type_url == TypeUrl::ROUTE {
+        let listeners = writer.listeners_of(view);
+        writer.routes_of(view, referred(&listeners))
+    } else if *type_url == TypeUrl::NAME_TABLE {
+        vec![writer.names_of(view)]
+    } else {
+        Vec::new()
+    }
+}
+
 /// A snapshot that shares with another one what a proxy's own ports and labels do not show.
 pub(super) fn beside(writer: &mut Writer, view: &ProxyView<'_>, alike: &Snapshot) -> Snapshot {
     let mut delta = Delta::default();

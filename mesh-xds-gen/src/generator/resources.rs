@@ -7,7 +7,7 @@ use mesh_envoy_proto::istio::networking::nds::v1::NameTable;
 use mesh_model::compat::DataPlane;
 use mesh_model::view::ProxyView;
 
-use super::encoded::{Writer, eds_name};
+use super::encoded::Writer;
 use crate::name_table::name_table;
 use crate::snapshot::Resource;
 use crate::{cluster, endpoint, grpc, listener, route, stock};
@@ -81,7 +81,7 @@ impl Resources {
 
 /// The names that EDS is asked for.
 fn eds_names(clusters: &[Cluster]) -> Vec<&str> {
-    let mut names: Vec<&str> = clusters.iter().filter_map(eds_name).collect();
+    let mut names: Vec<&str> = clusters.iter().filter_map(cluster::eds_name).collect();
     names.sort_unstable();
     names.dedup();
     names

@@ -65,7 +65,7 @@ impl Domains {
             domains.alternates.extend(alternates);
         }
         if names.headless {
-            let below: Vec<String> = domains.all.iter().map(|name| format!("*.{name}")).collect();
+            let below: Vec<String> = domains.all.iter().map(|name| ["*.", name].concat()).collect();
             domains.all.extend(below);
         }
         let usable = names.addresses.iter();
@@ -86,7 +86,7 @@ fn push(domains: &mut Vec<String>, name: &str, port: Option<u32>) {
 fn alternates(host: &str, port: Option<u32>, proxy_domain: &str) -> Vec<String> {
     let mut found = Vec::new();
     if host.parse::<IpAddr>().is_err() {
-        found.push(format!("{host}."));
+        found.push([host, "."].concat());
     }
     // Upstream does this for addresses too.
     found.extend(port.map(|port| host_port(&format!("{host}."), port)));
@@ -105,12 +105,10 @@ fn short_names(host: &str, proxy_domain: &str) -> Vec<String> {
 
 /// The forms of `NAME.NAMESPACE.svc.DOMAIN`; `None` for any other host.
 fn kubernetes_names(host: &str, own_namespace: &str, domain: &str) -> Option<Vec<String>> {
-    if !host.ends_with(&format!(".svc.{domain}")) {
-        return None;
-    }
+    host.strip_suffix(domain)?.strip_suffix(".svc.")?;
     let (service, _) = host.split_once(".svc.")?;
     let (name, namespace) = service.split_once('.')?;
-    let with_svc = format!("{service}.svc");
+    let with_svc = [service, ".svc"].concat();
     Some(if namespace == own_namespace {
         vec![name.to_owned(), with_svc, service.to_owned()]
     } else {

@@ -229,18 +229,33 @@ impl<'o> Outbound<'o> {
         }
         let Ok(number) = u16::try_from(port) else { return BTreeMap::new() };
         let reduced = self.services.iter().filter_map(|service| {
-            let hostname = Hostname::from(&*service.hostname.as_str().to_lowercase());
-            let reduced = Service {
-                hostname: hostname.clone(),
-                ports: Box::from([service.port(number)?.clone()]),
-                default_address: address(service, self.proxy),
-                auto_allocated: AutoAllocated::default(),
-                ..(**service).clone()
-            };
-            Some((hostname, Arc::new(reduced)))
+            let reduced = at_port(service, number, self.proxy)?;
+            Some((reduced.hostname.clone(), reduced))
         });
         reduced.collect()
     }
+}
+
+/// The service reduced to a port, with the address that the proxy knows it by.
+fn at_port(service: &Arc<Service>, number: u16, proxy: &Proxy) -> Option<Arc<Service>> {
+    let port = service.port(number)?;
+    let default_address = address(service, proxy);
+    let host = service.hostname.as_str();
+    let is_lower = !host.contains(char::is_uppercase);
+    let is_reduced = service.ports.len() == 1
+        && is_lower
+        && default_address == service.default_address
+        && service.auto_allocated == AutoAllocated::default();
+    if is_reduced {
+        return Some(service.clone());
+    }
+    Some(Arc::new(Service {
+        hostname: Hostname::from(&*host.to_lowercase()),
+        ports: Box::from([port.clone()]),
+        default_address,
+        auto_allocated: AutoAllocated::default(),
+        ..(**service).clone()
+    }))
 }
 
 /// Whether a VirtualService has a host of one of the services, or one that matches it either way.

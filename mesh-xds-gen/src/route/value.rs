@@ -61,5 +61,9 @@ pub(super) fn bracketed(host: &str) -> String {
 
 /// `HOST:PORT`, brackets around IPv6 addresses.
 pub(super) fn host_port(host: &str, port: u32) -> String {
-    format!("{}:{port}", bracketed(host))
+    let mut text = bracketed(host);
+    text.reserve(6);
+    text.push(':');
+    text.push_str(&port.to_string());
+    text
 }

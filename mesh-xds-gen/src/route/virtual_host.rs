@@ -4,12 +4,14 @@
 //!
 //! istio/istio `pilot/pkg/networking/core/httproute.go` `BuildSidecarOutboundVirtualHosts`,
 //! `dedupeDomains`.
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use mesh_envoy_proto::envoy::config::route::v3::{Route, VirtualHost};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::Service;
 use mesh_model::view::network::addresses;
+use rustc_hash::FxHashSet;
 
 use super::domains::{Domains, ServiceNames};
 use super::session;
@@ -23,11 +25,11 @@ struct Builder<'t> {
     translation: &'t Translation<'t>,
     dual_stack: bool,
     /// Names in use.
-    names: BTreeSet<String>,
+    names: FxHashSet<String>,
     /// Domains in use, in lower case.
-    domains: BTreeSet<String>,
+    domains: FxHashSet<String>,
     /// The full names of services, with and without port.
-    full_names: BTreeSet<String>,
+    full_names: FxHashSet<String>,
 }
 
 /// The virtual hosts of all wrappers by port, in the order in which they are built.
@@ -36,30 +38,37 @@ pub(super) fn by_port(
     wrappers: Vec<Wrapper>,
     dual_stack: bool,
 ) -> BTreeMap<u32, Vec<VirtualHost>> {
-    let mut full_names = BTreeSet::new();
+    let (names, domains, full_names) = Default::default();
+    let mut builder = Builder { translation, dual_stack, names, domains, full_names };
     for wrapper in &wrappers {
         for service in &wrapper.services {
-            full_names.insert(service.hostname.as_str().to_owned());
-            full_names.insert(host_port(service.hostname.as_str(), wrapper.port));
+            let host = service.hostname.as_str();
+            builder.full_names.insert(host.to_owned());
+            if builder.has_suffix() {
+                builder.full_names.insert(host_port(host, wrapper.port));
+            }
         }
     }
-    let (names, domains) = Default::default();
-    let mut builder = Builder { translation, dual_stack, names, domains, full_names };
     let mut found: BTreeMap<u32, Vec<VirtualHost>> = BTreeMap::new();
     for wrapper in wrappers {
-        let at_port = found.entry(wrapper.port).or_default();
-        for host in &wrapper.hosts {
-            at_port.extend(builder.of_host(host, wrapper.port, &wrapper.routes));
+        let Wrapper { port, hosts, services, routes } = wrapper;
+        let at_port = found.entry(port).or_default();
+        if let ([], [service]) = (hosts.as_slice(), services.as_slice()) {
+            at_port.extend(builder.of_service(service, port, Cow::Owned(routes)));
+            continue;
         }
-        for service in &wrapper.services {
-            at_port.extend(builder.of_service(service, wrapper.port, &wrapper.routes));
+        for host in &hosts {
+            at_port.extend(builder.of_host(host, port, Cow::Borrowed(&routes)));
+        }
+        for service in &services {
+            at_port.extend(builder.of_service(service, port, Cow::Borrowed(&routes)));
         }
     }
     found
 }
 
 impl Builder<'_> {
-    fn of_host(&mut self, host: &str, port: u32, routes: &[Route]) -> Option<VirtualHost> {
+    fn of_host(&mut self, host: &str, port: u32, routes: Cow<'_, [Route]>) -> Option<VirtualHost> {
         let mut all = vec![bracketed(host)];
         if !self.ignores_port() {
             all.push(host_port(host, port));
@@ -71,20 +80,19 @@ impl Builder<'_> {
         &mut self,
         service: &Service,
         port: u32,
-        routes: &[Route],
+        routes: Cow<'_, [Route]>,
     ) -> Option<VirtualHost> {
         let proxy = self.translation.proxy;
         let found = addresses(service, proxy, self.dual_stack);
         let found: Vec<&str> = found.iter().map(AsRef::as_ref).collect();
         let aliases = service.aliases.iter().map(|alias| alias.as_str());
         let hosts: Vec<&str> = std::iter::once(service.hostname.as_str()).chain(aliases).collect();
-        let has_suffix = !self.ignores_port() || self.translation.listener_port == 0;
         let domains = Domains::of(&ServiceNames {
             hosts: &hosts,
             proxy_domain: &proxy.dns_domain,
             headless: service.is_kubernetes_headless(),
             addresses: &found,
-            port: has_suffix.then_some(port),
+            port: self.has_suffix().then_some(port),
         });
         let name = host_port(service.hostname.as_str(), port);
         let mut host = self.build(name, domains, routes)?;
@@ -100,20 +108,30 @@ impl Builder<'_> {
         self.translation.proxy.data_plane != DataPlane::Grpc
     }
 
+    /// Whether names of services stand once more with their port.
+    fn has_suffix(&self) -> bool {
+        !self.ignores_port() || self.translation.listener_port == 0
+    }
+
     /// The virtual host, unless its name or all of its domains are in use.
-    fn build(&mut self, name: String, domains: Domains, routes: &[Route]) -> Option<VirtualHost> {
+    fn build(
+        &mut self,
+        name: String,
+        domains: Domains,
+        routes: Cow<'_, [Route]>,
+    ) -> Option<VirtualHost> {
         if !self.names.insert(name.clone()) {
             return None;
         }
         let Domains { mut all, alternates } = domains;
         all.retain(|domain| {
-            let is_foreign = alternates.contains(domain) && self.full_names.contains(domain);
+            let is_foreign = self.full_names.contains(domain) && alternates.contains(domain);
             !is_foreign && self.domains.insert(domain.to_lowercase())
         });
         (!all.is_empty()).then(|| VirtualHost {
             name,
             domains: all,
-            routes: routes.to_vec(),
+            routes: routes.into_owned(),
             include_request_attempt_count: self.translation.headers.attempt_count,
             ..Default::default()
         })

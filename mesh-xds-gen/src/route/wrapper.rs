@@ -3,7 +3,7 @@
 //! # Upstream
 //!
 //! istio/istio `pilot/pkg/networking/core/route/route.go` `BuildSidecarVirtualHostWrapper`.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_envoy_proto::envoy::config::route::v3::route::Action;
@@ -14,6 +14,7 @@ use mesh_model::name::most_specific;
 use mesh_model::name::{Hostname, Namespace, Protocol};
 use mesh_model::registry::{Resolution, Service, ServicePort};
 use mesh_model::resource::VirtualService;
+use rustc_hash::FxHashSet;
 
 use super::retry::PreviousHosts;
 use super::translate::{Semantics, Translation};
@@ -72,16 +73,19 @@ pub(super) fn wrappers(
 ) -> Vec<Wrapper> {
     let mut found: Vec<Wrapper> =
         rules.iter().flat_map(|rule| of_rule(translation, rule, owners)).collect();
-    let claimed: BTreeSet<Hostname> = found
+    let claimed: FxHashSet<&Hostname> = found
         .iter()
         .flat_map(|wrapper| &wrapper.services)
-        .map(|service| service.hostname.clone())
+        .map(|service| &service.hostname)
         .collect();
-    for service in translation.services.values() {
-        if !claimed.contains(&service.hostname) && service.resolution != Resolution::Alias {
-            found.extend(of_service(translation, service));
-        }
-    }
+    let services = translation.services.values();
+    let plain: Vec<Wrapper> = services
+        .filter(|service| {
+            !claimed.contains(&service.hostname) && service.resolution != Resolution::Alias
+        })
+        .flat_map(|service| of_service(translation, service))
+        .collect();
+    found.extend(plain);
     found
 }
 
@@ -119,13 +123,10 @@ fn of_rule(
     if by_port.is_empty() && translation.listener_port == 80 {
         by_port.insert((false, 80), Vec::new());
     }
-    let wrapper = |((_, port), services)| Wrapper {
-        port,
-        hosts: hosts.clone(),
-        services,
-        routes: routes.clone(),
-    };
-    by_port.into_iter().map(wrapper).collect()
+    let ports = by_port.into_iter().map(|((_, port), services)| (port, services));
+    let each = std::iter::repeat_n((hosts, routes), ports.len());
+    let wrapper = |((port, services), (hosts, routes))| Wrapper { port, hosts, services, routes };
+    ports.zip(each).map(wrapper).collect()
 }
 
 /// The hosts of a VirtualService: those that no service has, and the services.
@@ -201,7 +202,8 @@ fn default_route(translation: &Translation<'_>, service: &Service, port: u16) ->
     };
     // Upstream does not look at the proxy here: gRPC clients get the same.
     action::set_timeout(&mut forward, None, DataPlane::IstioProxy);
-    let operation = format!("{}/*", host_port(host, u32::from(port)));
+    let mut operation = host_port(host, u32::from(port));
+    operation.push_str("/*");
     Route {
         name: "default".to_owned(),
         r#match: Some(matching::everything()),

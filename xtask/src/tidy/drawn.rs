@@ -138,6 +138,7 @@ const PLANS: &[Plan] = &[
     Plan {
         package: "mesh-xds-gen",
         order: &[
+            "encode",
             "name",
             "secret",
             "jwt",

@@ -88,7 +88,22 @@ const FIELDS: [(&str, &str); 13] = [
 impl RequestFile {
     /// Reads a request, or says in a sentence which field is wrong and what stands there.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        Self::of_value(serde_json::from_str(text).map_err(|error| error.to_string())?)
+    }
+
+    /// Reads a list of requests; the sentence tells which one is wrong.
+    pub(super) fn parse_list(text: &str) -> Result<Vec<Self>, String> {
         let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let Value::Array(requests) = value else {
+            return Err("it is a JSON list of requests, `[{\"method\": \"GET\", …}, …]`".to_owned());
+        };
+        let read = |(index, value)| {
+            Self::of_value(value).map_err(|problem| format!("request {index}: {problem}"))
+        };
+        requests.into_iter().enumerate().map(read).collect()
+    }
+
+    fn of_value(value: Value) -> Result<Self, String> {
         let Value::Object(fields) = value else {
             return Err("it is one JSON object, such as `{\"method\": \"GET\", \"path\": \"/\"}`"
                 .to_owned());

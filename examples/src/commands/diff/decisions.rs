@@ -10,7 +10,7 @@ use super::Sides;
 use super::requests::requests;
 use crate::Failure;
 use crate::commands::authz::request::RequestFile;
-use crate::commands::authz::verdict;
+use crate::commands::authz::{Decider, verdict};
 
 /// A request whose answer changes, the first of those for which the same two rules decide.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub(super) struct Change {
     pub(super) workload: String,
     pub(super) allowed: bool,
     pub(super) request: Value,
-    pub(super) by_old: String,
-    pub(super) by_new: String,
+    pub(super) by_old: Decider,
+    pub(super) by_new: Decider,
     /// How many of the requests that were tried change so.
     pub(super) count: usize,
 }
@@ -35,7 +35,7 @@ pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Result<Vec<Change
         else {
             continue;
         };
-        let mut alike: BTreeMap<(bool, String, String), Change> = BTreeMap::new();
+        let mut alike: BTreeMap<(bool, Decider, Decider), Change> = BTreeMap::new();
         for request in requests(sides, &new, [&was.authorizer, &is.authorizer]) {
             let mut file: RequestFile = serde_json::from_value(request.clone())?;
             file.fill_to(new.addresses.first().copied());
@@ -67,7 +67,7 @@ impl<'m> Judge<'m> {
         Some(Self { mesh, proxy, authorizer })
     }
 
-    fn verdict(&self, request: &RequestFile) -> Result<(bool, String), Failure> {
+    fn verdict(&self, request: &RequestFile) -> Result<(bool, Decider), Failure> {
         verdict(self.mesh, (self.proxy, &self.authorizer), request)
     }
 }
@@ -82,8 +82,10 @@ impl Change {
             "workload": self.workload,
             "change": self.word(),
             "request": self.request,
-            "by_old": self.by_old,
-            "by_new": self.by_new,
+            "by_old": self.by_old.by,
+            "rule_old": self.by_old.rule,
+            "by_new": self.by_new.by,
+            "rule_new": self.by_new.rule,
             "count": self.count,
         })
     }

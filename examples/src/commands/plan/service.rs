@@ -113,7 +113,7 @@ impl<'m> Plan<'m> {
     }
 
     pub(crate) fn has_outlier_detection(&self) -> bool {
-        let policy = self.destination.policy.as_ref();
+        let policy = self.destination.policy.as_deref();
         policy.is_some_and(|policy| policy.outlier_detection.is_some())
     }
 
@@ -127,7 +127,7 @@ impl<'m> Plan<'m> {
         if !self.discovery.picks() {
             return "CLUSTER_PROVIDED";
         }
-        let policy = self.destination.cluster_policy.as_ref();
+        let policy = self.destination.cluster_policy.as_deref();
         let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
         match settings.and_then(|settings| settings.policy.as_ref()) {
             Some(LbPolicy::ConsistentHash(hash)) => match &hash.algorithm {

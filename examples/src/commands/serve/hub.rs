@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mesh_envoy_proto::envoy::config::core::v3::Node;
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{Effect, Mesh};
+use mesh_model::view::{Proxy, ProxyView, Scopes};
 use mesh_xds_gen::Generator;
 use mesh_xds_gen::snapshot::Snapshot;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -54,6 +55,8 @@ const REMEMBERED: usize = 64;
 #[derive(Debug)]
 pub(super) struct Published {
     mesh: Arc<Mesh>,
+    /// What proxies see of it: looked for once for all that see the same.
+    scopes: Mutex<Scopes>,
     /// How many meshes there were before.
     count: u64,
     /// What made the last of them different from the one before each, the newest last.
@@ -63,6 +66,31 @@ pub(super) struct Published {
 }
 
 impl Published {
+    /// A mesh of which something is seen already, if it is like the one before.
+    fn new(mesh: Arc<Mesh>, scopes: Scopes) -> Self {
+        let scopes = Mutex::new(scopes);
+        Self { mesh, scopes, count: 0, effects: VecDeque::new(), secrets: 0 }
+    }
+
+    fn scopes(&self) -> Scopes {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn view<'m>(&'m self, proxy: &'m Proxy) -> Option<ProxyView<'m>> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner).view(&self.mesh, proxy)
+    }
+
+    /// Whether a change can make a difference to a client; a client that the mesh does not have, it
+    /// can.
+    fn concerns(&self, effect: &Effect, client: &Client) -> bool {
+        if effect.is_empty() {
+            return false;
+        }
+        let Ok(mut proxy) = self.mesh.proxy(&client.reference) else { return true };
+        proxy.data_plane = client.plane;
+        self.view(&proxy).is_none_or(|view| view.sees(effect))
+    }
+
     /// What is different from an earlier mesh.
     fn since(&self, earlier: &Self) -> Effect {
         let missed = usize::try_from(self.count.saturating_sub(earlier.count));
@@ -107,7 +135,7 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) fn new(mesh: Arc<Mesh>, secrets: Secrets, plane: Option<DataPlane>) -> Self {
-        let first = Published { mesh, count: 0, effects: VecDeque::new(), secrets: 0 };
+        let first = Published::new(mesh, Scopes::default());
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             meshes: watch::Sender::new(Arc::new(first)),
@@ -128,10 +156,12 @@ impl Hub {
 
     /// Tells who connects, and that the mesh has such a proxy.
     pub(super) fn client(&self, node: &Node) -> Result<Client, Status> {
-        let reference = identify::reference(node).map_err(Status::invalid_argument)?;
+        let mesh = self.meshes.borrow().mesh.clone();
+        // Whoever cannot say who it is, is unknown too.
+        let reference = identify::reference(node, &mesh).map_err(Status::not_found)?;
         let plane = self.plane.unwrap_or_else(|| identify::data_plane(node));
         let client = Client { node: node.id.clone(), reference, plane };
-        let known = self.meshes.borrow().mesh.proxy(&client.reference).map(|_| ());
+        let known = mesh.proxy(&client.reference).map(|_| ());
         match known {
             Ok(()) => Ok(client),
             Err(error) => Err(Status::not_found(format!(
@@ -157,8 +187,8 @@ impl Hub {
         if let Some(held) = held {
             let effect = published.since(&held.of);
             let is_same = published.secrets == held.of.secrets
-                && (surface == Surface::Sds || !concerns(&effect, client, &held.of.mesh))
-                && !concerns(&effect, client, &published.mesh);
+                && (surface == Surface::Sds || !held.of.concerns(&effect, client))
+                && !published.concerns(&effect, client);
             if is_same {
                 return Ok(Held { of: published, ..held });
             }
@@ -184,7 +214,7 @@ impl Hub {
         if surface == Surface::Sds {
             return Ok(secrets);
         }
-        let Some(view) = mesh.view(&proxy) else {
+        let Some(view) = published.view(&proxy) else {
             return Err(format!("no control plane serves the cluster `{}`", proxy.cluster));
         };
         let mut guard = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
@@ -230,17 +260,18 @@ impl Hub {
                 effects.pop_front();
             }
             let (count, secrets) = (published.count + 1, published.secrets);
-            *published = Arc::new(Published { mesh, count, effects, secrets });
+            let new = Published::new(mesh, published.scopes());
+            *published = Arc::new(Published { count, effects, secrets, ..new });
         });
     }
 
     /// Has the secrets of every client looked at again, though the mesh is the same.
     pub(super) fn refresh(&self) {
         self.meshes.send_modify(|published| {
-            let Published { mesh, count, effects, secrets } = &**published;
-            let (mesh, effects) = (mesh.clone(), effects.clone());
-            let secrets = secrets + 1;
-            *published = Arc::new(Published { mesh, count: *count, effects, secrets });
+            let (count, effects) = (published.count, published.effects.clone());
+            let secrets = published.secrets + 1;
+            let new = Published::new(published.mesh.clone(), published.scopes());
+            *published = Arc::new(Published { count, effects, secrets, ..new });
         });
     }
 
@@ -254,16 +285,6 @@ impl Hub {
         let mut closed = self.closed.subscribe();
         let _closed = closed.wait_for(|closed| *closed).await;
     }
-}
-
-/// Whether a change can make a difference to a client; a client that a mesh does not have, it can.
-fn concerns(effect: &Effect, client: &Client, mesh: &Mesh) -> bool {
-    if effect.is_empty() {
-        return false;
-    }
-    let Ok(mut proxy) = mesh.proxy(&client.reference) else { return true };
-    proxy.data_plane = client.plane;
-    mesh.view(&proxy).is_none_or(|view| view.sees(effect))
 }
 
 #[cfg(test)]

@@ -8,18 +8,29 @@ use std::net::IpAddr;
 use mesh_envoy_proto::envoy::config::core::v3::Node;
 use mesh_envoy_proto::prost_types::value::Kind;
 use mesh_model::compat::DataPlane;
+use mesh_model::registry::Mesh;
 use mesh_model::view::ProxyKind;
 
+/// Longer than any id: a pod's name and a namespace have at most 253 bytes each.
+const MAX_ID: usize = 1_024;
+/// As much of an id that is too long is told.
+const TOLD: usize = 64;
+
 /// The pod that a node id names, as `CLUSTER/NAMESPACE/POD`; or a sentence that says what is wrong
-/// with it.
+/// with it. A node that does not say its cluster is in the only one that has its pod.
 ///
 /// # Upstream
 ///
-/// istio/istio `pilot/pkg/model/context.go` `ParseServiceNodeWithMetadata`.
-pub(super) fn reference(node: &Node) -> Result<String, String> {
+/// istio/istio `pilot/pkg/model/context.go` `ParseServiceNodeWithMetadata`;
+/// `pilot/pkg/serviceregistry/aggregate/controller.go` `skipSearchingRegistryForProxy`.
+pub(super) fn reference(node: &Node, mesh: &Mesh) -> Result<String, String> {
     let id = node.id.as_str();
+    if id.len() > MAX_ID {
+        let begin: String = id.chars().take(TOLD).collect();
+        return Err(format!("node id `{begin}…` has {} bytes, more than {MAX_ID}", id.len()));
+    }
     if id.contains('~') {
-        return service_node(node);
+        return service_node(node, mesh);
     }
     match id.split('/').collect::<Vec<_>>().as_slice() {
         [cluster, namespace, pod] if ![cluster, namespace, pod].iter().any(|it| it.is_empty()) => {
@@ -31,7 +42,7 @@ pub(super) fn reference(node: &Node) -> Result<String, String> {
     }
 }
 
-fn service_node(node: &Node) -> Result<String, String> {
+fn service_node(node: &Node, mesh: &Mesh) -> Result<String, String> {
     let id = node.id.as_str();
     let parts: Vec<&str> = id.split('~').collect();
     let [kind, address, name, _domain] = parts.as_slice() else {
@@ -51,10 +62,20 @@ fn service_node(node: &Node) -> Result<String, String> {
     else {
         return Err(format!("node id `{id}` names `{name}`, which is not `POD.NAMESPACE`"));
     };
-    match text(node, "CLUSTER_ID").filter(|cluster| !cluster.is_empty()) {
-        Some(cluster) => Ok(format!("{cluster}/{namespace}/{pod}")),
-        None => {
-            Err(format!("node `{id}` does not say its cluster: metadata `CLUSTER_ID` is absent"))
+    let told = text(node, "CLUSTER_ID").filter(|cluster| !cluster.is_empty());
+    if let Some(cluster) = told.filter(|cluster| cluster.len() <= MAX_ID) {
+        return Ok(format!("{cluster}/{namespace}/{pod}"));
+    }
+    let pods = mesh.clusters().map(|cluster| format!("{cluster}/{namespace}/{pod}"));
+    let mut known = pods.filter(|reference| mesh.proxy(reference).is_ok());
+    match (known.next(), known.next()) {
+        (Some(only), None) => Ok(only),
+        (found, _) => {
+            let who = if found.is_none() { "no cluster has" } else { "several clusters have" };
+            Err(format!(
+                "node `{id}` does not say its cluster: metadata `CLUSTER_ID` is absent, and {who} such \
+                 a pod"
+            ))
         }
     }
 }
@@ -83,7 +104,10 @@ fn text<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use mesh_envoy_proto::prost_types::{Struct, Value};
+    use mesh_model::registry::{Origin, Registry, Source};
 
     use super::*;
 
@@ -95,8 +119,26 @@ mod tests {
         Node { id: id.to_owned(), metadata, ..Node::default() }
     }
 
+    /// A pod that is in one cluster, and one that is in two.
+    fn mesh() -> Arc<Mesh> {
+        let pod = |name: &str| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop}}\nstatus: \
+                 {{phase: Running, podIP: 10.0.0.1}}\n"
+            )
+        };
+        let source = |cluster: &str, text: String| Source {
+            origin: Origin::Cluster(cluster.into()),
+            name: "pods.yaml".into(),
+            text: text.into_bytes(),
+        };
+        let mut registry = Registry::default();
+        registry.load([source("east", pod("one") + &pod("two")), source("west", pod("two"))]);
+        registry.mesh()
+    }
+
     fn check(id: &str, metadata: &[(&str, &str)], expected: Result<&str, &str>) {
-        match (reference(&node(id, metadata)), expected) {
+        match (reference(&node(id, metadata), &mesh()), expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected),
             (Err(sentence), Err(part)) => assert!(sentence.contains(part), "{sentence}"),
             (found, _) => panic!("{found:?} for {id}"),
@@ -109,7 +151,9 @@ mod tests {
     fn a_pod_is_named_by_its_id_and_the_cluster_of_its_metadata() {
         let id = "sidecar~10.0.0.1~web-0.shop~shop.svc.cluster.local";
         check(id, EAST, Ok("east/shop/web-0"));
-        check(id, &[], Err("`CLUSTER_ID` is absent"));
+        check(id, &[], Err("`CLUSTER_ID` is absent, and no cluster has"));
+        check("sidecar~10.0.0.1~one.shop~d", &[], Ok("east/shop/one"));
+        check("sidecar~10.0.0.1~two.shop~d", &[], Err("several clusters have"));
         check("router~fd00::1~in.gress.shop~shop.svc", EAST, Ok("east/shop/in.gress"));
     }
 
@@ -128,6 +172,15 @@ mod tests {
         check("sidecar~here~web-0.shop~d", EAST, Err("address `here`"));
         check("sidecar~10.0.0.1~web-0~d", EAST, Err("not `POD.NAMESPACE`"));
         check("sidecar~10.0.0.1~.shop~d", EAST, Err("not `POD.NAMESPACE`"));
+    }
+
+    #[test]
+    fn an_id_that_no_pod_can_have_is_not_told_whole() {
+        let id = format!("east/shop/{}", "é".repeat(100_000));
+        let Err(sentence) = reference(&node(&id, &[]), &mesh()) else {
+            panic!("such a pod there is not")
+        };
+        assert!(sentence.len() < 300 && sentence.contains("200010 bytes"), "{sentence}");
     }
 
     #[test]

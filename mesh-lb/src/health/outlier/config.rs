@@ -1,6 +1,9 @@
 //! When a host is an outlier, and for how long.
 use std::fmt;
 
+use mesh_model::name::Duration;
+use mesh_model::resource::destination_rule::OutlierDetection;
+
 use super::EjectionKind;
 
 /// The configuration of outlier detection; the defaults are Envoy's.
@@ -90,6 +93,51 @@ impl Default for OutlierConfig {
 }
 
 impl OutlierConfig {
+    /// Returns what a rule makes of it: never by success rate; a count of 0 turns that kind of error
+    /// off. Which answers count as errors, where the rule says that, is left to the caller.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/core/cluster_traffic_policy.go` `applyOutlierDetection`.
+    pub fn of(rule: &OutlierDetection) -> Self {
+        let default = Self::default();
+        let enforced = |count: Option<u32>, unset: u32| match count {
+            None => unset,
+            Some(0) => 0,
+            Some(_) => 100,
+        };
+        let (errors, gateway) = (rule.consecutive_5xx_errors, rule.consecutive_gateway_errors);
+        let split = rule.split_external_local_origin_errors;
+        let local = rule.consecutive_local_origin_failures.filter(|&count| split && count > 0);
+        let ms = |time: Option<Duration>| u64::try_from(time?.as_millis()).ok();
+        let base_ms = ms(rule.base_ejection_time).unwrap_or(default.ejection_time.base_ms());
+        Self {
+            consecutive_5xx: errors.unwrap_or(default.consecutive_5xx),
+            enforcing_consecutive_5xx: enforced(errors, default.enforcing_consecutive_5xx),
+            consecutive_gateway_failure: gateway.unwrap_or(default.consecutive_gateway_failure),
+            enforcing_consecutive_gateway_failure: enforced(
+                gateway,
+                default.enforcing_consecutive_gateway_failure,
+            ),
+            consecutive_local_origin_failure: local
+                .unwrap_or(default.consecutive_local_origin_failure),
+            enforcing_success_rate: 0,
+            enforcing_local_origin_success_rate: if split {
+                0
+            } else {
+                default.enforcing_local_origin_success_rate
+            },
+            interval_ms: ms(rule.interval).unwrap_or(default.interval_ms),
+            ejection_time: EjectionTime { base_ms, max_ms: base_ms.max(300_000) },
+            max_ejection_percent: u32::try_from(rule.max_ejection_percent)
+                .ok()
+                .filter(|&percent| percent > 0)
+                .unwrap_or(default.max_ejection_percent),
+            split_external_local_origin_errors: split,
+            ..default
+        }
+    }
+
     /// Returns the chance in percent that a detection of this kind ejects.
     pub(super) const fn enforcing(&self, kind: EjectionKind) -> u32 {
         match kind {

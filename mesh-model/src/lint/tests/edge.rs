@@ -54,6 +54,27 @@ fn one_certificate_is_used_by_one_gateway() {
 }
 
 #[test]
+fn the_secret_of_a_gateway_holds_a_certificate() {
+    let secret = |name: &str, data: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: shop}}\ndata: {{{data}}}\n"
+        );
+        edge(&tls("a")).file("clusters/c1/secret.yaml", &text)
+    };
+    edge(&tls("a")).lacks("IST0101");
+    secret("other", "").has("IST0101");
+    secret("one", "").has("IST0161");
+    secret("one", "tls.crt: bm9uZQ==, tls.key: a2V5").has("IST0161");
+    // A sequence in PEM, in base64.
+    let pem = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1BQT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=";
+    secret("one", &format!("tls.crt: {pem}, tls.key: a2V5")).lacks("IST0161");
+    secret("one", &format!("tls.crt: {pem}")).has("IST0161");
+    let sound = secret("one", &format!("cert: {pem}, key: a2V5"));
+    sound.lacks("IST0161");
+    sound.lacks("IST0101");
+}
+
+#[test]
 fn claims_are_verified_before_routes_ask_for_them() {
     let claims = "{match: [{headers: {\"@request.auth.claims.group\": {exact: a}}}], route: \
                   [{destination: {host: cart}}]}";

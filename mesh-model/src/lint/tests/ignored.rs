@@ -106,4 +106,5 @@ fn a_host_is_declared_once() {
     let one = entry(spread(), "a", "a.test", "", "HTTP");
     entry(one.clone(), "b", "a.test", "", "HTTP").has("HZ-HOST-TWICE");
     entry(one, "b", "b.test", "", "HTTP").lacks("HZ-HOST-TWICE");
+    entry(spread(), "a", "a.test", "10.5.0.1, 10.5.0.2", "HTTP").lacks("HZ-HOST-TWICE");
 }

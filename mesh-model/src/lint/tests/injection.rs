@@ -97,3 +97,31 @@ fn a_name_of_a_name_says_its_protocol() {
     named("tcp").has("IST0150");
     named("http").lacks("IST0150");
 }
+
+#[test]
+fn the_image_of_a_template_is_replaced_by_a_webhook() {
+    let deployment = |labels: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: ew, namespace: shop}}\nspec: {{template: \
+             {{metadata: {{labels: {{{labels}}}}}, spec: {{containers: [{{name: istio-proxy, image: \
+             auto}}]}}}}}}\n"
+        )
+    };
+    let mesh = |of_namespace: &str, of_pod: &str| {
+        labelled(of_namespace).file("clusters/c1/deployment.yaml", &deployment(of_pod))
+    };
+    mesh("{}", "").has("IST0146");
+    mesh("{}", "sidecar.istio.io/inject: \"true\"").lacks("IST0146");
+    mesh("{}", "istio.io/rev: canary").lacks("IST0146");
+    mesh("{istio.io/rev: canary}", "").lacks("IST0146");
+    mesh("{istio-injection: enabled}", "").lacks("IST0146");
+    mesh("{istio-injection: enabled}", "sidecar.istio.io/inject: \"false\"").has("IST0146");
+}
+
+#[test]
+fn features_in_their_alpha_phase_are_told() {
+    let with = |name: &str| pod(spread(), &format!(", annotations: {{{name}: a}}"), BARE);
+    with("sidecar.istio.io/proxyCPU").has("IST0136");
+    with("proxy.istio.io/config").lacks("IST0136");
+    with("sidecar.istio.io/status").lacks("IST0136");
+}

@@ -83,4 +83,7 @@ fn shares_name_localities_that_exist_and_all_of_them() {
     let whole = spread().policy(&to("{\"r1/*\": 80, \"r2/*\": 20}"));
     whole.lacks("HZ-DISTRIBUTE-DEAD");
     whole.lacks("HZ-DISTRIBUTE-OMITS");
+    whole.lacks("LLB-ORDER-DEPENDENT");
+    spread().policy(&to("{\"r1/z1\": 80, \"r1/*\": 20}")).has("LLB-ORDER-DEPENDENT");
+    spread().policy(&to("{\"r2/*\": 80, \"*\": 20}")).has("LLB-ORDER-DEPENDENT");
 }

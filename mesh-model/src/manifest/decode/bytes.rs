@@ -7,14 +7,14 @@ impl Decode for Box<[u8]> {
         let text = <Box<str>>::decode(node, cursor)?;
         let bytes = base64(&text);
         if bytes.is_none() {
-            cursor.error("FIELD-BASE64", node.place, "the text is not base64", "");
+            cursor.error("FIELD-BASE64", node.place, "the text is not base64", "encode it");
         }
         bytes.map(Vec::into_boxed_slice)
     }
 }
 
 /// Reads either alphabet of base64, padded or not.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
     if digits.len() % 4 == 1 || padding > 2 || (padding > 0 && !text.len().is_multiple_of(4)) {

@@ -71,7 +71,8 @@ impl Decode for IpAddr {
         let address = text.parse().ok();
         if address.is_none() {
             let message = format!("`{}` is not an IP address", clip(&text));
-            cursor.error("ADDRESS", node.place, message, "");
+            let help = "write an address such as `10.0.0.1` or `2001:db8::1`";
+            cursor.error("ADDRESS", node.place, message, help);
         }
         address
     }
@@ -83,7 +84,9 @@ impl Decode for Cidr {
         match text.parse() {
             Ok(range) => Some(range),
             Err(error) => {
-                cursor.error("CIDR", node.place, format!("`{}`: {error}", clip(&text)), "");
+                let message = format!("`{}`: {error}", clip(&text));
+                let help = "write an address or a range such as `10.0.0.0/16`";
+                cursor.error("CIDR", node.place, message, help);
                 None
             }
         }
@@ -107,12 +110,12 @@ fn integer<T: TryFrom<i128>>(node: &Node, cursor: &mut Cursor) -> Option<T> {
     };
     let fitting = T::try_from(number).ok();
     if fitting.is_none() {
-        cursor.error(
-            "FIELD-RANGE",
-            node.place,
-            format!("the number `{number}` is out of range"),
-            "",
-        );
+        let message = format!("the number `{number}` is out of range");
+        let help = match number {
+            ..0 => "write a number that is not negative, unless the field means one that is",
+            _ => "write a smaller number",
+        };
+        cursor.error("FIELD-RANGE", node.place, message, help);
     }
     fitting
 }

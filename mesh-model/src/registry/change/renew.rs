@@ -62,6 +62,10 @@ impl Registry {
                 return self.compat.flags.enable_mcs_service_discovery;
             }
             (Stored::KubernetesGateway(_), _) => self.renew_gateways(effect),
+            (Stored::MeshConfigMap(_), _) if self.configures(&touched.origin) => {
+                effect.everything = true;
+                return true;
+            }
             (Stored::WorkloadEntry(_), _) => {
                 let (before, after) = states!(touched, WorkloadEntry);
                 self.renew_machine(cluster, before.or(after).as_deref(), effect);

@@ -2,7 +2,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::workload::workload_without_pod;
 use super::{Cluster, workload_of_pod};
@@ -29,8 +29,10 @@ pub(crate) fn endpoints_of_service<'o>(
     discoverability: Discoverability,
     workloads: &mut Workloads<'o>,
 ) -> Vec<Endpoint> {
-    let mut seen = FxHashSet::default();
-    let mut endpoints = Vec::new();
+    let of_slice = |slice: &Arc<EndpointSlice>| slice.endpoints.len() * slice.ports.len();
+    let expected: usize = slices.iter().map(of_slice).sum();
+    let mut seen = FxHashSet::with_capacity_and_hasher(expected, FxBuildHasher);
+    let mut endpoints = Vec::with_capacity(expected);
     for slice in slices {
         if slice.address_type == AddressType::Fqdn {
             continue;

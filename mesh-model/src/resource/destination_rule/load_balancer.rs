@@ -1,7 +1,8 @@
 //! Which endpoint is taken.
 use std::collections::BTreeMap;
 
-use crate::manifest::decode::{choice, message, oneof};
+use crate::manifest::Node;
+use crate::manifest::decode::{Cursor, Decode, choice, message, oneof};
 use crate::name::Duration;
 
 message! {
@@ -183,7 +184,39 @@ message! {
         /// The locality of the client, `REGION/ZONE/SUBZONE`, the end may be `*`.
         from: Box<str> = "from",
         /// Percent by locality of the endpoint; they sum to 100.
-        to: BTreeMap<Box<str>, u32> = "to",
+        to: Shares = "to",
+    }
+}
+
+/// Percent by locality, in the order of the text: admission looks at the localities one after another.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shares(Vec<(Box<str>, u32)>);
+
+impl Shares {
+    /// Returns the localities with their percentages.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, u32)> {
+        self.0.iter().map(|(locality, share)| (&**locality, *share))
+    }
+
+    /// Returns the localities.
+    pub fn localities(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.iter().map(|(locality, _)| locality)
+    }
+}
+
+/// Collects percentages; of several of one locality each counts.
+impl FromIterator<(Box<str>, u32)> for Shares {
+    fn from_iter<I: IntoIterator<Item = (Box<str>, u32)>>(shares: I) -> Self {
+        Self(shares.into_iter().collect())
+    }
+}
+
+impl Decode for Shares {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let shares = BTreeMap::<Box<str>, u32>::decode(node, cursor)?;
+        let entries = node.entries().iter();
+        let known = entries.filter_map(|entry| Some((entry.key.clone(), *shares.get(&entry.key)?)));
+        Some(known.collect())
     }
 }
 

@@ -23,6 +23,7 @@ mod tls;
 pub(in crate::resource) use self::connection_pool::{
     check as connection_pool, settings as connection_pool_settings,
 };
+pub(crate) use self::locality::depends_on_order;
 pub(in crate::resource) use self::locality::{OutlierDetectionIs, locality, zone_aware};
 pub(in crate::resource) use self::outlier_detection::check as outlier_detection;
 

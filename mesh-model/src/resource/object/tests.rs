@@ -110,7 +110,7 @@ fn unknown_kinds_are_told_apart_by_their_group() {
     check("v1", "EndpointSlice", "API-VERSION", Severity::Error, "apiVersion");
     check("security.istio.io/v1", "PeerAuth", "KIND-UNKNOWN", Severity::Warning, "kind");
     check("serving.knative.dev/v1", "Service", "KIND-UNKNOWN", Severity::Warning, "kind");
-    check("apps/v1", "Deployment", "KIND-UNUSED", Severity::Info, "kind");
+    check("batch/v1", "Job", "KIND-UNUSED", Severity::Info, "kind");
     check("v1", "Pods", "KIND-UNKNOWN", Severity::Warning, "kind");
 }
 
@@ -138,11 +138,14 @@ fn only_the_mesh_s_own_config_map_is_read() {
     let json = |name: &str| {
         format!(
             r#"{{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {{"name": "{name}",
-                "namespace": "istio-system"}}, "data": {{"mesh": "trustDomain: a"}}}}"#
+                "namespace": "istio-system"}}, "data": {{"mesh": "trustDomain: a", "meshNetworks":
+                "networks: {{n1: {{}}}}"}}}}"#
         )
     };
     let Resource::MeshConfigMap(map) = check(&json("istio-canary")) else { panic!("another kind") };
     assert_eq!(map.revision(), "canary");
-    assert_eq!(&*map.mesh.unwrap().text, "trustDomain: a");
+    let file = Arc::from("");
+    assert_eq!(&*map.mesh_config(&file).unwrap().0.trust_domain, "a");
+    assert!(map.mesh_networks(&file).unwrap().0.networks.contains_key("n1"));
     assert_eq!(read(&json("other")).resource, None);
 }

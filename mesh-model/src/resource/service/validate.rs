@@ -2,6 +2,7 @@
 use std::collections::BTreeSet;
 
 use super::{Service, ServicePort};
+use crate::manifest::decode::clip;
 use crate::resource::validate::{Violation, Violations, port};
 
 impl Service {
@@ -24,12 +25,13 @@ fn ports(violations: &mut Violations, ports: &[ServicePort]) {
         if each.node_port != 0 {
             violations.take_at("nodePort", port::number(each.node_port));
         }
-        if each.name.is_empty() && ports.len() > 1 {
-            let message = "one of several ports has no name";
-            violations.error_at("name", "SVC-PORT-NAME", message, "name every port");
-        } else if !names.insert(&*each.name) {
-            let message = format!("two ports have the name `{}`", each.name);
+        if !names.insert(&*each.name) {
+            let message = format!("two ports have the name `{}`", clip(&each.name));
             violations.error_at("name", "SVC-PORT-NAME", &message, "rename one of them");
+        } else if each.name.is_empty() && ports.len() > 1 {
+            // The API server refuses it; a control plane that is given it all the same uses it.
+            let message = "one of several ports has no name";
+            violations.warning_at("name", "SVC-PORT-NAME", message, "name every port");
         }
         if !numbers.insert((each.port, each.protocol.as_str())) {
             let message =

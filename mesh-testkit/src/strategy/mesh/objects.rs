@@ -124,6 +124,8 @@ fn opaque() -> impl Strategy<Value = Value> {
         json!(["gateway.networking.k8s.io/v1", "HTTPRoute", {"hostnames": ["a.example.org"]}]),
         json!(["gateway.networking.k8s.io/v1", "HTTPRoute", {"hostnames": ["b.example.org"]}]),
         json!(["istio.alibabacloud.com/v1beta1", "RemoteIstio", {"hub": "example.org"}]),
+        json!(["apps/v1", "Deployment", {"template": {"spec": {"containers": []}}}]),
+        json!(["v1", "Secret", {}]),
     ]);
     (meta(word(NAMES)), kinds).prop_map(of_kind)
 }

@@ -8,7 +8,7 @@ use super::super::http::{self, HttpOptions};
 use super::super::{connection_pool, load_balancer, locality, outlier, wire};
 use super::Outbound;
 
-impl Outbound<'_> {
+impl Outbound<'_, '_> {
     /// Limits and outlier detection.
     ///
     /// # Upstream
@@ -21,7 +21,7 @@ impl Outbound<'_> {
         options: &mut HttpOptions,
     ) {
         let config = self.context.config;
-        let policy = destination.cluster_policy.as_ref();
+        let policy = destination.cluster_policy.as_deref();
         let pool = policy.and_then(|policy| policy.connection_pool.as_ref());
         if http::upgrades(pool, destination.port.protocol, config.h2_upgrade_policy) {
             options.upgrade();
@@ -45,7 +45,7 @@ impl Outbound<'_> {
     ) {
         let Context { config, flags, proxy, .. } = self.context;
         let Destination { service, port, cluster_policy, .. } = destination;
-        let policy = cluster_policy.as_ref();
+        let policy = cluster_policy.as_deref();
         let rule = policy.and_then(|policy| policy.outlier_detection.as_ref());
         let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
         let distribution = service.traffic_distribution;

@@ -12,9 +12,9 @@ use super::super::socket::{self, Choice, Sockets};
 use super::super::tls::{self, Demand, ServerName};
 use super::super::tls_context::{self, Surroundings};
 use super::super::{discovery, dynamic_dns, load_balancer};
-use super::Outbound;
+use super::{Outbound, Wanted};
 
-impl Outbound<'_> {
+impl Outbound<'_, '_> {
     /// Chooses TLS; returns how the server's name is found where the proxy has to find it.
     ///
     /// # Upstream
@@ -22,22 +22,23 @@ impl Outbound<'_> {
     /// istio/istio `pilot/pkg/networking/core/cluster_tls.go` `applyUpstreamTLSSettings`.
     pub(super) fn apply_tls(
         &self,
-        destination: &Destination<'_>,
+        Wanted { destination, is_automatic, .. }: &Wanted<'_, '_>,
         cluster: &mut Cluster,
         options: &mut HttpOptions,
     ) -> Option<ServerName> {
         let Destination { service, cluster_policy, .. } = destination;
-        let policy = cluster_policy.as_ref();
+        let policy = cluster_policy.as_deref();
         let is_looked_up = dynamic_dns::is_for(service);
         let named = self.name(destination).sni();
         let sni = if is_looked_up { String::new() } else { named.to_string() };
         let (settings, origin) = tls::settings(&Demand {
             given: policy.and_then(|policy| policy.tls.as_ref()),
-            is_automatic: self.is_automatic(destination),
+            is_automatic: *is_automatic,
             default_sni: &sni,
             accounts: self.accounts,
             certificates: self.context.certificates,
-            mesh_external: service.mesh_external,
+            keeps_own: service.mesh_external
+                && self.context.flags.prefer_destinationrule_tls_for_external_services,
         });
         let around = self.surroundings(destination, options.is_http2());
         let settings = settings.as_deref();
@@ -89,7 +90,7 @@ impl Outbound<'_> {
 
     /// Whether mutual TLS is used where nobody asks for TLS. Only the top level of the rule, or of
     /// the subset, says whether destinations are kept.
-    fn is_automatic(&self, destination: &Destination<'_>) -> bool {
+    pub(super) fn is_automatic(&self, destination: &Destination<'_>) -> bool {
         let Destination { service, rule, subset, port, .. } = destination;
         let own: Option<&TrafficPolicy> = rule.and_then(|rule| match &**subset {
             "" => rule.traffic_policy.as_ref(),

@@ -10,6 +10,7 @@ use mesh_model::resource::{DestinationRule, Resource, decode};
 use mesh_model::view::destination::{subset_policy, with_mesh_default};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -143,8 +144,8 @@ pub(super) fn merge_subset_traffic_policy(input: &Value) -> Answered {
         None => Ok::<_, String>(None),
     };
     let (destination, subset) = (policy(input.destination)?, policy(input.subset)?);
-    let merged = subset_policy(destination.as_ref(), subset.as_ref(), input.port);
-    Ok(json!(merged.as_ref().map(print_policy)))
+    let merged = subset_policy(destination.map(Cow::Owned), subset.as_ref(), input.port);
+    Ok(json!(merged.as_deref().map(print_policy)))
 }
 
 #[derive(Deserialize)]
@@ -168,8 +169,11 @@ pub(super) fn apply_default_traffic_policy(input: &Value) -> Answered {
         Some(policy) => rule(&json!({ "host": "case", "trafficPolicy": policy }))?,
         None => DestinationRule::default(),
     };
-    let applied = with_mesh_default(policy.spec.traffic_policy, mesh_default.transpose()?.as_ref());
-    Ok(json!(applied.as_ref().map(print_policy)))
+    let applied = with_mesh_default(
+        policy.spec.traffic_policy.map(Cow::Owned),
+        mesh_default.transpose()?.as_ref(),
+    );
+    Ok(json!(applied.as_deref().map(print_policy)))
 }
 
 #[derive(Deserialize, Serialize)]

@@ -93,7 +93,10 @@ impl LocalityFields {
         LocalityLbSetting {
             enabled: self.enabled,
             distribute: entries
-                .map(|DistributeFields { from, to }| Distribute { from, to })
+                .map(|DistributeFields { from, to }| Distribute {
+                    from,
+                    to: to.into_iter().collect(),
+                })
                 .collect(),
             failover: failover(self.failover),
             failover_priority: self.failover_priority,
@@ -184,7 +187,7 @@ fn print_setting(setting: &LocalityLbSetting) -> Value {
     let distribute = setting
         .distribute
         .iter()
-        .map(|entry| json!({ "from": entry.from, "to": entry.to }))
+        .map(|entry| json!({ "from": entry.from, "to": entry.to.iter().collect::<BTreeMap<_, _>>() }))
         .collect::<Vec<_>>();
     let mut fields = print_failover(&setting.failover, &setting.failover_priority);
     insert(&mut fields, "enabled", setting.enabled.map(Value::from));

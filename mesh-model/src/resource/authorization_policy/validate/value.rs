@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use super::{Operation, Source, Violations};
+use crate::manifest::decode::clip;
 use crate::name::Cidr;
 
 /// What the values of a list are.
@@ -17,6 +18,20 @@ pub(super) enum List {
     Paths,
     ServiceAccounts,
     TrustDomains,
+}
+
+impl List {
+    /// What to write.
+    const fn help(self) -> &'static str {
+        match self {
+            Self::Texts => "write a text",
+            Self::Addresses => "write an address or a range of addresses",
+            Self::Ports => "write the number of a port in quotes",
+            Self::Paths => "write `{*}` for one segment, `{**}` as the last one for several",
+            Self::ServiceAccounts => "write `NAME`, or `NAMESPACE/NAME` for another namespace",
+            Self::TrustDomains => "write a trust domain, with `*` at one end at most",
+        }
+    }
 }
 
 type Named<'l> = (&'static str, &'l [Box<str>], List);
@@ -73,7 +88,7 @@ pub(super) fn check(violations: &mut Violations, values: &[Box<str>], list: List
             List::TrustDomains => ("AP-TRUST-DOMAIN", trust_domain(value)),
         };
         if let Some(wrong) = wrong {
-            violations.error(rule, &format!("`{value}`: {wrong}"), "");
+            violations.error(rule, &format!("`{}`: {wrong}", clip(value)), list.help());
         }
     });
 }
@@ -93,7 +108,7 @@ pub(super) fn check_attribute(violations: &mut Violations, key: &str, values: &[
         .any(|map| key.starts_with(map));
     if is_map {
         if !has_map_key(key) {
-            let message = format!("`{key}` needs a name in brackets");
+            let message = format!("`{}` needs a name in brackets", clip(key));
             violations.error("AP-CONDITION-VALUE", &message, "write it as `a[b]`");
         }
         return;
@@ -114,9 +129,10 @@ pub(super) fn check_attribute(violations: &mut Violations, key: &str, values: &[
                 "destination.namespace" => "a policy means the workloads of its own namespace",
                 "destination.name" | "destination.user" => "select workloads by their labels",
                 _ if key.starts_with("destination.labels") => "use the policy's selector",
-                _ => "",
+                _ => "see `conditions` in the reference of AuthorizationPolicy for the keys",
             };
-            violations.error("AP-CONDITION-KEY", &format!("the key `{key}` is unknown"), help);
+            let message = format!("the key `{}` is unknown", clip(key));
+            violations.error("AP-CONDITION-KEY", &message, help);
             return;
         }
     };
@@ -126,7 +142,8 @@ pub(super) fn check_attribute(violations: &mut Violations, key: &str, values: &[
     }
     violations.each(values, |violations, value| {
         if let Some(wrong) = test(value) {
-            violations.error("AP-CONDITION-VALUE", &format!("`{value}`: {wrong}"), "");
+            let message = format!("`{}`: {wrong}", clip(value));
+            violations.error("AP-CONDITION-VALUE", &message, "write a value of that form");
         }
     });
 }

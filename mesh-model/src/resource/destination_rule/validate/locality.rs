@@ -115,6 +115,17 @@ fn failovers(violations: &mut Violations, failovers: &[Failover], rules: [&'stat
     });
 }
 
+/// Whether targets that pass in the order of the text would be refused in another: one of them covers
+/// another, and upstream walks over them in an order that changes from run to run.
+pub(crate) fn depends_on_order(entry: &Distribute) -> Option<(&str, &str)> {
+    let targets = || entry.to.localities();
+    targets().find_map(|wide| {
+        let inside = wide.strip_suffix('*').filter(|i| i.is_empty() || i.ends_with('/'))?;
+        let covered = targets().find(|other| *other != wide && other.starts_with(inside))?;
+        Some((wide, covered))
+    })
+}
+
 /// Checks the shares; returns whether to look any further.
 fn distributions(violations: &mut Violations, distribute: &[Distribute]) -> bool {
     let mut goes_on = true;
@@ -134,21 +145,21 @@ fn distributions(violations: &mut Violations, distribute: &[Distribute]) -> bool
 fn shares(violations: &mut Violations, entry: &Distribute) -> bool {
     let mut is_legal = true;
     violations.field("to", |violations| {
-        let out_of_range = entry.to.iter().find(|(_, share)| !(1..=100).contains(*share));
+        let out_of_range = entry.to.iter().find(|(_, share)| !(1..=100).contains(share));
         if let Some((locality, share)) = out_of_range {
             let message = format!("the share `{share}` of `{}` is out of range", clip(locality));
             violations.error("LLB-WEIGHT-RANGE", &message, "write a number of 1 to 100");
             is_legal = false;
             return;
         }
-        let sum: u64 = entry.to.values().map(|share| u64::from(*share)).sum();
+        let sum: u64 = entry.to.iter().map(|(_, share)| u64::from(share)).sum();
         if sum != 100 {
             let message = format!("the shares are {sum} together");
             violations.error("LLB-WEIGHT-SUM", &message, "make them 100 together");
             is_legal = false;
             return;
         }
-        violations.take(distinct(entry.to.keys().map(|locality| &**locality)));
+        violations.take(distinct(entry.to.localities()));
     });
     is_legal
 }

@@ -61,7 +61,7 @@ pub(super) fn automatic(input: &Value) -> Answered {
         default_sni: &input.default_sni,
         accounts: &input.service_accounts,
         certificates: None,
-        mesh_external: input.mesh_external,
+        keeps_own: input.mesh_external,
     });
     let context = ORIGINS.iter().find(|(_, known)| *known == origin).map(|(name, _)| name);
     Ok(json!({ "tls": settings.as_deref().map(print_settings), "context": context }))

@@ -4,11 +4,12 @@
 //! ░░░░░░░░░░░░░░░ length │ field 1 │ field 2 │ …
 //!               ◀── the next is put before what is there
 //! ```
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// Bytes that grow to the front; its memory is used again and again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Backwards {
+pub(crate) struct Backwards {
     bytes: Vec<u8>,
     // INVARIANT: at most `bytes.len()`; what follows is written.
     start: usize,
@@ -16,24 +17,24 @@ pub(super) struct Backwards {
 
 impl Backwards {
     /// How much is written: the mark of a message that ends here.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len().saturating_sub(self.start)
     }
 
     /// What is written.
-    pub(super) fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
     /// Takes what is written; nothing is then.
-    pub(super) fn take(&mut self) -> Arc<[u8]> {
+    pub(crate) fn take(&mut self) -> Arc<[u8]> {
         let taken = Arc::from(self.as_slice());
         self.start = self.bytes.len();
         taken
     }
 
     /// Puts bytes before the others.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         if bytes.len() > self.start {
             self.grow(bytes.len());
         }
@@ -53,14 +54,31 @@ impl Backwards {
         (self.bytes, self.start) = (bytes, front);
     }
 
-    pub(super) fn byte(&mut self, byte: u8) {
-        self.push(&[byte]);
+    #[inline]
+    pub(crate) fn byte(&mut self, byte: u8) {
+        let before = self.start.wrapping_sub(1);
+        match self.bytes.get_mut(before) {
+            Some(place) => {
+                *place = byte;
+                self.start = before;
+            }
+            None => self.push(&[byte]),
+        }
     }
 
     /// A number in as few bytes as it needs, seven bits each.
-    pub(super) fn varint(&mut self, mut value: u64) {
-        if let Ok(small @ 0..128) = u8::try_from(value) {
-            return self.byte(small);
+    #[inline]
+    pub(crate) fn varint(&mut self, value: u64) {
+        match u8::try_from(value) {
+            Ok(small @ 0..128) => self.byte(small),
+            Ok(_) | Err(_) => self.long(value),
+        }
+    }
+
+    fn long(&mut self, mut value: u64) {
+        let [low, high, ..] = value.to_le_bytes();
+        if value < 1 << 14 {
+            return self.push(&[low | 0x80, high << 1 | low >> 7]);
         }
         let mut bytes = [0_u8; 10];
         let mut used = 0;
@@ -77,55 +95,75 @@ impl Backwards {
     }
 
     /// Ends, at its front, a field whose content began at a mark.
-    pub(super) fn field(&mut self, tag: u8, mark: usize) {
-        let len = self.len().saturating_sub(mark);
-        self.varint(u64::try_from(len).unwrap_or(u64::MAX));
-        self.byte(tag << 3 | 2);
+    pub(crate) fn field(&mut self, tag: u8, mark: usize) {
+        self.head(tag, self.len().saturating_sub(mark));
+    }
+
+    /// What stands before a content of that length.
+    #[inline]
+    fn head(&mut self, tag: u8, len: usize) {
+        match u8::try_from(len) {
+            Ok(small @ 0..128) => self.push(&[tag << 3 | 2, small]),
+            Ok(_) | Err(_) => {
+                self.long(u64::try_from(len).unwrap_or(u64::MAX));
+                self.byte(tag << 3 | 2);
+            }
+        }
     }
 
     /// A text, also an empty one.
-    pub(super) fn text(&mut self, tag: u8, text: &str) {
+    pub(crate) fn text(&mut self, tag: u8, text: &str) {
         self.push(text.as_bytes());
-        self.varint(u64::try_from(text.len()).unwrap_or(u64::MAX));
-        self.byte(tag << 3 | 2);
+        self.head(tag, text.len());
     }
 
     /// A text that is left out if it is empty.
-    pub(super) fn some_text(&mut self, tag: u8, text: &str) {
+    pub(crate) fn some_text(&mut self, tag: u8, text: &str) {
         if !text.is_empty() {
             self.text(tag, text);
         }
     }
 
     /// A number, also zero.
-    pub(super) fn number(&mut self, tag: u8, value: u64) {
+    pub(crate) fn number(&mut self, tag: u8, value: u64) {
         self.varint(value);
         self.byte(tag << 3);
     }
 
     /// A number that is left out if it is zero.
-    pub(super) fn some_number(&mut self, tag: u8, value: u64) {
+    pub(crate) fn some_number(&mut self, tag: u8, value: u64) {
         if value != 0 {
             self.number(tag, value);
         }
     }
 
     /// A number in a message of its own, which tells zero from nothing.
-    pub(super) fn wrapped(&mut self, tag: u8, value: u32) {
+    pub(crate) fn wrapped(&mut self, tag: u8, value: u32) {
         let mark = self.len();
         self.some_number(1, value.into());
         self.field(tag, mark);
     }
 
-    /// A number in decimal digits.
-    pub(super) fn decimal(&mut self, mut value: u32) {
-        loop {
-            self.byte(b'0' + u8::try_from(value % 10).unwrap_or_default());
-            value /= 10;
-            if value == 0 {
-                return;
+    /// An IPv4 address as text.
+    pub(crate) fn ipv4(&mut self, address: Ipv4Addr) {
+        let mut text = [b'.'; 15];
+        let mut start = text.len();
+        for (index, octet) in address.octets().into_iter().rev().enumerate() {
+            // Between two octets a dot stands already.
+            start = start.saturating_sub(usize::from(index > 0));
+            let mut rest = octet;
+            loop {
+                start = start.saturating_sub(1);
+                if let Some(place) = text.get_mut(start) {
+                    *place = b'0' + rest % 10;
+                }
+                rest /= 10;
+                if rest == 0 {
+                    break;
+                }
             }
         }
+        self.push(text.get(start..).unwrap_or_default());
     }
 }
 
@@ -151,7 +189,15 @@ mod tests {
             bytes.push(b"mesh");
         }
         assert_eq!(&*bytes.take(), "mesh".repeat(10_000).as_bytes());
-        bytes.decimal(65_535);
-        assert_eq!(bytes.as_slice(), b"65535");
+    }
+
+    #[test]
+    fn addresses_are_written_as_they_are_printed() {
+        for address in [[0, 0, 0, 0], [10, 96, 0, 7], [255; 4], [1, 20, 100, 9]].map(Ipv4Addr::from)
+        {
+            let mut bytes = Backwards::default();
+            bytes.ipv4(address);
+            assert_eq!(bytes.as_slice(), address.to_string().as_bytes());
+        }
     }
 }

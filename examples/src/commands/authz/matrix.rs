@@ -1,0 +1,159 @@
+//! `mesh authz --matrix`: who may call whom, whatever is asked for.
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_authz::analysis::{Access, Caller, access_over, last_allow};
+use mesh_authz::{Authorizer, Traffic};
+use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
+use mesh_model::view::Proxy;
+use serde_json::{Value, json};
+
+use super::identity;
+use crate::say::say;
+use crate::{Failure, Output, json};
+
+/// Which callers and workloads are asked about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question<'q> {
+    /// The only workload that is called, and the only one that calls.
+    pub(super) to: Option<&'q Proxy>,
+    pub(super) from: Option<&'q Proxy>,
+    pub(super) port: Option<u16>,
+    pub(super) traffic: Traffic,
+}
+
+/// One workload that is called.
+#[derive(Debug)]
+struct Column {
+    workload: String,
+    answers: Answers,
+}
+
+/// What workloads have in common that differ in nothing a policy sees.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Answers {
+    /// One for each caller, in their order.
+    access: Vec<Access>,
+    /// The policy without which everything that is not denied is allowed.
+    last_allow: Option<String>,
+}
+
+pub(super) fn run(mesh: &Mesh, question: Question<'_>, output: Output) -> Result<(), Failure> {
+    let all: Vec<Proxy> = mesh.proxies().filter_map(|name| mesh.proxy(&name).ok()).collect();
+    let callers: BTreeSet<Option<String>> = match question.from {
+        Some(from) => [Some(identity(mesh, from))].into(),
+        None => all.iter().map(|proxy| Some(identity(mesh, proxy))).chain([None]).collect(),
+    };
+    let callers: Vec<Option<String>> = callers.into_iter().collect();
+    let called: Vec<&Proxy> = match question.to {
+        Some(to) => vec![to],
+        None => all.iter().collect(),
+    };
+    let columns = columns(mesh, &callers, &called, question);
+    match output {
+        Output::Json => json::print(&answer(&callers, &columns, question)),
+        Output::Table => table(&callers, &columns, question),
+    }
+    Ok(())
+}
+
+/// The answers for each workload; those with the same labels are asked once.
+fn columns(
+    mesh: &Mesh,
+    callers: &[Option<String>],
+    called: &[&Proxy],
+    question: Question<'_>,
+) -> Vec<Column> {
+    let mut known = BTreeMap::new();
+    let column = |proxy: &&Proxy| {
+        let plane = mesh.control_plane_of(proxy.cluster.as_str())?;
+        let key = (plane.id.clone(), proxy.namespace.clone(), proxy.labels.clone());
+        let answers = known
+            .entry(key)
+            .or_insert_with(|| answers(mesh, plane, proxy, callers, question))
+            .clone();
+        Some(Column { workload: proxy.reference(), answers })
+    };
+    called.iter().filter_map(column).collect()
+}
+
+fn answers(
+    mesh: &Mesh,
+    plane: &ControlPlane,
+    proxy: &Proxy,
+    callers: &[Option<String>],
+    question: Question<'_>,
+) -> Answers {
+    let authorizer = Authorizer::of_proxy(mesh, plane, proxy);
+    let mode: ServerMode = plane.peer_authentications.server_mode(&proxy.namespace, &proxy.labels);
+    let access = |caller: &Option<String>| {
+        let caller = Caller { identity: caller.as_deref(), port: question.port };
+        access_over(&authorizer, question.traffic, caller, &mode)
+    };
+    let last = last_allow(authorizer.chain(question.traffic));
+    Answers {
+        access: callers.iter().map(access).collect(),
+        last_allow: last.map(|policy| format!("{}/{}", policy.namespace, policy.name)),
+    }
+}
+
+const fn protocol(traffic: Traffic) -> &'static str {
+    match traffic {
+        Traffic::Http => "http",
+        Traffic::Tcp => "tcp",
+    }
+}
+
+fn answer(callers: &[Option<String>], columns: &[Column], question: Question<'_>) -> Value {
+    let column = |column: &Column| {
+        let from = callers.iter().zip(&column.answers.access);
+        json!({
+            "to": column.workload,
+            "last_allow": column.answers.last_allow,
+            "from": from.map(|(caller, access)| json!({
+                "identity": caller,
+                "access": access.as_str(),
+            })).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "protocol": protocol(question.traffic),
+        "port": question.port,
+        "matrix": columns.iter().map(column).collect::<Vec<_>>(),
+    })
+}
+
+/// A grid: one column for the workloads with the same answers.
+fn table(callers: &[Option<String>], columns: &[Column], question: Question<'_>) {
+    let mut alike: BTreeMap<&Answers, Vec<&str>> = BTreeMap::new();
+    for column in columns {
+        alike.entry(&column.answers).or_default().push(&column.workload);
+    }
+    let port = question.port.map(|port| format!(", port {port}")).unwrap_or_default();
+    say!("WHO MAY CALL WHOM ({}{port})", protocol(question.traffic));
+    say!("  yes: always   ask: it depends on what is asked for   -: never\n");
+    say!("called:");
+    for (number, (answers, workloads)) in (1..).zip(&alike) {
+        say!("  {number:>3}  {}", workloads.join(" "));
+        if let Some(policy) = &answers.last_allow {
+            say!("       without {policy} everything that is not denied would be allowed");
+        }
+    }
+    let names: Vec<&str> =
+        callers.iter().map(|caller| caller.as_deref().unwrap_or("(plain text)")).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let numbers: Vec<String> = (1..=alike.len()).map(|number| format!("{number:>4}")).collect();
+    say!("\n{:width$} {}", "callers:", numbers.concat());
+    for (row, name) in names.iter().enumerate() {
+        let cells = alike.keys().filter_map(|answers| answers.access.get(row));
+        let cells: Vec<String> = cells.map(|access| format!("{:>4}", word(*access))).collect();
+        say!("{name:width$} {}", cells.concat());
+    }
+}
+
+const fn word(access: Access) -> &'static str {
+    match access {
+        Access::Always => "yes",
+        Access::Depends => "ask",
+        Access::Never => "-",
+    }
+}

@@ -1,0 +1,124 @@
+//! Planning turns: which entry is due first, and next, and next.
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use crate::pick::edf::{InitialPicks, orderly};
+
+/// As many different weights as are looked at one by one; a tree is faster beyond.
+const MOST_WEIGHTS: usize = 16;
+
+/// What decides who comes first: the deadline, then the order in which deadlines were set.
+type Due = u128;
+
+const NEVER: Due = Due::MAX;
+
+/// A queue for each weight. One thread plans at a time; atomics only carry the state from one to
+/// the next.
+#[derive(Debug)]
+pub(super) struct Queues {
+    // INVARIANT: at most `MOST_WEIGHTS`.
+    queues: Box<[Queue]>,
+    places: Box<[Place]>,
+    // The number of times that a deadline was set; a `u64` does not wrap in practice.
+    order_offset: AtomicU64,
+}
+
+/// The entries of one weight, each for ever in the place that it has.
+#[derive(Debug)]
+struct Queue {
+    /// The time between two turns of an entry: 1 divided by the weight.
+    period: f64,
+    // INVARIANT: `first..end` are places, at least one.
+    first: usize,
+    end: usize,
+    /// The place of the entry that is next.
+    at: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Place {
+    entry: u32,
+    // INVARIANT: the bits of a double that is not negative: they are ordered as it is.
+    deadline: AtomicU64,
+    order_offset: AtomicU64,
+}
+
+impl Place {
+    #[inline]
+    fn due(&self) -> Due {
+        let deadline = self.deadline.load(Ordering::Relaxed);
+        (Due::from(deadline) << 64) | Due::from(self.order_offset.load(Ordering::Relaxed))
+    }
+}
+
+impl Queues {
+    /// `None` if there are too many different weights.
+    pub(super) fn new(weights: &[f64], seed: u64) -> Option<Self> {
+        let initial = InitialPicks::new(weights, seed);
+        let mut members: Vec<(f64, Vec<Place>)> = Vec::new();
+        let deadlines = initial.deadlines.iter().zip(weights);
+        for (entry, (&deadline, &weight)) in (0_u32..).zip(deadlines) {
+            let is_same = |(of, _): &(f64, Vec<Place>)| of.to_bits() == weight.to_bits();
+            let queue = members.iter().position(is_same).unwrap_or(members.len());
+            if queue == MOST_WEIGHTS {
+                return None;
+            }
+            if queue == members.len() {
+                members.push((weight, Vec::new()));
+            }
+            members.get_mut(queue)?.1.push(Place {
+                entry,
+                deadline: AtomicU64::new(orderly(deadline).to_bits()),
+                order_offset: AtomicU64::new(entry.into()),
+            });
+        }
+        let mut places: Vec<Place> = Vec::with_capacity(weights.len());
+        let mut queues = Vec::with_capacity(members.len());
+        for (weight, members) in members {
+            let first = places.len();
+            places.extend(members);
+            let (end, at) = (places.len(), AtomicUsize::new(first));
+            queues.push(Queue { period: 1.0 / weight, first, end, at });
+        }
+        let order_offset = AtomicU64::new(u64::try_from(weights.len()).unwrap_or(u64::MAX));
+        let planner = Self { queues: queues.into(), places: places.into(), order_offset };
+        let discarded = AtomicU32::new(0);
+        planner.plan((0..initial.left).map(|_| &discarded));
+        Some(planner)
+    }
+
+    /// Fills a block with the entries that come next.
+    pub(super) fn plan<'t>(&self, block: impl Iterator<Item = &'t AtomicU32>) {
+        // What the queues begin with is kept at hand while the block is planned.
+        let mut heads = [NEVER; MOST_WEIGHTS];
+        for (head, queue) in heads.iter_mut().zip(&self.queues) {
+            *head = self.head(queue);
+        }
+        let heads = heads.get_mut(..self.queues.len()).unwrap_or_default();
+        let mut order_offset = self.order_offset.load(Ordering::Relaxed);
+        for turn in block {
+            let mut first = (0, NEVER);
+            for (queue, head) in heads.iter().enumerate() {
+                first = if *head < first.1 { (queue, *head) } else { first };
+            }
+            let (Some(queue), Some(head)) = (self.queues.get(first.0), heads.get_mut(first.0))
+            else {
+                return;
+            };
+            let at = queue.at.load(Ordering::Relaxed);
+            let Some(place) = self.places.get(at) else { return };
+            turn.store(place.entry, Ordering::Relaxed);
+            let deadline = f64::from_bits(place.deadline.load(Ordering::Relaxed));
+            place.deadline.store(orderly(deadline + queue.period).to_bits(), Ordering::Relaxed);
+            place.order_offset.store(order_offset, Ordering::Relaxed);
+            order_offset = order_offset.wrapping_add(1);
+            let next = if at + 1 == queue.end { queue.first } else { at + 1 };
+            queue.at.store(next, Ordering::Relaxed);
+            *head = self.places.get(next).map_or(NEVER, Place::due);
+        }
+        self.order_offset.store(order_offset, Ordering::Relaxed);
+    }
+
+    fn head(&self, queue: &Queue) -> Due {
+        self.places.get(queue.at.load(Ordering::Relaxed)).map_or(NEVER, Place::due)
+    }
+}
