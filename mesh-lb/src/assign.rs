@@ -37,9 +37,15 @@ mod weight;
 
 mod draft;
 
+mod run;
+
+mod assigned;
+
 mod assignment;
 
 mod of_view;
+
+mod discovery;
 
 mod class;
 
@@ -47,9 +53,11 @@ mod reason;
 
 mod explain;
 
-pub use self::assignment::{AssignedEndpoint, AssignedLocality, Assignment, Target, Transport};
+pub use self::assigned::{AssignedEndpoint, AssignedLocality, AssignedPart, Target, Transport};
+pub use self::assignment::Assignment;
 pub(crate) use self::class::Standpoint;
 pub use self::class::{Assignments, ClientClass};
+pub use self::discovery::Discovery;
 pub use self::distribute::locality_matches;
 pub use self::explain::{Explanation, Said, Unused, Used};
 pub use self::failover_priority::LabelMatch;
@@ -58,4 +66,5 @@ pub use self::input::{ClusterForm, Input};
 pub use self::of_view::Supply;
 pub use self::rank::{Group, Ranking};
 pub use self::reason::{DropReason, Equal, Nearness, Reason};
+pub use self::run::PartIdentity;
 pub use self::setting::EffectiveSetting;

@@ -98,30 +98,53 @@ pub struct Overloaded {
 /// assert_eq!(found.overloaded[0].factor, 2.0);
 /// ```
 pub fn overloaded(endpoints: &[CarriedLoad], limit: f64) -> Overload {
+    let named = |over: &Exceeding| {
+        let address = endpoints.get(over.index).map(|endpoint| endpoint.address.clone());
+        over.named(address.unwrap_or_default())
+    };
+    let (source, reference, exceeding) = exceeding(endpoints, limit);
+    let mut overloaded: Vec<Overloaded> = exceeding.iter().map(named).collect();
+    overloaded.sort_by(|a, b| a.address.cmp(&b.address));
+    Overload { source, reference, overloaded }
+}
+
+/// An endpoint that carries too much, by its index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exceeding {
+    pub(crate) index: usize,
+    factor: f64,
+    scaled: Option<(f64, bool)>,
+}
+
+impl Exceeding {
+    pub(crate) fn named(&self, address: Box<str>) -> Overloaded {
+        let (factor_scaled, absorbed_by_scaling) = self.scaled.unzip();
+        Overloaded { address, factor: self.factor, factor_scaled, absorbed_by_scaling }
+    }
+}
+
+/// The same whatever the endpoints are called: where capacities come from, the reference, and what
+/// exceeds it.
+pub(crate) fn exceeding(
+    endpoints: &[CarriedLoad],
+    limit: f64,
+) -> (CapacitySource, f64, Vec<Exceeding>) {
     let source = source(endpoints);
     let amount = |traffic: f64| if traffic > 0.0 { traffic } else { 0.0 };
     let unit = |endpoint: &CarriedLoad, traffic| amount(traffic) / capacity(source, endpoint);
     let reference =
         endpoints.iter().map(|endpoint| unit(endpoint, endpoint.before)).fold(0.0, f64::max);
-    let mut found = Overload { source, reference, overloaded: Vec::new() };
     if reference == 0.0 {
-        return found;
+        return (source, reference, Vec::new());
     }
     let exceeds = |factor: f64| factor > limit * (1.0 + 1e-9);
-    for endpoint in endpoints {
+    let over = endpoints.iter().enumerate().filter_map(|(index, endpoint)| {
         let factor = unit(endpoint, endpoint.after) / reference;
-        if exceeds(factor) {
-            let scaled = endpoint.scaling.map(|scaling| factor * scaling.shrinks_to());
-            found.overloaded.push(Overloaded {
-                address: endpoint.address.clone(),
-                factor,
-                factor_scaled: scaled,
-                absorbed_by_scaling: scaled.map(|scaled| !exceeds(scaled)),
-            });
-        }
-    }
-    found.overloaded.sort_by(|a, b| a.address.cmp(&b.address));
-    found
+        let scaled = endpoint.scaling.map(|scaling| factor * scaling.shrinks_to());
+        let scaled = scaled.map(|scaled| (scaled, !exceeds(scaled)));
+        exceeds(factor).then_some(Exceeding { index, factor, scaled })
+    });
+    (source, reference, over.collect())
 }
 
 impl Scaling {

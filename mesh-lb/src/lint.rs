@@ -16,7 +16,7 @@ use mesh_model::manifest::Diagnostic;
 use mesh_model::registry::{Mesh, Resolution};
 use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 
-use crate::assign::{Assignment, ClusterForm, Supply};
+use crate::assign::{Assignment, ClusterForm, Discovery, Supply};
 use crate::share::Spread;
 use crate::whatif::Outcome;
 
@@ -116,7 +116,8 @@ impl Case<'_, '_> {
         let assignment = Assignment::of_supply(self.view, self.destination, form, supply);
         let spread = Spread::of(self.view, self.destination);
         let shares = assignment.shares(&spread);
-        Outcome { assignment, spread, shares }
+        let discovery = Discovery::of(self.view, self.destination);
+        Outcome { assignment, discovery, spread, shares }
     }
 
     /// The shares by cluster and priority of both, if they differ.

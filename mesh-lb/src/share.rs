@@ -198,6 +198,17 @@ impl Shares {
 }
 
 impl Assignment {
+    /// The shares where the proxy picks none of the endpoints: nobody can tell which of them clients ask
+    /// for.
+    pub fn no_shares(&self) -> Shares {
+        Shares {
+            localities: vec![0.0; self.localities().len()],
+            endpoints: self.endpoints().map(|_| 0.0).collect(),
+            healths: self.endpoints().map(|endpoint| endpoint.health()).collect(),
+            ..Shares::default()
+        }
+    }
+
     /// Computes the shares with every endpoint in the health that it is assigned with.
     pub fn shares(&self, spread: &Spread) -> Shares {
         self.shares_with(spread, |endpoint| endpoint.health())
@@ -217,69 +228,94 @@ impl Assignment {
         spread: &Spread,
         health: impl Fn(AssignedEndpoint<'_>) -> HealthStatus,
     ) -> Shares {
+        let mut hosts = Hosts::default();
         let mut healths = Vec::new();
         let mut seen = FxHashSet::default();
         let is_envoy = matches!(spread.data_plane, DataPlane::IstioProxy | DataPlane::Envoy);
-        let groups: Vec<GroupHosts> = self
-            .localities()
-            .map(|locality| GroupHosts {
-                priority: locality.priority(),
-                weight: locality.weight().unwrap_or_default(),
-                hosts: locality
-                    .endpoints()
-                    .map(|endpoint| {
-                        let status = health(endpoint);
-                        healths.push(status);
-                        let target = endpoint.target();
-                        // Envoy keeps the first of several hosts with one address.
-                        if is_envoy && !seen.insert((target.address(), target.port())) {
-                            return (0, Fitness::Repeated);
-                        }
-                        (endpoint.weight(), Fitness::of(status))
-                    })
-                    .collect(),
-            })
-            .collect();
-        Shares { healths, ..compute(spread, &groups) }
+        for locality in self.localities() {
+            hosts.begin(locality.priority(), locality.weight().unwrap_or_default());
+            for endpoint in locality.endpoints() {
+                let status = health(endpoint);
+                healths.push(status);
+                let target = endpoint.target();
+                // Envoy keeps the first of several hosts with one address.
+                if is_envoy && !seen.insert((target.address(), target.port())) {
+                    hosts.push(0, Fitness::Repeated);
+                } else {
+                    hosts.push(endpoint.weight(), Fitness::of(status));
+                }
+            }
+        }
+        Shares { healths, ..compute(spread, &hosts) }
     }
 }
 
-/// One locality of one priority.
+/// The hosts of a cluster, locality after locality.
+#[derive(Default)]
+struct Hosts {
+    groups: Vec<GroupHosts>,
+    /// Weight and fitness of each.
+    all: Vec<(u32, Fitness)>,
+}
+
+/// One locality of one priority, by numbers of hosts.
+#[derive(Default)]
 struct GroupHosts {
     priority: u32,
     weight: u32,
-    /// Weight and fitness of each host.
-    hosts: Vec<(u32, Fitness)>,
+    first: usize,
+    len: usize,
+    total: u32,
+    healthy: u32,
+    excluded: u32,
 }
 
-impl GroupHosts {
-    fn count(&self, fitness: Fitness) -> u32 {
-        let count = self.hosts.iter().filter(|(_, of)| *of == fitness).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+impl Hosts {
+    /// Begins a locality.
+    fn begin(&mut self, priority: u32, weight: u32) {
+        let first = self.all.len();
+        self.groups.push(GroupHosts { priority, weight, first, ..GroupHosts::default() });
     }
 
-    fn total(&self) -> u32 {
-        let total = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
-        total.saturating_sub(self.count(Fitness::Repeated))
-    }
-
-    fn locality(&self) -> LocalityHosts {
-        LocalityHosts {
-            weight: self.weight,
-            total: self.total(),
-            healthy: self.count(Fitness::Healthy),
-            degraded: 0,
-            excluded: self.count(Fitness::Excluded),
+    /// Adds a host to the last locality.
+    fn push(&mut self, weight: u32, fitness: Fitness) {
+        self.all.push((weight, fitness));
+        if let Some(group) = self.groups.last_mut() {
+            group.len += 1;
+            group.total += u32::from(fitness != Fitness::Repeated);
+            group.healthy += u32::from(fitness == Fitness::Healthy);
+            group.excluded += u32::from(fitness == Fitness::Excluded);
         }
     }
 
-    /// The weight that each host has in a pick; 0 if it is not among the candidates.
-    fn candidates<'g>(
-        &'g self,
-        spread: &'g Spread,
+    /// The counts of each priority.
+    fn levels(&self, spread: &Spread) -> Vec<LevelHosts> {
+        let n_levels = self.groups.iter().map(|group| group.priority).max();
+        let levels = (0..n_levels.map_or(0, |last| last + 1)).map(|priority| {
+            let of_level = self.groups.iter().filter(|group| group.priority == priority);
+            let add = |sums: [u32; 3], group: &GroupHosts| {
+                let own = [group.healthy, group.total, group.excluded];
+                std::array::from_fn(|i| {
+                    let pair = sums.get(i).zip(own.get(i));
+                    pair.map_or(0, |(sum, own)| sum.saturating_add(*own))
+                })
+            };
+            let [healthy, total, excluded] = of_level.fold([0; 3], add);
+            let overprovisioning = spread.overprovisioning;
+            LevelHosts { excluded, overprovisioning, ..LevelHosts::healthy_of(healthy, total) }
+        });
+        levels.collect()
+    }
+
+    /// The weight that each host of a locality has in a pick; 0 if it is not among the candidates.
+    fn candidates(
+        &self,
+        spread: &Spread,
+        group: &GroupHosts,
         panics: bool,
-    ) -> impl Iterator<Item = f64> + 'g {
-        self.hosts.iter().map(move |(weight, fitness)| {
+    ) -> impl Iterator<Item = f64> {
+        let hosts = self.all.get(group.range()).unwrap_or_default();
+        hosts.iter().map(move |(weight, fitness)| {
             let is_candidate = match fitness {
                 Fitness::Healthy => true,
                 Fitness::Unhealthy | Fitness::Excluded => panics,
@@ -289,92 +325,93 @@ impl GroupHosts {
             if is_candidate { weight } else { 0.0 }
         })
     }
+
+    /// The part of a priority that each of its localities gets by its weight; `None` where hosts decide:
+    /// no locality weighting, no positive weight, or panic.
+    fn fractions(&self, spread: &Spread, priority: u32, panics: bool) -> Option<Vec<f64>> {
+        if !spread.locality_weighted || panics {
+            return None;
+        }
+        let of_level = self.groups.iter().filter(|group| group.priority == priority);
+        let localities: Vec<LocalityHosts> = of_level.map(GroupHosts::locality).collect();
+        let weights =
+            LocalityWeights::new(&localities, spread.overprovisioning, Availability::Healthy);
+        weights?.fractions()
+    }
 }
 
-fn compute(spread: &Spread, groups: &[GroupHosts]) -> Shares {
-    let levels = groups.iter().map(|group| group.priority).max().map_or(0, |last| last + 1);
-    let of_level = |level: u32| groups.iter().filter(move |group| group.priority == level);
-    let hosts: Vec<LevelHosts> = (0..levels)
-        .map(|level| {
-            let sum = |count: fn(&GroupHosts) -> u32| {
-                of_level(level).fold(0_u32, |sum, group| sum.saturating_add(count(group)))
-            };
-            let healthy = sum(|group| group.count(Fitness::Healthy));
-            let excluded = sum(|group| group.count(Fitness::Excluded));
-            let overprovisioning = spread.overprovisioning;
-            let level = LevelHosts::healthy_of(healthy, sum(GroupHosts::total));
-            LevelHosts { excluded, overprovisioning, ..level }
-        })
-        .collect();
-    let mut load = PriorityLoad::default();
-    load.spill(spread.data_plane, &hosts, spread.panic_threshold);
+impl GroupHosts {
+    const fn range(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.len
+    }
 
-    let mut localities = vec![0.0; groups.len()];
-    let mut of_hosts: Vec<Vec<f64>> = vec![Vec::new(); groups.len()];
-    for (level, loads) in (0..levels).zip(load.levels()) {
-        let share = f64::from(loads.healthy_load.get());
-        let members: Vec<usize> = (0..groups.len())
-            .filter(|&i| groups.get(i).is_some_and(|g| g.priority == level))
-            .collect();
-        let of_members: Vec<&GroupHosts> = members.iter().filter_map(|&i| groups.get(i)).collect();
-        let split = split_level(spread, &of_members, share, loads.panic);
-        for (index, hosts) in members.into_iter().zip(split) {
-            if let Some(slot) = localities.get_mut(index) {
-                *slot = hosts.iter().sum();
-            }
-            if let Some(slot) = of_hosts.get_mut(index) {
-                *slot = hosts;
-            }
+    const fn locality(&self) -> LocalityHosts {
+        LocalityHosts {
+            weight: self.weight,
+            total: self.total,
+            healthy: self.healthy,
+            degraded: 0,
+            excluded: self.excluded,
         }
     }
-    let endpoints = of_hosts.into_iter().flatten().collect();
-    Shares { load, hosts, localities, endpoints, healths: Vec::new() }
 }
 
-/// Splits a priority's share over the hosts of its localities; nothing where none is a candidate.
-fn split_level(spread: &Spread, groups: &[&GroupHosts], share: f64, panics: bool) -> Vec<Vec<f64>> {
-    let weights: Vec<Vec<f64>> =
-        groups.iter().map(|group| group.candidates(spread, panics).collect()).collect();
-    let sums: Vec<f64> = weights.iter().map(|weights| weights.iter().sum()).collect();
-    let of_localities = locality_fractions(spread, groups, panics).unwrap_or_else(|| {
-        let total: f64 = sums.iter().sum();
-        let part = |sum: &f64| if total > 0.0 { sum / total } else { 0.0 };
-        sums.iter().map(part).collect()
-    });
-    weights
-        .into_iter()
-        .zip(sums)
-        .zip(of_localities)
-        .map(|((weights, sum), fraction)| {
-            let of_host =
-                |weight: f64| if sum > 0.0 { share * fraction * weight / sum } else { 0.0 };
-            weights.into_iter().map(of_host).collect()
-        })
-        .collect()
-}
-
-/// The part of a priority that each of its localities gets by its weight; `None` where hosts decide:
-/// no locality weighting, no positive weight, or panic.
-fn locality_fractions(spread: &Spread, groups: &[&GroupHosts], panics: bool) -> Option<Vec<f64>> {
-    if !spread.locality_weighted || panics {
-        return None;
+fn compute(spread: &Spread, hosts: &Hosts) -> Shares {
+    let levels = hosts.levels(spread);
+    let mut load = PriorityLoad::default();
+    load.spill(spread.data_plane, &levels, spread.panic_threshold);
+    let panics = |group: &GroupHosts| {
+        let level = usize::try_from(group.priority).ok().and_then(|i| load.levels().get(i));
+        level.is_some_and(|level| level.panic)
+    };
+    // First the weight of each host and the sum of each locality, then what that comes to.
+    let mut endpoints: Vec<f64> = Vec::with_capacity(hosts.all.len());
+    let mut localities: Vec<f64> = Vec::with_capacity(hosts.groups.len());
+    for group in &hosts.groups {
+        endpoints.extend(hosts.candidates(spread, group, panics(group)));
+        localities.push(endpoints.get(group.range()).unwrap_or_default().iter().sum());
     }
-    let localities: Vec<LocalityHosts> = groups.iter().map(|group| group.locality()).collect();
-    LocalityWeights::new(&localities, spread.overprovisioning, Availability::Healthy)?.fractions()
+    for (priority, level) in (0..).zip(load.levels()) {
+        let share = f64::from(level.healthy_load.get());
+        let fractions = hosts.fractions(spread, priority, level.panic);
+        let is_of = |group: &GroupHosts| group.priority == priority;
+        let sums = hosts.groups.iter().zip(&localities).filter(|(group, _)| is_of(group));
+        let total: f64 = sums.map(|(_, sum)| sum).sum();
+        let mut fractions = fractions.iter().flatten();
+        let groups = hosts.groups.iter().zip(&mut localities);
+        for (group, locality) in groups.filter(|(group, _)| is_of(group)) {
+            let sum = *locality;
+            let by_hosts = if total > 0.0 { sum / total } else { 0.0 };
+            let fraction = fractions.next().copied().unwrap_or(by_hosts);
+            let of_group = endpoints.get_mut(group.range()).unwrap_or_default();
+            for host in of_group.iter_mut() {
+                *host = if sum > 0.0 { share * fraction * *host / sum } else { 0.0 };
+            }
+            *locality = of_group.iter().sum();
+        }
+    }
+    Shares { load, hosts: levels, localities, endpoints, healths: Vec::new() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn group(priority: u32, weight: u32, healthy: usize, unhealthy: usize) -> GroupHosts {
-        let hosts =
-            [vec![(1, Fitness::Healthy); healthy], vec![(1, Fitness::Unhealthy); unhealthy]];
-        GroupHosts { priority, weight, hosts: hosts.concat() }
+    /// Priority, weight, healthy hosts and unhealthy ones.
+    type Group = (u32, u32, usize, usize);
+
+    const fn group(priority: u32, weight: u32, healthy: usize, unhealthy: usize) -> Group {
+        (priority, weight, healthy, unhealthy)
     }
 
-    fn check(spread: &Spread, groups: &[GroupHosts], localities: &[f64]) {
-        let shares = compute(spread, groups);
+    fn check(spread: &Spread, groups: &[Group], localities: &[f64]) {
+        let mut hosts = Hosts::default();
+        for &(priority, weight, healthy, unhealthy) in groups {
+            hosts.begin(priority, weight);
+            (0..healthy).for_each(|_| hosts.push(1, Fitness::Healthy));
+            (0..unhealthy).for_each(|_| hosts.push(1, Fitness::Unhealthy));
+        }
+        let shares = compute(spread, &hosts);
         let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-9;
         assert!(shares.localities.iter().zip(localities).all(close), "{:?}", shares.localities);
         let endpoints: f64 = shares.endpoints.iter().sum();

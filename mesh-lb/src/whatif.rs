@@ -35,7 +35,6 @@ pub use self::imbalance::Imbalance;
 pub use self::impact::Impact;
 pub use self::ladder::{LADDER, ladder};
 pub use self::outcome::{Cell, Outcome};
-pub use self::overload::Carried;
 pub use self::played::{Ejection, Played, Player};
 pub use self::scenario::{Loss, Scenario};
 pub use self::shift::{Move, Place, Shift};

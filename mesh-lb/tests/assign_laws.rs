@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mesh_lb::assign::{Assignment, ClusterForm, Input, Target};
+use mesh_lb::assign::{AssignedLocality, AssignedPart, Assignment, ClusterForm, Input, Target};
 use mesh_model::Compat;
 use mesh_model::endpoint::{
     Address, Discoverability, Endpoint, Gateways, HealthStatus, NetworkGateway, Shards, Workload,
@@ -33,7 +33,7 @@ const CLUSTERS: [&str; 4] = ["", "c1", "c2", "c3"];
 const NETWORKS: [&str; 4] = ["", "n1", "n2", "n3"];
 const PLACES: [&str; 9] =
     ["", "r1", "r1/z1", "r1/z1/", "r1/z1/s1", "r1/z2/s1", "r2/z1/s1", "r2/z1/s2", "r3//s1"];
-const LABELS: [&str; 7] = [
+const LABELS: [&str; 9] = [
     "topology.istio.io/network",
     "topology.istio.io/cluster",
     "topology.istio.io/network=n2",
@@ -41,6 +41,8 @@ const LABELS: [&str; 7] = [
     "version",
     "version=v2",
     "version=v=2",
+    "track",
+    "track=v2",
 ];
 
 /// Keys of distributions that do not cover each other.
@@ -61,6 +63,7 @@ fn labels(cluster: &str, network: &str, locality: &str, version: &str) -> oracle
         ("topology.istio.io/cluster", cluster),
         ("topology.istio.io/network", network),
         ("topology.kubernetes.io/region", place.region()),
+        ("track", version),
         ("version", version),
     ];
     let set = all.into_iter().filter(|(_, value)| !value.is_empty());
@@ -256,6 +259,17 @@ impl World {
     }
 
     fn assign_with(&self, compat: &Compat, shards: &Shards, gateways: &Gateways) -> Assignment {
+        self.assign_looking(compat, shards, gateways, &|_| false)
+    }
+
+    /// `looks_at_each`: whether endpoints that are alike are looked at one by one all the same.
+    fn assign_looking(
+        &self,
+        compat: &Compat,
+        shards: &Shards,
+        gateways: &Gateways,
+        looks_at_each: &dyn Fn(&Endpoint) -> bool,
+    ) -> Assignment {
         let (proxy, service) = (self.proxy(), self.service());
         let (load_balancer, subset) = (self.load_balancer(), collect(&self.rules.subset));
         let passes = self.rules.passes_mutual_tls;
@@ -267,6 +281,7 @@ impl World {
             load_balancer: Some(&load_balancer),
             has_outlier_detection: self.rules.has_outlier_detection,
             min_health_percent: if self.rules.sends_unhealthy { 0 } else { 50 },
+            peer_mode_varies: looks_at_each,
             ..Input::new(&proxy, compat, (&service, port), shards, gateways)
         })
     }
@@ -390,6 +405,49 @@ proptest! {
             localities
         };
         prop_assert_eq!(sorted(&turned), sorted(&world));
+    }
+
+    #[test]
+    fn endpoints_that_are_alike_need_not_be_looked_at_one_by_one(world in world()) {
+        let (compat, shards, gateways) = (Compat::default(), world.shards(), world.gateways());
+        let each = world.assign_looking(&compat, &shards, &gateways, &|_| true);
+        let alike = world.engine();
+        prop_assert_eq!(plain(&each), plain(&alike));
+        prop_assert_eq!(each.explain().to_string(), alike.explain().to_string());
+        prop_assert!(each.dropped().eq(alike.dropped()));
+    }
+
+    /// What is known of a part by its identity holds: the endpoints are the same, used in the same way.
+    #[test]
+    fn parts_of_one_identity_are_equal(worlds in (world(), world()), kept in 0_usize..12) {
+        let (before, mut after) = worlds;
+        let own = before.backends.iter().take(kept).cloned();
+        after.backends = own.chain(after.backends).collect();
+        let shards = before.shards();
+        let renewed: Shards = after.shards().iter().map(|shard| {
+            let known = shards.iter().find(|known| known.cluster == shard.cluster);
+            Arc::new(match known {
+                Some(known) => known.renewed(shard.endpoints().to_vec()),
+                None => (**shard).clone(),
+            })
+        }).collect();
+        let assignment = after.assign(&renewed, &after.gateways());
+        prop_assert_eq!(&assignment, &after.engine());
+        let told = |part: AssignedPart<'_>| {
+            let told = part.endpoints().map(|endpoint| {
+                (endpoint.target().address().clone(), endpoint.weight(), endpoint.transport())
+            });
+            told.collect::<Vec<_>>()
+        };
+        let earlier = before.engine();
+        for part in earlier.localities().flat_map(AssignedLocality::parts) {
+            let Some(identity) = part.identity() else { continue };
+            prop_assert!(part.has(&identity));
+            for other in assignment.localities().flat_map(AssignedLocality::parts) {
+                prop_assert!(!other.has(&identity) || told(other) == told(part));
+                prop_assert_eq!(other.has(&identity), other.identity().as_ref() == Some(&identity));
+            }
+        }
     }
 
     /// With the fix a gateway occurs once and has the weight of all that it stands for.

@@ -1,4 +1,5 @@
 //! What runs: endpoints, where they are from and how networks are entered.
+mod cohort;
 mod gateway;
 mod health;
 mod shard;
@@ -7,9 +8,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use self::cohort::{COMMON_LABELS, Cohort, Kind};
 pub use self::gateway::{Gateways, NetworkGateway};
 pub use self::health::HealthStatus;
-pub use self::shard::{Provider, Shard, Shards};
+pub use self::shard::{CohortOf, Provider, Shard, Shards};
 use crate::name::{ClusterId, Labels, Namespace, NetworkId};
 
 /// One address and port that a service can send to.

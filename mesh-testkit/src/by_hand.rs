@@ -98,10 +98,11 @@ pub fn shards(endpoints: impl IntoIterator<Item = Endpoint>) -> Shards {
     for endpoint in endpoints {
         by_cluster.entry(endpoint.workload.cluster.clone()).or_default().push(endpoint);
     }
-    Shards::new(by_cluster.into_iter().map(|(cluster, endpoints)| {
-        let endpoints = endpoints.into();
-        Arc::new(Shard { provider: Provider::Kubernetes, cluster, endpoints })
-    }))
+    Shards::new(
+        by_cluster.into_iter().map(|(cluster, endpoints)| {
+            Arc::new(Shard::new(Provider::Kubernetes, cluster, endpoints))
+        }),
+    )
 }
 
 /// The labels that istiod adds for a cluster and a locality; empty ones are left out.

@@ -7,7 +7,7 @@ use mesh_model::registry::{Effect, MergedRule, Mesh, Resolution, TrafficDistribu
 use mesh_model::view::{Destination, IpFamilies, Proxy, ProxyKind, ProxyView};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Assignment, ClusterForm, EffectiveSetting, Input};
+use super::{Assignment, ClusterForm, Input};
 
 /// What every assignment reads of its client, whatever the destination.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -59,12 +59,7 @@ impl ClientClass {
     /// The class of an input's client for its destination.
     pub fn new(input: &Input<'_>) -> Self {
         let proxy = input.proxy;
-        let setting = EffectiveSetting::new(
-            input.load_balancer,
-            input.service.traffic_distribution,
-            input.mesh_zone_aware,
-            input.mesh_locality,
-        );
+        let setting = input.setting();
         let label = |text: &str| {
             let key = text.split_once('=').map_or(text, |(key, _)| key);
             proxy.labels.value(key).into()

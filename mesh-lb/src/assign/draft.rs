@@ -1,19 +1,69 @@
 //! An assignment while it is being computed.
-use mesh_model::endpoint::{Endpoint, HealthStatus, NetworkGateway, Shards};
+use mesh_model::endpoint::{CohortOf, Endpoint, HealthStatus, NetworkGateway, Shards};
 
+use super::run::Form;
 use super::{ClusterForm, DropReason, Group, Transport};
 
-/// Where in the shards an endpoint is.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(super) struct EndpointId {
+/// Endpoints of a cohort about which no rule in force says different things.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Batch {
     pub(super) shard: u32,
-    pub(super) index: u32,
+    pub(super) cohort: u32,
+    pub(super) which: Which,
+}
+
+/// Which endpoints of a cohort.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Which {
+    /// Those of a kind.
+    Kind(u32),
+    /// The one at a place: a rule is in force that might tell those of a kind apart.
+    Place(u32),
+}
+
+impl Batch {
+    pub(super) fn cohort_of(self, shards: &Shards) -> Option<CohortOf<'_>> {
+        shards.get(usize::try_from(self.shard).ok()?)?.cohort(usize::try_from(self.cohort).ok()?)
+    }
+
+    /// The endpoint that speaks for all.
+    pub(super) fn endpoint(self, shards: &Shards) -> Option<&Endpoint> {
+        let of = self.cohort_of(shards)?;
+        let place = match self.which {
+            Which::Place(place) => place,
+            Which::Kind(kind) => of.cohort().kinds().nth(usize::try_from(kind).ok()?)?.first,
+        };
+        of.endpoint(usize::try_from(place).ok()?)
+    }
+
+    /// The places of all.
+    pub(super) fn places(self, shards: &Shards) -> impl Iterator<Item = u32> {
+        let of = self.cohort_of(shards);
+        let places = of.map_or(0..0, |of| 0..u32::try_from(of.indices().len()).unwrap_or(u32::MAX));
+        places.filter(move |place| match (self.which, of) {
+            (Which::Place(one), _) => one == *place,
+            (Which::Kind(kind), Some(of)) => {
+                let at = usize::try_from(*place).unwrap_or(usize::MAX);
+                usize::try_from(kind).is_ok_and(|kind| of.cohort().kind_of(at) == kind)
+            }
+            (Which::Kind(_), None) => false,
+        })
+    }
+
+    /// The place in the shards of each: the shard, and the index in it.
+    pub(super) fn ids(self, shards: &Shards) -> impl Iterator<Item = (u32, u32)> {
+        let indices = self.cohort_of(shards).map(CohortOf::indices).unwrap_or_default();
+        self.places(shards).filter_map(move |place| {
+            let index = indices.get(usize::try_from(place).ok()?)?;
+            Some((self.shard, *index))
+        })
+    }
 }
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Source {
-    Endpoint(EndpointId),
+    Endpoints(Batch),
     /// The gateway, and the part of the list of fronted endpoints that it stands for.
     Gateway {
         gateway: u32,
@@ -22,7 +72,7 @@ pub(super) enum Source {
 }
 
 /// How a member is reached.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Reach {
     Direct,
     Tunnel,
@@ -30,14 +80,14 @@ pub(super) enum Reach {
     DoubleTunnel,
 }
 
-/// An endpoint or gateway of a locality.
+/// Endpoints of a locality that are treated alike, or a gateway.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Member {
     pub(super) source: Source,
-    pub(super) weight: u32,
-    pub(super) health: HealthStatus,
-    pub(super) reach: Reach,
-    pub(super) transport: Transport,
+    /// How many endpoints; 1 for a gateway.
+    pub(super) count: u32,
+    /// The form of each of them.
+    pub(super) form: Form,
 }
 
 impl Member {
@@ -48,7 +98,13 @@ impl Member {
             (Reach::DoubleTunnel, _) => Transport::Tunnel,
             (Reach::Direct | Reach::Tunnel | Reach::Gateway, _) => Transport::Istio,
         };
-        Self { source, weight, health: HealthStatus::Unknown, reach, transport }
+        let form = Form { weight, health: HealthStatus::Unknown, reach, transport };
+        Self { source, count: 1, form }
+    }
+
+    /// The sum of all weights, which wraps.
+    pub(super) const fn weight(&self) -> u32 {
+        self.form.weight.wrapping_mul(self.count)
     }
 }
 
@@ -56,21 +112,22 @@ impl Member {
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     pub(super) groups: Vec<Group<Member>>,
-    pub(super) dropped: Vec<(EndpointId, DropReason)>,
+    pub(super) dropped: Vec<(Batch, DropReason)>,
     pub(super) gateways: Vec<&'a NetworkGateway>,
-    pub(super) fronts: Vec<EndpointId>,
-    shards: Vec<&'a [Endpoint]>,
+    /// The endpoints that gateways stand for, and what they were before.
+    pub(super) fronts: Vec<(Batch, Form)>,
+    pub(super) shards: &'a Shards,
     form: ClusterForm,
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(shards: &'a Shards, form: ClusterForm) -> Self {
+    pub(super) const fn new(shards: &'a Shards, form: ClusterForm) -> Self {
         Self {
             groups: Vec::new(),
             dropped: Vec::new(),
             gateways: Vec::new(),
             fronts: Vec::new(),
-            shards: shards.iter().map(|shard| &*shard.endpoints).collect(),
+            shards,
             form,
         }
     }
@@ -79,46 +136,41 @@ impl<'a> Draft<'a> {
         self.form
     }
 
-    pub(super) fn endpoint(&self, id: EndpointId) -> Option<&'a Endpoint> {
-        let shard = self.shards.get(usize::try_from(id.shard).ok()?)?;
-        shard.get(usize::try_from(id.index).ok()?)
-    }
-
-    /// The endpoint that a member is, `None` for a gateway.
-    pub(super) fn endpoint_of(&self, member: &Member) -> Option<(EndpointId, &'a Endpoint)> {
-        match member.source {
-            Source::Endpoint(id) => Some((id, self.endpoint(id)?)),
-            Source::Gateway { .. } => None,
-        }
-    }
-
     pub(super) fn gateway(&self, gateway: u32) -> Option<&'a NetworkGateway> {
         self.gateways.get(usize::try_from(gateway).ok()?).copied()
     }
 
     /// Records the endpoints that a gateway stands for.
-    pub(super) fn front(&mut self, gateway: usize, endpoints: Vec<EndpointId>) -> Source {
+    pub(super) fn front(&mut self, gateway: usize, endpoints: Vec<(Batch, Form)>) -> Source {
         let narrow = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
         let start = narrow(self.fronts.len());
         self.fronts.extend(endpoints);
         Source::Gateway { gateway: narrow(gateway), fronts: (start, narrow(self.fronts.len())) }
     }
 
-    pub(super) fn drop(&mut self, id: EndpointId, reason: DropReason) {
-        self.dropped.push((id, reason));
+    pub(super) fn drop(&mut self, batch: Batch, reason: DropReason) {
+        self.dropped.push((batch, reason));
     }
 
-    /// The endpoints behind a member: itself, or those that the gateway stands for.
-    pub(super) fn behind<'m>(&'m self, member: &'m Member) -> &'m [EndpointId] {
-        match &member.source {
-            Source::Endpoint(id) => std::slice::from_ref(id),
-            Source::Gateway { fronts, .. } => fronted(&self.fronts, *fronts),
+    /// The endpoints that a gateway stands for.
+    pub(super) fn fronted(&self, fronts: (u32, u32)) -> &[(Batch, Form)] {
+        part(&self.fronts, fronts)
+    }
+
+    /// Drops a member, or what the gateway stands for.
+    pub(super) fn drop_behind(&mut self, member: &Member, reason: DropReason) {
+        match member.source {
+            Source::Endpoints(batch) => self.drop(batch, reason),
+            Source::Gateway { fronts, .. } => {
+                let behind = part(&self.fronts, fronts);
+                self.dropped.extend(behind.iter().map(|(batch, _)| (*batch, reason)));
+            }
         }
     }
 }
 
-/// A gateway's part of the list of fronted endpoints.
-pub(super) fn fronted(fronts: &[EndpointId], (start, end): (u32, u32)) -> &[EndpointId] {
+/// A gateway's part of a list.
+pub(super) fn part<T>(list: &[T], (start, end): (u32, u32)) -> &[T] {
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-    range.and_then(|(start, end)| fronts.get(start..end)).unwrap_or_default()
+    range.and_then(|(start, end)| list.get(start..end)).unwrap_or_default()
 }

@@ -1,13 +1,14 @@
 //! Endpoints that pass the filter, by locality.
 use mesh_model::compat::DataPlane;
-use mesh_model::endpoint::{Endpoint, HealthStatus};
+use mesh_model::endpoint::{COMMON_LABELS, CohortOf, Endpoint, HealthStatus, Shards};
 use mesh_model::name::Locality;
 use mesh_model::resource::MutualTlsMode;
 use mesh_model::resource::destination_rule::ClientTlsMode;
 use rustc_hash::FxHashMap;
 
-use super::draft::{Draft, EndpointId, Member, Reach, Source};
+use super::draft::{Batch, Draft, Member, Reach, Source, Which};
 use super::filter::{self, Filter};
+use super::run::Form;
 use super::{ClusterForm, Group, Input, Reason, Transport};
 
 /// Filters the endpoints and groups the rest by the raw text of their locality, in its order.
@@ -24,63 +25,128 @@ pub(super) fn apply<'a>(input: &'a Input<'a>) -> Draft<'a> {
     let converter = Converter::new(input);
     let mut localities = Localities::default();
     let whole_service = filter.whole_service();
-    for (shard, endpoints) in input.shards.iter().enumerate() {
-        let skipped = whole_service.or_else(|| filter.shard(endpoints));
-        for (index, endpoint) in endpoints.endpoints.iter().enumerate() {
-            if !filter.serves_port(endpoint) {
+    let looks_at_each = looks_at_each(input);
+    for (shard_index, shard) in (0_u32..).zip(input.shards.iter()) {
+        let skipped = whole_service.or_else(|| filter.shard(shard));
+        for (cohort_index, of) in (0_u32..).zip(shard.cohorts()) {
+            let Some(first) = of.endpoint(0).filter(|first| filter.serves_port(first)) else {
+                continue;
+            };
+            let batch = |which| Batch { shard: shard_index, cohort: cohort_index, which };
+            let cohort = of.cohort();
+            let mut add = |batch, count, endpoint: &Endpoint| match skipped
+                .map_or_else(|| filter.check(endpoint), Err)
+            {
+                Ok(()) => {
+                    let form = converter.form(endpoint);
+                    let member = Member { source: Source::Endpoints(batch), count, form };
+                    localities.push((&first.workload.locality, cohort.locality()), member);
+                }
+                Err(reason) => draft.drop(batch, reason),
+            };
+            if skipped.is_none() && (looks_at_each || converter.looks_at_each(of)) {
+                for (place, endpoint) in (0_u32..).zip(of.endpoints()) {
+                    add(batch(Which::Place(place)), 1, endpoint);
+                }
                 continue;
             }
-            let id = EndpointId {
-                shard: u32::try_from(shard).unwrap_or(u32::MAX),
-                index: u32::try_from(index).unwrap_or(u32::MAX),
-            };
-            match skipped.map_or_else(|| filter.check(endpoint), Err) {
-                Ok(()) => localities.push(endpoint, converter.member(id, endpoint)),
-                Err(reason) => draft.drop(id, reason),
+            for (kind, (number, endpoint)) in cohort.kinds().zip((0_u32..).zip(of.kinds())) {
+                add(batch(Which::Kind(number)), kind.len, endpoint);
             }
         }
     }
-    draft.groups = localities.into_groups();
+    draft.groups = localities.into_groups(input.shards);
     draft
+}
+
+/// Whether a rule reads of endpoints what those of a kind may differ in: nodes, other labels than the
+/// common ones, or what the caller says of each.
+fn looks_at_each(input: &Input<'_>) -> bool {
+    let is_common = |label: &str| COMMON_LABELS.contains(&label);
+    input.service.node_local
+        || input.form == ClusterForm::SelfDiscovery
+        || input.compat.flags.pilot_enable_ambient
+        || input.subset.is_some_and(|labels| !labels.iter().all(|(label, _)| is_common(label)))
+        || ranks_by_other_labels(input)
+}
+
+fn ranks_by_other_labels(input: &Input<'_>) -> bool {
+    let setting = input.setting();
+    let ranks = input.has_outlier_detection || setting.forces_failover();
+    let is_common =
+        |entry: &str| entry.split('=').next().is_some_and(|label| COMMON_LABELS.contains(&label));
+    ranks && !setting.failover_priority().all(is_common)
 }
 
 /// The groups so far, in the order of their first endpoints.
 #[derive(Default)]
 struct Localities<'a> {
     by_text: FxHashMap<&'a str, usize>,
-    groups: Vec<(&'a str, Vec<Member>)>,
+    groups: Vec<(&'a str, &'a Locality, Vec<Member>)>,
     /// The group of the last endpoint: neighbours mostly share it.
     last: usize,
 }
 
 impl<'a> Localities<'a> {
-    fn push(&mut self, endpoint: &'a Endpoint, member: Member) {
-        let text = &*endpoint.workload.locality;
-        if self.groups.get(self.last).is_none_or(|(last, _)| *last != text) {
+    fn push(&mut self, (text, locality): (&'a str, &'a Locality), member: Member) {
+        if self.groups.get(self.last).is_none_or(|(last, ..)| *last != text) {
             self.last = *self.by_text.entry(text).or_insert_with(|| {
-                self.groups.push((text, Vec::new()));
+                self.groups.push((text, locality, Vec::new()));
                 self.groups.len() - 1
             });
         }
-        if let Some((_, members)) = self.groups.get_mut(self.last) {
+        if let Some((_, _, members)) = self.groups.get_mut(self.last) {
             members.push(member);
         }
     }
 
-    fn into_groups(mut self) -> Vec<Group<Member>> {
-        self.groups.sort_by_key(|(text, _)| *text);
-        let group = |(text, members): (&str, Vec<Member>)| Group {
-            locality: Some(Locality::parse(text)),
-            weight: Some(members.iter().fold(0, |sum, member| member.weight.saturating_add(sum))),
-            priority: 0,
-            members,
-            reason: Reason::default(),
+    fn into_groups(mut self, shards: &Shards) -> Vec<Group<Member>> {
+        self.groups.sort_by_key(|(text, ..)| *text);
+        let group = |(_, locality, mut members): (&str, &Locality, Vec<Member>)| {
+            restore_order(&mut members, shards);
+            let sum = |sum: u32, member: &Member| {
+                member.form.weight.saturating_mul(member.count).saturating_add(sum)
+            };
+            Group {
+                locality: Some(locality.clone()),
+                weight: Some(members.iter().fold(0, sum)),
+                priority: 0,
+                members,
+                reason: Reason::default(),
+            }
         };
         self.groups.into_iter().map(group).collect()
     }
 }
 
-/// How endpoints become members: their health, and whether they are spoken to by mutual TLS or
+/// Puts endpoints in the order of their shard where it has two cohorts in one locality that serve the
+/// port.
+fn restore_order(members: &mut Vec<Member>, shards: &Shards) {
+    let batches = |pair: &[Member]| match pair {
+        [
+            Member { source: Source::Endpoints(a), .. },
+            Member { source: Source::Endpoints(b), .. },
+        ] => a.shard == b.shard && a.cohort != b.cohort,
+        _ => false,
+    };
+    if !members.windows(2).any(batches) {
+        return;
+    }
+    let each = members.iter().flat_map(|member| {
+        let Source::Endpoints(batch) = member.source else { return Vec::new() };
+        let one = |(place, id)| {
+            let which = Which::Place(place);
+            let source = Source::Endpoints(Batch { which, ..batch });
+            (id, Member { source, count: 1, form: member.form })
+        };
+        batch.places(shards).zip(batch.ids(shards)).map(one).collect()
+    });
+    let mut each: Vec<((u32, u32), Member)> = each.collect();
+    each.sort_by_key(|(id, _)| *id);
+    *members = each.into_iter().map(|(_, member)| member).collect();
+}
+
+/// How endpoints are used: their health, and whether they are spoken to by mutual TLS or
 /// through a tunnel.
 ///
 /// # Upstream
@@ -109,11 +175,19 @@ impl<'a> Converter<'a> {
         }
     }
 
-    fn member(&self, id: EndpointId, endpoint: &Endpoint) -> Member {
+    /// Whether what workloads demand may differ within a kind of a cohort.
+    fn looks_at_each(&self, of: CohortOf<'_>) -> bool {
+        let input = self.input;
+        input.tls_mode.is_none()
+            && of.kinds().any(|first| {
+                &*first.workload.tls_mode == "istio" && (input.peer_mode_varies)(first)
+            })
+    }
+
+    fn form(&self, endpoint: &Endpoint) -> Form {
         let is_draining = self.may_drain && filter::is_labelled_draining(endpoint);
         let is_tunnelled = self.is_tunnelled(endpoint);
-        Member {
-            source: Source::Endpoint(id),
+        Form {
             weight: endpoint.effective_weight(),
             health: if is_draining { HealthStatus::Draining } else { endpoint.health },
             reach: if is_tunnelled { Reach::Tunnel } else { Reach::Direct },

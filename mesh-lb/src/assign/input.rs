@@ -11,6 +11,8 @@ use mesh_model::resource::destination_rule::{
 };
 use mesh_model::view::Proxy;
 
+use super::EffectiveSetting;
+
 /// Everything that decides which endpoints of one service port one proxy uses.
 ///
 /// [`Input::new`] fills in what holds without any policy; single fields are then set.
@@ -55,6 +57,9 @@ pub struct Input<'a> {
     pub is_ambient_local: bool,
     /// The effective PeerAuthentication of an endpoint's port; asked only where it matters.
     pub peer_mode: &'a dyn Fn(&Endpoint) -> MutualTlsMode,
+    /// Whether [`peer_mode`](Self::peer_mode) may be different for endpoints of one
+    /// [`Kind`](mesh_model::endpoint::Kind), asked with one of them.
+    pub peer_mode_varies: &'a dyn Fn(&Endpoint) -> bool,
     /// Whether an endpoint's workload is captured by ambient and so accepts HBONE; asked only with
     /// `PILOT_ENABLE_AMBIENT`.
     pub is_ambient: &'a dyn Fn(&Endpoint) -> bool,
@@ -119,8 +124,19 @@ impl<'a> Input<'a> {
             mesh_zone_aware: None,
             is_ambient_local: false,
             peer_mode: &|_| MutualTlsMode::Permissive,
+            peer_mode_varies: &|_| true,
             is_ambient: &|_| false,
         }
+    }
+
+    /// The setting in effect.
+    pub(super) fn setting(&self) -> EffectiveSetting<'a> {
+        EffectiveSetting::new(
+            self.load_balancer,
+            self.service.traffic_distribution,
+            self.mesh_zone_aware,
+            self.mesh_locality,
+        )
     }
 }
 

@@ -98,6 +98,10 @@ fn with_supply<T>(
         mesh_locality: Some(&config.locality_lb_setting),
         mesh_zone_aware: config.zone_aware_lb_setting.as_ref(),
         peer_mode: &|endpoint| modes.of(endpoint),
+        peer_mode_varies: &|endpoint| {
+            let authentications = &view.plane().peer_authentications;
+            authentications.differs_by_workload(&endpoint.workload.namespace)
+        },
         ..Input::new(view.proxy(), compat, (service, &destination.port), shards, gateways)
     };
     compute(&input)

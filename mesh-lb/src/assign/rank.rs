@@ -20,6 +20,14 @@ pub struct Group<M> {
     pub reason: Reason,
 }
 
+impl<M> Group<M> {
+    /// The same group with its members as something else.
+    pub(super) fn map<N>(self, change: impl FnOnce(&[M]) -> Vec<N>) -> Group<N> {
+        let Self { locality, weight, priority, members, reason } = self;
+        Group { locality, weight, priority, members: change(&members), reason }
+    }
+}
+
 /// Whose view it is, and by which setting, that localities are ranked.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "callers rank groups of their own")]

@@ -9,7 +9,8 @@ use mesh_model::name::{ClusterId, NetworkId};
 use mesh_model::view::{IpFamilies, Proxy, ProxyKind};
 use rustc_hash::FxHashMap;
 
-use super::draft::{Draft, EndpointId, Member, Reach};
+use super::draft::{Batch, Draft, Member, Reach, Source};
+use super::run::Form;
 use super::{ClusterForm, DropReason, Group, Input, Transport, weight};
 
 /// Replaces endpoints of other networks by gateways and scales all weights, if the mesh has
@@ -36,7 +37,7 @@ pub(super) fn apply<'a>(input: &'a Input<'a>, draft: &mut Draft<'a>) {
     }
     split.add_gateways(&mut groups, draft);
     for group in &mut groups {
-        group.weight = weight::refreshed(group.members.iter().map(|member| member.weight));
+        group.weight = weight::refreshed(group.members.iter().map(Member::weight));
     }
     draft.groups = groups;
 }
@@ -210,7 +211,7 @@ struct Tally {
     group: usize,
     gateway: usize,
     weight: u32,
-    fronts: Vec<EndpointId>,
+    fronts: Vec<(Batch, Form)>,
 }
 
 struct Split<'a> {
@@ -224,24 +225,24 @@ struct Split<'a> {
 impl<'a> Split<'a> {
     /// Scales a member that is reached directly; counts one that gateways stand for, which goes.
     fn keeps(&mut self, group: usize, member: &mut Member, draft: &mut Draft<'a>) -> bool {
-        let Some((id, endpoint)) = draft.endpoint_of(member) else {
-            return false;
-        };
-        member.weight = weight::scaled(member.weight, self.factor);
+        let Source::Endpoints(batch) = member.source else { return false };
+        let Some(endpoint) = batch.endpoint(draft.shards) else { return false };
+        let form = &mut member.form;
+        form.weight = weight::scaled(form.weight, self.factor);
         let dropped = match self.routes.of(endpoint, &self.horizon, &mut self.table) {
             None => return false,
             Some(Route::None(reason)) => *reason,
-            Some(Route::Direct) if has_host(endpoint, member.reach) => return true,
+            Some(Route::Direct) if has_host(endpoint, form.reach) => return true,
             Some(Route::Direct) => DropReason::NoHost,
             Some(Route::Through(gateways)) => {
-                if self.horizon.is_ambient || member.transport == Transport::Istio {
-                    let share = share(member.weight, gateways.len());
+                if self.horizon.is_ambient || form.transport == Transport::Istio {
+                    let share = share(form.weight, gateways.len());
                     for &gateway in gateways {
                         let sums = self.horizon.sums_over_localities;
                         let tally =
                             tally(&mut self.tallies, &mut self.table, (group, gateway), sums);
                         if let Some(tally) = tally {
-                            tally.add(share, id, sums);
+                            tally.add(share, member, batch, sums);
                         }
                     }
                     return false;
@@ -249,7 +250,7 @@ impl<'a> Split<'a> {
                 DropReason::NoMutualTls
             }
         };
-        draft.drop(id, dropped);
+        draft.drop(batch, dropped);
         false
     }
 
@@ -319,12 +320,13 @@ fn has_host(endpoint: &Endpoint, reach: Reach) -> bool {
 }
 
 impl Tally {
-    fn add(&mut self, share: u32, id: EndpointId, saturates: bool) {
+    /// Adds a share for each endpoint of a batch.
+    fn add(&mut self, share: u32, member: &Member, batch: Batch, saturates: bool) {
         self.weight = if saturates {
-            self.weight.saturating_add(share)
+            share.saturating_mul(member.count).saturating_add(self.weight)
         } else {
-            self.weight.wrapping_add(share)
+            share.wrapping_mul(member.count).wrapping_add(self.weight)
         };
-        self.fronts.push(id);
+        self.fronts.push((batch, member.form));
     }
 }

@@ -1,12 +1,12 @@
 //! What a failure does to all that was surveyed.
-use mesh_model::endpoint::{Endpoint, HealthStatus, Shards};
+use mesh_model::endpoint::Shards;
 use mesh_model::view::Destination;
 
-use super::outcome::Cell;
+use super::overload::{Carried, Received};
 use super::scenario::Failed;
 use super::survey::{Survey, Surveyed, SurveyedClass};
-use super::{Carried, Outcome, Scenario, Shift};
-use crate::assign::{ClusterForm, supports_unhealthy_endpoints};
+use super::{Outcome, Scenario, Shift};
+use crate::assign::ClusterForm;
 use crate::capacity::Overloaded;
 
 /// What a failure does to the traffic of one class of proxies to one destination.
@@ -56,48 +56,46 @@ impl<'m> Survey<'m> {
             if failed.is_nothing() {
                 impacts.extend(surveyed.classes.iter().map(|class| untouched(surveyed, class)));
             } else {
-                self.touched(surveyed, (scenario, &failed), limit, &mut impacts);
+                touched(surveyed, (scenario, &failed), limit, &mut impacts);
             }
         }
         impacts
     }
+}
 
-    fn touched<'s>(
-        &self,
-        surveyed: &'s Surveyed<'m>,
-        (scenario, failed): (&Scenario, &Failed<'_>),
-        limit: f64,
-        impacts: &mut Vec<Impact<'s, 'm>>,
-    ) {
-        let destination = &surveyed.destination;
-        let keeps_order = keeps_assignment(surveyed, failed);
-        let mut carried = Carried::new(self.mesh);
-        let start = impacts.len();
-        for class in &surveyed.classes {
-            let after = if keeps_order {
-                scenario.with_same_assignment(&class.before, failed)
-            } else {
-                scenario.outcome_of(&class.view, destination, failed)
-            };
-            carried.add(&class.before, &after, class.n_proxies);
-            let cells: Vec<Cell> = after.cells();
-            impacts.push(Impact {
-                destination,
-                class,
-                shift: Shift::of_cells(&class.cells, &cells),
-                is_unreachable: after.is_unreachable(destination),
-                after: Some(after),
-                overloaded: Vec::new(),
-            });
-        }
-        let overload = carried.overloaded(limit);
-        if overload.overloaded.is_empty() {
-            return;
-        }
-        for impact in impacts.iter_mut().skip(start) {
-            let carries = |one: &&Overloaded| impact.outcome().sends_to(&one.address);
-            impact.overloaded = overload.overloaded.iter().filter(carries).cloned().collect();
-        }
+fn touched<'s, 'm>(
+    surveyed: &'s Surveyed<'m>,
+    (scenario, failed): (&Scenario, &Failed<'_>),
+    limit: f64,
+    impacts: &mut Vec<Impact<'s, 'm>>,
+) {
+    let destination = &surveyed.destination;
+    let mut carried = Carried::new(&surveyed.carriers);
+    let start = impacts.len();
+    let mut sent: Vec<Received> = Vec::with_capacity(surveyed.classes.len());
+    for class in &surveyed.classes {
+        let after = scenario.outcome_of(&class.view, destination, failed);
+        let received = surveyed.carriers.received(&after);
+        carried.add(&class.received, &received, class.n_proxies);
+        sent.push(received);
+        impacts.push(Impact {
+            destination,
+            class,
+            shift: Shift::of_cells(&class.cells, &after.cells()),
+            is_unreachable: after.is_unreachable(),
+            after: Some(after),
+            overloaded: Vec::new(),
+        });
+    }
+    let overloaded = carried.overloaded(limit);
+    if overloaded.is_empty() {
+        return;
+    }
+    for (impact, sent) in impacts.iter_mut().skip(start).zip(&sent) {
+        let is_sent =
+            |number: u32| sent.iter().any(|(other, share)| *other == number && *share > 0.0);
+        let own = overloaded.iter().filter(|(number, _)| is_sent(*number));
+        impact.overloaded = own.map(|(_, one)| one.clone()).collect();
     }
 }
 
@@ -108,27 +106,7 @@ fn untouched<'s, 'm>(surveyed: &'s Surveyed<'m>, class: &'s SurveyedClass<'m>) -
         class,
         after: None,
         shift: Shift::default(),
-        is_unreachable: class.before.is_unreachable(destination),
+        is_unreachable: class.before.is_unreachable(),
         overloaded: Vec::new(),
     }
-}
-
-/// Whether endpoints that fail stay where they are, only unhealthy: such are sent, and what fails was
-/// sent before.
-fn keeps_assignment(surveyed: &Surveyed<'_>, failed: &Failed<'_>) -> bool {
-    let Some(class) = surveyed.classes.first() else { return false };
-    let destination = &surveyed.destination;
-    let policy = destination.policy.as_deref();
-    let outlier_detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
-    let was_fit = |endpoint: &Endpoint| match endpoint.health {
-        HealthStatus::Unknown | HealthStatus::Healthy | HealthStatus::Unhealthy => true,
-        HealthStatus::Draining | HealthStatus::Terminating => false,
-    };
-    failed.only_changes_health()
-        && failed.endpoints().all(was_fit)
-        && supports_unhealthy_endpoints(
-            &class.view.mesh().compat().flags,
-            destination.service.traffic_distribution,
-            outlier_detection.map_or(0, |block| block.min_health_percent),
-        )
 }

@@ -1,11 +1,10 @@
 //! Where the traffic of one destination goes, by place and by endpoint.
 use mesh_model::endpoint::{Endpoint, HealthStatus};
 use mesh_model::name::{ClusterId, Locality};
-use mesh_model::registry::Resolution;
 use mesh_model::view::{Destination, ProxyView};
 
 use super::Scenario;
-use crate::assign::{AssignedEndpoint, Assignment, Target};
+use crate::assign::{AssignedEndpoint, Assignment, Discovery, Target};
 use crate::share::{Shares, Spread};
 
 /// Where the traffic of one destination goes.
@@ -14,6 +13,8 @@ use crate::share::{Shares, Spread};
 pub struct Outcome {
     /// The endpoints in use.
     pub assignment: Assignment,
+    /// How the cluster finds endpoints; where the client chooses, shares are all 0.
+    pub discovery: Discovery,
     /// How the cluster spreads traffic.
     pub spread: Spread,
     /// What each gets.
@@ -44,6 +45,7 @@ impl Outcome {
     pub fn nowhere() -> Self {
         Self {
             assignment: Assignment::default(),
+            discovery: Discovery::default(),
             spread: Spread::default(),
             shares: Shares::default(),
         }
@@ -77,13 +79,6 @@ impl Outcome {
         cells
     }
 
-    /// Returns whether traffic reaches an endpoint, by `ADDRESS:PORT`.
-    pub fn sends_to(&self, address: &str) -> bool {
-        self.received().iter().any(|(endpoint, share)| {
-            *share > 0.0 && *address == *super::overload::dialled(endpoint)
-        })
-    }
-
     /// Returns what each workload's endpoint receives in the end, in percent of the destination's
     /// traffic. What a gateway gets is divided over the endpoints behind it that are fit, by their
     /// weights: which of them it takes is its own affair.
@@ -110,12 +105,8 @@ impl Outcome {
 
     /// Returns whether requests find no endpoint. Destinations that need none (the address that the
     /// client asked for is used, or found by name) are always reached.
-    pub fn is_unreachable(&self, destination: &Destination<'_>) -> bool {
-        let needs_endpoints = match destination.service.resolution {
-            Resolution::ClientSideLb | Resolution::DnsLb | Resolution::DnsRoundRobinLb => true,
-            Resolution::Passthrough | Resolution::Alias | Resolution::DynamicDns => false,
-        };
-        needs_endpoints && !self.shares.is_reachable()
+    pub fn is_unreachable(&self) -> bool {
+        self.discovery.picks() && !self.shares.is_reachable()
     }
 }
 

@@ -1,90 +1,132 @@
 //! Which endpoints would carry too much, over all clients that are looked at.
-use std::sync::Arc;
-
-use mesh_model::endpoint::{Address, Endpoint, Workload};
+use mesh_model::endpoint::{Address, Endpoint, Shards, Workload};
 use mesh_model::name::{ClusterId, NetworkId};
 use mesh_model::registry::Mesh;
 use rustc_hash::FxHashMap;
 
 use super::Outcome;
-use crate::capacity::{CarriedLoad, Overload, milli_cpu, overloaded};
+use crate::capacity::{CarriedLoad, Overloaded, exceeding, milli_cpu};
+
+/// The endpoints that can carry traffic to a destination.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Carriers<'m> {
+    by_key: FxHashMap<Key<'m>, u32>,
+    // INVARIANT: in the order of the keys.
+    all: Vec<Carrier<'m>>,
+}
+
+/// Networks that are not joined may use an address twice.
+type Key<'e> = (&'e Address, u16, &'e NetworkId, &'e ClusterId);
+
+#[derive(Clone, Debug)]
+struct Carrier<'m> {
+    endpoint: &'m Endpoint,
+    /// Thousandths of a core.
+    cpu_request: Option<u64>,
+}
+
+/// What some endpoints receive, by their numbers.
+pub(super) type Received = Vec<(u32, f64)>;
+
+impl<'m> Carriers<'m> {
+    /// Those of a service; the mesh tells what pods ask of their nodes.
+    pub(super) fn new(mesh: &Mesh, shards: &'m Shards) -> Self {
+        let mut sorted: Vec<&'m Endpoint> = shards.endpoints().collect();
+        sorted.sort_by(|a, b| key(a).cmp(&key(b)));
+        sorted.dedup_by(|a, b| key(a) == key(b));
+        let mut carriers = Self::default();
+        for (number, endpoint) in (0_u32..).zip(sorted) {
+            let cpu_request = cpu_request(mesh, &endpoint.workload);
+            carriers.by_key.insert(key(endpoint), number);
+            carriers.all.push(Carrier { endpoint, cpu_request });
+        }
+        carriers
+    }
+
+    /// What each endpoint receives by an outcome.
+    pub(super) fn received(&self, outcome: &Outcome) -> Received {
+        let mut received = Received::new();
+        outcome.each_received(|endpoint, share| {
+            let number = self.by_key.get(&key(endpoint));
+            received.extend(number.map(|number| (*number, share)));
+        });
+        received
+    }
+}
+
+fn key(endpoint: &Endpoint) -> Key<'_> {
+    let Workload { network, cluster, .. } = &*endpoint.workload;
+    (&endpoint.address, endpoint.port, network, cluster)
+}
 
 /// The traffic of a destination by endpoint, before and after, summed over clients.
-#[derive(Clone, Debug)]
-pub struct Carried<'m> {
-    mesh: &'m Mesh,
-    /// Networks that are not joined may use an address twice.
-    loads: FxHashMap<Key, Load>,
+#[derive(Debug)]
+pub(super) struct Carried<'c, 'm> {
+    carriers: &'c Carriers<'m>,
+    loads: Vec<CarriedLoad>,
+    is_known: Vec<bool>,
 }
 
-type Key = (Address, u16, NetworkId, ClusterId);
-
-/// An endpoint and what it carries.
-#[derive(Clone, Debug)]
-struct Load {
-    workload: Arc<Workload>,
-    weight: u32,
-    before: f64,
-    after: f64,
-}
-
-impl<'m> Carried<'m> {
-    /// No traffic yet; the mesh tells what pods ask of their nodes.
-    pub fn new(mesh: &'m Mesh) -> Self {
-        Self { mesh, loads: FxHashMap::default() }
+impl<'c, 'm> Carried<'c, 'm> {
+    /// No traffic yet.
+    pub(super) fn new(carriers: &'c Carriers<'m>) -> Self {
+        let load = |carrier: &Carrier<'_>| CarriedLoad {
+            weight: Some(carrier.endpoint.effective_weight()),
+            cpu_request: carrier.cpu_request,
+            ..CarriedLoad::default()
+        };
+        let loads: Vec<CarriedLoad> = carriers.all.iter().map(load).collect();
+        Self { carriers, is_known: vec![false; loads.len()], loads }
     }
 
     /// Adds the traffic of as many proxies as share an outcome, each of them one unit.
-    pub fn add(&mut self, before: &Outcome, after: &Outcome, proxies: usize) {
+    pub(super) fn add(&mut self, before: &Received, after: &Received, proxies: usize) {
         let proxies = f64::from(u32::try_from(proxies).unwrap_or(u32::MAX));
-        before.each_received(|endpoint, share| self.load(endpoint).before += share * proxies);
-        after.each_received(|endpoint, share| self.load(endpoint).after += share * proxies);
-    }
-
-    fn load(&mut self, endpoint: &Endpoint) -> &mut Load {
-        let workload = &endpoint.workload;
-        let (network, cluster) = (workload.network.clone(), workload.cluster.clone());
-        let key = (endpoint.address.clone(), endpoint.port, network, cluster);
-        self.loads.entry(key).or_insert_with(|| Load {
-            workload: workload.clone(),
-            weight: endpoint.effective_weight(),
-            before: 0.0,
-            after: 0.0,
-        })
-    }
-
-    /// Returns the endpoints that would carry more than `limit` times what the busiest comparable one
-    /// carries before.
-    pub fn overloaded(&self, limit: f64) -> Overload {
-        let mut sorted: Vec<(&Key, &Load)> = self.loads.iter().collect();
-        sorted.sort_by(|a, b| a.0.cmp(b.0));
-        let mut loads: Vec<CarriedLoad> = sorted
-            .iter()
-            .map(|((address, port, ..), load)| CarriedLoad {
-                address: text(address, *port).into(),
-                before: load.before,
-                after: load.after,
-                weight: Some(load.weight),
-                ..CarriedLoad::default()
-            })
-            .collect();
-        // Requests count only if every endpoint has one.
-        for (load, (_, known)) in loads.iter_mut().zip(&sorted) {
-            load.cpu_request = cpu_request(self.mesh, &known.workload);
-            if load.cpu_request.is_none() {
-                break;
+        for (number, share) in before {
+            if let Some(load) = self.load(*number) {
+                load.before += share * proxies;
             }
         }
-        overloaded(&loads, limit)
+        for (number, share) in after {
+            if let Some(load) = self.load(*number) {
+                load.after += share * proxies;
+            }
+        }
+    }
+
+    fn load(&mut self, number: u32) -> Option<&mut CarriedLoad> {
+        let index = usize::try_from(number).ok()?;
+        *self.is_known.get_mut(index)? = true;
+        self.loads.get_mut(index)
+    }
+
+    /// The endpoints that would carry more than `limit` times what the busiest comparable one carries
+    /// before, by their numbers. Endpoints that no client uses are not compared with.
+    pub(super) fn overloaded(self, limit: f64) -> Vec<(u32, Overloaded)> {
+        let Self { carriers, loads, is_known } = self;
+        let used: Vec<(u32, CarriedLoad)> = (0..)
+            .zip(loads)
+            .zip(is_known)
+            .filter_map(|(load, is_known)| is_known.then_some(load))
+            .collect();
+        let (numbers, loads): (Vec<u32>, Vec<CarriedLoad>) = used.into_iter().unzip();
+        let (_, _, exceeding) = exceeding(&loads, limit);
+        let mut overloaded: Vec<(u32, Overloaded)> = exceeding
+            .iter()
+            .filter_map(|over| {
+                let number = *numbers.get(over.index)?;
+                let carrier = carriers.all.get(usize::try_from(number).ok()?)?;
+                Some((number, over.named(dialled(carrier.endpoint).into())))
+            })
+            .collect();
+        overloaded.sort_by(|a, b| a.1.address.cmp(&b.1.address));
+        overloaded
     }
 }
 
 /// `ADDRESS:PORT`, an IPv6 address in brackets.
-pub(super) fn dialled(endpoint: &Endpoint) -> String {
-    text(&endpoint.address, endpoint.port)
-}
-
-fn text(address: &Address, port: u16) -> String {
+fn dialled(endpoint: &Endpoint) -> String {
+    let Endpoint { address, port, .. } = endpoint;
     match address.ip() {
         Some(ip) if ip.is_ipv6() => format!("[{ip}]:{port}"),
         Some(_) | None => format!("{address}:{port}"),

@@ -1,13 +1,13 @@
 //! What fails together, and what then holds for a proxy.
 use std::sync::Arc;
 
-use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, Shard, Shards};
+use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, Shards};
 use mesh_model::name::ClusterId;
 use mesh_model::view::{Destination, ProxyView};
 
 use super::failure::Rank;
 use super::{Failure, Outcome};
-use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Supply, Target};
+use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Supply, Target};
 use crate::share::Spread;
 
 /// Things that fail at the same time.
@@ -47,24 +47,12 @@ pub(super) struct Failed<'s> {
     /// The gateways afterwards, if some are gone.
     gateways: Option<Gateways>,
     is_gateway_hit: bool,
-    loss: Loss,
-    hits: Vec<&'s Endpoint>,
 }
 
 impl<'s> Failed<'s> {
     /// Whether neither endpoints nor gateways fail.
     pub(super) const fn is_nothing(&self) -> bool {
         self.shards.is_none() && !self.is_gateway_hit
-    }
-
-    /// Whether what fails is still known, in another state of health.
-    pub(super) const fn only_changes_health(&self) -> bool {
-        matches!(self.loss, Loss::Unhealthy)
-    }
-
-    /// The endpoints that fail, as they are before.
-    pub(super) fn endpoints(&self) -> impl Iterator<Item = &'s Endpoint> + '_ {
-        self.hits.iter().copied()
     }
 }
 
@@ -87,9 +75,8 @@ impl Scenario {
         host: &'s str,
     ) -> Failed<'s> {
         let ranks = self.ranks(shards, host);
-        let hits: Vec<&Endpoint> =
-            shards.endpoints().filter(|endpoint| self.hits(endpoint, host, &ranks)).collect();
-        let left = if hits.is_empty() { None } else { Some(self.shards(shards, host, &ranks)) };
+        let is_hit = shards.endpoints().any(|endpoint| self.hits(endpoint, host, &ranks));
+        let left = is_hit.then(|| self.shards(shards, host, &ranks));
         let fails = |gateway| self.failures.iter().any(|failure| failure.hits_gateway(gateway));
         Failed {
             before: shards,
@@ -98,9 +85,7 @@ impl Scenario {
             shards: left,
             gateways: self.gateways(gateways),
             is_gateway_hit: gateways.iter().any(fails),
-            loss: self.loss,
             ranks,
-            hits,
         }
     }
 
@@ -118,38 +103,33 @@ impl Scenario {
             compat: view.mesh().compat(),
         };
         let assignment = Assignment::of_supply(view, destination, form, supply);
-        self.shared(assignment, Spread::of(view, destination), failed)
-    }
-
-    /// The same where nothing but health is different: the endpoints stay where they are.
-    pub(super) fn with_same_assignment(&self, before: &Outcome, failed: &Failed<'_>) -> Outcome {
-        let shards = failed.shards.as_ref().unwrap_or(failed.before);
-        let fails = |endpoint: &Endpoint| self.hits(endpoint, failed.host, &failed.ranks);
-        let assignment = before.assignment.with_unhealthy(shards, fails);
-        self.shared(assignment, before.spread, failed)
-    }
-
-    fn shared(&self, assignment: Assignment, spread: Spread, failed: &Failed<'_>) -> Outcome {
-        let shares = assignment.shares_with(&spread, |endpoint| {
-            if self.is_gateway_lost(endpoint, failed.host, &failed.ranks) {
-                HealthStatus::Unhealthy
-            } else {
-                endpoint.health()
-            }
-        });
-        Outcome { assignment, spread, shares }
+        let (discovery, spread) = (Discovery::of(view, destination), Spread::of(view, destination));
+        let shares = if discovery.picks() {
+            assignment.shares_with(&spread, |endpoint| {
+                if self.is_gateway_lost(endpoint, failed.host, &failed.ranks) {
+                    HealthStatus::Unhealthy
+                } else {
+                    endpoint.health()
+                }
+            })
+        } else {
+            assignment.no_shares()
+        };
+        Outcome { assignment, discovery, spread, shares }
     }
 
     /// The endpoints after the failure.
     fn shards(&self, shards: &Shards, host: &str, ranks: &Ranks<'_>) -> Shards {
         let fails = |endpoint: &Endpoint| self.hits(endpoint, host, ranks);
         Shards::new(shards.iter().map(|shard| {
-            if !shard.endpoints.iter().any(fails) {
+            if !shard.endpoints().iter().any(fails) {
                 return shard.clone();
             }
-            let endpoints = shard.endpoints.iter();
+            let endpoints = shard.endpoints().iter();
             let endpoints = match self.loss {
-                Loss::Removed => endpoints.filter(|endpoint| !fails(endpoint)).cloned().collect(),
+                Loss::Removed => {
+                    endpoints.filter(|endpoint| !fails(endpoint)).cloned().collect::<Vec<_>>()
+                }
                 Loss::Unhealthy => endpoints
                     .map(|endpoint| match fails(endpoint) {
                         true => Endpoint { health: HealthStatus::Unhealthy, ..endpoint.clone() },
@@ -157,8 +137,7 @@ impl Scenario {
                     })
                     .collect(),
             };
-            let (provider, cluster) = (shard.provider, shard.cluster.clone());
-            Arc::new(Shard { provider, cluster, endpoints })
+            Arc::new(shard.renewed(endpoints))
         }))
     }
 

@@ -14,6 +14,7 @@ use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 use rustc_hash::FxHashMap;
 
 use super::outcome::Cell;
+use super::overload::{Carriers, Received};
 use super::{Outcome, clients::class_name};
 use crate::assign::{EffectiveSetting, Standpoint};
 
@@ -85,7 +86,6 @@ pub fn services_and_subsets(view: &ProxyView<'_>) -> Vec<Asked> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Survey<'m> {
-    pub(super) mesh: &'m Mesh,
     clients: Vec<Vec<&'m Proxy>>,
     destinations: Vec<Surveyed<'m>>,
 }
@@ -98,6 +98,7 @@ pub struct Surveyed<'m> {
     pub destination: Destination<'m>,
     /// The classes in the order of their first proxies.
     pub classes: Vec<SurveyedClass<'m>>,
+    pub(super) carriers: Carriers<'m>,
 }
 
 /// Proxies whose traffic to a destination goes the same ways.
@@ -111,6 +112,7 @@ pub struct SurveyedClass<'m> {
     /// How many proxies they are.
     pub n_proxies: usize,
     pub(super) cells: Vec<Cell>,
+    pub(super) received: Received,
     clients: Vec<usize>,
 }
 
@@ -139,7 +141,7 @@ impl<'m> Survey<'m> {
         }
         let mut destinations = found.destinations;
         destinations.sort_by(|a, b| key(&a.destination).cmp(&key(&b.destination)));
-        Self { mesh, clients: clients.into_iter().map(|c| c.proxies).collect(), destinations }
+        Self { clients: clients.into_iter().map(|c| c.proxies).collect(), destinations }
     }
 
     /// Returns the destinations by host, port and subset; several where proxies see one under
@@ -310,7 +312,10 @@ impl<'m> Found<'m> {
         if at == next {
             let subset = Subset::from(&*asked.subset);
             let destination = view.destination_of(asked.service, asked.port, subset);
-            self.destinations.push(Surveyed { destination, classes: Vec::new() });
+            let shards = view.shards(&destination.service).map(|shards| &**shards);
+            let carriers = shards.map(|shards| Carriers::new(view.mesh(), shards));
+            let carriers = carriers.unwrap_or_default();
+            self.destinations.push(Surveyed { destination, classes: Vec::new(), carriers });
         }
         let Some(surveyed) = self.destinations.get_mut(at) else { return };
         let key = class_key(at, client, &surveyed.destination);
@@ -318,9 +323,14 @@ impl<'m> Found<'m> {
         let class = *self.classes.entry(key).or_insert(next);
         if class == next {
             let before = Outcome::now(view, &surveyed.destination);
-            let cells = before.cells();
-            let (view, clients) = (view.clone(), Vec::new());
-            surveyed.classes.push(SurveyedClass { view, before, n_proxies: 0, cells, clients });
+            surveyed.classes.push(SurveyedClass {
+                view: view.clone(),
+                n_proxies: 0,
+                cells: before.cells(),
+                received: surveyed.carriers.received(&before),
+                before,
+                clients: Vec::new(),
+            });
         }
         if let Some(class) = surveyed.classes.get_mut(class) {
             class.n_proxies += client.proxies.len();

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use super::Endpoint;
+use super::cohort::{Cohort, Cohorts, Place};
 use crate::name::ClusterId;
 
 /// What kind of registry endpoints are from. The order is that of shards.
@@ -25,15 +26,102 @@ impl Provider {
 }
 
 /// One cluster's share of a service's endpoints.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "callers build shards by hand")]
+#[derive(Clone, Debug)]
 pub struct Shard {
     /// The kind of registry.
     pub provider: Provider,
     /// The cluster of the registry.
     pub cluster: ClusterId,
-    /// The endpoints, in the order of the registry.
-    pub endpoints: Box<[Endpoint]>,
+    endpoints: Box<[Endpoint]>,
+    // INVARIANT: of these endpoints.
+    cohorts: Cohorts,
+}
+
+/// Some endpoints of a shard.
+#[derive(Clone, Copy, Debug)]
+pub struct CohortOf<'s> {
+    cohort: &'s Arc<Cohort>,
+    indices: &'s [u32],
+    endpoints: &'s [Endpoint],
+}
+
+impl Shard {
+    /// Makes a shard of endpoints in the order of the registry.
+    pub fn new(
+        provider: Provider,
+        cluster: ClusterId,
+        endpoints: impl Into<Box<[Endpoint]>>,
+    ) -> Self {
+        let endpoints = endpoints.into();
+        let cohorts = Cohorts::new(&endpoints);
+        Self { provider, cluster, endpoints, cohorts }
+    }
+
+    /// The same shard with other endpoints. Cohorts that are as they were stay the same allocations.
+    #[must_use]
+    pub fn renewed(&self, endpoints: impl Into<Box<[Endpoint]>>) -> Self {
+        let endpoints = endpoints.into();
+        let cohorts = Cohorts::renewed(&endpoints, Some((&self.cohorts, &self.endpoints)));
+        Self { provider: self.provider, cluster: self.cluster.clone(), endpoints, cohorts }
+    }
+
+    /// Returns the endpoints in the order of the registry.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Returns the endpoints by port and locality, in the order of the first of each.
+    pub fn cohorts(&self) -> impl ExactSizeIterator<Item = CohortOf<'_>> + Clone {
+        self.cohorts.places.iter().map(|place| self.of(place))
+    }
+
+    /// Returns a cohort by its place among [`cohorts`](Self::cohorts).
+    pub fn cohort(&self, index: usize) -> Option<CohortOf<'_>> {
+        self.cohorts.places.get(index).map(|place| self.of(place))
+    }
+
+    fn of<'s>(&'s self, place: &'s Place) -> CohortOf<'s> {
+        let indices = self.cohorts.indices(place);
+        CohortOf { cohort: &place.cohort, indices, endpoints: &self.endpoints }
+    }
+}
+
+impl PartialEq for Shard {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { provider, cluster, endpoints, cohorts: _ } = self;
+        (*provider, cluster, endpoints) == (other.provider, &other.cluster, &other.endpoints)
+    }
+}
+
+impl Eq for Shard {}
+
+impl<'s> CohortOf<'s> {
+    /// Returns what stays the same allocation as long as none of the endpoints changes.
+    pub const fn cohort(self) -> &'s Arc<Cohort> {
+        self.cohort
+    }
+
+    /// Returns the endpoints, by their index in the shard.
+    pub const fn indices(self) -> &'s [u32] {
+        self.indices
+    }
+
+    /// Returns the endpoints in the order of the shard.
+    pub fn endpoints(self) -> impl Iterator<Item = &'s Endpoint> + Clone {
+        (0..self.indices.len()).filter_map(move |place| self.endpoint(place))
+    }
+
+    /// Returns the first endpoint of each kind.
+    pub fn kinds(self) -> impl Iterator<Item = &'s Endpoint> + Clone {
+        let places = self.cohort.kinds().filter_map(|kind| usize::try_from(kind.first).ok());
+        places.filter_map(move |place| self.endpoint(place))
+    }
+
+    /// Returns the endpoint at a place.
+    pub fn endpoint(self, place: usize) -> Option<&'s Endpoint> {
+        let index = usize::try_from(*self.indices.get(place)?).ok()?;
+        self.endpoints.get(index)
+    }
 }
 
 /// All endpoints of a service.
@@ -51,9 +139,14 @@ impl Shards {
     /// istio/istio `pilot/pkg/model/endpointshards.go` `EndpointIndex`, `Keys`.
     pub fn new(shards: impl IntoIterator<Item = Arc<Shard>>) -> Self {
         let mut shards: Vec<_> =
-            shards.into_iter().filter(|shard| !shard.endpoints.is_empty()).collect();
+            shards.into_iter().filter(|shard: &Arc<Shard>| !shard.endpoints().is_empty()).collect();
         shards.sort_by(|a, b| (a.provider, &a.cluster).cmp(&(b.provider, &b.cluster)));
         Self(shards.into())
+    }
+
+    /// Returns a shard by its place among [`iter`](Self::iter).
+    pub fn get(&self, index: usize) -> Option<&Shard> {
+        self.0.get(index).map(AsRef::as_ref)
     }
 
     /// Returns the shards by provider, then cluster.
@@ -63,11 +156,17 @@ impl Shards {
 
     /// Returns all endpoints, shard after shard.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> + Clone {
-        self.0.iter().flat_map(|shard| shard.endpoints.iter())
+        self.0.iter().flat_map(|shard| shard.endpoints().iter())
     }
 
     /// Returns whether there is no endpoint at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl FromIterator<Arc<Shard>> for Shards {
+    fn from_iter<I: IntoIterator<Item = Arc<Shard>>>(shards: I) -> Self {
+        Self::new(shards)
     }
 }

@@ -1,4 +1,5 @@
 //! Labels of workloads and what selects them.
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,6 +54,31 @@ impl Labels {
     #[must_use]
     pub fn overlaid(&self, over: &Self) -> Self {
         self.iter().chain(over.iter()).collect()
+    }
+
+    /// Returns the keys that only one of two sets has, or that have other values in each, sorted.
+    pub fn differences<'l>(&'l self, other: &'l Self) -> impl Iterator<Item = &'l str> {
+        let (mut ours, mut theirs) = match self.is_same(other) {
+            true => (&[][..], &[][..]),
+            false => (&*self.0, &*other.0),
+        };
+        std::iter::from_fn(move || {
+            while let ([(key, value), rest @ ..], [(other, own), others @ ..]) = (ours, theirs) {
+                // Texts are mostly shared: looking at them is seldom needed.
+                let order = if Arc::ptr_eq(key, other) { Ordering::Equal } else { key.cmp(other) };
+                ours = if order.is_le() { rest } else { ours };
+                theirs = if order.is_ge() { others } else { theirs };
+                match order {
+                    Ordering::Less => return Some(&**key),
+                    Ordering::Greater => return Some(&**other),
+                    Ordering::Equal if Arc::ptr_eq(value, own) || value == own => {}
+                    Ordering::Equal => return Some(&**key),
+                }
+            }
+            let ((key, _), rest) = ours.split_first().or_else(|| theirs.split_first())?;
+            (ours, theirs) = (rest, &[]);
+            Some(&**key)
+        })
     }
 
     /// Returns whether two sets are one allocation.
@@ -125,6 +151,18 @@ mod tests {
         assert!(!labels(&[]).contains(&labels(&[("a", "")])));
         assert!(labels(&[("a", "")]).contains(&labels(&[("a", "")])));
         assert!(labels(&[("a", "1"), ("b", "2")]).contains(&labels(&[("b", "2")])));
+    }
+
+    #[test]
+    fn differences_are_named_once_whichever_set_they_are_in() {
+        let check = |a: &[(&str, &str)], b: &[(&str, &str)], expected: &[&str]| {
+            let (a, b) = (labels(a), labels(b));
+            assert!(a.differences(&b).eq(expected.iter().copied()), "{a:?} {b:?}");
+            assert!(b.differences(&a).eq(expected.iter().copied()), "{b:?} {a:?}");
+        };
+        check(&[("a", "1"), ("b", "2")], &[("a", "1"), ("b", "2")], &[]);
+        check(&[("a", "1"), ("c", "2")], &[("b", "1"), ("c", "3")], &["a", "b", "c"]);
+        check(&[("a", "1")], &[("a", ""), ("b", ""), ("c", "")], &["a", "b", "c"]);
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl<'v> Own<'v, '_> {
             let service = self.converted(object);
             let shards = self.view.shards(&service).into_iter().flat_map(|shards| shards.iter());
             let own = shards.filter(|shard| shard.cluster == proxy.cluster);
-            let endpoints = own.flat_map(|shard| shard.endpoints.iter());
+            let endpoints = own.flat_map(|shard| shard.endpoints().iter());
             let own = endpoints.filter(|endpoint| endpoint.address == address);
             let targets = own.filter_map(|endpoint| {
                 let port = service.ports.iter().find(|port| port.name == endpoint.port_name)?;

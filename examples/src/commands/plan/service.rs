@@ -1,10 +1,9 @@
 //! The plan of one destination: endpoints, shares, reasons, and the ladder of failover.
-use mesh_lb::assign::{Assignment, Explanation, Said, Target};
+use mesh_lb::assign::{AssignedEndpoint, Assignment, Discovery, Explanation, Said, Target};
 use mesh_lb::share::{Shares, Spread};
 use mesh_lb::whatif::{self, Outcome, Scenario};
 use mesh_model::endpoint::{Endpoint, HealthStatus};
 use mesh_model::name::Locality;
-use mesh_model::registry::Resolution;
 use mesh_model::resource::destination_rule::{HashAlgorithm, LbPolicy, SimpleLb};
 use mesh_model::view::{Destination, ProxyView};
 use serde_json::{Value, json};
@@ -15,6 +14,7 @@ use crate::json;
 #[derive(Debug)]
 pub(crate) struct Plan<'m> {
     pub(crate) destination: Destination<'m>,
+    pub(crate) discovery: Discovery,
     pub(crate) spread: Spread,
     pub(crate) shares: Shares,
     pub(crate) localities: Vec<PlannedLocality>,
@@ -66,8 +66,9 @@ impl<'m> Plan<'m> {
         destination: Destination<'m>,
         unhealthy: &Scenario,
     ) -> Self {
-        let Outcome { assignment, spread, shares } = unhealthy.outcome(view, &destination);
-        let localities = assignment
+        let Outcome { assignment, discovery, spread, shares } =
+            unhealthy.outcome(view, &destination);
+        let mut localities: Vec<PlannedLocality> = assignment
             .localities()
             .zip(shares.localities())
             .map(|(locality, share)| PlannedLocality {
@@ -78,17 +79,25 @@ impl<'m> Plan<'m> {
             })
             .collect();
         let explanation = assignment.explain_to(view, &destination);
-        let endpoints = endpoints(&assignment, &shares, explanation);
-        let dropped = assignment.dropped().map(|(endpoint, reason)| Dropped {
-            address: host_port(&endpoint.address.to_string(), endpoint.port),
-            cluster: endpoint.workload.cluster.to_string(),
-            network: endpoint.workload.network.to_string(),
-            code: reason.code(),
-            text: reason.text(),
-        });
+        let mut endpoints = endpoints(&assignment, &shares, explanation);
+        let dropped = assignment
+            .dropped()
+            .map(|(endpoint, reason)| Dropped::new(endpoint, reason.code(), reason.text()));
         let mut dropped: Vec<Dropped> = dropped.collect();
-        dropped.sort_by(|a, b| (&a.address, &a.cluster).cmp(&(&b.address, &b.cluster)));
-        Self { destination, spread, shares, localities, endpoints, dropped }
+        if !discovery.picks() {
+            let reason = Said::new("original_destination", ASKED_FOR);
+            endpoints.retain(|endpoint| endpoint.via == "direct");
+            endpoints.iter_mut().for_each(|endpoint| endpoint.reasons = vec![reason.clone()]);
+            localities.clear();
+            let behind = assignment.endpoints().flat_map(AssignedEndpoint::fronts);
+            let behind = behind.map(|front| Dropped::new(front, "other_network", OUT_OF_REACH));
+            dropped.extend(behind);
+            // Several gateways stand for one endpoint.
+            dropped.sort_by(|a, b| a.key().cmp(&b.key()));
+            dropped.dedup_by(|a, b| a.key() == b.key());
+        }
+        dropped.sort_by(|a, b| a.key().cmp(&b.key()));
+        Self { destination, discovery, spread, shares, localities, endpoints, dropped }
     }
 
     /// What plans are sorted by.
@@ -109,20 +118,15 @@ impl<'m> Plan<'m> {
     }
 
     /// How the cluster finds its endpoints.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self.destination.service.resolution {
-            Resolution::ClientSideLb => "EDS",
-            Resolution::DnsLb if self.destination.service.race_connects => "LOGICAL_DNS",
-            Resolution::DnsLb => "STRICT_DNS",
-            Resolution::DnsRoundRobinLb => "LOGICAL_DNS",
-            Resolution::Passthrough => "ORIGINAL_DST",
-            Resolution::DynamicDns => "DYNAMIC_FORWARD_PROXY",
-            Resolution::Alias => "ALIAS",
-        }
+    pub(crate) const fn kind(&self) -> &'static str {
+        self.discovery.as_str()
     }
 
     /// The balancer of the cluster.
     pub(crate) fn lb(&self) -> &'static str {
+        if !self.discovery.picks() {
+            return "CLUSTER_PROVIDED";
+        }
         let policy = self.destination.cluster_policy.as_deref();
         let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
         match settings.and_then(|settings| settings.policy.as_ref()) {
@@ -141,24 +145,19 @@ impl<'m> Plan<'m> {
         }
     }
 
-    /// Why no endpoint is used, where that is so.
+    /// Why the proxy picks no endpoint, where that is so.
     pub(crate) fn emptiness(&self) -> Option<(&'static str, String)> {
-        if !self.endpoints.is_empty() {
-            return None;
-        }
-        match self.destination.service.resolution {
-            Resolution::Passthrough => {
+        match self.discovery {
+            Discovery::OriginalDestination => {
                 let text = "the address that the client asked for is dialled".to_owned();
                 return Some(("original_destination", text));
             }
-            Resolution::DynamicDns => {
+            Discovery::DynamicForwardProxy => {
                 let text = "the host that the client asked for is looked up".to_owned();
                 return Some(("dynamic_dns", text));
             }
-            Resolution::ClientSideLb
-            | Resolution::DnsLb
-            | Resolution::DnsRoundRobinLb
-            | Resolution::Alias => {}
+            _ if !self.endpoints.is_empty() => return None,
+            Discovery::Eds | Discovery::StrictDns | Discovery::LogicalDns | Discovery::Alias => {}
         }
         let (host, _, subset) = self.key();
         let count = self.dropped.len();
@@ -274,6 +273,13 @@ fn endpoints(
     planned
 }
 
+/// What is known of an endpoint that clients may ask for.
+const ASKED_FOR: &str = "dialled if the client asks for its address";
+
+/// Why an endpoint behind a gateway is not reached where the client chooses.
+const OUT_OF_REACH: &str =
+    "the address that the client asked for is dialled as it is, and this one is in another network";
+
 /// Why a host gets nothing that has another one's address.
 const REPEATED: &str = "Envoy keeps the first of several hosts with one address, so this one gets \
                         nothing (istio/istio#56355)";
@@ -342,6 +348,20 @@ impl PlannedEndpoint {
 }
 
 impl Dropped {
+    fn key(&self) -> (&str, &str) {
+        (&self.address, &self.cluster)
+    }
+
+    fn new(endpoint: &Endpoint, code: &'static str, text: &'static str) -> Self {
+        Self {
+            address: host_port(&endpoint.address.to_string(), endpoint.port),
+            cluster: endpoint.workload.cluster.to_string(),
+            network: endpoint.workload.network.to_string(),
+            code,
+            text,
+        }
+    }
+
     fn to_json(&self) -> Value {
         json!({
             "address": self.address,

@@ -36,6 +36,16 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
             "healthy" => String::new(),
             word => format!(" {}", word.to_uppercase()),
         };
+        if !plan.discovery.picks() {
+            let address = host_port(&endpoint.address, endpoint.port);
+            let locality = endpoint.locality.to_string();
+            say!(
+                "  known     {address:<22} {:<24} {}{health}",
+                or_unknown(&locality),
+                reasons.join("; ")
+            );
+            continue;
+        }
         say!(
             "  P{} {:>6.2}%  w{:<3} {:<22} {:<24} {}{health}",
             endpoint.priority,

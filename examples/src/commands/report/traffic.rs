@@ -52,7 +52,7 @@ fn destination(page: &mut Page, surveyed: &Surveyed<'_>) {
     let destination = &surveyed.destination;
     let rows = rows(surveyed);
     let plan = Plan::new(&first.view, destination.clone(), &Scenario::default());
-    let lost = surveyed.classes.iter().filter(|class| class.before.is_unreachable(destination));
+    let lost = surveyed.classes.iter().filter(|class| class.before.is_unreachable());
     let lost: usize = lost.map(|class| class.n_proxies).sum();
     let mut tags = Vec::new();
     if lost > 0 {

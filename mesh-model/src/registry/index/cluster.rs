@@ -221,7 +221,7 @@ impl ClusterIndex {
         around: &Around,
     ) -> bool {
         let known = self.shards.get(service.key());
-        let before = known.map(|part| &*part.shard.endpoints).unwrap_or_default();
+        let before = known.map(|part| part.shard.endpoints()).unwrap_or_default();
         let mut workloads = match changed {
             Changed::Slices => Workloads::of(before),
             Changed::Pod(pod) => Workloads::of(before).without(pod.0, pod.1),
@@ -247,7 +247,10 @@ impl ClusterIndex {
         if endpoints.is_empty() {
             return None;
         }
-        let shard = Shard { provider, cluster, endpoints: endpoints.into() };
+        let shard = match self.shards.get(service.key()) {
+            Some(known) => known.shard.renewed(endpoints),
+            None => Shard::new(provider, cluster, endpoints),
+        };
         Some(Part { service: service.clone(), shard: Arc::new(shard) })
     }
 

@@ -353,7 +353,7 @@ impl<'o> Plane<'o> {
         }
         let shard = |(key, endpoints): (_, Vec<_>)| {
             let (provider, cluster) = (Provider::External, self.id.clone());
-            (key, Arc::new(Shard { provider, cluster, endpoints: endpoints.into() }))
+            (key, Arc::new(Shard::new(provider, cluster, endpoints)))
         };
         FromEntries {
             services: services.into_iter().map(Arc::new).collect(),

@@ -165,14 +165,14 @@ impl<'o> Plane<'o> {
             self.index.around.exported(service, store, key)
         });
         let is_other = |workload: &Workload| workload.discoverability != discoverability;
-        if !shard.endpoints.iter().any(|endpoint| is_other(&endpoint.workload)) {
+        if !shard.endpoints().iter().any(|endpoint| is_other(&endpoint.workload)) {
             return shard;
         }
-        let endpoints = shard.endpoints.iter().map(|endpoint| {
+        let endpoints = shard.endpoints().iter().map(|endpoint| {
             let workload = Workload { discoverability, ..(*endpoint.workload).clone() };
             Endpoint { workload: Arc::new(workload), ..endpoint.clone() }
         });
-        Arc::new(Shard { endpoints: endpoints.collect(), ..(*shard).clone() })
+        Arc::new(shard.renewed(endpoints.collect::<Vec<_>>()))
     }
 }
 
@@ -198,10 +198,10 @@ fn joined(
     if selected.is_empty() {
         return of_slices;
     }
-    let of_slices = of_slices.as_ref().map(|shard| &*shard.endpoints).unwrap_or_default();
-    let endpoints = of_slices.iter().cloned().chain(selected).collect();
+    let of_slices = of_slices.as_ref().map(|shard| shard.endpoints()).unwrap_or_default();
+    let endpoints = of_slices.iter().cloned().chain(selected).collect::<Vec<_>>();
     let (provider, cluster) = (Provider::Kubernetes, index.id.clone());
-    Some(Arc::new(Shard { provider, cluster, endpoints }))
+    Some(Arc::new(Shard::new(provider, cluster, endpoints)))
 }
 
 #[derive(Clone, Copy)]

@@ -242,11 +242,8 @@ fn answer(input: &Value, print: fn(AssignedEndpoint<'_>) -> Value) -> Answered {
         distribution(settings.traffic_distribution.as_deref().unwrap_or("Any"))?;
     let endpoints: Vec<Endpoint> = endpoints.into_iter().map(endpoint).collect::<Result<_, _>>()?;
     // One shard, so that the endpoints keep their order.
-    let shards = Shards::new([Arc::new(Shard {
-        provider: Provider::Kubernetes,
-        cluster: proxy.cluster.clone(),
-        endpoints: endpoints.into(),
-    })]);
+    let shard = Shard::new(Provider::Kubernetes, proxy.cluster.clone(), endpoints);
+    let shards = Shards::new([Arc::new(shard)]);
     let mesh_locality =
         settings.mesh_locality_lb.unwrap_or_else(LocalityFields::mesh_default).setting();
     let mesh_zone_aware = settings.mesh_zone_aware_lb.map(ZoneAwareFields::setting);

@@ -81,11 +81,9 @@ impl ServiceInput {
     /// One shard with the endpoints as they stand.
     fn shards(&self) -> Result<Shards, String> {
         let endpoints = self.endpoints.iter().map(EndpointInput::endpoint);
-        Ok(Shards::new([Arc::new(Shard {
-            provider: provider(&self.registry)?,
-            cluster: ClusterId::default(),
-            endpoints: endpoints.collect::<Result<_, _>>()?,
-        })]))
+        let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
+        let provider = provider(&self.registry)?;
+        Ok(Shards::new([Arc::new(Shard::new(provider, ClusterId::default(), endpoints))]))
     }
 }
 
