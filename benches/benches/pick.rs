@@ -100,7 +100,7 @@ fn assignment(priorities: Priorities) -> Assignment {
     let (compat, gateways) = (Compat::default(), Gateways::default());
     let Some(port) = service.port(80) else { return Assignment::default() };
     let to = [("eu/west/a/*", 60), ("eu/west/b/*", 30), ("us/*", 10)];
-    let to = to.map(|(place, share)| (place.into(), share)).into();
+    let to = to.map(|(place, share)| (place.into(), share)).into_iter().collect();
     let distribute = match priorities {
         Priorities::Three => Vec::new(),
         Priorities::One => vec![Distribute { from: "eu/*".into(), to }],
