@@ -354,7 +354,9 @@ async fn a_change_is_pushed_only_to_streams_that_subscribe_to_it() {
     near.hear().await;
     near.say(subscribe(SECRET, &["default"])).await;
     near.hear().await;
-    // What the second stream subscribes to is the same as before: two pushes, both to the first.
+    // What the second stream subscribes to is the same as before: two pushes, both to the first. They
+    // are told after they are sent.
+    server.events("push", before + 2).await;
     assert_eq!(server.of("push").len(), before + 2);
 }
 
