@@ -167,6 +167,10 @@ fn unready(networks: usize) -> (Arc<Mesh>, Arc<Mesh>, Effect) {
 /// A small synthetic mesh, and what it is after the first of these texts in each file is another.
 fn changed(networks: usize, from: &str, to: &str) -> (Arc<Mesh>, Arc<Mesh>, Effect) {
     let measures = Synthetic { services: 20, networks, routes: 100, ..Synthetic::default() };
+    changed_of(&measures, from, to)
+}
+
+fn changed_of(measures: &Synthetic, from: &str, to: &str) -> (Arc<Mesh>, Arc<Mesh>, Effect) {
     let mut sources = measures.sources();
     let mut registry = Registry::new(Compat::default());
     registry.load(sources.clone());
@@ -212,6 +216,34 @@ fn a_rule_of_routes_reaches_no_other_cluster_than_those_of_its_hosts() {
     let delta = generator.delta((&old, &previous), &new, &effect);
     let types: Vec<_> = delta.types().map(|(kind, of)| (kind.clone(), of.changed.len())).collect();
     assert_eq!(types, [(TypeUrl::ROUTE, 1)]);
+}
+
+#[test]
+fn endpoints_that_are_kept_as_bytes_are_those_that_would_be_encoded() {
+    for networks in [1, 3] {
+        let measures = Synthetic { services: 3, endpoints: 120, networks, ..Synthetic::default() };
+        let changes = [
+            (r#""ready":true"#, r#""ready":false"#),
+            (r#""app":"svc-1""#, r#""app":"svc-one""#),
+            (
+                r#""topology.kubernetes.io/zone":"region-0-z0""#,
+                r#""topology.kubernetes.io/zone":"z9""#,
+            ),
+            (r#""minHealthPercent""#, r#""minHealthPercents""#),
+        ];
+        for (from, to) in changes {
+            let (before, after, _) = changed_of(&measures, from, to);
+            let mut shared = Shared::default();
+            for mesh in [&before, &after, &before] {
+                for name in ["c0/ns-0/load-0", "c1/ns-0/load-0", "c2/ns-0/load-0"] {
+                    let proxy = mesh.proxy(name).unwrap();
+                    let view = mesh.view(&proxy).unwrap();
+                    let got = shared.generator.snapshot(&view);
+                    assert_eq!(unlike(&got, &scratch(&view)), Vec::<String>::new(), "{name} {to}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

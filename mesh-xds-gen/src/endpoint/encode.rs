@@ -5,19 +5,31 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mesh_lb::assign::{AssignedEndpoint, AssignedLocality, Assignment, Target, Transport};
+use mesh_lb::assign::{
+    AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, Target, Transport,
+};
 use mesh_model::endpoint::Address;
 use mesh_model::name::Locality;
+use rustc_hash::FxHashMap;
 
 use super::metadata::{self, ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
 use super::{health_status, host_port};
 use crate::encode::Backwards;
 use crate::name::SubsetKey;
 
-/// Encodes assignments; its memory is used again and again.
+/// So many endpoints are worth being kept as bytes; fewer are soon encoded again.
+const WORTH_KEEPING: usize = 8;
+/// As many bytes of endpoints are kept; if there are more, all are forgotten.
+const MAX_KEPT: usize = 64 << 20;
+
+/// Encodes assignments; its memory is used again and again, and so is what it made of many endpoints
+/// that another assignment uses in the same way.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     bytes: Backwards,
+    known: FxHashMap<PartIdentity, Arc<[u8]>>,
+    /// How many bytes are known.
+    kept: usize,
     /// Metadata of nearly all endpoints: Istio's mutual TLS, and a tunnel.
     istio: Box<[u8]>,
     tunnel: Box<[u8]>,
@@ -32,6 +44,8 @@ impl Default for Encoder {
         };
         Self {
             bytes: Backwards::default(),
+            known: FxHashMap::default(),
+            kept: 0,
             istio: fragment("tlsMode", "istio"),
             tunnel: fragment("tunnel", "http"),
         }
@@ -56,14 +70,39 @@ impl Encoder {
         if let Some(weight) = locality.weight() {
             self.bytes.wrapped(3, weight);
         }
-        for endpoint in locality.endpoints().rev() {
-            let mark = self.bytes.len();
-            self.endpoint(endpoint, name);
-            self.bytes.field(2, mark);
+        for part in locality.parts().rev() {
+            self.part(part, name);
         }
         let mark = self.bytes.len();
         place(&mut self.bytes, locality.locality());
         self.bytes.field(1, mark);
+    }
+
+    /// The endpoints of a part, or what is known of it.
+    fn part(&mut self, part: AssignedPart<'_>, name: &str) {
+        let identity = if part.len() < WORTH_KEEPING { None } else { part.identity() };
+        let Some(identity) = identity else { return self.endpoints(part, name) };
+        if let Some(known) = self.known.get(&identity) {
+            return self.bytes.push(known);
+        }
+        let mark = self.bytes.len();
+        self.endpoints(part, name);
+        let len = self.bytes.len().saturating_sub(mark);
+        let made: Arc<[u8]> = self.bytes.as_slice().get(..len).unwrap_or_default().into();
+        if self.kept.saturating_add(made.len()) > MAX_KEPT {
+            self.known.clear();
+            self.kept = 0;
+        }
+        self.kept = self.kept.saturating_add(made.len());
+        self.known.insert(identity, made);
+    }
+
+    fn endpoints(&mut self, part: AssignedPart<'_>, name: &str) {
+        for endpoint in part.endpoints().rev() {
+            let mark = self.bytes.len();
+            self.endpoint(endpoint, name);
+            self.bytes.field(2, mark);
+        }
     }
 
     /// `LbEndpoint`.
