@@ -55,9 +55,9 @@ struct Entry {
 }
 
 /// What decides a match: the deadline, then the order in which deadlines were set.
-type Due = u128;
+pub(super) type Due = u128;
 
-const NEVER: Due = u128::MAX;
+pub(super) const NEVER: Due = u128::MAX;
 
 impl Entry {
     fn new(deadline: f64, order_offset: u64) -> Self {
@@ -73,7 +73,7 @@ impl Entry {
 }
 
 #[inline]
-fn due(deadline: u64, order_offset: u64) -> Due {
+pub(super) fn due(deadline: u64, order_offset: u64) -> Due {
     (Due::from(deadline) << 64) | Due::from(order_offset)
 }
 

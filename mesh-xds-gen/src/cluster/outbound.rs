@@ -113,12 +113,11 @@ impl<'v> Outbound<'_, 'v> {
     ) {
         let Context { proxy, flags, view, .. } = self.context;
         let kind = discovery::of_service(&default.service, proxy.kind, flags);
-        let Some(made) = make(self, &self.wanted(default, kind)) else { return };
+        // A policy that keeps destinations does so for all subsets.
+        let Some(kind) = make(self, &self.wanted(default, kind)) else { return };
         if dynamic_dns::is_for(&default.service) {
             return;
         }
-        // A policy that keeps destinations does so for all subsets.
-        let kind = made;
         for subset in default.rule.map(|rule| rule.subsets.as_slice()).unwrap_or_default() {
             let own = subset.traffic_policy.as_ref().and_then(|own| own.load_balancer.as_ref());
             let keeps = load_balancer::is_passthrough(own);

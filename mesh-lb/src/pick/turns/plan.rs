@@ -1,15 +1,10 @@
 //! Planning turns: which entry is due first, and next, and next.
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use crate::pick::edf::{InitialPicks, orderly};
+use crate::pick::edf::{Due, InitialPicks, NEVER, due, orderly};
 
 /// As many different weights as are looked at one by one; a tree is faster beyond.
 const MOST_WEIGHTS: usize = 32;
-
-/// What decides who comes first: the deadline, then the order in which deadlines were set.
-type Due = u128;
-
-const NEVER: Due = Due::MAX;
 
 /// A queue for each weight. One thread plans at a time; atomics only carry the state from one to
 /// the next.
@@ -48,11 +43,6 @@ impl Place {
         let deadline = self.deadline.load(Ordering::Relaxed);
         due(deadline, self.order_offset.load(Ordering::Relaxed))
     }
-}
-
-#[inline]
-fn due(deadline: u64, order_offset: u64) -> Due {
-    (Due::from(deadline) << 64) | Due::from(order_offset)
 }
 
 impl Queues {
