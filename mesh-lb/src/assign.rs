@@ -66,5 +66,6 @@ pub use self::input::{ClusterForm, Input};
 pub use self::of_view::Supply;
 pub use self::rank::{Group, Ranking};
 pub use self::reason::{DropReason, Equal, Nearness, Reason};
+pub(crate) use self::run::Id;
 pub use self::run::PartIdentity;
 pub use self::setting::EffectiveSetting;

@@ -7,12 +7,14 @@
 //! The shares are those of Envoy with the settings that istiod gives the cluster: weighted picks in the
 //! long run, before retries and connection limits.
 use mesh_model::compat::Compat;
-use mesh_model::endpoint::HealthStatus;
+use mesh_model::endpoint::{Address, HealthStatus};
 use mesh_model::resource::destination_rule::{LbPolicy, SimpleLb};
 use mesh_model::view::{Destination, ProxyView};
 use rustc_hash::FxHashSet;
 
-use crate::assign::{AssignedEndpoint, Assignment, EffectiveSetting, supports_unhealthy_endpoints};
+use crate::assign::{
+    AssignedEndpoint, AssignedLocality, Assignment, EffectiveSetting, supports_unhealthy_endpoints,
+};
 use crate::load::{
     Availability, DataPlane, LevelHosts, LocalityHosts, LocalityWeights, Overprovisioning,
     PanicThreshold, PriorityLoad,
@@ -228,9 +230,14 @@ impl Assignment {
         spread: &Spread,
         health: impl Fn(AssignedEndpoint<'_>) -> HealthStatus,
     ) -> Shares {
-        let mut hosts = Hosts::default();
-        let mut healths = Vec::new();
-        let mut seen = FxHashSet::default();
+        let len = self.localities().map(AssignedLocality::len).sum();
+        let mut hosts = Hosts {
+            groups: Vec::with_capacity(self.localities().len()),
+            all: Vec::with_capacity(len),
+        };
+        let mut healths = Vec::with_capacity(len);
+        let few = Vec::with_capacity(len.min(LOOKED_THROUGH));
+        let mut seen = Seen { few, many: FxHashSet::default() };
         let is_envoy = matches!(spread.data_plane, DataPlane::IstioProxy | DataPlane::Envoy);
         for locality in self.localities() {
             hosts.begin(locality.priority(), locality.weight().unwrap_or_default());
@@ -239,7 +246,7 @@ impl Assignment {
                 healths.push(status);
                 let target = endpoint.target();
                 // Envoy keeps the first of several hosts with one address.
-                if is_envoy && !seen.insert((target.address(), target.port())) {
+                if is_envoy && !seen.is_new((target.address(), target.port())) {
                     hosts.push(0, Fitness::Repeated);
                 } else {
                     hosts.push(endpoint.weight(), Fitness::of(status));
@@ -247,6 +254,31 @@ impl Assignment {
             }
         }
         Shares { healths, ..compute(spread, &hosts) }
+    }
+}
+
+/// So many addresses are looked through; of more a set is made.
+const LOOKED_THROUGH: usize = 24;
+
+/// The addresses so far.
+struct Seen<'a> {
+    few: Vec<(&'a Address, u16)>,
+    // INVARIANT: empty, or all addresses.
+    many: FxHashSet<(&'a Address, u16)>,
+}
+
+impl<'a> Seen<'a> {
+    /// Whether an address was not there; it is then.
+    fn is_new(&mut self, address: (&'a Address, u16)) -> bool {
+        if self.few.len() < LOOKED_THROUGH {
+            let is_new = !self.few.contains(&address);
+            self.few.extend(is_new.then_some(address));
+            return is_new;
+        }
+        if self.many.is_empty() {
+            self.many.extend(&self.few);
+        }
+        self.many.insert(address)
     }
 }
 

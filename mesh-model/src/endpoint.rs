@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use self::cohort::{COMMON_LABELS, Cohort, Kind};
+pub use self::cohort::{COMMON_LABELS, Cohort, Dialled, Kind, SpokenTls};
 pub use self::gateway::{Gateways, NetworkGateway};
 pub use self::health::HealthStatus;
 pub use self::shard::{CohortOf, Provider, Shard, Shards};
@@ -69,6 +69,33 @@ pub struct Workload {
     pub subdomain: Arc<str>,
     /// Which clusters may use it.
     pub discoverability: Discoverability,
+}
+
+/// The labels that name a workload's service, in order.
+const CANONICAL_NAME: &[&str] =
+    &["service.istio.io/canonical-name", "app.kubernetes.io/name", "app"];
+/// The labels that name a workload's revision, in order.
+const CANONICAL_REVISION: &[&str] =
+    &["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"];
+
+impl Workload {
+    /// Returns `WORKLOAD;NAMESPACE;SERVICE;REVISION;CLUSTER`: how Envoy is told whose an endpoint is.
+    ///
+    /// The service is the canonical one, the workload's own name where no label says it; of no
+    /// revision, and of `latest`, nothing is said.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/util/util.go` `AppendLbEndpointMetadata`;
+    /// `pkg/util/labels` `CanonicalService`.
+    pub fn metadata(&self) -> String {
+        let Self { name, namespace, labels, cluster, .. } = self;
+        let first = |keys: &[&str]| keys.iter().find_map(|key| labels.get(key));
+        let service = first(CANONICAL_NAME).unwrap_or(name);
+        let revision = first(CANONICAL_REVISION).filter(|revision| *revision != "latest");
+        [name, namespace.as_str(), service, revision.unwrap_or_default(), cluster.as_str()]
+            .join(";")
+    }
 }
 
 /// Which clusters may use an endpoint (multi-cluster services).

@@ -1,9 +1,9 @@
 //! What a proxy uses: localities with priorities and weights, and how each endpoint is reached.
-use mesh_model::endpoint::{Address, Endpoint, HealthStatus, NetworkGateway};
+use mesh_model::endpoint::{Address, Endpoint, HealthStatus, Kind, NetworkGateway};
 use mesh_model::name::Locality;
 
 use super::draft::Reach;
-use super::run::{Form, PartIdentity, Run};
+use super::run::{Form, Id, PartIdentity, Run};
 use super::{Assignment, Group, Reason};
 
 /// Some members of a locality.
@@ -158,17 +158,17 @@ impl<'a> AssignedPart<'a> {
         };
         let shards = locality.assignment.shards();
         let of_run = run.into_iter().flat_map(move |run| {
-            run.endpoints(shards).map(move |(endpoint, form, kind)| AssignedEndpoint {
+            run.endpoints(shards).map(move |found| AssignedEndpoint {
                 locality,
-                form,
-                target: Target::of_endpoint(endpoint, form.reach),
+                form: found.form,
+                target: Target::of_endpoint(found.endpoint, found.form.reach),
                 fronts: &[],
-                kind,
+                known: Some((found.id, found.kind)),
             })
         });
         let gateway = entry.into_iter().map(move |Entry { gateway, form, fronts }| {
             let target = Target::of_gateway(gateway, form.reach);
-            AssignedEndpoint { locality, form: *form, target, fronts, kind: 0 }
+            AssignedEndpoint { locality, form: *form, target, fronts, known: None }
         });
         of_run.chain(gateway)
     }
@@ -181,7 +181,8 @@ pub struct AssignedEndpoint<'a> {
     form: Form,
     target: Target<'a>,
     fronts: &'a [Run],
-    kind: usize,
+    /// Where the endpoint is, and what it is; nothing of a gateway.
+    known: Option<(Id, &'a Kind)>,
 }
 
 /// What is dialled, and how.
@@ -300,14 +301,25 @@ impl<'a> AssignedEndpoint<'a> {
     /// Returns the endpoints that a gateway stands for, in the order of the shards; none for
     /// anything else.
     pub fn fronts(self) -> impl Iterator<Item = &'a Endpoint> + Clone {
-        let shards = self.locality.assignment.shards();
-        let runs = self.fronts.iter();
-        runs.flat_map(move |run| run.endpoints(shards).map(|(endpoint, ..)| endpoint))
+        self.behind().map(|(_, endpoint)| endpoint)
     }
 
-    /// Returns the number of its kind in its part: endpoints of one number are told alike but for their
-    /// addresses. Their [`Kind`](mesh_model::endpoint::Kind) says what else they may differ in.
-    pub const fn kind(self) -> usize {
-        self.kind
+    /// The same with where they are.
+    pub(crate) fn behind(self) -> impl Iterator<Item = (Id, &'a Endpoint)> + Clone {
+        let shards = self.locality.assignment.shards();
+        let runs = self.fronts.iter();
+        runs.flat_map(move |run| run.endpoints(shards).map(|found| (found.id, found.endpoint)))
+    }
+
+    /// Where it is; `None` for a gateway.
+    pub(crate) fn id(self) -> Option<Id> {
+        self.known.map(|(id, _)| id)
+    }
+
+    /// Returns what it has in common with others: endpoints of one kind in one [part](AssignedPart) are
+    /// told alike but for their addresses, if they are used alike (weight, health, transport). `None` for a
+    /// gateway.
+    pub fn kind(self) -> Option<&'a Kind> {
+        self.known.map(|(_, kind)| kind)
     }
 }

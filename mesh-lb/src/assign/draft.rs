@@ -31,7 +31,7 @@ impl Batch {
         let of = self.cohort_of(shards)?;
         let place = match self.which {
             Which::Place(place) => place,
-            Which::Kind(kind) => of.cohort().kinds().nth(usize::try_from(kind).ok()?)?.first,
+            Which::Kind(kind) => of.cohort().kinds().get(usize::try_from(kind).ok()?)?.first,
         };
         of.endpoint(usize::try_from(place).ok()?)
     }

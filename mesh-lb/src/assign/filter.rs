@@ -1,14 +1,13 @@
 //! Which endpoints a proxy may know at all.
 use mesh_model::compat::Flags;
-use mesh_model::endpoint::{Address, Discoverability, Endpoint, HealthStatus};
+use mesh_model::endpoint::{
+    Cohort, Dialled, Discoverability, Endpoint, HealthStatus, Kind, Workload,
+};
 use mesh_model::name::{Labels, Locality};
 use mesh_model::registry::{Resolution, TrafficDistribution};
 use mesh_model::resource::destination_rule::Subset;
 
 use super::{ClusterForm, DropReason, Input};
-
-/// A non-empty value makes an endpoint drain, whatever its source says.
-pub(super) const DRAINING: &str = "istio.io/draining";
 
 /// What the filter asks of every endpoint, read once from an input.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +15,17 @@ pub(super) struct Filter<'a> {
     input: &'a Input<'a>,
     keeps_unhealthy: bool,
     keeps_draining: bool,
+}
+
+/// Where endpoints stand to the proxy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    sees_network: bool,
+    is_other_cluster: bool,
+    /// Also where either is unknown.
+    may_be_same_cluster: bool,
+    /// In its network, or where either is unknown.
+    is_near: bool,
 }
 
 /// Returns whether a proxy may know an endpoint of the service, and if not, why.
@@ -31,7 +41,8 @@ pub(super) struct Filter<'a> {
 ///
 /// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `filterIstioEndpoint`.
 pub fn check_visible(input: &Input<'_>, endpoint: &Endpoint) -> Result<(), DropReason> {
-    Filter::new(input).visible(endpoint)
+    let filter = Filter::new(input);
+    filter.visible(filter.standing(&endpoint.workload), &Kind::of(endpoint), endpoint)
 }
 
 /// Whether unhealthy endpoints are sent, so that Envoy sees how much of a locality is fit.
@@ -110,52 +121,70 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// Whether an endpoint serves the port: by the port's name, for DNS clusters by its number.
-    pub(super) fn serves_port(&self, endpoint: &Endpoint) -> bool {
+    /// Whether endpoints serve the port: by the port's name, for DNS clusters by its number.
+    pub(super) fn serves_port(&self, cohort: &Cohort) -> bool {
         match self.input.form {
-            ClusterForm::Dns => endpoint.service_port == self.input.port.number,
+            ClusterForm::Dns => cohort.service_port() == self.input.port.number,
             ClusterForm::Outbound
             | ClusterForm::SniDnat
             | ClusterForm::InboundVip
-            | ClusterForm::SelfDiscovery => endpoint.port_name == self.input.port.name,
+            | ClusterForm::SelfDiscovery => *cohort.port_name() == self.input.port.name,
         }
     }
 
-    /// Whether an endpoint passes; it already serves the port.
-    pub(super) fn check(&self, endpoint: &Endpoint) -> Result<(), DropReason> {
-        if self.input.form != ClusterForm::Dns && !is_dialable(endpoint) {
+    /// What the rules ask of the cluster and network that endpoints are from.
+    pub(super) fn standing(&self, workload: &Workload) -> Standing {
+        let Input { proxy, .. } = self.input;
+        Standing {
+            sees_network: proxy.sees_network(&workload.network),
+            is_other_cluster: workload.cluster != proxy.cluster,
+            may_be_same_cluster: workload.cluster.is_same_or_empty(&proxy.cluster),
+            is_near: workload.network.is_same_or_empty(&proxy.network),
+        }
+    }
+
+    /// Whether an endpoint of a kind passes; it already serves the port.
+    pub(super) fn check(
+        &self,
+        standing: Standing,
+        kind: &Kind,
+        endpoint: &Endpoint,
+    ) -> Result<(), DropReason> {
+        if self.input.form != ClusterForm::Dns && !is_dialable(kind) {
             return Err(DropReason::HostName);
         }
         if self.input.subset.is_some_and(|subset| !endpoint.workload.labels.contains(subset)) {
             return Err(DropReason::Subset);
         }
-        self.visible(endpoint)
+        self.visible(standing, kind, endpoint)
     }
 
-    fn visible(&self, endpoint: &Endpoint) -> Result<(), DropReason> {
+    fn visible(
+        &self,
+        standing: Standing,
+        kind: &Kind,
+        endpoint: &Endpoint,
+    ) -> Result<(), DropReason> {
         let Input { proxy, service, .. } = self.input;
-        let workload = &endpoint.workload;
-        let is_other_cluster = workload.cluster != proxy.cluster;
-        if service.node_local && *workload.node != *proxy.node {
+        if service.node_local && *endpoint.workload.node != *proxy.node {
             return Err(DropReason::NodeLocal);
         }
-        if !proxy.sees_network(&workload.network) {
+        if !standing.sees_network {
             return Err(DropReason::NetworkView);
         }
-        if self.input.is_cluster_local && is_other_cluster {
+        if self.input.is_cluster_local && standing.is_other_cluster {
             return Err(DropReason::ClusterLocal);
         }
-        if workload.discoverability == Discoverability::SameCluster
-            && !workload.cluster.is_same_or_empty(&proxy.cluster)
-        {
+        if kind.discoverability == Discoverability::SameCluster && !standing.may_be_same_cluster {
             return Err(DropReason::NotExported);
         }
-        let is_near = || workload.network.is_same_or_empty(&proxy.network);
-        if has_no_address(endpoint) && (self.input.gateways.is_empty() || is_near()) {
+        // An address that is only unknown passes: that there is none at all is told by an empty name.
+        let is_nowhere = kind.dialled == Dialled::Nowhere;
+        if is_nowhere && (self.input.gateways.is_empty() || standing.is_near) {
             return Err(DropReason::NoAddress);
         }
-        self.check_health(endpoint)?;
-        if self.input.is_ambient_local && is_other_cluster {
+        self.check_health(kind)?;
+        if self.input.is_ambient_local && standing.is_other_cluster {
             return Err(DropReason::AmbientScope);
         }
         if self.input.form == ClusterForm::SelfDiscovery {
@@ -164,13 +193,13 @@ impl<'a> Filter<'a> {
         Ok(())
     }
 
-    fn check_health(&self, endpoint: &Endpoint) -> Result<(), DropReason> {
-        let is_draining = match endpoint.health {
+    fn check_health(&self, kind: &Kind) -> Result<(), DropReason> {
+        let is_draining = match kind.health {
             HealthStatus::Unhealthy if !self.keeps_unhealthy => return Err(DropReason::Unhealthy),
             HealthStatus::Terminating => return Err(DropReason::Terminating),
             HealthStatus::Draining => true,
             HealthStatus::Unknown | HealthStatus::Healthy | HealthStatus::Unhealthy => {
-                !self.keeps_draining && is_labelled_draining(endpoint)
+                kind.is_labelled_draining
             }
         };
         if is_draining && !self.keeps_draining { Err(DropReason::Draining) } else { Ok(()) }
@@ -194,24 +223,10 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Whether the label makes an endpoint drain.
-pub(super) fn is_labelled_draining(endpoint: &Endpoint) -> bool {
-    !endpoint.workload.labels.value(DRAINING).is_empty()
-}
-
 /// Whether EDS can carry the address: an IP, one that a gateway stands in for, or a path (port 0).
-fn is_dialable(endpoint: &Endpoint) -> bool {
-    match endpoint.address {
-        Address::Ip(_) | Address::Unknown => true,
-        Address::Host(_) | Address::Unix(_) => endpoint.port == 0,
-    }
-}
-
-/// Whether the list of addresses is empty. A list with one empty address is [`Address::Unknown`]
-/// and passes; that no address is known at all is told by an empty host name.
-fn has_no_address(endpoint: &Endpoint) -> bool {
-    match &endpoint.address {
-        Address::Host(name) => name.is_empty(),
-        Address::Ip(_) | Address::Unix(_) | Address::Unknown => false,
+const fn is_dialable(kind: &Kind) -> bool {
+    match kind.dialled {
+        Dialled::Ip | Dialled::Unknown => true,
+        Dialled::Text | Dialled::Nowhere => kind.port == 0,
     }
 }

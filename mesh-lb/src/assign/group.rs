@@ -1,13 +1,15 @@
 //! Endpoints that pass the filter, by locality.
 use mesh_model::compat::DataPlane;
-use mesh_model::endpoint::{COMMON_LABELS, CohortOf, Endpoint, HealthStatus, Shards};
+use mesh_model::endpoint::{
+    COMMON_LABELS, Cohort, CohortOf, Endpoint, HealthStatus, Kind, Shards, SpokenTls, Workload,
+};
 use mesh_model::name::Locality;
 use mesh_model::resource::MutualTlsMode;
 use mesh_model::resource::destination_rule::ClientTlsMode;
 use rustc_hash::FxHashMap;
 
 use super::draft::{Batch, Draft, Member, Reach, Source, Which};
-use super::filter::{self, Filter};
+use super::filter::{Filter, Standing};
 use super::run::Form;
 use super::{ClusterForm, Group, Input, Reason, Transport};
 
@@ -23,40 +25,78 @@ pub(super) fn apply<'a>(input: &'a Input<'a>) -> Draft<'a> {
     let mut draft = Draft::new(input.shards, input.form);
     let filter = Filter::new(input);
     let converter = Converter::new(input);
-    let mut localities = Localities::default();
+    let mut localities = Localities::of(input.shards);
     let whole_service = filter.whole_service();
     let looks_at_each = looks_at_each(input);
+    let mut origin: Option<Origin<'_>> = None;
     for (shard_index, shard) in (0_u32..).zip(input.shards.iter()) {
         let skipped = whole_service.or_else(|| filter.shard(shard));
         for (cohort_index, of) in (0_u32..).zip(shard.cohorts()) {
-            let Some(first) = of.endpoint(0).filter(|first| filter.serves_port(first)) else {
-                continue;
-            };
-            let batch = |which| Batch { shard: shard_index, cohort: cohort_index, which };
             let cohort = of.cohort();
-            let mut add = |batch, count, endpoint: &Endpoint| match skipped
-                .map_or_else(|| filter.check(endpoint), Err)
-            {
-                Ok(()) => {
-                    let form = converter.form(endpoint);
-                    let member = Member { source: Source::Endpoints(batch), count, form };
-                    localities.push((&first.workload.locality, cohort.locality()), member);
+            if !filter.serves_port(cohort) {
+                continue;
+            }
+            // Neighbours are mostly of one cluster, network and namespace.
+            if origin.as_ref().is_none_or(|origin| !origin.is_of(cohort)) {
+                origin = Some(Origin::new(cohort, &filter));
+            }
+            let Some(Origin { standing, mode, varies, .. }) = &mut origin else { continue };
+            // Asked of each endpoint, or of one for all.
+            let each = skipped.is_none() && (looks_at_each || converter.looks_at_each(of, varies));
+            let mut add = |which, (kind, count): (&Kind, u32), endpoint: &Endpoint| {
+                let batch = Batch { shard: shard_index, cohort: cohort_index, which };
+                match skipped.map_or_else(|| filter.check(*standing, kind, endpoint), Err) {
+                    Ok(()) => {
+                        let known = if each { None } else { *mode };
+                        let form = converter.form(kind, endpoint, || {
+                            known.unwrap_or_else(|| *mode.insert((input.peer_mode)(endpoint)))
+                        });
+                        let member = Member { source: Source::Endpoints(batch), count, form };
+                        localities.push(cohort, member);
+                    }
+                    Err(reason) => draft.drop(batch, reason),
                 }
-                Err(reason) => draft.drop(batch, reason),
             };
-            if skipped.is_none() && (looks_at_each || converter.looks_at_each(of)) {
-                for (place, endpoint) in (0_u32..).zip(of.endpoints()) {
-                    add(batch(Which::Place(place)), 1, endpoint);
+            let kinds = cohort.kinds();
+            if each {
+                for ((place, number), endpoint) in (0_u32..).zip(0..).zip(of.endpoints()) {
+                    if let Some(kind) = kinds.get(cohort.kind_of(number)) {
+                        add(Which::Place(place), (kind, 1), endpoint);
+                    }
                 }
                 continue;
             }
-            for (kind, (number, endpoint)) in cohort.kinds().zip((0_u32..).zip(of.kinds())) {
-                add(batch(Which::Kind(number)), kind.len, endpoint);
+            for ((number, kind), endpoint) in (0_u32..).zip(kinds).zip(of.kinds()) {
+                add(Which::Kind(number), (kind, kind.len), endpoint);
             }
         }
     }
     draft.groups = localities.into_groups(input.shards);
     draft
+}
+
+/// What is found out once of endpoints that are of one cluster, network and namespace.
+struct Origin<'a> {
+    workload: &'a Workload,
+    standing: Standing,
+    /// The effective PeerAuthentication, where all have the same.
+    mode: Option<MutualTlsMode>,
+    /// Whether they may have different ones.
+    varies: Option<bool>,
+}
+
+impl<'a> Origin<'a> {
+    fn new(cohort: &'a Cohort, filter: &Filter<'_>) -> Self {
+        let workload = &**cohort.workload();
+        Self { workload, standing: filter.standing(workload), mode: None, varies: None }
+    }
+
+    fn is_of(&self, cohort: &Cohort) -> bool {
+        let (ours, theirs) = (self.workload, cohort.workload());
+        ours.cluster == theirs.cluster
+            && ours.network == theirs.network
+            && ours.namespace == theirs.namespace
+    }
 }
 
 /// Whether a rule reads of endpoints what those of a kind may differ in: nodes, other labels than the
@@ -78,45 +118,106 @@ fn ranks_by_other_labels(input: &Input<'_>) -> bool {
     ranks && !setting.failover_priority().all(is_common)
 }
 
+/// So many localities are looked through; if there are more, they are found by their texts.
+const LOOKED_THROUGH: usize = 16;
+
 /// The groups so far, in the order of their first endpoints.
-#[derive(Default)]
 struct Localities<'a> {
+    groups: Vec<Place<'a>>,
+    // INVARIANT: empty, or all groups.
     by_text: FxHashMap<&'a str, usize>,
-    groups: Vec<(&'a str, &'a Locality, Vec<Member>)>,
+    /// The members of all groups, each with its group.
+    members: Vec<(usize, Member)>,
     /// The group of the last endpoint: neighbours mostly share it.
     last: usize,
 }
 
+/// A locality, and how many members it has.
+struct Place<'a> {
+    text: &'a str,
+    locality: &'a Locality,
+    len: usize,
+}
+
 impl<'a> Localities<'a> {
-    fn push(&mut self, (text, locality): (&'a str, &'a Locality), member: Member) {
-        if self.groups.get(self.last).is_none_or(|(last, ..)| *last != text) {
-            self.last = *self.by_text.entry(text).or_insert_with(|| {
-                self.groups.push((text, locality, Vec::new()));
-                self.groups.len() - 1
-            });
-        }
-        if let Some((_, _, members)) = self.groups.get_mut(self.last) {
-            members.push(member);
+    /// None yet, with room for those of shards.
+    fn of(shards: &Shards) -> Self {
+        let len = shards.iter().map(|shard| shard.cohorts().len()).sum();
+        Self {
+            groups: Vec::with_capacity(len),
+            members: Vec::with_capacity(len),
+            by_text: FxHashMap::default(),
+            last: 0,
         }
     }
 
-    fn into_groups(mut self, shards: &Shards) -> Vec<Group<Member>> {
-        self.groups.sort_by_key(|(text, ..)| *text);
-        let group = |(_, locality, mut members): (&str, &Locality, Vec<Member>)| {
-            restore_order(&mut members, shards);
-            let sum = |sum: u32, member: &Member| {
-                member.form.weight.saturating_mul(member.count).saturating_add(sum)
-            };
-            Group {
-                locality: Some(locality.clone()),
-                weight: Some(members.iter().fold(0, sum)),
-                priority: 0,
-                members,
-                reason: Reason::default(),
-            }
-        };
-        self.groups.into_iter().map(group).collect()
+    fn push(&mut self, cohort: &'a Cohort, member: Member) {
+        let text = &*cohort.workload().locality;
+        if self.groups.get(self.last).is_none_or(|last| !is_same(last.text, text)) {
+            self.last = self.find(text, cohort.locality());
+        }
+        if let Some(group) = self.groups.get_mut(self.last) {
+            group.len += 1;
+            self.members.push((self.last, member));
+        }
     }
+
+    /// The group of a locality's text, which is made if there is none.
+    fn find(&mut self, text: &'a str, locality: &'a Locality) -> usize {
+        let Self { groups, by_text, .. } = self;
+        let known = if by_text.is_empty() {
+            groups.iter().position(|known| is_same(known.text, text))
+        } else {
+            by_text.get(text).copied()
+        };
+        if let Some(known) = known {
+            return known;
+        }
+        let new = groups.len();
+        groups.push(Place { text, locality, len: 0 });
+        if !by_text.is_empty() {
+            by_text.insert(text, new);
+        } else if groups.len() > LOOKED_THROUGH {
+            by_text.extend(groups.iter().enumerate().map(|(at, group)| (group.text, at)));
+        }
+        new
+    }
+
+    fn into_groups(self, shards: &Shards) -> Vec<Group<Member>> {
+        let Self { groups, members, .. } = self;
+        let mut order: Vec<(&str, usize)> =
+            groups.iter().map(|group| group.text).zip(0..).collect();
+        order.sort_unstable();
+        let group = |place: &Place<'_>| Group {
+            locality: Some(place.locality.clone()),
+            weight: Some(0),
+            priority: 0,
+            members: Vec::with_capacity(place.len),
+            reason: Reason::default(),
+        };
+        let mut sorted: Vec<Group<Member>> =
+            order.iter().filter_map(|(_, at)| groups.get(*at)).map(group).collect();
+        let mut ranks = vec![0_usize; order.len()];
+        for (rank, (_, at)) in order.into_iter().enumerate() {
+            if let Some(place) = ranks.get_mut(at) {
+                *place = rank;
+            }
+        }
+        for (at, member) in members {
+            if let Some(group) = ranks.get(at).and_then(|rank| sorted.get_mut(*rank)) {
+                let more = member.form.weight.saturating_mul(member.count);
+                group.weight = group.weight.map(|sum| sum.saturating_add(more));
+                group.members.push(member);
+            }
+        }
+        sorted.iter_mut().for_each(|group| restore_order(&mut group.members, shards));
+        sorted
+    }
+}
+
+/// Whether two texts are equal; mostly they are one.
+fn is_same(a: &str, b: &str) -> bool {
+    std::ptr::eq(a, b) || a == b
 }
 
 /// Puts endpoints in the order of their shard where it has two cohorts in one locality that serve the
@@ -175,59 +276,55 @@ impl<'a> Converter<'a> {
         }
     }
 
-    /// Whether what workloads demand may differ within a kind of a cohort.
-    fn looks_at_each(&self, of: CohortOf<'_>) -> bool {
+    /// Whether what workloads demand may differ within a cohort; `varies` keeps the answer for its
+    /// namespace.
+    fn looks_at_each(&self, of: CohortOf<'_>, varies: &mut Option<bool>) -> bool {
         let input = self.input;
         input.tls_mode.is_none()
-            && of.kinds().any(|first| {
-                &*first.workload.tls_mode == "istio" && (input.peer_mode_varies)(first)
+            && of.cohort().kinds().iter().any(|kind| kind.tls == SpokenTls::Istio)
+            && *varies.get_or_insert_with(|| {
+                of.endpoint(0).is_some_and(|first| (input.peer_mode_varies)(first))
             })
     }
 
-    fn form(&self, endpoint: &Endpoint) -> Form {
-        let is_draining = self.may_drain && filter::is_labelled_draining(endpoint);
-        let is_tunnelled = self.is_tunnelled(endpoint);
+    fn form(
+        &self,
+        kind: &Kind,
+        endpoint: &Endpoint,
+        peer_mode: impl FnOnce() -> MutualTlsMode,
+    ) -> Form {
+        let is_draining = self.may_drain && kind.is_labelled_draining;
+        let is_tunnelled = self.is_tunnelled(kind, endpoint);
         Form {
-            weight: endpoint.effective_weight(),
-            health: if is_draining { HealthStatus::Draining } else { endpoint.health },
+            weight: kind.weight,
+            health: if is_draining { HealthStatus::Draining } else { kind.health },
             reach: if is_tunnelled { Reach::Tunnel } else { Reach::Direct },
             transport: if is_tunnelled && self.input.form != ClusterForm::InboundVip {
                 Transport::Tunnel
             } else {
-                self.tls(endpoint)
+                self.tls(kind, peer_mode)
             },
         }
     }
 
-    fn is_tunnelled(&self, endpoint: &Endpoint) -> bool {
-        let speaks_mutual_tls = &*endpoint.workload.tls_mode == "istio";
+    fn is_tunnelled(&self, kind: &Kind, endpoint: &Endpoint) -> bool {
+        let speaks_mutual_tls = kind.tls == SpokenTls::Istio;
         self.may_tunnel
             && (self.prefers_tunnel || !speaks_mutual_tls)
-            && (accepts_tunnel(endpoint)
+            && (kind.accepts_tunnel
                 || (self.input.compat.flags.pilot_enable_ambient
                     && (self.input.is_ambient)(endpoint)))
     }
 
-    fn tls(&self, endpoint: &Endpoint) -> Transport {
-        let mode = &*endpoint.workload.tls_mode;
+    fn tls(&self, kind: &Kind, peer_mode: impl FnOnce() -> MutualTlsMode) -> Transport {
         let is_on = match self.input.tls_mode {
             Some(asked) => asked == ClientTlsMode::IstioMutual,
-            None => mode == "istio" && (self.input.peer_mode)(endpoint) != MutualTlsMode::Disable,
+            None => kind.tls == SpokenTls::Istio && peer_mode() != MutualTlsMode::Disable,
         };
-        match mode {
-            "istio" if is_on => Transport::Istio,
-            "" | "disabled" => Transport::Plain,
-            _ if is_on => Transport::OtherTls,
-            _ => Transport::Plain,
+        match kind.tls {
+            SpokenTls::Istio if is_on => Transport::Istio,
+            SpokenTls::Other if is_on => Transport::OtherTls,
+            SpokenTls::Istio | SpokenTls::Plain | SpokenTls::Other => Transport::Plain,
         }
     }
-}
-
-/// Whether labels say that the endpoint accepts HBONE: a waypoint, or a list that contains `http`.
-fn accepts_tunnel(endpoint: &Endpoint) -> bool {
-    let labels = &endpoint.workload.labels;
-    labels.get("gateway.istio.io/managed") == Some("istio.io-mesh-controller")
-        || labels
-            .get("networking.istio.io/tunnel")
-            .is_some_and(|list| list.split(',').any(|protocol| protocol == "http"))
 }

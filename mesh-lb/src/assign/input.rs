@@ -58,7 +58,7 @@ pub struct Input<'a> {
     /// The effective PeerAuthentication of an endpoint's port; asked only where it matters.
     pub peer_mode: &'a dyn Fn(&Endpoint) -> MutualTlsMode,
     /// Whether [`peer_mode`](Self::peer_mode) may be different for endpoints of one
-    /// [`Kind`](mesh_model::endpoint::Kind), asked with one of them.
+    /// namespace and cluster, asked with one of them.
     pub peer_mode_varies: &'a dyn Fn(&Endpoint) -> bool,
     /// Whether an endpoint's workload is captured by ambient and so accepts HBONE; asked only with
     /// `PILOT_ENABLE_AMBIENT`.

@@ -1,7 +1,7 @@
 //! Endpoints that are treated alike, named by where they are instead of one by one.
 use std::sync::Arc;
 
-use mesh_model::endpoint::{Cohort, CohortOf, Endpoint, HealthStatus, Shards};
+use mesh_model::endpoint::{Cohort, CohortOf, Endpoint, HealthStatus, Kind, Shards};
 
 use super::Transport;
 use super::draft::{Batch, Reach, Which};
@@ -14,6 +14,9 @@ pub(super) struct Form {
     pub(super) reach: Reach,
     pub(super) transport: Transport,
 }
+
+/// Where an endpoint is: the number of its shard, and its index in that.
+pub(crate) type Id = (u32, u32);
 
 /// Some endpoints of a cohort, in its order, each kind in a form.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,18 +58,20 @@ impl Run {
             Content::All(_) => of.indices().len(),
             Content::Places(_, places) => places.len(),
             Content::Kinds(forms) => {
-                let kinds = of.cohort().kinds().zip(forms).filter(|(_, form)| form.is_some());
+                let kinds =
+                    of.cohort().kinds().iter().zip(forms).filter(|(_, form)| form.is_some());
                 kinds.fold(0, |sum, (kind, _)| sum + usize::try_from(kind.len).unwrap_or_default())
             }
         }
     }
 
-    /// The endpoints, with their forms and the number of their kind.
+    /// The endpoints.
     pub(super) fn endpoints<'s>(
         &'s self,
         shards: &'s Shards,
-    ) -> impl DoubleEndedIterator<Item = (&'s Endpoint, Form, usize)> + Clone {
+    ) -> impl DoubleEndedIterator<Item = Found<'s>> + Clone {
         let of = self.cohort_of(shards);
+        let kinds = of.map(|of| of.cohort().kinds()).unwrap_or_default();
         let count = match &self.content {
             Content::All(_) | Content::Kinds(_) => of.map_or(0, |of| of.indices().len()),
             Content::Places(_, places) => places.len(),
@@ -78,10 +83,23 @@ impl Run {
                 Content::Places(_, places) => usize::try_from(*places.get(slot)?).ok()?,
             };
             let kind = of.cohort().kind_of(place);
-            let form = self.content.form(|| kind)?;
-            Some((of.endpoint(place)?, form, kind))
+            Some(Found {
+                endpoint: of.endpoint(place)?,
+                id: (self.shard, *of.indices().get(place)?),
+                form: self.content.form(|| kind)?,
+                kind: kinds.get(kind)?,
+            })
         })
     }
+}
+
+/// An endpoint of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'s> {
+    pub(super) endpoint: &'s Endpoint,
+    pub(super) id: Id,
+    pub(super) form: Form,
+    pub(super) kind: &'s Kind,
 }
 
 /// Collects batches that follow each other, of one cohort into one run as far as that can be said.

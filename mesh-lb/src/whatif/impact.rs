@@ -70,12 +70,16 @@ fn touched<'s, 'm>(
     impacts: &mut Vec<Impact<'s, 'm>>,
 ) {
     let destination = &surveyed.destination;
-    let mut carried = Carried::new(&surveyed.carriers);
+    let carriers = &surveyed.carriers;
+    let mut carried = Carried::new(carriers);
+    let renumbered = failed.shards().map(|shards| carriers.numbers_of(shards));
+    let numbers = renumbered.as_ref().unwrap_or(carriers.numbers());
     let start = impacts.len();
     let mut sent: Vec<Received> = Vec::with_capacity(surveyed.classes.len());
     for class in &surveyed.classes {
-        let after = scenario.outcome_of(&class.view, destination, failed);
-        let received = surveyed.carriers.received(&after);
+        let before = (class.before.discovery, class.before.spread);
+        let after = scenario.outcome_of(&class.view, destination, failed, before);
+        let received = numbers.received(&after);
         carried.add(&class.received, &received, class.n_proxies);
         sent.push(received);
         impacts.push(Impact {

@@ -4,7 +4,7 @@ use mesh_model::name::{ClusterId, Locality};
 use mesh_model::view::{Destination, ProxyView};
 
 use super::Scenario;
-use crate::assign::{AssignedEndpoint, Assignment, Discovery, Target};
+use crate::assign::{AssignedEndpoint, Assignment, Discovery, Id, Target};
 use crate::share::{Shares, Spread};
 
 /// Where the traffic of one destination goes.
@@ -54,23 +54,29 @@ impl Outcome {
     /// Returns the traffic by priority, locality and cluster, in that order; what gets nothing is
     /// there with a share of 0.
     pub fn cells(&self) -> Vec<Cell> {
-        let mut cells: Vec<Cell> = Vec::new();
-        for (endpoint, share) in self.assignment.endpoints().zip(self.shares.endpoints()) {
-            let (locality, cluster) = (endpoint.locality(), cluster_of(endpoint));
-            let is_same = |cell: &&mut Cell| {
-                cell.priority == locality.priority()
-                    && cell.cluster == *cluster
-                    && cell.locality == *locality.locality()
-            };
-            // Neighbours mostly share their place.
-            match cells.iter_mut().rev().find(is_same) {
-                Some(cell) => cell.share += share,
-                None => cells.push(Cell {
-                    locality: locality.locality().clone(),
-                    cluster: cluster.clone(),
-                    priority: locality.priority(),
-                    share: *share,
-                }),
+        let mut cells: Vec<Cell> = Vec::with_capacity(self.assignment.localities().len());
+        let mut shares = self.shares.endpoints();
+        for locality in self.assignment.localities() {
+            for part in locality.parts() {
+                let own;
+                (own, shares) = shares.split_at_checked(part.len()).unwrap_or((shares, &[]));
+                // Endpoints of a part are of one cluster.
+                let Some(cluster) = part.endpoints().next().map(cluster_of) else { continue };
+                let is_same = |cell: &&mut Cell| {
+                    cell.priority == locality.priority()
+                        && cell.cluster == *cluster
+                        && cell.locality == *locality.locality()
+                };
+                // Neighbours mostly share their place.
+                match cells.iter_mut().rev().find(is_same) {
+                    Some(cell) => own.iter().for_each(|share| cell.share += share),
+                    None => cells.push(Cell {
+                        locality: locality.locality().clone(),
+                        cluster: cluster.clone(),
+                        priority: locality.priority(),
+                        share: own.iter().fold(0.0, |sum, share| sum + share),
+                    }),
+                }
             }
         }
         cells.sort_by(|a, b| {
@@ -84,20 +90,22 @@ impl Outcome {
     /// weights: which of them it takes is its own affair.
     pub fn received(&self) -> Vec<(&Endpoint, f64)> {
         let mut received: Vec<(&Endpoint, f64)> = Vec::new();
-        self.each_received(|endpoint, share| received.push((endpoint, share)));
+        self.each_received(|_, endpoint, share| received.push((endpoint, share)));
         received
     }
 
     /// Calls `with` for each of them.
-    pub(super) fn each_received<'s>(&'s self, mut with: impl FnMut(&'s Endpoint, f64)) {
+    pub(super) fn each_received<'s>(&'s self, mut with: impl FnMut(Id, &'s Endpoint, f64)) {
         for (endpoint, share) in self.assignment.endpoints().zip(self.shares.endpoints()) {
-            match endpoint.target() {
-                Target::Direct(direct) | Target::Tunnel(direct) => with(direct, *share),
-                Target::Gateway(_) | Target::DoubleTunnel(_) => {
-                    let fit = || endpoint.fronts().filter(|behind| is_fit(behind));
+            match (endpoint.target(), endpoint.id()) {
+                (Target::Direct(direct) | Target::Tunnel(direct), Some(id)) => {
+                    with(id, direct, *share);
+                }
+                (Target::Gateway(_) | Target::DoubleTunnel(_), _) | (_, None) => {
+                    let fit = || endpoint.behind().filter(|(_, behind)| is_fit(behind));
                     let weight = |behind: &Endpoint| f64::from(behind.effective_weight());
-                    let total: f64 = fit().map(weight).sum();
-                    fit().for_each(|behind| with(behind, share * weight(behind) / total));
+                    let total: f64 = fit().map(|(_, behind)| weight(behind)).sum();
+                    fit().for_each(|(id, behind)| with(id, behind, share * weight(behind) / total));
                 }
             }
         }

@@ -5,6 +5,7 @@ use mesh_model::registry::Mesh;
 use rustc_hash::FxHashMap;
 
 use super::Outcome;
+use crate::assign::Id;
 use crate::capacity::{CarriedLoad, Overloaded, exceeding, milli_cpu};
 
 /// The endpoints that can carry traffic to a destination.
@@ -13,6 +14,18 @@ pub(super) struct Carriers<'m> {
     by_key: FxHashMap<Key<'m>, u32>,
     // INVARIANT: in the order of the keys.
     all: Vec<Carrier<'m>>,
+    numbers: Numbers,
+}
+
+/// The numbers of the endpoints of some shards, by where they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Numbers(Vec<Box<[Option<u32>]>>);
+
+impl Numbers {
+    fn of(&self, (shard, index): Id) -> Option<u32> {
+        let shard = self.0.get(usize::try_from(shard).ok()?)?;
+        *shard.get(usize::try_from(index).ok()?)?
+    }
 }
 
 /// Networks that are not joined may use an address twice.
@@ -40,15 +53,29 @@ impl<'m> Carriers<'m> {
             carriers.by_key.insert(key(endpoint), number);
             carriers.all.push(Carrier { endpoint, cpu_request });
         }
+        carriers.numbers = carriers.numbers_of(shards);
         carriers
     }
 
-    /// What each endpoint receives by an outcome.
+    /// The numbers of the endpoints of other shards; one that is not among these has none.
+    pub(super) fn numbers_of(&self, shards: &Shards) -> Numbers {
+        let number = |endpoint| self.by_key.get(&key(endpoint)).copied();
+        let of_shard = shards.iter().map(|shard| shard.endpoints().iter().map(number).collect());
+        Numbers(of_shard.collect())
+    }
+
+    /// The numbers of its own endpoints.
+    pub(super) const fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+}
+
+impl Numbers {
+    /// What each endpoint receives by an outcome over the same shards.
     pub(super) fn received(&self, outcome: &Outcome) -> Received {
-        let mut received = Received::new();
-        outcome.each_received(|endpoint, share| {
-            let number = self.by_key.get(&key(endpoint));
-            received.extend(number.map(|number| (*number, share)));
+        let mut received = Received::with_capacity(outcome.shares.endpoints().len());
+        outcome.each_received(|id, _, share| {
+            received.extend(self.of(id).map(|number| (number, share)));
         });
         received
     }

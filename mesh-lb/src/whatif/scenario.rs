@@ -54,6 +54,11 @@ impl<'s> Failed<'s> {
     pub(super) const fn is_nothing(&self) -> bool {
         self.shards.is_none() && !self.is_gateway_hit
     }
+
+    /// The endpoints afterwards, if some fail.
+    pub(super) const fn shards(&self) -> Option<&Shards> {
+        self.shards.as_ref()
+    }
 }
 
 impl Scenario {
@@ -64,7 +69,8 @@ impl Scenario {
         let shards = view.shards(&destination.service).map_or(&none, AsRef::as_ref);
         let gateways = view.gateways(form == ClusterForm::Dns);
         let failed = self.failed(shards, gateways, destination.service.hostname.as_str());
-        self.outcome_of(view, destination, &failed)
+        let by = (Discovery::of(view, destination), Spread::of(view, destination));
+        self.outcome_of(view, destination, &failed, by)
     }
 
     /// What is left of a service's endpoints and of the gateways.
@@ -89,12 +95,13 @@ impl Scenario {
         }
     }
 
-    /// The outcome with what is left.
+    /// The outcome with what is left; how the cluster finds endpoints and spreads traffic stays.
     pub(super) fn outcome_of(
         &self,
         view: &ProxyView<'_>,
         destination: &Destination<'_>,
         failed: &Failed<'_>,
+        (discovery, spread): (Discovery, Spread),
     ) -> Outcome {
         let form = ClusterForm::of(destination.service.resolution);
         let supply = Supply {
@@ -103,7 +110,6 @@ impl Scenario {
             compat: view.mesh().compat(),
         };
         let assignment = Assignment::of_supply(view, destination, form, supply);
-        let (discovery, spread) = (Discovery::of(view, destination), Spread::of(view, destination));
         let shares = if discovery.picks() {
             assignment.shares_with(&spread, |endpoint| {
                 if self.is_gateway_lost(endpoint, failed.host, &failed.ranks) {

@@ -46,7 +46,8 @@ impl Shift {
     /// The same of what outcomes say of places.
     pub(super) fn of_cells(before: &[Cell], after: &[Cell]) -> Self {
         // What goes nowhere is a place too, so that all changes sum to 0.
-        let mut changes: Changes<'_> = vec![(None, nowhere(after) - nowhere(before))];
+        let mut changes = Changes::with_capacity(before.len() + after.len() + 1);
+        changes.push((None, nowhere(after) - nowhere(before)));
         before.iter().for_each(|cell| add(&mut changes, cell, -cell.share));
         after.iter().for_each(|cell| add(&mut changes, cell, cell.share));
         changes.sort_by(|a, b| a.0.cmp(&b.0));

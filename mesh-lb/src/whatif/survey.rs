@@ -327,7 +327,7 @@ impl<'m> Found<'m> {
                 view: view.clone(),
                 n_proxies: 0,
                 cells: before.cells(),
-                received: surveyed.carriers.received(&before),
+                received: surveyed.carriers.numbers().received(&before),
                 before,
                 clients: Vec::new(),
             });

@@ -61,7 +61,7 @@ impl Shard {
     #[must_use]
     pub fn renewed(&self, endpoints: impl Into<Box<[Endpoint]>>) -> Self {
         let endpoints = endpoints.into();
-        let cohorts = Cohorts::renewed(&endpoints, Some((&self.cohorts, &self.endpoints)));
+        let cohorts = self.cohorts.renewed(&self.endpoints, &endpoints);
         Self { provider: self.provider, cluster: self.cluster.clone(), endpoints, cohorts }
     }
 
@@ -113,8 +113,8 @@ impl<'s> CohortOf<'s> {
 
     /// Returns the first endpoint of each kind.
     pub fn kinds(self) -> impl Iterator<Item = &'s Endpoint> + Clone {
-        let places = self.cohort.kinds().filter_map(|kind| usize::try_from(kind.first).ok());
-        places.filter_map(move |place| self.endpoint(place))
+        let kinds = self.cohort.kinds().iter();
+        kinds.filter_map(move |kind| self.endpoint(usize::try_from(kind.first).ok()?))
     }
 
     /// Returns the endpoint at a place.

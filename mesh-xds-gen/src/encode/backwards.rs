@@ -33,6 +33,11 @@ impl Backwards {
         taken
     }
 
+    /// Takes back all that was written after a mark.
+    pub(crate) fn truncate(&mut self, mark: usize) {
+        self.start = self.bytes.len().saturating_sub(mark).max(self.start);
+    }
+
     /// Puts bytes before the others.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if bytes.len() > self.start {
@@ -42,6 +47,19 @@ impl Backwards {
         if let Some(place) = self.bytes.get_mut(start..self.start) {
             place.copy_from_slice(bytes);
             self.start = start;
+        }
+    }
+
+    /// The same of as many bytes as are known beforehand.
+    #[inline]
+    pub(crate) fn push_array<const N: usize>(&mut self, bytes: [u8; N]) {
+        let before = self.bytes.get_mut(..self.start).and_then(|before| before.last_chunk_mut());
+        match before {
+            Some(place) => {
+                *place = bytes;
+                self.start = self.start.wrapping_sub(N);
+            }
+            None => self.push(&bytes),
         }
     }
 
@@ -75,11 +93,16 @@ impl Backwards {
         }
     }
 
-    fn long(&mut self, mut value: u64) {
+    #[inline]
+    fn long(&mut self, value: u64) {
         let [low, high, ..] = value.to_le_bytes();
         if value < 1 << 14 {
-            return self.push(&[low | 0x80, high << 1 | low >> 7]);
+            return self.push_array([low | 0x80, high << 1 | low >> 7]);
         }
+        self.longer(value);
+    }
+
+    fn longer(&mut self, mut value: u64) {
         let mut bytes = [0_u8; 10];
         let mut used = 0;
         for byte in &mut bytes {
@@ -95,6 +118,7 @@ impl Backwards {
     }
 
     /// Ends, at its front, a field whose content began at a mark.
+    #[inline]
     pub(crate) fn field(&mut self, tag: u8, mark: usize) {
         self.head(tag, self.len().saturating_sub(mark));
     }
@@ -103,7 +127,7 @@ impl Backwards {
     #[inline]
     fn head(&mut self, tag: u8, len: usize) {
         match u8::try_from(len) {
-            Ok(small @ 0..128) => self.push(&[tag << 3 | 2, small]),
+            Ok(small @ 0..128) => self.push_array([tag << 3 | 2, small]),
             Ok(_) | Err(_) => {
                 self.long(u64::try_from(len).unwrap_or(u64::MAX));
                 self.byte(tag << 3 | 2);
@@ -146,24 +170,17 @@ impl Backwards {
 
     /// An IPv4 address as text.
     pub(crate) fn ipv4(&mut self, address: Ipv4Addr) {
-        let mut text = [b'.'; 15];
-        let mut start = text.len();
         for (index, octet) in address.octets().into_iter().rev().enumerate() {
-            // Between two octets a dot stands already.
-            start = start.saturating_sub(usize::from(index > 0));
-            let mut rest = octet;
-            loop {
-                start = start.saturating_sub(1);
-                if let Some(place) = text.get_mut(start) {
-                    *place = b'0' + rest % 10;
-                }
-                rest /= 10;
-                if rest == 0 {
-                    break;
-                }
+            if index > 0 {
+                self.byte(b'.');
+            }
+            let [hundreds, tens, ones] = [octet / 100, octet / 10 % 10, octet % 10];
+            match octet {
+                0..10 => self.byte(b'0' + ones),
+                10..100 => self.push_array([b'0' + tens, b'0' + ones]),
+                100.. => self.push_array([b'0' + hundreds, b'0' + tens, b'0' + ones]),
             }
         }
-        self.push(text.get(start..).unwrap_or_default());
     }
 }
 

@@ -2,17 +2,17 @@
 //!
 //! They are those of the message that [`from_assignment`](super::from_assignment) makes, which nobody
 //! then has to make: a law of the tests.
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use mesh_lb::assign::{
     AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, Target, Transport,
 };
-use mesh_model::endpoint::Address;
+use mesh_model::endpoint::{Address, HealthStatus};
 use mesh_model::name::Locality;
 use rustc_hash::FxHashMap;
 
-use super::metadata::{self, ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
+use super::metadata::{ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
 use super::{health_status, host_port};
 use crate::encode::Backwards;
 use crate::name::SubsetKey;
@@ -28,6 +28,9 @@ const MAX_KEPT: usize = 64 << 20;
 pub struct Encoder {
     bytes: Backwards,
     known: FxHashMap<PartIdentity, Arc<[u8]>>,
+    moulds: FxHashMap<MouldKey, Mould>,
+    /// The mould of the last endpoint.
+    last: Option<(MouldKey, Mould)>,
     /// How many bytes are known.
     kept: usize,
     /// Metadata of nearly all endpoints: Istio's mutual TLS, and a tunnel.
@@ -45,6 +48,8 @@ impl Default for Encoder {
         Self {
             bytes: Backwards::default(),
             known: FxHashMap::default(),
+            moulds: FxHashMap::default(),
+            last: None,
             kept: 0,
             istio: fragment("tlsMode", "istio"),
             tunnel: fragment("tunnel", "http"),
@@ -89,31 +94,65 @@ impl Encoder {
         self.endpoints(part, name);
         let len = self.bytes.len().saturating_sub(mark);
         let made: Arc<[u8]> = self.bytes.as_slice().get(..len).unwrap_or_default().into();
-        if self.kept.saturating_add(made.len()) > MAX_KEPT {
-            self.known.clear();
-            self.kept = 0;
-        }
-        self.kept = self.kept.saturating_add(made.len());
+        self.keep(made.len());
         self.known.insert(identity, made);
     }
 
     fn endpoints(&mut self, part: AssignedPart<'_>, name: &str) {
         for endpoint in part.endpoints().rev() {
+            if let Some(cast) = Cast::new(endpoint) {
+                self.cast(cast, name);
+                continue;
+            }
             let mark = self.bytes.len();
             self.endpoint(endpoint, name);
             self.bytes.field(2, mark);
         }
     }
 
+    /// An endpoint that differs in its address alone from others of its mould, which is made if there is
+    /// none.
+    fn cast(&mut self, cast: Cast<'_>, name: &str) {
+        if let Some((last, mould)) = &self.last
+            && *last == cast.of
+        {
+            return mould.fill(cast.address, &mut self.bytes);
+        }
+        let known = self.moulds.get(&cast.of).cloned();
+        let mould = known.unwrap_or_else(|| self.mould(cast, name));
+        mould.fill(cast.address, &mut self.bytes);
+        self.last = Some((cast.of, mould));
+    }
+
+    fn mould(&mut self, Cast { endpoint, metadata, of, .. }: Cast<'_>, name: &str) -> Mould {
+        let mark = self.bytes.len();
+        self.behind_address(endpoint, name);
+        let behind_port = self.bytes.len().saturating_sub(mark);
+        self.bytes.number(3, of.port.into());
+        let len = self.bytes.len().saturating_sub(mark);
+        let bytes: Arc<[u8]> = self.bytes.as_slice().get(..len).unwrap_or_default().into();
+        self.bytes.truncate(mark);
+        self.keep(len);
+        let port = len.saturating_sub(behind_port);
+        let mould = Mould { bytes, port, _metadata: Arc::clone(metadata) };
+        self.moulds.insert(of, mould.clone());
+        mould
+    }
+
+    /// Makes room for more bytes to be kept: if they are too many, all are forgotten.
+    fn keep(&mut self, len: usize) {
+        if self.kept.saturating_add(len) > MAX_KEPT {
+            self.known.clear();
+            self.moulds.clear();
+            self.kept = 0;
+        }
+        self.kept = self.kept.saturating_add(len);
+    }
+
     /// `LbEndpoint`.
     fn endpoint(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) {
         let target = endpoint.target();
-        self.bytes.wrapped(4, endpoint.weight());
-        let mark = self.bytes.len();
-        self.metadata(endpoint, name);
-        self.bytes.field(3, mark);
-        let health = i32::from(health_status(endpoint.health()));
-        self.bytes.some_number(2, u64::try_from(health).unwrap_or_default());
+        self.behind_address(endpoint, name);
         let mark = self.bytes.len();
         if let Target::Direct(endpoint) = target {
             for address in endpoint.more_addresses.iter().rev() {
@@ -135,6 +174,16 @@ impl Encoder {
         self.bytes.field(1, mark);
     }
 
+    /// What follows the host: health, metadata and weight.
+    fn behind_address(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) {
+        self.bytes.wrapped(4, endpoint.weight());
+        let mark = self.bytes.len();
+        self.metadata(endpoint, name);
+        self.bytes.field(3, mark);
+        let health = i32::from(health_status(endpoint.health()));
+        self.bytes.some_number(2, u64::try_from(health).unwrap_or_default());
+    }
+
     /// `Metadata`: filters by name, the last one first.
     fn metadata(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) {
         let target = endpoint.target();
@@ -145,14 +194,10 @@ impl Encoder {
                 self.bytes.push(gateway.cluster.as_str().as_bytes());
                 self.bytes.push(b";;;;");
             }
-            Target::Direct(endpoint) | Target::Tunnel(endpoint) => {
-                let [name, namespace, service, revision, cluster] = metadata::parts(endpoint);
-                self.bytes.push(cluster.as_bytes());
-                for part in [revision, service, namespace, name] {
-                    self.bytes.byte(b';');
-                    self.bytes.push(part.as_bytes());
-                }
-            }
+            Target::Direct(to) | Target::Tunnel(to) => match endpoint.kind() {
+                Some(kind) => self.bytes.push(kind.metadata.as_bytes()),
+                None => self.bytes.push(to.workload.metadata().as_bytes()),
+            },
         }
         self.bytes.field(3, mark);
         value(&mut self.bytes, "workload", mark);
@@ -176,6 +221,76 @@ impl Encoder {
             text_value(&mut self.bytes, "local", &host_port(target));
             filter(&mut self.bytes, ORIGINAL_DESTINATION, mark);
         }
+    }
+}
+
+/// Which endpoints differ in their IPv4 addresses alone.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct MouldKey {
+    /// Where the text is; the mould holds it, so that no other takes its place.
+    metadata: usize,
+    port: u16,
+    weight: u32,
+    health: HealthStatus,
+    transport: Transport,
+}
+
+/// The bytes of an endpoint from its port on.
+#[derive(Clone, Debug)]
+struct Mould {
+    bytes: Arc<[u8]>,
+    /// How many of them are the port's.
+    port: usize,
+    /// Held only.
+    _metadata: Arc<str>,
+}
+
+/// An endpoint that has a mould: it is dialled by an IPv4 address and no other, and its TLS is no word of
+/// its own.
+#[derive(Clone, Copy, Debug)]
+struct Cast<'a> {
+    endpoint: AssignedEndpoint<'a>,
+    metadata: &'a Arc<str>,
+    address: Ipv4Addr,
+    of: MouldKey,
+}
+
+impl<'a> Cast<'a> {
+    fn new(endpoint: AssignedEndpoint<'a>) -> Option<Self> {
+        let (Target::Direct(to), Some(kind)) = (endpoint.target(), endpoint.kind()) else {
+            return None;
+        };
+        let Address::Ip(IpAddr::V4(address)) = to.address else { return None };
+        let transport = endpoint.transport();
+        if !to.more_addresses.is_empty() || transport == Transport::OtherTls {
+            return None;
+        }
+        let (metadata, port) = (&kind.metadata, to.port);
+        let of = MouldKey {
+            metadata: metadata.as_ptr().addr(),
+            port,
+            weight: endpoint.weight(),
+            health: endpoint.health(),
+            transport,
+        };
+        Some(Self { endpoint, metadata, address, of })
+    }
+}
+
+impl Mould {
+    /// `LbEndpoint` with its head. All before the port is shorter than a length of two bytes.
+    fn fill(&self, address: Ipv4Addr, bytes: &mut Backwards) {
+        let mark = bytes.len();
+        bytes.push(&self.bytes);
+        let text = bytes.len();
+        bytes.ipv4(address);
+        let len = bytes.len().saturating_sub(text);
+        // `Endpoint`, `Address` and `SocketAddress`, of which one holds the other, and the text.
+        let narrow = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
+        let socket = narrow(len.saturating_add(2).saturating_add(self.port));
+        let [address, endpoint] = [2, 4].map(|more| socket.saturating_add(more));
+        bytes.push_array([0x0A, endpoint, 0x0A, address, 0x0A, socket, 0x12, narrow(len)]);
+        bytes.field(2, mark);
     }
 }
 

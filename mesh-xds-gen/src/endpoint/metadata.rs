@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 
 use mesh_envoy_proto::envoy::config::core::v3 as core;
 use mesh_lb::assign::{AssignedEndpoint, Target, Transport};
-use mesh_model::endpoint::{Endpoint, Workload};
-use mesh_model::name::Labels;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 
@@ -17,13 +15,6 @@ use super::host_port;
 pub(super) const TRANSPORT: &str = "envoy.transport_socket_match";
 pub(super) const ORIGINAL_DESTINATION: &str = "envoy.filters.listener.original_dst";
 pub(super) const ISTIO: &str = "istio";
-
-/// The labels that name a workload's service, in order.
-const CANONICAL_NAME: &[&str] =
-    &["service.istio.io/canonical-name", "app.kubernetes.io/name", "app"];
-/// The labels that name a workload's revision, in order.
-const CANONICAL_REVISION: &[&str] =
-    &["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"];
 
 /// Returns the metadata of an endpoint or gateway; `service` is `HOST:PORT`.
 pub(super) fn of(endpoint: AssignedEndpoint<'_>, service: &str) -> core::Metadata {
@@ -54,25 +45,8 @@ fn workload(target: Target<'_>) -> String {
         Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
             format!(";;;;{}", gateway.cluster)
         }
-        Target::Direct(endpoint) | Target::Tunnel(endpoint) => of_endpoint(endpoint),
+        Target::Direct(endpoint) | Target::Tunnel(endpoint) => endpoint.workload.metadata(),
     }
-}
-
-fn of_endpoint(endpoint: &Endpoint) -> String {
-    parts(endpoint).join(";")
-}
-
-/// Workload, namespace, service, revision and cluster of an endpoint.
-pub(super) fn parts(endpoint: &Endpoint) -> [&str; 5] {
-    let Workload { name, namespace, labels, cluster, .. } = &*endpoint.workload;
-    let service = first(labels, CANONICAL_NAME).unwrap_or(name);
-    let revision = first(labels, CANONICAL_REVISION).filter(|revision| *revision != "latest");
-    [name, namespace.as_str(), service, revision.unwrap_or_default(), cluster.as_str()]
-}
-
-/// The first of some labels that is there.
-fn first<'l>(labels: &'l Labels, keys: &[&str]) -> Option<&'l str> {
-    keys.iter().find_map(|key| labels.get(key))
 }
 
 fn text_struct<const N: usize>(fields: [(&str, String); N]) -> Struct {
