@@ -68,7 +68,7 @@ impl<'v, 'm> Gateway<'v, 'm> {
                 ..VirtualHost::default()
             }];
         }
-        hosts.finish(&bundles.routes, self.headers.attempt_count)
+        hosts.finish(bundles.routes, self.headers.attempt_count)
     }
 
     /// Adds the hosts that VirtualServices have in common with a server, then those that redirect.

@@ -201,12 +201,13 @@ fn route_name(http: &HttpRoute, condition: Option<&HttpMatchRequest>) -> String 
     }
 }
 
+/// Where the API has its objects.
+const VERSION: &str = "/apis/networking.istio.io/v1/namespaces/";
+
 /// The object that a route is from.
 fn metadata(meta: &Meta) -> Metadata {
-    let config = format!(
-        "/apis/networking.istio.io/v1/namespaces/{}/virtual-service/{}",
-        meta.namespace, meta.name
-    );
+    let (namespace, name) = (meta.namespace.as_str(), &*meta.name);
+    let config = [VERSION, namespace, "/virtual-service/", name].concat();
     let config = Value { kind: Some(Kind::StringValue(config)) };
     let fields = Struct { fields: BTreeMap::from([("config".to_owned(), config)]) };
     Metadata {
@@ -222,7 +223,7 @@ fn metadata(meta: &Meta) -> Metadata {
 /// istio/istio `route.go` `GetRouteOperation`.
 fn operation(route: &Route, rule: &str, listener_port: u32) -> String {
     let path = match route.r#match.as_ref().and_then(|m| m.path_specifier.as_ref()) {
-        Some(PathSpecifier::Prefix(prefix)) => format!("{prefix}*"),
+        Some(PathSpecifier::Prefix(prefix)) => [prefix, "*"].concat(),
         Some(PathSpecifier::Path(path)) => path.clone(),
         Some(PathSpecifier::SafeRegex(regex)) => regex.regex.clone(),
         Some(
@@ -235,9 +236,9 @@ fn operation(route: &Route, rule: &str, listener_port: u32) -> String {
     let cluster = single_cluster(route);
     if cluster.matches('|').count() == 3 {
         let key = SubsetKey::parse(cluster);
-        return format!("{}:{}{path}", key.host, key.port);
+        return [key.host, ":", &key.port.to_string(), &path].concat();
     }
-    format!("{rule}:{listener_port}{path}")
+    [rule, ":", &listener_port.to_string(), &path].concat()
 }
 
 /// The only cluster of a route, empty if it has none or several.

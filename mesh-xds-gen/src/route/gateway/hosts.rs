@@ -62,11 +62,31 @@ impl Hosts {
     }
 
     /// Writes the virtual hosts, by name.
-    pub(super) fn finish(self, bundles: &[Vec<Route>], attempt_count: bool) -> Vec<VirtualHost> {
-        let written = self.collapsed().into_iter().map(|(host, entry)| {
+    pub(super) fn finish(
+        self,
+        mut bundles: Vec<Vec<Route>>,
+        attempt_count: bool,
+    ) -> Vec<VirtualHost> {
+        let collapsed = self.collapsed();
+        let mut uses = vec![0_usize; bundles.len()];
+        for bundle in collapsed.iter().flat_map(|(_, entry)| &entry.bundles) {
+            uses.get_mut(bundle.0).into_iter().for_each(|uses| *uses += 1);
+        }
+        let written = collapsed.into_iter().map(|(host, entry)| {
             let domains = std::iter::once(&host).chain(&entry.others);
-            let routes = entry.bundles.iter().filter_map(|bundle| bundles.get(bundle.0)).flatten();
-            let mut routes: Vec<Route> = routes.cloned().collect();
+            let mut routes = Vec::new();
+            for Bundle(at) in &entry.bundles {
+                let left = uses.get_mut(*at).map(|uses| {
+                    *uses = uses.saturating_sub(1);
+                    *uses
+                });
+                // Who uses them last takes them.
+                match (bundles.get_mut(*at), left) {
+                    (Some(own), Some(0)) => routes.append(own),
+                    (Some(own), _) => routes.extend_from_slice(own),
+                    (None, _) => {}
+                }
+            }
             catch_all_last(&mut routes);
             let needs_tls =
                 if entry.needs_tls { TlsRequirementType::All } else { TlsRequirementType::None };
@@ -133,7 +153,7 @@ mod tests {
             let redirects = host.ends_with('!');
             found.add(host.trim_end_matches('!'), &server(redirects), Bundle(0));
         }
-        let found = found.finish(&[Vec::new()], true);
+        let found = found.finish(vec![Vec::new()], true);
         let domains = found.iter().map(|host| host.domains.join(" "));
         assert_eq!(domains.collect::<Vec<_>>(), expected);
     }
