@@ -4,6 +4,8 @@
 pub mod ads_client;
 pub mod assign;
 pub mod authz;
+pub mod grpc;
+pub mod hash;
 pub mod health;
 pub mod host;
 pub mod load;
@@ -13,3 +15,4 @@ pub mod pick;
 pub mod retry;
 pub mod subset;
 pub mod zone;
+pub mod ztunnel;

@@ -110,6 +110,40 @@ pub fn choose(hash: u64, healthy_load: &[u128], degraded_load: &[u128]) -> (usiz
     percents.iter().copied().nth(wanted).unwrap_or((0, false))
 }
 
+/// The loads of a client without overprovisioning: `healthy` hosts a priority. Everything goes to the
+/// first with any; if none has any, to the last one, where it fails, or (`loses`) nowhere.
+pub fn whole_priorities(healthy: &[u32], loses: bool) -> Vec<u128> {
+    let last = (!loses).then(|| healthy.len().checked_sub(1)).flatten();
+    let taker = healthy.iter().position(|hosts| *hosts > 0).or(last);
+    (0..healthy.len()).map(|level| if Some(level) == taker { 100 } else { 0 }).collect()
+}
+
+/// What a request to an aggregate cluster may meet.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Row {
+    /// Member cluster and priority there of each priority of the row.
+    pub levels: Vec<(usize, usize)>,
+    /// Their loads.
+    pub loads: Loads,
+}
+
+/// Lays the priorities of the members of an aggregate cluster in a row. They are all walked by number,
+/// the first one of the first member before its second one, and those without hosts struck out.
+pub fn aggregate(members: &[Vec<Level>], threshold: u128) -> Row {
+    let longest = members.iter().map(Vec::len).max().unwrap_or(0);
+    let mut row = Vec::new();
+    for number in 0..members.len() * longest {
+        let (member, priority) = (number / longest, number % longest);
+        if let Some(level) = members.get(member).and_then(|levels| levels.get(priority)) {
+            row.push(((member, priority), level.clone()));
+        }
+    }
+    row.retain(|(_, level)| level.hosts[0] != 0);
+    let levels: Vec<Level> = row.iter().map(|(_, level)| level.clone()).collect();
+    let loads = spill(&levels, threshold);
+    Row { levels: row.into_iter().map(|(at, _)| at).collect(), loads }
+}
+
 /// What is left of the weight of each locality: `(weight, all, able, excluded)` hosts. None if no host
 /// of any is able.
 pub fn locality_weights(localities: &[(u32, u32, u32, u32)], factor: u32) -> Option<Vec<f64>> {

@@ -1,4 +1,9 @@
 //! Engines of load, pick and retry, each against its oracle.
+mod grpc;
+mod hash;
+mod retry;
+mod ztunnel;
+
 use std::sync::Arc;
 
 use mesh_lb::health::active::{CheckResult, Due, HealthCheckConfig, HealthSession, Traffic};
