@@ -18,6 +18,7 @@
 //! | [`harness`] | these instruments against a hand-made configuration, without `mesh` |
 //! | [`accept`] | every example mesh: its snapshots as files, over SotW and over delta |
 //! | [`balance`] | clusters of every policy, and random ones: Envoy must pick as mesh-lb does |
+//! | [`checks`] | active health checks: Envoy must think of hosts what our state machine does |
 //! | [`routes`] | random VirtualServices and requests: Envoy must do what `mesh routes` says |
 //! | [`policies`] | random policies and requests: Envoy must decide as mesh-authz does |
 //! | [`grpc`] | a gRPC client with xDS balances and fails over |
@@ -27,7 +28,7 @@
 //!
 //! Every listening socket is on 127.0.0.0/8. Children end with us: when dropped, and (Linux) when we
 //! are killed. `--only PART,…` picks parts, `--seed N` the random numbers of `accept`, `balance`,
-//! `policies` and `routes`, `--every` has `accept` look at every proxy, `--binary FILE` takes a `mesh` that is built,
+//! `checks`, `policies` and `routes`, `--every` has `accept` look at every proxy, `--binary FILE` takes a `mesh` that is built,
 //! `--keep` keeps the working folder `target/e2e` with bootstraps and logs, which stays anyway when
 //! a check fails.
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ use crate::{Failure, process, workspace};
 mod accept;
 mod balance;
 mod certificates;
+mod checks;
 mod dump;
 mod envoy;
 mod grpc;
@@ -64,6 +66,7 @@ pub(crate) use self::report::Report;
 const PARTS: &[&str] = &[
     "harness",
     "balance",
+    "checks",
     "policies",
     "accept",
     "routes",
@@ -74,7 +77,7 @@ const PARTS: &[&str] = &[
 ];
 
 /// Those that do without the `mesh` command.
-const ALONE: &[&str] = &["harness", "balance", "policies"];
+const ALONE: &[&str] = &["harness", "balance", "checks", "policies"];
 
 #[derive(Clone, Debug, Default)]
 struct Options {
@@ -150,6 +153,11 @@ fn run(options: &Options) -> Result<Report, Problem> {
         println!("balance from seed {seed}");
         let ended = balance::run(&tools, seed, &dir, &mut report);
         finish(&mut report, "the comparison of balancing runs to its end", ended);
+    }
+    if selected("checks") {
+        println!("checks from seed {seed}");
+        let ended = checks::run(&tools, seed, &dir, &mut report);
+        finish(&mut report, "the comparison of health checks runs to its end", ended);
     }
     if selected("policies") {
         println!("policies from seed {seed}");

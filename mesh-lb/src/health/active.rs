@@ -193,7 +193,8 @@ impl HealthSession {
 
     /// Takes note that the host is left out of the denominators of health until it passes a check:
     /// the answer to a check carried `x-envoy-immediate-health-check-fail`. Call it before
-    /// [`handle_result`](Self::handle_result).
+    /// [`handle_result`](Self::handle_result). Envoy sorts the hosts of a cluster only when one of
+    /// them has [changed](Transition::Changed): until then such a host is still counted.
     pub const fn handle_immediate_fail_header(&mut self) {
         self.flags = self.flags.with(HealthFlag::ExcludedViaImmediateHcFail);
     }

@@ -14,6 +14,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use self::scenario::Scenario;
+pub(super) use self::site::status;
 use crate::e2e::envoy::Envoy;
 use crate::e2e::random::Random;
 use crate::e2e::report::Report;

@@ -105,6 +105,13 @@ impl Envoy {
 
     /// The hosts of a cluster as Envoy has them: `ADDRESS:PORT` and the health that EDS gave.
     pub(super) fn hosts(&self, cluster: &str) -> Result<BTreeMap<String, String>, Problem> {
+        let health = |status: Value| Some(status.get("eds_health_status")?.as_str()?.to_owned());
+        let all = self.host_statuses(cluster)?.into_iter();
+        Ok(all.filter_map(|(name, status)| Some((name, health(status)?))).collect())
+    }
+
+    /// The health status of each host of a cluster, by `ADDRESS:PORT`.
+    pub(super) fn host_statuses(&self, cluster: &str) -> Result<BTreeMap<String, Value>, Problem> {
         let answer = self.ask("/clusters?format=json")?;
         let clusters = answer.get("cluster_statuses").and_then(Value::as_array);
         let found = clusters
@@ -116,8 +123,7 @@ impl Envoy {
             let socket = host.pointer("/address/socket_address")?;
             let address = socket.get("address")?.as_str()?;
             let port = socket.get("port_value")?.as_u64()?;
-            let health = host.pointer("/health_status/eds_health_status")?.as_str()?;
-            Some((format!("{address}:{port}"), health.to_owned()))
+            Some((format!("{address}:{port}"), host.get("health_status")?.clone()))
         };
         Ok(hosts.into_iter().flatten().filter_map(pair).collect())
     }

@@ -251,7 +251,7 @@ pub(super) fn set(object: &mut Value, key: &str, value: Value) {
     }
 }
 
-pub(super) const fn status(health: HealthStatus) -> &'static str {
+pub(in crate::e2e) const fn status(health: HealthStatus) -> &'static str {
     match health {
         HealthStatus::Unknown => "UNKNOWN",
         HealthStatus::Healthy => "HEALTHY",
