@@ -57,7 +57,7 @@ pub use self::assigned::{AssignedEndpoint, AssignedLocality, AssignedPart, Targe
 pub use self::assignment::Assignment;
 pub(crate) use self::class::Standpoint;
 pub use self::class::{Assignments, ClientClass};
-pub use self::discovery::Discovery;
+pub use self::discovery::{Discovery, is_passthrough};
 pub use self::distribute::locality_matches;
 pub use self::explain::{Explanation, Said, Unused, Used};
 pub use self::failover_priority::LabelMatch;

@@ -1,6 +1,7 @@
 //! How a cluster finds its endpoints, and so whether anybody picks one.
+use mesh_model::compat::Flags;
 use mesh_model::endpoint::Provider;
-use mesh_model::registry::Resolution;
+use mesh_model::registry::{Resolution, Service};
 use mesh_model::resource::PortSelector;
 use mesh_model::resource::destination_rule::{LbPolicy, LoadBalancerSettings, SimpleLb};
 use mesh_model::view::{Destination, ProxyKind, ProxyView};
@@ -30,33 +31,44 @@ impl Discovery {
     ///
     /// # Upstream
     ///
-    /// istio/istio `pilot/pkg/networking/core/cluster.go` `convertResolution`; `cluster_builder.go`
-    /// `buildSubsetCluster`; `cluster_traffic_policy.go` `applyLoadBalancer`.
+    /// istio/istio `pilot/pkg/networking/core/cluster_builder.go` `buildSubsetCluster`;
+    /// `cluster_traffic_policy.go` `applyLoadBalancer`.
     pub fn of(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
-        let service = &destination.service;
         let flags = &view.mesh().compat().flags;
-        let of_service = match service.resolution {
+        let of_service = Self::of_service(&destination.service, view.proxy().kind, flags);
+        let is_fixed = matches!(of_service, Self::DynamicForwardProxy | Self::Alias);
+        if !is_fixed && keeps_destination(destination) {
+            Self::OriginalDestination
+        } else {
+            of_service
+        }
+    }
+
+    /// Finds out for the clusters of a service, before any policy.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/core/cluster.go` `convertResolution`.
+    pub fn of_service(service: &Service, kind: ProxyKind, flags: &Flags) -> Self {
+        match service.resolution {
             Resolution::ClientSideLb => Self::Eds,
             Resolution::DnsLb if service.race_connects => Self::LogicalDns,
             Resolution::DnsLb => Self::StrictDns,
             Resolution::DnsRoundRobinLb => Self::LogicalDns,
-            Resolution::DynamicDns if service.hostname.is_wildcard() => {
-                return Self::DynamicForwardProxy;
-            }
+            Resolution::DynamicDns if service.hostname.is_wildcard() => Self::DynamicForwardProxy,
             Resolution::DynamicDns => Self::Eds,
-            Resolution::Alias => return Self::Alias,
+            Resolution::Alias => Self::Alias,
             Resolution::Passthrough => {
                 let is_sent = service.provider == Provider::Kubernetes
                     && flags.pilot_enable_eds_for_headless_services;
                 // A gateway has no original destination to keep.
-                if view.proxy().kind == ProxyKind::Router || is_sent {
+                if kind == ProxyKind::Router || is_sent {
                     Self::Eds
                 } else {
                     Self::OriginalDestination
                 }
             }
-        };
-        if keeps_destination(destination) { Self::OriginalDestination } else { of_service }
+        }
     }
 
     /// Returns the word for it, as Envoy has it.
@@ -102,7 +114,8 @@ fn keeps_destination(destination: &Destination<'_>) -> bool {
     is_passthrough(of_whole) || is_passthrough(own.and_then(|own| own.load_balancer.as_ref()))
 }
 
-fn is_passthrough(settings: Option<&LoadBalancerSettings>) -> bool {
+/// Returns whether a rule leaves the destination to the client: `simple: PASSTHROUGH`.
+pub fn is_passthrough(settings: Option<&LoadBalancerSettings>) -> bool {
     let policy = settings.and_then(|settings| settings.policy.as_ref());
     policy == Some(&LbPolicy::Simple(SimpleLb::Passthrough))
 }

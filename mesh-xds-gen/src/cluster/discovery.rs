@@ -9,8 +9,8 @@ use mesh_envoy_proto::envoy::config::core::v3::{
 };
 use mesh_envoy_proto::envoy::extensions::network::dns_resolver::cares::v3::CaresDnsResolverConfig;
 use mesh_envoy_proto::pack;
+use mesh_lb::assign::Discovery;
 use mesh_model::compat::Flags;
-use mesh_model::endpoint::Provider;
 use mesh_model::name::Duration;
 use mesh_model::registry::{Resolution, Service};
 use mesh_model::view::{IpFamilies, ProxyKind};
@@ -20,26 +20,12 @@ use super::wire;
 /// Returns how a proxy's clusters of a service find endpoints, before any policy. An alias has no
 /// cluster, and a wildcard host that the proxy resolves itself has one of another kind; both are not
 /// told apart here.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/networking/core/cluster.go` `convertResolution`.
 pub fn of_service(service: &Service, kind: ProxyKind, flags: &Flags) -> DiscoveryType {
-    match service.resolution {
-        Resolution::DnsLb if service.race_connects => DiscoveryType::LogicalDns,
-        Resolution::DnsLb => DiscoveryType::StrictDns,
-        Resolution::DnsRoundRobinLb => DiscoveryType::LogicalDns,
-        Resolution::Passthrough => {
-            let sends_headless = service.provider == Provider::Kubernetes
-                && flags.pilot_enable_eds_for_headless_services;
-            // A gateway has no original destination to keep.
-            if kind == ProxyKind::Router || sends_headless {
-                DiscoveryType::Eds
-            } else {
-                DiscoveryType::OriginalDst
-            }
-        }
-        Resolution::ClientSideLb | Resolution::Alias | Resolution::DynamicDns => DiscoveryType::Eds,
+    match Discovery::of_service(service, kind, flags) {
+        Discovery::StrictDns => DiscoveryType::StrictDns,
+        Discovery::LogicalDns => DiscoveryType::LogicalDns,
+        Discovery::OriginalDestination => DiscoveryType::OriginalDst,
+        Discovery::Eds | Discovery::Alias | Discovery::DynamicForwardProxy => DiscoveryType::Eds,
     }
 }
 

@@ -5,6 +5,7 @@ use mesh_envoy_proto::envoy::config::cluster::v3::cluster::{
     RoundRobinLbConfig, SlowStartConfig,
 };
 use mesh_envoy_proto::envoy::config::core::v3::RuntimeDouble;
+pub(crate) use mesh_lb::assign::is_passthrough;
 use mesh_model::compat::Flags;
 use mesh_model::name::Protocol;
 use mesh_model::resource::destination_rule::{
@@ -51,12 +52,6 @@ pub fn apply(
         cluster.cluster_discovery_type = discovery::kind(DiscoveryType::OriginalDst);
         cluster.load_assignment = None;
     }
-}
-
-/// Whether the rule leaves the destination to the client.
-pub(crate) fn is_passthrough(settings: Option<&LoadBalancerSettings>) -> bool {
-    let policy = settings.and_then(|settings| settings.policy.as_ref());
-    policy == Some(&rule::LbPolicy::Simple(SimpleLb::Passthrough))
 }
 
 fn of_simple(
