@@ -1,13 +1,9 @@
 //! Subsets: a request is picked among the hosts that the oracle names, whatever the selectors and fallbacks.
 #![cfg_attr(fuzzing, no_main)]
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+#[path = "../../mesh-lb/tests/subset/engine.rs"]
+mod engine;
 
-use mesh_lb::subset::{
-    Candidates, Criteria, FallbackPolicy, MetadataFallbackPolicy, MetadataValue, Selector,
-    SelectorFallback, SubsetConfig, SubsetHost, Subsets,
-};
 use mesh_testkit::oracle::subset::{self as oracle, Fallback, Pairs};
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
@@ -28,28 +24,14 @@ mesh_fuzz::target!(|bytes| {
         redundant_keys: switches & 8 != 0,
     };
     let hosts: Vec<oracle::Metadata> = hosts.iter().take(8).map(|&byte| host(byte)).collect();
-    let engine_hosts: Vec<SubsetHost<'_>> = hosts.iter().map(engine_host).collect();
-    let subsets = Subsets::new(&config(&rules), &engine_hosts);
     let asked = pairs(*asked);
     // Up to two entries of a list that is tried in turn.
     let list: Option<Vec<Pairs>> = (list & 3 != 3).then(|| {
         (0..list & 3).map(|entry| pairs(list.rotate_right(2 + 3 * u32::from(entry)))).collect()
     });
-    let mut criteria = metadata(&asked);
-    if let Some(list) = &list {
-        let entries = list.iter().map(|entry| MetadataValue::Struct(metadata(entry)));
-        criteria.insert("fallback_list".into(), MetadataValue::List(entries.collect()));
-    }
-    let found = subsets.select(&Criteria::new(criteria), |candidates| {
-        let hosts = match candidates {
-            Candidates::Hosts(hosts) => hosts.levels().concat(),
-            Candidates::Single(host) => vec![host],
-        };
-        Some(hosts).filter(|hosts| !hosts.is_empty())
-    });
-    let found: Vec<usize> =
-        found.unwrap_or_default().into_iter().map(|host| host as usize).collect();
-    assert_eq!(found, oracle::hosts(&rules, &hosts, &asked, list.as_deref()));
+    let list = list.as_deref();
+    let found = engine::hosts(&rules, &hosts, &asked, list);
+    assert_eq!(found, oracle::hosts(&rules, &hosts, &asked, list));
 });
 
 /// Two bits a key: absent, or one of two values.
@@ -87,48 +69,4 @@ fn selector(byte: u8) -> Option<oracle::Selector> {
         _ => None,
     };
     (!keys.is_empty()).then_some(oracle::Selector { keys, fallback })
-}
-
-fn metadata(pairs: &Pairs) -> BTreeMap<Box<str>, MetadataValue> {
-    let text = |value: &String| MetadataValue::Text(value.as_str().into());
-    pairs.iter().map(|(key, value)| (key.as_str().into(), text(value))).collect()
-}
-
-fn boxed(keys: &[String]) -> Vec<Box<str>> {
-    keys.iter().map(|key| key.as_str().into()).collect()
-}
-
-fn config(rules: &oracle::Rules) -> SubsetConfig {
-    let selector = |selector: &oracle::Selector| {
-        let fallback = selector.fallback.as_ref().map(|fallback| match fallback {
-            Fallback::Nothing => SelectorFallback::NoFallback,
-            Fallback::Any => SelectorFallback::AnyEndpoint,
-            Fallback::Default => SelectorFallback::DefaultSubset,
-            Fallback::Keys(keys) => SelectorFallback::Keys(boxed(keys)),
-        });
-        Selector::new(boxed(&selector.keys), fallback).ok()
-    };
-    SubsetConfig {
-        selectors: rules.selectors.iter().filter_map(selector).collect(),
-        fallback_policy: match rules.fallback {
-            Fallback::Nothing | Fallback::Keys(_) => FallbackPolicy::NoFallback,
-            Fallback::Any => FallbackPolicy::AnyEndpoint,
-            Fallback::Default => FallbackPolicy::DefaultSubset,
-        },
-        default_subset: metadata(&rules.default),
-        panic_mode_any: rules.panic_any,
-        allow_redundant_keys: rules.redundant_keys,
-        list_as_any: true,
-        metadata_fallback_policy: MetadataFallbackPolicy::FallbackList,
-    }
-}
-
-fn engine_host(host: &oracle::Metadata) -> SubsetHost<'static> {
-    let text = |value: &String| MetadataValue::Text(value.as_str().into());
-    let value = |values: &Vec<String>| match values.as_slice() {
-        [one] => text(one),
-        several => MetadataValue::List(several.iter().map(text).collect()),
-    };
-    let pairs = host.iter().map(|(key, values)| (key.as_str().into(), value(values)));
-    SubsetHost { priority: 0, metadata: Cow::Owned(pairs.collect()) }
 }
