@@ -57,10 +57,11 @@ mod overprovision;
 mod panic;
 mod priority;
 mod zone_aware;
+mod zone_use;
 
 pub use mesh_model::compat::DataPlane;
 
-pub use self::aggregate::{Aggregate, AggregateLevel};
+pub use self::aggregate::{Aggregate, AggregateLevel, composite_member};
 pub use self::degraded::Availability;
 pub(crate) use self::degraded::entitled;
 pub use self::explain::explain;
@@ -75,3 +76,4 @@ pub use self::zone_aware::{
     LocalityBasis, NoZoneRouting, Zone, ZoneAwareConfig, ZonePick, ZonePickReason, ZoneRouting,
     ZoneShare, Zones,
 };
+pub use self::zone_use::{OnPanic, ZoneChoice, ZoneUse};

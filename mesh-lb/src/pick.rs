@@ -2,6 +2,7 @@
 //!
 //! A list is a number of hosts, a host is an index into it. Random numbers are drawn from a
 //! function that the caller passes, in the order in which Envoy draws them.
+pub mod client_side;
 pub mod edf;
 pub mod least_request;
 pub mod random;

@@ -125,6 +125,49 @@ impl HealthFlags {
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
+
+    /// Returns the flags of a host that the control plane has just left out, if it stays: a host that
+    /// passes its active checks is used until it fails one. None if it goes at once.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/common/upstream/upstream_impl.cc`,
+    /// `BaseDynamicClusterImpl::updateDynamicHostList`.
+    pub const fn after_removal(self, on_removal: OnRemoval) -> Option<Self> {
+        let failed = Self::of(&[HealthFlag::FailedActiveHc, HealthFlag::FailedEdsHealth]);
+        match on_removal {
+            OnRemoval::StayWhileItPasses if !self.intersects(failed) => {
+                Some(self.with(HealthFlag::PendingDynamicRemoval))
+            }
+            OnRemoval::StayWhileItPasses | OnRemoval::Go => None,
+        }
+    }
+
+    /// Returns the flags of a host that stayed and is named again, in the same priority.
+    pub const fn after_return(self) -> Self {
+        self.without(HealthFlag::PendingDynamicRemoval)
+    }
+
+    /// Returns whether a host that stayed goes now, since it has failed a check.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/clusters/eds/eds.cc`, `EdsClusterImpl::reloadHealthyHostsHelper`.
+    pub const fn is_to_go(self) -> bool {
+        self.contains(HealthFlag::PendingDynamicRemoval)
+            && self.contains(HealthFlag::FailedActiveHc)
+    }
+}
+
+/// What becomes of hosts that the control plane leaves out.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "hosts may stay or they may not")]
+pub enum OnRemoval {
+    /// Those that pass active checks stay until they fail one.
+    StayWhileItPasses,
+    /// They go at once: there are no active checks, or `ignore_health_on_host_removal` is set, or the host
+    /// has come back at another priority.
+    Go,
 }
 
 impl BitOr for HealthFlags {
@@ -264,5 +307,20 @@ mod tests {
             &seen,
             (CoarseHealth::Unhealthy, false, HealthStatus::Unhealthy),
         );
+    }
+
+    #[test]
+    fn a_host_that_passes_stays_when_it_is_left_out_and_goes_when_it_fails() {
+        let stay = OnRemoval::StayWhileItPasses;
+        let kept = HealthFlags::NONE.after_removal(stay).unwrap();
+        assert!(!kept.is_to_go() && kept.with(HealthFlag::FailedActiveHc).is_to_go());
+        assert_eq!(kept.after_return(), HealthFlags::NONE);
+        assert_eq!(HostHealth::new(HealthStatus::Healthy, kept).coarse(), CoarseHealth::Healthy);
+        assert_eq!(HealthFlags::NONE.after_removal(OnRemoval::Go), None);
+        for failed in [HealthFlag::FailedActiveHc, HealthFlag::FailedEdsHealth] {
+            assert_eq!(HealthFlags::of(&[failed]).after_removal(stay), None);
+        }
+        // Neither an ejection nor degradation lets it go.
+        assert!(HealthFlags::of(&[HealthFlag::FailedOutlierCheck]).after_removal(stay).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! Aggregate clusters: the priorities of several clusters in a row.
+//! Aggregate clusters: the priorities of several clusters in a row. Composite clusters: one after the other.
 //!
 //! The load of the row is computed like that of one cluster; the member that a request falls to
 //! then puts all its load on the one priority that was chosen.
@@ -61,5 +61,29 @@ impl Aggregate {
     /// Without any there is no host.
     pub fn hosts(&self) -> &[LevelHosts] {
         &self.hosts
+    }
+}
+
+/// Returns the index of the member of a composite cluster that an attempt goes to, none beyond the last:
+/// there is no host then. Attempts are counted from 1; health does not matter.
+///
+/// # Upstream
+///
+/// Envoy `source/extensions/clusters/composite/cluster.cc`,
+/// `CompositeClusterLoadBalancer::mapAttemptToClusterIndex`.
+pub fn composite_member(members: usize, attempt: u32) -> Option<usize> {
+    let index = usize::try_from(attempt.checked_sub(1)?).ok()?;
+    (index < members).then_some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_composite_cluster_asks_the_next_member_at_each_attempt() {
+        let members: Vec<_> = (0..5).map(|attempt| composite_member(2, attempt)).collect();
+        assert_eq!(members, [None, Some(0), Some(1), None, None]);
+        assert_eq!(composite_member(0, 1), None);
     }
 }

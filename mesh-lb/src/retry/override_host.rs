@@ -1,4 +1,4 @@
-//! Override host: a request that names the host it wants, as a session cookie does.
+//! Override host: a request that names the host it wants, as a session cookie does, or several in turn.
 use crate::health::status::{HealthStatus, HostHealth};
 
 /// The health statuses that a host may have to be used because a request named it.
@@ -68,6 +68,48 @@ impl OverrideHostStatus {
             (_, OverrideMode::Lenient) => Override::Balance,
             (_, OverrideMode::Strict) => Override::NoHost,
         }
+    }
+}
+
+/// The hosts that a request names under the policy `override_host`, one an attempt.
+///
+/// # Examples
+///
+/// ```
+/// use mesh_lb::retry::override_host::NamedHosts;
+///
+/// let mut named = NamedHosts::of_sources([None, Some("10.0.0.9:80, 10.0.0.1:80"), Some("10.0.0.2:80")]);
+/// let is_known = |address: &str| address != "10.0.0.9:80";
+/// assert_eq!(named.next(is_known), Some("10.0.0.1:80"));
+/// assert_eq!(named.next(is_known), Some("10.0.0.2:80")); // The retry.
+/// assert_eq!(named.next(is_known), None); // The fallback policy picks.
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NamedHosts<'r> {
+    /// The next one last.
+    left: Vec<&'r str>,
+}
+
+impl<'r> NamedHosts<'r> {
+    /// Reads what each source of the policy says, in the configured order: a text in metadata, or the
+    /// first value of a header, of addresses `ip:port` with commas between them. None says nothing.
+    pub fn of_sources(sources: impl IntoIterator<Item = Option<&'r str>>) -> Self {
+        let texts = sources.into_iter().flatten().flat_map(|text| text.split(','));
+        let addresses = texts.map(|text| text.trim_matches(|c: char| c.is_ascii_whitespace()));
+        let mut left: Vec<&str> = addresses.filter(|address| !address.is_empty()).collect();
+        left.reverse();
+        Self { left }
+    }
+
+    /// Returns the host of the next attempt: the first one left that the cluster has, be it healthy or
+    /// not. None if there is none, when the fallback policy picks.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/override_host/load_balancer.cc`,
+    /// `OverrideHostLoadBalancer::LoadBalancerImpl::getEndpoint`.
+    pub fn next(&mut self, is_known: impl Fn(&str) -> bool) -> Option<&'r str> {
+        std::iter::from_fn(|| self.left.pop()).find(|address| is_known(address))
     }
 }
 

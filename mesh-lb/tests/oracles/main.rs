@@ -13,6 +13,7 @@ use mesh_lb::load::{
     Overprovisioning, PanicThreshold, PriorityLoad, Zone, ZoneAwareConfig, ZoneRouting, Zones,
 };
 use mesh_lb::pick::bounded_load::HashBalanceFactor;
+use mesh_lb::pick::client_side::{ClientSideWeights, OrcaReport, ReportedWeight};
 use mesh_lb::pick::hash::HashFunction;
 use mesh_lb::pick::ring_hash::{Ring, RingHashConfig};
 use mesh_lb::pick::slow_start::SlowStart;
@@ -157,6 +158,49 @@ proptest! {
         let told: Vec<(f64, u32)> =
             weights.hosts().iter().zip(&hosts).map(|(weight, host)| (weight.1, host.1)).collect();
         prop_assert_eq!(got as usize, oracle::pick::bounded_load(base, hash, factor, &told));
+    }
+
+    #[test]
+    fn hosts_weigh_what_they_reported_as_by_the_oracle(
+        hosts in vec(vec((0..40u64, 0..100u32, 0..4u32, 0..4u32), 0..8), 0..6),
+        asked in vec(0..60u64, 1..6),
+        (blackout, expiration) in (0..20u64, 0..20u64),
+        penalty in prop_oneof![Just(1.0f64), Just(0.0)],
+    ) {
+        let hosts: Vec<oracle::pick::Reports> = hosts
+            .into_iter()
+            .map(|mut reports| {
+                reports.sort_by_key(|report| report.0);
+                let told = |(then, queries, errors, busy): (u64, u32, u32, u32)| {
+                    (then, f64::from(queries), f64::from(errors), f64::from(busy))
+                };
+                reports.into_iter().map(told).collect()
+            })
+            .collect();
+        let mut asked = asked;
+        asked.sort_unstable();
+        let config = ClientSideWeights {
+            blackout_ms: blackout,
+            expiration_ms: expiration,
+            error_utilization_penalty: penalty,
+            ..ClientSideWeights::default()
+        };
+        let mut engine = vec![ReportedWeight::default(); hosts.len()];
+        let (mut got, mut before) = (Vec::new(), None);
+        for &now in &asked {
+            for (host, reports) in engine.iter_mut().zip(&hosts) {
+                let is_new = |then: u64| then <= now && before.is_none_or(|before| then > before);
+                for &(then, rps, eps, cpu_utilization) in reports.iter().filter(|one| is_new(one.0)) {
+                    let report = OrcaReport { rps, eps, cpu_utilization, ..OrcaReport::default() };
+                    host.handle_report(&config, &report, then);
+                }
+            }
+            before = Some(now);
+            got.push(config.of_hosts(&mut engine, now));
+        }
+        let expected =
+            oracle::pick::reported_weights(&hosts, &asked, (blackout, expiration), penalty);
+        prop_assert_eq!(got, expected);
     }
 
     #[test]

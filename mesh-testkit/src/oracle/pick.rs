@@ -175,3 +175,62 @@ pub fn slow_start(
     let risen = if aggression == 1.0 { time } else { time.powf(1.0 / aggression) };
     weight * f64::max(risen, floor_percent / 100.0)
 }
+
+/// Of each host its reports: when, queries a second, errors a second, utilization.
+pub type Reports = Vec<(u64, f64, f64, f64)>;
+
+/// The weights of hosts by what they have reported before each time that they are asked for, ascending. A
+/// report counts once its host has reported for `blackout`, and no longer than `expiration`.
+pub fn reported_weights(
+    hosts: &[Reports],
+    asked: &[u64],
+    (blackout, expiration): (u64, u64),
+    penalty: f64,
+) -> Vec<Vec<u32>> {
+    let known: Vec<Vec<Option<u32>>> =
+        hosts.iter().map(|one| known(one, asked, (blackout, expiration), penalty)).collect();
+    let weights = |at: usize| {
+        let here: Vec<Option<u32>> =
+            known.iter().map(|one| one.get(at).copied().flatten()).collect();
+        let mut sorted: Vec<u64> = here.iter().flatten().map(|weight| u64::from(*weight)).collect();
+        sorted.sort_unstable();
+        let from_below = sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(1);
+        let from_above = sorted.get(sorted.len() / 2).copied().unwrap_or(1);
+        let median = u32::try_from((from_below + from_above) / 2).unwrap_or(u32::MAX);
+        here.iter().map(|weight| weight.unwrap_or(median).max(1)).collect()
+    };
+    (0..asked.len()).map(weights).collect()
+}
+
+fn known(
+    reports: &Reports,
+    asked: &[u64],
+    (blackout, expiration): (u64, u64),
+    penalty: f64,
+) -> Vec<Option<u32>> {
+    let told: Vec<(u64, u32)> = reports
+        .iter()
+        .filter_map(|&(then, queries, errors, utilization)| {
+            let busy = utilization + penalty * errors / queries;
+            let weight = queries / busy;
+            let truncated = (0..=30_000).rev().find(|whole| f64::from(*whole) <= weight);
+            (queries > 0.0 && busy > 0.0).then_some((then, truncated.unwrap_or(0)))
+        })
+        .collect();
+    // When it was last found out that the host had fallen silent.
+    let mut silent = None;
+    let at = |now: &u64| {
+        let since =
+            told.iter().map(|one| one.0).find(|then| silent.is_none_or(|end| *then > end))?;
+        let (last, weight) = told.iter().rev().find(|one| one.0 <= *now).copied()?;
+        if since > *now || now - since < blackout {
+            return None;
+        }
+        if now - last > expiration {
+            silent = Some(*now);
+            return None;
+        }
+        Some(weight)
+    };
+    asked.iter().map(at).collect()
+}

@@ -1,0 +1,221 @@
+//! Client-side weighted round robin: hosts report their load (ORCA), the proxy derives weights, and picks
+//! by them as by configured ones.
+//!
+//! ```text
+//! report ─▶ queries a second / utilization ─▶ weight, once it is old enough and until it is too old
+//!                                  hosts without weight ─▶ the median of the others
+//! ```
+use crate::number::truncated;
+
+/// How reports of load become weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers set single fields over the default")]
+pub struct ClientSideWeights {
+    /// How long a host must have been reporting before its weight counts: 10 s.
+    pub blackout_ms: u64,
+    /// How long a report counts: 180 s.
+    pub expiration_ms: u64,
+    /// What a rate of errors of 1 adds to the utilization: 1.
+    pub error_utilization_penalty: f64,
+    /// Which of the reported utilizations is taken.
+    pub utilization: Utilization,
+}
+
+impl Default for ClientSideWeights {
+    fn default() -> Self {
+        Self {
+            blackout_ms: 10_000,
+            expiration_ms: 180_000,
+            error_utilization_penalty: 1.0,
+            utilization: Utilization::default(),
+        }
+    }
+}
+
+/// Which utilization goes first; the CPU's goes last.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Utilization {
+    /// The greatest of the metrics that are configured by name, then the application's: as since 1.38
+    /// (`orca_weight_manager_use_named_metrics_first`).
+    #[default]
+    NamedFirst,
+    /// The application's, then the greatest of those by name.
+    ApplicationFirst,
+}
+
+/// What a host reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a value of the protocol")]
+pub struct OrcaReport<'a> {
+    /// Queries a second.
+    pub rps: f64,
+    /// Errors a second.
+    pub eps: f64,
+    /// How busy the application says it is.
+    pub application_utilization: f64,
+    /// How busy the CPU is.
+    pub cpu_utilization: f64,
+    /// Those of the metrics of `metric_names_for_computing_utilization` that are reported.
+    pub named: &'a [f64],
+}
+
+/// What is known of one host.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ReportedWeight {
+    weight: u32,
+    since_ms: Option<u64>,
+    last_ms: Option<u64>,
+}
+
+impl ClientSideWeights {
+    /// Returns the weight by a report: queries a second by utilization, truncated. None if there are no
+    /// queries, or nothing is said to be in use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mesh_lb::pick::client_side::{ClientSideWeights, OrcaReport};
+    ///
+    /// let report = OrcaReport { rps: 100.0, eps: 10.0, cpu_utilization: 0.4, ..OrcaReport::default() };
+    /// assert_eq!(ClientSideWeights::default().weight(&report), Some(200));
+    /// ```
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/orca_weight_manager.cc`,
+    /// `OrcaLoadReportHandler::calculateWeightFromOrcaReport`.
+    pub fn weight(&self, report: &OrcaReport<'_>) -> Option<u32> {
+        let errors = self.error_utilization_penalty * report.eps / report.rps;
+        let utilization = self.utilization_of(report) + errors;
+        (report.rps > 0.0 && utilization > 0.0).then(|| truncated(report.rps / utilization))
+    }
+
+    fn utilization_of(&self, report: &OrcaReport<'_>) -> f64 {
+        let named = report.named.iter().copied().fold(0.0, f64::max);
+        let order = match self.utilization {
+            Utilization::NamedFirst => [named, report.application_utilization],
+            Utilization::ApplicationFirst => [report.application_utilization, named],
+        };
+        let first = order.into_iter().find(|utilization| *utilization > 0.0);
+        first.unwrap_or(report.cpu_utilization)
+    }
+
+    /// Returns the weights of the hosts of a priority: for those that are not known the median of the
+    /// others, truncated, or 1 if none is known. None is 0.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/orca_weight_manager.cc`,
+    /// `OrcaWeightManager::updateWeightsOnHosts`.
+    pub fn of_hosts(&self, hosts: &mut [ReportedWeight], now_ms: u64) -> Vec<u32> {
+        let weights: Vec<Option<u32>> =
+            hosts.iter_mut().map(|host| host.weight(self, now_ms)).collect();
+        let median = median(weights.iter().flatten().copied().collect());
+        weights.into_iter().map(|weight| weight.unwrap_or(median).max(1)).collect()
+    }
+}
+
+/// The middle one, or the mean of the two in the middle, truncated; 1 of none.
+fn median(mut weights: Vec<u32>) -> u32 {
+    weights.sort_unstable();
+    let middle = weights.len() / 2;
+    let at = |place: Option<usize>| place.and_then(|place| weights.get(place)).copied();
+    match (at(middle.checked_sub(1)), at(Some(middle))) {
+        (Some(lower), Some(upper)) if weights.len().is_multiple_of(2) => lower.midpoint(upper),
+        (_, Some(middle)) => middle,
+        (_, None) => 1,
+    }
+}
+
+impl ReportedWeight {
+    /// Takes a report; one that says nothing is ignored.
+    pub fn handle_report(
+        &mut self,
+        config: &ClientSideWeights,
+        report: &OrcaReport<'_>,
+        now_ms: u64,
+    ) {
+        if let Some(weight) = config.weight(report) {
+            self.weight = weight;
+            self.since_ms = self.since_ms.or(Some(now_ms));
+            self.last_ms = Some(now_ms);
+        }
+    }
+
+    /// Returns the weight if it counts. A host that fell silent begins its blackout again with its next
+    /// report.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/orca_weight_manager.h`,
+    /// `OrcaHostLbPolicyData::getWeightIfValid`.
+    fn weight(&mut self, config: &ClientSideWeights, now_ms: u64) -> Option<u32> {
+        let (since, last) = (self.since_ms?, self.last_ms?);
+        if now_ms.saturating_sub(since) < config.blackout_ms {
+            return None;
+        }
+        if now_ms.saturating_sub(last) > config.expiration_ms {
+            self.since_ms = None;
+            return None;
+        }
+        Some(self.weight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Weights of hosts that report so many queries a second, all busy alike; 0 is silent.
+    fn check(queries: &[u32], expected: &[u32]) {
+        let config = ClientSideWeights { blackout_ms: 0, ..ClientSideWeights::default() };
+        let mut hosts = vec![ReportedWeight::default(); queries.len()];
+        for (host, queries) in hosts.iter_mut().zip(queries) {
+            let report = OrcaReport {
+                rps: f64::from(*queries),
+                cpu_utilization: 1.0,
+                ..OrcaReport::default()
+            };
+            host.handle_report(&config, &report, 0);
+        }
+        assert_eq!(config.of_hosts(&mut hosts, 0), expected);
+    }
+
+    #[test]
+    fn hosts_that_say_nothing_weigh_as_the_others_do() {
+        check(&[10, 0, 30, 20], &[10, 20, 30, 20]);
+        check(&[10, 0, 25], &[10, 17, 25]);
+        check(&[0, 0], &[1, 1]);
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn a_weight_counts_from_the_end_of_its_blackout_until_it_expires() {
+        let config = ClientSideWeights::default();
+        let report = OrcaReport { rps: 8.0, cpu_utilization: 0.5, ..OrcaReport::default() };
+        let mut host = ReportedWeight::default();
+        host.handle_report(&config, &report, 0);
+        assert_eq!(host.weight(&config, 9_999), None);
+        assert_eq!(host.weight(&config, 180_000), Some(16));
+        assert_eq!(host.weight(&config, 180_001), None);
+        host.handle_report(&config, &report, 190_000);
+        assert_eq!(host.weight(&config, 199_999), None);
+        assert_eq!(host.weight(&config, 200_000), Some(16));
+    }
+
+    #[test]
+    fn a_report_that_makes_no_sense_is_ignored() {
+        let config = ClientSideWeights::default();
+        let weight = |rps, eps, cpu_utilization| {
+            config.weight(&OrcaReport { rps, eps, cpu_utilization, ..OrcaReport::default() })
+        };
+        for odd in [0.0, -1.0, f64::NAN] {
+            assert_eq!(weight(odd, 0.0, 1.0), None);
+            assert_eq!(weight(1.0, 0.0, odd), None);
+        }
+        assert_eq!(weight(f64::MAX, 0.0, 1.0), Some(u32::MAX));
+        assert_eq!(weight(1.0, 1.0, 0.0), Some(1)); // Errors alone are a utilization.
+        assert_eq!(weight(1.0, 0.0, 8.0), Some(0)); // Raised to 1 among hosts.
+    }
+}
