@@ -5,40 +5,14 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mesh_authz::identity::Peer;
-use mesh_authz::{Authorizer, Connection, Environment, Http, Policies, Request, Workload};
+use mesh_authz::{Authorizer, Environment, Policies, Workload};
 use mesh_model::name::Namespace;
-use mesh_model::resource::{
-    Action, AuthorizationPolicy, AuthorizationPolicySpec, From, Meta, Operation, Rule, Source, To,
-};
+use mesh_model::resource::AuthorizationPolicy;
 
-fn policy(index: usize) -> AuthorizationPolicy {
-    let source = Source {
-        principals: vec![format!("cluster.local/ns/team-{}/sa/client-{index}", index % 50).into()],
-        ..Source::default()
-    };
-    let operation = Operation {
-        ports: vec![(8000 + index % 20).to_string().into()],
-        paths: vec![format!("/api/v{}/*", index % 200).into()],
-        ..Operation::default()
-    };
-    AuthorizationPolicy {
-        meta: Meta {
-            name: format!("policy-{index}").into(),
-            namespace: Namespace::from("shop"),
-            ..Meta::default()
-        },
-        spec: AuthorizationPolicySpec {
-            rules: vec![Rule {
-                from: vec![From { source: Some(source) }],
-                to: vec![To { operation: Some(operation) }],
-                ..Rule::default()
-            }],
-            action: Action::Allow,
-            ..AuthorizationPolicySpec::default()
-        },
-    }
-}
+use self::rules::{policy, request};
+
+#[path = "decide/rules.rs"]
+mod rules;
 
 fn authorizer(policies: &[AuthorizationPolicy]) -> Authorizer {
     let policies = Policies { understood: policies.iter().collect(), broken: Vec::new() };
@@ -47,27 +21,6 @@ fn authorizer(policies: &[AuthorizationPolicy]) -> Authorizer {
 
 fn workload() -> Workload {
     Workload { namespace: Namespace::from("shop"), ..Workload::default() }
-}
-
-fn request<'r>(uri_sans: &'r [&'r str]) -> Request<'r> {
-    Request {
-        connection: Connection {
-            source_ip: [10, 1, 0, 5].into(),
-            remote_ip: None,
-            destination_ip: [10, 2, 0, 9].into(),
-            destination_port: 8017,
-            peer: Some(Peer { uri_sans, ..Peer::default() }),
-            sni: None,
-        },
-        http: Some(Http {
-            method: "GET",
-            authority: Some("cart.shop.svc.cluster.local:8017"),
-            path: "/api/v137/items/42?verbose=1",
-            headers: &[],
-            payload: None,
-        }),
-        metadata: None,
-    }
 }
 
 fn decide(criterion: &mut Criterion) {
