@@ -179,13 +179,26 @@ fn class(byte: u8) -> u8 {
 impl Scan {
     fn of(raw: &[u8], normalization: PathNormalization) -> Self {
         // Most paths hold letters, digits and single slashes: one quick pass tells.
-        let found = raw.iter().fold(0, |found, byte| found | class(*byte));
+        let (eights, rest) = raw.as_chunks::<8>();
+        let (mut found, mut end) = (0, None);
+        for (at, eight) in eights.iter().enumerate() {
+            let [a, b, c, d, e, f, g, h] = eight.map(class);
+            found |= a | b | c | d | e | f | g | h;
+            if end.is_none() && found & QUERY != 0 {
+                end = Some(at * 8);
+            }
+        }
+        found = rest.iter().fold(found, |found, byte| found | class(*byte));
         if found & !(SLASH | QUERY) != 0 {
             return Self::closely(raw);
         }
         let end = match found & QUERY {
             0 => raw.len(),
-            _ => raw.iter().position(|byte| *byte == b'?').unwrap_or(raw.len()),
+            _ => {
+                let start = end.unwrap_or(raw.len() - rest.len());
+                let after = raw.get(start..).unwrap_or_default();
+                after.iter().position(|byte| *byte == b'?').map_or(raw.len(), |at| start + at)
+            }
         };
         match normalization {
             PathNormalization::None | PathNormalization::Base => Self { found: 0, end },

@@ -120,19 +120,26 @@ pub(crate) trait Test {
 }
 
 impl<T> Node<T> {
-    /// The depth is that of the compiler's trees: four.
     pub(crate) fn matches(&self, seen: &Seen<'_>) -> bool
     where
         T: Test,
     {
+        // Most lists have one value.
         match self {
-            Self::All(nodes) => nodes.iter().all(|node| node.matches(seen)),
-            // Most lists have one value.
-            Self::AnyOf(nodes) => match &**nodes {
-                [Self::Test(test)] => test.matches(seen),
-                nodes => nodes.iter().any(|node| node.matches(seen)),
-            },
-            Self::Not(node) => !node.matches(seen),
+            Self::AnyOf(nodes) if let [Self::Test(test)] = &**nodes => test.matches(seen),
+            Self::AnyOf(_) | Self::All(_) | Self::Not(_) | Self::Test(_) => self.walk(seen),
+        }
+    }
+
+    /// The depth is that of the compiler's trees: four.
+    fn walk(&self, seen: &Seen<'_>) -> bool
+    where
+        T: Test,
+    {
+        match self {
+            Self::All(nodes) => nodes.iter().all(|node| node.walk(seen)),
+            Self::AnyOf(nodes) => nodes.iter().any(|node| node.walk(seen)),
+            Self::Not(node) => !node.walk(seen),
             Self::Test(test) => test.matches(seen),
         }
     }
