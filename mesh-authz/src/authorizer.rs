@@ -14,7 +14,8 @@ mod replace;
 /// The policies of one workload, compiled: what its proxy would decide.
 ///
 /// Building costs what the policies cost; deciding takes no lock and allocates nothing, unless a path
-/// has to be normalized, a server name has capitals or a tunnel brought several names.
+/// has to be normalized, a server name has capitals, a tunnel brought several names or a header that
+/// proxies join has several lines.
 ///
 /// # Examples
 ///

@@ -3,7 +3,9 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::identity::{IdentitySource, Metadata, Payload, Peer, Value};
-use crate::matcher::{MetadataTest, NormalPath, PathOptions, RejectedPath};
+use crate::matcher::{
+    MetadataTest, NormalPath, PathOptions, RejectedPath, append_lines, joins_lines,
+};
 
 /// A request, or a connection of which nothing is known above TCP.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,7 +49,10 @@ pub struct Http<'r> {
     pub authority: Option<&'r str>,
     /// `:path` as sent, with its query, before normalization.
     pub path: &'r str,
-    /// The other headers, one a line.
+    /// The other headers, one a line, as the filters of a proxy see them: without those that concern the
+    /// connection alone (`connection` and what it names, `keep-alive`, `upgrade`), crumbs of cookies
+    /// (HTTP/2) joined by `; `. Lines of a header that proxies keep as one text, such as `user-agent`,
+    /// count as that text.
     pub headers: &'r [Header<'r>],
     /// The payload of the token that `RequestAuthentication` accepted.
     pub payload: Option<&'r Payload>,
@@ -68,7 +73,7 @@ pub struct Header<'r> {
 pub(crate) struct Sight {
     pub(crate) paths: PathOptions,
     pub(crate) identity: IdentitySource,
-    /// Whether the lines of a header are one text, as older Envoys have it.
+    /// Whether the lines of any header are one text, as older Envoys have it.
     pub(crate) joins_headers: bool,
 }
 
@@ -124,7 +129,11 @@ impl<'r> Seen<'r> {
 
     /// Returns whether any name of the peer's certificate passes; without TLS none does.
     pub(crate) fn any_name(&self, mut test: impl FnMut(&str) -> bool) -> bool {
-        self.connection.peer.as_ref().is_some_and(|peer| peer.names().any(&mut test))
+        // As `Peer::names` has them; a chain of iterators costs more than the tests do.
+        self.connection.peer.as_ref().is_some_and(|peer| {
+            let mut any = |names: &[&str]| names.iter().any(|name| test(name));
+            any(peer.uri_sans) || any(peer.dns_sans) || test(peer.subject)
+        })
     }
 
     /// Returns whether the identity that a tunnel brought passes; without one it does not.
@@ -169,12 +178,18 @@ impl<'r> Seen<'r> {
             }
             () => {
                 let is_meant = |header: &&Header<'_>| header.name.eq_ignore_ascii_case(name);
-                let mut lines = http.sent.headers.iter().filter(is_meant);
-                if self.sight.joins_headers {
-                    let lines: Vec<&[u8]> = lines.map(|header| header.value.trim_ascii()).collect();
-                    return !lines.is_empty() && visit(&lines.join(&b','));
+                let lines = http.sent.headers.iter().filter(is_meant);
+                let mut lines = lines.map(|header| header.value.trim_ascii());
+                let Some(first) = lines.next() else { return false };
+                let Some(second) = lines.next() else { return visit(first) };
+                let mut lines = [first, second].into_iter().chain(lines);
+                if joins_lines(name) {
+                    visit(&append_lines(lines))
+                } else if self.sight.joins_headers {
+                    visit(&lines.collect::<Vec<_>>().join(&b','))
+                } else {
+                    lines.any(visit)
                 }
-                lines.any(|header| visit(header.value.trim_ascii()))
             }
         }
     }

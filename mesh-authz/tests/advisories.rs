@@ -223,6 +223,33 @@ fn a_second_line_of_a_header_does_not_hide_the_first() {
     assert!(check_older("DENY", there, SENT, older));
 }
 
+/// Lines of a header that proxies themselves work with are one text before any policy is asked: there a
+/// second line does hide the first, with every release. A prefix and a suffix see one each.
+#[test]
+fn a_second_line_of_a_header_that_proxies_keep_as_one_text_hides_the_first() {
+    let rule = |value: &str| {
+        format!("{{when: [{{key: 'request.headers[User-Agent]', values: ['{value}']}}]}}")
+    };
+    let lines = |values: [&'static str; 3]| {
+        values.map(|value| Header { name: "user-agent", value: value.as_bytes() })
+    };
+    let (bad, none) = (lines(["", "bad", " good "]), lines(["", "", ""]));
+    let releases: [fn(&mut EnvoyFeatures); 2] =
+        [|_| {}, |older| older.rbac_match_headers_individually = false];
+    for release in releases {
+        let is_denied = |value: &str, headers: &[Header<'_>]| {
+            !check_older("DENY", &rule(value), Sent { headers, ..SENT }, release)
+        };
+        assert!(is_denied("bad", &bad[..2]) && is_denied("good", &bad[2..]));
+        assert!(!is_denied("bad", &bad) && !is_denied("good", &bad));
+        // An empty line leaves no comma.
+        for value in ["bad,good", "bad*", "*good", "*"] {
+            assert!(is_denied(value, &bad), "{value}");
+        }
+        assert!(is_denied("*", &none) && !is_denied(",*", &none));
+    }
+}
+
 /// Names of headers match in any case, those of pseudo-headers, too.
 #[test]
 fn the_name_of_a_pseudo_header_is_known_in_any_case() {

@@ -40,11 +40,28 @@ pub struct Request {
     pub metadata: Value,
 }
 
+/// The headers that proxies keep as one text each, whatever policies look at.
+const JOINED: &str = "
+    accept accept-encoding access-control-request-headers access-control-request-method
+    access-control-request-private-network authorization cache-control connection content-encoding
+    content-length content-type expect grpc-accept-encoding grpc-timeout if-match if-modified-since
+    if-none-match if-range if-unmodified-since keep-alive origin pragma proxy-connection proxy-status
+    referer te transfer-encoding upgrade user-agent via x-client-trace-id x-envoy-attempt-count
+    x-envoy-decorator-operation x-envoy-downstream-service-cluster x-envoy-downstream-service-node
+    x-envoy-expected-rq-timeout-ms x-envoy-external-address x-envoy-force-trace
+    x-envoy-hedge-on-per-try-timeout x-envoy-internal x-envoy-ip-tags x-envoy-is-timeout-retry
+    x-envoy-max-retries x-envoy-original-host x-envoy-original-path x-envoy-original-url
+    x-envoy-retriable-header-names x-envoy-retriable-status-codes x-envoy-retry-grpc-on
+    x-envoy-retry-on x-envoy-upstream-alt-stat-name x-envoy-upstream-rq-per-try-timeout-ms
+    x-envoy-upstream-rq-timeout-alt-response x-envoy-upstream-rq-timeout-ms
+    x-envoy-upstream-stream-duration-ms x-forwarded-client-cert x-forwarded-for x-forwarded-host
+    x-forwarded-port x-forwarded-proto x-request-id";
+
 /// What an Envoy does that others do differently; the default is what the newest do.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "plain data of tests")]
 pub struct Envoy {
-    /// Whether the lines of a header are one text, joined by commas.
+    /// Whether the lines of any header are one text, joined by commas.
     pub joins_headers: bool,
     /// Whether the operators of a path template stand for no star.
     pub has_no_star: bool,
@@ -327,6 +344,13 @@ impl Check<'_> {
                 let is_meant = |(other, _): &&(String, String)| other.eq_ignore_ascii_case(name);
                 let found = self.request.headers.iter().filter(is_meant);
                 let lines: Vec<&str> = found.map(|(_, line)| line.as_str()).collect();
+                let is_kept_as_one =
+                    JOINED.split_whitespace().any(|of| of.eq_ignore_ascii_case(name));
+                if lines.len() > 1 && is_kept_as_one {
+                    let full: Vec<&str> =
+                        lines.into_iter().filter(|line| !line.is_empty()).collect();
+                    return test(&full.join(","));
+                }
                 if self.envoy.joins_headers && !lines.is_empty() {
                     return test(&lines.join(","));
                 }

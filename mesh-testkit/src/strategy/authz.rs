@@ -31,6 +31,7 @@ const HOSTS: &[&str] = &["a.com", "A.com", "*.com", "a.*", "*", "a.com:80"];
 const METHODS: &[&str] = &["GET", "G*", "*T", "*", "get"];
 const PATHS: &[&str] = &["/a", "/a*", "*b", "*", "/a/{*}", "/{**}", "/{**}/b", "/a/b", "/"];
 const TEXTS: &[&str] = &["v", "v*", "*w", "*", "vw", "[v]", "[v*]", "V"];
+const LINES: &[&str] = &["v", "v*", "*w", "*", "vw", "v,vw", "v,*", "V"];
 const KEYS: &[(&str, &[&str])] = &[
     ("source.ip", RANGES),
     ("remote.ip", RANGES),
@@ -46,6 +47,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("request.auth.claims[c]", TEXTS),
     ("request.auth.claims[n][c]", TEXTS),
     ("request.headers[x-h]", TEXTS),
+    ("request.headers[user-agent]", LINES),
     ("request.headers[:path]", PATHS),
     ("connection.sni", TEXTS),
     ("experimental.envoy.filters.f[k]", TEXTS),
@@ -188,13 +190,13 @@ pub fn request() -> impl Strategy<Value = Request> {
             .prop_map(|ip: &str| ip.parse().unwrap_or(std::net::IpAddr::from([0, 0, 0, 0])))
     };
     let text = |words: &'static [&'static str]| select(words).prop_map(str::to_owned);
-    let header = (text(&["x-h", "X-H", "y"]), text(&["v", "vw", "", "V"]));
+    let header = (text(&["x-h", "X-H", "User-Agent", "y"]), text(&["v", "vw", "", "V"]));
     let connection = (ip(), ip(), ip(), select(vec![80, 8080, 0]), peer(), text(&["", "v", "VW"]));
     let http = (
         text(&["GET", "POST", ""]),
         prop::option::weighted(0.9, text(&["a.com", "A.COM", "a.com:80", "b.org", ""])),
         text(&["/a", "/a/b", "/a/b?x=/b", "/", "/ab", "/a/", "/c/b", "/%20", "/a/*"]),
-        prop::collection::vec(header, 0..3),
+        prop::collection::vec(header, 0..4),
         claims(),
         select(vec![
             json!({}),

@@ -153,6 +153,8 @@ pub(super) struct Asked {
     pub(super) path: &'static str,
     /// Values of `x-h`, one a line.
     values: Vec<&'static str>,
+    /// Values of `user-agent`, which proxies keep as one text, one a line.
+    agents: Vec<&'static str>,
     metadata: Option<&'static str>,
     forwarded: Option<&'static str>,
     pub(super) is_preflight: bool,
@@ -183,6 +185,7 @@ impl Asked {
             host: random.text(&HOSTS),
             path,
             values: (0..random.below(3)).map(|_| random.text(&VALUES)).collect(),
+            agents: (0..random.below(4)).map(|_| random.text(&VALUES)).collect(),
             metadata: random.once_in(2).then(|| random.text(&["v", "vw", "V"])),
             forwarded: random.once_in(3).then(|| random.text(&FORWARDED)),
             is_preflight: random.once_in(8),
@@ -195,6 +198,7 @@ impl Asked {
     pub(super) fn headers(&self) -> Vec<(String, String)> {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let mut headers: Vec<_> = self.values.iter().map(|value| pair("X-H", value)).collect();
+        headers.extend(self.agents.iter().map(|value| pair("User-Agent", value)));
         headers.push(pair(NUMBER_HEADER, &self.number.to_string()));
         headers.extend(self.metadata.map(|value| pair(METADATA_HEADER, value)));
         headers.extend(self.forwarded.map(|value| pair("x-forwarded-for", value)));

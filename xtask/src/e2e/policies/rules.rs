@@ -45,8 +45,9 @@ const METHODS: [&str; 5] = ["GET", "P*", "*T", "*", "get"];
 const PATHS: [&str; 11] =
     ["/a", "/a*", "*b", "*", "/a/{*}", "/{**}", "/{**}/b", "/a/b", "/", "/admin/*", "/a/{*}/{**}"];
 const TEXTS: [&str; 8] = ["v", "v*", "*w", "*", "vw", "[v]", "[v*]", "V"];
+const LINES: [&str; 8] = ["v", "v*", "*w", "*", "vw", "v,vw", "v,*", "*,v,x"];
 const NAMES: [&str; 5] = ["v.com", "v*", "*.com", "*", "V.com"];
-const KEYS: [(&str, &[&str]); 17] = [
+const KEYS: [(&str, &[&str]); 18] = [
     ("source.ip", &RANGES),
     ("remote.ip", &RANGES),
     ("destination.ip", &RANGES),
@@ -54,6 +55,7 @@ const KEYS: [(&str, &[&str]); 17] = [
     ("connection.sni", &NAMES),
     ("experimental.envoy.filters.f[k]", &TEXTS),
     ("request.headers[x-h]", &TEXTS),
+    ("request.headers[user-agent]", &LINES),
     ("request.headers[:path]", &PATHS),
     ("source.namespace", &NAMESPACES),
     ("source.serviceAccount", &ACCOUNTS),
@@ -66,7 +68,7 @@ const KEYS: [(&str, &[&str]); 17] = [
     ("request.auth.claims[n][c]", &TEXTS),
 ];
 /// How many of the keys, from the first, a CUSTOM policy may use.
-const KEYS_OF_CUSTOM: usize = 8;
+const KEYS_OF_CUSTOM: usize = 9;
 
 const ADDRESSES: [(&str, &[&str]); 2] = [("ipBlocks", &RANGES), ("remoteIpBlocks", &RANGES)];
 /// A source has either its identity in parts, or service accounts.
