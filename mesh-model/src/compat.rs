@@ -230,6 +230,10 @@ pub struct EnvoyFeatures {
     /// `rbac_respect_ignore_path_parameters` (since the releases of 2026-09): rules see no path parameters
     /// where routes do not.
     pub rbac_respect_ignore_path_parameters: bool,
+    /// `re2_use_latin1_mode` (since the releases of 2026-09): a byte is a character to regular
+    /// expressions, so that bytes that are no UTF-8 match what any character matches. What rules of
+    /// AuthorizationPolicies are made of says the same either way; expressions in routes do not.
+    pub re2_use_latin1_mode: bool,
 }
 
 impl Default for EnvoyFeatures {
@@ -239,6 +243,7 @@ impl Default for EnvoyFeatures {
             uri_template_matches_star: true,
             strip_dotdot_segments_with_parameters: true,
             rbac_respect_ignore_path_parameters: true,
+            re2_use_latin1_mode: true,
         }
     }
 }

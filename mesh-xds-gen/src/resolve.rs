@@ -17,6 +17,7 @@ mod condition;
 mod domain;
 mod listener;
 mod path;
+mod re2;
 mod redirect;
 mod text;
 
@@ -30,10 +31,12 @@ use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, http_connection_manager::RouteSpecifier,
 };
+use mesh_model::compat::EnvoyFeatures;
 use mesh_model::view::{ProxyView, Subset, network};
 
 pub use self::action::{AbortStatus, Changes, Delay, Fault, Forward, Share};
 use self::listener::Content;
+use self::re2::Alphabet;
 pub use self::redirect::Redirected;
 
 /// What a proxy holds.
@@ -46,6 +49,8 @@ pub struct Configuration<'c> {
     pub routes: &'c [RouteConfiguration],
     /// The clusters.
     pub clusters: &'c [Cluster],
+    /// What the proxy's release does.
+    pub envoy: EnvoyFeatures,
 }
 
 /// A request as the proxy receives it.
@@ -229,7 +234,8 @@ impl Routing<'_> {
             let outcome = Outcome::Answered { status, body: String::new() };
             Resolution { outcome, reason, ..found }
         };
-        let Some(path) = path::normal(manager, &self.request.path) else {
+        let envoy = self.configuration.envoy;
+        let Some(path) = path::normal(manager, envoy, &self.request.path) else {
             return answer(400, Reason::PathRejected, found);
         };
         let all = self.configuration.routes;
@@ -249,7 +255,8 @@ impl Routing<'_> {
             return answer(404, Reason::NoVirtualHost, found);
         };
         let found = Resolution { virtual_host: host.name.clone(), ..found };
-        let seen = condition::Seen::new(self.request, &path, self.scheme);
+        let alphabet = if envoy.re2_use_latin1_mode { Alphabet::Latin1 } else { Alphabet::Utf8 };
+        let seen = condition::Seen::new(self.request, &path, self.scheme, alphabet);
         if host.require_tls != 0 && self.scheme == "http" {
             let outcome = Outcome::Redirected(redirect::to_tls(&seen));
             return Resolution { outcome, reason: Reason::TlsRequired, ..found };

@@ -89,6 +89,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
         listeners: &resources.listeners,
         routes: &resources.routes,
         clusters: &resources.clusters,
+        envoy: mesh.compat().envoy,
     };
     let answer = |file: &RequestFile| resolve::resolve(&configuration, &file.request(&view));
     let (answers, is_list): (Vec<Resolution>, bool) = match &requests {

@@ -4,8 +4,10 @@
 //!
 //! envoyproxy/envoy `source/common/router/config_impl.cc` `RouteEntryImplBase::matchRoute`,
 //! `source/common/http/header_utility.cc` `HeaderUtility::matchHeaders`.
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use mesh_authz::matcher::joins_lines;
 use mesh_envoy_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use mesh_envoy_proto::envoy::config::route::v3::query_parameter_matcher::QueryParameterMatchSpecifier;
 use mesh_envoy_proto::envoy::config::route::v3::route_match::PathSpecifier;
@@ -13,6 +15,7 @@ use mesh_envoy_proto::envoy::config::route::v3::{
     HeaderMatcher, QueryParameterMatcher, RouteMatch,
 };
 
+use super::re2::{self, Alphabet};
 use super::{Request, path, text};
 
 /// A request as routes see it.
@@ -22,12 +25,18 @@ pub(super) struct Seen<'r> {
     pub(super) path: &'r str,
     pub(super) scheme: &'static str,
     /// Values by lower-case name.
-    headers: BTreeMap<String, Vec<&'r str>>,
+    headers: BTreeMap<String, Vec<Cow<'r, str>>>,
+    alphabet: Alphabet,
 }
 
 impl<'r> Seen<'r> {
-    pub(super) fn new(request: &'r Request, path: &'r str, scheme: &'static str) -> Self {
-        let mut headers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    pub(super) fn new(
+        request: &'r Request,
+        path: &'r str,
+        scheme: &'static str,
+        alphabet: Alphabet,
+    ) -> Self {
+        let mut headers: BTreeMap<String, Vec<Cow<'r, str>>> = BTreeMap::new();
         let pseudo = [
             (":method", &*request.method),
             (":authority", &*request.host),
@@ -36,15 +45,21 @@ impl<'r> Seen<'r> {
         ];
         let given = request.headers.iter().map(|(name, value)| (&**name, &**value));
         for (name, value) in pseudo.into_iter().chain(given) {
-            headers.entry(name.to_ascii_lowercase()).or_default().push(value);
+            let values = headers.entry(name.to_ascii_lowercase()).or_default();
+            match values.last_mut().filter(|_| joins_lines(name)) {
+                Some(known) => append(known, value),
+                None => values.push(Cow::Borrowed(value)),
+            }
         }
         // The proxy says it before it looks for a route.
-        headers.entry("x-forwarded-proto".to_owned()).or_insert_with(|| vec![scheme]);
-        Self { host: &request.host, path, scheme, headers }
+        headers
+            .entry("x-forwarded-proto".to_owned())
+            .or_insert_with(|| vec![Cow::Borrowed(scheme)]);
+        Self { host: &request.host, path, scheme, headers, alphabet }
     }
 
     /// The values of a header; none if it is not there.
-    fn header(&self, name: &str) -> &[&'r str] {
+    fn header(&self, name: &str) -> &[Cow<'r, str>] {
         self.headers.get(&name.to_ascii_lowercase()).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -54,6 +69,15 @@ impl<'r> Seen<'r> {
         let query = rest.strip_prefix('?')?.split('#').next()?;
         let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.into_iter().find_map(|(key, value)| (key == name).then_some(value))
+    }
+}
+
+/// Makes another line part of a header that proxies keep as one text: an empty one leaves no comma.
+fn append<'r>(known: &mut Cow<'r, str>, value: &'r str) {
+    if known.is_empty() {
+        *known = Cow::Borrowed(value);
+    } else if !value.is_empty() {
+        known.to_mut().extend([",", value]);
     }
 }
 
@@ -75,13 +99,17 @@ fn matches_path(seen: &Seen<'_>, condition: &RouteMatch) -> bool {
     match &condition.path_specifier {
         Some(PathSpecifier::Prefix(prefix)) => fold(bare).starts_with(&fold(prefix)),
         Some(PathSpecifier::Path(exact)) => fold(bare) == fold(exact),
-        Some(PathSpecifier::SafeRegex(regex)) => text::is_whole_match(&regex.regex, bare),
+        Some(PathSpecifier::SafeRegex(regex)) => {
+            re2::is_whole_match(&regex.regex, seen.alphabet, bare)
+        }
         Some(PathSpecifier::PathSeparatedPrefix(prefix)) => {
             let given = fold(bare);
             let rest = given.strip_prefix(&fold(prefix));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         }
-        Some(PathSpecifier::ConnectMatcher(_)) => seen.header(":method").contains(&"CONNECT"),
+        Some(PathSpecifier::ConnectMatcher(_)) => {
+            seen.header(":method").iter().any(|method| *method == "CONNECT")
+        }
         Some(PathSpecifier::PathMatchPolicy(_)) | None => false,
     }
 }
@@ -98,27 +126,28 @@ fn matches_header(seen: &Seen<'_>, matcher: &HeaderMatcher) -> bool {
         return (is_there == *present) != matcher.invert_match;
     }
     let values = match values {
-        [] if counts_as_empty => &[""],
+        [] if counts_as_empty => &[Cow::Borrowed("")],
         // Without any condition the header only has to be there.
         [] => return specifier.is_none() && matcher.invert_match,
         values => values,
     };
-    values.iter().any(|value| is_value(specifier.as_ref(), value)) != matcher.invert_match
+    let is_met = |value: &Cow<'_, str>| is_value(specifier.as_ref(), seen.alphabet, value);
+    values.iter().any(is_met) != matcher.invert_match
 }
 
-fn is_value(specifier: Option<&HeaderMatchSpecifier>, value: &str) -> bool {
+fn is_value(specifier: Option<&HeaderMatchSpecifier>, alphabet: Alphabet, value: &str) -> bool {
     match specifier {
         Some(HeaderMatchSpecifier::ExactMatch(exact)) => value == exact,
         Some(HeaderMatchSpecifier::PrefixMatch(prefix)) => value.starts_with(&**prefix),
         Some(HeaderMatchSpecifier::SuffixMatch(suffix)) => value.ends_with(&**suffix),
         Some(HeaderMatchSpecifier::ContainsMatch(part)) => value.contains(&**part),
         Some(HeaderMatchSpecifier::SafeRegexMatch(regex)) => {
-            text::is_whole_match(&regex.regex, value)
+            re2::is_whole_match(&regex.regex, alphabet, value)
         }
         Some(HeaderMatchSpecifier::RangeMatch(range)) => {
             value.parse::<i64>().is_ok_and(|number| (range.start..range.end).contains(&number))
         }
-        Some(HeaderMatchSpecifier::StringMatch(matcher)) => text::matches(matcher, value),
+        Some(HeaderMatchSpecifier::StringMatch(matcher)) => text::matches(matcher, alphabet, value),
         Some(HeaderMatchSpecifier::PresentMatch(_)) | None => true,
     }
 }
@@ -127,7 +156,7 @@ fn matches_parameter(seen: &Seen<'_>, matcher: &QueryParameterMatcher) -> bool {
     let value = seen.parameter(&matcher.name);
     match &matcher.query_parameter_match_specifier {
         Some(QueryParameterMatchSpecifier::StringMatch(condition)) => {
-            value.is_some_and(|value| text::matches(condition, value))
+            value.is_some_and(|value| text::matches(condition, seen.alphabet, value))
         }
         Some(QueryParameterMatchSpecifier::PresentMatch(present)) => value.is_some() == *present,
         None => value.is_some(),
@@ -143,7 +172,7 @@ mod tests {
     use super::*;
 
     fn seen(request: &Request) -> Seen<'_> {
-        Seen::new(request, &request.path, "http")
+        Seen::new(request, &request.path, "http", Alphabet::Latin1)
     }
 
     fn request(path: &str, headers: &[(&str, &str)]) -> Request {
@@ -201,6 +230,22 @@ mod tests {
         check_header(&is_red(false, false), &["blue", "red"], true);
         check_header(&is_red(true, false), &["blue", "red"], false);
         check_header(&is_red(true, false), &["blue"], true);
+    }
+
+    #[test]
+    fn lines_of_a_header_that_proxies_work_with_are_one_value() {
+        let matcher = HeaderMatcher { name: "user-agent".to_owned(), ..is_red(false, false) };
+        for (values, expected) in [
+            (&["red"][..], true),
+            (&["red", "blue"], false),
+            (&["", "red", ""], true),
+            (&["blue", "red"], false),
+        ] {
+            let headers: Vec<(&str, &str)> =
+                values.iter().map(|value| ("User-Agent", *value)).collect();
+            let request = request("/", &headers);
+            assert_eq!(matches_header(&seen(&request), &matcher), expected, "{values:?}");
+        }
     }
 
     #[test]

@@ -12,10 +12,16 @@ use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manag
 };
 use mesh_envoy_proto::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 
+use mesh_model::compat::EnvoyFeatures;
+
 use super::text;
 
 /// The path as routes see it; `None` if the request is refused for it.
-pub(super) fn normal(manager: &HttpConnectionManager, path: &str) -> Option<String> {
+pub(super) fn normal(
+    manager: &HttpConnectionManager,
+    envoy: EnvoyFeatures,
+    path: &str,
+) -> Option<String> {
     let unescapes = manager.path_with_escaped_slashes_action
         == i32::from(PathWithEscapedSlashesAction::UnescapeAndForward);
     let normalization = if manager.normalize_path != Some(true) {
@@ -27,7 +33,9 @@ pub(super) fn normal(manager: &HttpConnectionManager, path: &str) -> Option<Stri
     } else {
         PathNormalization::Base
     };
-    let options = PathOptions { normalization, ..PathOptions::default() };
+    let dot_segments_with_parameters = envoy.strip_dotdot_segments_with_parameters;
+    let options =
+        PathOptions { normalization, dot_segments_with_parameters, ..PathOptions::default() };
     NormalPath::new(path, options).ok().map(|path| path.as_str().to_owned())
 }
 

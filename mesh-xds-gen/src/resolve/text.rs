@@ -3,9 +3,10 @@ use mesh_envoy_proto::envoy::r#type::matcher::v3::StringMatcher;
 use mesh_envoy_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use regex::Regex;
 
-/// Whether a text meets a condition. A regular expression has to match all of it; one that cannot be
-/// read matches nothing (Envoy refuses the resource).
-pub(super) fn matches(matcher: &StringMatcher, text: &str) -> bool {
+use super::re2::{self, Alphabet};
+
+/// Whether a text meets a condition. A regular expression has to match all of it.
+pub(super) fn matches(matcher: &StringMatcher, alphabet: Alphabet, text: &str) -> bool {
     let fold = |text: &str| {
         if matcher.ignore_case { text.to_ascii_lowercase() } else { text.to_owned() }
     };
@@ -15,22 +16,15 @@ pub(super) fn matches(matcher: &StringMatcher, text: &str) -> bool {
         Some(MatchPattern::Prefix(prefix)) => given.starts_with(&fold(prefix)),
         Some(MatchPattern::Suffix(suffix)) => given.ends_with(&fold(suffix)),
         Some(MatchPattern::Contains(part)) => given.contains(&fold(part)),
-        Some(MatchPattern::SafeRegex(regex)) => is_whole_match(&regex.regex, text),
+        Some(MatchPattern::SafeRegex(regex)) => re2::is_whole_match(&regex.regex, alphabet, text),
         Some(MatchPattern::Custom(_)) | None => false,
     }
 }
 
-/// Whether an expression matches all of a text.
-pub(super) fn is_whole_match(expression: &str, text: &str) -> bool {
-    let anchored = Regex::new(&format!("^(?:{expression})$"));
-    anchored.is_ok_and(|regex| {
-        regex.find(text).is_some_and(|found| found.start() == 0 && found.end() == text.len())
-    })
-}
-
-/// Replaces what an expression matches; `\1` in the replacement is its first group, `\\` a backslash.
+/// Replaces what an expression matches; `\1` in the replacement is its first group, `\\` a backslash. The
+/// text is a path that routes have seen: ASCII, the same in every alphabet.
 pub(super) fn substitute(expression: &str, text: &str, replacement: &str) -> String {
-    let Ok(regex) = Regex::new(expression) else { return text.to_owned() };
+    let Ok(regex) = Regex::new(&re2::for_engine(expression)) else { return text.to_owned() };
     let mut template = String::new();
     let mut characters = replacement.chars();
     while let Some(character) = characters.next() {
@@ -57,7 +51,7 @@ mod tests {
 
     fn check(pattern: MatchPattern, ignore_case: bool, text: &str, expected: bool) {
         let matcher = StringMatcher { match_pattern: Some(pattern), ignore_case };
-        assert_eq!(matches(&matcher, text), expected, "{matcher:?} {text}");
+        assert_eq!(matches(&matcher, Alphabet::Latin1, text), expected, "{matcher:?} {text}");
     }
 
     #[test]
