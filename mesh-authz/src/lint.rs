@@ -319,6 +319,12 @@ const fn words(risk: Risk) -> Option<(&'static str, bool, &'static str, &'static
             "longer words that begin so match too",
             "use the path itself and the path with `/*`",
         ),
+        Risk::HeaderOfOneText => (
+            "HZ-AUTHZ-HEADER-LINES",
+            true,
+            "a second line of this header is appended to the first, and what is denied then is not",
+            "deny all but what is meant with `notValues`, or use another header",
+        ),
         Risk::DenyWithoutPorts => return None,
     })
 }

@@ -45,13 +45,14 @@ pub struct Connection<'r> {
 pub struct Http<'r> {
     /// `:method`; `POST` for gRPC.
     pub method: &'r str,
-    /// `:authority` as sent, with the port if one was sent.
+    /// `:authority` as sent, with the port if one was sent; `None`: what `host` among the headers says.
     pub authority: Option<&'r str>,
     /// `:path` as sent, with its query, before normalization.
     pub path: &'r str,
     /// The other headers, one a line, as the filters of a proxy see them: without those that concern the
     /// connection alone (`connection` and what it names, `keep-alive`, `upgrade`), crumbs of cookies
-    /// (HTTP/2) joined by `; `. Lines of a header that proxies keep as one text, such as `user-agent`,
+    /// (HTTP/2) joined by `; `, with what proxies always add if a rule asks for it (`:scheme`,
+    /// `x-forwarded-proto`, `x-request-id`). Lines of a header that proxies keep as one text, such as `user-agent`,
     /// count as that text.
     pub headers: &'r [Header<'r>],
     /// The payload of the token that `RequestAuthentication` accepted.
@@ -94,6 +95,23 @@ pub(crate) struct Seen<'r> {
 pub(crate) struct SeenHttp<'r> {
     pub(crate) sent: &'r Http<'r>,
     pub(crate) path: NormalPath<'r>,
+}
+
+impl SeenHttp<'_> {
+    /// The host, whichever of its two names it came by.
+    pub(crate) fn authority(&self) -> Option<Cow<'_, [u8]>> {
+        if let Some(authority) = self.sent.authority {
+            return Some(Cow::Borrowed(authority.as_bytes()));
+        }
+        let is_host = |header: &&Header<'_>| header.name.eq_ignore_ascii_case("host");
+        let mut lines =
+            self.sent.headers.iter().filter(is_host).map(|header| header.value.trim_ascii());
+        let first = lines.next()?;
+        Some(match lines.next() {
+            None => Cow::Borrowed(first),
+            Some(second) => Cow::Owned(append_lines([first, second].into_iter().chain(lines))),
+        })
+    }
 }
 
 /// The metadata namespace and key of the token's payload.
@@ -174,7 +192,7 @@ impl<'r> Seen<'r> {
             () if is(":method") => visit(http.sent.method.as_bytes()),
             // Envoy keeps `host` and `:authority` in one place.
             () if is(":authority") || is("host") => {
-                http.sent.authority.is_some_and(|host| visit(host.as_bytes()))
+                http.authority().is_some_and(|host| visit(&host))
             }
             () => {
                 let is_meant = |header: &&Header<'_>| header.name.eq_ignore_ascii_case(name);

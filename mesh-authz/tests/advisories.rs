@@ -223,6 +223,45 @@ fn a_second_line_of_a_header_does_not_hide_the_first() {
     assert!(check_older("DENY", there, SENT, older));
 }
 
+/// A caller that leaves the host among the headers does not lead around rules on hosts.
+#[test]
+fn a_host_among_the_headers_is_the_host() {
+    let among = |hosts: &[&'static str], policies: usize| {
+        let rule = "{to: [{operation: {hosts: [Cart.shop]}}]}";
+        let mut all = vec![policy("DENY", rule)];
+        // Enough others that it is found through the index.
+        all.extend((1..policies).map(|at| {
+            let other = format!("{{to: [{{operation: {{hosts: [h{at}.shop]}}}}]}}");
+            let mut other = policy("DENY", &other);
+            other.meta.name = format!("p{at}").into();
+            other
+        }));
+        let lines: Vec<Header<'_>> =
+            hosts.iter().map(|host| Header { name: "Host", value: host.as_bytes() }).collect();
+        let workload = Workload { namespace: Namespace::from("shop"), ..Workload::default() };
+        let policies = Policies { understood: all.iter().collect(), broken: Vec::new() };
+        let authorizer = Authorizer::new(&policies, &workload, &Environment::default());
+        let connection = Connection {
+            source_ip: [10, 0, 0, 1].into(),
+            remote_ip: None,
+            destination_ip: [10, 0, 0, 2].into(),
+            destination_port: 8080,
+            peer: None,
+            sni: None,
+        };
+        let http =
+            Http { method: "GET", authority: None, path: "/", headers: &lines, payload: None };
+        let request = Request { connection, http: Some(http), metadata: None };
+        authorizer.decide(&request).is_allowed()
+    };
+    for policies in [1, 20] {
+        assert!(!among(&["cart.SHOP"], policies));
+        assert!(!among(&[" cart.shop", ""], policies));
+        assert!(among(&["other.shop"], policies) && among(&[], policies));
+        assert!(among(&["cart.shop", "other.shop"], policies));
+    }
+}
+
 /// Lines of a header that proxies themselves work with are one text before any policy is asked: there a
 /// second line does hide the first, with every release. A prefix and a suffix see one each.
 #[test]
@@ -331,6 +370,19 @@ fn a_range_with_leading_zeros_is_none() {
     for range in ["10.0.0.0/08", "010.0.0.0/8", "10.0.0.0/+8"] {
         let rule = format!("{{from: [{{source: {{ipBlocks: ['{range}']}}}}]}}");
         assert!(!check("ALLOW", &rule, SENT), "{range}");
+    }
+}
+
+/// `ports` are those of the workload, whichever port of a service led there: the request goes to 8080.
+#[test]
+fn ports_are_those_of_the_workload() {
+    for is_http in [true, false] {
+        let sent = Sent { is_http, ..SENT };
+        assert!(!check("DENY", "{to: [{operation: {ports: ['8080']}}]}", sent));
+        assert!(check("DENY", "{to: [{operation: {ports: ['80']}}]}", sent));
+        assert!(!check("ALLOW", "{to: [{operation: {ports: ['80']}}]}", sent));
+        assert!(!check("ALLOW", "{when: [{key: destination.port, values: ['80']}]}", sent));
+        assert!(check("ALLOW", "{when: [{key: destination.port, values: ['8080']}]}", sent));
     }
 }
 

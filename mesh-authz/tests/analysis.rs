@@ -301,6 +301,15 @@ fn patterns_that_look_tighter_than_they_are_are_told() {
             "0 deny_without_ports",
         ],
     );
+    let of_header = |name: &str, list: &str| {
+        format!("p DENY [{{when: [{{key: 'request.headers[{name}]', {list}: [bad, '*']}}]}}]")
+    };
+    check_risks(
+        &of_header("User-Agent", "values"),
+        &["0 header_of_one_text when[request.headers[User-Agent]].values [\"bad\"]"],
+    );
+    check_risks(&of_header("User-Agent", "notValues"), &[]);
+    check_risks(&of_header("x-role", "values"), &[]);
     check_risks("p DENY [{to: [{operation: {ports: ['80']}}]}]", &[]);
 }
 

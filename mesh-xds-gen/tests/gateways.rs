@@ -6,6 +6,7 @@ use mesh_envoy_proto::envoy::config::listener::v3::{FilterChain, filter};
 use mesh_envoy_proto::envoy::config::route::v3::route::Action;
 use mesh_envoy_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
 use mesh_envoy_proto::envoy::config::route::v3::{Route, VirtualHost};
+use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
 use mesh_envoy_proto::envoy::extensions::transport_sockets::tls::v3::DownstreamTlsContext;
 use mesh_envoy_proto::envoy::{config::core::v3::transport_socket, config::listener::v3::Listener};
@@ -41,14 +42,21 @@ spec: {clusterIP: 10.1.0.3, selector: {app: db}, ports: [{name: tcp, port: 5432}
 ";
 
 fn load(config: &str) -> Arc<Mesh> {
+    load_with("{}", config)
+}
+
+fn load_with(mesh_config: &str, config: &str) -> Arc<Mesh> {
     let source = |name: &str, text: &str| Source {
         origin: Origin::of_path(name).unwrap(),
         name: Arc::from(name),
         text: text.as_bytes().to_vec(),
     };
     let mut registry = Registry::new(Compat::default());
-    let _ = registry
-        .load([source("clusters/east/all.yaml", CLUSTER), source("config/all.yaml", config)]);
+    let _ = registry.load([
+        source("mesh.yaml", mesh_config),
+        source("clusters/east/all.yaml", CLUSTER),
+        source("config/all.yaml", config),
+    ]);
     registry.mesh()
 }
 
@@ -293,4 +301,24 @@ fn the_order_of_the_manifests_does_not_show() {
     let mut reversed = parts.clone();
     reversed.reverse();
     assert_eq!(resources(&parts.concat()), resources(&reversed.concat()));
+}
+
+/// Whom a gateway takes for the client: rules on `remoteIpBlocks` see what these two say.
+#[test]
+fn a_gateway_believes_as_many_proxies_as_the_mesh_says() {
+    let trusted = |mesh_config: &str| {
+        let mesh = load_with(mesh_config, &gateway(HTTP));
+        let proxy = mesh.proxy("east/edge/edge-0").unwrap();
+        let resources = Resources::new(&mesh.view(&proxy).unwrap());
+        let chain = resources.listeners.first().and_then(|listener| listener.filter_chains.first());
+        let last = chain.and_then(|chain| chain.filters.last()).unwrap();
+        let Some(filter::ConfigType::TypedConfig(config)) = &last.config_type else {
+            return None;
+        };
+        let manager: HttpConnectionManager = config.to_msg().unwrap();
+        Some((manager.use_remote_address, manager.xff_num_trusted_hops))
+    };
+    assert_eq!(trusted("{}"), Some((Some(true), 0)));
+    let two = "defaultConfig: {gatewayTopology: {numTrustedProxies: 2}}";
+    assert_eq!(trusted(two), Some((Some(true), 2)));
 }

@@ -1,6 +1,7 @@
 //! Patterns in policies that look tighter than they are.
 use mesh_model::resource::{Action, AuthorizationPolicy, Operation, Rule, Source};
 
+use crate::matcher::joins_lines;
 use crate::rbac::{Field, Place};
 
 /// A pattern in a policy that is likely not what was meant.
@@ -35,6 +36,9 @@ pub enum Risk {
     UnescapedSuffix,
     /// The start of a path that ends in the middle of a word: `/admin*` matches `/administrators`.
     PathWithoutSlash,
+    /// A DENY rule on the text of a header that proxies keep as one, such as `user-agent`: a second line
+    /// is appended to the first, and the rule does not match.
+    HeaderOfOneText,
     /// A DENY rule with HTTP fields and without ports: on ports that are not HTTP it denies all.
     DenyWithoutPorts,
 }
@@ -49,6 +53,7 @@ impl Risk {
             Self::SplitRule => "split_rule",
             Self::UnescapedSuffix => "unescaped_suffix",
             Self::PathWithoutSlash => "path_without_slash",
+            Self::HeaderOfOneText => "header_of_one_text",
             Self::DenyWithoutPorts => "deny_without_ports",
         }
     }
@@ -146,7 +151,9 @@ impl List<'_> {
         }
         // What a client writes as it likes; a port or an identity it cannot.
         let is_free = matches!(name, "hosts" | "paths" | "methods");
+        let is_joined = header(name).is_some_and(joins_lines);
         match (action, self.is_negated) {
+            (Action::Deny, false) if is_joined => add(Risk::HeaderOfOneText, &|value| value != "*"),
             (Action::Deny, false) if is_free => add(Risk::PositiveMatchWithDeny, &|_| true),
             (Action::Allow, true) => add(Risk::NegativeMatchWithAllow, &|_| true),
             _ => {}
@@ -163,6 +170,11 @@ impl List<'_> {
             && !value.contains(':')
             && !self.values.iter().any(|other| with_port(other))
     }
+}
+
+/// The header that a key names.
+fn header(key: &str) -> Option<&str> {
+    key.strip_prefix("request.headers[")?.strip_suffix(']')
 }
 
 /// Whether a suffix goes on in the middle of a word.

@@ -231,25 +231,25 @@ impl Index {
         let Some(http) = &seen.http else { return };
         self.paths.find(http.path.without_query().as_bytes(), &mut *visit);
         self.methods.find(http.sent.method.as_bytes(), &mut *visit);
-        if let Some(host) = http.sent.authority
-            && !self.hosts.is_empty()
+        if !self.hosts.is_empty()
+            && let Some(host) = http.authority()
         {
-            in_lower_case(host, |host| self.hosts.find(host, visit));
+            in_lower_case(&host, |host| self.hosts.find(host, visit));
         }
     }
 }
 
 /// Hands on a host in lower case, without allocating unless it is as long as no host may be.
-fn in_lower_case(host: &str, use_it: impl FnOnce(&[u8])) {
+fn in_lower_case(host: &[u8], use_it: impl FnOnce(&[u8])) {
     let mut buffer = [0; 255];
-    if !host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        use_it(host.as_bytes());
+    if !host.iter().any(u8::is_ascii_uppercase) {
+        use_it(host);
     } else if let Some(lower) = buffer.get_mut(..host.len()) {
-        lower.copy_from_slice(host.as_bytes());
+        lower.copy_from_slice(host);
         lower.make_ascii_lowercase();
         use_it(lower);
     } else {
-        use_it(host.to_ascii_lowercase().as_bytes());
+        use_it(&host.to_ascii_lowercase());
     }
 }
 

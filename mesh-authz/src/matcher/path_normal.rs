@@ -401,6 +401,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_quick_look_at_a_path_finds_what_the_close_one_does(
+            raw in "[a-z0-9/]{0,20}[a-z0-9/?.#% ]{0,20}",
+        ) {
+            let quick = Scan::of(raw.as_bytes(), PathNormalization::Base);
+            let close = Scan::closely(raw.as_bytes());
+            prop_assert_eq!(quick.end, close.end);
+            prop_assert_eq!(quick.found & REFUSED, close.found & REFUSED);
+            let is_normal = |scan: &Scan| scan.is_normal(PathNormalization::Base);
+            prop_assert_eq!(is_normal(&quick), is_normal(&close));
+        }
+    }
+
+    proptest! {
         /// The quick look decides only whether to allocate.
         #[test]
         fn a_normal_path_would_be_rewritten_to_itself(

@@ -56,3 +56,40 @@ impl ValueTest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = Value> {
+        "[ab]{0,2}".prop_map(|text| Value::Text(text.into()))
+    }
+
+    /// A text or a list that contains one.
+    fn claim(test: ValueTest) -> ValueTest {
+        ValueTest::AnyOf([ValueTest::ListContains(Box::new(test.clone())), test].into())
+    }
+
+    proptest! {
+        /// istiod wrote a test for each value of a claim before it wrote one for all of them: proxies
+        /// of either age decide alike.
+        #[test]
+        fn one_test_of_several_values_says_what_one_for_each_says(
+            values in prop::collection::vec("[ab*]{0,3}", 1..4),
+            found in prop_oneof![
+                text(),
+                prop::collection::vec(prop_oneof![text(), Just(Value::Bool(true))], 0..3)
+                    .prop_map(|items| Value::List(items.into())),
+                Just(Value::Number(5.0)),
+                Just(Value::Null),
+            ],
+        ) {
+            let tests = || values.iter().map(|value| ValueTest::Text(StringTest::of_value(value)));
+            let at_once = claim(ValueTest::any_of(tests().collect()));
+            let each = tests().map(claim).any(|test| test.matches(&found));
+            prop_assert_eq!(at_once.matches(&found), each);
+        }
+    }
+}
