@@ -6,13 +6,14 @@ mod shard;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 pub use self::cohort::{COMMON_LABELS, Cohort, Dialled, Kind, SpokenTls};
 pub use self::gateway::{Gateways, NetworkGateway};
 pub use self::health::HealthStatus;
 pub use self::shard::{CohortOf, Provider, Shard, Shards};
-use crate::name::{ClusterId, Labels, Namespace, NetworkId};
+use crate::name::{ClusterId, Labels, Namespace, NetworkId, share_text};
 
 /// One address and port that a service can send to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,7 +22,7 @@ pub struct Endpoint {
     /// The primary address.
     pub address: Address,
     /// Further addresses of the same endpoint (dual stack only).
-    pub more_addresses: Box<[Address]>,
+    pub more_addresses: MoreAddresses,
     /// The port to dial (the target port); 0 for a Unix socket.
     pub port: u16,
     /// The name of the service port that it serves.
@@ -35,6 +36,37 @@ pub struct Endpoint {
     pub health: HealthStatus,
     /// What it runs in.
     pub workload: Arc<Workload>,
+}
+
+/// Addresses beyond the first; as a rule there are none, which take one word.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct MoreAddresses(
+    // INVARIANT: not empty.
+    Option<Arc<Vec<Address>>>,
+);
+
+impl Deref for MoreAddresses {
+    type Target = [Address];
+
+    fn deref(&self) -> &[Address] {
+        self.0.as_ref().map(|addresses| addresses.as_slice()).unwrap_or_default()
+    }
+}
+
+impl FromIterator<Address> for MoreAddresses {
+    fn from_iter<I: IntoIterator<Item = Address>>(addresses: I) -> Self {
+        let addresses: Vec<Address> = addresses.into_iter().collect();
+        Self((!addresses.is_empty()).then(|| Arc::new(addresses)))
+    }
+}
+
+impl<'a> IntoIterator for &'a MoreAddresses {
+    type IntoIter = std::slice::Iter<'a, Address>;
+    type Item = &'a Address;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
 }
 
 /// What an endpoint runs in; shared by all its ports.
@@ -95,6 +127,28 @@ impl Workload {
         let revision = first(CANONICAL_REVISION).filter(|revision| *revision != "latest");
         [name, namespace.as_str(), service, revision.unwrap_or_default(), cluster.as_str()]
             .join(";")
+    }
+
+    /// Takes the allocations of another workload for what is equal to it.
+    pub(crate) fn share(&mut self, near: &Self) {
+        if self.namespace == near.namespace {
+            self.namespace.clone_from(&near.namespace);
+        }
+        if self.network == near.network {
+            self.network.clone_from(&near.network);
+        }
+        self.labels.share(&near.labels);
+        for (text, other) in [
+            (&mut self.name, &near.name),
+            (&mut self.locality, &near.locality),
+            (&mut self.node, &near.node),
+            (&mut self.service_account, &near.service_account),
+            (&mut self.identity, &near.identity),
+            (&mut self.tls_mode, &near.tls_mode),
+            (&mut self.subdomain, &near.subdomain),
+        ] {
+            share_text(text, other);
+        }
     }
 }
 

@@ -6,8 +6,10 @@
 pub(crate) mod decode;
 pub mod diagnostic;
 pub mod document;
+mod field_name;
 mod node;
 
 pub use self::diagnostic::{Diagnostic, Severity};
 pub use self::document::{Document, Head, Limits, Reading, Unreadable, read};
+pub use self::field_name::FieldName;
 pub use self::node::{Entry, Node, Place, Value};

@@ -15,6 +15,7 @@ pub use self::cluster::{ClusterId, Namespace, NetworkId};
 pub use self::duration::{Duration, InvalidDuration};
 pub use self::hostname::{Hostname, common_hosts, hosts_for_namespace, most_specific};
 pub use self::identity::{Identity, InvalidIdentity, TrustDomain};
+pub(crate) use self::labels::share_text;
 pub use self::labels::{Labels, Selector};
 pub use self::locality::Locality;
 pub(crate) use self::nearest::hint;

@@ -49,8 +49,8 @@ pub use self::authorization_policy::{
 pub use self::cluster_description::{ClusterDescription, ClusterRole};
 pub use self::destination_rule::DestinationRule;
 pub use self::endpoint_slice::{
-    AddressType, EndpointAddress, EndpointConditions, EndpointSlice, SliceEndpoint, SlicePort,
-    TargetRef,
+    AddressType, EndpointAddress, EndpointAddresses, EndpointConditions, EndpointSlice,
+    SliceEndpoint, SlicePort, TargetKind, TargetRef,
 };
 pub use self::gateway::Gateway;
 pub use self::json::Json;

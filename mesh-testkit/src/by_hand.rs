@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_model::compat::DataPlane;
-use mesh_model::endpoint::{Address, Endpoint, HealthStatus, Provider, Shard, Shards, Workload};
+use mesh_model::endpoint::{
+    Address, Endpoint, HealthStatus, MoreAddresses, Provider, Shard, Shards, Workload,
+};
 use mesh_model::name::{ClusterId, Hostname, Labels, Locality, Namespace, NetworkId, Protocol};
 use mesh_model::registry::{
     AutoAllocated, Resolution, Service, ServicePort, TrafficDistribution, UNSPECIFIED,
@@ -76,7 +78,7 @@ pub fn service(hostname: &str) -> Service {
 pub fn endpoint(address: &str, cluster: &str, locality: &str) -> Endpoint {
     Endpoint {
         address: Address::parse(address),
-        more_addresses: Box::default(),
+        more_addresses: MoreAddresses::default(),
         port: 8080,
         port_name: "http".into(),
         service_port: 80,

@@ -7,7 +7,7 @@ use crate::endpoint::Provider;
 use crate::manifest::Diagnostic;
 use crate::name::{ClusterId, Namespace};
 use crate::registry::{Service, Store};
-use crate::resource::{self, ClusterIp};
+use crate::resource::{self, ClusterIp, TargetKind};
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     for service in scene.plane.services.iter().filter(|s| s.provider == Provider::Kubernetes) {
@@ -107,8 +107,8 @@ impl Cluster<'_, '_> {
                 found.push(subject.warning("SLICE-NO-SERVICE", field, (message, help)));
             }
             for (index, endpoint) in slice.endpoints.iter().enumerate() {
-                let Some(target) = endpoint.target_ref.as_ref().filter(|t| *t.kind == *"Pod")
-                else {
+                let target = endpoint.target_ref.as_ref();
+                let Some(target) = target.filter(|target| target.kind == TargetKind::Pod) else {
                     continue;
                 };
                 let namespace = match &*target.namespace {

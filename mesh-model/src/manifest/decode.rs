@@ -12,6 +12,7 @@
 //!
 //! istio/istio `pkg/util/protomarshal`; golang/protobuf `jsonpb`.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Node, Place, Value};
 use crate::name::Labels;
@@ -280,8 +281,11 @@ pub(crate) fn field<T: Decode>(
     (camel, snake): (&str, &str),
     target: &mut T,
 ) {
-    let found = node.get(&[camel]).or_else(|| node.get(&[snake])).filter(|found| !found.is_null());
-    let Some(found) = found else { return };
+    let other = || if snake == camel { None } else { node.get(&[snake]) };
+    let Some(found) = node.get(&[camel]).or_else(other) else { return };
+    if found.is_null() {
+        return;
+    }
     if let Some(value) = cursor.field(camel, |cursor| T::decode(found, cursor)) {
         *target = value;
     }
@@ -328,6 +332,12 @@ impl<T: Decode> Decode for Vec<T> {
 impl<T: Decode> Decode for Box<[T]> {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
         Vec::decode(node, cursor).map(Vec::into_boxed_slice)
+    }
+}
+
+impl<T: Decode> Decode for Arc<[T]> {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        Vec::decode(node, cursor).map(Self::from)
     }
 }
 
@@ -382,8 +392,20 @@ impl Key for u32 {
 
 impl Decode for Labels {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let labels = BTreeMap::<Box<str>, Box<str>>::decode(node, cursor)?;
-        Some(labels.into_iter().collect())
+        if !cursor.expect_map(node) {
+            return None;
+        }
+        let errors = cursor.errors.len();
+        let entries = node.entries().iter();
+        let pairs = entries.filter_map(|entry| {
+            if let Value::String(text) = &entry.node.value {
+                return Some((&*entry.key, &**text));
+            }
+            cursor.field(&entry.key, |cursor| cursor.mismatch(&entry.node, "a text"));
+            None
+        });
+        let labels = pairs.collect();
+        (cursor.keeps_partial || cursor.errors.len() == errors).then_some(labels)
     }
 }
 

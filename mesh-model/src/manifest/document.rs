@@ -93,6 +93,16 @@ impl Fault {
     }
 }
 
+/// Returns where the first byte of a kind stands: many are looked at at once.
+fn position(bytes: &[u8], is_meant: impl Fn(u8) -> bool) -> Option<usize> {
+    const STEP: usize = 16;
+    let (steps, _) = bytes.as_chunks::<STEP>();
+    let holds = |step: &[u8; STEP]| step.iter().fold(false, |holds, byte| holds | is_meant(*byte));
+    let passed = STEP * steps.iter().take_while(|step| !holds(step)).count();
+    let at = bytes.get(passed..)?.iter().position(|byte| is_meant(*byte))?;
+    Some(passed + at)
+}
+
 /// Reads every object of a source.
 ///
 /// `name` appears in diagnostics; `text` is YAML or JSON in UTF-8, with or without a byte order

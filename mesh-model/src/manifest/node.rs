@@ -1,4 +1,5 @@
 //! A document as a tree that knows where everything stands in the text.
+use super::FieldName;
 
 /// A line and a column, both counted from 1; the column counts characters.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -45,7 +46,7 @@ pub enum Value {
 #[expect(clippy::exhaustive_structs, reason = "readers of other formats build nodes")]
 pub struct Entry {
     /// The key; booleans and numbers have become their text.
-    pub key: Box<str>,
+    pub key: FieldName,
     /// Where the key begins.
     pub place: Place,
     /// The value.
@@ -86,7 +87,7 @@ impl Node {
 
     /// Returns whether nothing is given.
     pub fn is_null(&self) -> bool {
-        self.value == Value::Null
+        matches!(self.value, Value::Null)
     }
 
     /// Finds the place of a field path such as `spec.http[0].route`, or of the nearest part of it

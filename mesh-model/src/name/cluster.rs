@@ -33,7 +33,8 @@ macro_rules! name {
 
         impl Default for $name {
             fn default() -> Self {
-                Self(::std::sync::Arc::from(""))
+                // All the same text, without an allocation of its own.
+                Self(::std::sync::Arc::default())
             }
         }
 
@@ -57,7 +58,7 @@ macro_rules! name {
 
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
-                Self(::std::sync::Arc::from(text))
+                if text.is_empty() { Self::default() } else { Self(::std::sync::Arc::from(text)) }
             }
         }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// A set of labels, sorted by key; cheap to clone and to share.
 ///
 /// Reading an absent label gives `""`, as rules that compare labels do.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Labels(
     // INVARIANT: sorted by key, keys are unique.
     Arc<[(Arc<str>, Arc<str>)]>,
@@ -53,7 +53,34 @@ impl Labels {
     /// Returns these labels with others laid over them.
     #[must_use]
     pub fn overlaid(&self, over: &Self) -> Self {
-        self.iter().chain(over.iter()).collect()
+        self.0.iter().chain(&*over.0).cloned().collect()
+    }
+
+    /// Returns these labels with others laid over them, whose texts are not labels yet.
+    #[must_use]
+    pub(crate) fn and<'l>(&self, over: impl IntoIterator<Item = (&'l str, &'l str)>) -> Self {
+        let over = over.into_iter().map(|(key, value)| (key.into(), value.into()));
+        self.0.iter().cloned().chain(over).collect()
+    }
+
+    /// Takes the allocations of another set for what is equal to it: all, or single texts.
+    pub(crate) fn share(&mut self, near: &Self) {
+        if *self == *near {
+            self.clone_from(near);
+            return;
+        }
+        let mut theirs = &*near.0;
+        for (key, value) in Arc::get_mut(&mut self.0).into_iter().flatten() {
+            while let [(other, own), rest @ ..] = theirs
+                && other <= key
+            {
+                theirs = rest;
+                if other == key {
+                    share_text(key, other);
+                    share_text(value, own);
+                }
+            }
+        }
     }
 
     /// Returns the keys that only one of two sets has, or that have other values in each, sorted.
@@ -87,9 +114,10 @@ impl Labels {
     }
 }
 
-impl Default for Labels {
-    fn default() -> Self {
-        Self(Arc::from([]))
+/// Takes the allocation of another text if it is equal.
+pub(crate) fn share_text(text: &mut Arc<str>, near: &Arc<str>) {
+    if !Arc::ptr_eq(text, near) && *text == *near {
+        text.clone_from(near);
     }
 }
 
@@ -98,6 +126,9 @@ impl<K: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(K, V)> for Labels {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(labels: I) -> Self {
         let mut labels: Vec<(Arc<str>, Arc<str>)> =
             labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        if labels.is_empty() {
+            return Self::default();
+        }
         labels.sort_by(|a, b| a.0.cmp(&b.0));
         let mut unique: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(labels.len());
         for label in labels {
@@ -163,6 +194,19 @@ mod tests {
         check(&[("a", "1"), ("b", "2")], &[("a", "1"), ("b", "2")], &[]);
         check(&[("a", "1"), ("c", "2")], &[("b", "1"), ("c", "3")], &["a", "b", "c"]);
         check(&[("a", "1")], &[("a", ""), ("b", ""), ("c", "")], &["a", "b", "c"]);
+    }
+
+    #[test]
+    fn what_is_equal_is_shared_and_nothing_else_changes() {
+        let near = labels(&[("a", "1"), ("c", "2"), ("d", "3")]);
+        for pairs in [&[("a", "1"), ("b", "0"), ("c", "9")][..], &[("d", "3")], &[("e", "")], &[]] {
+            let mut shared = labels(pairs);
+            shared.share(&near);
+            assert_eq!(shared, labels(pairs));
+        }
+        let mut equal = labels(&[("a", "1"), ("c", "2"), ("d", "3")]);
+        equal.share(&near);
+        assert!(equal.is_same(&near));
     }
 
     #[test]

@@ -10,14 +10,16 @@
 mod endpoints;
 mod service;
 mod workload;
+mod workloads;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub(crate) use self::endpoints::{Workloads, endpoints_of_service, pod_of};
+pub(crate) use self::endpoints::{endpoints_of_service, pod_of};
 pub(crate) use self::service::{convert, external_addresses, hostname};
 
 pub(crate) use self::workload::{pod_port, workload_name, workload_of_pod};
+pub(crate) use self::workloads::Workloads;
 use super::discovery::Discovery;
 use super::multimap::Multimap;
 use super::objects::ByName;
@@ -93,7 +95,7 @@ impl Addresses {
     }
 
     fn at(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Pod>> {
-        let pods = self.0.get(&address).iter();
+        let pods = self.0.get(&address);
         pods.filter(move |pod| pod.status.pod_ip == Some(address))
     }
 }

@@ -64,6 +64,20 @@ impl<E: Entry> Map<E> {
         }
     }
 
+    /// Returns the entry before a key: the one that is nearest to it, if any.
+    pub(crate) fn before(&self, key: Key<'_>) -> Option<&E> {
+        let mut node = &*self.root;
+        loop {
+            match node {
+                Node::Leaf(entries) => {
+                    let index = entries.partition_point(|entry| entry.key() < key);
+                    return entries.get(index.checked_sub(1)?);
+                }
+                Node::Inner(children) => node = &children.get(child_of(children, key))?.node,
+            }
+        }
+    }
+
     /// Returns whether there is no entry.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
@@ -320,12 +334,42 @@ impl<E: Entry + fmt::Debug> fmt::Debug for Map<E> {
 
 impl<E: Entry> FromIterator<E> for Map<E> {
     fn from_iter<I: IntoIterator<Item = E>>(entries: I) -> Self {
+        let entries: Vec<E> = entries.into_iter().collect();
+        let mut keys = entries.iter().zip(entries.iter().skip(1));
+        if keys.all(|(one, next)| one.key() < next.key()) {
+            return Self::of_sorted(entries);
+        }
         let mut map = Self::default();
         for entry in entries {
             map.insert(entry);
         }
         map
     }
+}
+
+impl<E: Entry> Map<E> {
+    /// A map of entries in the order of their keys, all different: level by level, all nodes full.
+    fn of_sorted(entries: Vec<E>) -> Self {
+        let len = entries.len();
+        let mut level: Vec<Arc<Node<E>>> =
+            chunks(entries).map(|leaf| Arc::new(Node::Leaf(leaf))).collect();
+        while level.len() > 1 {
+            let children = level.into_iter().filter_map(child).collect();
+            level = chunks(children).map(|inner| Arc::new(Node::Inner(inner))).collect();
+        }
+        Self { root: level.pop().unwrap_or_default(), len }
+    }
+}
+
+/// The parts of a list that fit into nodes.
+fn chunks<T>(list: Vec<T>) -> impl Iterator<Item = Vec<T>> {
+    let mut list = list.into_iter();
+    std::iter::from_fn(move || {
+        // Exactly as large as it is.
+        let mut chunk = Vec::with_capacity(list.len().min(WIDTH));
+        chunk.extend(list.by_ref().take(WIDTH));
+        (!chunk.is_empty()).then_some(chunk)
+    })
 }
 
 /// Returns the pairs of entries that differ between two maps, in the order of their keys.
@@ -405,6 +449,17 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state & 0x8000 != 0, (state >> 16) % 200)
         }));
+    }
+
+    #[test]
+    fn a_map_of_sorted_entries_is_the_one_of_insertions() {
+        for len in [0, 1, 16, 17, 256, 257, 300] {
+            let words = || (0..len).map(|number| Word(format!("{number:03}"), number));
+            let (sorted, mut inserted) = (words().collect::<Map<_>>(), Map::default());
+            words().for_each(|word| drop(inserted.insert(word)));
+            assert_eq!(sorted, inserted);
+            assert!(words().all(|word| sorted.get(word.key()) == Some(&word)));
+        }
     }
 
     #[test]

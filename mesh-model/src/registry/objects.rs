@@ -17,6 +17,9 @@ pub(crate) type ByName<T> = Map<Arc<T>>;
 /// An object with metadata.
 pub(crate) trait Object {
     fn meta(&self) -> &Meta;
+
+    /// Takes the allocations of another object for what is equal to it.
+    fn share(&mut self, near: &Self);
 }
 
 impl<T: Object> Entry for Arc<T> {
@@ -35,10 +38,15 @@ impl Entry for Arc<super::Service> {
 
 /// Declares the store: a map a kind.
 macro_rules! store {
-    ($($(#[$meta:meta])* $field:ident: $kind:ident = $key:literal,)*) => {
+    ($($(#[$meta:meta])* $field:ident: $kind:ident = $key:literal $(sharing $share:ident)?,)*) => {
         $(impl Object for $kind {
             fn meta(&self) -> &Meta {
                 &self.meta
+            }
+
+            fn share(&mut self, near: &Self) {
+                self.meta.share(&near.meta);
+                $($share(self, near);)?
             }
         })*
 
@@ -63,10 +71,17 @@ macro_rules! store {
             pub(crate) fn upsert(&mut self, resource: Resource) -> Option<(Option<Stored>, Stored)> {
                 let key = resource.key();
                 match resource {
-                    $(Resource::$kind(object) => {
+                    $(Resource::$kind(mut object) => {
                         let known = self.$field.get((key.namespace.as_str(), &key.name));
                         if known.is_some_and(|known| **known == object) {
                             return None;
+                        }
+                        // Neighbours are mostly of one owner, and alike.
+                        let near = known.or_else(|| {
+                            self.$field.before((key.namespace.as_str(), &key.name))
+                        });
+                        if let Some(near) = near {
+                            object.share(near);
                         }
                         let object = Arc::new(object);
                         let before = self.$field.insert(object.clone());
@@ -126,7 +141,7 @@ macro_rules! store {
 store! {
     services: Service = "Service",
     endpoint_slices: EndpointSlice = "EndpointSlice",
-    pods: Pod = "Pod",
+    pods: Pod = "Pod" sharing share_containers,
     nodes: Node = "Node",
     namespaces: Namespace = "Namespace",
     service_accounts: ServiceAccount = "ServiceAccount",
@@ -146,6 +161,15 @@ store! {
     request_authentications: RequestAuthentication = "RequestAuthentication",
     telemetries: Telemetry = "Telemetry",
     kubernetes_gateways: KubernetesGateway = "Gateway.gateway.networking.k8s.io",
+}
+
+fn share_containers(pod: &mut Pod, near: &Pod) {
+    if pod.spec.containers == near.spec.containers {
+        pod.spec.containers.clone_from(&near.spec.containers);
+    }
+    if pod.spec.init_containers == near.spec.init_containers {
+        pod.spec.init_containers.clone_from(&near.spec.init_containers);
+    }
 }
 
 /// The change to what `new` gives; without that the one that takes away what was there.

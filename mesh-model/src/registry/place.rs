@@ -106,7 +106,7 @@ pub fn augmented(
         (NODE, node),
         (NETWORK, network),
     ];
-    labels.iter().chain(added.into_iter().filter(|(_, value)| !value.is_empty())).collect()
+    labels.and(added.into_iter().filter(|(_, value)| !value.is_empty()))
 }
 
 /// What decides the network of an endpoint in one cluster.

@@ -1,5 +1,9 @@
 //! Where the pods of a service are.
+//!
+//! Slices hold endpoints by the million: what the mesh does not read of them is not kept, and what most
+//! of them do not have takes no room.
 use std::net::IpAddr;
+use std::ops::Deref;
 
 use super::Meta;
 use super::service::Transport;
@@ -43,15 +47,11 @@ message! {
     /// An endpoint of a slice.
     pub struct SliceEndpoint ignoring unknown {
         /// Its addresses; consumers use each as an endpoint of its own.
-        addresses: Box<[EndpointAddress]> = "addresses",
+        addresses: EndpointAddresses = "addresses",
         /// Its state.
         conditions: EndpointConditions = "conditions",
         /// The object that it is, as a rule a pod.
-        target_ref: Option<TargetRef> = "targetRef",
-        /// The node that it runs on, empty if unknown.
-        node_name: Box<str> = "nodeName",
-        /// Its own name below the service's, empty if none.
-        hostname: Box<str> = "hostname",
+        target_ref: Option<Box<TargetRef>> = "targetRef",
     }
 }
 
@@ -71,11 +71,29 @@ message! {
     /// The object that an endpoint is.
     pub struct TargetRef ignoring unknown {
         /// The kind.
-        kind: Box<str> = "kind",
+        kind: TargetKind = "kind",
         /// The name.
         name: Box<str> = "name",
         /// The namespace, empty for that of the slice.
         namespace: Box<str> = "namespace",
+    }
+}
+
+/// What kind of object an endpoint is.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "only pods are told apart from the rest")]
+pub enum TargetKind {
+    /// A pod of the cluster.
+    Pod,
+    /// Anything else, which is not looked for.
+    #[default]
+    Other,
+}
+
+impl Decode for TargetKind {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let text = <Box<str>>::decode(node, cursor)?;
+        Some(if *text == *"Pod" { Self::Pod } else { Self::Other })
     }
 }
 
@@ -107,6 +125,59 @@ impl Decode for EndpointAddress {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
         let text = <Box<str>>::decode(node, cursor)?;
         Some(text.parse().map_or_else(|_| Self::Name(text), Self::Ip))
+    }
+}
+
+/// The addresses of an endpoint, nearly always one, which takes no room of its own then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointAddresses(Addresses);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Addresses {
+    One(EndpointAddress),
+    // INVARIANT: not one.
+    Other(Box<[EndpointAddress]>),
+}
+
+impl Default for EndpointAddresses {
+    fn default() -> Self {
+        Self(Addresses::Other(Box::default()))
+    }
+}
+
+impl Deref for EndpointAddresses {
+    type Target = [EndpointAddress];
+
+    fn deref(&self) -> &[EndpointAddress] {
+        match &self.0 {
+            Addresses::One(address) => std::slice::from_ref(address),
+            Addresses::Other(addresses) => addresses,
+        }
+    }
+}
+
+impl FromIterator<EndpointAddress> for EndpointAddresses {
+    fn from_iter<I: IntoIterator<Item = EndpointAddress>>(addresses: I) -> Self {
+        let mut addresses = addresses.into_iter();
+        let (first, second) = (addresses.next(), addresses.next());
+        Self(match (first, second) {
+            (Some(only), None) => Addresses::One(only),
+            (first, second) => {
+                Addresses::Other(first.into_iter().chain(second).chain(addresses).collect())
+            }
+        })
+    }
+}
+
+impl<const N: usize> From<[EndpointAddress; N]> for EndpointAddresses {
+    fn from(addresses: [EndpointAddress; N]) -> Self {
+        addresses.into_iter().collect()
+    }
+}
+
+impl Decode for EndpointAddresses {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        Some(Vec::decode(node, cursor)?.into_iter().collect())
     }
 }
 

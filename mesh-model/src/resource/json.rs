@@ -98,8 +98,9 @@ fn convert(node: &Node, cursor: &mut Cursor, depth: usize) -> Option<Json> {
             items.iter().map(|item| convert(item, cursor, depth)).collect::<Option<_>>()?,
         ),
         Value::Map(entries) => {
-            let entry =
-                |entry: &Entry| Some((entry.key.clone(), convert(&entry.node, cursor, depth)?));
+            let entry = |entry: &Entry| {
+                Some((Box::from(entry.key.as_str()), convert(&entry.node, cursor, depth)?))
+            };
             Json::Map(entries.iter().map(entry).collect::<Option<_>>()?)
         }
     })

@@ -49,6 +49,15 @@ impl Meta {
     pub fn age(&self) -> (Option<i64>, &str, &Namespace) {
         (self.creation, &self.name, &self.namespace)
     }
+
+    /// Takes the allocations of another object's metadata for what is equal to it.
+    pub(crate) fn share(&mut self, near: &Self) {
+        if self.namespace == near.namespace {
+            self.namespace.clone_from(&near.namespace);
+        }
+        self.labels.share(&near.labels);
+        self.annotations.share(&near.annotations);
+    }
 }
 
 message! {
@@ -57,7 +66,7 @@ message! {
         /// The name.
         name: Box<str> = "name",
         /// The namespace.
-        namespace: Box<str> = "namespace",
+        namespace: Namespace = "namespace",
         /// The labels.
         labels: Labels = "labels",
         /// The annotations.
@@ -97,7 +106,7 @@ impl Meta {
         let controller = written.owners.into_iter().find(|owner| owner.controller);
         Self {
             name: written.name,
-            namespace: Namespace::from(&*written.namespace),
+            namespace: written.namespace,
             labels: written.labels,
             annotations: written.annotations,
             creation: written.creation.map(|time| time.0),

@@ -1,5 +1,6 @@
 //! What runs.
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Meta;
 use super::service::Transport;
@@ -36,11 +37,11 @@ message! {
         /// The headless service below which it has a name in DNS.
         subdomain: Box<str> = "subdomain",
         /// The containers.
-        containers: Box<[Container]> = "containers",
+        containers: Arc<[Container]> = "containers",
         /// How the containers run unless they say otherwise.
         security_context: SecurityContext = "securityContext",
         /// The containers that run before the others, or beside them if they restart always.
-        init_containers: Box<[Container]> = "initContainers",
+        init_containers: Arc<[Container]> = "initContainers",
     }
 }
 

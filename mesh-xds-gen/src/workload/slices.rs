@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use mesh_envoy_proto::istio::workload::{NetworkMode, Port, PortList, Workload, WorkloadStatus};
 use mesh_model::resource::{
-    AddressType, EndpointAddress, EndpointSlice, SliceEndpoint, TargetRef, Transport,
+    AddressType, EndpointAddress, EndpointSlice, SliceEndpoint, TargetKind, TargetRef, Transport,
 };
 
 use super::Cluster;
@@ -32,10 +32,10 @@ pub(super) fn services_of_pod<'c>(
     pod: &'c str,
 ) -> impl Iterator<Item = &'c Info<'c>> {
     let names = move |target: &TargetRef| {
-        *target.kind == *"Pod" && *target.namespace == *namespace && *target.name == *pod
+        target.kind == TargetKind::Pod && *target.namespace == *namespace && *target.name == *pod
     };
     let slices = cluster.manifests.endpoint_slices().filter(move |slice| {
-        slice.endpoints.iter().filter_map(|entry| entry.target_ref.as_ref()).any(names)
+        slice.endpoints.iter().filter_map(|entry| entry.target_ref.as_deref()).any(names)
     });
     slices.filter_map(|slice| service(cluster, slice))
 }
@@ -49,7 +49,7 @@ fn of_slice(cluster: &Cluster<'_>, slice: &EndpointSlice) -> Vec<Workload> {
     let Some(service) = service(cluster, slice) else { return Vec::new() };
     let mut seen = BTreeSet::new();
     let is_pod = |entry: &SliceEndpoint| {
-        entry.target_ref.as_ref().is_some_and(|target| *target.kind == *"Pod")
+        entry.target_ref.as_ref().is_some_and(|target| target.kind == TargetKind::Pod)
     };
     let mut found = Vec::new();
     for entry in slice.endpoints.iter().filter(|entry| !is_pod(entry)) {

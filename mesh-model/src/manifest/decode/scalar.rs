@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use super::{Cursor, Decode};
 use crate::manifest::{Node, Value};
-use crate::name::{Cidr, Duration};
+use crate::name::{Cidr, Duration, Namespace};
 
 impl Decode for Box<str> {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
@@ -12,6 +12,16 @@ impl Decode for Box<str> {
             return None;
         };
         Some(text.clone())
+    }
+}
+
+impl Decode for Namespace {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let Value::String(text) = &node.value else {
+            cursor.mismatch(node, "a text");
+            return None;
+        };
+        Some(Self::from(&**text))
     }
 }
 

@@ -3,7 +3,7 @@
 //! A line that begins with `---` or `...`, followed by a blank or nothing, ends a document whatever
 //! it stands in: YAML forbids such lines inside every kind of text. So the cut needs no parser, and
 //! what is wrong with one document cannot reach the next.
-use super::Fault;
+use super::{Fault, position};
 use crate::manifest::Place;
 
 /// A document's text and where it begins.
@@ -150,7 +150,7 @@ impl Header {
 
 /// Returns the first line without its end, and its length with it.
 fn first_line(text: &[u8]) -> (&[u8], usize) {
-    let end = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(text.len());
+    let end = position(text, |byte| matches!(byte, b'\n' | b'\r')).unwrap_or(text.len());
     let (line, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
     let ending = match rest {
         [b'\r', b'\n', ..] => 2,

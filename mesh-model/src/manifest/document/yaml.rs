@@ -69,7 +69,7 @@ fn check_size(text: &str, line: u32, limits: &Limits) -> Result<(), Fault> {
 /// Refuses control characters, as Go's reader does; a parser might end the text at a NUL.
 fn check_characters(text: &str, line: u32) -> Result<(), Fault> {
     let is_control = |byte: u8| matches!(byte, 0..=8 | 0xb | 0xc | 0xe..=0x1f | 0x7f);
-    let Some(at) = text.bytes().position(is_control) else { return Ok(()) };
+    let Some(at) = super::position(text.as_bytes(), is_control) else { return Ok(()) };
     let place = split::place_after(text.get(..at).unwrap_or_default(), line);
     let byte = text.as_bytes().get(at).copied().unwrap_or_default();
     let message = format!("the control character 0x{byte:02x} is not allowed");

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::{Instance, Machines};
-use crate::endpoint::{Address, Endpoint, HealthStatus, Workload};
+use crate::endpoint::{Address, Endpoint, HealthStatus, MoreAddresses, Workload};
 use crate::registry::kubernetes::Cluster;
 use crate::registry::{Resolution, Service};
 use crate::resource::service_entry::{ServiceEntryPort, ServiceEntrySpec};
@@ -49,7 +49,7 @@ pub(super) fn of_host(
     let endpoint = |port: &ServiceEntryPort| {
         Some(Endpoint {
             address: Address::Host(service.hostname.as_str().into()),
-            more_addresses: Box::default(),
+            more_addresses: MoreAddresses::default(),
             port: own_number(port)?,
             port_name: Arc::from(&*port.name),
             service_port: u16::try_from(port.number).ok()?,

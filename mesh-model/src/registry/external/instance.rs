@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::endpoint::{Address, HealthStatus, Workload};
+use crate::endpoint::{Address, HealthStatus, MoreAddresses, Workload};
 use crate::name::{Identity, Labels, NetworkId};
 use crate::registry::kubernetes::{self, Cluster};
 use crate::registry::place;
@@ -20,7 +20,7 @@ const TLS_MODE: &str = "security.istio.io/tlsMode";
 #[derive(Clone, Debug)]
 pub(crate) struct Instance<'o> {
     pub(super) address: Address,
-    pub(super) more_addresses: Box<[Address]>,
+    pub(super) more_addresses: MoreAddresses,
     pub(super) weight: u32,
     pub(super) health: HealthStatus,
     pub(crate) workload: Arc<Workload>,
@@ -91,7 +91,7 @@ impl<'o> Instance<'o> {
         };
         Self {
             address,
-            more_addresses: Box::default(),
+            more_addresses: MoreAddresses::default(),
             weight: spec.weight,
             health: HealthStatus::Unknown,
             workload: Arc::new(workload),

@@ -19,7 +19,7 @@ use crate::registry::multimap::Multimap;
 use crate::registry::place::{NETWORK, NetworkMember, NetworkOf};
 use crate::registry::{DOMAIN, SYSTEM_NAMESPACE, Service, Store};
 use crate::resource::mesh_networks::NetworkEndpoints;
-use crate::resource::{EndpointAddress, EndpointSlice, MeshNetworks, Pod};
+use crate::resource::{EndpointAddress, EndpointSlice, MeshNetworks, Pod, SliceEndpoint};
 
 const SERVICE_OF_SLICE: &str = "kubernetes.io/service-name";
 const FOREIGN_SERVICE_OF_SLICE: &str = "multicluster.kubernetes.io/service-name";
@@ -41,12 +41,52 @@ impl ServiceName {
 #[derive(Clone, Debug)]
 struct Group {
     service: Arc<ServiceName>,
+    id: ServiceId,
     slices: Vec<Arc<EndpointSlice>>,
 }
 
 impl Entry for Group {
     fn key(&self) -> Key<'_> {
         self.service.key()
+    }
+}
+
+/// A number for the name of a service that has slices.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct ServiceId(u32);
+
+/// The names of services with slices, by their numbers.
+#[derive(Clone, Debug, Default)]
+struct ServiceNames {
+    names: Vec<Option<Arc<ServiceName>>>,
+    // INVARIANT: of those that name nothing.
+    free: Vec<ServiceId>,
+}
+
+impl ServiceNames {
+    fn get(&self, id: ServiceId) -> Option<&Arc<ServiceName>> {
+        self.names.get(usize::try_from(id.0).ok()?)?.as_ref()
+    }
+
+    fn add(&mut self, name: Arc<ServiceName>) -> ServiceId {
+        let next = ServiceId(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+        let id = self.free.pop().unwrap_or(next);
+        if id == next {
+            self.names.push(Some(name));
+        } else if let Some(place) =
+            usize::try_from(id.0).ok().and_then(|index| self.names.get_mut(index))
+        {
+            *place = Some(name);
+        }
+        id
+    }
+
+    fn remove(&mut self, id: ServiceId) {
+        let index = usize::try_from(id.0).ok();
+        if let Some(place) = index.and_then(|index| self.names.get_mut(index)) {
+            *place = None;
+            self.free.push(id);
+        }
     }
 }
 
@@ -74,7 +114,8 @@ pub(crate) struct ClusterIndex {
     shards: Map<Part>,
     by_address: Addresses,
     /// The services whose slices refer to a pod or an address.
-    users: Multimap<Arc<ServiceName>>,
+    users: Multimap<ServiceId>,
+    names: ServiceNames,
 }
 
 impl ClusterIndex {
@@ -104,7 +145,7 @@ impl ClusterIndex {
         let mut workloads = Workloads::default();
         let parts = index.groups.iter().filter_map(|group| {
             let endpoints = index.endpoints(group, store, &cluster, around, &mut workloads);
-            index.part(&group.service, endpoints)
+            index.part(&group.service, None, endpoints)
         });
         index.shards = parts.collect();
         index
@@ -208,7 +249,7 @@ impl ClusterIndex {
         let namespace = pod.meta.namespace.as_str();
         let named = self.users.get(&User::Pod(namespace, &pod.meta.name));
         let addressed = pod.status.pod_ip.map(|ip| self.users.get(&User::Address(namespace, ip)));
-        named.iter().chain(addressed.unwrap_or_default())
+        named.chain(addressed.into_iter().flatten()).filter_map(|id| self.names.get(*id))
     }
 
     /// Computes the endpoints of a service again, with those workloads as they were that `changed`
@@ -223,8 +264,8 @@ impl ClusterIndex {
         let known = self.shards.get(service.key());
         let before = known.map(|part| part.shard.endpoints()).unwrap_or_default();
         let mut workloads = match changed {
-            Changed::Slices => Workloads::of(before),
-            Changed::Pod(pod) => Workloads::of(before).without(pod.0, pod.1),
+            Changed::Slices => Workloads::of(before, None),
+            Changed::Pod(pod) => Workloads::of(before, Some(pod)),
             Changed::All => Workloads::default(),
         };
         let cluster = self.cluster(store, around);
@@ -235,21 +276,25 @@ impl ClusterIndex {
         if before == endpoints {
             return false;
         }
-        match self.part(service, endpoints) {
+        match self.part(service, known, endpoints) {
             Some(part) => drop(self.shards.insert(part)),
             None => drop(self.shards.remove(service.key())),
         }
         true
     }
 
-    fn part(&self, service: &Arc<ServiceName>, endpoints: Vec<Endpoint>) -> Option<Part> {
-        let (provider, cluster) = (Provider::Kubernetes, self.id.clone());
+    fn part(
+        &self,
+        service: &Arc<ServiceName>,
+        known: Option<&Part>,
+        endpoints: Vec<Endpoint>,
+    ) -> Option<Part> {
         if endpoints.is_empty() {
             return None;
         }
-        let shard = match self.shards.get(service.key()) {
+        let shard = match known {
             Some(known) => known.shard.renewed(endpoints),
-            None => Shard::new(provider, cluster, endpoints),
+            None => Shard::new(Provider::Kubernetes, self.id.clone(), endpoints),
         };
         Some(Part { service: service.clone(), shard: Arc::new(shard) })
     }
@@ -274,14 +319,15 @@ impl ClusterIndex {
         discovery: &Discovery<'_>,
     ) -> Option<Arc<ServiceName>> {
         let key = service_of(slice, discovery)?;
-        let mut group = self.groups.get(key).cloned().unwrap_or_else(|| Group {
-            service: Arc::new(ServiceName { namespace: key.0.into(), name: key.1.into() }),
-            slices: Vec::new(),
+        let mut group = self.groups.get(key).cloned().unwrap_or_else(|| {
+            let service = ServiceName { namespace: key.0.into(), name: key.1.into() };
+            let service = Arc::new(service);
+            Group { id: self.names.add(service.clone()), service, slices: Vec::new() }
         });
         let index = group.slices.partition_point(|other| other.meta.name < slice.meta.name);
         group.slices.insert(index, slice.clone());
         for user in users(slice) {
-            self.users.insert(&user, group.service.clone());
+            self.users.insert(&user, group.id);
         }
         let service = group.service.clone();
         self.groups.insert(group);
@@ -298,10 +344,11 @@ impl ClusterIndex {
         let mut group = self.groups.get(key)?.clone();
         group.slices.retain(|other| other.meta.name != slice.meta.name);
         for user in users(slice) {
-            self.users.remove(&user, |service| **service == *group.service);
+            self.users.remove(&user, |id| *id == group.id);
         }
         let service = group.service.clone();
         if group.slices.is_empty() {
+            self.names.remove(group.id);
             self.groups.remove(key);
         } else {
             self.groups.insert(group);
@@ -319,13 +366,11 @@ impl ClusterIndex {
         let mut group = self.groups.get(service_of(after, discovery)?)?.clone();
         let name = &after.meta.name;
         *group.slices.iter_mut().find(|other| other.meta.name == *name)? = after.clone();
-        let (old, new): (Vec<_>, Vec<_>) = (users(before).collect(), users(after).collect());
-        let (old, new) = unlike(&old, &new);
-        for user in old {
-            self.users.remove(user, |service| **service == *group.service);
-        }
-        for user in new {
-            self.users.insert(user, group.service.clone());
+        let (old, new) = unlike(&before.endpoints, &after.endpoints);
+        let of = |entries| users_of_entries(before, entries);
+        if !of(old).eq(of(new)) {
+            of(old).for_each(|user| self.users.remove(&user, |id| *id == group.id));
+            of(new).for_each(|user| self.users.insert(&user, group.id));
         }
         let service = group.service.clone();
         self.groups.insert(group);
@@ -353,7 +398,14 @@ enum User<'o> {
 
 /// What the entries of a slice refer to, in order.
 fn users(slice: &EndpointSlice) -> impl Iterator<Item = User<'_>> {
-    slice.endpoints.iter().flat_map(move |entry| {
+    users_of_entries(slice, &slice.endpoints)
+}
+
+fn users_of_entries<'s>(
+    slice: &'s EndpointSlice,
+    entries: &'s [SliceEndpoint],
+) -> impl Iterator<Item = User<'s>> {
+    entries.iter().flat_map(move |entry| {
         let pod = pod_of(slice, entry);
         let addresses = if pod.is_some() { &[] } else { &*entry.addresses };
         let addresses = addresses.iter().filter_map(|address| match address {

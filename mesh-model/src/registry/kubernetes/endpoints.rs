@@ -1,16 +1,13 @@
 //! The endpoints that a cluster's slices list for a service.
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashSet};
 
-use super::workload::workload_without_pod;
-use super::{Cluster, workload_of_pod};
-use crate::endpoint::{Address, Discoverability, Endpoint, HealthStatus, Workload};
-use crate::name::{Labels, NetworkId};
+use super::{Cluster, Workloads};
+use crate::endpoint::{Address, Discoverability, Endpoint, HealthStatus, MoreAddresses, Workload};
 use crate::registry::Service;
 use crate::resource::{
-    AddressType, EndpointAddress, EndpointSlice, Pod, PodPhase, SliceEndpoint, SlicePort,
+    AddressType, EndpointAddress, EndpointSlice, SliceEndpoint, SlicePort, TargetKind,
 };
 
 /// Returns the endpoints of a service in one cluster: slices by name, then endpoints, addresses and
@@ -30,123 +27,88 @@ pub(crate) fn endpoints_of_service<'o>(
     workloads: &mut Workloads<'o>,
 ) -> Vec<Endpoint> {
     let of_slice = |slice: &Arc<EndpointSlice>| slice.endpoints.len() * slice.ports.len();
-    let expected: usize = slices.iter().map(of_slice).sum();
-    let mut seen = FxHashSet::with_capacity_and_hasher(expected, FxBuildHasher);
-    let mut endpoints = Vec::with_capacity(expected);
+    let mut made = Made::new(workloads.before(), slices.iter().map(of_slice).sum());
+    let keeps_sessions = service.is_some_and(Service::has_session_label);
     for slice in slices {
         if slice.address_type == AddressType::Fqdn {
             continue;
         }
-        let ports: Vec<_> =
-            slice.ports.iter().filter_map(|written| Some((written, port(written)?))).collect();
+        let ports = slice.ports.iter().filter_map(|written| port(written, workloads.before()));
+        let ports: Vec<_> = ports.collect();
         for entry in &slice.endpoints {
-            let health = health(service, entry);
-            for address in &entry.addresses {
-                let found = workload(slice, entry, address, cluster, discoverability, workloads);
+            let health = health(service.is_some(), keeps_sessions, entry);
+            for address in entry.addresses.iter() {
+                let around = (cluster, discoverability);
+                let found = workloads.find(slice, entry, address, made.likely(), around);
                 let Some(workload) = found else { continue };
                 let address = address_of(address);
-                for (written, (port_name, port)) in &ports {
-                    if seen.insert((address.clone(), &*written.name)) {
-                        let (address, port_name) = (address.clone(), port_name.clone());
-                        let workload = workload.clone();
-                        endpoints.push(endpoint(address, (port_name, *port), health, workload));
-                    }
+                for port in &ports {
+                    made.push(&address, port, health, &workload);
                 }
             }
         }
     }
-    endpoints
+    made.endpoints
 }
 
-/// The workloads of one cluster met so far: each is described once.
-#[derive(Debug, Default)]
-pub(crate) struct Workloads<'o> {
-    of_pods: FxHashMap<(&'o str, &'o str, Discoverability), Arc<Workload>>,
-    /// By network.
-    without_pod: FxHashMap<(NetworkId, Discoverability), Arc<Workload>>,
+/// Endpoints while they are made.
+struct Made<'o> {
+    before: &'o [Endpoint],
+    endpoints: Vec<Endpoint>,
+    // INVARIANT: none as long as the addresses and port names are those before, no two of which are equal.
+    seen: Option<FxHashSet<(Address, Arc<str>)>>,
 }
 
-impl<'o> Workloads<'o> {
-    /// The workloads of endpoints that a cluster's slices gave before, which are as they were.
-    pub(crate) fn of(endpoints: &'o [Endpoint]) -> Self {
-        let mut known = Self::default();
-        let mut last: Option<&Arc<Workload>> = None;
-        for Endpoint { workload, .. } in endpoints {
-            if last.is_some_and(|last| Arc::ptr_eq(last, workload)) {
-                continue;
-            }
-            last = Some(workload);
-            if workload.instance.is_empty() {
-                let key = (workload.network.clone(), workload.discoverability);
-                known.without_pod.insert(key, workload.clone());
-            } else {
-                let namespace = workload.namespace.as_str();
-                let key = (namespace, &*workload.instance, workload.discoverability);
-                known.of_pods.insert(key, workload.clone());
-            }
+impl<'o> Made<'o> {
+    fn new(before: &'o [Endpoint], expected: usize) -> Self {
+        Self { before, endpoints: Vec::with_capacity(expected), seen: None }
+    }
+
+    /// The endpoint that stood in the next place before, as long as the others are those before.
+    fn likely(&self) -> Option<&'o Endpoint> {
+        self.before.get(self.endpoints.len()).filter(|_| self.seen.is_none())
+    }
+
+    /// Adds an endpoint, unless there is one of that address and port name.
+    fn push(
+        &mut self,
+        address: &Address,
+        (port_name, port): &(Arc<str>, u16),
+        health: HealthStatus,
+        workload: &Arc<Workload>,
+    ) {
+        let is_known = |known: &Endpoint| {
+            known.address == *address
+                && (Arc::ptr_eq(&known.port_name, port_name) || known.port_name == *port_name)
+        };
+        if !self.likely().is_some_and(is_known) && !self.is_first(address, port_name) {
+            return;
         }
-        known
-    }
-
-    /// The same without a pod, which is no longer as it was.
-    pub(crate) fn without(mut self, namespace: &str, name: &str) -> Self {
-        self.of_pods.retain(|(owner, instance, _), _| (*owner, *instance) != (namespace, name));
-        self
-    }
-
-    /// Describes a pod, or returns the description it has.
-    fn of_pod(
-        &mut self,
-        pod: &'o Pod,
-        cluster: &Cluster<'_>,
-        discoverability: Discoverability,
-    ) -> Arc<Workload> {
-        let key = (pod.meta.namespace.as_str(), &*pod.meta.name, discoverability);
-        let describe = || Arc::new(Workload { discoverability, ..workload_of_pod(pod, cluster) });
-        self.of_pods.entry(key).or_insert_with(describe).clone()
-    }
-
-    /// Describes what no pod is known of.
-    fn of_address(
-        &mut self,
-        address: Option<IpAddr>,
-        cluster: &Cluster<'_>,
-        discoverability: Discoverability,
-    ) -> Arc<Workload> {
-        let network = cluster.networks.network(address, &Labels::default());
-        let describe =
-            || Arc::new(Workload { discoverability, ..workload_without_pod(&network, cluster) });
-        let key = (network.clone(), discoverability);
-        self.without_pod.entry(key).or_insert_with(describe).clone()
-    }
-}
-
-/// What an address runs in; `None` if it refers to a pod that is not there.
-fn workload<'o>(
-    slice: &'o EndpointSlice,
-    entry: &'o SliceEndpoint,
-    address: &EndpointAddress,
-    cluster: &Cluster<'o>,
-    discoverability: Discoverability,
-    workloads: &mut Workloads<'o>,
-) -> Option<Arc<Workload>> {
-    let ip = match address {
-        EndpointAddress::Ip(ip) => Some(*ip),
-        EndpointAddress::Name(_) => None,
-    };
-    let Some((namespace, name)) = pod_of(slice, entry) else {
-        let pod = ip.and_then(|ip| cluster.pods.at(slice.meta.namespace.as_str(), ip));
-        return Some(match pod {
-            Some(pod) => workloads.of_pod(pod, cluster, discoverability),
-            None => workloads.of_address(ip, cluster, discoverability),
+        self.endpoints.push(Endpoint {
+            address: address.clone(),
+            more_addresses: MoreAddresses::default(),
+            port: *port,
+            port_name: port_name.clone(),
+            service_port: 0,
+            weight: 0,
+            health,
+            workload: workload.clone(),
         });
-    };
-    if let Some(known) = workloads.of_pods.get(&(namespace, name, discoverability)) {
-        return Some(known.clone());
     }
-    let pod = cluster.pods.get(namespace, name)?;
-    let has_failed = pod.status.phase == PodPhase::Failed;
-    (!has_failed).then(|| workloads.of_pod(pod, cluster, discoverability))
+
+    /// Takes note of an address and port name; returns whether they come for the first time.
+    fn is_first(&mut self, address: &Address, port_name: &Arc<str>) -> bool {
+        let Self { seen, endpoints, .. } = self;
+        let seen = seen.get_or_insert_with(|| {
+            let room = endpoints.capacity();
+            let mut seen = FxHashSet::with_capacity_and_hasher(room, FxBuildHasher);
+            seen.extend(
+                endpoints.iter().map(|made| (made.address.clone(), made.port_name.clone())),
+            );
+            seen
+        });
+        seen.insert((address.clone(), port_name.clone()))
+    }
 }
 
 /// The namespace and name of the pod that an entry of a slice refers to.
@@ -154,7 +116,7 @@ pub(crate) fn pod_of<'o>(
     slice: &'o EndpointSlice,
     entry: &'o SliceEndpoint,
 ) -> Option<(&'o str, &'o str)> {
-    let target = entry.target_ref.as_ref().filter(|target| *target.kind == *"Pod")?;
+    let target = entry.target_ref.as_ref().filter(|target| target.kind == TargetKind::Pod)?;
     let namespace = match &*target.namespace {
         "" => slice.meta.namespace.as_str(),
         namespace => namespace,
@@ -162,44 +124,29 @@ pub(crate) fn pod_of<'o>(
     Some((namespace, &target.name))
 }
 
-fn health(service: Option<&Service>, entry: &SliceEndpoint) -> HealthStatus {
+fn health(is_known: bool, keeps_sessions: bool, entry: &SliceEndpoint) -> HealthStatus {
     HealthStatus::of_conditions(
         entry.conditions.ready,
         entry.conditions.serving,
         entry.conditions.terminating,
-        service.is_some(),
-        service.is_some_and(Service::has_session_label),
+        is_known,
+        keeps_sessions,
     )
 }
 
-/// The name of a port, shared by all endpoints of the slice, and its number, 0 where it has none; no
-/// port where the number is none.
-fn port(port: &SlicePort) -> Option<(Arc<str>, u16)> {
+/// The name of a port, shared by all endpoints of the slice and those before, and its number, 0 where it
+/// has none; no port where the number is none.
+fn port(port: &SlicePort, before: &[Endpoint]) -> Option<(Arc<str>, u16)> {
     let number = u16::try_from(port.port.unwrap_or_default()).ok()?;
-    Some((Arc::from(&*port.name), number))
+    // The first endpoint has as many neighbours as it has ports.
+    let known = before.iter().take(8).find(|known| *known.port_name == *port.name);
+    let name = known.map_or_else(|| Arc::from(&*port.name), |known| known.port_name.clone());
+    Some((name, number))
 }
 
 fn address_of(address: &EndpointAddress) -> Address {
     match address {
         EndpointAddress::Ip(ip) => Address::Ip(*ip),
         EndpointAddress::Name(name) => Address::Host(Arc::from(&**name)),
-    }
-}
-
-fn endpoint(
-    address: Address,
-    (port_name, port): (Arc<str>, u16),
-    health: HealthStatus,
-    workload: Arc<Workload>,
-) -> Endpoint {
-    Endpoint {
-        address,
-        more_addresses: Box::default(),
-        port,
-        port_name,
-        service_port: 0,
-        weight: 0,
-        health,
-        workload,
     }
 }

@@ -25,25 +25,33 @@ pub(crate) fn workload_of_pod(pod: &Pod, cluster: &Cluster<'_>) -> Workload {
         namespace: pod.meta.namespace.clone(),
         service_account: service_account.into(),
     };
+    let instance: Arc<str> = text(&pod.meta.name);
+    // Names that are the pod's own are one text.
+    let own = |name: &str| if *name == *instance { instance.clone() } else { text(name) };
     Workload {
-        name: Arc::from(workload_name(&pod.meta)),
-        instance: Arc::from(&*pod.meta.name),
+        name: own(workload_name(&pod.meta)),
         namespace: pod.meta.namespace.clone(),
         labels: place::augmented(labels, cluster.id, &locality, &pod.spec.node_name, &network),
         cluster: cluster.id.clone(),
         network,
-        locality: Arc::from(locality),
-        node: Arc::from(&*pod.spec.node_name),
-        service_account: Arc::from(service_account),
-        identity: Arc::from(identity.to_string()),
-        tls_mode: Arc::from(tls_mode(labels)),
+        locality: text(&locality),
+        node: text(&pod.spec.node_name),
+        service_account: text(service_account),
+        identity: text(&identity.to_string()),
+        tls_mode: text(tls_mode(labels)),
         hostname: match &*pod.spec.hostname {
-            "" => Arc::from(&*pod.meta.name),
-            hostname => Arc::from(hostname),
+            "" => instance.clone(),
+            hostname => own(hostname),
         },
-        subdomain: Arc::from(&*pod.spec.subdomain),
+        subdomain: text(&pod.spec.subdomain),
+        instance,
         discoverability: crate::endpoint::Discoverability::Always,
     }
+}
+
+/// A text to share; the empty one always is.
+fn text(text: &str) -> Arc<str> {
+    if text.is_empty() { Arc::default() } else { text.into() }
 }
 
 /// Whether a workload's labels say that a sidecar accepts mutual TLS.

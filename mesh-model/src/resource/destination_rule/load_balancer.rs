@@ -215,7 +215,9 @@ impl Decode for Shares {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
         let shares = BTreeMap::<Box<str>, u32>::decode(node, cursor)?;
         let entries = node.entries().iter();
-        let known = entries.filter_map(|entry| Some((entry.key.clone(), *shares.get(&entry.key)?)));
+        let known = entries.filter_map(|entry| {
+            Some((entry.key.as_str().into(), *shares.get(entry.key.as_str())?))
+        });
         Some(known.collect())
     }
 }

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::scalar;
 use crate::manifest::document::limits::{self, Limits};
 use crate::manifest::document::{Fault, key};
-use crate::manifest::{Entry, Node, Place, Value};
+use crate::manifest::{Entry, FieldName, Node, Place, Value};
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -48,7 +48,7 @@ enum Collection {
 
 /// A key of a map.
 enum Key {
-    Text(Box<str>, Place),
+    Text(FieldName, Place),
     Merge,
 }
 
@@ -123,6 +123,9 @@ impl<'l> Builder<'l> {
         if style == ScalarStyle::Plain && text == "<<" && self.begin_merge(tag) {
             return Ok(());
         }
+        if tag.is_none() && anchor == 0 && self.take_known_key(&text, place) {
+            return Ok(());
+        }
         let value = scalar::value(text, style, tag, place)?;
         self.complete(Node { value, place }, anchor)
     }
@@ -192,7 +195,10 @@ impl<'l> Builder<'l> {
         match &mut open.collection {
             Collection::List(items) => items.push(node),
             Collection::Map { entries, key, merged } => match key.take() {
-                None => *key = Some(Key::Text(key_text(&node)?, node.place)),
+                None => {
+                    let place = node.place;
+                    *key = Some(Key::Text(key_text(node)?, place));
+                }
                 Some(Key::Text(text, place)) => entries.push(Entry { key: text, place, node }),
                 Some(Key::Merge) => merge_sources(node, merged)?,
             },
@@ -210,6 +216,14 @@ impl<'l> Builder<'l> {
     fn spend(&mut self, size: Size, place: Place) -> Result<()> {
         self.left = remaining(self.left, size, self.allowed, place)?;
         Ok(())
+    }
+
+    /// Takes a word that is a key as such; no frequent one means anything but its text.
+    fn take_known_key(&mut self, text: &str, place: Place) -> bool {
+        let open = self.open.last_mut().map(|open| &mut open.collection);
+        let Some(Collection::Map { key: key @ None, .. }) = open else { return false };
+        *key = FieldName::known(text).map(|word| Key::Text(word, place));
+        key.is_some()
     }
 
     /// Takes `<<` as the key that it is where a key is expected.
@@ -237,12 +251,12 @@ fn remaining(left: Size, part: Size, allowed: Size, place: Place) -> Result<Size
 }
 
 /// Returns the text of a key, which kubectl makes of booleans and numbers too.
-fn key_text(node: &Node) -> Result<Box<str>> {
-    match &node.value {
-        Value::String(text) => Ok(text.clone()),
+fn key_text(node: Node) -> Result<FieldName> {
+    match node.value {
+        Value::String(text) => Ok(text.into()),
         Value::Bool(value) => Ok(value.to_string().into()),
         Value::Integer(number) => Ok(number.to_string().into()),
-        Value::Float(number) => Ok(key::of_float(*number).into()),
+        Value::Float(number) => Ok(key::of_float(number).into()),
         Value::Null | Value::List(_) | Value::Map(_) => {
             let help = "put the key in quotes";
             Err(Fault::new("YAML-KEY", node.place, "the key is not a text", help))
@@ -283,7 +297,7 @@ fn merge(entries: &mut Vec<Entry>, merged: Vec<Vec<Entry>>) {
     if merged.is_empty() {
         return;
     }
-    let mut known: HashSet<Box<str>> = entries.iter().map(|entry| entry.key.clone()).collect();
+    let mut known: HashSet<FieldName> = entries.iter().map(|entry| entry.key.clone()).collect();
     for entry in merged.into_iter().flatten() {
         if known.insert(entry.key.clone()) {
             entries.push(entry);

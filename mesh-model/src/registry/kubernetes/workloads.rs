@@ -1,0 +1,150 @@
+//! The workloads of endpoints, each described once and kept as long as its pod is as it was.
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::Cluster;
+use super::endpoints::pod_of;
+use super::workload::{workload_of_pod, workload_without_pod};
+use crate::endpoint::{Address, Discoverability, Endpoint, Workload};
+use crate::name::{Labels, NetworkId};
+use crate::resource::{EndpointAddress, EndpointSlice, Pod, PodPhase, SliceEndpoint};
+
+/// The workloads of one cluster met so far.
+///
+/// Those of the endpoints before are asked in their order, which is that of the endpoints now but for
+/// what changed; only what is not found so is looked up by name.
+#[derive(Debug, Default)]
+pub(crate) struct Workloads<'o> {
+    before: &'o [Endpoint],
+    is_read: bool,
+    changed: Option<(&'o str, &'o str)>,
+    /// The pod described last, whose texts the next shares as far as they are equal.
+    latest: Option<Arc<Workload>>,
+    of_pods: FxHashMap<(&'o str, &'o str, Discoverability), Arc<Workload>>,
+    /// By network.
+    without_pod: FxHashMap<(NetworkId, Discoverability), Arc<Workload>>,
+}
+
+impl<'o> Workloads<'o> {
+    /// The workloads of endpoints that a cluster's slices gave before, which are as they were, but for
+    /// that of the pod of a namespace and name.
+    pub(crate) fn of(before: &'o [Endpoint], changed: Option<(&'o str, &'o str)>) -> Self {
+        Self { before, changed, ..Self::default() }
+    }
+
+    /// Returns the endpoints before.
+    pub(super) const fn before(&self) -> &'o [Endpoint] {
+        self.before
+    }
+
+    /// Returns what an address runs in; `None` if it refers to a pod that is not there.
+    ///
+    /// `likely` is the endpoint that stood in its place before, if any.
+    pub(super) fn find(
+        &mut self,
+        slice: &'o EndpointSlice,
+        entry: &'o SliceEndpoint,
+        address: &EndpointAddress,
+        likely: Option<&Endpoint>,
+        (cluster, discoverability): (&Cluster<'o>, Discoverability),
+    ) -> Option<Arc<Workload>> {
+        let likely = likely.filter(|known| known.workload.discoverability == discoverability);
+        let ip = match address {
+            EndpointAddress::Ip(ip) => Some(*ip),
+            EndpointAddress::Name(_) => None,
+        };
+        let Some((namespace, name)) = pod_of(slice, entry) else {
+            // Pods are as they were: where none had the address, none has.
+            if self.changed.is_none()
+                && let Some(Endpoint { address: Address::Ip(known), workload, .. }) = likely
+                && ip == Some(*known)
+                && workload.instance.is_empty()
+            {
+                return Some(workload.clone());
+            }
+            self.read();
+            let pod = ip.and_then(|ip| cluster.pods.at(slice.meta.namespace.as_str(), ip));
+            return Some(match pod {
+                Some(pod) => self.of_pod(pod, cluster, discoverability),
+                None => self.of_address(ip, cluster, discoverability),
+            });
+        };
+        let is_changed = self.changed == Some((namespace, name));
+        if !is_changed {
+            if let Some(Endpoint { workload, .. }) = likely
+                && *workload.instance == *name
+                && workload.namespace == *namespace
+            {
+                return Some(workload.clone());
+            }
+            self.read();
+        }
+        if let Some(known) = self.of_pods.get(&(namespace, name, discoverability)) {
+            return Some(known.clone());
+        }
+        let pod = cluster.pods.get(namespace, name)?;
+        let has_failed = pod.status.phase == PodPhase::Failed;
+        (!has_failed).then(|| self.of_pod(pod, cluster, discoverability))
+    }
+
+    /// Takes note of the workloads before by name.
+    fn read(&mut self) {
+        if std::mem::replace(&mut self.is_read, true) {
+            return;
+        }
+        let mut last: Option<&Arc<Workload>> = None;
+        for Endpoint { workload, .. } in self.before {
+            if last.is_some_and(|last| Arc::ptr_eq(last, workload)) {
+                continue;
+            }
+            last = Some(workload);
+            if workload.instance.is_empty() {
+                let key = (workload.network.clone(), workload.discoverability);
+                self.without_pod.insert(key, workload.clone());
+                continue;
+            }
+            let pod = (workload.namespace.as_str(), &*workload.instance);
+            if self.changed != Some(pod) {
+                let key = (pod.0, pod.1, workload.discoverability);
+                self.of_pods.insert(key, workload.clone());
+            }
+        }
+    }
+
+    /// Describes a pod, or returns the description it has.
+    fn of_pod(
+        &mut self,
+        pod: &'o Pod,
+        cluster: &Cluster<'_>,
+        discoverability: Discoverability,
+    ) -> Arc<Workload> {
+        let key = (pod.meta.namespace.as_str(), &*pod.meta.name, discoverability);
+        let near = self.latest.as_ref().or_else(|| Some(&self.before.first()?.workload));
+        let describe = || {
+            let mut workload = Workload { discoverability, ..workload_of_pod(pod, cluster) };
+            if let Some(near) = near {
+                workload.share(near);
+            }
+            Arc::new(workload)
+        };
+        let found = self.of_pods.entry(key).or_insert_with(describe).clone();
+        self.latest = Some(found.clone());
+        found
+    }
+
+    /// Describes what no pod is known of.
+    fn of_address(
+        &mut self,
+        address: Option<IpAddr>,
+        cluster: &Cluster<'_>,
+        discoverability: Discoverability,
+    ) -> Arc<Workload> {
+        let network = cluster.networks.network(address, &Labels::default());
+        let describe =
+            || Arc::new(Workload { discoverability, ..workload_without_pod(&network, cluster) });
+        let key = (network.clone(), discoverability);
+        self.without_pod.entry(key).or_insert_with(describe).clone()
+    }
+}
