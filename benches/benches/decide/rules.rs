@@ -7,22 +7,22 @@ use mesh_model::resource::{
 };
 
 /// The client of a rule, as policies name it.
-pub fn client(index: usize) -> String {
+pub(crate) fn client(index: usize) -> String {
     format!("cluster.local/ns/team-{}/sa/client-{index}", index % 50)
 }
 
 /// The port of a rule.
-pub fn port(index: usize) -> usize {
+pub(crate) fn port(index: usize) -> usize {
     8000 + index % 20
 }
 
 /// The paths of a rule.
-pub fn path(index: usize) -> String {
+pub(crate) fn path(index: usize) -> String {
     format!("/api/v{}/*", index % 200)
 }
 
 /// A rule, as a policy of its own.
-pub fn policy(index: usize) -> AuthorizationPolicy {
+pub(crate) fn policy(index: usize) -> AuthorizationPolicy {
     let source = Source { principals: vec![client(index).into()], ..Source::default() };
     let operation = Operation {
         ports: vec![port(index).to_string().into()],
@@ -48,7 +48,7 @@ pub fn policy(index: usize) -> AuthorizationPolicy {
 }
 
 /// A request of rule 937's port and path.
-pub fn request<'r>(uri_sans: &'r [&'r str]) -> Request<'r> {
+pub(crate) fn request<'r>(uri_sans: &'r [&'r str]) -> Request<'r> {
     Request {
         connection: Connection {
             source_ip: [10, 1, 0, 5].into(),
