@@ -121,12 +121,21 @@ impl Workload {
     /// istio/istio `pilot/pkg/networking/util/util.go` `AppendLbEndpointMetadata`;
     /// `pkg/util/labels` `CanonicalService`.
     pub fn metadata(&self) -> String {
-        let Self { name, namespace, labels, cluster, .. } = self;
+        [&*self.name, &self.metadata_rest()].concat()
+    }
+
+    /// What follows the name there.
+    fn metadata_rest(&self) -> String {
+        let Self { namespace, labels, cluster, .. } = self;
         let first = |keys: &[&str]| keys.iter().find_map(|key| labels.get(key));
-        let service = first(CANONICAL_NAME).unwrap_or(name);
+        let service = self.canonical_service().unwrap_or(&self.name);
         let revision = first(CANONICAL_REVISION).filter(|revision| *revision != "latest");
-        [name, namespace.as_str(), service, revision.unwrap_or_default(), cluster.as_str()]
-            .join(";")
+        ["", namespace.as_str(), service, revision.unwrap_or_default(), cluster.as_str()].join(";")
+    }
+
+    /// The service that a label names.
+    fn canonical_service(&self) -> Option<&str> {
+        CANONICAL_NAME.iter().find_map(|key| self.labels.get(key))
     }
 
     /// Takes the allocations of another workload for what is equal to it.

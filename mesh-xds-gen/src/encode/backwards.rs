@@ -33,11 +33,6 @@ impl Backwards {
         taken
     }
 
-    /// Takes back all that was written after a mark.
-    pub(crate) fn truncate(&mut self, mark: usize) {
-        self.start = self.bytes.len().saturating_sub(mark).max(self.start);
-    }
-
     /// Puts bytes before the others.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if bytes.len() > self.start {

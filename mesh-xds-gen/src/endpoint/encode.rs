@@ -2,25 +2,37 @@
 //!
 //! They are those of the message that [`from_assignment`](super::from_assignment) makes, which nobody
 //! then has to make: a law of the tests.
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use mesh_envoy_proto::envoy::config::core::v3 as core;
+use mesh_envoy_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use mesh_lb::assign::{
     AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, Target, Transport,
 };
 use mesh_model::endpoint::{Address, HealthStatus};
 use mesh_model::name::Locality;
+use prost::Message;
+use prost_types::value::Kind;
 use rustc_hash::FxHashMap;
 
 use super::metadata::{ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
-use super::{health_status, host_port};
-use crate::encode::Backwards;
+use super::{health_status, host_port, lb_endpoint};
+use crate::encode::{Backwards, Stencil, mark};
 use crate::name::SubsetKey;
 
 /// So many endpoints are worth being kept as bytes; fewer are soon encoded again.
 const WORTH_KEEPING: usize = 8;
 /// As many bytes of endpoints are kept; if there are more, all are forgotten.
 const MAX_KEPT: usize = 64 << 20;
+/// As many moulds are kept: they are told apart by ports and weights.
+const MAX_MOULDS: usize = 1_024;
+/// The length of the longest IP address.
+const MAX_IP: usize = 45;
+/// The texts of a mould.
+const ADDRESS: usize = 0;
+const NAME: usize = 1;
+const METADATA: usize = 2;
 
 /// Encodes assignments; its memory is used again and again, and so is what it made of many endpoints
 /// that another assignment uses in the same way.
@@ -28,9 +40,9 @@ const MAX_KEPT: usize = 64 << 20;
 pub struct Encoder {
     bytes: Backwards,
     known: FxHashMap<PartIdentity, Arc<[u8]>>,
-    moulds: FxHashMap<MouldKey, Mould>,
+    moulds: FxHashMap<MouldKey, Arc<Stencil>>,
     /// The mould of the last endpoint.
-    last: Option<(MouldKey, Mould)>,
+    last: Option<(MouldKey, Arc<Stencil>)>,
     /// How many bytes are known.
     kept: usize,
     /// Metadata of nearly all endpoints: Istio's mutual TLS, and a tunnel.
@@ -100,50 +112,46 @@ impl Encoder {
 
     fn endpoints(&mut self, part: AssignedPart<'_>, name: &str) {
         for endpoint in part.endpoints().rev() {
-            if let Some(cast) = Cast::new(endpoint) {
-                self.cast(cast, name);
-                continue;
-            }
             let mark = self.bytes.len();
-            self.endpoint(endpoint, name);
+            if !Cast::new(endpoint).is_some_and(|cast| self.cast(cast)) {
+                self.endpoint(endpoint, name);
+            }
             self.bytes.field(2, mark);
         }
     }
 
-    /// An endpoint that differs in its address alone from others of its mould, which is made if there is
-    /// none.
-    fn cast(&mut self, cast: Cast<'_>, name: &str) {
-        if let Some((last, mould)) = &self.last
-            && *last == cast.of
-        {
-            return mould.fill(cast.address, &mut self.bytes);
+    /// An endpoint that differs in texts alone from others of its mould, which is made if there is none;
+    /// returns whether it could be.
+    fn cast(&mut self, cast: Cast<'_>) -> bool {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != cast.of) {
+            let known = self.moulds.get(&cast.of).cloned();
+            self.last = known.or_else(|| self.mould(cast)).map(|mould| (cast.of, mould));
         }
-        let known = self.moulds.get(&cast.of).cloned();
-        let mould = known.unwrap_or_else(|| self.mould(cast, name));
-        mould.fill(cast.address, &mut self.bytes);
-        self.last = Some((cast.of, mould));
+        let Some((_, mould)) = &self.last else { return false };
+        let mut room = [0; MAX_IP];
+        let address = written(cast.address, &mut room);
+        let text = |number| match number {
+            ADDRESS => address,
+            NAME => cast.name,
+            _ => cast.metadata,
+        };
+        mould.fill(text, &mut self.bytes);
+        true
     }
 
-    fn mould(&mut self, Cast { endpoint, metadata, of, .. }: Cast<'_>, name: &str) -> Mould {
-        let mark = self.bytes.len();
-        self.behind_address(endpoint, name);
-        let behind_port = self.bytes.len().saturating_sub(mark);
-        self.bytes.number(3, of.port.into());
-        let len = self.bytes.len().saturating_sub(mark);
-        let bytes: Arc<[u8]> = self.bytes.as_slice().get(..len).unwrap_or_default().into();
-        self.bytes.truncate(mark);
-        self.keep(len);
-        let port = len.saturating_sub(behind_port);
-        let mould = Mould { bytes, port, _metadata: Arc::clone(metadata) };
-        self.moulds.insert(of, mould.clone());
-        mould
+    fn mould(&mut self, cast: Cast<'_>) -> Option<Arc<Stencil>> {
+        let mould = Arc::new(cast.mould()?);
+        if self.moulds.len() >= MAX_MOULDS {
+            self.moulds.clear();
+        }
+        self.moulds.insert(cast.of, Arc::clone(&mould));
+        Some(mould)
     }
 
     /// Makes room for more bytes to be kept: if they are too many, all are forgotten.
     fn keep(&mut self, len: usize) {
         if self.kept.saturating_add(len) > MAX_KEPT {
             self.known.clear();
-            self.moulds.clear();
             self.kept = 0;
         }
         self.kept = self.kept.saturating_add(len);
@@ -195,7 +203,10 @@ impl Encoder {
                 self.bytes.push(b";;;;");
             }
             Target::Direct(to) | Target::Tunnel(to) => match endpoint.kind() {
-                Some(kind) => self.bytes.push(kind.metadata.as_bytes()),
+                Some(kind) => {
+                    self.bytes.push(kind.metadata.as_bytes());
+                    self.bytes.push(to.workload.name.as_bytes());
+                }
                 None => self.bytes.push(to.workload.metadata().as_bytes()),
             },
         }
@@ -224,34 +235,23 @@ impl Encoder {
     }
 }
 
-/// Which endpoints differ in their IPv4 addresses alone.
+/// Which endpoints differ in their addresses and in whose they are alone.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 struct MouldKey {
-    /// Where the text is; the mould holds it, so that no other takes its place.
-    metadata: usize,
     port: u16,
     weight: u32,
     health: HealthStatus,
     transport: Transport,
 }
 
-/// The bytes of an endpoint from its port on.
-#[derive(Clone, Debug)]
-struct Mould {
-    bytes: Arc<[u8]>,
-    /// How many of them are the port's.
-    port: usize,
-    /// Held only.
-    _metadata: Arc<str>,
-}
-
-/// An endpoint that has a mould: it is dialled by an IPv4 address and no other, and its TLS is no word of
-/// its own.
+/// An endpoint that has a mould: it is dialled by an IP address and no other, and its TLS is no word of its
+/// own.
 #[derive(Clone, Copy, Debug)]
 struct Cast<'a> {
     endpoint: AssignedEndpoint<'a>,
-    metadata: &'a Arc<str>,
-    address: Ipv4Addr,
+    address: IpAddr,
+    name: &'a str,
+    metadata: &'a str,
     of: MouldKey,
 }
 
@@ -260,38 +260,62 @@ impl<'a> Cast<'a> {
         let (Target::Direct(to), Some(kind)) = (endpoint.target(), endpoint.kind()) else {
             return None;
         };
-        let Address::Ip(IpAddr::V4(address)) = to.address else { return None };
-        let transport = endpoint.transport();
+        let Address::Ip(address) = to.address else { return None };
+        let (weight, health) = (endpoint.weight(), endpoint.health());
+        let (port, transport) = (to.port, endpoint.transport());
         if !to.more_addresses.is_empty() || transport == Transport::OtherTls {
             return None;
         }
-        let (metadata, port) = (&kind.metadata, to.port);
-        let of = MouldKey {
-            metadata: metadata.as_ptr().addr(),
-            port,
-            weight: endpoint.weight(),
-            health: endpoint.health(),
-            transport,
-        };
-        Some(Self { endpoint, metadata, address, of })
+        let of = MouldKey { port, weight, health, transport };
+        let (name, metadata) = (&*to.workload.name, &*kind.metadata);
+        Some(Self { endpoint, address, name, metadata, of })
+    }
+
+    /// The stencil of its message with marks for the texts.
+    fn mould(self) -> Option<Stencil> {
+        let mut message = lb_endpoint(self.endpoint, "");
+        let filters = &mut message.metadata.as_mut()?.filter_metadata;
+        let workload = filters.get_mut(ISTIO)?.fields.get_mut("workload")?;
+        workload.kind = Some(Kind::StringValue([mark(NAME), mark(METADATA)].concat()));
+        if let Some(HostIdentifier::Endpoint(endpoint)) = &mut message.host_identifier
+            && let Some(core::address::Address::SocketAddress(socket)) =
+                endpoint.address.as_mut().and_then(|address| address.address.as_mut())
+        {
+            socket.address = mark(ADDRESS);
+        }
+        Stencil::cut(&message.encode_to_vec())
     }
 }
 
-impl Mould {
-    /// `LbEndpoint` with its head. All before the port is shorter than a length of two bytes.
-    fn fill(&self, address: Ipv4Addr, bytes: &mut Backwards) {
-        let mark = bytes.len();
-        bytes.push(&self.bytes);
-        let text = bytes.len();
-        bytes.ipv4(address);
-        let len = bytes.len().saturating_sub(text);
-        // `Endpoint`, `Address` and `SocketAddress`, of which one holds the other, and the text.
-        let narrow = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
-        let socket = narrow(len.saturating_add(2).saturating_add(self.port));
-        let [address, endpoint] = [2, 4].map(|more| socket.saturating_add(more));
-        bytes.push_array([0x0A, endpoint, 0x0A, address, 0x0A, socket, 0x12, narrow(len)]);
-        bytes.field(2, mark);
+/// An address as text.
+fn written(address: IpAddr, room: &mut [u8; MAX_IP]) -> &str {
+    let mut len = 0_usize;
+    let mut push = |byte| {
+        if let Some(place) = room.get_mut(len) {
+            *place = byte;
+            len += 1;
+        }
+    };
+    match address {
+        // Printed here: nearly all are such, and there are many.
+        IpAddr::V4(address) => {
+            for (index, octet) in address.octets().into_iter().enumerate() {
+                if index > 0 {
+                    push(b'.');
+                }
+                if octet >= 100 {
+                    push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    push(b'0' + octet / 10 % 10);
+                }
+                push(b'0' + octet % 10);
+            }
+        }
+        IpAddr::V6(address) => address.to_string().into_bytes().into_iter().for_each(push),
     }
+    let text = room.get(..len).unwrap_or_default();
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
 /// `Locality`.
@@ -356,4 +380,18 @@ fn transport(bytes: &mut Backwards, key: &str, text: &str) {
     let mark = bytes.len();
     text_value(bytes, key, text);
     filter(bytes, TRANSPORT, mark);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_they_are_printed() {
+        let longest = "1111:2222:3333:4444:5555:6666:7777:8888";
+        for text in ["0.0.0.0", "10.96.0.7", "255.255.255.255", "1.20.100.9", "::1", longest] {
+            let address: IpAddr = text.parse().unwrap();
+            assert_eq!(written(address, &mut [0; MAX_IP]), address.to_string());
+        }
+    }
 }

@@ -152,7 +152,7 @@ impl<'e> Draft<'e> {
     /// The cohort of the endpoints.
     pub(super) fn cohort(&self, texts: &mut Texts) -> Cohort {
         let mut kind = |&(endpoint, first, len): &(&Endpoint, u32, u32)| {
-            let metadata = texts.share(endpoint.workload.metadata());
+            let metadata = texts.share(endpoint.workload.metadata_rest());
             Kind { first, len, ..Kind::with_metadata(endpoint, metadata) }
         };
         let workload = Arc::clone(&self.first.workload);

@@ -23,8 +23,8 @@ pub const COMMON_LABELS: [&str; 14] = [
     "version",
 ];
 
-/// Endpoints of a cohort that differ in nothing but their addresses, the names of their pods, nodes and
-/// accounts, and labels other than [`COMMON_LABELS`].
+/// Endpoints of a cohort that differ in nothing but their addresses, the names of their workloads, pods,
+/// nodes and accounts, and labels other than [`COMMON_LABELS`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Kind {
@@ -48,7 +48,8 @@ pub struct Kind {
     pub is_labelled_draining: bool,
     /// Whether their labels say that they accept HBONE.
     pub accepts_tunnel: bool,
-    /// Whose they are: [`Workload::metadata`](crate::endpoint::Workload::metadata).
+    /// Whose they are: what follows the workload's name in its
+    /// [`metadata`](crate::endpoint::Workload::metadata).
     pub metadata: Arc<str>,
 }
 
@@ -81,7 +82,7 @@ pub enum SpokenTls {
 impl Kind {
     /// Returns what an endpoint is, as a kind of one endpoint.
     pub fn of(endpoint: &Endpoint) -> Self {
-        Self::with_metadata(endpoint, endpoint.workload.metadata().into())
+        Self::with_metadata(endpoint, endpoint.workload.metadata_rest().into())
     }
 
     pub(super) fn with_metadata(endpoint: &Endpoint, metadata: Arc<str>) -> Self {
@@ -138,10 +139,11 @@ pub(super) fn are_alike(a: &Endpoint, b: &Endpoint) -> bool {
         && a.health == b.health
         && is_dialled_alike(&a.address, &b.address)
         && (Arc::ptr_eq(&a.workload, &b.workload)
-            || (is_same(&ours.name, &theirs.name)
-                && is_same(&ours.tls_mode, &theirs.tls_mode)
+            || (is_same(&ours.tls_mode, &theirs.tls_mode)
                 && ours.discoverability == theirs.discoverability
-                && have_common(&ours.labels, &theirs.labels)))
+                && have_common(&ours.labels, &theirs.labels)
+                // Where no label says it, the name is the service's.
+                && (is_same(&ours.name, &theirs.name) || ours.canonical_service().is_some())))
 }
 
 /// Whether two addresses are of one sort; what is no IP address is a sort of its own.
