@@ -213,7 +213,7 @@ fn known(
         .filter_map(|&(then, queries, errors, utilization)| {
             let busy = utilization + penalty * errors / queries;
             let weight = queries / busy;
-            let truncated = (0..=30_000).rev().find(|whole| f64::from(*whole) <= weight);
+            let truncated = (0..u32::MAX).take_while(|whole| f64::from(*whole) <= weight).last();
             (queries > 0.0 && busy > 0.0).then_some((then, truncated.unwrap_or(0)))
         })
         .collect();
