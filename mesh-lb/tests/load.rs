@@ -141,6 +141,51 @@ proptest! {
             prop_assert!(!explain(plane, &hosts, PanicThreshold::new(threshold), &load).is_empty());
         }
     }
+
+    /// Who follows the steps comes to the loads.
+    #[test]
+    fn the_steps_of_an_explanation_come_to_the_loads(hosts in levels(), threshold in threshold()) {
+        let load = spilled(DataPlane::Envoy, &hosts, threshold);
+        let steps = explain(DataPlane::Envoy, &hosts, PanicThreshold::new(threshold), &load);
+        let loads: Vec<(u32, u32)> =
+            load.levels().iter().map(|l| (l.healthy_load.get(), l.degraded_load.get())).collect();
+        prop_assert_eq!(followed(&steps, hosts.len()), loads, "{:#?}", steps);
+    }
+}
+
+/// Healthy and degraded load of each priority, as the steps say.
+fn followed(steps: &[String], priorities: usize) -> Vec<(u32, u32)> {
+    let mut loads = vec![(0, 0); priorities];
+    for step in steps {
+        if step.starts_with("every priority panics") {
+            loads.fill((0, 0));
+        }
+        if step.contains("priority 0 gets 100") {
+            loads.iter_mut().take(1).for_each(|load| load.0 = 100);
+        }
+        let Some((number, what)) = step.strip_prefix("priority ").and_then(|s| s.split_once(": "))
+        else {
+            continue;
+        };
+        let Some(load) = number.parse().ok().and_then(|at: usize| loads.get_mut(at)) else {
+            continue;
+        };
+        let result = |what: &str| -> u32 {
+            let sum = what.split(", leaves ").next().and_then(|sum| sum.rsplit("= ").next());
+            sum.and_then(|sum| sum.parse().ok()).unwrap_or(u32::MAX)
+        };
+        let rest = |what: &str| what.split(' ').nth(2).and_then(|rest| rest.parse::<u32>().ok());
+        if what.starts_with("load = ") {
+            load.0 = result(what);
+        } else if what.starts_with("degraded load = ") {
+            load.1 = result(what);
+        } else if what.ends_with(", as degraded load") {
+            load.1 += rest(what).unwrap_or(u32::MAX);
+        } else if what.ends_with(", as load") {
+            load.0 += rest(what).unwrap_or(u32::MAX);
+        }
+    }
+    loads
 }
 
 #[test]
