@@ -1,5 +1,5 @@
 //! East-west gateways: what stands before them, what they balance, what else listens there.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Subject;
 use super::scene::{Scene, some};
@@ -141,43 +141,44 @@ fn imbalance(scene: &Scene<'_>, service: &Service) -> Option<Diagnostic> {
     Some(scene.subject_of(service).warning("HZ-EW-L4-IMBALANCE", "", (message, help)))
 }
 
-/// `IST0145`: two Gateways with one selector, port and host.
+/// `IST0145`: two Gateways with one selector, port, address and host.
 fn conflicts(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
-    let gateways: Vec<_> =
-        scene.stores().into_iter().flat_map(|store| store.gateways.values()).collect();
-    for (index, gateway) in gateways.iter().enumerate() {
-        for other in gateways.iter().take(index) {
-            let same = gateway.spec.selector == other.spec.selector;
-            let Some((port, host)) = shared(gateway, other).filter(|_| same && selects(gateway))
-            else {
+    // The first Gateway that has a host.
+    let mut known: BTreeMap<Place<'_>, &resource::Gateway> = BTreeMap::new();
+    let gateways = scene.stores().into_iter().flat_map(|store| store.gateways.values());
+    for gateway in gateways.filter(|gateway| !gateway.spec.selector.is_empty()) {
+        let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
+        let mut told = BTreeSet::new();
+        for place in places(gateway) {
+            let other = *known.entry(place).or_insert(gateway);
+            if std::ptr::eq(other, &**gateway) {
                 continue;
-            };
-            let message = format!(
-                "Gateway `{}/{}` has host `{host}` on port {port} for the same workloads: only one of \
-                 the two gets its requests",
-                other.meta.namespace, other.meta.name
-            );
-            let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
-            let help = "give each host of a port to one Gateway";
-            found.push(subject.error("IST0145", "spec.servers", (message, help)));
+            }
+            if told.insert((&other.meta.namespace, &other.meta.name)) {
+                found.push(conflict(&subject, place, other));
+            }
         }
     }
 }
 
-fn selects(gateway: &resource::Gateway) -> bool {
-    let selector: &Labels = &gateway.spec.selector;
-    !selector.is_empty()
-}
+/// For which workloads, on which port and address a Gateway has which host.
+type Place<'g> = (&'g Labels, u32, &'g str, &'g str);
 
-fn shared<'g>(gateway: &'g resource::Gateway, other: &resource::Gateway) -> Option<(u32, &'g str)> {
-    let others: BTreeSet<(u32, &str)> = hosts(other).collect();
-    hosts(gateway).find(|pair| others.contains(pair))
-}
-
-fn hosts(gateway: &resource::Gateway) -> impl Iterator<Item = (u32, &str)> {
-    gateway.spec.servers.iter().flat_map(|server| {
+fn places(gateway: &resource::Gateway) -> impl Iterator<Item = Place<'_>> {
+    gateway.spec.servers.iter().flat_map(move |server| {
         let number = server.port.as_ref().map_or(0, |port| port.number);
         let names = server.hosts.iter().map(|host| host.rsplit('/').next().unwrap_or_default());
-        names.map(move |name| (number, name))
+        names.map(move |name| (&gateway.spec.selector, number, &*server.bind, name))
     })
+}
+
+fn conflict(subject: &Subject, place: Place<'_>, other: &resource::Gateway) -> Diagnostic {
+    let (_, port, _, host) = place;
+    let message = format!(
+        "Gateway `{}/{}` has host `{host}` on port {port} for the same workloads: only one of the two \
+         gets its requests",
+        other.meta.namespace, other.meta.name
+    );
+    let help = "give each host of a port to one Gateway";
+    subject.error("IST0145", "spec.servers", (message, help))
 }

@@ -1,10 +1,11 @@
 //! VirtualServices at gateways: hosts that no server has, claims that nobody verifies.
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Subject;
 use super::scene::{Scene, some};
 use crate::manifest::Diagnostic;
-use crate::name::Hostname;
+use crate::name::{Hostname, Labels};
 use crate::registry::MESH;
 use crate::resource::gateway::ServerTlsSettings;
 use crate::resource::{Gateway, VirtualService};
@@ -164,40 +165,41 @@ impl<'m> Case<'_, 'm> {
 
 /// `IST0138`: one certificate at several Gateways of the same pods.
 fn certificates(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
-    let gateways: Vec<_> =
-        scene.stores().into_iter().flat_map(|store| store.gateways.values()).collect();
-    for (index, gateway) in gateways.iter().enumerate() {
-        let others = gateways.iter().take(index);
-        let mut others = others.filter(|other| {
-            let (a, b) = (&gateway.spec.selector, &other.spec.selector);
-            a.is_empty() || b.is_empty() || a.contains(b) || b.contains(a)
+    // The Gateways that use a certificate: the first of each selector.
+    let mut known: BTreeMap<Certificate<'_>, BTreeMap<&Labels, &Gateway>> = BTreeMap::new();
+    for gateway in scene.stores().into_iter().flat_map(|store| store.gateways.values()) {
+        let own = &gateway.spec.selector;
+        let tls = gateway.spec.servers.iter().filter_map(|server| server.tls.as_ref());
+        let used: BTreeSet<Certificate<'_>> = tls.filter_map(certificate).collect();
+        let other = used.iter().filter_map(|used| known.get(used)).find_map(|others| {
+            let meets = |a: &Labels, b: &Labels| a.contains(b) || b.contains(a);
+            let equal = others.get(own);
+            equal.or_else(|| Some(others.iter().find(|(other, _)| meets(own, other))?.1))
         });
-        let Some(other) = others.find(|other| shares_certificate(gateway, other)) else { continue };
-        let message = format!(
-            "Gateway `{}/{}` uses the same certificate at the same workloads: browsers that reuse a \
-             connection for the other's host get 404",
-            other.meta.namespace, other.meta.name
-        );
-        let help =
-            "put hosts of one certificate into one Gateway, or give each its own certificate";
-        let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
-        found.push(subject.warning("IST0138", "spec.servers", (message, help)));
+        if let Some(other) = other {
+            let message = format!(
+                "Gateway `{}/{}` uses the same certificate at the same workloads: browsers that reuse a \
+                 connection for the other's host get 404",
+                other.meta.namespace, other.meta.name
+            );
+            let help =
+                "put hosts of one certificate into one Gateway, or give each its own certificate";
+            let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
+            found.push(subject.warning("IST0138", "spec.servers", (message, help)));
+        }
+        for used in used {
+            known.entry(used).or_default().entry(own).or_insert(gateway);
+        }
     }
 }
 
-fn shares_certificate(a: &Gateway, b: &Gateway) -> bool {
-    let tls = |gateway: &'_ Gateway| -> Vec<ServerTlsSettings> {
-        gateway.spec.servers.iter().filter_map(|server| server.tls.clone()).collect()
-    };
-    let others = tls(b);
-    tls(a).iter().any(|one| others.iter().any(|other| is_same_certificate(one, other)))
-}
+/// The name of a secret, or the files of a certificate and its key.
+type Certificate<'g> = (&'g str, &'g str, &'g str);
 
-fn is_same_certificate(a: &ServerTlsSettings, b: &ServerTlsSettings) -> bool {
-    if !a.credential_name.is_empty() || !b.credential_name.is_empty() {
-        return a.credential_name == b.credential_name;
+fn certificate(tls: &ServerTlsSettings) -> Option<Certificate<'_>> {
+    if !tls.credential_name.is_empty() {
+        return Some((&tls.credential_name, "", ""));
     }
-    !a.server_certificate.is_empty()
-        && !a.private_key.is_empty()
-        && (&a.server_certificate, &a.private_key) == (&b.server_certificate, &b.private_key)
+    let has_files = !tls.server_certificate.is_empty() && !tls.private_key.is_empty();
+    has_files.then(|| ("", &*tls.server_certificate, &*tls.private_key))
 }

@@ -1,8 +1,10 @@
 //! What an object says and no proxy does: admission lets it in, and generation leaves it out.
+use std::collections::BTreeMap;
+
 use super::Subject;
 use super::scene::Scene;
 use crate::manifest::Diagnostic;
-use crate::name::{Namespace, Protocol};
+use crate::name::{Labels, Namespace, Protocol};
 use crate::registry::delegates::has_conflict;
 use crate::resource::gateway::Server;
 use crate::resource::mesh_config::ProviderKind;
@@ -25,19 +27,20 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
         .flat_map(|store| store.gateways.values())
         .map(|gateway| &**gateway)
         .collect();
-    for (index, gateway) in gateways.iter().enumerate() {
+    // By the workloads, port and address of servers: the first of each.
+    let mut known: BTreeMap<(&Labels, u32, &str), (&Gateway, Family)> = BTreeMap::new();
+    for gateway in gateways {
         let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
         for (at, server) in gateway.spec.servers.iter().enumerate() {
             let field = format!("spec.servers[{at}]");
             found.extend(all_and_more(&subject, server, &field));
             found.extend(redirect_of_namespace(&subject, server, &field));
-            let before = gateway.spec.servers.iter().take(at).map(|server| (*gateway, server));
-            let others = gateways
-                .iter()
-                .take(index)
-                .filter(|other| other.spec.selector == gateway.spec.selector);
-            let others = others.flat_map(|other| other.spec.servers.iter().map(|s| (*other, s)));
-            found.extend(clash(&subject, server, &field, others.chain(before)));
+            let Some((number, family)) = family(server) else { continue };
+            let key = (&gateway.spec.selector, number, &*server.bind);
+            let (first, other) = *known.entry(key).or_insert((gateway, family));
+            if other != family {
+                found.push(clash(&subject, number, &field, first));
+            }
         }
     }
     found.extend(tracer(scene));
@@ -152,23 +155,13 @@ fn redirect_of_namespace(subject: &Subject, server: &Server, field: &str) -> Opt
 }
 
 /// `HZ-GW-PORT-CLASH`: an earlier server of the address and port that speaks something else.
-fn clash<'g>(
-    subject: &Subject,
-    server: &Server,
-    field: &str,
-    mut others: impl Iterator<Item = (&'g Gateway, &'g Server)>,
-) -> Option<Diagnostic> {
-    let (number, family) = family(server)?;
-    let (other, _) = others.find(|(_, other)| {
-        let is_other = |(port, of): (u32, Family)| port == number && of != family;
-        other.bind == server.bind && self::family(other).is_some_and(is_other)
-    })?;
+fn clash(subject: &Subject, number: u32, field: &str, first: &Gateway) -> Diagnostic {
     let message = format!(
         "Gateway `{}/{}` speaks another protocol on port {number}: the newer of the two servers is left out",
-        other.meta.namespace, other.meta.name
+        first.meta.namespace, first.meta.name
     );
     let help = "give each protocol a port of its own";
-    Some(subject.error("HZ-GW-PORT-CLASH", &format!("{field}.port"), (message, help)))
+    subject.error("HZ-GW-PORT-CLASH", &format!("{field}.port"), (message, help))
 }
 
 /// What one listener can hold.

@@ -16,6 +16,9 @@ const INJECT: &str = "sidecar.istio.io/inject";
 /// The label that names the revision of the control plane.
 const REVISION: &str = "istio.io/rev";
 
+/// The ConfigMap with the settings of the injector.
+const INJECTOR: &str = "istio-sidecar-injector";
+
 /// The user that the proxy runs as: what it sends is not captured.
 const PROXY_USER: u32 = 1337;
 
@@ -74,13 +77,26 @@ impl<'m> Cluster<'_, 'm> {
         self.store.pods.with_first(&namespace.meta.name)
     }
 
-    /// `IST0102`: nothing says whether pods get sidecars, and some have none.
+    /// Whether the injector's settings ask for sidecars where nothing is said.
+    fn injects_by_default(&self) -> bool {
+        let map = self.store.mesh_config_maps.get((SYSTEM_NAMESPACE, INJECTOR));
+        map.is_some_and(|map| map.injects_by_default)
+    }
+
+    /// `IST0102`: nothing says whether pods get sidecars, and some have none; `IST0148`: all do.
     fn not_injected(&self, namespace: &'m Namespace) -> Option<Diagnostic> {
         let labels = &namespace.meta.labels;
         let says = ["istio-injection", "istio.io/rev"].iter().any(|key| labels.get(key).is_some());
         let is_system = *namespace.meta.name == *SYSTEM_NAMESPACE;
         if says || is_system || is_ambient(namespace) || namespace.meta.name.starts_with("kube-") {
             return None;
+        }
+        let subject = Subject::in_cluster(self.scene.mesh, self.id, "Namespace", &namespace.meta);
+        if self.injects_by_default() {
+            let message = "the namespace is not labelled for injection, and the injector takes that \
+                           for yes: its pods get sidecars";
+            let help = "label the namespace, so that it does not depend on the installation";
+            return Some(subject.info("IST0148", "metadata.labels", (message.to_owned(), help)));
         }
         let bare: Vec<&str> = self
             .pods(namespace)
@@ -96,7 +112,6 @@ impl<'m> Cluster<'_, 'm> {
             some(&bare)
         );
         let help = "label the namespace `istio-injection: enabled`, or `disabled` if that is meant";
-        let subject = Subject::in_cluster(self.scene.mesh, self.id, "Namespace", &namespace.meta);
         Some(subject.info("IST0102", "metadata.labels", (message, help)))
     }
 

@@ -97,7 +97,10 @@ impl Fault {
 fn position(bytes: &[u8], is_meant: impl Fn(u8) -> bool) -> Option<usize> {
     const STEP: usize = 16;
     let (steps, _) = bytes.as_chunks::<STEP>();
-    let holds = |step: &[u8; STEP]| step.iter().fold(false, |holds, byte| holds | is_meant(*byte));
+    // Without a branch for each byte.
+    let holds = |step: &[u8; STEP]| {
+        step.iter().fold(0_u8, |holds, byte| holds | u8::from(is_meant(*byte))) != 0
+    };
     let passed = STEP * steps.iter().take_while(|step| !holds(step)).count();
     let at = bytes.get(passed..)?.iter().position(|byte| is_meant(*byte))?;
     Some(passed + at)

@@ -15,7 +15,7 @@ mod workloads;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub(crate) use self::endpoints::{endpoints_of_service, pod_of};
+pub(crate) use self::endpoints::{endpoints_of_service, pod_of, with_conditions};
 pub(crate) use self::service::{convert, external_addresses, hostname};
 
 pub(crate) use self::workload::{pod_port, workload_name, workload_of_pod};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{MeshConfig, MeshNetworks, Meta};
 use crate::manifest::decode::{Cursor, Decode, message};
-use crate::manifest::{self, Diagnostic, Limits, Node, Place};
+use crate::manifest::{self, Diagnostic, Limits, Node, Place, Value};
 
 /// ConfigMap `istio` or `istio-REVISION` of namespace `istio-system`: YAML within YAML.
 ///
@@ -23,6 +23,9 @@ pub struct MeshConfigMap {
     pub mesh: Option<EmbeddedText>,
     /// The document under key `meshNetworks`.
     pub networks: Option<EmbeddedText>,
+    /// Of ConfigMap `istio-sidecar-injector`: whether pods of namespaces that do not say so get
+    /// sidecars (`sidecarInjectorWebhook.enableNamespacesByDefault` below key `values`).
+    pub injects_by_default: bool,
 }
 
 /// A document inside a value of another one.
@@ -68,6 +71,15 @@ impl MeshConfigMap {
 }
 
 impl EmbeddedText {
+    /// Whether the values of the injector make it inject by default.
+    fn injects(&self) -> bool {
+        let reading = manifest::read("values", self.text.as_bytes(), &Limits::default());
+        let values = reading.documents.first();
+        let webhook = values.and_then(|values| values.node.get(&["sidecarInjectorWebhook"]));
+        let flag = webhook.and_then(|webhook| webhook.get(&["enableNamespacesByDefault"]));
+        flag.is_some_and(|flag| matches!(flag.value, Value::Bool(true)))
+    }
+
     /// Reads the first document of the text; findings stand where it is in the outer document.
     fn read<T: Default>(
         &self,
@@ -110,6 +122,7 @@ impl Decode for MeshConfigMap {
             meta: Meta::default(),
             mesh: data.remove("mesh"),
             networks: data.remove("meshNetworks"),
+            injects_by_default: data.remove("values").is_some_and(|values| values.injects()),
         })
     }
 }

@@ -24,6 +24,22 @@ fn a_namespace_says_whether_its_pods_get_sidecars() {
 }
 
 #[test]
+fn an_injector_may_take_silence_for_yes() {
+    let injector = |by_default: bool| {
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio-sidecar-injector, namespace: \
+             istio-system}}\ndata:\n  values: |-\n    {{\"sidecarInjectorWebhook\": \
+             {{\"enableNamespacesByDefault\": {by_default}}}}}\n"
+        );
+        pod(labelled("{}"), "", BARE).file("clusters/c1/injector.yaml", &text)
+    };
+    injector(true).has("IST0148");
+    injector(true).lacks("IST0102");
+    injector(false).lacks("IST0148");
+    injector(false).has("IST0102");
+}
+
+#[test]
 fn a_pod_of_an_injected_namespace_has_a_proxy() {
     let injected = || labelled("{istio-injection: enabled}");
     pod(injected(), "", BARE).has("IST0103");

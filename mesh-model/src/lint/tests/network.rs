@@ -99,5 +99,7 @@ fn one_host_of_a_port_belongs_to_one_gateway() {
     };
     let first = networks().object("Gateway", "one", &gateway("a.example.com"));
     first.clone().object("Gateway", "two", &gateway("a.example.com")).has("IST0145");
+    let bound = gateway("a.example.com").replace("hosts", "bind: 10.0.0.1, hosts");
+    first.clone().object("Gateway", "two", &bound).lacks("IST0145");
     first.object("Gateway", "two", &gateway("b.example.com")).lacks("IST0145");
 }

@@ -150,7 +150,7 @@ impl Header {
 
 /// Returns the first line without its end, and its length with it.
 fn first_line(text: &[u8]) -> (&[u8], usize) {
-    let end = position(text, |byte| matches!(byte, b'\n' | b'\r')).unwrap_or(text.len());
+    let end = position(text, |byte| (byte == b'\n') | (byte == b'\r')).unwrap_or(text.len());
     let (line, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
     let ending = match rest {
         [b'\r', b'\n', ..] => 2,

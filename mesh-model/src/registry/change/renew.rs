@@ -172,7 +172,12 @@ impl Registry {
             return;
         };
         let services = index.renew_slice(before, after, &part.store, &self.index.around);
-        self.renew_shards(cluster, &services, Changed::Slices, effect);
+        let changed = match (before, after) {
+            // Of one service before and after.
+            (Some(before), Some(after)) if services.len() == 1 => Changed::Slice(before, after),
+            _ => Changed::Slices,
+        };
+        self.renew_shards(cluster, &services, changed, effect);
     }
 
     fn renew_pod(

@@ -12,7 +12,7 @@ use crate::endpoint::{Endpoint, Provider, Shard};
 use crate::name::{ClusterId, Namespace, NetworkId, TrustDomain};
 use crate::registry::discovery::Discovery;
 use crate::registry::kubernetes::{
-    self, Addresses, Cluster, Pods, Workloads, endpoints_of_service, pod_of,
+    self, Addresses, Cluster, Pods, Workloads, endpoints_of_service, pod_of, with_conditions,
 };
 use crate::registry::map::{Entry, Key, Map};
 use crate::registry::multimap::Multimap;
@@ -264,13 +264,15 @@ impl ClusterIndex {
         let known = self.shards.get(service.key());
         let before = known.map(|part| part.shard.endpoints()).unwrap_or_default();
         let mut workloads = match changed {
-            Changed::Slices => Workloads::of(before, None),
+            Changed::Slice(..) | Changed::Slices => Workloads::of(before, None),
             Changed::Pod(pod) => Workloads::of(before, Some(pod)),
             Changed::All => Workloads::default(),
         };
         let cluster = self.cluster(store, around);
         let endpoints = match self.groups.get(service.key()) {
-            Some(group) => self.endpoints(group, store, &cluster, around, &mut workloads),
+            Some(group) => self
+                .patched(group, before, changed)
+                .unwrap_or_else(|| self.endpoints(group, store, &cluster, around, &mut workloads)),
             None => Vec::new(),
         };
         if before == endpoints {
@@ -297,6 +299,18 @@ impl ClusterIndex {
             None => Shard::new(Provider::Kubernetes, self.id.clone(), endpoints),
         };
         Some(Part { service: service.clone(), shard: Arc::new(shard) })
+    }
+
+    /// The endpoints of a service where a slice of it changed in no more than conditions.
+    fn patched(
+        &self,
+        group: &Group,
+        before: &[Endpoint],
+        changed: Changed<'_>,
+    ) -> Option<Vec<Endpoint>> {
+        let Changed::Slice(old, new) = changed else { return None };
+        let service = self.services.get(group.key()).map(|service| &**service);
+        with_conditions(before, service, &group.slices, (old, new))
     }
 
     fn endpoints<'o>(
@@ -381,6 +395,8 @@ impl ClusterIndex {
 /// What of a cluster changed, beside the service whose endpoints are asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Changed<'c> {
+    /// One slice of it is another.
+    Slice(&'c EndpointSlice, &'c EndpointSlice),
     /// Nothing that its pods are described by.
     Slices,
     /// The pod of a namespace and name.
