@@ -201,5 +201,5 @@ fn certificate(tls: &ServerTlsSettings) -> Option<Certificate<'_>> {
         return Some((&tls.credential_name, "", ""));
     }
     let has_files = !tls.server_certificate.is_empty() && !tls.private_key.is_empty();
-    has_files.then(|| ("", &*tls.server_certificate, &*tls.private_key))
+    has_files.then_some(("", &*tls.server_certificate, &*tls.private_key))
 }
