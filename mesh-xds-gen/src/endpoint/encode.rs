@@ -2,37 +2,25 @@
 //!
 //! They are those of the message that [`from_assignment`](super::from_assignment) makes, which nobody
 //! then has to make: a law of the tests.
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use mesh_envoy_proto::envoy::config::core::v3 as core;
-use mesh_envoy_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use mesh_lb::assign::{
     AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, Target, Transport,
 };
 use mesh_model::endpoint::{Address, HealthStatus};
 use mesh_model::name::Locality;
-use prost::Message;
-use prost_types::value::Kind;
 use rustc_hash::FxHashMap;
 
 use super::metadata::{ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
-use super::{health_status, host_port, lb_endpoint};
-use crate::encode::{Backwards, Stencil, mark};
+use super::{health_status, host_port};
+use crate::encode::Backwards;
 use crate::name::SubsetKey;
 
 /// So many endpoints are worth being kept as bytes; fewer are soon encoded again.
 const WORTH_KEEPING: usize = 8;
 /// As many bytes of endpoints are kept; if there are more, all are forgotten.
 const MAX_KEPT: usize = 64 << 20;
-/// As many moulds are kept: they are told apart by ports and weights.
-const MAX_MOULDS: usize = 1_024;
-/// The length of the longest IP address.
-const MAX_IP: usize = 45;
-/// The texts of a mould.
-const ADDRESS: usize = 0;
-const NAME: usize = 1;
-const METADATA: usize = 2;
 
 /// Encodes assignments; its memory is used again and again, and so is what it made of many endpoints
 /// that another assignment uses in the same way.
@@ -40,9 +28,11 @@ const METADATA: usize = 2;
 pub struct Encoder {
     bytes: Backwards,
     known: FxHashMap<PartIdentity, Arc<[u8]>>,
-    moulds: FxHashMap<MouldKey, Arc<Stencil>>,
-    /// The mould of the last endpoint.
-    last: Option<(MouldKey, Arc<Stencil>)>,
+    /// What the last endpoint of an assignment was, its bytes from the port on, and how many of them are
+    /// the port's.
+    last: Option<Alike>,
+    mould: Vec<u8>,
+    port: usize,
     /// How many bytes are known.
     kept: usize,
     /// Metadata of nearly all endpoints: Istio's mutual TLS, and a tunnel.
@@ -60,8 +50,9 @@ impl Default for Encoder {
         Self {
             bytes: Backwards::default(),
             known: FxHashMap::default(),
-            moulds: FxHashMap::default(),
             last: None,
+            mould: Vec::new(),
+            port: 0,
             kept: 0,
             istio: fragment("tlsMode", "istio"),
             tunnel: fragment("tunnel", "http"),
@@ -72,6 +63,8 @@ impl Default for Encoder {
 impl Encoder {
     /// Encodes an assignment under the name of its cluster.
     pub fn encode(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
+        // Texts are told apart by their addresses, as long as they are there.
+        self.last = None;
         for locality in assignment.localities().rev() {
             let mark = self.bytes.len();
             self.locality(locality, name);
@@ -113,39 +106,37 @@ impl Encoder {
     fn endpoints(&mut self, part: AssignedPart<'_>, name: &str) {
         for endpoint in part.endpoints().rev() {
             let mark = self.bytes.len();
-            if !Cast::new(endpoint).is_some_and(|cast| self.cast(cast)) {
-                self.endpoint(endpoint, name);
+            match Cast::new(endpoint) {
+                Some(cast) => self.cast(cast, name),
+                None => self.endpoint(endpoint, name),
             }
             self.bytes.field(2, mark);
         }
     }
 
-    /// An endpoint that differs in texts alone from others of its mould, which is made if there is none;
-    /// returns whether it could be.
-    fn cast(&mut self, cast: Cast<'_>) -> bool {
-        if self.last.as_ref().is_none_or(|(last, _)| *last != cast.of) {
-            let known = self.moulds.get(&cast.of).cloned();
-            self.last = known.or_else(|| self.mould(cast)).map(|mould| (cast.of, mould));
+    /// An endpoint that differs from the last one perhaps in its address alone.
+    fn cast(&mut self, cast: Cast<'_>, name: &str) {
+        let mark = self.bytes.len();
+        if self.last == Some(cast.of) {
+            self.bytes.push(&self.mould);
+        } else {
+            self.behind_address(cast.endpoint, name);
+            self.bytes.number(3, cast.of.port.into());
+            let len = self.bytes.len().saturating_sub(mark);
+            self.mould.clear();
+            self.mould.extend_from_slice(self.bytes.as_slice().get(..len).unwrap_or_default());
+            // Of the mould, only the port belongs to what stands before it.
+            self.port = 1 + varint_len(cast.of.port);
+            self.last = Some(cast.of);
         }
-        let Some((_, mould)) = &self.last else { return false };
-        let mut room = [0; MAX_IP];
-        let address = written(cast.address, &mut room);
-        let text = |number| match number {
-            ADDRESS => address,
-            NAME => cast.name,
-            _ => cast.metadata,
-        };
-        mould.fill(text, &mut self.bytes);
-        true
-    }
-
-    fn mould(&mut self, cast: Cast<'_>) -> Option<Arc<Stencil>> {
-        let mould = Arc::new(cast.mould()?);
-        if self.moulds.len() >= MAX_MOULDS {
-            self.moulds.clear();
-        }
-        self.moulds.insert(cast.of, Arc::clone(&mould));
-        Some(mould)
+        let text = self.bytes.len();
+        self.bytes.ipv4(cast.address);
+        let len = self.bytes.len().saturating_sub(text);
+        // `Endpoint`, `Address` and `SocketAddress`, of which one holds the other, and the text.
+        let narrow = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
+        let socket = narrow(len.saturating_add(2).saturating_add(self.port));
+        let [address, endpoint] = [2, 4].map(|more| socket.saturating_add(more));
+        self.bytes.push_array([0x0A, endpoint, 0x0A, address, 0x0A, socket, 0x12, narrow(len)]);
     }
 
     /// Makes room for more bytes to be kept: if they are too many, all are forgotten.
@@ -235,24 +226,23 @@ impl Encoder {
     }
 }
 
-/// Which endpoints differ in their addresses and in whose they are alone.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-struct MouldKey {
+/// Which endpoints of one assignment differ in their addresses alone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Alike {
+    /// Where the texts are that say whose they are.
+    told: [usize; 2],
     port: u16,
     weight: u32,
     health: HealthStatus,
     transport: Transport,
 }
 
-/// An endpoint that has a mould: it is dialled by an IP address and no other, and its TLS is no word of its
-/// own.
+/// An endpoint that is dialled by an IPv4 address and no other, and whose TLS is no word of its own.
 #[derive(Clone, Copy, Debug)]
 struct Cast<'a> {
     endpoint: AssignedEndpoint<'a>,
-    address: IpAddr,
-    name: &'a str,
-    metadata: &'a str,
-    of: MouldKey,
+    address: Ipv4Addr,
+    of: Alike,
 }
 
 impl<'a> Cast<'a> {
@@ -260,62 +250,27 @@ impl<'a> Cast<'a> {
         let (Target::Direct(to), Some(kind)) = (endpoint.target(), endpoint.kind()) else {
             return None;
         };
-        let Address::Ip(address) = to.address else { return None };
-        let (weight, health) = (endpoint.weight(), endpoint.health());
-        let (port, transport) = (to.port, endpoint.transport());
+        let Address::Ip(IpAddr::V4(address)) = to.address else { return None };
+        let transport = endpoint.transport();
         if !to.more_addresses.is_empty() || transport == Transport::OtherTls {
             return None;
         }
-        let of = MouldKey { port, weight, health, transport };
-        let (name, metadata) = (&*to.workload.name, &*kind.metadata);
-        Some(Self { endpoint, address, name, metadata, of })
-    }
-
-    /// The stencil of its message with marks for the texts.
-    fn mould(self) -> Option<Stencil> {
-        let mut message = lb_endpoint(self.endpoint, "");
-        let filters = &mut message.metadata.as_mut()?.filter_metadata;
-        let workload = filters.get_mut(ISTIO)?.fields.get_mut("workload")?;
-        workload.kind = Some(Kind::StringValue([mark(NAME), mark(METADATA)].concat()));
-        if let Some(HostIdentifier::Endpoint(endpoint)) = &mut message.host_identifier
-            && let Some(core::address::Address::SocketAddress(socket)) =
-                endpoint.address.as_mut().and_then(|address| address.address.as_mut())
-        {
-            socket.address = mark(ADDRESS);
-        }
-        Stencil::cut(&message.encode_to_vec())
+        // Looking at each workload is what takes time.
+        let name = kind.name.as_ref().unwrap_or_else(|| &to.workload.name);
+        let told = [name, &kind.metadata].map(|text| text.as_ptr().addr());
+        let (weight, health) = (endpoint.weight(), endpoint.health());
+        let of = Alike { told, port: to.port, weight, health, transport };
+        Some(Self { endpoint, address, of })
     }
 }
 
-/// An address as text.
-fn written(address: IpAddr, room: &mut [u8; MAX_IP]) -> &str {
-    let mut len = 0_usize;
-    let mut push = |byte| {
-        if let Some(place) = room.get_mut(len) {
-            *place = byte;
-            len += 1;
-        }
-    };
-    match address {
-        // Printed here: nearly all are such, and there are many.
-        IpAddr::V4(address) => {
-            for (index, octet) in address.octets().into_iter().enumerate() {
-                if index > 0 {
-                    push(b'.');
-                }
-                if octet >= 100 {
-                    push(b'0' + octet / 100);
-                }
-                if octet >= 10 {
-                    push(b'0' + octet / 10 % 10);
-                }
-                push(b'0' + octet % 10);
-            }
-        }
-        IpAddr::V6(address) => address.to_string().into_bytes().into_iter().for_each(push),
+/// How many bytes a number takes.
+const fn varint_len(number: u16) -> usize {
+    match number {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000.. => 3,
     }
-    let text = room.get(..len).unwrap_or_default();
-    std::str::from_utf8(text).unwrap_or_default()
 }
 
 /// `Locality`.
@@ -380,18 +335,4 @@ fn transport(bytes: &mut Backwards, key: &str, text: &str) {
     let mark = bytes.len();
     text_value(bytes, key, text);
     filter(bytes, TRANSPORT, mark);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_written_as_they_are_printed() {
-        let longest = "1111:2222:3333:4444:5555:6666:7777:8888";
-        for text in ["0.0.0.0", "10.96.0.7", "255.255.255.255", "1.20.100.9", "::1", longest] {
-            let address: IpAddr = text.parse().unwrap();
-            assert_eq!(written(address, &mut [0; MAX_IP]), address.to_string());
-        }
-    }
 }

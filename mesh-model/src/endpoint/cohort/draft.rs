@@ -15,10 +15,38 @@ const COMPARED: usize = 8;
 pub(super) struct Draft<'e> {
     first: &'e Endpoint,
     members: Vec<u32>,
-    /// The first endpoint of each kind with its place, and how many there are.
-    kinds: Vec<(&'e Endpoint, u32, u32)>,
+    kinds: Vec<KindDraft<'e>>,
     of: Vec<u32>,
     last: usize,
+}
+
+/// A kind while endpoints are added.
+struct KindDraft<'e> {
+    /// The first of them, and its place.
+    endpoint: &'e Endpoint,
+    first: u32,
+    len: u32,
+    /// Whether the workloads of all have one name.
+    has_name: bool,
+}
+
+impl<'e> KindDraft<'e> {
+    const fn new(endpoint: &'e Endpoint, first: u32) -> Self {
+        Self { endpoint, first, len: 0, has_name: true }
+    }
+
+    fn add(&mut self, endpoint: &Endpoint) {
+        let (ours, theirs) = (&self.endpoint.workload, &endpoint.workload);
+        self.len += 1;
+        self.has_name &= Arc::ptr_eq(ours, theirs) || is_same(&ours.name, &theirs.name);
+    }
+
+    fn kind(&self, texts: &mut Texts) -> Kind {
+        let metadata = texts.share(self.endpoint.workload.metadata_rest());
+        let kind = Kind::with_metadata(self.endpoint, metadata);
+        let name = kind.name.filter(|_| self.has_name);
+        Kind { first: self.first, len: self.len, name, ..kind }
+    }
 }
 
 /// Tells endpoints apart, each of them given with its index in the shard; in the order of the first
@@ -120,20 +148,20 @@ impl<'e> Draft<'e> {
 
     fn push(&mut self, index: u32, endpoint: &'e Endpoint) {
         let is_last =
-            self.kinds.get(self.last).is_some_and(|(first, ..)| are_alike(first, endpoint));
+            self.kinds.get(self.last).is_some_and(|kind| are_alike(kind.endpoint, endpoint));
         if !is_last {
             let known = self.kinds.iter().rev().take(COMPARED);
-            let found = known.clone().position(|(first, ..)| are_alike(first, endpoint));
+            let found = known.clone().position(|kind| are_alike(kind.endpoint, endpoint));
             self.last = match found {
                 Some(back) => self.kinds.len() - 1 - back,
                 None => {
-                    self.kinds.push((endpoint, narrow(self.members.len()), 0));
+                    self.kinds.push(KindDraft::new(endpoint, narrow(self.members.len())));
                     self.kinds.len() - 1
                 }
             };
         }
-        if let Some((_, _, len)) = self.kinds.get_mut(self.last) {
-            *len += 1;
+        if let Some(kind) = self.kinds.get_mut(self.last) {
+            kind.add(endpoint);
         }
         self.members.push(index);
         self.of.push(narrow(self.last));
@@ -151,9 +179,9 @@ impl<'e> Draft<'e> {
 
     /// The cohort of the endpoints.
     pub(super) fn cohort(&self, texts: &mut Texts) -> Cohort {
-        let mut kind = |&(endpoint, first, len): &(&Endpoint, u32, u32)| {
-            let metadata = texts.share(endpoint.workload.metadata_rest());
-            Kind { first, len, ..Kind::with_metadata(endpoint, metadata) }
+        let first = match self.kinds.first() {
+            Some(kind) => kind.kind(texts),
+            None => KindDraft::new(self.first, 0).kind(texts),
         };
         let workload = Arc::clone(&self.first.workload);
         let is_one = self.kinds.len() < 2;
@@ -163,8 +191,12 @@ impl<'e> Draft<'e> {
             port_name: Arc::clone(&self.first.port_name),
             service_port: self.first.service_port,
             len: narrow(self.members.len()),
-            first: kind(self.kinds.first().unwrap_or(&(self.first, 0, narrow(self.members.len())))),
-            kinds: if is_one { Box::default() } else { self.kinds.iter().map(kind).collect() },
+            first,
+            kinds: if is_one {
+                Box::default()
+            } else {
+                self.kinds.iter().map(|kind| kind.kind(texts)).collect()
+            },
             of: if is_one { Box::default() } else { self.of.as_slice().into() },
         }
     }

@@ -48,6 +48,8 @@ pub struct Kind {
     pub is_labelled_draining: bool,
     /// Whether their labels say that they accept HBONE.
     pub accepts_tunnel: bool,
+    /// The name of their workload, where all of them are of one.
+    pub name: Option<Arc<str>>,
     /// Whose they are: what follows the workload's name in its
     /// [`metadata`](crate::endpoint::Workload::metadata).
     pub metadata: Arc<str>,
@@ -102,6 +104,7 @@ impl Kind {
             discoverability: workload.discoverability,
             is_labelled_draining: !workload.labels.value("istio.io/draining").is_empty(),
             accepts_tunnel: accepts_tunnel(&workload.labels),
+            name: Some(Arc::clone(&workload.name)),
             metadata,
         }
     }
