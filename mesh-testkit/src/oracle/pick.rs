@@ -212,9 +212,12 @@ fn known(
         .iter()
         .filter_map(|&(then, queries, errors, utilization)| {
             let busy = utilization + penalty * errors / queries;
+            if !(queries > 0.0 && busy > 0.0) {
+                return None;
+            }
             let weight = queries / busy;
             let truncated = (0..u32::MAX).take_while(|whole| f64::from(*whole) <= weight).last();
-            (queries > 0.0 && busy > 0.0).then_some((then, truncated.unwrap_or(0)))
+            Some((then, truncated.unwrap_or(0)))
         })
         .collect();
     // When it was last found out that the host had fallen silent.
