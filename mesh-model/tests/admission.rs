@@ -114,6 +114,39 @@ spec: {}
     assert_eq!(broken, ["PeerAuthentication/shop/ports"]);
 }
 
+/// Checks of a DENY policy that cannot be used whether its namespace and selector narrow what it may concern.
+#[track_caller]
+fn check_narrowed(metadata: &str, selector: &str, namespace: &str, has_selector: bool) {
+    let (registry, found) = load(&format!(
+        "apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {metadata}
+spec: {{selector: {{matchLabels: {selector}}}, action: DENY, rules: [{{}}], targetRef: 5}}
+"
+    ));
+    assert!(is_refused(&found), "{found:?}");
+    let mesh = registry.mesh();
+    let broken: Vec<_> = mesh
+        .broken()
+        .iter()
+        .map(|broken| (broken.object.namespace.to_string(), broken.selector.is_some()))
+        .collect();
+    assert_eq!(broken, [(namespace.to_owned(), has_selector)], "{metadata} {selector}");
+}
+
+#[test]
+fn only_what_is_understood_narrows_a_refused_policy() {
+    check_narrowed("{name: p, namespace: shop}", "{app: web}", "shop", true);
+    for selector in ["{app: \"we*\"}", "{\"*\": web}", "{\"\": web}", "{app: [web]}"] {
+        check_narrowed("{name: p, namespace: shop}", selector, "shop", false);
+    }
+    for namespace in ["[shop]", "5", "{a: b}"] {
+        check_narrowed(&format!("{{name: p, namespace: {namespace}}}"), "{app: web}", "", true);
+    }
+    check_narrowed("{name: p}", "{app: web}", "default", true);
+    check_narrowed("[1]", "{app: web}", "", false);
+}
+
 /// A value, skewed to what rules look at.
 fn leaf() -> impl Strategy<Value = Value> {
     prop_oneof![

@@ -8,7 +8,9 @@ use super::objects::Store;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
 use crate::manifest::decode::clip;
-use crate::manifest::{self, Diagnostic, Document, Head, Limits, Node, Severity, Unreadable};
+use crate::manifest::{
+    self, Diagnostic, Document, Entry, Head, Limits, Node, Severity, Unreadable, Value,
+};
 use crate::name::{ClusterId, Labels, Namespace, nearest_name};
 use crate::resource::{
     self, Action, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey,
@@ -299,7 +301,7 @@ impl Registry {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             if let Some(error) = errors.next() {
                 let mut head = document.head();
-                if head.namespace.is_empty() {
+                if head.namespace.is_empty() && tells_namespace(document) {
                     DEFAULT_NAMESPACE.clone_into(&mut head.namespace);
                 }
                 self.remember_unnamed(origin, &head, error.message.clone());
@@ -386,12 +388,15 @@ impl Registry {
     /// Remembers a security policy that is not in force as it was meant.
     fn remember(
         &mut self,
-        object: ObjectKey,
+        mut object: ObjectKey,
         origin: &Origin,
         document: Option<&Document>,
         reason: String,
     ) {
         if security_kind(object.kind).is_some() {
+            if document.is_some_and(|document| !tells_namespace(document)) {
+                object.namespace = Namespace::default();
+            }
             let origin = origin.clone();
             let selector = document.and_then(selector_of);
             let action = document.and_then(action_of);
@@ -448,7 +453,20 @@ fn is_plentiful(kind: &str) -> bool {
 fn selector_of(document: &Document) -> Option<Labels> {
     let labels =
         document.node.get(&["spec"])?.get(&["selector"])?.get(&["matchLabels", "match_labels"])?;
-    labels_of(labels)
+    // Who wrote a pattern where labels are equal or not meant more than it says.
+    let is_plain = |entry: &Entry| {
+        let value = entry.node.as_str().unwrap_or_default();
+        !entry.key.is_empty() && !entry.key.contains('*') && !value.contains('*')
+    };
+    labels_of(labels).filter(|_| labels.entries().iter().all(is_plain))
+}
+
+/// Whether an object says its namespace, or says none: what stands there instead of a text may mean any.
+fn tells_namespace(document: &Document) -> bool {
+    let Some(metadata) = document.node.get(&["metadata"]) else { return true };
+    let is_map = matches!(metadata.value, Value::Map(_));
+    let namespace = metadata.get(&["namespace"]).filter(|node| !node.is_null());
+    is_map && namespace.is_none_or(|node| node.as_str().is_some())
 }
 
 /// The labels of a map, if all of its values are texts.
