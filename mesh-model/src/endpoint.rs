@@ -110,6 +110,25 @@ const CANONICAL_NAME: &[&str] =
 const CANONICAL_REVISION: &[&str] =
     &["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"];
 
+/// Returns the service that a workload's labels name, the canonical one first; `None` where none does
+/// and the workload's own name stands for it.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/kube/labels/labels.go` `CanonicalService`.
+pub fn canonical_service(labels: &Labels) -> Option<&str> {
+    CANONICAL_NAME.iter().find_map(|key| labels.get(key))
+}
+
+/// Returns the revision that a workload's labels name; `None` where none does, which means `latest`.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/kube/labels/labels.go` `CanonicalService`.
+pub fn canonical_revision(labels: &Labels) -> Option<&str> {
+    CANONICAL_REVISION.iter().find_map(|key| labels.get(key))
+}
+
 impl Workload {
     /// Returns `WORKLOAD;NAMESPACE;SERVICE;REVISION;CLUSTER`: how Envoy is told whose an endpoint is.
     ///
@@ -118,8 +137,7 @@ impl Workload {
     ///
     /// # Upstream
     ///
-    /// istio/istio `pilot/pkg/networking/util/util.go` `AppendLbEndpointMetadata`;
-    /// `pkg/util/labels` `CanonicalService`.
+    /// istio/istio `pilot/pkg/networking/util/util.go` `AppendLbEndpointMetadata`.
     pub fn metadata(&self) -> String {
         [&*self.name, &self.metadata_rest()].concat()
     }
@@ -127,15 +145,9 @@ impl Workload {
     /// What follows the name there.
     fn metadata_rest(&self) -> String {
         let Self { namespace, labels, cluster, .. } = self;
-        let first = |keys: &[&str]| keys.iter().find_map(|key| labels.get(key));
-        let service = self.canonical_service().unwrap_or(&self.name);
-        let revision = first(CANONICAL_REVISION).filter(|revision| *revision != "latest");
+        let service = canonical_service(labels).unwrap_or(&self.name);
+        let revision = canonical_revision(labels).filter(|revision| *revision != "latest");
         ["", namespace.as_str(), service, revision.unwrap_or_default(), cluster.as_str()].join(";")
-    }
-
-    /// The service that a label names.
-    fn canonical_service(&self) -> Option<&str> {
-        CANONICAL_NAME.iter().find_map(|key| self.labels.get(key))
     }
 
     /// Takes the allocations of another workload for what is equal to it.

@@ -2,6 +2,7 @@
 use std::net::IpAddr;
 
 use mesh_envoy_proto::istio::workload::{AppProtocol, Locality, TunnelProtocol, Workload};
+use mesh_model::endpoint::{canonical_revision, canonical_service};
 use mesh_model::name::{Labels, Protocol};
 
 /// The bytes of an address, as they travel.
@@ -46,11 +47,8 @@ pub(super) const fn app_protocol(protocol: Protocol) -> AppProtocol {
 ///
 /// istio/istio `pkg/kube/labels/labels.go` `CanonicalService`.
 pub(super) fn canonical(labels: &Labels, workload: &str) -> (String, String) {
-    let first = |keys: [&str; 3]| keys.into_iter().find_map(|key| labels.get(key));
-    let name = first(["service.istio.io/canonical-name", "app.kubernetes.io/name", "app"]);
-    let revision =
-        first(["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"]);
-    (name.unwrap_or(workload).to_owned(), revision.unwrap_or("latest").to_owned())
+    let name = canonical_service(labels).unwrap_or(workload);
+    (name.to_owned(), canonical_revision(labels).unwrap_or("latest").to_owned())
 }
 
 /// Says that a workload is reached through a tunnel, if its labels or annotations do.

@@ -1,7 +1,7 @@
 //! What filters and transports read of an endpoint, read once.
 use std::sync::Arc;
 
-use crate::endpoint::{Address, Discoverability, Endpoint, HealthStatus};
+use crate::endpoint::{Address, Discoverability, Endpoint, HealthStatus, canonical_service};
 use crate::name::Labels;
 
 /// Labels that rules for endpoints read, whatever anybody configures. Endpoints of a [`Kind`] agree on
@@ -146,7 +146,7 @@ pub(super) fn are_alike(a: &Endpoint, b: &Endpoint) -> bool {
                 && ours.discoverability == theirs.discoverability
                 && have_common(&ours.labels, &theirs.labels)
                 // Where no label says it, the name is the service's.
-                && (is_same(&ours.name, &theirs.name) || ours.canonical_service().is_some())))
+                && (is_same(&ours.name, &theirs.name) || canonical_service(&ours.labels).is_some())))
 }
 
 /// Whether two addresses are of one sort; what is no IP address is a sort of its own.
