@@ -10,6 +10,8 @@ mod field_name;
 mod node;
 
 pub use self::diagnostic::{Diagnostic, Severity};
-pub use self::document::{Document, Head, Limits, Reading, Unreadable, read};
+pub use self::document::{
+    Document, Head, Limits, Meant, Reading, SECURITY_KINDS, Unreadable, read,
+};
 pub use self::field_name::FieldName;
 pub use self::node::{Entry, Node, Place, Value};

@@ -6,6 +6,7 @@
 //! ```
 pub mod allocation;
 mod alone;
+mod broken;
 mod change;
 mod cluster_local;
 mod control_plane;
@@ -34,6 +35,7 @@ mod virtual_services;
 mod visibility;
 
 pub(crate) use self::alone::{service_of, workload_of};
+pub use self::broken::Broken;
 pub use self::change::Change;
 pub use self::cluster_local::ClusterLocalHosts;
 pub use self::control_plane::{ControlPlane, SYSTEM_NAMESPACE};
@@ -42,7 +44,7 @@ pub use self::difference::Difference;
 pub(crate) use self::discovery::is_discovered;
 pub use self::effect::Effect;
 pub(crate) use self::kubernetes::pod_port;
-pub use self::load::{Broken, Registry};
+pub use self::load::Registry;
 pub use self::manifests::Manifests;
 pub(crate) use self::map::Entry;
 pub use self::merge::merge_clusters;

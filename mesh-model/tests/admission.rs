@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mesh_model::Compat;
 use mesh_model::manifest::{Diagnostic, Limits, Node, Severity};
-use mesh_model::registry::{Origin, Registry, Source};
+use mesh_model::registry::{Broken, Origin, Registry, Source};
 use mesh_model::resource::{MeshConfig, MeshNetworks, admit, decode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ fn check_narrowed(metadata: &str, selector: &str, namespace: &str, has_selector:
         "apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: {metadata}
-spec: {{selector: {{matchLabels: {selector}}}, action: DENY, rules: [{{}}], targetRef: 5}}
+spec: {{selector: {{matchLabels: {selector}}}, action: DENY, rules: 5}}
 "
     ));
     assert!(is_refused(&found), "{found:?}");
@@ -145,6 +145,93 @@ fn only_what_is_understood_narrows_a_refused_policy() {
     }
     check_narrowed("{name: p}", "{app: web}", "default", true);
     check_narrowed("[1]", "{app: web}", "", false);
+}
+
+/// The security objects that are remembered as broken, of a mesh of these files.
+#[track_caller]
+fn broken_of(files: &[(&str, &str)]) -> Vec<String> {
+    let mut registry = Registry::new(Compat::default());
+    let sources = files.iter().map(|(path, text)| Source {
+        origin: Origin::of_path(path).unwrap(),
+        name: Arc::from(*path),
+        text: text.as_bytes().to_vec(),
+    });
+    let found = registry.load(sources);
+    assert!(is_refused(&found), "{found:?}");
+    let mesh = registry.mesh();
+    let plane = mesh.control_planes().next().unwrap();
+    let told = |broken: &Broken| {
+        let Broken { object, selector, .. } = broken;
+        let selects = if selector.is_some() { " selects" } else { "" };
+        format!("{}/{}/{}{selects}", object.kind, object.namespace, object.name)
+    };
+    plane.broken.iter().map(told).collect()
+}
+
+const POLICY: &str = "apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: p, namespace: shop}
+spec: {action: DENY, rules: [{to: [{operation: {paths: [/a]}}]}]}
+";
+
+/// Something that makes `c1` a cluster with a control plane.
+const POD: (&str, &str) =
+    ("clusters/c1/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n");
+
+#[test]
+fn a_policy_that_cannot_be_read_is_remembered_wherever_it_stands() {
+    let list = "kind: List\nitems:\n- apiVersion: security.istio.io/v1\n  kind: AuthorizationPolicy\n  spec: {[\n";
+    assert_eq!(broken_of(&[POD, ("config/a.yaml", list)]), ["AuthorizationPolicy//"]);
+    let item = "kind: List\nitems: [5, [AuthorizationPolicy], \"AuthorizationPolicy\"]\n";
+    assert_eq!(broken_of(&[POD, ("config/a.yaml", item)]), ["AuthorizationPolicy//"; 2]);
+    let kind = "apiVersion: security.istio.io/v1\nkind: [PeerAuthentication]\nspec: {}\n";
+    assert_eq!(broken_of(&[POD, ("config/a.yaml", kind)]), ["PeerAuthentication/default/"]);
+    for kind in ["authorizationPolicy", "AuthorisationPolicy", "AuthorizationPolicies"] {
+        let policy = POLICY.replace("AuthorizationPolicy", kind);
+        let found = broken_of(&[POD, ("config/a.yaml", &policy)]);
+        assert_eq!(found, ["AuthorizationPolicy/shop/p"], "{kind}");
+    }
+}
+
+#[test]
+fn a_reference_beside_a_selector_may_mean_others() {
+    let policy = POLICY.replace(
+        "spec: {",
+        "spec: {selector: {matchLabels: {app: a}}, targetRefs: [{kind: Service, name: b}], ",
+    );
+    assert_eq!(broken_of(&[POD, ("config/a.yaml", &policy)]), ["AuthorizationPolicy/shop/p"]);
+    let policy = POLICY.replace("spec: {", "spec: {selector: {matchLabels: {app: a}}, rules: 5, ");
+    let selecting = ["AuthorizationPolicy/shop/p selects"];
+    let policy = policy.replace(", action: DENY, rules: [", ", action: DENY, x: [");
+    assert_eq!(broken_of(&[POD, ("config/a.yaml", &policy)]), selecting);
+}
+
+#[test]
+fn policies_are_broken_that_two_parts_of_the_mesh_have() {
+    let other = POLICY.replace("/a", "/b");
+    let files = [POD, ("config/p.yaml", POLICY), ("clusters/c1/p.yaml", &*other)];
+    assert_eq!(broken_of(&files), ["AuthorizationPolicy/shop/p"]);
+}
+
+#[test]
+fn policies_are_broken_where_settings_of_security_are_not_understood() {
+    let all = ["MeshConfig//", "AuthorizationPolicy//"];
+    for settings in [
+        "rootNamespace: rootns\nfoo: [\n",
+        "rootNamespace: [a]\n",
+        "pathNormalization: {normalization: merge_slashes}\n",
+        "- a\n",
+        "trustDomain: 5\n",
+        "apiVersion: v1\nkind: ConfigMap\ndata: {mesh: \"rootNamespace: [\"}\n",
+    ] {
+        let files = [POD, ("mesh.yaml", settings), ("config/p.yaml", POLICY)];
+        assert_eq!(broken_of(&files), all, "{settings}");
+    }
+    let settings = "connectTimeout: soon\n";
+    let files = [POD, ("mesh.yaml", settings), ("config/p.yaml", POLICY)];
+    assert_eq!(broken_of(&files), [""; 0]);
+    let files = [POD, ("mesh.yaml", "rootNamespace: [\n")];
+    assert_eq!(broken_of(&files), ["MeshConfig//"]);
 }
 
 /// A value, skewed to what rules look at.

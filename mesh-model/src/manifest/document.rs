@@ -23,11 +23,14 @@ mod json;
 mod key;
 mod limits;
 mod list;
+mod meant;
 mod split;
 mod yaml;
 
+use self::head::Guess;
 pub use self::head::Head;
 pub use self::limits::Limits;
+pub use self::meant::{Meant, SECURITY_KINDS};
 use self::split::Piece;
 
 /// One object of a source.
@@ -45,6 +48,11 @@ impl Document {
     pub fn head(&self) -> Head {
         Head::of(&self.node)
     }
+
+    /// Returns what the document may have been meant as, for one that is not understood.
+    pub fn meant(&self) -> Meant {
+        Meant::of_node(&self.node)
+    }
 }
 
 /// A document that could not be read, as far as it can be told what it was meant to be.
@@ -59,6 +67,8 @@ pub struct Unreadable {
     pub place: Place,
     /// What the text says at the places where objects name themselves; parts may be empty.
     pub head: Head,
+    /// What it may have been meant as.
+    pub meant: Meant,
 }
 
 /// What a source holds.
@@ -220,12 +230,9 @@ impl Reader<'_> {
             } else if !matches!(node.value, Value::Map(_)) {
                 let message = format!("expected an object, found {}", node.kind());
                 let help = "an object begins with `apiVersion:` and `kind:`";
-                self.leave_out(
-                    Fault::new("YAML-OBJECT", node.place, message, help),
-                    Head::of(&node),
-                );
+                self.leave_out_node(Fault::new("YAML-OBJECT", node.place, message, help), &node);
             } else if is_large && list::weight(&node) > self.limits.object_bytes {
-                self.leave_out(limits::object_bytes(self.limits, node.place), Head::of(&node));
+                self.leave_out_node(limits::object_bytes(self.limits, node.place), &node);
             } else {
                 self.reading.documents.push(Document { file: Arc::clone(&self.file), node });
             }
@@ -234,11 +241,18 @@ impl Reader<'_> {
 
     /// Leaves out a document of which only the text is known.
     fn reject(&mut self, fault: Fault, text: &str) {
-        self.leave_out(fault, Head::guess(text));
+        let guess = Guess::of(text);
+        let meant = Meant::of_text(text, &guess);
+        self.leave_out(fault, guess.head, meant);
+    }
+
+    /// Leaves out a document that was read.
+    fn leave_out_node(&mut self, fault: Fault, node: &Node) {
+        self.leave_out(fault, Head::of(node), Meant::of_node(node));
     }
 
     /// Leaves out a document.
-    fn leave_out(&mut self, fault: Fault, head: Head) {
+    fn leave_out(&mut self, fault: Fault, head: Head, meant: Meant) {
         let Fault { code, place, message, help } = fault;
         if self.reading.diagnostics.len() < self.limits.diagnostics {
             self.reading.diagnostics.push(Diagnostic {
@@ -254,7 +268,12 @@ impl Reader<'_> {
         } else {
             self.untold += 1;
         }
-        self.reading.unreadable.push(Unreadable { file: Arc::clone(&self.file), place, head });
+        self.reading.unreadable.push(Unreadable {
+            file: Arc::clone(&self.file),
+            place,
+            head,
+            meant,
+        });
     }
 
     /// Ends the reading, saying how much was not told.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::map::{Entry, Key, Map};
 use super::{
-    ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Service, Services,
+    Broken, ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Service, Services,
     VirtualServices,
 };
 use crate::endpoint::{Gateways, Shards};
@@ -45,6 +45,8 @@ pub struct ControlPlane {
     pub peer_authentications: Arc<PeerAuthentications>,
     /// The AuthorizationPolicies, oldest first.
     pub authorization_policies: Arc<[Arc<AuthorizationPolicy>]>,
+    /// What is meant to secure its workloads and is not in force as it was meant.
+    pub broken: Arc<[Broken]>,
     /// The Telemetry objects, oldest first.
     pub telemetries: Arc<[Arc<Telemetry>]>,
     /// The RequestAuthentications, oldest first.
@@ -113,6 +115,7 @@ impl ControlPlane {
         keep(&mut self.sidecars, &before.sidecars);
         keep(&mut self.peer_authentications, &before.peer_authentications);
         keep(&mut self.authorization_policies, &before.authorization_policies);
+        keep(&mut self.broken, &before.broken);
         keep(&mut self.telemetries, &before.telemetries);
         keep(&mut self.request_authentications, &before.request_authentications);
         keep(&mut self.cluster_local, &before.cluster_local);

@@ -2,63 +2,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::broken::DEFAULT_NAMESPACE;
 use super::index::Index;
 use super::mesh::{Parts, Refused};
 use super::objects::Store;
+use super::topology::Topology;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
 use crate::manifest::decode::clip;
-use crate::manifest::{
-    self, Diagnostic, Document, Entry, Head, Limits, Node, Severity, Unreadable, Value,
-};
+use crate::manifest::{self, Diagnostic, Document, Limits, Node, SECURITY_KINDS, Severity};
 use crate::name::{ClusterId, Labels, Namespace, nearest_name};
 use crate::resource::{
-    self, Action, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey,
-    ProxyEntry, Resource,
+    self, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey, ProxyEntry,
+    Resource,
 };
-
-/// The namespace of objects that do not name theirs.
-const DEFAULT_NAMESPACE: &str = "default";
 
 /// The kind of `cluster.yaml`.
 const DESCRIPTION: &str = "ClusterDescription";
 
 /// A control plane that runs in none of the clusters.
 const EXTERNAL: &str = "external";
-
-/// A security policy that could not be understood.
-///
-/// Nobody can tell what it would have denied, so the workloads that it may select deny what it might
-/// have denied, until it is mended.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
-pub struct Broken {
-    /// The object, as far as it can be told; without a namespace it may be of any.
-    pub object: ObjectKey,
-    /// Where it was found.
-    pub origin: Origin,
-    /// The labels of the workloads that it selects; `None` if that cannot be told: any.
-    pub selector: Option<Labels>,
-    /// What an AuthorizationPolicy does; `None` if that cannot be told, and for other kinds.
-    pub action: Option<Action>,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl Broken {
-    /// Returns whether the object counts for the proxies of a control plane: of the clusters only its
-    /// own counts.
-    pub fn counts_for(&self, control_plane: &ClusterId) -> bool {
-        match &self.origin {
-            Origin::Cluster(cluster) => cluster == control_plane,
-            Origin::Config
-            | Origin::MeshConfig
-            | Origin::MeshNetworks
-            | Origin::Proxies
-            | Origin::Description(_) => true,
-        }
-    }
-}
 
 /// The mutable side: what was loaded, and the index made of it.
 #[derive(Clone, Debug, Default)]
@@ -140,6 +103,7 @@ impl Registry {
             self.read(&source, &mut diagnostics);
         }
         self.check_descriptions(&mut diagnostics);
+        self.check_twice(&mut diagnostics);
         diagnostics.iter_mut().for_each(Diagnostic::shorten);
         diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));
         diagnostics
@@ -149,15 +113,16 @@ impl Registry {
         let reading = manifest::read(&source.name, &source.text, &self.limits);
         diagnostics.extend(reading.diagnostics);
         for unreadable in &reading.unreadable {
-            self.remember_unreadable(source, unreadable);
+            self.remember_unreadable(&source.origin, unreadable);
         }
         for document in &reading.documents {
             self.place_settings(&source.origin, document);
             match &source.origin {
                 Origin::MeshConfig | Origin::MeshNetworks
-                    if self.unwrap(document, diagnostics).is_some() => {}
+                    if self.unwrap(&source.origin, document, diagnostics).is_some() => {}
                 Origin::MeshConfig => {
                     let (config, found) = MeshConfig::admit(&document.node, &document.file);
+                    self.check_settings(&source.origin, &found);
                     diagnostics.extend(found);
                     self.parts.mesh_config = Some(Arc::new(config));
                 }
@@ -182,9 +147,15 @@ impl Registry {
     }
 
     /// Takes the settings and networks of a document that is the ConfigMap with them.
-    fn unwrap(&mut self, document: &Document, diagnostics: &mut Vec<Diagnostic>) -> Option<()> {
+    fn unwrap(
+        &mut self,
+        origin: &Origin,
+        document: &Document,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<()> {
         let map = MeshConfigMap::of(&document.node)?;
         if let Some((config, found)) = map.mesh_config(&document.file) {
+            self.check_settings(origin, &found);
             diagnostics.extend(found);
             self.parts.mesh_config = Some(Arc::new(config));
         }
@@ -260,6 +231,37 @@ impl Registry {
         }
     }
 
+    /// Tells of objects that `config/` and the cluster of a control plane both have: for its proxies they
+    /// are two of one name.
+    fn check_twice(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for id in Topology::of(&self.parts).control_planes() {
+            let Some(part) = self.parts.clusters.get(&id) else { continue };
+            let origin = Origin::Cluster(id);
+            let twice = part.store.also_in(&self.parts.config);
+            for key in twice.iter().filter(|key| !IN_EVERY_CLUSTER.contains(&key.kind)) {
+                let place = |origin| self.parts.places.get(&(origin, key.clone()));
+                let Some((file, own)) = place(origin.clone()) else { continue };
+                let first = place(Origin::Config).map(|(file, place)| (file, place.line));
+                let at = first.map(|(file, line)| format!(" at {file}:{line}")).unwrap_or_default();
+                let effect = if SECURITY_KINDS.contains(&key.kind) {
+                    "nobody can tell which one is meant, and what they may concern is denied"
+                } else {
+                    "no API server holds two: both are used as if their names differed"
+                };
+                diagnostics.push(Diagnostic {
+                    code: "DUPLICATE-OBJECT",
+                    severity: Severity::Error,
+                    file: file.clone(),
+                    place: *own,
+                    object: key.to_string(),
+                    field: String::new(),
+                    message: format!("`config/` defines this object, too{at}; {effect}"),
+                    help: "remove one of them".to_owned(),
+                });
+            }
+        }
+    }
+
     fn unknown_cluster(&self, described: &ClusterId, field: String, name: &str) -> Diagnostic {
         let namespace = Namespace::default();
         let key = ObjectKey { kind: DESCRIPTION, namespace, name: described.as_str().into() };
@@ -300,11 +302,7 @@ impl Registry {
         let Some(key) = decoded.object else {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             if let Some(error) = errors.next() {
-                let mut head = document.head();
-                if head.namespace.is_empty() && tells_namespace(document) {
-                    DEFAULT_NAMESPACE.clone_into(&mut head.namespace);
-                }
-                self.remember_unnamed(origin, &head, error.message.clone());
+                self.remember_unnamed(origin, document, &error.message);
             }
             return;
         };
@@ -312,7 +310,7 @@ impl Registry {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let reason = errors.next().map(|error| error.message.clone()).unwrap_or_default();
             self.refuse(&key, document);
-            self.remember(key, origin, Some(document), reason);
+            self.remember(key, origin, document, reason);
             return;
         };
         if *origin == Origin::Config && OF_CLUSTERS.contains(&key.kind) {
@@ -321,7 +319,7 @@ impl Registry {
         if self.store(origin).contains(&key) {
             diagnostics.push(self.duplicate(origin, document, &key));
             let reason = "two objects have this name".to_owned();
-            self.remember(key, origin, Some(document), reason);
+            self.remember(key, origin, document, reason);
             return;
         }
         if self.keeps_places || !is_plentiful(key.kind) {
@@ -330,6 +328,7 @@ impl Registry {
         }
         if let Resource::MeshConfigMap(map) = &resource {
             let of_config = map.mesh_config(&document.file).map(|(_, found)| found);
+            self.check_settings(origin, of_config.as_deref().unwrap_or_default());
             let of_networks = map.mesh_networks(&document.file).map(|(_, found)| found);
             diagnostics.extend(of_config.into_iter().chain(of_networks).flatten());
         }
@@ -368,52 +367,24 @@ impl Registry {
         let refused = Refused { object: object.clone(), file, place, selector };
         Arc::make_mut(&mut self.parts.refused).push(refused);
     }
-
-    fn remember_unreadable(&mut self, source: &Source, unreadable: &Unreadable) {
-        let reason = "the document could not be read".to_owned();
-        self.remember_unnamed(&source.origin, &unreadable.head, reason);
-    }
-
-    /// Remembers what was meant as a security policy; where it does not say its namespace nobody knows
-    /// whether it would have, and it counts for all.
-    fn remember_unnamed(&mut self, origin: &Origin, head: &Head, reason: String) {
-        let (group, _) = head.api_version.split_once('/').unwrap_or_default();
-        let is_ours = group.is_empty() || group.ends_with(ISTIO);
-        let Some(kind) = security_kind(&head.kind).filter(|_| is_ours) else { return };
-        let namespace = Namespace::from(head.namespace.as_str());
-        let key = ObjectKey { kind, namespace, name: head.name.as_str().into() };
-        self.remember(key, origin, None, reason);
-    }
-
-    /// Remembers a security policy that is not in force as it was meant.
-    fn remember(
-        &mut self,
-        mut object: ObjectKey,
-        origin: &Origin,
-        document: Option<&Document>,
-        reason: String,
-    ) {
-        if security_kind(object.kind).is_some() {
-            if document.is_some_and(|document| !tells_namespace(document)) {
-                object.namespace = Namespace::default();
-            }
-            let origin = origin.clone();
-            let selector = document.and_then(selector_of);
-            let action = document.and_then(action_of);
-            Arc::make_mut(&mut self.parts.broken).push(Broken {
-                object,
-                origin,
-                selector,
-                action,
-                reason,
-            });
-        }
-    }
 }
 
 /// Kinds that are of one cluster: in the config folder they are of none.
 const OF_CLUSTERS: [&str; 6] =
     ["Service", "EndpointSlice", "Pod", "Node", "ServiceExport", "ServiceImport"];
+
+/// Kinds that say something of the cluster they are in: those of `config/` are other objects.
+const IN_EVERY_CLUSTER: [&str; 9] = [
+    "Service",
+    "EndpointSlice",
+    "Pod",
+    "Node",
+    "ServiceExport",
+    "ServiceImport",
+    "Namespace",
+    "ServiceAccount",
+    "ConfigMap",
+];
 
 fn of_no_cluster(document: &Document, key: &ObjectKey) -> Diagnostic {
     Diagnostic {
@@ -432,58 +403,14 @@ fn of_no_cluster(document: &Document, key: &ObjectKey) -> Diagnostic {
     }
 }
 
-/// How Istio's groups end; kinds of the same names in others' groups say nothing to the mesh.
-const ISTIO: &str = "istio.io";
-
-/// The kinds whose loss opens what they would have closed.
-fn security_kind(kind: &str) -> Option<&'static str> {
-    ["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"]
-        .into_iter()
-        .find(|known| *known == kind)
-}
-
 /// Kinds that exist by the million: their places are not kept.
 fn is_plentiful(kind: &str) -> bool {
     matches!(kind, "EndpointSlice" | "Pod" | "Node")
 }
 
-/// The labels in `spec.selector.matchLabels` of an object that could not be decoded.
-///
-/// Only a selector that is readable as a whole narrows what the object may concern.
-fn selector_of(document: &Document) -> Option<Labels> {
-    let labels =
-        document.node.get(&["spec"])?.get(&["selector"])?.get(&["matchLabels", "match_labels"])?;
-    // Who wrote a pattern where labels are equal or not meant more than it says.
-    let is_plain = |entry: &Entry| {
-        let value = entry.node.as_str().unwrap_or_default();
-        !entry.key.is_empty() && !entry.key.contains('*') && !value.contains('*')
-    };
-    labels_of(labels).filter(|_| labels.entries().iter().all(is_plain))
-}
-
-/// Whether an object says its namespace, or says none: what stands there instead of a text may mean any.
-fn tells_namespace(document: &Document) -> bool {
-    let Some(metadata) = document.node.get(&["metadata"]) else { return true };
-    let is_map = matches!(metadata.value, Value::Map(_));
-    let namespace = metadata.get(&["namespace"]).filter(|node| !node.is_null());
-    is_map && namespace.is_none_or(|node| node.as_str().is_some())
-}
-
 /// The labels of a map, if all of its values are texts.
-fn labels_of(map: &Node) -> Option<Labels> {
+pub(super) fn labels_of(map: &Node) -> Option<Labels> {
     let entries = map.entries().iter();
     let pairs = entries.map(|entry| Some((&*entry.key, entry.node.as_str()?)));
     pairs.collect::<Option<Vec<_>>>().map(|pairs| pairs.into_iter().collect())
-}
-
-/// The action of a policy that could not be decoded; absent is ALLOW.
-fn action_of(document: &Document) -> Option<Action> {
-    let action = document.node.get(&["spec"])?.get(&["action"]);
-    let Some(action) = action.filter(|action| !action.is_null()) else {
-        return Some(Action::Allow);
-    };
-    let text = action.as_str()?;
-    [Action::Allow, Action::Deny, Action::Audit, Action::Custom]
-        .into_iter()
-        .find(|known| known.as_str() == text)
 }

@@ -11,7 +11,7 @@ use crate::endpoint::Workload;
 use crate::manifest::Place;
 use crate::name::{ClusterId, Labels, TrustDomain};
 use crate::resource::{
-    ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey, Pod, PodPhase,
+    ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, Meta, ObjectKey, Pod, PodPhase,
     ProxyEntry,
 };
 
@@ -175,6 +175,11 @@ impl Mesh {
     /// A pod, running or not.
     pub fn pod(&self, cluster: &str, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
         self.parts.clusters.get(cluster)?.store.pods.get((namespace, name))
+    }
+
+    /// Returns the metadata of a namespace in a cluster.
+    pub fn namespace(&self, cluster: &str, name: &str) -> Option<&Meta> {
+        self.parts.clusters.get(cluster)?.store.namespace(name)
     }
 
     /// The proxies that `proxies.json` names, in its order.

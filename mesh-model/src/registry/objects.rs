@@ -126,6 +126,16 @@ macro_rules! store {
                 }
             }
 
+            /// Returns the objects that another store has, too.
+            pub(crate) fn also_in(&self, other: &Self) -> Vec<ObjectKey> {
+                let mut found = Vec::new();
+                $(found.extend(in_both(&self.$field, &other.$field).map(|(namespace, name)| {
+                    ObjectKey { kind: $key, namespace: namespace.into(), name: name.into() }
+                }));)*
+                found.extend(self.opaque.keys().filter(|key| other.opaque.contains_key(*key)).cloned());
+                found
+            }
+
             /// Returns whether an object is there.
             pub(crate) fn contains(&self, key: &ObjectKey) -> bool {
                 let name = (key.namespace.as_str(), &*key.name);
@@ -170,6 +180,15 @@ fn share_containers(pod: &mut Pod, near: &Pod) {
     if pod.spec.init_containers == near.spec.init_containers {
         pod.spec.init_containers.clone_from(&near.spec.init_containers);
     }
+}
+
+/// The names that two maps both have.
+pub(crate) fn in_both<'m, T: Object>(
+    one: &'m ByName<T>,
+    other: &'m ByName<T>,
+) -> impl Iterator<Item = Key<'m>> {
+    let entries = (!other.is_empty()).then(|| one.values()).into_iter().flatten();
+    entries.map(Entry::key).filter(|key| other.contains(*key))
 }
 
 /// The change to what `new` gives; without that the one that takes away what was there.

@@ -90,15 +90,15 @@ impl PeerAuthentications {
             let selector = selector.cloned().unwrap_or_default();
             if namespace != root_namespace && !namespace.is_empty() {
                 self.broken.entry(namespace.clone()).or_default().push(selector);
-            } else if selector.is_empty() {
+            } else if namespace.is_empty() || selector.is_empty() {
                 self.is_mesh_broken = true;
             }
         }
         self
     }
 
-    /// Whether an object that could not be understood may be for a workload.
-    fn may_be_broken(&self, namespace: &Namespace, labels: &Labels) -> bool {
+    /// Returns whether an object that could not be understood may be for a workload: then it is STRICT.
+    pub fn may_be_broken(&self, namespace: &Namespace, labels: &Labels) -> bool {
         let of_namespace = self.broken.get(namespace).into_iter().flatten();
         self.is_mesh_broken || of_namespace.into_iter().any(|selector| labels.contains(selector))
     }

@@ -11,8 +11,8 @@ use super::{
     RequestAuthentication, Service, ServiceAccount, ServiceEntry, ServiceExport, ServiceImport,
     Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
 };
-use crate::manifest;
 use crate::manifest::decode::{Cursor, Decode, clip, nearest};
+use crate::manifest::{self, SECURITY_KINDS};
 
 /// Whether objects of a kind live in a namespace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -127,12 +127,18 @@ fn report_unknown(node: &manifest::Node, group: &str, name: &str, cursor: &mut C
     let place = node.locate("kind");
     let known = kinds().filter(|kind| kind.group == group).map(|kind| kind.name);
     let message = format!("kind `{}` is not used by the mesh", clip(name));
-    let meant = nearest(name, known).map(|known| format!("did you mean `{known}`?"));
+    let nearest = nearest(name, known);
+    let is_security = nearest.is_some_and(|known| SECURITY_KINDS.contains(&known));
+    let meant = nearest.map(|known| format!("did you mean `{known}`?"));
     let is_kubernetes = !group.contains('.') || group.ends_with(".k8s.io");
     cursor.field("kind", |cursor| match meant {
         None if is_kubernetes => cursor.note("KIND-UNUSED", place, message, UNUSED),
         meant => {
             let help = meant.unwrap_or_else(|| UNUSED.to_owned());
+            if is_security {
+                // What it would have denied is open: see `manifest::Meant`.
+                return cursor.error("KIND-UNKNOWN", place, message, help);
+            }
             cursor.warn("KIND-UNKNOWN", place, message, help);
         }
     });

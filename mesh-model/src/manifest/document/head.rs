@@ -46,51 +46,89 @@ impl Head {
             name: text(metadata("name")),
         }
     }
+}
 
-    /// Guesses the names of an object from text that cannot be read.
-    ///
-    /// What stands where printers put it is found: in block style the keys at the margin and the first
-    /// deeper ones below `metadata:`, in flow style and JSON the members of the outermost map and of its
-    /// `metadata`. The first of each counts.
-    pub(super) fn guess(text: &str) -> Self {
-        let mut head = Self::default();
+/// The names of an object, guessed from text that cannot be read.
+///
+/// What stands where printers put it is found: in block style the keys at the margin and the first
+/// deeper ones below `metadata:`, in flow style and JSON the members of the outermost map and of its
+/// `metadata`. The first of each counts.
+#[derive(Debug, Default)]
+pub(super) struct Guess {
+    /// The names.
+    pub head: Head,
+    /// Whether nothing in the text can mean other names: no key is there twice, none is written in a way
+    /// that printers do not write, and each name is a bare or a quoted word.
+    pub is_plain: bool,
+}
+
+impl Guess {
+    /// Guesses.
+    pub(super) fn of(text: &str) -> Self {
+        let is_plain = !text.contains(['\\', '\0', char::REPLACEMENT_CHARACTER]);
+        let mut guess = Self { head: Head::default(), is_plain };
         if super::json::starts(text) {
-            head.guess_flow(text, 0, false);
+            guess.flow(text, 0, false);
         } else {
-            head.guess_block(text);
+            guess.block(text);
         }
-        head
+        guess
     }
 
-    fn guess_block(&mut self, text: &str) {
+    fn block(&mut self, text: &str) {
         let mut is_metadata = false;
         let mut indent = 0;
         for line in text.split(['\n', '\r']) {
             let trimmed = line.trim_start_matches([' ', '\t']);
             let depth = line.len() - trimmed.len();
-            let Some((key, value)) = trimmed.split_once(':') else { continue };
+            if trimmed.is_empty() || trimmed.starts_with('#') {
+                continue;
+            }
+            let is_named = depth == 0 || is_metadata && (indent == 0 || depth <= indent);
+            if !is_named {
+                continue;
+            }
+            let Some((key, value)) = trimmed.split_once(':') else {
+                self.is_plain &= depth == 0 && trimmed.starts_with(['}', ']']);
+                continue;
+            };
             let key = unquote(key.trim_end());
+            self.is_plain &= is_word(key);
             if depth == 0 {
                 is_metadata = key == "metadata";
                 indent = 0;
                 self.offer(0, key, scalar(value));
-                if is_metadata && value.trim_start().starts_with('{') {
-                    self.guess_flow(value, 1, true);
+                if is_metadata {
+                    self.metadata(value);
                 }
-            } else if is_metadata && (indent == 0 || indent == depth) {
+            } else if indent == 0 || indent == depth {
                 indent = depth;
                 self.offer(1, key, scalar(value));
+            } else {
+                self.is_plain = false;
             }
         }
     }
 
+    /// Reads what stands behind `metadata:` on its line.
+    fn metadata(&mut self, value: &str) {
+        let value = value.trim_start();
+        if value.starts_with('{') {
+            self.flow(value, 1, true);
+        } else {
+            self.is_plain &= value.is_empty() || value.starts_with('#');
+        }
+    }
+
     /// Reads a map in braces, quoted or not, `depth` maps deep already.
-    fn guess_flow(&mut self, text: &str, mut depth: usize, mut is_metadata: bool) {
+    fn flow(&mut self, text: &str, mut depth: usize, mut is_metadata: bool) {
         let mut key = "";
         let mut after_colon = false;
         let mut rest = text;
+        self.is_plain &= !text.contains('#');
         while let Some((token, behind)) = token(rest) {
             rest = behind;
+            let is_named = depth == 1 || depth == 2 && is_metadata;
             match token {
                 Token::Open => {
                     depth += 1;
@@ -103,9 +141,12 @@ impl Head {
                 }
                 Token::Comma => after_colon = false,
                 Token::Colon => after_colon = true,
-                Token::Text(text) if !after_colon => key = text,
+                Token::Text(text) if !after_colon => {
+                    key = text;
+                    self.is_plain &= !is_named || is_word(key);
+                }
                 Token::Text(text) => {
-                    if depth == 1 || depth == 2 && is_metadata {
+                    if is_named {
                         self.offer(depth - 1, key, text);
                     }
                 }
@@ -116,21 +157,28 @@ impl Head {
     /// Takes the value of a key at a depth, if it names the object and none was seen before.
     fn offer(&mut self, depth: usize, key: &str, value: &str) {
         let part = match (depth, key) {
-            (0, "apiVersion") => &mut self.api_version,
-            (0, "kind") => &mut self.kind,
-            (1, "namespace") => &mut self.namespace,
-            (1, "name") => &mut self.name,
+            (0, "apiVersion") => &mut self.head.api_version,
+            (0, "kind") => &mut self.head.kind,
+            (1, "namespace") => &mut self.head.namespace,
+            (1, "name") => &mut self.head.name,
             _ => return,
         };
+        self.is_plain &= part.is_empty() && is_word(value);
         if part.is_empty() {
             *part = short(value).to_owned();
         }
     }
 }
 
+/// Whether a text is one word of those that name something: no mark of YAML's is in it.
+fn is_word(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_letter)
+}
+
 /// Returns whether text that has not been read yet is a list of objects.
 pub(super) fn is_list(text: &str) -> bool {
-    list::is_list_kind(&Head::guess(text).kind)
+    list::is_list_kind(&Guess::of(text).head.kind)
 }
 
 /// A piece of a map in braces.

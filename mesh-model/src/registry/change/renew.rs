@@ -78,7 +78,8 @@ impl Registry {
     /// Names a policy and whom it concerns.
     pub(super) fn name_policy(&self, policy: &ObjectKey, effect: &mut Effect) {
         effect.policies.insert(policy.clone());
-        if *policy.namespace.as_str() == *self.index.around.config.root_namespace {
+        let root = &*self.index.around.config.root_namespace;
+        if *policy.namespace.as_str() == *root || policy.namespace.is_empty() {
             effect.everything = true;
         } else {
             effect.namespaces.insert(policy.namespace.clone());
@@ -451,8 +452,12 @@ impl Registry {
                 next.sidecars = Arc::new(plane.sidecars());
             } else if let Stored::PeerAuthentication(_) = object {
                 next.peer_authentications = Arc::new(plane.peer_authentications());
+                next.broken = plane.broken();
+                effect.everything |= keep(&mut next.broken, &before.broken);
             } else if let Stored::AuthorizationPolicy(_) = object {
                 next.authorization_policies = plane.authorization_policies();
+                next.broken = plane.broken();
+                effect.everything |= keep(&mut next.broken, &before.broken);
             } else if let Stored::RequestAuthentication(_) = object {
                 next.request_authentications = plane.request_authentications();
             } else if let Stored::Telemetry(_) = object {
@@ -469,8 +474,10 @@ impl Registry {
         for id in self.planes.keys().cloned().collect::<Vec<_>>() {
             let Some(plane) = self.index.plane(&id, &self.parts) else { continue };
             let policies = Arc::new(plane.peer_authentications());
+            let broken = plane.broken();
             if let Some(plane) = self.plane_mut(&id) {
                 plane.peer_authentications = policies;
+                plane.broken = broken;
             }
         }
     }

@@ -15,8 +15,8 @@ use crate::registry::map::{Key, Map};
 use crate::registry::mesh::Parts;
 use crate::registry::objects::{ByName, Object};
 use crate::registry::{
-    DOMAIN, DestinationRules, ExportTo, PeerAuthentications, Resolution, Scoping, Service,
-    Services, Store, UNSPECIFIED, VirtualServices, allocation, merge_clusters,
+    Broken, DOMAIN, DestinationRules, ExportTo, PeerAuthentications, Resolution, Scoping, Service,
+    Services, Store, UNSPECIFIED, VirtualServices, allocation, broken, merge_clusters,
 };
 use crate::resource::{AuthorizationPolicy, RequestAuthentication, Sidecar, Telemetry};
 
@@ -96,6 +96,7 @@ impl<'o> Plane<'o> {
             sidecars: Arc::new(self.sidecars()),
             peer_authentications: Arc::new(self.peer_authentications()),
             authorization_policies: self.authorization_policies(),
+            broken: self.broken(),
             telemetries: self.telemetries(),
             request_authentications: self.request_authentications(),
             cluster_local: around.cluster_local.clone(),
@@ -210,11 +211,15 @@ impl<'o> Plane<'o> {
     pub(crate) fn peer_authentications(&self) -> PeerAuthentications {
         let root = Namespace::from(&*self.index.around.config.root_namespace);
         let objects = self.all(|store| &store.peer_authentications).cloned();
-        let broken = self.parts.broken.iter().filter(|broken| {
-            broken.object.kind == "PeerAuthentication" && broken.counts_for(self.id)
-        });
+        let broken = self.broken();
+        let broken = broken.iter().filter(|broken| broken.object.kind == "PeerAuthentication");
         let broken = broken.map(|broken| (&broken.object.namespace, broken.selector.as_ref()));
         PeerAuthentications::new(objects, &root).with_broken(broken, &root)
+    }
+
+    /// What is meant to secure its workloads and is not in force as it was meant.
+    pub(crate) fn broken(&self) -> Arc<[Broken]> {
+        broken::of_plane(self.parts, self.id)
     }
 
     pub(crate) fn authorization_policies(&self) -> Arc<[Arc<AuthorizationPolicy>]> {

@@ -1,0 +1,202 @@
+//! What an object that cannot be read may have been meant as, of those whose loss opens a door.
+//!
+//! Security fails closed: what was meant as a policy and cannot be understood has to be known. Where the
+//! text says plainly and once what it is, that counts. Everything else is looked through for the names
+//! of the kinds, however they are written: in another encoding, escaped, folded over lines.
+use super::head::Guess;
+use super::list;
+use crate::manifest::{Node, Value};
+use crate::name::nearest_name;
+
+/// The kinds whose loss opens what they would have closed.
+pub const SECURITY_KINDS: [&str; 3] =
+    ["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"];
+
+/// How Istio's groups end; kinds of the same names in others' groups say nothing to the mesh.
+const ISTIO: &str = "istio.io";
+
+/// What an object may have been meant as.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build documents by hand")]
+pub struct Meant {
+    /// Those of [`SECURITY_KINDS`] that it may be, in their order.
+    pub security_kinds: Vec<&'static str>,
+    /// Whether its namespace is what its head says, `default` if that is empty; else it may be any.
+    pub tells_namespace: bool,
+}
+
+impl Meant {
+    /// Tells of an object that was read, but not understood.
+    pub(crate) fn of_node(node: &Node) -> Self {
+        let text = |node: Option<&Node>| node.and_then(Node::as_str).map(str::to_owned);
+        let kind = text(node.get(&["kind"])).filter(|_| matches!(node.value, Value::Map(_)));
+        let tells_namespace = tells_namespace(node);
+        let Some(kind) = kind else {
+            let is_named = |kind: &&str| names(node, kind);
+            let security_kinds = SECURITY_KINDS.into_iter().filter(is_named).collect();
+            return Self { security_kinds, tells_namespace };
+        };
+        let version = text(node.get(&["apiVersion"])).unwrap_or_default();
+        Self { security_kinds: of_kind(&kind, &version).into_iter().collect(), tells_namespace }
+    }
+
+    /// Tells of text that could not be read.
+    pub(super) fn of_text(text: &str, Guess { head, is_plain }: &Guess) -> Self {
+        let is_told = *is_plain && !head.kind.is_empty() && !list::is_list_kind(&head.kind);
+        if is_told {
+            let kind = of_kind(&head.kind, &head.api_version);
+            let tells_namespace = !head.namespace.is_empty();
+            return Self { security_kinds: kind.into_iter().collect(), tells_namespace };
+        }
+        let letters = letters(text);
+        let is_binary = ["!binary", "2002:binary"].iter().any(|tag| letters.contains(tag));
+        let may_be = |kind: &&str| is_binary || letters.contains(&kind.to_ascii_lowercase());
+        let security_kinds = SECURITY_KINDS.into_iter().filter(may_be).collect();
+        Self { security_kinds, tells_namespace: false }
+    }
+}
+
+/// The security kind that an object says it is, misspelt or not.
+fn of_kind(kind: &str, version: &str) -> Option<&'static str> {
+    let (group, _) = version.split_once('/').unwrap_or_default();
+    let is_ours = group.is_empty() || group.ends_with(ISTIO);
+    nearest_name(kind.trim(), SECURITY_KINDS.into_iter()).filter(|_| is_ours)
+}
+
+/// Whether an object says its namespace, or says none: what stands there instead of a text may mean any.
+fn tells_namespace(node: &Node) -> bool {
+    if !matches!(node.value, Value::Map(_)) {
+        return false;
+    }
+    let Some(metadata) = node.get(&["metadata"]) else { return true };
+    let is_map = matches!(metadata.value, Value::Map(_));
+    let namespace = metadata.get(&["namespace"]).filter(|node| !node.is_null());
+    is_map && namespace.is_none_or(|node| node.as_str().is_some())
+}
+
+/// Whether a key or a text of a tree is the name of a kind.
+fn names(node: &Node, kind: &str) -> bool {
+    let is_kind = |text: &str| kind.eq_ignore_ascii_case(text.trim());
+    match &node.value {
+        Value::String(text) => is_kind(text),
+        Value::List(items) => items.iter().any(|item| names(item, kind)),
+        Value::Map(entries) => {
+            entries.iter().any(|entry| is_kind(&entry.key) || names(&entry.node, kind))
+        }
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => false,
+    }
+}
+
+/// The letters of a text in lower case, as they are meant.
+///
+/// Escapes are what they stand for, a line that goes on behind a backslash goes on. What is left of an
+/// encoding that is not UTF-8 is left out: of UTF-16 and UTF-32 the zeros between the letters, of others
+/// what is no letter.
+fn letters(text: &str) -> String {
+    let mut letters = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        let letter = match character {
+            '\0' | char::REPLACEMENT_CHARACTER => continue,
+            '\\' => match escaped(&mut characters) {
+                Some(letter) => letter,
+                None => continue,
+            },
+            other => other,
+        };
+        letters.push(letter.to_ascii_lowercase());
+    }
+    letters
+}
+
+/// The letter behind a backslash; none where a line goes on.
+fn escaped(characters: &mut std::str::Chars<'_>) -> Option<char> {
+    let digits = match characters.next()? {
+        'x' => 2,
+        'u' => 4,
+        'U' => 8,
+        '\n' | '\r' => {
+            let rest = characters.as_str().trim_start();
+            *characters = rest.chars();
+            return None;
+        }
+        other => return Some(other),
+    };
+    let (code, rest) = characters.as_str().split_at_checked(digits)?;
+    let letter = u32::from_str_radix(code, 16).ok().and_then(char::from_u32)?;
+    *characters = rest.chars();
+    Some(letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks what a text that cannot be read may be, and whether its namespace counts.
+    #[track_caller]
+    fn check(text: &str, expected: &[&str], tells_namespace: bool) {
+        let meant = Meant::of_text(text, &Guess::of(text));
+        assert_eq!(meant.security_kinds, expected, "{text}");
+        assert_eq!(meant.tells_namespace, tells_namespace, "{text}");
+    }
+
+    const POLICY: &[&str] = &["AuthorizationPolicy"];
+
+    #[test]
+    fn a_plain_head_counts() {
+        let head = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n";
+        check(&format!("{head}metadata: {{name: p, namespace: shop}}\nspec: {{"), POLICY, true);
+        check(&format!("{head}metadata:\n  name: p\n  namespace: shop\nspec: {{"), POLICY, true);
+        check(&format!("{head}metadata:\n  name: p\nspec: {{"), POLICY, false);
+        check(r#"{"kind":"AuthorizationPolicy","metadata":{"namespace":"a"},"#, POLICY, true);
+        check("kind: Service # no AuthorizationPolicy\nspec: {", &[], false);
+        let others = "apiVersion: policy.linkerd.io/v1\nkind: AuthorizationPolicy\nspec: {";
+        check(others, &[], false);
+    }
+
+    #[test]
+    fn what_is_no_plain_head_is_looked_through() {
+        for head in [
+            "  kind: AuthorizationPolicy",
+            "kind:\n  AuthorizationPolicy",
+            "kind: &a AuthorizationPolicy",
+            "x: &a AuthorizationPolicy\nkind: *a",
+            "kind: !!str AuthorizationPolicy",
+            "kind: \"Authorization\\u0050olicy\"",
+            "kind: \"Authorization\\x50olicy\"",
+            "kind: \"Authorization\\\n  Policy\"",
+            "? kind\n: AuthorizationPolicy",
+            "kind: Service\nkind: AuthorizationPolicy",
+            "kind: AuthorizationPolicy\nkind: Service",
+            "kind: List\nitems:\n- kind: AuthorizationPolicy",
+            "{kind: Service, # }\nkind: AuthorizationPolicy",
+            "%TAG ! tag:yaml.org,2002:\nkind: AuthorizationPolicy",
+            "kind: >-\n  AuthorizationPolicy",
+            "kind: authorizationPolicy ",
+            "{\"kind\": \"authorizationpolicy\"",
+        ] {
+            check(&format!("{head}\nmetadata: [\n"), POLICY, false);
+        }
+        check("kind: !!binary QXV0aG9y\nspec: {", &SECURITY_KINDS, false);
+        let wide: String = "kind: PeerAuthentication\n".chars().flat_map(|c| ['\0', c]).collect();
+        check(&wide, &["PeerAuthentication"], false);
+        check("kind: List\nitems: [{kind: Service, metadata: {", &[], false);
+    }
+
+    #[test]
+    fn a_namespace_said_in_any_other_way_is_any() {
+        for metadata in [
+            "metadata:\n  namespace: other\n  namespace: shop",
+            "metadata: {namespace: &n other, x: 1}",
+            "metadata: {namespace: other}\nmetadata: {namespace: shop}",
+            "metadata: &m\n  namespace: shop",
+            "metadata:\n  namespace: !!str shop",
+            "metadata:\n  namespace: \"sh\\x6fp\"",
+            "metadata:\n  namespace: *n",
+            "metadata:\n  ? namespace\n  : shop",
+            "metadata:\n  \"name\\u0073pace\": shop\n  namespace: other",
+        ] {
+            check(&format!("kind: AuthorizationPolicy\n{metadata}\nspec: {{"), POLICY, false);
+        }
+    }
+}
