@@ -71,7 +71,7 @@ pub(crate) fn story() -> Result<Vec<String>, Failure> {
     let proxy = mesh.proxy("east/shop/cart-0")?;
     let plane = mesh.control_plane_of("east").ok_or("no control plane serves the cluster")?;
     let rules: Vec<JwtRule> =
-        jwt_rules_of_proxy(plane, mesh.compat(), &proxy).into_iter().cloned().collect();
+        jwt_rules_of_proxy(&mesh, plane, &proxy).into_iter().cloned().collect();
     let authorizer = Authorizer::of_proxy(&mesh, plane, &proxy);
 
     let tokens = [

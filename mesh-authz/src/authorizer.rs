@@ -1,4 +1,5 @@
 //! CUSTOM → DENY → ALLOW: deciding, by walking the filters of a chain.
+use mesh_model::compat::DataPlane;
 use mesh_model::resource::Action;
 
 use crate::compile::index::Plan;
@@ -8,8 +9,15 @@ use crate::dry_run::DryRun;
 use crate::rbac::{Filter, Origin, Policy, Purpose, RbacFilter, Rules};
 use crate::request::{Request, Seen, Sight};
 use crate::select::Workload;
+use crate::ztunnel::Authorization;
 
+mod l4;
 mod replace;
+mod waypoint;
+
+pub(crate) use self::l4::L4;
+pub use self::waypoint::ServiceBehind;
+use self::waypoint::Services;
 
 /// The policies of one workload, compiled: what its proxy would decide.
 ///
@@ -52,6 +60,9 @@ pub struct Authorizer {
     http: Compiled,
     tcp: Compiled,
     sight: Sight,
+    /// What decides instead of the chains where a ztunnel does.
+    l4: Option<L4>,
+    services: Services,
 }
 
 /// A chain with the plans of its filters.
@@ -114,15 +125,42 @@ impl<'p, F: FnMut(ExternalCheck<'p>) -> Verdict> Observer<'p> for Asking<F> {
 }
 
 impl Authorizer {
-    /// Compiles the policies of a workload.
+    /// Compiles the policies of a workload, as the data plane of `environment.compat` decides: an Envoy,
+    /// a gRPC server without a proxy, or a ztunnel, for which requests are no more than their
+    /// connections.
+    ///
+    /// A ztunnel's answer reads the first URI of the peer's certificate, and allocates.
     pub fn new(policies: &Policies<'_>, workload: &Workload, environment: &Environment) -> Self {
         let compiled =
             |traffic| Compiled::new(Chain::new(policies, workload, environment, traffic));
-        Self {
-            http: compiled(Traffic::Http),
-            tcp: compiled(Traffic::Tcp),
-            sight: environment.sight(),
+        let sight = environment.sight();
+        match environment.compat.data_plane {
+            DataPlane::IstioProxy | DataPlane::Envoy => Self {
+                http: compiled(Traffic::Http),
+                tcp: compiled(Traffic::Tcp),
+                sight,
+                ..Self::default()
+            },
+            DataPlane::Grpc => {
+                let compiled = Compiled::new(Chain::of_grpc(policies, workload, environment));
+                Self { http: compiled.clone(), tcp: compiled, sight, ..Self::default() }
+            }
+            DataPlane::Ztunnel => {
+                let l4 = Some(L4::new(policies, workload, environment));
+                Self { l4, sight, ..Self::default() }
+            }
         }
+    }
+
+    /// The same with what a workload's PeerAuthentications became for its ztunnel; nothing is different
+    /// for other data planes.
+    #[must_use]
+    pub(crate) fn with_authorizations(
+        mut self,
+        policies: impl IntoIterator<Item = Authorization>,
+    ) -> Self {
+        self.l4 = self.l4.take().map(|l4| l4.with(policies));
+        self
     }
 
     /// Decides, external authorizers taken to allow; [`Self::decide_asking`] asks them.
@@ -140,7 +178,8 @@ impl Authorizer {
         self.observe(request, &mut Asking(ask))
     }
 
-    /// Returns the filters that the workload's proxy is configured with.
+    /// Returns the filters that the workload's proxy is configured with: none where a ztunnel decides;
+    /// of a waypoint those of what is addressed to no service.
     pub fn chain(&self, traffic: Traffic) -> &Chain {
         match traffic {
             Traffic::Http => &self.http.chain,
@@ -153,11 +192,27 @@ impl Authorizer {
         request: &Request<'_>,
         observer: &mut impl Observer<'p>,
     ) -> Decision<'p> {
-        let compiled = if request.http.is_some() { &self.http } else { &self.tcp };
-        match Seen::new(request, self.sight) {
+        let facing = self.facing(request);
+        if let Some(l4) = &facing.l4 {
+            return l4.decide(request, observer);
+        }
+        let compiled = if request.http.is_some() { &facing.http } else { &facing.tcp };
+        match Seen::new(request, facing.sight) {
             Ok(mut seen) => compiled.decide(&mut seen, observer),
             Err(rejected) => Decision::Deny(Reason::PathRejected(rejected)),
         }
+    }
+
+    /// What a ztunnel decides by, where one decides.
+    pub(crate) const fn l4(&self) -> Option<&L4> {
+        self.l4.as_ref()
+    }
+
+    /// Whether policies of an action are on trial.
+    pub(crate) fn has_trial(&self, traffic: Traffic, action: Action) -> bool {
+        let compiled = &self.chain(traffic).compiled;
+        compiled.iter().any(|of| of.action == action && of.is_dry_run)
+            || self.l4.as_ref().is_some_and(|l4| l4.has_trial(action))
     }
 
     /// Returns the request as policies see it.

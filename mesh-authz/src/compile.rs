@@ -55,7 +55,7 @@ impl Environment {
         Sight { paths, identity: self.identity, joins_headers }
     }
 
-    fn selection(&self) -> Selection {
+    pub(crate) fn selection(&self) -> Selection {
         let flags = &self.compat.flags;
         Selection {
             root_namespace: self.root_namespace.0.clone(),

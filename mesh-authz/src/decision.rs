@@ -120,6 +120,10 @@ impl fmt::Display for Reason<'_> {
                     rule(origin)
                 )
             }
+            Self::PolicyBroken(origin) if origin.name.is_empty() => f.write_str(
+                "a policy of which not even the name could be read, or settings that policies depend on, \
+                 could not be understood and might deny the request",
+            ),
             Self::PolicyBroken(origin) => {
                 write!(f, "policy {origin} could not be understood and might deny the request")
             }

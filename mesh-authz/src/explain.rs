@@ -8,7 +8,7 @@ use crate::authorizer::{Authorizer, Observer};
 use crate::compile::{CompiledPolicy, CompiledRule, Traffic};
 use crate::decision::{Decision, ExternalCheck, Verdict};
 use crate::dry_run::DryRun;
-use crate::rbac::{Body, Clause, Entry, Field, Place, Policy, Test};
+use crate::rbac::{Body, Clause, Entry, Field, Origin, Place, Policy, Test};
 use crate::request::{Request, Seen};
 use crate::rule::Omission;
 
@@ -69,6 +69,8 @@ pub enum Outcome<'p> {
     Matched,
     /// A field does not.
     Failed(Failure<'p>),
+    /// It does not, as a ztunnel has it, which knows no fields.
+    Unmatched,
     /// The rule was left out of what the proxy got; its omissions say why.
     LeftOut,
     /// The path is refused before any policy is asked.
@@ -114,21 +116,25 @@ impl Authorizer {
         ask: impl FnMut(ExternalCheck<'p>) -> Verdict,
     ) -> Explanation<'p> {
         let traffic = if request.http.is_some() { Traffic::Http } else { Traffic::Tcp };
-        let chain = self.chain(traffic);
-        let compiled = &chain.compiled;
-        let has = |action, is_dry_run| {
-            compiled.iter().any(|of| of.action == action && of.is_dry_run == is_dry_run)
-        };
-        let trials = [Action::Deny, Action::Allow].into_iter().filter(|action| has(*action, true));
+        let facing = self.facing(request);
+        let compiled = &facing.chain(traffic).compiled;
+        let has_audit = compiled.iter().any(|of| of.action == Action::Audit && !of.is_dry_run);
+        let trials = [Action::Deny, Action::Allow].into_iter();
+        let trials = trials.filter(|action| facing.has_trial(traffic, *action));
         let mut notes = Notes {
             ask,
-            audit: has(Action::Audit, false).then_some(false),
+            audit: has_audit.then_some(false),
             dry_run: trials.map(|action| DryRun { action, matched: None }).collect(),
             custom: Vec::new(),
         };
-        let decision = self.observe(request, &mut notes);
-        let seen = self.see(request).ok();
-        let trace = compiled.iter().map(|policy| trace(policy, seen.as_ref())).collect();
+        let decision = facing.observe(request, &mut notes);
+        let trace = match facing.l4() {
+            Some(l4) => l4.look(request, trace_of_connection),
+            None => {
+                let seen = facing.see(request).ok();
+                compiled.iter().map(|policy| trace(policy, seen.as_ref())).collect()
+            }
+        };
         let Notes { audit, dry_run, custom, .. } = notes;
         Explanation { decision, audit, dry_run, custom, trace }
     }
@@ -179,6 +185,23 @@ fn trace<'p>(policy: &'p CompiledPolicy, seen: Option<&Seen<'_>>) -> PolicyTrace
         name: &policy.name,
         action: policy.action,
         is_dry_run: policy.is_dry_run,
+        rules: rules.collect(),
+    }
+}
+
+/// What a ztunnel's policy says, whose groups match or do not.
+fn trace_of_connection(policy: &Origin, is_dry_run: bool, groups: Vec<bool>) -> PolicyTrace<'_> {
+    let groups = groups.into_iter().enumerate();
+    let rules = groups.map(|(rule, is_match)| RuleTrace {
+        rule,
+        outcome: if is_match { Outcome::Matched } else { Outcome::Unmatched },
+        omissions: &[],
+    });
+    PolicyTrace {
+        namespace: &policy.namespace,
+        name: &policy.name,
+        action: policy.action,
+        is_dry_run,
         rules: rules.collect(),
     }
 }

@@ -38,9 +38,9 @@ pub mod analysis;
 
 pub mod lint;
 
-pub use self::authorizer::Authorizer;
+pub use self::authorizer::{Authorizer, ServiceBehind};
 pub use self::compile::{Chain, Environment, Policies, Traffic};
 pub use self::decision::{Decision, Reason, Verdict};
-pub use self::of_mesh::jwt_rules_of_proxy;
+pub use self::of_mesh::{data_plane, jwt_rules_of_proxy, jwt_rules_of_service};
 pub use self::request::{Connection, Header, Http, Request};
 pub use self::select::{BrokenPolicy, Workload};

@@ -1,16 +1,18 @@
 //! Everything an authorizer needs, from the mesh: which policies, whose trust, which providers.
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
 use mesh_model::endpoint::Provider;
 use mesh_model::name::{Labels, Namespace, TrustDomain};
-use mesh_model::registry::{Broken, ControlPlane, Mesh, Origin, Service};
-use mesh_model::resource::JwtRule;
+use mesh_model::registry::{ControlPlane, Mesh, Service};
 use mesh_model::resource::mesh_config::{self, MeshConfig, PathNormalizationType};
+use mesh_model::resource::{JwtRule, Meta};
 use mesh_model::view::{Proxy, ProxyKind};
 
-use crate::authorizer::Authorizer;
+use crate::authorizer::{Authorizer, ServiceBehind};
 use crate::compile::{Chain, Environment, Policies, ProviderKind, RootNamespace};
 use crate::identity::{IdentitySource, TrustBundle};
 use crate::matcher::{PathNormalization, PathOptions};
@@ -18,29 +20,53 @@ use crate::select::{
     AttachedService, BrokenPolicy, Selection, ServiceRegistry, Workload, WorkloadKind,
     select_jwt_rules,
 };
+use crate::ztunnel;
 
 impl Authorizer {
-    /// Compiles what decides who may call the workload of a proxy.
+    /// Compiles what decides who may call the workload of a proxy, as what carries the mesh there
+    /// decides: see [`data_plane`].
     ///
     /// Policies that could not be understood deny what they might have denied. A waypoint decides by the
-    /// policies that refer to it or to a service behind it, all of them together.
+    /// service that a request is addressed to, its destination being one of the service's addresses: by the
+    /// policies that refer to that service or to the waypoint; what is addressed to none by the latter.
     pub fn of_proxy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
         let workload = workload(&proxy.namespace, &proxy.labels);
+        let data_plane = data_plane(mesh, proxy);
         if proxy.kind != ProxyKind::Waypoint {
-            return Self::of(mesh, plane, &workload, IdentitySource::Certificate);
+            let own = Self::of(mesh, plane, &workload, IdentitySource::Certificate, data_plane);
+            let peers = (data_plane == DataPlane::Ztunnel)
+                .then(|| ztunnel::of_workload(plane, &proxy.namespace, &proxy.labels));
+            return own.with_authorizations(peers.into_iter().flatten());
         }
-        let kind = WorkloadKind::Waypoint(behind(mesh, plane, &workload));
-        Self::of(mesh, plane, &Workload { kind, ..workload }, IdentitySource::FilterState)
+        let of = |services| {
+            let kind = WorkloadKind::Waypoint(services);
+            let workload = Workload { kind, ..workload.clone() };
+            Self::of(mesh, plane, &workload, IdentitySource::FilterState, data_plane)
+        };
+        let services = behind(mesh, plane, &workload);
+        let services = services.into_iter().map(|service| ServiceBehind {
+            host: service.hostname.as_str().into(),
+            addresses: addresses(service),
+            authorizer: of(vec![attached(service)]),
+        });
+        of(Vec::new()).with_services(services)
     }
 
-    /// The same for a workload by namespace and labels.
+    /// The same as an Envoy decides, whatever is beside the workload: what generators write down.
+    pub fn of_envoy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
+        let workload = workload(&proxy.namespace, &proxy.labels);
+        Self::of(mesh, plane, &workload, IdentitySource::Certificate, DataPlane::IstioProxy)
+    }
+
+    /// The same as an Envoy decides, for a workload by namespace and labels.
     pub fn of_workload(
         mesh: &Mesh,
         plane: &ControlPlane,
         namespace: &Namespace,
         labels: &Labels,
     ) -> Self {
-        Self::of(mesh, plane, &workload(namespace, labels), IdentitySource::Certificate)
+        let workload = workload(namespace, labels);
+        Self::of(mesh, plane, &workload, IdentitySource::Certificate, DataPlane::IstioProxy)
     }
 
     fn of(
@@ -48,19 +74,75 @@ impl Authorizer {
         plane: &ControlPlane,
         workload: &Workload,
         identity: IdentitySource,
+        data_plane: DataPlane,
     ) -> Self {
-        let broken = broken_policies(mesh, plane);
-        let environment = Environment { identity, ..Environment::of_plane(plane, mesh.compat()) };
+        let broken = BrokenPolicy::of_plane(plane);
+        let of_plane = Environment::of_plane(plane, mesh.compat());
+        let compat = Compat { data_plane, ..of_plane.compat.clone() };
+        let environment = Environment { identity, compat, ..of_plane };
         Self::new(&policies(plane, &broken), workload, &environment)
     }
 }
+
+/// Returns what carries the mesh to the workload of a proxy, as far as its pod tells.
+///
+/// A ztunnel, where the mesh's [`Compat`] says so or a pod without a sidecar is captured: its label
+/// `istio.io/dataplane-mode` is `ambient`, or its namespace's and its own is not `none`, or it is
+/// annotated `ambient.istio.io/redirection: enabled`. A gRPC server that is its own data plane, where
+/// [`Compat`] or the proxy says so or the pod is injected with `grpc-agent` or `grpc-simple`. An Envoy
+/// everywhere else: pods that name no containers are taken to have one.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/serviceregistry/ambient/workloads.go` `podWorkloadBuilder`; `cni/pkg/util`
+/// `PodRedirectionEnabled`; `manifests/charts/istio-control/istio-discovery/files/grpc-agent.yaml`.
+pub fn data_plane(mesh: &Mesh, proxy: &Proxy) -> DataPlane {
+    let of_mesh = mesh.compat().data_plane;
+    let is_workload = proxy.kind == ProxyKind::Sidecar;
+    let grpc = DataPlane::Grpc;
+    if !is_workload {
+        return DataPlane::IstioProxy;
+    }
+    if of_mesh == DataPlane::Ztunnel {
+        return DataPlane::Ztunnel;
+    }
+    if of_mesh == grpc || proxy.data_plane == grpc {
+        return grpc;
+    }
+    let (cluster, namespace) = (proxy.cluster.as_str(), proxy.namespace.as_str());
+    let Some(pod) = mesh.pod(cluster, namespace, &proxy.name) else { return of_mesh };
+    let mut templates = pod.meta.annotations.value("inject.istio.io/templates").split(',');
+    if templates.any(|name| matches!(name.trim(), "grpc-agent" | "grpc-simple")) {
+        return grpc;
+    }
+    let containers = pod.spec.containers.iter().chain(pod.spec.init_containers.iter());
+    let has_sidecar = pod.meta.annotations.get("sidecar.istio.io/status").is_some()
+        || containers.into_iter().any(|container| *container.name == *"istio-proxy");
+    if !has_sidecar && is_captured(mesh, cluster, &pod.meta) {
+        return DataPlane::Ztunnel;
+    }
+    of_mesh
+}
+
+/// Whether the connections of a pod pass through a ztunnel.
+fn is_captured(mesh: &Mesh, cluster: &str, pod: &Meta) -> bool {
+    let own = pod.labels.value(MODE);
+    let namespace = mesh.namespace(cluster, pod.namespace.as_str());
+    let of_namespace = namespace.is_some_and(|meta| meta.labels.value(MODE) == AMBIENT);
+    pod.annotations.value("ambient.istio.io/redirection") == "enabled"
+        || own == AMBIENT
+        || (of_namespace && own != "none")
+}
+
+const MODE: &str = "istio.io/dataplane-mode";
+const AMBIENT: &str = "ambient";
 
 /// The services that a waypoint serves: those that name it by label, or whose namespaces do.
 ///
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/serviceregistry/ambient/waypoints.go` `fetchWaypointForTarget`.
-fn behind(mesh: &Mesh, plane: &ControlPlane, waypoint: &Workload) -> Vec<AttachedService> {
+fn behind<'p>(mesh: &Mesh, plane: &'p ControlPlane, waypoint: &Workload) -> Vec<&'p Arc<Service>> {
     let gateway = waypoint.labels.value("gateway.networking.k8s.io/gateway-name");
     let manifests = mesh.manifests(plane);
     let is_behind = |service: &&Arc<Service>| {
@@ -73,15 +155,28 @@ fn behind(mesh: &Mesh, plane: &ControlPlane, waypoint: &Workload) -> Vec<Attache
             is_near && !gateway.is_empty() && *labels.value(USE_WAYPOINT) == *gateway
         })
     };
-    let behind = plane.services.iter().filter(is_behind).map(|service| AttachedService {
+    plane.services.iter().filter(is_behind).collect()
+}
+
+fn attached(service: &Service) -> AttachedService {
+    AttachedService {
         name: (&*service.name).into(),
         namespace: service.namespace.clone(),
         registry: match service.provider {
             Provider::Kubernetes => ServiceRegistry::Kubernetes,
             Provider::External => ServiceRegistry::External,
         },
-    });
-    behind.collect()
+    }
+}
+
+/// The addresses by which a service is reached, in any cluster.
+fn addresses(service: &Service) -> Vec<IpAddr> {
+    let of_clusters = service.cluster_vips.iter().flat_map(|(_, vips)| vips.iter());
+    let texts = of_clusters.chain([&service.default_address]);
+    let written = texts.filter_map(|text| text.parse::<IpAddr>().ok());
+    let allocated = [service.auto_allocated.v4, service.auto_allocated.v6];
+    let all = written.chain(allocated.into_iter().flatten());
+    all.filter(|address| !address.is_unspecified()).collect()
 }
 
 const USE_WAYPOINT: &str = "istio.io/use-waypoint";
@@ -91,20 +186,11 @@ impl Chain {
     ///
     /// Policies that could not be understood deny what they might have denied.
     pub fn of_grpc_server(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
-        let broken = broken_policies(mesh, plane);
+        let broken = BrokenPolicy::of_plane(plane);
         let workload = workload(&proxy.namespace, &proxy.labels);
         let environment = Environment::of_plane(plane, mesh.compat());
         Self::of_grpc(&policies(plane, &broken), &workload, &environment)
     }
-}
-
-/// Those that count for the proxies of a control plane and could not be understood.
-fn broken_policies(mesh: &Mesh, plane: &ControlPlane) -> Vec<BrokenPolicy> {
-    mesh.broken()
-        .iter()
-        .filter(|broken| broken.object.kind == "AuthorizationPolicy" && counts(plane, broken))
-        .map(broken_policy)
-        .collect()
 }
 
 fn policies<'p>(plane: &'p ControlPlane, broken: &'p [BrokenPolicy]) -> Policies<'p> {
@@ -119,39 +205,45 @@ fn workload(namespace: &Namespace, labels: &Labels) -> Workload {
     Workload { namespace: namespace.clone(), labels: labels.clone(), kind }
 }
 
-/// Returns the token issuers of a proxy, sorted by issuer: what its `jwt_authn` filter is made of.
+/// Returns the token issuers of a proxy, sorted by issuer: what its `jwt_authn` filter is made of; of a
+/// waypoint those of what is addressed to no service.
 pub fn jwt_rules_of_proxy<'p>(
+    mesh: &Mesh,
     plane: &'p ControlPlane,
-    compat: &Compat,
     proxy: &Proxy,
+) -> Vec<&'p JwtRule> {
+    jwt_rules(mesh, plane, proxy, Vec::new())
+}
+
+/// The same of a waypoint, for what is addressed to a service behind it; nothing is added by a host that
+/// is not.
+pub fn jwt_rules_of_service<'p>(
+    mesh: &Mesh,
+    plane: &'p ControlPlane,
+    waypoint: &Proxy,
+    host: &str,
+) -> Vec<&'p JwtRule> {
+    let services = behind(mesh, plane, &workload(&waypoint.namespace, &waypoint.labels));
+    let named = services.into_iter().filter(|service| *service.hostname.as_str() == *host);
+    jwt_rules(mesh, plane, waypoint, named.map(|service| attached(service)).collect())
+}
+
+fn jwt_rules<'p>(
+    mesh: &Mesh,
+    plane: &'p ControlPlane,
+    proxy: &Proxy,
+    services: Vec<AttachedService>,
 ) -> Vec<&'p JwtRule> {
     let selection = Selection {
         root_namespace: Namespace::from(&*plane.config.root_namespace),
-        selects_gateways: compat.flags.enable_selector_based_k8s_gateway_policy,
+        selects_gateways: mesh.compat().flags.enable_selector_based_k8s_gateway_policy,
     };
+    let mut workload = workload(&proxy.namespace, &proxy.labels);
+    if proxy.kind == ProxyKind::Waypoint {
+        workload.kind = WorkloadKind::Waypoint(services);
+    }
     let policies = plane.request_authentications.iter().map(AsRef::as_ref);
-    select_jwt_rules(policies, &workload(&proxy.namespace, &proxy.labels), &selection)
-}
-
-/// Whether an object counts for the proxies of a control plane.
-pub(crate) fn counts(plane: &ControlPlane, broken: &Broken) -> bool {
-    match &broken.origin {
-        Origin::Cluster(cluster) => *cluster == plane.id,
-        Origin::Config
-        | Origin::MeshConfig
-        | Origin::MeshNetworks
-        | Origin::Proxies
-        | Origin::Description(_) => true,
-    }
-}
-
-fn broken_policy(broken: &Broken) -> BrokenPolicy {
-    BrokenPolicy {
-        namespace: broken.object.namespace.clone(),
-        name: broken.object.name.clone(),
-        selector: broken.selector.clone(),
-        action: broken.action,
-    }
+    select_jwt_rules(policies, &workload, &selection)
 }
 
 impl Environment {

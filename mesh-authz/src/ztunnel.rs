@@ -20,6 +20,7 @@ mod of_mesh;
 
 pub use self::convert::{convert, convert_peer_authentication, static_strict};
 pub use self::of_mesh::{authorizations, policies_of_workload};
+pub(crate) use self::of_mesh::{of_workload, stand_in};
 
 /// A policy as a ztunnel gets it.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,17 +196,21 @@ impl Authorization {
     /// Returns whether a connection is one that the policy means.
     pub fn matches(&self, connection: &L4Connection<'_>) -> bool {
         let peer = Peer::of(connection);
-        self.groups.iter().any(|group| {
-            group.clauses.iter().all(|clause| {
-                clause.matches.is_empty()
-                    || clause.matches.iter().any(|of| !of.is_empty() && of.matches(&peer))
-            })
+        self.groups.iter().any(|group| group.matches(&peer))
+    }
+}
+
+impl Group {
+    pub(crate) fn matches(&self, peer: &Peer<'_>) -> bool {
+        self.clauses.iter().all(|clause| {
+            clause.matches.is_empty()
+                || clause.matches.iter().any(|of| !of.is_empty() && of.matches(peer))
         })
     }
 }
 
 /// A connection with the texts of its identity.
-struct Peer<'c> {
+pub(crate) struct Peer<'c> {
     connection: L4Connection<'c>,
     /// Empty in plain text.
     namespace: &'c str,
@@ -213,7 +218,7 @@ struct Peer<'c> {
 }
 
 impl<'c> Peer<'c> {
-    fn of(connection: &L4Connection<'c>) -> Self {
+    pub(crate) fn of(connection: &L4Connection<'c>) -> Self {
         let identity = connection.source_identity;
         Self {
             connection: *connection,

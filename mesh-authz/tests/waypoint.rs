@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_authz::compile::Environment;
 use mesh_authz::select::{Workload, WorkloadKind};
-use mesh_authz::{Authorizer, Chain, Policies, Traffic};
+use mesh_authz::{Authorizer, Chain, Connection, Http, Policies, Request, Traffic};
 use mesh_model::Compat;
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
 
@@ -24,6 +24,10 @@ const CLUSTER: &str = "
 ";
 
 fn mesh(policies: &str) -> Arc<Mesh> {
+    mesh_of(policies, "")
+}
+
+fn mesh_of(policies: &str, services: &str) -> Arc<Mesh> {
     let source = |origin, name: &str, text: &str| Source {
         origin,
         name: name.into(),
@@ -32,7 +36,7 @@ fn mesh(policies: &str) -> Arc<Mesh> {
     let mut registry = Registry::new(Compat::default());
     registry.load([
         source(Origin::Config, "policies.yaml", policies),
-        source(Origin::Cluster("c".into()), "cluster.yaml", CLUSTER),
+        source(Origin::Cluster("c".into()), "cluster.yaml", &format!("{services}{CLUSTER}")),
     ]);
     registry.mesh()
 }
@@ -46,7 +50,8 @@ fn policy(name: &str, attached: &str) -> String {
     )
 }
 
-/// The names of the policies that the waypoint decides by.
+/// The names of the policies that the waypoint decides by: `own|cart|tax`.
+#[track_caller]
 fn check(policies: &[(&str, &str)], expected: &str) {
     let policies: Vec<String> =
         policies.iter().map(|(name, attached)| policy(name, attached)).collect();
@@ -54,9 +59,15 @@ fn check(policies: &[(&str, &str)], expected: &str) {
     let proxy = mesh.proxy("c/shop/gate-0").expect("the pod is there");
     let plane = mesh.control_plane_of("c").expect("the cluster serves itself");
     let authorizer = Authorizer::of_proxy(&mesh, plane, &proxy);
-    let compiled = &authorizer.chain(Traffic::Http).compiled;
-    let found: Vec<&str> = compiled.iter().map(|policy| &*policy.name).collect();
-    assert_eq!(found.join(" "), expected);
+    let names = |authorizer: &Authorizer| {
+        let compiled = authorizer.chain(Traffic::Http).compiled.iter();
+        compiled.map(|policy| policy.name.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let hosts: Vec<&str> = authorizer.services().iter().map(|service| &*service.host).collect();
+    assert_eq!(hosts, ["cart.shop.svc.cluster.local", "tax.far.svc.cluster.local"]);
+    let of = authorizer.services().iter().map(|service| names(&service.authorizer));
+    let found: Vec<String> = [names(&authorizer)].into_iter().chain(of).collect();
+    assert_eq!(found.join("|"), expected);
 }
 
 const SELECTOR: &str = "selector: {matchLabels: {app: gate}}";
@@ -65,13 +76,64 @@ const SELECTOR: &str = "selector: {matchLabels: {app: gate}}";
 fn a_waypoint_decides_by_references_to_it_and_to_what_is_behind_it() {
     let service = |name: &str| format!("targetRefs: [{{kind: Service, group: '', name: {name}}}]");
     let gateway = "targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: gate}]";
-    check(&[("shop/by-gateway", gateway), ("shop/by-selector", SELECTOR)], "by-gateway");
+    let all = "by-gateway|by-gateway|by-gateway";
+    check(&[("shop/by-gateway", gateway), ("shop/by-selector", SELECTOR)], all);
     check(
         &[("shop/near", &service("cart")), ("far/by-namespace", &service("tax"))],
-        "near by-namespace",
+        "|near|by-namespace",
     );
-    check(&[("far/opted-out", &service("none")), ("shop/not-behind", &service("web"))], "");
-    check(&[("shop/elsewhere", &service("tax"))], "");
+    check(&[("far/opted-out", &service("none")), ("shop/not-behind", &service("web"))], "||");
+    check(&[("shop/elsewhere", &service("tax"))], "||");
+}
+
+/// Checks whether a request that is addressed to an address is allowed.
+#[track_caller]
+fn check_addressed(mesh: &Mesh, address: &str, expected: bool) {
+    let proxy = mesh.proxy("c/shop/gate-0").expect("the pod is there");
+    let plane = mesh.control_plane_of("c").expect("the cluster serves itself");
+    let authorizer = Authorizer::of_proxy(mesh, plane, &proxy);
+    let request = Request {
+        connection: Connection {
+            source_ip: "10.0.0.9".parse().expect("an address"),
+            remote_ip: None,
+            destination_ip: address.parse().expect("an address"),
+            destination_port: 80,
+            peer: None,
+            sni: None,
+        },
+        http: Some(Http {
+            method: "GET",
+            authority: Some("any"),
+            path: "/",
+            headers: &[],
+            payload: None,
+        }),
+        metadata: None,
+    };
+    let explained = authorizer.explain(&request);
+    assert_eq!(explained.decision, authorizer.decide(&request));
+    assert_eq!(explained.decision.is_allowed(), expected, "{address}: {explained:?}");
+}
+
+#[test]
+fn a_policy_of_one_service_decides_about_no_other() {
+    let of = |name: &str, rules: &str| {
+        format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: {name}, \
+             namespace: shop}}, spec: {{targetRefs: [{{kind: Service, group: '', name: {name}}}], rules: {rules}}}}}\n"
+        )
+    };
+    let services = "
+{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop, labels: {istio.io/use-waypoint: gate}}, spec: {clusterIP: 10.9.0.2, ports: [{name: http, port: 80}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: api, namespace: shop, labels: {istio.io/use-waypoint: gate}}, spec: {clusterIP: 10.9.0.1, ports: [{name: http, port: 80}]}}
+---
+";
+    let mesh = mesh_of(&[of("api", "[{}]"), of("db", "[]")].join("---\n"), services);
+    check_addressed(&mesh, "10.9.0.1", true);
+    check_addressed(&mesh, "::ffff:10.9.0.1", true);
+    check_addressed(&mesh, "10.9.0.2", false);
+    check_addressed(&mesh, "10.0.0.1", true);
 }
 
 /// With `ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES` selectors count where its tunnels end.

@@ -36,7 +36,7 @@ const SPACE_DELIMITED: [&str; 2] = ["permission", "scope"];
 
 /// The filter of a proxy; `None` where no rule is for it.
 pub(crate) fn http_filter(view: &ProxyView<'_>) -> Option<hcm::HttpFilter> {
-    let rules = jwt_rules_of_proxy(view.plane(), view.mesh().compat(), view.proxy());
+    let rules = jwt_rules_of_proxy(view.mesh(), view.plane(), view.proxy());
     (!rules.is_empty()).then(|| hcm::HttpFilter {
         name: NAME.to_owned(),
         config_type: Some(hcm::http_filter::ConfigType::TypedConfig(pack(&config(view, &rules)))),

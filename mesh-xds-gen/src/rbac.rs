@@ -51,7 +51,7 @@ impl Authorization {
     /// The filters of a proxy.
     pub(crate) fn of(view: &ProxyView<'_>) -> Self {
         let plane = view.plane();
-        let authorizer = Authorizer::of_proxy(view.mesh(), plane, view.proxy());
+        let authorizer = Authorizer::of_envoy(view.mesh(), plane, view.proxy());
         let requests = &authorizer.chain(Traffic::Http).filters;
         let (custom, local) = requests.split_at(requests.partition_point(is_custom));
         let jwt = jwt::http_filter(view);

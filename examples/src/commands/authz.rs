@@ -1,14 +1,18 @@
 //! `mesh authz`: a decision, who made it, and why; or who may call whom; or which rules requests reach.
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use mesh_authz::explain::{Explanation, Outcome, PolicyTrace, RuleTrace};
-use mesh_authz::{Authorizer, Reason, Traffic};
+use mesh_authz::{
+    Authorizer, Reason, Traffic, data_plane, jwt_rules_of_proxy, jwt_rules_of_service,
+};
 use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::MutualTlsMode;
-use mesh_model::view::Proxy;
+use mesh_model::view::{Proxy, ProxyKind};
 use serde_json::{Value, json};
 
 use self::request::RequestFile;
@@ -61,11 +65,11 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let (to, from) = (proxy(&arguments.to)?, proxy(&arguments.from)?);
     match (question, to) {
         (Question::Decision(mut request), Some(to)) => {
-            fill(std::slice::from_mut(&mut *request), &mesh, from.as_ref(), &to);
+            fill(std::slice::from_mut(&mut *request), &mesh, from.as_ref(), &to)?;
             decide(&mesh, &to, &request, output)
         }
         (Question::Coverage(mut requests), Some(to)) => {
-            fill(&mut requests, &mesh, from.as_ref(), &to);
+            fill(&mut requests, &mesh, from.as_ref(), &to)?;
             let authorizer = Authorizer::of_proxy(&mesh, plane_of(&mesh, &to)?, &to);
             coverage::run(&mesh, (&to, &authorizer), &requests, output)
         }
@@ -107,14 +111,67 @@ impl Question {
     }
 }
 
-/// Fills what requests leave out of the caller and the workload that is called.
-fn fill(requests: &mut [RequestFile], mesh: &Mesh, from: Option<&Proxy>, to: &Proxy) {
+/// Fills what requests leave out of the caller and the workload that is called, and what the mesh says of
+/// their tokens.
+fn fill(
+    requests: &mut [RequestFile],
+    mesh: &Mesh,
+    from: Option<&Proxy>,
+    to: &Proxy,
+) -> Result<(), Failure> {
+    let plane = plane_of(mesh, to)?;
+    let mode = plane.peer_authentications.server_mode(&to.namespace, &to.labels);
     for request in requests {
         if let Some(from) = from {
+            let mode = request.port().map_or(mode.mode, |port| mode.of_port(port));
+            if mode == MutualTlsMode::Disable && data_plane(mesh, to) != DataPlane::Ztunnel {
+                request.fill_plain_text();
+            }
             request.fill_from(from.addresses.first().copied(), &identity(mesh, from));
         }
-        request.fill_to(to.addresses.first().copied());
+        let rules = if to.kind == ProxyKind::Waypoint && !request.has_destination() {
+            let (host, address) = service_behind(mesh, plane, request, to)?;
+            request.fill_to(Some(address));
+            jwt_rules_of_service(mesh, plane, to, &host)
+        } else {
+            request.fill_to(to.addresses.first().copied());
+            jwt_rules_of_proxy(mesh, plane, to)
+        };
+        let rule = rules.iter().find(|rule| request.issuer() == Some(&*rule.issuer));
+        let claims = rule.map(|rule| rule.space_delimited_claims.clone()).unwrap_or_default();
+        request.set_space_delimited(&claims);
     }
+    Ok(())
+}
+
+/// The service behind a waypoint that a request asks for by its host, and its address.
+fn service_behind(
+    mesh: &Mesh,
+    plane: &ControlPlane,
+    request: &RequestFile,
+    waypoint: &Proxy,
+) -> Result<(String, IpAddr), Failure> {
+    let authorizer = Authorizer::of_proxy(mesh, plane, waypoint);
+    let hosts: Vec<&str> = authorizer.services().iter().map(|service| &*service.host).collect();
+    let asked = request.host().map(|host| host.to_ascii_lowercase());
+    let found = authorizer.services().iter().find(|service| {
+        asked.as_deref().is_some_and(|asked| {
+            service.host.strip_prefix(asked).is_some_and(|rest| {
+                rest.is_empty() || (asked.contains('.') && rest.starts_with('.'))
+            })
+        })
+    });
+    let address = found.and_then(|service| Some((&service.host, service.addresses.first()?)));
+    let unknown = || {
+        Failure::Unanswered(format!(
+            "a waypoint decides by the service that a request is addressed to: give a `host` of it or a \
+             `destination_ip`; behind `{}` are {}",
+            waypoint.reference(),
+            if hosts.is_empty() { "none".to_owned() } else { hosts.join(", ") }
+        ))
+    };
+    let (host, address) = address.ok_or_else(unknown)?;
+    Ok((host.to_string(), *address))
 }
 
 fn plane_of<'m>(mesh: &'m Mesh, proxy: &Proxy) -> Result<&'m ControlPlane, Failure> {
@@ -183,20 +240,36 @@ pub(crate) fn verdict(
     })
 }
 
-/// Why the connection is refused before any policy is asked: the workload demands mutual TLS.
+/// Why the connection is refused before any policy is asked: the workload demands mutual TLS, with an
+/// identity of the mesh's.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/security/authn/utils/utils.go` `BuildInboundTLS`, which matches the names of peers
+/// against the trust domains.
 fn refused_in_plain_text(
     mesh: &Mesh,
     to: &Proxy,
     request: &RequestFile,
 ) -> Result<Option<String>, Failure> {
-    if request.has_peer() {
+    let Some(view) = mesh.view(to) else { return Ok(None) };
+    let config = mesh.config();
+    let aliases = config.trust_domain_aliases.iter().map(AsRef::as_ref);
+    let described = mesh.description(to.cluster.as_str()).map(|known| &*known.trust_domain);
+    let described = described.filter(|domain| !domain.is_empty());
+    let domains = [described.unwrap_or(&config.trust_domain)].into_iter().chain(aliases);
+    if request.is_mutual(domains) {
         return Ok(None);
     }
-    let Some(view) = mesh.view(to) else { return Ok(None) };
     let port = request.destination_port()?;
     let mode = view.server_mode(&to.namespace, &to.labels).of_port(port);
+    let shows = if request.has_peer() {
+        "the peer shows no identity of the mesh's trust domains"
+    } else {
+        "the request is plain text"
+    };
     Ok((mode == MutualTlsMode::Strict).then(|| {
-        format!("port {port} demands mutual TLS (PeerAuthentication STRICT), and the request is plain text")
+        format!("port {port} demands mutual TLS (PeerAuthentication STRICT), and {shows}")
     }))
 }
 
@@ -264,6 +337,9 @@ fn rule_trace(rule: &RuleTrace<'_>) -> Value {
                 "saw": failure.saw,
             }),
         ),
+        Outcome::Unmatched => {
+            (false, json!({"field": "", "saw": "a connection that it does not mean"}))
+        }
         Outcome::LeftOut => (false, json!({"field": "", "saw": "the rule was left out"})),
         Outcome::NotAsked => (false, json!({"field": "", "saw": "the path is refused before"})),
     };
@@ -293,6 +369,7 @@ fn table(explained: &Explanation<'_>, refused: Option<&str>) {
             match &rule.outcome {
                 Outcome::Matched => say!("         rule {}: matches", rule.rule),
                 Outcome::Failed(failure) => say!("         rule {}: {failure}", rule.rule),
+                Outcome::Unmatched => say!("         rule {}: does not match", rule.rule),
                 Outcome::LeftOut => say!("         rule {}: left out", rule.rule),
                 Outcome::NotAsked => say!("         rule {}: not asked", rule.rule),
             }

@@ -1,6 +1,7 @@
 //! Replacing one policy of many, without compiling the others again.
 use std::sync::Arc;
 
+use mesh_model::compat::DataPlane;
 use mesh_model::resource::{Action, AuthorizationPolicy};
 
 use super::{Authorizer, Compiled, Sides, Stage};
@@ -16,13 +17,19 @@ impl Authorizer {
     /// A few microseconds, however many policies there are. `workload` and `environment` must be those
     /// that the authorizer was made for. It can be done if the policy is one of the workload's before
     /// and after, with the same action (not CUSTOM) and trial, and as many rules that proxies get. The
-    /// answers are then those of an authorizer made anew, of the same age of the policy.
+    /// answers are then those of an authorizer made anew, of the same age of the policy. Waypoints,
+    /// ztunnels and gRPC servers need a new one.
     pub fn replace(
         &mut self,
         policy: &AuthorizationPolicy,
         workload: &Workload,
         environment: &Environment,
     ) -> bool {
+        let is_envoy =
+            matches!(environment.compat.data_plane, DataPlane::IstioProxy | DataPlane::Envoy);
+        if !is_envoy || !self.services().is_empty() {
+            return false;
+        }
         let alone = Policies { understood: vec![policy], broken: Vec::new() };
         let chain = |traffic| Chain::new(&alone, workload, environment, traffic);
         let (http, tcp) = (chain(Traffic::Http), chain(Traffic::Tcp));

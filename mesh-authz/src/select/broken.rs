@@ -1,5 +1,6 @@
 //! Policies that could not be understood: they deny what they might have denied.
 use mesh_model::name::{Labels, Namespace};
+use mesh_model::registry::ControlPlane;
 use mesh_model::resource::Action;
 
 use super::{Selection, Workload};
@@ -24,6 +25,18 @@ pub struct BrokenPolicy {
 }
 
 impl BrokenPolicy {
+    /// Those that count for the proxies of a control plane.
+    pub(crate) fn of_plane(plane: &ControlPlane) -> Vec<Self> {
+        let broken = plane.broken.iter().filter(|b| b.object.kind == "AuthorizationPolicy");
+        let known = broken.map(|broken| Self {
+            namespace: broken.object.namespace.clone(),
+            name: broken.object.name.clone(),
+            selector: broken.selector.clone(),
+            action: broken.action,
+        });
+        known.collect()
+    }
+
     /// Returns whether the policy may mean a workload.
     pub fn may_select(&self, workload: &Workload, selection: &Selection) -> bool {
         (self.namespace.is_empty()

@@ -4,15 +4,17 @@
 //!
 //! istio/istio `pilot/pkg/serviceregistry/ambient/policies.go` `PolicyCollections`;
 //! `workloads.go` `buildWorkloadPolicies`; `authorization.go` `convertedSelectorPeerAuthentications`.
+use std::collections::BTreeMap;
+
 use mesh_model::name::{Labels, Namespace};
-use mesh_model::registry::{Broken, ControlPlane, Mesh};
+use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::{self, MutualTlsMode, PeerAuthentication};
 
 use super::convert::{
     convert, convert_peer_authentication, mode_of, port_policy_name, static_strict,
 };
 use super::{Action, Authorization, Group, Scope};
-use crate::of_mesh::counts;
+use crate::select::BrokenPolicy;
 
 /// Converts all policies of a control plane, sorted by namespace and name.
 ///
@@ -28,18 +30,40 @@ pub fn authorizations(mesh: &Mesh, plane: &ControlPlane) -> Vec<Authorization> {
     let policies = plane.authorization_policies.iter();
     let mut found: Vec<Authorization> =
         policies.filter_map(|policy| convert(policy, &root, sends_dry_run)).collect();
-    let peers = plane.peer_authentications.all();
-    let of_mesh = without_selector(peers, &root);
-    found.extend(peers.iter().filter_map(|policy| {
-        let of_namespace = without_selector(peers, &policy.meta.namespace);
-        convert_peer_authentication(policy, &root, of_namespace, of_mesh)
-    }));
-    if !peers.is_empty() {
-        found.push(static_strict(&root));
-    }
-    let broken = mesh.broken().iter().filter(|broken| counts(plane, broken));
-    found.extend(broken.filter_map(|broken| stand_in(broken, &root)));
+    found.extend(of_peers(plane, &root));
+    found.extend(stand_ins(plane, &root));
     found.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    // Of two policies of one name nobody knows which one is meant; a stand-in denies for both.
+    found.dedup_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name));
+    found
+}
+
+/// What the PeerAuthentications become: the static STRICT policy with any of them, understood or not.
+fn of_peers(plane: &ControlPlane, root: &Namespace) -> Vec<Authorization> {
+    let peers = plane.peer_authentications.all();
+    let of_mesh = without_selector(peers, root);
+    let converted = peers.iter().filter_map(|policy| {
+        let of_namespace = without_selector(peers, &policy.meta.namespace);
+        convert_peer_authentication(policy, root, of_namespace, of_mesh)
+    });
+    let mut found: Vec<Authorization> = converted.collect();
+    let is_broken = plane.broken.iter().any(|broken| broken.object.kind == "PeerAuthentication");
+    if !peers.is_empty() || is_broken {
+        found.push(static_strict(root));
+    }
+    found
+}
+
+/// What the PeerAuthentications of one workload become.
+pub(crate) fn of_workload(
+    plane: &ControlPlane,
+    namespace: &Namespace,
+    labels: &Labels,
+) -> Vec<Authorization> {
+    let root = Namespace::from(&*plane.config.root_namespace);
+    let names = of_peer_authentications(plane, &root, namespace, labels);
+    let mut found = of_peers(plane, &root);
+    found.retain(|policy| names.contains(&format!("{}/{}", policy.namespace, policy.name)));
     found
 }
 
@@ -61,9 +85,8 @@ pub fn policies_of_workload(
     let sends_dry_run = mesh.compat().flags.ambient_enable_dry_run_authorization_policy;
     let converted = plane.authorization_policies.iter();
     let converted = converted.filter_map(|policy| convert(policy, &root, sends_dry_run));
-    let broken = mesh.broken().iter().filter(|broken| counts(plane, broken));
     let mut selected: Vec<String> = converted
-        .chain(broken.filter_map(|broken| stand_in(broken, &root)))
+        .chain(stand_ins(plane, &root))
         .filter(|policy| match &policy.scope {
             Scope::WorkloadSelector(selector) if labels.is_empty() => {
                 let is_near = policy.namespace == *namespace || policy.namespace == root;
@@ -98,6 +121,10 @@ fn of_peer_authentications(
     namespace: &Namespace,
     labels: &Labels,
 ) -> Vec<String> {
+    if plane.peer_authentications.may_be_broken(namespace, labels) {
+        let strict = static_strict(root);
+        return vec![format!("{}/{}", strict.namespace, strict.name)];
+    }
     let (mut mesh, mut wide, mut own) = (None, None, None);
     for policy in plane.peer_authentications.all() {
         let selector = policy.spec.selector.as_ref().map(|selector| &selector.match_labels);
@@ -145,22 +172,39 @@ fn has_exceptions(policy: &PeerAuthentication, own: MutualTlsMode, is_strict: bo
     }
 }
 
-/// What stands in for a policy that could not be understood: as DENY everything, as ALLOW nothing.
-fn stand_in(broken: &Broken, root: &Namespace) -> Option<Authorization> {
-    if broken.object.kind != "AuthorizationPolicy" {
-        return None;
+/// What stands in for the policies that could not be understood, under names that no other has.
+fn stand_ins(plane: &ControlPlane, root: &Namespace) -> Vec<Authorization> {
+    let metas = plane.authorization_policies.iter().map(|policy| &policy.meta);
+    // No object's name has a `~`.
+    let mut names: BTreeMap<(Namespace, Box<str>), u32> =
+        metas.map(|meta| ((meta.namespace.clone(), meta.name.clone()), 1)).collect();
+    let mut found: Vec<Authorization> =
+        BrokenPolicy::of_plane(plane).iter().filter_map(|broken| stand_in(broken, root)).collect();
+    for policy in &mut found {
+        let uses = names.entry((policy.namespace.clone(), policy.name.clone())).or_default();
+        *uses = uses.saturating_add(1);
+        if *uses > 1 {
+            policy.name = format!("{}~{uses}", policy.name).into();
+        }
     }
+    found
+}
+
+/// What stands in for a policy that could not be understood: as DENY everything, as ALLOW nothing.
+pub(crate) fn stand_in(broken: &BrokenPolicy, root: &Namespace) -> Option<Authorization> {
     let (action, groups) = match broken.action {
         Some(resource::Action::Allow) => (Action::Allow, Vec::new()),
         Some(resource::Action::Deny) | None => (Action::Deny, vec![Group::default()]),
         Some(resource::Action::Audit | resource::Action::Custom) => return None,
     };
-    let namespace = &broken.object.namespace;
+    let namespace = &broken.namespace;
     Some(Authorization {
         namespace: namespace.clone(),
-        name: broken.object.name.clone(),
+        name: broken.name.clone(),
         scope: match &broken.selector {
-            Some(labels) if !labels.is_empty() => Scope::WorkloadSelector(labels.clone()),
+            Some(labels) if !labels.is_empty() && !namespace.is_empty() => {
+                Scope::WorkloadSelector(labels.clone())
+            }
             Some(_) | None if namespace == root || namespace.is_empty() => Scope::Global,
             Some(_) | None => Scope::Namespace,
         },

@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! {"protocol": "http|tcp", "port": 80 or null,
-//!  "matrix": [{"to": "c1/shop/cart-0", "last_allow": "ns/name" or null,
+//!  "matrix": [{"to": "c1/shop/cart-0", "service": host or null, "last_allow": "ns/name" or null,
 //!              "from": [{"identity": "spiffe://…" or null, "access": "always|depends|never"}]}]}
 //! ```
 //!
-//! Workloads by reference, callers by identity, plain text (null) first. `last_allow` is the policy
+//! Workloads by reference (waypoints once for themselves and once for each `service` behind them), callers by identity, plain text (null) first. `last_allow` is the policy
 //! without which everything that is not denied is allowed.
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_authz::analysis::{Access, Caller, access_over, last_allow};
-use mesh_authz::{Authorizer, Traffic};
+use mesh_authz::{Authorizer, Traffic, data_plane};
+use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
@@ -34,6 +35,8 @@ pub(super) struct Question<'q> {
 #[derive(Debug)]
 struct Column {
     workload: String,
+    /// Of a waypoint: the service behind it that is called.
+    service: Option<String>,
     answers: Answers,
 }
 
@@ -73,30 +76,50 @@ fn columns(
     question: Question<'_>,
 ) -> Vec<Column> {
     let mut known = BTreeMap::new();
-    let column = |proxy: &&Proxy| {
-        let plane = mesh.control_plane_of(proxy.cluster.as_str())?;
+    let mut found = Vec::new();
+    for proxy in called {
+        let Some(plane) = mesh.control_plane_of(proxy.cluster.as_str()) else { continue };
         let key = (plane.id.clone(), proxy.namespace.clone(), proxy.labels.clone());
-        let answers = known
-            .entry(key)
-            .or_insert_with(|| answers(mesh, plane, proxy, callers, question))
-            .clone();
-        Some(Column { workload: proxy.reference(), answers })
-    };
-    called.iter().filter_map(column).collect()
+        let kind = (proxy.kind, data_plane(mesh, proxy) as u8);
+        let answers = known.entry((key, kind)).or_insert_with(|| {
+            let mode = plane.peer_authentications.server_mode(&proxy.namespace, &proxy.labels);
+            let authorizer = authorizer(mesh, plane, proxy);
+            let own = (None, answers(&authorizer, &mode, callers, question));
+            let of_services = authorizer.services().iter().map(|service| {
+                let answers = answers(&service.authorizer, &mode, callers, question);
+                (Some(service.host.to_string()), answers)
+            });
+            [own].into_iter().chain(of_services).collect::<Vec<_>>()
+        });
+        found.extend(answers.iter().map(|(service, answers)| Column {
+            workload: proxy.reference(),
+            service: service.clone(),
+            answers: answers.clone(),
+        }));
+    }
+    found
+}
+
+/// What decides about a workload; what a ztunnel decides about is told as a sidecar has it, of
+/// connections.
+fn authorizer(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Authorizer {
+    match data_plane(mesh, proxy) {
+        DataPlane::Ztunnel => Authorizer::of_envoy(mesh, plane, proxy),
+        DataPlane::IstioProxy | DataPlane::Envoy | DataPlane::Grpc => {
+            Authorizer::of_proxy(mesh, plane, proxy)
+        }
+    }
 }
 
 fn answers(
-    mesh: &Mesh,
-    plane: &ControlPlane,
-    proxy: &Proxy,
+    authorizer: &Authorizer,
+    mode: &ServerMode,
     callers: &[Option<String>],
     question: Question<'_>,
 ) -> Answers {
-    let authorizer = Authorizer::of_proxy(mesh, plane, proxy);
-    let mode: ServerMode = plane.peer_authentications.server_mode(&proxy.namespace, &proxy.labels);
     let access = |caller: &Option<String>| {
         let caller = Caller { identity: caller.as_deref(), port: question.port };
-        access_over(&authorizer, question.traffic, caller, &mode)
+        access_over(authorizer, question.traffic, caller, mode)
     };
     let last = last_allow(authorizer.chain(question.traffic));
     Answers {
@@ -117,6 +140,7 @@ fn answer(callers: &[Option<String>], columns: &[Column], question: Question<'_>
         let from = callers.iter().zip(&column.answers.access);
         json!({
             "to": column.workload,
+            "service": column.service,
             "last_allow": column.answers.last_allow,
             "from": from.map(|(caller, access)| json!({
                 "identity": caller,
@@ -133,9 +157,13 @@ fn answer(callers: &[Option<String>], columns: &[Column], question: Question<'_>
 
 /// A grid: one column for the workloads with the same answers.
 fn table(callers: &[Option<String>], columns: &[Column], question: Question<'_>) {
-    let mut alike: BTreeMap<&Answers, Vec<&str>> = BTreeMap::new();
+    let mut alike: BTreeMap<&Answers, Vec<String>> = BTreeMap::new();
     for column in columns {
-        alike.entry(&column.answers).or_default().push(&column.workload);
+        let name = match &column.service {
+            Some(service) => format!("{} of {}", service, column.workload),
+            None => column.workload.clone(),
+        };
+        alike.entry(&column.answers).or_default().push(name);
     }
     let port = question.port.map(|port| format!(", port {port}")).unwrap_or_default();
     say!("WHO MAY CALL WHOM ({}{port})", protocol(question.traffic));

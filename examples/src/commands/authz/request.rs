@@ -31,6 +31,9 @@ pub(crate) struct RequestFile {
     jwt: Option<Jwt>,
     #[serde(default)]
     filter_metadata: BTreeMap<String, Value>,
+    /// Claims that are lists of words, by the RequestAuthentication of the token's issuer.
+    #[serde(skip)]
+    space_delimited: Vec<Box<str>>,
 }
 
 /// What the filter chain speaks.
@@ -138,9 +141,53 @@ impl RequestFile {
         self.destination_ip = self.destination_ip.or(address);
     }
 
+    /// Takes the identity away that `fill_from` would show: the workload takes plain text only.
+    pub(super) fn fill_plain_text(&mut self) {
+        self.peer.get_or_insert(None);
+    }
+
+    /// Whether the connection is mutual TLS of the mesh: the peer shows an identity of one of its trust
+    /// domains.
+    pub(super) fn is_mutual(
+        &self,
+        mut trust_domains: impl Iterator<Item = impl AsRef<str>>,
+    ) -> bool {
+        let Some(Some(peer)) = &self.peer else { return false };
+        trust_domains.any(|domain| {
+            let prefix = format!("spiffe://{}/", domain.as_ref());
+            peer.uri_sans.iter().any(|name| name.starts_with(&prefix))
+        })
+    }
+
     /// Whether the connection is TLS.
-    pub(super) fn has_peer(&self) -> bool {
+    pub(super) const fn has_peer(&self) -> bool {
         matches!(self.peer, Some(Some(_)))
+    }
+
+    /// The port of the workload, if the file says it.
+    pub(super) const fn port(&self) -> Option<u16> {
+        self.destination_port
+    }
+
+    /// The host that is asked for, without its port.
+    pub(super) fn host(&self) -> Option<&str> {
+        let host = self.host.as_deref()?;
+        Some(host.rsplit_once(':').map_or(host, |(host, _)| host))
+    }
+
+    /// Whether the file says where the connection goes.
+    pub(super) const fn has_destination(&self) -> bool {
+        self.destination_ip.is_some()
+    }
+
+    /// Who issued the token.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.jwt.as_ref()?.claims.get("iss")?.as_str()
+    }
+
+    /// Takes note of the claims that the issuer's rule says are lists of words.
+    pub(super) fn set_space_delimited(&mut self, claims: &[Box<str>]) {
+        self.space_delimited = claims.to_vec();
     }
 
     pub(super) fn destination_port(&self) -> Result<u16, Failure> {
@@ -168,7 +215,8 @@ impl RequestFile {
             .iter()
             .map(|(name, value)| Header { name, value: value.as_bytes() })
             .collect();
-        let payload = self.jwt.as_ref().map(|jwt| Payload::new(claims(&jwt.claims), &[]));
+        let payload =
+            self.jwt.as_ref().map(|jwt| Payload::new(claims(&jwt.claims), &self.space_delimited));
         let metadata = Metadata { namespaces: claims(&self.filter_metadata) };
         answer(&Request {
             connection: Connection {

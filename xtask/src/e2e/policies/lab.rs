@@ -117,7 +117,7 @@ impl Workload {
         let manager = manager.ok_or_else(|| Problem::new("it has no chain of requests"))?;
         let is_terminal = |filter: &Value| has_name(filter, "envoy.filters.network.tcp_proxy");
         let network = filters(&inbound, "virtualInbound").take_while(|filter| !is_terminal(filter));
-        let rules = jwt_rules_of_proxy(view.plane(), mesh.compat(), &proxy);
+        let rules = jwt_rules_of_proxy(mesh, view.plane(), &proxy);
         Ok(Self {
             authorizer: Authorizer::of_proxy(mesh, view.plane(), &proxy),
             jwt_rules: rules.into_iter().cloned().collect(),

@@ -1,0 +1,146 @@
+//! Who decides: an Envoy, a gRPC server that has no proxy, or a ztunnel.
+#![expect(clippy::expect_used, reason = "helpers of tests may fail like tests")]
+use std::sync::Arc;
+
+use mesh_authz::identity::Peer;
+use mesh_authz::{Authorizer, Connection, Http, Request, data_plane};
+use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
+use mesh_model::registry::{Mesh, Origin, Registry, Source};
+
+/// A mesh of one pod `web` with some metadata and containers, and policies.
+fn mesh(compat: Compat, pod: &str, policies: &str) -> Arc<Mesh> {
+    let (metadata, containers) = pod.split_once('|').expect("metadata and containers");
+    let text = format!(
+        "{{apiVersion: v1, kind: Namespace, metadata: {{name: shop}}}}
+---
+{{apiVersion: v1, kind: Pod, metadata: {{name: web, namespace: shop, {metadata}}},
+ spec: {{serviceAccountName: web, containers: [{containers}]}}, status: {{phase: Running, podIP: 10.0.0.1}}}}
+---
+{policies}"
+    );
+    let mut registry = Registry::new(compat);
+    let origin = Origin::Cluster("c1".into());
+    registry.load([Source { origin, name: "a.yaml".into(), text: text.into_bytes() }]);
+    registry.mesh()
+}
+
+fn policy(kind: &str, spec: &str) -> String {
+    format!(
+        "{{apiVersion: security.istio.io/v1, kind: {kind}, metadata: {{name: p, namespace: shop}}, spec: {spec}}}\n"
+    )
+}
+
+const SIDECAR: &str = "labels: {app: web}|{name: app, image: a}, {name: istio-proxy, image: p}";
+const GRPC: &str = "annotations: {inject.istio.io/templates: grpc-agent}|{name: app, image: a}";
+const AMBIENT: &str = "labels: {istio.io/dataplane-mode: ambient}|{name: app, image: a}";
+
+/// The code of the reason for which a request of `cli` is answered.
+fn reason(mesh: &Mesh, identity: Option<&str>) -> String {
+    let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
+    let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
+    let authorizer = Authorizer::of_proxy(mesh, plane, &proxy);
+    let uris: Vec<&str> = identity.into_iter().collect();
+    let request = Request {
+        connection: Connection {
+            source_ip: "10.0.0.2".parse().expect("an address"),
+            remote_ip: None,
+            destination_ip: "10.0.0.1".parse().expect("an address"),
+            destination_port: 8080,
+            peer: identity.map(|_| Peer { uri_sans: &uris, ..Peer::default() }),
+            sni: None,
+        },
+        http: Some(Http {
+            method: "GET",
+            authority: Some("web"),
+            path: "/x",
+            headers: &[],
+            payload: None,
+        }),
+        metadata: None,
+    };
+    let explained = authorizer.explain(&request);
+    assert_eq!(explained.decision, authorizer.decide(&request));
+    explained.decision.reason().code().to_owned()
+}
+
+#[track_caller]
+fn check_plane(pod: &str, expected: DataPlane) {
+    let mesh = mesh(Compat::default(), pod, "");
+    let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
+    assert_eq!(data_plane(&mesh, &proxy), expected, "{pod}");
+}
+
+#[test]
+fn the_pod_tells_who_decides() {
+    check_plane(SIDECAR, DataPlane::IstioProxy);
+    check_plane("labels: {app: web}|", DataPlane::IstioProxy);
+    check_plane(GRPC, DataPlane::Grpc);
+    check_plane(AMBIENT, DataPlane::Ztunnel);
+    check_plane(
+        "labels: {istio.io/dataplane-mode: ambient}|{name: istio-proxy, image: p}, {name: a, image: b}",
+        DataPlane::IstioProxy,
+    );
+    let redirected = "annotations: {ambient.istio.io/redirection: enabled}|{name: a, image: b}";
+    check_plane(redirected, DataPlane::Ztunnel);
+    check_plane(
+        "labels: {istio.io/dataplane-mode: none}|{name: a, image: b}",
+        DataPlane::IstioProxy,
+    );
+}
+
+/// An ALLOW policy without rules denies everything, but for gRPC servers, which never see it.
+#[test]
+fn a_grpc_server_has_no_policy_without_rules() {
+    let policies = policy("AuthorizationPolicy", "{}");
+    let code = |pod| reason(&mesh(Compat::default(), pod, &policies), None);
+    assert_eq!(code(SIDECAR), "no_allow_policy_matched");
+    assert_eq!(code(GRPC), "no_allow_policy");
+    assert_eq!(code(AMBIENT), "no_allow_policy_matched");
+}
+
+/// A ztunnel knows nothing of paths: a DENY rule of only those never fires.
+#[test]
+fn a_ztunnel_knows_connections_only() {
+    let policies = policy(
+        "AuthorizationPolicy",
+        "{action: DENY, rules: [{to: [{operation: {paths: [/x]}}]}]}",
+    );
+    let code = |pod| reason(&mesh(Compat::default(), pod, &policies), None);
+    assert_eq!(code(SIDECAR), "deny_matched");
+    assert_eq!(code(AMBIENT), "no_allow_policy");
+    let of_all = Compat { data_plane: DataPlane::Ztunnel, ..Compat::default() };
+    assert_eq!(reason(&mesh(of_all, SIDECAR, &policies), None), "no_allow_policy");
+    let policies = policy(
+        "AuthorizationPolicy",
+        "{rules: [{from: [{source: {principals: [cluster.local/ns/a/sa/b]}}]}]}",
+    );
+    let mesh = mesh(Compat::default(), AMBIENT, &policies);
+    assert_eq!(reason(&mesh, Some("spiffe://cluster.local/ns/a/sa/b")), "allow_matched");
+    assert_eq!(reason(&mesh, Some("spiffe://cluster.local/ns/a/sa/c")), "no_allow_policy_matched");
+    assert_eq!(reason(&mesh, None), "no_allow_policy_matched");
+}
+
+#[test]
+fn a_ztunnel_denies_plain_text_where_mutual_tls_is_demanded() {
+    let policies = policy("PeerAuthentication", "{mtls: {mode: STRICT}}");
+    let mesh = mesh(Compat::default(), AMBIENT, &policies);
+    assert_eq!(reason(&mesh, None), "deny_matched");
+    assert_eq!(reason(&mesh, Some("spiffe://cluster.local/ns/a/sa/b")), "no_allow_policy");
+}
+
+#[test]
+fn what_cannot_be_understood_is_denied_by_every_data_plane() {
+    let broken = policy("AuthorizationPolicy", "{action: DENY, rules: 5}");
+    for pod in [SIDECAR, GRPC, AMBIENT] {
+        let mesh = mesh(Compat::default(), pod, &broken);
+        assert_eq!(
+            reason(&mesh, Some("spiffe://cluster.local/ns/a/sa/b")),
+            "policy_broken",
+            "{pod}"
+        );
+    }
+    let broken = policy("PeerAuthentication", "{mtls: 5}");
+    let mesh = mesh(Compat::default(), AMBIENT, &broken);
+    assert_eq!(reason(&mesh, None), "deny_matched");
+}
