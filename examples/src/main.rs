@@ -13,6 +13,7 @@ mod folder;
 mod json;
 mod node;
 mod say;
+mod strict_json;
 
 use self::commands::{
     authz, bootstrap, diff, lint, load, plan, report, routes, serve, snapshot, spill, tour, whatif,

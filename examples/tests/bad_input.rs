@@ -204,6 +204,11 @@ fn requests_that_are_none() {
     check("{\"sourceip\": \"::1\"}", "did you mean `source_ip`?");
     check("{\"source_ip\": \"1.2.3\"}", "`source_ip` is an IP address");
     check("{}", "destination_port");
+    check("{\"method\": \"GET\", \"method\": \"PUT\"}", "`method` is given twice at line 1");
+    check("{\"jwt\": {\"claims\": {\"iss\": \"a\", \"iss\": \"b\"}}}", "`iss` is given twice");
+    check("{\"peer\": []}", "`peer` is null, or");
+    check("{\"peer\": [[\"spiffe://td/ns/a/sa/b\"]]}", "`peer` is null, or");
+    check("{\"jwt\": [{\"iss\": \"a\"}]}", "`jwt` is `{");
     let file = ["authz", "--to", "eu/front/bff-v1-0", "--request", "/nowhere"];
     check_refused(None, &file, "cannot read the request `/nowhere`");
 }

@@ -8,7 +8,7 @@ use mesh_model::name::nearest_name;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Failure;
+use crate::{Failure, strict_json};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,13 +91,12 @@ const FIELDS: [(&str, &str); 13] = [
 impl RequestFile {
     /// Reads a request, or says in a sentence which field is wrong and what stands there.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        Self::of_value(serde_json::from_str(text).map_err(|error| error.to_string())?)
+        Self::of_value(strict_json::parse(text)?)
     }
 
     /// Reads a list of requests; the sentence tells which one is wrong.
     pub(super) fn parse_list(text: &str) -> Result<Vec<Self>, String> {
-        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Value::Array(requests) = value else {
+        let Value::Array(requests) = strict_json::parse(text)? else {
             return Err("it is a JSON list of requests, `[{\"method\": \"GET\", …}, …]`".to_owned());
         };
         let read = |(index, value)| {
@@ -120,6 +119,11 @@ impl RequestFile {
                 };
                 return Err(format!("it has no field `{name}`; {help}"));
             };
+            // What is read of a list is its order: no field of a record is given by its place.
+            let is_record = matches!(name.as_str(), "peer" | "jwt" | "filter_metadata");
+            if is_record && value.is_array() {
+                return Err(format!("`{name}` is {shape}"));
+            }
             let alone = serde_json::Map::from_iter([(name.clone(), value.clone())]);
             if Self::deserialize(Value::Object(alone)).is_err() {
                 return Err(format!("`{name}` is {shape}"));
