@@ -6,7 +6,7 @@ use mesh_model::resource::Action;
 
 use crate::authorizer::{Authorizer, Observer};
 use crate::compile::{CompiledPolicy, CompiledRule, Traffic};
-use crate::decision::{Decision, ExternalCheck, Verdict};
+use crate::decision::{Decision, ExternalCheck, Reason, Verdict};
 use crate::dry_run::DryRun;
 use crate::rbac::{Body, Clause, Entry, Field, Origin, Place, Policy, Test};
 use crate::request::{Request, Seen};
@@ -87,6 +87,57 @@ pub struct Failure<'p> {
     pub field: &'p Field,
     /// What the request has there.
     pub saw: String,
+}
+
+/// What a policy on trial would do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers print every part")]
+pub struct Trial<'p> {
+    /// The policy's namespace.
+    pub namespace: &'p Namespace,
+    /// The policy's name.
+    pub name: &'p str,
+    /// What the proxy notes that it would have decided.
+    pub would: Verdict,
+}
+
+impl<'p> Explanation<'p> {
+    /// Returns what the policies on trial would do, as the proxy notes it: of those of one action that
+    /// match the first, and all the ALLOW policies where none of them matches, which denies. Of policies
+    /// that the request does not get to, because it was denied before, nothing is known.
+    ///
+    /// Policies on trial are decided by themselves: another ALLOW policy that lets the request through does
+    /// not count.
+    ///
+    /// # Upstream
+    ///
+    /// envoyproxy/envoy `source/extensions/filters/http/rbac/rbac_filter.cc`
+    /// `RoleBasedAccessControlFilter::decodeHeaders`.
+    pub fn trials(&self) -> Vec<Trial<'p>> {
+        let matched = self.dry_run.iter().filter_map(|trial| {
+            let rule = trial.matched?;
+            let would = if trial.action == Action::Deny { Verdict::Deny } else { Verdict::Allow };
+            Some(Trial { namespace: &rule.namespace, name: &rule.name, would })
+        });
+        let is_missed =
+            |trial: &DryRun<'_>| trial.action == Action::Allow && trial.matched.is_none();
+        let misses = self.asks_allow() && self.dry_run.iter().any(is_missed);
+        let allow = self.trace.iter().filter(|of| of.is_dry_run && of.action == Action::Allow);
+        let missed = allow.filter(|_| misses).map(|policy| Trial {
+            namespace: policy.namespace,
+            name: policy.name,
+            would: Verdict::Deny,
+        });
+        matched.chain(missed).collect()
+    }
+
+    /// Whether the ALLOW policies are asked, which come last.
+    fn asks_allow(&self) -> bool {
+        match self.decision {
+            Decision::Allow(_) => true,
+            Decision::Deny(reason) => reason == Reason::NoAllowPolicyMatched,
+        }
+    }
 }
 
 impl PolicyTrace<'_> {

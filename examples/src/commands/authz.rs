@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use mesh_authz::explain::{Explanation, Outcome, PolicyTrace, RuleTrace};
+use mesh_authz::explain::{Explanation, Outcome, PolicyTrace, RuleTrace, Trial};
 use mesh_authz::{
-    Authorizer, Reason, Traffic, data_plane, jwt_rules_of_proxy, jwt_rules_of_service,
+    Authorizer, Reason, Traffic, Verdict, data_plane, jwt_rules_of_proxy, jwt_rules_of_service,
 };
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
@@ -299,7 +299,7 @@ fn answer(explained: &Explanation<'_>, refused: Option<&str>) -> Value {
         "rule": rule.map(|rule| rule.rule),
         "action": rule.map(|rule| rule.action.as_str()),
         "reason": {"code": code, "text": text},
-        "dry_run": explained.dry_run.iter().filter_map(dry_run).collect::<Vec<_>>(),
+        "dry_run": trials(explained, refused).iter().map(dry_run).collect::<Vec<_>>(),
         "audit": explained.audit.unwrap_or(false),
         "custom": explained.custom.iter().map(|check| json!({
             "policy": format!("{}/{}", check.rule.namespace, check.rule.name),
@@ -309,10 +309,20 @@ fn answer(explained: &Explanation<'_>, refused: Option<&str>) -> Value {
     })
 }
 
-fn dry_run(dry_run: &mesh_authz::dry_run::DryRun<'_>) -> Option<Value> {
-    let rule = dry_run.matched?;
-    let would = if dry_run.action == mesh_model::resource::Action::Deny { "deny" } else { "allow" };
-    Some(json!({"policy": format!("{}/{}", rule.namespace, rule.name), "would": would}))
+/// What policies on trial would do; nothing where the connection is refused before.
+fn trials<'p>(explained: &Explanation<'p>, refused: Option<&str>) -> Vec<Trial<'p>> {
+    if refused.is_some() { Vec::new() } else { explained.trials() }
+}
+
+fn dry_run(trial: &Trial<'_>) -> Value {
+    json!({"policy": format!("{}/{}", trial.namespace, trial.name), "would": would(trial)})
+}
+
+const fn would(trial: &Trial<'_>) -> &'static str {
+    match trial.would {
+        Verdict::Allow => "allow",
+        Verdict::Deny => "deny",
+    }
 }
 
 fn trace(policy: &PolicyTrace<'_>) -> Value {
@@ -356,6 +366,9 @@ fn table(explained: &Explanation<'_>, refused: Option<&str>) {
     }
     for check in &explained.custom {
         say!("  if `{}` allows it, which {} asks", check.provider, check.rule);
+    }
+    for trial in trials(explained, refused) {
+        say!("  on trial, {}/{} would {} it", trial.namespace, trial.name, would(&trial));
     }
     if !explained.trace.is_empty() {
         say!("\npolicies looked at:");
