@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::object::partial;
 use super::validate::Violation;
-use super::{Decoded, MeshConfig, MeshNetworks, decode};
+use super::{Decoded, MeshConfig, MeshNetworks, Resource, decode};
 use crate::manifest::{Diagnostic, Node, Severity};
 
 /// Reads one object as [`decode`] does and applies the rules of admission: with an error there is no
@@ -21,7 +21,7 @@ pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
     let mut decoded = decode(node, file, default_namespace);
     let Some(object) = &decoded.object else { return decoded };
     let violations = match &decoded.resource {
-        Some(resource) => resource.validate(),
+        Some(resource) => rules(resource),
         None => around(&decoded.diagnostics, node, default_namespace),
     };
     if violations.is_empty() {
@@ -37,13 +37,20 @@ pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
     decoded
 }
 
+/// The rules that an object breaks, those of its schema first.
+fn rules(resource: &Resource) -> Vec<Violation> {
+    let mut violations = resource.exceeds_schema();
+    violations.extend(resource.validate());
+    violations
+}
+
 /// The rules that an object breaks apart from where it could not be read.
 fn around(errors: &[Diagnostic], node: &Node, default_namespace: &str) -> Vec<Violation> {
     let mut errors = errors.iter().filter(|found| found.severity == Severity::Error).peekable();
     let partial = errors.peek().and_then(|_| partial(node, default_namespace));
     let Some(resource) = partial else { return Vec::new() };
     let unread: Vec<&str> = errors.map(|error| list_of(&error.field)).collect();
-    let mut violations = resource.validate();
+    let mut violations = rules(&resource);
     violations.retain(|violation| !unread.iter().any(|path| meet(path, &violation.field)));
     violations
 }

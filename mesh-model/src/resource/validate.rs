@@ -23,6 +23,7 @@ pub(crate) mod label;
 pub(crate) mod metadata;
 pub(crate) mod port;
 pub(crate) mod re2;
+mod schema;
 pub(crate) mod url;
 
 /// A rule that an object breaks.
