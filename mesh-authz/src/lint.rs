@@ -18,8 +18,8 @@ use mesh_model::resource::{Action, AuthorizationPolicy};
 use mesh_model::view::Proxy;
 
 use crate::analysis::{
-    Never, NeverMatches, Replaced, Risk, allows_nothing, never_matching, replaced, risky_patterns,
-    shadowed, widenings,
+    Idle, Never, NeverMatches, Replaced, Risk, Useless, allows_nothing, needing_several_names,
+    replaced, risky_patterns, useless, widenings,
 };
 use crate::authorizer::Authorizer;
 use crate::compile::{Chain, Traffic};
@@ -100,64 +100,86 @@ impl Plane<'_> {
         patterns.collect()
     }
 
-    /// `HZ-AUTHZ-NEVER-MATCHES`, `HZ-AUTHZ-SHADOWED`: rules without an effect on any workload.
+    /// `HZ-AUTHZ-NEVER-MATCHES`, `HZ-AUTHZ-NEVER-MATCHES-HTTP`, `HZ-AUTHZ-SEVERAL-NAMES`,
+    /// `HZ-AUTHZ-SHADOWED`: rules without an effect on any workload.
     fn useless(&self, workloads: &[Authorizer]) -> Vec<Diagnostic> {
-        let mut uses: BTreeMap<Rule<'_>, (usize, Vec<Diagnostic>)> = BTreeMap::new();
-        for chain in workloads.iter().map(|authorizer| authorizer.chain(Traffic::Http)) {
-            for policy in &chain.compiled {
+        let mut uses: BTreeMap<Rule<'_>, usize> = BTreeMap::new();
+        let mut found: BTreeMap<(Rule<'_>, &str), Vec<Diagnostic>> = BTreeMap::new();
+        for authorizer in workloads {
+            for policy in &authorizer.chain(Traffic::Http).compiled {
                 for rule in 0..policy.rules.len() {
-                    uses.entry((&policy.namespace, &policy.name, rule)).or_default().0 += 1;
+                    *uses.entry((&policy.namespace, &policy.name, rule)).or_default() += 1;
                 }
             }
-            for (rule, found) in self.of_chain(chain) {
-                if let Some((_, all)) = uses.get_mut(&rule) {
-                    all.push(found);
-                }
+            for (rule, of) in self.of_workload(authorizer) {
+                found.entry((rule, of.code)).or_default().push(of);
             }
         }
-        let everywhere = uses.into_values().filter(|(uses, found)| found.len() == *uses);
+        let everywhere =
+            found.into_iter().filter(|((rule, _), found)| uses.get(rule) == Some(&found.len()));
         everywhere.filter_map(|(_, found)| found.into_iter().next()).collect()
     }
 
     /// The rules of one workload that have no effect on it.
-    fn of_chain<'c>(&self, chain: &'c Chain) -> Vec<(Rule<'c>, Diagnostic)> {
-        let never = never_matching(chain).into_iter().map(|NeverMatches { policy, rule, why }| {
-            let found = self.never(&policy.namespace, &policy.name, rule, &why);
-            ((&policy.namespace, &*policy.name, rule), found)
-        });
-        let mut found: Vec<_> = never.collect();
-        if count(chain) <= MOST_RULES {
-            found.extend(shadowed(chain).into_iter().map(|of| {
-                let rule = (&of.rule.namespace, &*of.rule.name, of.rule.rule);
-                (rule, self.shadowed(of.rule, of.by))
-            }));
-        }
+    fn of_workload<'c>(&self, authorizer: &'c Authorizer) -> Vec<(Rule<'c>, Diagnostic)> {
+        let rules = useless(authorizer).into_iter();
+        let mut found: Vec<_> = rules
+            .filter_map(|of| Some(((of.namespace, of.name, of.rule), self.idle(&of)?)))
+            .collect();
+        let several = needing_several_names(authorizer.chain(Traffic::Http));
+        found.extend(several.iter().map(|NeverMatches { policy, rule, why }| {
+            let of = (&policy.namespace, &*policy.name, *rule);
+            (of, self.several_names(of, why))
+        }));
         found
     }
 
-    fn never(&self, namespace: &Namespace, name: &str, rule: usize, why: &Never<'_>) -> Diagnostic {
-        let why = match why {
-            Never::LeftOut(omissions) => {
-                let omissions: Vec<String> = omissions.iter().map(ToString::to_string).collect();
-                omissions.join("; ")
+    fn idle(&self, of: &Useless<'_>) -> Option<Diagnostic> {
+        let field = format!("spec.rules[{}]", of.rule);
+        let subject = self.subject(of.namespace, of.name);
+        let mend = "mend the values, or remove the rule";
+        match (&of.http, &of.tcp) {
+            (Idle::Never(why), Some(Idle::Never(_))) => {
+                let message = format!("no request can match the rule: {}", reason(why));
+                Some(subject.warning("HZ-AUTHZ-NEVER-MATCHES", &field, (message, mend)))
             }
-            Never::Contradiction(field) => {
-                format!("what {field} asks for ({:?}) is excluded beside it", field.values)
+            (Idle::Never(why), _) => {
+                let message = format!(
+                    "no HTTP request can match the rule, which counts on TCP only: {}",
+                    reason(why)
+                );
+                Some(subject.warning("HZ-AUTHZ-NEVER-MATCHES-HTTP", &field, (message, mend)))
             }
-        };
-        let message = format!("no request can match the rule: {why}");
-        let help = "mend the values, or remove the rule";
-        let field = format!("spec.rules[{rule}]");
-        self.subject(namespace, name).warning("HZ-AUTHZ-NEVER-MATCHES", &field, (message, help))
+            (Idle::Shadowed(by), Some(tcp)) => {
+                let rule =
+                    |by: &Origin| format!("rule {} of {by} ({})", by.rule, by.action.as_str());
+                let other = match tcp {
+                    Idle::Shadowed(other) if other != by => {
+                        format!(" of HTTP, and {} of TCP", rule(other))
+                    }
+                    Idle::Shadowed(_) | Idle::Never(_) => String::new(),
+                };
+                let message = format!(
+                    "the rule changes no decision: {} matches whatever it matches{other}",
+                    rule(by)
+                );
+                let help = "remove the rule, or narrow the other one";
+                Some(subject.info("HZ-AUTHZ-SHADOWED", &field, (message, help)))
+            }
+            (Idle::Shadowed(_), None) => None,
+        }
     }
 
-    fn shadowed(&self, rule: &Origin, by: &Origin) -> Diagnostic {
-        let what = format!("rule {} of {by} ({})", by.rule, by.action.as_str());
-        let message = format!("the rule changes no decision: {what} matches whatever it matches");
-        let help = "remove the rule, or narrow the other one";
-        let field = format!("spec.rules[{}]", rule.rule);
-        let subject = self.subject(&rule.namespace, &rule.name);
-        subject.info("HZ-AUTHZ-SHADOWED", &field, (message, help))
+    fn several_names(&self, of: Rule<'_>, why: &Never<'_>) -> Diagnostic {
+        let (namespace, name, rule) = of;
+        let message = format!(
+            "only a peer with several names in its certificate can match the rule, and workloads have \
+             one: {}",
+            reason(why)
+        );
+        let help = "name the peers in one field, or use two entries of `from`";
+        let field = format!("spec.rules[{rule}]");
+        self.subject(namespace, name).warning("HZ-AUTHZ-SEVERAL-NAMES", &field, (message, help))
     }
 
     /// `HZ-AUTHZ-ALLOWS-NOTHING`: ALLOW policies have rules, and none of them can match. A policy without
@@ -166,7 +188,8 @@ impl Plane<'_> {
         let chain = authorizer.chain(Traffic::Http);
         let mut allow = chain.compiled.iter().filter(|of| of.action == Action::Allow);
         let first = allow.find(|of| !of.is_dry_run && !of.rules.is_empty())?;
-        allows_nothing(chain).then(|| {
+        let is_closed = allows_nothing(chain) && allows_nothing(authorizer.chain(Traffic::Tcp));
+        is_closed.then(|| {
             let message =
                 "no rule of the workload's ALLOW policies can match: all requests are denied";
             let help = "mend a rule, or say so by a policy without rules";
@@ -267,6 +290,19 @@ impl Plane<'_> {
             (true, _) => subject.info(code, &field, (message, help)),
             (false, Action::Deny) => subject.error(code, &field, (message, help)),
             (false, _) => subject.warning(code, &field, (message, help)),
+        }
+    }
+}
+
+/// Why nothing matches a rule.
+fn reason(why: &Never<'_>) -> String {
+    match why {
+        Never::LeftOut(omissions) => {
+            let omissions: Vec<String> = omissions.iter().map(ToString::to_string).collect();
+            omissions.join("; ")
+        }
+        Never::Contradiction(field) => {
+            format!("what {field} asks for ({:?}) is excluded beside it", field.values)
         }
     }
 }

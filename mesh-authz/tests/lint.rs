@@ -68,6 +68,25 @@ fn a_rule_without_a_match_is_told() {
 }
 
 #[test]
+fn a_rule_without_a_match_that_denies_tcp_connections_is_told_apart() {
+    check(
+        "p * DENY [{to: [{operation: {methods: [GET], notMethods: ['*']}}]}]",
+        &[
+            "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to.operation.methods",
+            "HZ-AUTHZ-NEVER-MATCHES-HTTP p spec.rules[0]",
+        ],
+    );
+}
+
+#[test]
+fn a_rule_for_two_identities_at_once_is_told() {
+    check(
+        "p * ALLOW [{from: [{source: {principals: [cluster.local/ns/b/sa/x], namespaces: [c]}}]}]",
+        &["HZ-AUTHZ-SEVERAL-NAMES p spec.rules[0]"],
+    );
+}
+
+#[test]
 fn a_rule_is_useless_if_it_is_so_for_every_workload() {
     let narrow = "p * ALLOW [{to: [{operation: {ports: ['80']}}]}]";
     check(

@@ -10,7 +10,10 @@ use crate::rbac::{
 /// The part of a request that a test is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Subject<'t> {
+    /// Any name of the peer's certificate.
     Identity,
+    /// The one text that a tunnel brought.
+    Tunnel,
     Path,
     Header(&'t str),
     ServerName,
@@ -26,8 +29,8 @@ impl Subject<'_> {
     pub(super) fn is_single(self) -> bool {
         match self {
             Self::Header(name) => name.starts_with(':'),
-            Self::Metadata(..) => false,
-            Self::Identity
+            Self::Metadata(..) | Self::Identity => false,
+            Self::Tunnel
             | Self::Path
             | Self::ServerName
             | Self::SourceIp
@@ -80,9 +83,8 @@ impl Literal for PermissionTest {
 impl Literal for PrincipalTest {
     fn literal(&self) -> (Subject<'_>, Shape<'_>) {
         match self {
-            Self::Authenticated(test) | Self::PeerPrincipal(test) => {
-                (Subject::Identity, Shape::Text(test))
-            }
+            Self::Authenticated(test) => (Subject::Identity, Shape::Text(test)),
+            Self::PeerPrincipal(test) => (Subject::Tunnel, Shape::Text(test)),
             Self::DirectRemoteIp(range) => (Subject::SourceIp, Shape::Range(range)),
             Self::RemoteIp(range) => (Subject::RemoteIp, Shape::Range(range)),
             Self::Header(test) => header(test),

@@ -1,10 +1,13 @@
 //! Rules that cannot matter: that match nothing, or nothing that another one does not decide.
+//!
+//! A peer's certificate may have several names, of which each test may mean another one: that two tests of
+//! the identity exclude each other proves nothing.
 use crate::compile::{Chain, CompiledPolicy};
 use crate::rbac::{Body, Entry, Field, Origin, Policy};
 use crate::rule::Omission;
 use mesh_model::resource::Action;
 
-use super::literal::{Literal, Plain, Shape, covers, disjoint};
+use super::literal::{Literal, Plain, Shape, Subject, covers, disjoint};
 
 /// A rule that no request matches.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,14 +31,14 @@ pub enum Never<'p> {
     Contradiction(&'p Field),
 }
 
-/// Finds the rules of a chain that no request matches, in the order of the policies.
+/// Finds the rules of a chain that none of its requests matches, in the order of the policies.
 pub fn never_matching(chain: &Chain) -> Vec<NeverMatches<'_>> {
     let mut found = Vec::new();
     for policy in &chain.compiled {
         for (rule, compiled) in policy.rules.iter().enumerate() {
             let why = match &compiled.policy {
                 None => Some(Never::LeftOut(&compiled.omissions)),
-                Some(written) => contradiction(written).map(Never::Contradiction),
+                Some(written) => contradiction(written, Names::Several).map(Never::Contradiction),
             };
             found.extend(why.map(|why| NeverMatches { policy, rule, why }));
         }
@@ -43,32 +46,59 @@ pub fn never_matching(chain: &Chain) -> Vec<NeverMatches<'_>> {
     found
 }
 
+/// How many names the certificates of peers have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Names {
+    /// One at most, as workloads of a mesh have it.
+    One,
+    /// Any number.
+    Several,
+}
+
+/// Finds the rules of a chain that a peer with one name in its certificate never matches, although a
+/// peer with several may: two fields ask for identities that no workload of a mesh has both of.
+pub fn needing_several_names(chain: &Chain) -> Vec<NeverMatches<'_>> {
+    let mut found = Vec::new();
+    for policy in &chain.compiled {
+        for (rule, compiled) in policy.rules.iter().enumerate() {
+            let Some(written) = &compiled.policy else { continue };
+            let is_possible = contradiction(written, Names::Several).is_none();
+            let why = contradiction(written, Names::One).filter(|_| is_possible);
+            let why = why.map(Never::Contradiction);
+            found.extend(why.map(|why| NeverMatches { policy, rule, why }));
+        }
+    }
+    found
+}
+
 /// The field that leaves a rule without a match.
-fn contradiction(policy: &Policy) -> Option<&Field> {
+fn contradiction(policy: &Policy, names: Names) -> Option<&Field> {
     let Body::Rule { permissions, principals } = &policy.body else { return None };
-    of_all(permissions).or_else(|| of_all(principals))
+    of_all(permissions, names).or_else(|| of_all(principals, names))
 }
 
 /// The first contradiction, if every entry has one.
-fn of_all<T: Literal>(entries: &[Entry<T>]) -> Option<&Field> {
-    let mut contradictions = entries.iter().map(of_entry);
+fn of_all<T: Literal>(entries: &[Entry<T>], names: Names) -> Option<&Field> {
+    let mut contradictions = entries.iter().map(|entry| of_entry(entry, names));
     let first = contradictions.next()??;
     contradictions.all(|of| of.is_some()).then_some(first)
 }
 
 /// The positive clause of an entry of which no value is possible.
-fn of_entry<T: Literal>(entry: &Entry<T>) -> Option<&Field> {
+fn of_entry<T: Literal>(entry: &Entry<T>, names: Names) -> Option<&Field> {
     let clauses: Vec<Plain<'_>> = entry.clauses.iter().filter_map(Plain::of).collect();
     let positive = clauses.iter().enumerate().filter(|(_, clause)| !clause.is_negated);
     let dead = |(place, clause): &(usize, &Plain<'_>)| {
-        !clause.shapes.iter().any(|shape| is_possible(*shape, *place, &clauses))
+        !clause.shapes.iter().any(|shape| is_possible(*shape, *place, &clauses, names))
     };
     positive.into_iter().find(dead).map(|(_, clause)| clause.field)
 }
 
 /// Whether nothing is known that excludes what a test of one clause asks for.
-fn is_possible(shape: Shape<'_>, place: usize, clauses: &[Plain<'_>]) -> bool {
+fn is_possible(shape: Shape<'_>, place: usize, clauses: &[Plain<'_>], names: Names) -> bool {
     let Some(own) = clauses.get(place) else { return true };
+    let has_one = names == Names::One && own.subject == Subject::Identity;
+    let is_single = has_one || own.subject.is_single();
     let mut others =
         clauses.iter().enumerate().filter(|(at, of)| *at != place && of.subject == own.subject);
     shape != Shape::Refused(false)
@@ -76,7 +106,7 @@ fn is_possible(shape: Shape<'_>, place: usize, clauses: &[Plain<'_>]) -> bool {
             if of.is_negated {
                 !of.shapes.iter().any(|excluded| covers(*excluded, shape))
             } else {
-                !own.subject.is_single() || of.shapes.iter().any(|other| !disjoint(*other, shape))
+                !is_single || of.shapes.iter().any(|other| !disjoint(*other, shape))
             }
         })
 }
@@ -91,7 +121,8 @@ pub struct Shadowed<'p> {
     pub by: &'p Origin,
 }
 
-/// Finds the rules of a chain whose removal changes no decision, each with one rule that is why.
+/// Finds the rules of a chain whose removal changes no decision of it, each with one rule that is why.
+/// The other chain of the workload may need them: see [`useless`](super::useless).
 ///
 /// Only enforced ALLOW and DENY policies count. Of two rules that match the same the later one is
 /// reported. Costs the square of the number of rules.
@@ -103,7 +134,7 @@ pub fn shadowed(chain: &Chain) -> Vec<Shadowed<'_>> {
         .filter(|policy| matches!(policy.action, Action::Allow | Action::Deny))
         .flat_map(|policy| &policy.rules)
         .filter_map(|rule| rule.policy.as_deref())
-        .filter(|rule| contradiction(rule).is_none() && rule.body != Body::Never)
+        .filter(|rule| contradiction(rule, Names::Several).is_none() && rule.body != Body::Never)
         .collect();
     let by = |(place, rule): (usize, &&Policy)| {
         let mut others = rules.iter().enumerate();
@@ -117,11 +148,9 @@ pub fn shadowed(chain: &Chain) -> Vec<Shadowed<'_>> {
         };
         others.find(decides).map(|(_, other)| &other.origin)
     };
-    rules
-        .iter()
-        .enumerate()
-        .filter_map(|entry| Some(Shadowed { by: by(entry)?, rule: &entry.1.origin }))
-        .collect()
+    // What stands in for a policy that cannot be read has no rule that could go.
+    let written = rules.iter().enumerate().filter(|(_, rule)| !rule.origin.is_broken);
+    written.filter_map(|entry| Some(Shadowed { by: by(entry)?, rule: &entry.1.origin })).collect()
 }
 
 /// Whether a rule matches whatever another one matches; false where that is not known.
@@ -138,7 +167,7 @@ fn rule_covers(a: &Policy, b: &Policy) -> bool {
 /// Whether each entry of `b` that can match has one of `a` that matches as much.
 pub(super) fn side_covers<T: Literal + PartialEq>(a: &[Entry<T>], b: &[Entry<T>]) -> bool {
     b.iter()
-        .filter(|entry| of_entry(entry).is_none())
+        .filter(|entry| of_entry(entry, Names::Several).is_none())
         .all(|entry| a.iter().any(|wider| entry_covers(wider, entry)))
 }
 
@@ -177,7 +206,9 @@ pub fn allows_nothing(chain: &Chain) -> bool {
     allow.peek().is_some()
         && allow.flat_map(|policy| &policy.rules).all(|rule| match &rule.policy {
             None => true,
-            Some(policy) => policy.body == Body::Never || contradiction(policy).is_some(),
+            Some(policy) => {
+                policy.body == Body::Never || contradiction(policy, Names::Several).is_some()
+            }
         })
 }
 

@@ -189,7 +189,11 @@ fn candidates(subject: Subject<'_>, shapes: &[Shape<'_>]) -> Vec<Candidate> {
             found
                 .extend([Candidate::Json(other()), Candidate::Json(Value::List([other()].into()))]);
         }
-        Subject::Identity | Subject::Path | Subject::Header(_) | Subject::ServerName => {}
+        Subject::Identity
+        | Subject::Tunnel
+        | Subject::Path
+        | Subject::Header(_)
+        | Subject::ServerName => {}
     }
     found.push(Candidate::Absent);
     found
@@ -292,7 +296,7 @@ fn texts(subject: Subject<'_>, shapes: &[Shape<'_>]) -> Vec<String> {
 /// A value that no rule is likely to mean.
 fn neutral(subject: Subject<'_>) -> &'static str {
     match subject {
-        Subject::Identity => "spiffe://other.example/ns/other/sa/other",
+        Subject::Identity | Subject::Tunnel => "spiffe://other.example/ns/other/sa/other",
         Subject::Path => "/other",
         Subject::Header(":method") => "OTHER",
         Subject::Header(_)
@@ -318,8 +322,10 @@ fn set(mut sample: Sample, subject: Subject<'_>, value: Candidate) -> Option<Sam
         (Subject::RemoteIp, Candidate::Ip(address)) => sample.remote_ip = address,
         (Subject::DestinationIp, Candidate::Ip(address)) => sample.destination_ip = address,
         (Subject::Port, Candidate::Port(port)) => sample.destination_port = port,
-        (Subject::Identity, Candidate::Text(text)) => sample.identity = Some(text.into()),
-        (Subject::Identity, Candidate::Absent) => sample.identity = None,
+        (Subject::Identity | Subject::Tunnel, Candidate::Text(text)) => {
+            sample.identity = Some(text.into())
+        }
+        (Subject::Identity | Subject::Tunnel, Candidate::Absent) => sample.identity = None,
         (Subject::ServerName, Candidate::Text(text)) => sample.server_name = Some(text.into()),
         (Subject::ServerName, Candidate::Absent) => sample.server_name = None,
         (Subject::Path | Subject::Header(":path"), Candidate::Text(text)) => {

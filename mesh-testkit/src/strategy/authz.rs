@@ -160,7 +160,7 @@ fn peer() -> impl Strategy<Value = Option<Vec<String>>> {
         "",
         "x",
     ]);
-    prop::option::weighted(0.8, prop::collection::vec(name.prop_map(str::to_owned), 1..3))
+    prop::option::weighted(0.8, prop::collection::vec(name.prop_map(str::to_owned), 0..4))
 }
 
 fn claims() -> impl Strategy<Value = Option<Value>> {
