@@ -15,7 +15,7 @@ use mesh_model::manifest::Diagnostic;
 use mesh_model::name::{Labels, Namespace};
 use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::{Action, AuthorizationPolicy};
-use mesh_model::view::Proxy;
+use mesh_model::view::{Proxy, ProxyKind};
 
 use crate::analysis::{
     Idle, Never, NeverMatches, Replaced, Risk, Useless, allows_nothing, needing_several_names,
@@ -71,15 +71,30 @@ impl Plane<'_> {
         })
     }
 
-    /// One workload for each set of policies, as its proxy decides.
+    /// One workload for each set of policies, as its proxy decides; waypoints for each service.
     fn workloads(&self) -> Vec<Authorizer> {
-        let kinds: BTreeSet<(Namespace, Labels)> =
-            self.proxies().map(|proxy| (proxy.namespace, proxy.labels)).collect();
-        let mut seen = BTreeSet::new();
+        let mut kinds: BTreeSet<(Namespace, Labels)> = BTreeSet::new();
+        let mut waypoints: BTreeMap<(Namespace, Labels), Proxy> = BTreeMap::new();
+        for proxy in self.proxies() {
+            let kind = (proxy.namespace.clone(), proxy.labels.clone());
+            if proxy.kind == ProxyKind::Waypoint {
+                waypoints.entry(kind).or_insert(proxy);
+            } else {
+                kinds.insert(kind);
+            }
+        }
+        let of_waypoints = waypoints.values().flat_map(|proxy| {
+            let own = Authorizer::of_proxy(self.mesh, self.plane, proxy);
+            let services: Vec<Authorizer> =
+                own.services().iter().map(|service| service.authorizer.clone()).collect();
+            services.into_iter().chain([own])
+        });
         let authorizers = kinds.iter().map(|(namespace, labels)| {
             Authorizer::of_workload(self.mesh, self.plane, namespace, labels)
         });
-        authorizers.filter(|of| seen.insert(names(of.chain(Traffic::Http)))).collect()
+        let mut seen = BTreeSet::new();
+        let all = authorizers.chain(of_waypoints);
+        all.filter(|of| seen.insert(names(of.chain(Traffic::Http)))).collect()
     }
 
     /// `HZ-AUTHZ-…`: patterns that look tighter than they are.

@@ -180,3 +180,20 @@ fn a_grpc_server_loses_nothing_to_other_names_or_to_the_same_rule() {
     let elsewhere = GRPC_SERVER.replace("namespace: istio,", "namespace: shop,");
     check_mesh(&colliding("DENY", "system-guard", ["a", "b"]), &elsewhere, &[]);
 }
+
+/// A waypoint's policies are looked at service by service.
+#[test]
+fn policies_of_services_behind_a_waypoint_are_looked_at() {
+    let pods = "
+{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop, labels: {istio.io/use-waypoint: gate}},
+ spec: {clusterIP: 10.9.0.2, ports: [{name: http, port: 80}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: gate-0, namespace: shop,
+  labels: {gateway.networking.k8s.io/gateway-name: gate, gateway.istio.io/managed: istio.io-mesh-controller}},
+ spec: {serviceAccountName: gate, containers: [{name: istio-proxy}]}, status: {phase: Running, podIP: 10.0.0.1}}
+";
+    let policy = "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: shop},
+ spec: {targetRefs: [{kind: Service, group: '', name: db}], rules: [{to: [{operation: {methods: [GET]}}]},
+  {to: [{operation: {methods: [GET], ports: [\"80\"]}}]}]}}";
+    check_mesh(policy, pods, &["HZ-AUTHZ-SHADOWED p spec.rules[1]"]);
+}
