@@ -5,7 +5,7 @@ use super::Subject;
 use super::scene::{Scene, some};
 use crate::endpoint::Address;
 use crate::manifest::Diagnostic;
-use crate::name::{Labels, NetworkId};
+use crate::name::NetworkId;
 use crate::registry::{Service, place};
 use crate::resource;
 
@@ -141,39 +141,65 @@ fn imbalance(scene: &Scene<'_>, service: &Service) -> Option<Diagnostic> {
     Some(scene.subject_of(service).warning("HZ-EW-L4-IMBALANCE", "", (message, help)))
 }
 
-/// `IST0145`: two Gateways with one selector, port, address and host.
+/// `IST0145`: two Gateways with one port, address and host, for the same pods: with one selector, or with
+/// two of which one is part of the other and a pod has both.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/config/analysis/analyzers/gateway/conflictinggateway.go`.
 fn conflicts(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
-    // The first Gateway that has a host.
-    let mut known: BTreeMap<Place<'_>, &resource::Gateway> = BTreeMap::new();
+    // The first Gateway of each selector that has a host.
+    let mut known: BTreeMap<Place<'_>, Vec<&resource::Gateway>> = BTreeMap::new();
     let gateways = scene.stores().into_iter().flat_map(|store| store.gateways.values());
     for gateway in gateways.filter(|gateway| !gateway.spec.selector.is_empty()) {
         let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
         let mut told = BTreeSet::new();
         for place in places(gateway) {
-            let other = *known.entry(place).or_insert(gateway);
-            if std::ptr::eq(other, &**gateway) {
+            let others = known.entry(place).or_default();
+            let other = others.iter().copied().find(|other| meet(scene, other, gateway));
+            let Some(other) = other else {
+                if others.len() < MOST_SELECTORS {
+                    others.push(gateway);
+                }
                 continue;
-            }
-            if told.insert((&other.meta.namespace, &other.meta.name)) {
+            };
+            let is_other = !std::ptr::eq(other, &**gateway);
+            if is_other && told.insert((&other.meta.namespace, &other.meta.name)) {
                 found.push(conflict(&subject, place, other));
             }
         }
     }
 }
 
-/// For which workloads, on which port and address a Gateway has which host.
-type Place<'g> = (&'g Labels, u32, &'g str, &'g str);
+/// Gateways with one host and different selectors are compared with so many others.
+pub(super) const MOST_SELECTORS: usize = 64;
+
+/// Whether two Gateways are for the same pods.
+fn meet(scene: &Scene<'_>, one: &resource::Gateway, other: &resource::Gateway) -> bool {
+    let (one, other) = (&one.spec.selector, &other.spec.selector);
+    let both = if one.contains(other) {
+        one
+    } else if other.contains(one) {
+        other
+    } else {
+        return false;
+    };
+    one == other || scene.workloads.iter().any(|(_, workload)| workload.labels.contains(both))
+}
+
+/// On which port and address a Gateway has which host.
+type Place<'g> = (u32, &'g str, &'g str);
 
 fn places(gateway: &resource::Gateway) -> impl Iterator<Item = Place<'_>> {
     gateway.spec.servers.iter().flat_map(move |server| {
         let number = server.port.as_ref().map_or(0, |port| port.number);
         let names = server.hosts.iter().map(|host| host.rsplit('/').next().unwrap_or_default());
-        names.map(move |name| (&gateway.spec.selector, number, &*server.bind, name))
+        names.map(move |name| (number, &*server.bind, name))
     })
 }
 
 fn conflict(subject: &Subject, place: Place<'_>, other: &resource::Gateway) -> Diagnostic {
-    let (_, port, _, host) = place;
+    let (port, _, host) = place;
     let message = format!(
         "Gateway `{}/{}` has host `{host}` on port {port} for the same workloads: only one of the two \
          gets its requests",

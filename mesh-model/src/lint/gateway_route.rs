@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Subject;
+use super::gateway::MOST_SELECTORS;
 use super::scene::{Scene, some};
 use crate::manifest::Diagnostic;
 use crate::name::{Hostname, Labels};
@@ -163,7 +164,8 @@ impl<'m> Case<'_, 'm> {
     }
 }
 
-/// `IST0138`: one certificate at several Gateways of the same pods.
+/// `IST0138`: one certificate at several Gateways of the same pods. Each is compared with the first
+/// `MOST_SELECTORS` selectors that use it, so that many Gateways cost no more than each its share.
 fn certificates(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     // The Gateways that use a certificate: the first of each selector.
     let mut known: BTreeMap<Certificate<'_>, BTreeMap<&Labels, &Gateway>> = BTreeMap::new();
@@ -188,7 +190,10 @@ fn certificates(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             found.push(subject.warning("IST0138", "spec.servers", (message, help)));
         }
         for used in used {
-            known.entry(used).or_default().entry(own).or_insert(gateway);
+            let others = known.entry(used).or_default();
+            if others.len() < MOST_SELECTORS {
+                others.entry(own).or_insert(gateway);
+            }
         }
     }
 }

@@ -101,5 +101,14 @@ fn one_host_of_a_port_belongs_to_one_gateway() {
     first.clone().object("Gateway", "two", &gateway("a.example.com")).has("IST0145");
     let bound = gateway("a.example.com").replace("hosts", "bind: 10.0.0.1, hosts");
     first.clone().object("Gateway", "two", &bound).lacks("IST0145");
-    first.object("Gateway", "two", &gateway("b.example.com")).lacks("IST0145");
+    first.clone().object("Gateway", "two", &gateway("b.example.com")).lacks("IST0145");
+    // Pods of networks() have the first label only.
+    let narrow = |labels: &str| gateway("a.example.com").replace("{app: cart}", labels);
+    first.clone().object("Gateway", "two", &narrow("{app: cart, tier: edge}")).lacks("IST0145");
+    let labelled = first.file(
+        "clusters/c1/pod.yaml",
+        "{apiVersion: v1, kind: Pod, metadata: {name: gw, namespace: shop, labels: {app: cart, tier: edge}}, status: {podIP: 10.0.0.7}}",
+    );
+    labelled.clone().object("Gateway", "two", &narrow("{app: cart, tier: edge}")).has("IST0145");
+    labelled.object("Gateway", "two", &narrow("{tier: edge}")).lacks("IST0145");
 }
