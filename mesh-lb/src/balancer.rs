@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A [`Balancer`] is built once and then shared: picks take `&self`, no lock, and allocate nothing.
-//! When endpoints or their health change a new one is [made of it](Balancer::update); what upstream
-//! keeps over an update is kept.
+//! When endpoints or their health change a new one is [made of it](Balancer::update), and when hosts
+//! have [reported](Balancer::handle_report) other loads, too; what upstream keeps over an update is kept.
 mod host;
 mod level;
 mod policy;
@@ -26,6 +26,7 @@ use self::source::Draw;
 use crate::assign::{AssignedEndpoint, Assignment};
 use crate::health::status::{CoarseHealth, HealthFlags, HealthStatus, HostHealth};
 use crate::load::{LevelHosts, PriorityChoice, PriorityLoad};
+use crate::pick::client_side::OrcaReport;
 use crate::pick::hash_policy::{HashInput, RequestHash, hash};
 use crate::pick::slow_start::LatestHost;
 
@@ -126,7 +127,9 @@ impl Balancer {
             latest: LatestHost::new(&policy.slow_start, now_ms),
             traffic: Arc::default(),
         };
-        nothing.update(assignment, policy, now_ms, health)
+        let mut latest = nothing.latest;
+        let inputs = nothing.inputs(assignment, now_ms, &mut latest, health);
+        nothing.assembled(inputs, policy, latest, now_ms)
     }
 
     /// Builds the balancer that takes the place of this one after a change of endpoints, health or
@@ -134,7 +137,8 @@ impl Balancer {
     ///
     /// Kept are: requests in flight and the beginning of slow start, by address; where each list has
     /// got to in its turns, by its place; and, as far as nothing about a priority has changed, all of
-    /// it: schedulers, rings and tables, which are not built again.
+    /// it: schedulers, rings and tables, which are not built again. What hosts have reported is kept by
+    /// address, and taken up as [`Balancer::reweighed`] does.
     ///
     /// # Upstream
     ///
@@ -152,7 +156,95 @@ impl Balancer {
         } else {
             LatestHost::new(&policy.slow_start, now_ms)
         };
-        let inputs = self.inputs(assignment, now_ms, &mut latest, health);
+        let mut inputs = self.inputs(assignment, now_ms, &mut latest, health);
+        if let Some(weights) = policy.algorithm.client_side() {
+            for input in &mut inputs {
+                let weights = weights.of_hosts(input.reports(), now_ms);
+                input.weigh(&weights);
+            }
+        }
+        self.assembled(inputs, policy, latest, now_ms)
+    }
+
+    /// Takes a report of a host's load, for [`Algorithm::ClientSide`]; others do not listen. Nothing
+    /// is picked differently until the balancer is [weighed](Self::reweighed) or
+    /// [updated](Self::update). Takes no lock and does not allocate.
+    ///
+    /// `host` may be that of an older balancer which this one was made of.
+    pub fn handle_report(&self, host: &Host, report: &OrcaReport<'_>, now_ms: u64) {
+        if let Some(weights) = self.policy.algorithm.client_side() {
+            host.state().reported().handle_report(weights, report, now_ms);
+        }
+    }
+
+    /// Returns the balancer that goes by what hosts have reported up to now; none if no weight changes,
+    /// or weights are not those of reports. This one stays as it is.
+    ///
+    /// To be asked every [so often](crate::pick::client_side::ClientSideWeights::period_ms). A host
+    /// whose reports do not count (too few, too old) weighs as the median of its priority. If one
+    /// weight changes all schedulers begin anew, those of other priorities too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mesh_lb::pick::client_side::{ClientSideWeights, OrcaReport};
+    /// use mesh_lb::{Algorithm, Balancer, BalancerPolicy, PickRequest};
+    /// # use mesh_lb::assign::{Assignment, Input};
+    /// # use mesh_model::{Compat, endpoint::Gateways};
+    /// # use mesh_testkit::by_hand;
+    /// # let (proxy, service) = (by_hand::proxy("c1", "eu/west/a"), by_hand::service("cart.shop"));
+    /// # let shards = by_hand::shards(
+    /// #     ["10.0.0.1", "10.0.0.2"].map(|address| by_hand::endpoint(address, "c1", "eu/west/a")),
+    /// # );
+    /// # let (compat, gateways) = (Compat::default(), Gateways::default());
+    /// # let port = service.port(80).unwrap();
+    /// # let input = Input::new(&proxy, &compat, (&service, port), &shards, &gateways);
+    /// # let assignment = Assignment::compute(&input);
+    ///
+    /// let algorithm = Algorithm::ClientSide(ClientSideWeights::default());
+    /// let policy = BalancerPolicy { algorithm, ..BalancerPolicy::default() };
+    /// let balancer = Balancer::new(&assignment, &policy);
+    /// for (host, cpu_utilization) in balancer.hosts().zip([0.25, 0.5]) {
+    ///     let report = OrcaReport { rps: 10.0, cpu_utilization, ..OrcaReport::default() };
+    ///     balancer.handle_report(host, &report, 0);
+    /// }
+    /// assert!(balancer.reweighed(9_999).is_none()); // Too early: all of them weigh 1.
+    /// let balancer = balancer.reweighed(10_000).unwrap();
+    /// assert!(balancer.hosts().map(|host| host.weight()).eq([40, 20]));
+    /// ```
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/orca_weight_manager.cc`,
+    /// `OrcaWeightManager::updateWeightsOnMainThread`.
+    pub fn reweighed(&self, now_ms: u64) -> Option<Self> {
+        let weights = self.policy.algorithm.client_side()?;
+        let of_level = |level: &Arc<Level>| weights.of_hosts(level.input().reports(), now_ms);
+        let weights: Vec<Vec<u32>> = self.levels.iter().map(of_level).collect();
+        let stay = |(level, weights): (&Arc<Level>, &Vec<u32>)| {
+            level.hosts().iter().map(Host::weight).eq(weights.iter().copied())
+        };
+        if self.levels.iter().zip(&weights).all(stay) {
+            return None;
+        }
+        let weighed = |(level, weights): (&Arc<Level>, &Vec<u32>)| {
+            let mut input = level.input().clone();
+            input.weigh(weights);
+            input.is_new = true;
+            input
+        };
+        let inputs = self.levels.iter().zip(&weights).map(weighed).collect();
+        Some(self.assembled(inputs, &self.policy, self.latest, now_ms))
+    }
+
+    /// Builds the balancer of these levels, of what this one has where that is the same.
+    fn assembled(
+        &self,
+        inputs: Vec<LevelInput>,
+        policy: &BalancerPolicy,
+        latest: LatestHost,
+        now_ms: u64,
+    ) -> Self {
         let hosts: Vec<LevelHosts> =
             inputs.iter().map(|input| input.counts(policy.spread.overprovisioning)).collect();
         let mut load = PriorityLoad::default();

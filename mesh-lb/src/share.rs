@@ -16,7 +16,7 @@ use crate::assign::{
     AssignedEndpoint, AssignedLocality, Assignment, EffectiveSetting, supports_unhealthy_endpoints,
 };
 use crate::load::{
-    Availability, DataPlane, LevelHosts, LocalityHosts, LocalityWeights, Overprovisioning,
+    Availability, DataPlane, LevelHosts, LocalityHosts, LocalityWeights, OnPanic, Overprovisioning,
     PanicThreshold, PriorityLoad,
 };
 
@@ -34,6 +34,9 @@ pub struct Spread {
     pub host_weighted: bool,
     /// How much more than its share a host carries.
     pub overprovisioning: Overprovisioning,
+    /// What becomes of requests to a priority in panic; ring hash and Maglev send them whatever this
+    /// says. No istiod sets it.
+    pub on_panic: OnPanic,
 }
 
 impl Default for Spread {
@@ -45,6 +48,7 @@ impl Default for Spread {
             locality_weighted: false,
             host_weighted: true,
             overprovisioning: Overprovisioning::default(),
+            on_panic: OnPanic::Send,
         }
     }
 }
@@ -82,6 +86,7 @@ impl Spread {
             locality_weighted: is_locality_weighted(compat, setting, fails_over),
             host_weighted: !is_random,
             overprovisioning: Overprovisioning::default(),
+            on_panic: OnPanic::Send,
         }
     }
 
@@ -98,6 +103,7 @@ impl Spread {
             locality_weighted: !is_least,
             host_weighted: matches!(algorithm, Some(LbPolicy::ConsistentHash(_))),
             overprovisioning: Overprovisioning::new(u32::MAX).unwrap_or_default(),
+            on_panic: OnPanic::Send,
         }
     }
 }
@@ -349,6 +355,7 @@ impl Hosts {
         let hosts = self.all.get(group.range()).unwrap_or_default();
         hosts.iter().map(move |(weight, fitness)| {
             let is_candidate = match fitness {
+                _ if spread.on_panic.fails(panics) => false,
                 Fitness::Healthy => true,
                 Fitness::Unhealthy | Fitness::Excluded => panics,
                 Fitness::Repeated => false,
@@ -469,5 +476,8 @@ mod tests {
         check(&Spread::default(), &groups, &[0.0]);
         let panic = Spread { panic_threshold: PanicThreshold::new(50), ..Spread::default() };
         check(&panic, &groups, &[100.0]);
+        let failing = Spread { on_panic: OnPanic::Fail, ..panic };
+        check(&failing, &groups, &[0.0]);
+        check(&failing, &[group(0, 1, 1, 9), group(1, 1, 6, 4)], &[0.0, 85.0]);
     }
 }

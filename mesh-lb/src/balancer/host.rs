@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::assign::AssignedEndpoint;
 use crate::health::status::HostHealth;
+use crate::pick::client_side::ReportedWeight;
 use crate::pick::slow_start::LatestHost;
 
 /// One endpoint of a balancer.
@@ -23,6 +24,7 @@ pub(super) struct HostState {
     active: AtomicU32,
     // When it was first seen healthy; `NEVER` before that.
     passed_ms: AtomicU64,
+    reported: ReportedWeight,
     traffic: Arc<Traffic>,
 }
 
@@ -42,8 +44,17 @@ impl Traffic {
 }
 
 impl HostState {
-    pub(super) const fn new(traffic: Arc<Traffic>) -> Self {
-        Self { active: AtomicU32::new(0), passed_ms: AtomicU64::new(NEVER), traffic }
+    pub(super) fn new(traffic: Arc<Traffic>) -> Self {
+        Self {
+            active: AtomicU32::new(0),
+            passed_ms: AtomicU64::new(NEVER),
+            reported: ReportedWeight::default(),
+            traffic,
+        }
+    }
+
+    pub(super) const fn reported(&self) -> &ReportedWeight {
+        &self.reported
     }
 
     #[inline]
@@ -90,9 +101,14 @@ impl Host {
         self.via
     }
 
-    /// Returns its weight among the hosts of its locality.
+    /// Returns its weight among the hosts of its locality: the one that it is assigned with, unless its
+    /// [reports](crate::Algorithm::ClientSide) say another.
     pub const fn weight(&self) -> u32 {
         self.weight
+    }
+
+    pub(super) const fn weigh(&mut self, weight: u32) {
+        self.weight = weight;
     }
 
     /// Returns its health as the balancer was built with it.

@@ -8,21 +8,24 @@ use crate::health::status::CoarseHealth;
 use crate::load::{
     Availability, LevelHosts, LocalityHosts, LocalityScheduler, LocalityWeights, Overprovisioning,
 };
+use crate::pick::client_side::ReportedWeight;
 use crate::pick::edf::InSlowStart;
 use crate::pick::weight::NormalizedWeights;
 
 /// What a level is built from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LevelInput {
     hosts: Vec<Host>,
     localities: Vec<LocalityInput>,
     pub(super) panic: bool,
+    /// Whether the level is to be built whatever there was before.
+    pub(super) is_new: bool,
     pub(super) in_slow_start: InSlowStart,
     /// The time, if hosts are warmed up at all.
     pub(super) now_ms: Option<u64>,
 }
 
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 struct LocalityInput {
     name: Locality,
     /// None of them has one if localities are not weighted.
@@ -38,6 +41,7 @@ impl Default for LevelInput {
             hosts: Vec::new(),
             localities: Vec::new(),
             panic: false,
+            is_new: false,
             in_slow_start: InSlowStart::No,
             now_ms: None,
         }
@@ -60,6 +64,16 @@ impl LevelInput {
 
     pub(super) fn hosts(&self) -> &[Host] {
         &self.hosts
+    }
+
+    /// What the hosts have reported.
+    pub(super) fn reports(&self) -> impl Iterator<Item = &ReportedWeight> {
+        self.hosts.iter().map(|host| host.state().reported())
+    }
+
+    /// Gives each host its weight.
+    pub(super) fn weigh(&mut self, weights: &[u32]) {
+        self.hosts.iter_mut().zip(weights).for_each(|(host, weight)| host.weigh(*weight));
     }
 
     /// Counts the hosts by health.
@@ -121,6 +135,8 @@ enum Lists {
     Table(Table),
     /// In panic: all hosts.
     All(Source),
+    /// In panic, too, but requests fail.
+    Nobody,
     ByHealth {
         healthy: OfHealth,
         degraded: OfHealth,
@@ -154,6 +170,7 @@ impl Level {
         let builder = Builder { index, input: &input, policy, old };
         let lists = match builder.table() {
             Some(table) => Lists::Table(table),
+            None if policy.spread.on_panic.fails(input.panic) => Lists::Nobody,
             None if input.panic => Lists::All(builder.all()),
             None => Lists::ByHealth {
                 healthy: builder.of_health(Availability::Healthy),
@@ -165,11 +182,16 @@ impl Level {
 
     /// Whether nothing has changed that the level is built from.
     pub(super) fn is_of(&self, input: &LevelInput) -> bool {
-        self.input.panic == input.panic
+        !input.is_new
+            && self.input.panic == input.panic
             && self.input.in_slow_start == input.in_slow_start
             && self.input.localities == input.localities
             && self.input.hosts.len() == input.hosts.len()
             && self.input.hosts.iter().zip(&input.hosts).all(|(a, b)| a.is_like(b))
+    }
+
+    pub(super) const fn input(&self) -> &LevelInput {
+        &self.input
     }
 
     #[inline]
@@ -190,7 +212,7 @@ impl Level {
     pub(super) const fn table(&self) -> Option<&Table> {
         match &self.lists {
             Lists::Table(table) => Some(table),
-            Lists::All(_) | Lists::ByHealth { .. } => None,
+            Lists::All(_) | Lists::Nobody | Lists::ByHealth { .. } => None,
         }
     }
 
@@ -220,7 +242,7 @@ impl Level {
         match (&self.lists, wanted) {
             (Lists::ByHealth { healthy, .. }, Availability::Healthy) => Some(healthy),
             (Lists::ByHealth { degraded, .. }, Availability::Degraded) => Some(degraded),
-            (Lists::Table(_) | Lists::All(_), _) => None,
+            (Lists::Table(_) | Lists::All(_) | Lists::Nobody, _) => None,
         }
     }
 }
@@ -241,7 +263,7 @@ impl Builder<'_> {
     fn all(&self) -> Source {
         let old = self.old.and_then(|old| match &old.lists {
             Lists::All(source) => Some(source),
-            Lists::Table(_) | Lists::ByHealth { .. } => None,
+            Lists::Table(_) | Lists::Nobody | Lists::ByHealth { .. } => None,
         });
         self.source(places(0, &self.input.hosts, None), old)
     }

@@ -6,6 +6,7 @@ use mesh_model::resource::destination_rule::{
 use mesh_model::view::{Destination, ProxyView};
 
 use crate::pick::bounded_load::HashBalanceFactor;
+use crate::pick::client_side::ClientSideWeights;
 use crate::pick::hash::HashFunction;
 use crate::pick::hash_policy::{AbsentCookie, HashMethod, HashPolicy};
 use crate::pick::least_request::{ActiveRequestBias, ChoiceCount};
@@ -20,6 +21,11 @@ use crate::share::Spread;
 pub enum Algorithm {
     /// In turn, by weight.
     RoundRobin,
+    /// In turn, by the weights that follow from what hosts [report](super::Balancer::handle_report).
+    ///
+    /// No policy of istiod's configures this; whoever wants it sets it. A balancer that is just made
+    /// goes by configured weights, until it is first [weighed](super::Balancer::reweighed).
+    ClientSide(ClientSideWeights),
     /// The least busy of those that are looked at; by weight and load if weights differ.
     LeastRequest {
         /// Which hosts are looked at.
@@ -64,6 +70,24 @@ impl Algorithm {
         Self::LeastRequest { selection, bias: ActiveRequestBias::default() }
     }
 
+    /// Returns how reports become weights, where they do.
+    pub(super) const fn client_side(&self) -> Option<&ClientSideWeights> {
+        match self {
+            Self::ClientSide(weights) => Some(weights),
+            Self::RoundRobin
+            | Self::LeastRequest { .. }
+            | Self::Random
+            | Self::RingHash { .. }
+            | Self::Maglev { .. }
+            | Self::Passthrough => None,
+        }
+    }
+
+    /// Returns whether hosts take turns, whose weights only change when the balancer does.
+    pub(super) const fn takes_turns(&self) -> bool {
+        matches!(self, Self::RoundRobin | Self::ClientSide(_))
+    }
+
     /// Returns whether equal requests go to equal hosts.
     #[inline]
     pub const fn is_consistent(&self) -> bool {
@@ -79,7 +103,7 @@ pub struct BalancerPolicy {
     pub spread: Spread,
     /// How a host is picked there.
     pub algorithm: Algorithm,
-    /// How new hosts are warmed up; round robin and least request.
+    /// How new hosts are warmed up; round robin, client-side weights and least request.
     pub slow_start: SlowStart,
     /// What of a request is hashed; ring hash and Maglev.
     pub hash_policies: Vec<HashPolicy>,
@@ -149,6 +173,7 @@ impl BalancerPolicy {
             Algorithm::RingHash { .. } => of_settings.algorithm,
             Algorithm::RoundRobin
             | Algorithm::LeastRequest { .. }
+            | Algorithm::ClientSide(_)
             | Algorithm::Random
             | Algorithm::Maglev { .. }
             | Algorithm::Passthrough => Algorithm::RoundRobin,

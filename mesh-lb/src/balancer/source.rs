@@ -61,6 +61,7 @@ impl Source {
                 hosts.iter().filter_map(host).map(|host| Arc::clone(host.state())).collect()
             }
             Algorithm::RoundRobin
+            | Algorithm::ClientSide(_)
             | Algorithm::Random
             | Algorithm::RingHash { .. }
             | Algorithm::Maglev { .. }
@@ -112,8 +113,8 @@ impl Source {
             self.counters.get(place).map_or(0, |counter| u64::from(counter.active()))
         };
         match algorithm {
-            Algorithm::RoundRobin if self.hosts.is_empty() => None,
-            Algorithm::RoundRobin => self.len.index(turn.turn()),
+            Algorithm::RoundRobin | Algorithm::ClientSide(_) if self.hosts.is_empty() => None,
+            Algorithm::RoundRobin | Algorithm::ClientSide(_) => self.len.index(turn.turn()),
             Algorithm::LeastRequest { selection: Selection::Choices(choices), .. } => {
                 pick_of_choices_in(self.len, *choices, active, random)
             }
@@ -148,14 +149,15 @@ impl Schedule {
         policy: &BalancerPolicy,
         seed: u64,
     ) -> Option<Self> {
+        let algorithm = &policy.algorithm;
         let by_turns =
-            matches!(policy.algorithm, Algorithm::RoundRobin | Algorithm::LeastRequest { .. });
+            algorithm.takes_turns() || matches!(algorithm, Algorithm::LeastRequest { .. });
         if !by_turns || !is_scheduled(weights, level.in_slow_start) {
             return None;
         }
         let stays = level.in_slow_start == InSlowStart::No
             && level.now_ms.is_none()
-            && policy.algorithm == Algorithm::RoundRobin;
+            && algorithm.takes_turns();
         if stays {
             let weights: Vec<f64> = weights.iter().copied().map(weight_of).collect();
             return Some(Self::Fixed(Turns::with_picks(&weights, seed)));
@@ -194,6 +196,7 @@ fn weight(hosts: &[u32], entry: u32, draw: Draw<'_>) -> f64 {
     let weight = match policy.algorithm {
         Algorithm::LeastRequest { bias, .. } => bias.weight(own, host.active().into()),
         Algorithm::RoundRobin
+        | Algorithm::ClientSide(_)
         | Algorithm::Random
         | Algorithm::RingHash { .. }
         | Algorithm::Maglev { .. }
@@ -254,6 +257,7 @@ impl Table {
                 (Kind::Maglev(Maglev::new(*size, &weights, key)), *bound)
             }
             Algorithm::RoundRobin
+            | Algorithm::ClientSide(_)
             | Algorithm::LeastRequest { .. }
             | Algorithm::Random
             | Algorithm::Passthrough => return None,

@@ -5,6 +5,14 @@
 //! report ─▶ queries a second / utilization ─▶ weight, once it is old enough and until it is too old
 //!                                  hosts without weight ─▶ the median of the others
 //! ```
+//!
+//! A [`Balancer`](crate::Balancer) that picks [by these weights](crate::Algorithm::ClientSide) takes reports at any
+//! time and weighs its hosts anew [when it is told to](crate::Balancer::reweighed).
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use mesh_model::name::Duration;
+use mesh_model::resource::destination_rule::BackendUtilizationLb;
+
 use crate::number::truncated;
 
 /// How reports of load become weights.
@@ -15,6 +23,8 @@ pub struct ClientSideWeights {
     pub blackout_ms: u64,
     /// How long a report counts: 180 s.
     pub expiration_ms: u64,
+    /// How often hosts are weighed anew: 1 s. Less than 100 ms [acts as](Self::period_ms) 100 ms.
+    pub update_period_ms: u64,
     /// What a rate of errors of 1 adds to the utilization: 1.
     pub error_utilization_penalty: f64,
     /// Which of the reported utilizations is taken.
@@ -26,6 +36,7 @@ impl Default for ClientSideWeights {
         Self {
             blackout_ms: 10_000,
             expiration_ms: 180_000,
+            update_period_ms: 1_000,
             error_utilization_penalty: 1.0,
             utilization: Utilization::default(),
         }
@@ -60,15 +71,58 @@ pub struct OrcaReport<'a> {
     pub named: &'a [f64],
 }
 
-/// What is known of one host.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// What is known of one host. Reports come in from any thread, without lock: one that comes while the
+/// hosts are weighed may count half, as upstream.
+#[derive(Debug)]
 pub struct ReportedWeight {
-    weight: u32,
-    since_ms: Option<u64>,
-    last_ms: Option<u64>,
+    weight: AtomicU32,
+    /// When it began to report; `NEVER` before that.
+    since_ms: AtomicU64,
+    /// When it reported last, if it ever did.
+    last_ms: AtomicU64,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Default for ReportedWeight {
+    /// Nothing.
+    fn default() -> Self {
+        Self {
+            weight: AtomicU32::new(0),
+            since_ms: AtomicU64::new(NEVER),
+            last_ms: AtomicU64::new(NEVER),
+        }
+    }
+}
+
+impl From<&BackendUtilizationLb> for ClientSideWeights {
+    /// Reads `backendUtilization` of a traffic policy. No istiod configures a proxy by it so far, so
+    /// [`BalancerPolicy::of`](crate::BalancerPolicy::of) does not either.
+    ///
+    /// Where metrics are named the application's utilization is not asked for before them; their
+    /// values are what a report is to [name](OrcaReport::named). A negative period acts as 0.
+    fn from(settings: &BackendUtilizationLb) -> Self {
+        let default = Self::default();
+        let or = |period: Option<Duration>, default| {
+            period.map_or(default, |period| u64::try_from(period.as_millis()).unwrap_or(0))
+        };
+        Self {
+            blackout_ms: or(settings.weight_stabilization_period, default.blackout_ms),
+            expiration_ms: or(settings.weight_expiration_period, default.expiration_ms),
+            update_period_ms: or(settings.weight_update_period, default.update_period_ms),
+            error_utilization_penalty: f64::from(settings.error_utilization_penalty_percent)
+                / 100.0,
+            ..default
+        }
+    }
 }
 
 impl ClientSideWeights {
+    /// Returns how often hosts are weighed anew, in milliseconds: at least 100.
+    pub fn period_ms(&self) -> u64 {
+        self.update_period_ms.max(100)
+    }
+
     /// Returns the weight by a report: queries a second by utilization, truncated. None if there are no
     /// queries, or nothing is said to be in use.
     ///
@@ -108,9 +162,13 @@ impl ClientSideWeights {
     ///
     /// Envoy `source/extensions/load_balancing_policies/common/orca_weight_manager.cc`,
     /// `OrcaWeightManager::updateWeightsOnHosts`.
-    pub fn of_hosts(&self, hosts: &mut [ReportedWeight], now_ms: u64) -> Vec<u32> {
+    pub fn of_hosts<'h>(
+        &self,
+        hosts: impl IntoIterator<Item = &'h ReportedWeight>,
+        now_ms: u64,
+    ) -> Vec<u32> {
         let weights: Vec<Option<u32>> =
-            hosts.iter_mut().map(|host| host.weight(self, now_ms)).collect();
+            hosts.into_iter().map(|host| host.weight(self, now_ms)).collect();
         let median = median(weights.iter().flatten().copied().collect());
         weights.into_iter().map(|weight| weight.unwrap_or(median).max(1)).collect()
     }
@@ -129,17 +187,20 @@ fn median(mut weights: Vec<u32>) -> u32 {
 }
 
 impl ReportedWeight {
-    /// Takes a report; one that says nothing is ignored.
-    pub fn handle_report(
-        &mut self,
-        config: &ClientSideWeights,
-        report: &OrcaReport<'_>,
-        now_ms: u64,
-    ) {
+    /// Takes a report; one that says nothing is ignored. Does not allocate.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/orca_weight_manager.h`,
+    /// `OrcaHostLbPolicyData::updateWeightNow`.
+    pub fn handle_report(&self, config: &ClientSideWeights, report: &OrcaReport<'_>, now_ms: u64) {
         if let Some(weight) = config.weight(report) {
-            self.weight = weight;
-            self.since_ms = self.since_ms.or(Some(now_ms));
-            self.last_ms = Some(now_ms);
+            let now_ms = now_ms.min(NEVER - 1);
+            self.weight.store(weight, Ordering::Relaxed);
+            if self.since_ms.load(Ordering::Relaxed) == NEVER {
+                self.since_ms.store(now_ms, Ordering::Relaxed);
+            }
+            self.last_ms.store(now_ms, Ordering::Relaxed);
         }
     }
 
@@ -150,16 +211,16 @@ impl ReportedWeight {
     ///
     /// Envoy `source/extensions/load_balancing_policies/common/orca_weight_manager.h`,
     /// `OrcaHostLbPolicyData::getWeightIfValid`.
-    fn weight(&mut self, config: &ClientSideWeights, now_ms: u64) -> Option<u32> {
-        let (since, last) = (self.since_ms?, self.last_ms?);
-        if now_ms.saturating_sub(since) < config.blackout_ms {
+    fn weight(&self, config: &ClientSideWeights, now_ms: u64) -> Option<u32> {
+        let [since, last] = [&self.since_ms, &self.last_ms].map(|at| at.load(Ordering::Relaxed));
+        if since == NEVER || now_ms.saturating_sub(since) < config.blackout_ms {
             return None;
         }
         if now_ms.saturating_sub(last) > config.expiration_ms {
-            self.since_ms = None;
+            self.since_ms.store(NEVER, Ordering::Relaxed);
             return None;
         }
-        Some(self.weight)
+        Some(self.weight.load(Ordering::Relaxed))
     }
 }
 
@@ -170,8 +231,9 @@ mod tests {
     /// Weights of hosts that report so many queries a second, all busy alike; 0 is silent.
     fn check(queries: &[u32], expected: &[u32]) {
         let config = ClientSideWeights { blackout_ms: 0, ..ClientSideWeights::default() };
-        let mut hosts = vec![ReportedWeight::default(); queries.len()];
-        for (host, queries) in hosts.iter_mut().zip(queries) {
+        let hosts: Vec<ReportedWeight> =
+            queries.iter().map(|_| ReportedWeight::default()).collect();
+        for (host, queries) in hosts.iter().zip(queries) {
             let report = OrcaReport {
                 rps: f64::from(*queries),
                 cpu_utilization: 1.0,
@@ -179,7 +241,7 @@ mod tests {
             };
             host.handle_report(&config, &report, 0);
         }
-        assert_eq!(config.of_hosts(&mut hosts, 0), expected);
+        assert_eq!(config.of_hosts(&hosts, 0), expected);
     }
 
     #[test]
@@ -194,7 +256,7 @@ mod tests {
     fn a_weight_counts_from_the_end_of_its_blackout_until_it_expires() {
         let config = ClientSideWeights::default();
         let report = OrcaReport { rps: 8.0, cpu_utilization: 0.5, ..OrcaReport::default() };
-        let mut host = ReportedWeight::default();
+        let host = ReportedWeight::default();
         host.handle_report(&config, &report, 0);
         assert_eq!(host.weight(&config, 9_999), None);
         assert_eq!(host.weight(&config, 180_000), Some(16));

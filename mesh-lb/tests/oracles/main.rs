@@ -185,10 +185,10 @@ proptest! {
             error_utilization_penalty: penalty,
             ..ClientSideWeights::default()
         };
-        let mut engine = vec![ReportedWeight::default(); hosts.len()];
+        let engine: Vec<ReportedWeight> = hosts.iter().map(|_| ReportedWeight::default()).collect();
         let (mut got, mut before) = (Vec::new(), None);
         for &now in &asked {
-            for (host, reports) in engine.iter_mut().zip(&hosts) {
+            for (host, reports) in engine.iter().zip(&hosts) {
                 let is_new = |then: u64| then <= now && before.is_none_or(|before| then > before);
                 for &(then, rps, eps, cpu_utilization) in reports.iter().filter(|one| is_new(one.0)) {
                     let report = OrcaReport { rps, eps, cpu_utilization, ..OrcaReport::default() };
@@ -196,7 +196,7 @@ proptest! {
                 }
             }
             before = Some(now);
-            got.push(config.of_hosts(&mut engine, now));
+            got.push(config.of_hosts(&engine, now));
         }
         let expected =
             oracle::pick::reported_weights(&hosts, &asked, (blackout, expiration), penalty);

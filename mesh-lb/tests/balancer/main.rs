@@ -1,10 +1,13 @@
 //! What a balancer picks, what it keeps over updates, and that a pick allocates nothing.
+mod client_side;
+
 use std::collections::BTreeMap;
 
 use mesh_lb::assign::{Assignment, Input};
 use mesh_lb::health::status::{HealthFlag, HealthFlags, HealthStatus, HostHealth};
-use mesh_lb::load::PanicThreshold;
+use mesh_lb::load::{OnPanic, PanicThreshold};
 use mesh_lb::pick::bounded_load::HashBalanceFactor;
+use mesh_lb::pick::client_side::ClientSideWeights;
 use mesh_lb::pick::least_request::{ActiveRequestBias, ChoiceCount};
 use mesh_lb::pick::maglev::TableSize;
 use mesh_lb::pick::ring_hash::RingHashConfig;
@@ -63,6 +66,7 @@ fn algorithms() -> Vec<Algorithm> {
     let bias = ActiveRequestBias::default();
     vec![
         Algorithm::RoundRobin,
+        Algorithm::ClientSide(ClientSideWeights::default()),
         Algorithm::least_request(),
         Algorithm::LeastRequest { selection: Selection::FullScan, bias },
         Algorithm::Random,
@@ -132,6 +136,14 @@ fn in_panic_health_does_not_count() {
         let balancer = Balancer::with_health(&assignment, &panicking, 0, dead);
         let pick = balancer.pick(&PickRequest::default(), || 7).unwrap();
         assert!(pick.panic, "{algorithm:?}");
+        let spread = Spread { on_panic: OnPanic::Fail, ..spread };
+        let failing = BalancerPolicy { spread, ..policy(algorithm) };
+        let failing = balancer.update(&assignment, &failing, 0, dead);
+        let pick = failing.pick(&PickRequest::default(), || 7);
+        // Ring and table do not look at the setting.
+        assert_eq!(pick.is_some(), algorithm.is_consistent(), "{algorithm:?}");
+        let calm = failing.update(&assignment, failing.policy(), 0, assigned_health);
+        assert!(calm.pick(&PickRequest::default(), || 7).is_some(), "{algorithm:?}");
     }
 }
 
@@ -403,6 +415,7 @@ proptest! {
         ]),
         distributed: bool,
         threshold in prop_oneof![Just(0), Just(50)],
+        fails: bool,
         seed: u64,
     ) {
         let to = [("eu/west/a/*".into(), 70), ("us/*".into(), 30)].into_iter().collect();
@@ -421,6 +434,8 @@ proptest! {
             panic_threshold: PanicThreshold::new(threshold),
             locality_weighted: distributed,
             host_weighted: algorithm != Algorithm::Random,
+            // Ring and table send in panic whatever is asked: then the shares are not asked either.
+            on_panic: if fails && !algorithm.is_consistent() { OnPanic::Fail } else { OnPanic::Send },
             ..Spread::default()
         };
         let policy = BalancerPolicy { spread, seed, ..policy(algorithm) };
