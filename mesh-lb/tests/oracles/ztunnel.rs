@@ -1,6 +1,9 @@
 //! What a ztunnel does, against its oracle.
 use std::net::IpAddr;
 
+use mesh_lb::ztunnel::route::{
+    AddressedService, Chosen, Connection, InboundProtocol, Refused, Route, Waypoint,
+};
 use mesh_lb::ztunnel::select::{Mode, Resolution, Scope, Service, ServiceEndpoint, draw};
 use mesh_lb::ztunnel::service::{ServiceMatch, Visibility, best_by_address};
 use mesh_lb::ztunnel::workload::{ApplicationTunnel, Workload};
@@ -72,6 +75,119 @@ fn engine_workload(place: usize, workload: &oracle::Workload) -> Workload {
             .tunnel
             .0
             .then(|| ApplicationTunnel { port: workload.tunnel.1.then_some(15_008) }),
+    }
+}
+
+fn front() -> impl Strategy<Value = oracle::Front> {
+    prop_oneof![
+        4 => Just(oracle::Front::Nothing),
+        1 => Just(oracle::Front::Lost),
+        1 => Just(oracle::Front::Here("10.0.0.9:15008".to_owned())),
+        1 => proptest::option::of(Just("34.0.0.9:15008".to_owned())).prop_map(oracle::Front::Away),
+    ]
+}
+
+fn way() -> impl Strategy<Value = oracle::Way> {
+    let service = (any::<u16>(), any::<bool>(), front())
+        .prop_map(|(port, passes, front)| ("cart.shop".to_owned(), port, passes, front));
+    let address = prop_oneof![Just(("10.0.0.5", false)), Just(("fd00::5", true))];
+    let address = proptest::option::weighted(
+        0.8,
+        address.prop_map(|(address, is_six)| (address.to_owned(), is_six)),
+    );
+    let gateway = proptest::option::of(Just("34.0.0.1:15008".to_owned()));
+    let taker = (any::<[bool; 2]>(), address, any::<u16>(), gateway, front()).prop_map(
+        |([is_near, speaks_tunnel], address, port, gateway, front)| oracle::Taker {
+            is_near,
+            speaks_tunnel,
+            address,
+            port,
+            gateway,
+            front,
+        },
+    );
+    let target = prop_oneof![Just("10.1.0.1:80"), Just("[fd01::1]:80")].prop_map(str::to_owned);
+    let service = proptest::option::of(service);
+    (target, service, proptest::option::weighted(0.8, taker), any::<bool>()).prop_map(
+        |(target, service, taker, from_front)| oracle::Way { target, service, taker, from_front },
+    )
+}
+
+fn waypoint(front: &oracle::Front) -> Waypoint<'_> {
+    match front {
+        oracle::Front::Nothing => Waypoint::None,
+        oracle::Front::Lost => Waypoint::Unresolved,
+        oracle::Front::Here(dial) => Waypoint::Near(dial),
+        oracle::Front::Away(gateway) => Waypoint::Far(gateway.as_deref()),
+    }
+}
+
+fn connection(way: &oracle::Way) -> Connection<'_> {
+    let service = way.service.as_ref();
+    let service = service.map(|(hostname, port, passthrough, front)| AddressedService {
+        hostname,
+        port: *port,
+        passthrough: *passthrough,
+        waypoint: waypoint(front),
+    });
+    let chosen = way.taker.as_ref().map(|taker| Chosen {
+        same_network: taker.is_near,
+        protocol: match taker.speaks_tunnel {
+            true => InboundProtocol::Hbone,
+            false => InboundProtocol::Tcp,
+        },
+        address: taker.address.as_ref().map(|(address, _)| address.as_str()),
+        port: taker.port,
+        network_gateway: taker.gateway.as_deref(),
+        waypoint: waypoint(&taker.front),
+    });
+    Connection { target: &way.target, service, chosen, from_waypoint: way.from_front }
+}
+
+fn words(made: Result<Route, Refused>) -> oracle::Made {
+    match made {
+        Ok(Route::Passthrough) => Ok(("passthrough", String::new(), String::new())),
+        Ok(Route::Direct { dial, hbone_target }) => {
+            Ok(("direct", dial, hbone_target.unwrap_or_default()))
+        }
+        Ok(Route::Waypoint { dial, hbone_target }) => Ok(("waypoint", dial, hbone_target)),
+        Ok(Route::Gateway { dial, hbone_target }) => Ok(("gateway", dial, hbone_target)),
+        Err(Refused::NoHealthyUpstream) => Err("no upstream"),
+        Err(Refused::NoWaypoint) => Err("no waypoint"),
+        Err(Refused::NoValidDestination) => Err("no destination"),
+        Err(Refused::NoService) => Err("no service"),
+        Err(_) => Err("another reason"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn a_connection_is_made_as_the_oracle_makes_it(way in way()) {
+        prop_assert_eq!(words(connection(&way).route()), oracle::made(&way), "{:?}", way);
+    }
+
+    #[test]
+    fn the_address_that_is_dialled_is_the_oracles(
+        addresses in vec((0..4u8, any::<bool>()), 0..6),
+        (original, is_six) in (0..4u8, any::<bool>()),
+        admitted: [bool; 8],
+    ) {
+        let of = |(last, is_six): (u8, bool)| match is_six {
+            false => IpAddr::from([10, 0, 0, last]),
+            true => IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, last.into()]),
+        };
+        let admits = |(last, is_six): (u8, bool)| admitted[usize::from(last + 4 * u8::from(is_six))];
+        let numbers: Vec<(bool, bool, bool)> = addresses
+            .iter()
+            .map(|&address| (address == (original, is_six), admits(address), address.1 == is_six))
+            .collect();
+        let workload = Workload { addresses: addresses.iter().copied().map(of).collect(), ..Workload::default() };
+        let admits = |address: &IpAddr| addresses.iter().any(|one| of(*one) == *address && admits(*one));
+        let got = workload.address_for(of((original, is_six)), admits);
+        let expected = oracle::dialled(&numbers).map(|at| of(addresses[at]));
+        prop_assert_eq!(got, expected);
     }
 }
 

@@ -167,3 +167,123 @@ pub fn meant(services: &[Bearer<'_>], client: &str) -> Option<usize> {
     };
     place(seen.iter().find(|one| !seen.iter().any(|other| goes_before(other.1, one.1))))
 }
+
+/// What stands before a service or a workload.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a test maps each one to the engine's")]
+pub enum Front {
+    /// Nothing.
+    Nothing,
+    /// A waypoint that nobody finds.
+    Lost,
+    /// A waypoint that is dialled here.
+    Here(String),
+    /// A waypoint in another network, and the gateway to it.
+    Away(Option<String>),
+}
+
+/// A connection, and everything that was found out about it.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// Where it was sent to.
+    pub target: String,
+    /// The service that has this address: its name, the port, whether it passes connections through, and
+    /// what stands before it.
+    pub service: Option<(String, u16, bool, Front)>,
+    /// The workload that was chosen.
+    pub taker: Option<Taker>,
+    /// Whether the caller is what stands before that workload.
+    pub from_front: bool,
+}
+
+/// The workload that was chosen.
+#[derive(Clone, Debug)]
+pub struct Taker {
+    /// Whether it is in the network of the caller.
+    pub is_near: bool,
+    /// Whether it speaks through tunnels.
+    pub speaks_tunnel: bool,
+    /// The address to dial, and whether it is one of IPv6.
+    pub address: Option<(String, bool)>,
+    /// Its port.
+    pub port: u16,
+    /// The gateway to it.
+    pub gateway: Option<String>,
+    /// What stands before it.
+    pub front: Front,
+}
+
+/// How a connection is made: a word, what is dialled and what is asked for there; or why it is not.
+pub type Made = Result<(&'static str, String, String), &'static str>;
+
+/// Returns how a connection is made: of all the rules, each with its whole condition, the only one that
+/// holds.
+///
+/// # Errors
+///
+/// It is refused.
+pub fn made(way: &Way) -> Made {
+    let service = way.service.as_ref();
+    let of_service = service.map_or(&Front::Nothing, |service| &service.3);
+    let asked = service.map(|(name, port, ..)| format!("{name}:{port}"));
+    let is_fronted = *of_service != Front::Nothing;
+    let near = way.taker.as_ref().filter(|taker| taker.is_near);
+    let far = way.taker.as_ref().filter(|taker| !taker.is_near);
+    // Its own front counts for a workload that was addressed itself, and not by that front.
+    let of_workload = match near {
+        Some(taker) if service.is_none() && !way.from_front => &taker.front,
+        _ => &Front::Nothing,
+    };
+    let front = if is_fronted { of_service } else { of_workload };
+    let is_open = *front == Front::Nothing;
+    let passes = service.is_none_or(|service| service.2);
+    let refused = |why| Some(Err(why));
+    let gateway = |gateway: &Option<String>| match (&asked, gateway) {
+        (None, _) => Err("no service"),
+        (Some(_), None) => Err("no destination"),
+        (Some(asked), Some(gateway)) => Ok(("gateway", gateway.clone(), asked.clone())),
+    };
+    let text = |(address, is_six): &(String, bool), port: u16| match is_six {
+        true => format!("[{address}]:{port}"),
+        false => format!("{address}:{port}"),
+    };
+    let direct = |taker: &Taker| match (&taker.address, taker.speaks_tunnel) {
+        (None, _) => Err("no destination"),
+        (Some(address), false) => Ok(("direct", text(address, taker.port), String::new())),
+        (Some(address), true) => Ok(("direct", text(address, 15008), text(address, taker.port))),
+    };
+    let rules: [Option<Made>; 7] = [
+        (*front == Front::Lost).then_some("no waypoint").and_then(refused),
+        match front {
+            Front::Here(dial) => Some(Ok(("waypoint", dial.clone(), way.target.clone()))),
+            Front::Nothing | Front::Lost | Front::Away(_) => None,
+        },
+        match front {
+            Front::Away(to) => Some(gateway(to)),
+            Front::Nothing | Front::Lost | Front::Here(_) => None,
+        },
+        (is_open && way.taker.is_none() && passes)
+            .then(|| Ok(("passthrough", String::new(), String::new()))),
+        (is_open && way.taker.is_none() && !passes).then_some("no upstream").and_then(refused),
+        far.filter(|_| is_open).map(|taker| gateway(&taker.gateway)),
+        near.filter(|_| is_open).map(direct),
+    ];
+    let mut holding = rules.into_iter().flatten();
+    match (holding.next(), holding.next()) {
+        (Some(made), None) => made,
+        (None, _) | (Some(_), Some(_)) => Err("the rules do not fit each other"),
+    }
+}
+
+/// Returns the place of the address that is dialled. Of each of `addresses`: whether the connection was
+/// sent to it, whether the service admits it, and whether it is of the family of the connection.
+pub fn dialled(addresses: &[(bool, bool, bool)]) -> Option<usize> {
+    let worth = |(is_asked, is_admitted, is_akin): (bool, bool, bool)| match () {
+        () if is_asked => 3,
+        () if is_admitted && is_akin => 2,
+        () if is_admitted => 1,
+        () => 0,
+    };
+    let best = addresses.iter().copied().map(worth).max().filter(|best| *best > 0)?;
+    addresses.iter().position(|address| worth(*address) == best)
+}
