@@ -104,6 +104,8 @@ pub struct Balancer {
     levels: Box<[Arc<Level>]>,
     latest: LatestHost,
     traffic: Arc<Traffic>,
+    // INVARIANT: that of the policy, at least 1.
+    workers: u32,
 }
 
 impl Balancer {
@@ -126,6 +128,7 @@ impl Balancer {
             levels: Box::default(),
             latest: LatestHost::new(&policy.slow_start, now_ms),
             traffic: Arc::default(),
+            workers: policy.worker_count(),
         };
         let mut latest = nothing.latest;
         let inputs = nothing.inputs(assignment, now_ms, &mut latest, health);
@@ -274,6 +277,7 @@ impl Balancer {
             levels,
             latest,
             traffic: Arc::clone(&self.traffic),
+            workers: policy.worker_count(),
         }
     }
 
@@ -332,14 +336,17 @@ impl Balancer {
         };
         let choice = *self.choices.get(usize::try_from(hash % 100).ok()?)?;
         let level = self.levels.get(usize::try_from(choice.priority).ok()?)?;
-        let warming = self.policy.slow_start.window_ms > 0;
-        let now_ms = warming.then_some(request.now_ms);
         let host = match level.table() {
             Some(table) => table.pick(level, hash, request.attempt, &self.traffic)?,
             None => {
                 let worker = self.worker(request.worker);
                 let source = level.source(choice.availability, worker)?;
-                let draw = Draw { policy: &self.policy, hosts: level.hosts(), worker, now_ms };
+                let draw = Draw {
+                    policy: &self.policy,
+                    hosts: level.hosts(),
+                    worker,
+                    now_ms: request.now_ms,
+                };
                 source.pick(draw, hash, random)?
             }
         };
@@ -349,7 +356,7 @@ impl Balancer {
     /// The place of the turns of a worker.
     #[inline]
     fn worker(&self, number: u32) -> usize {
-        let workers = self.policy.worker_count();
+        let workers = self.workers;
         usize::try_from(if number < workers { number } else { number % workers }).unwrap_or(0)
     }
 

@@ -134,7 +134,6 @@ impl Default for BalancerPolicy {
 }
 
 impl BalancerPolicy {
-    #[inline]
     pub(super) fn worker_count(&self) -> u32 {
         self.workers.clamp(1, 1024)
     }

@@ -137,8 +137,8 @@ pub(super) struct Draw<'b> {
     pub(super) hosts: &'b [Host],
     /// Whose turns are taken.
     pub(super) worker: usize,
-    /// The time, if hosts are warmed up at all.
-    pub(super) now_ms: Option<u64>,
+    /// The time, which matters if hosts are warmed up.
+    pub(super) now_ms: u64,
 }
 
 impl Schedule {
@@ -163,7 +163,8 @@ impl Schedule {
             return Some(Self::Fixed(Turns::with_picks(&weights, seed)));
         }
         let entries = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
-        let draw = Draw { policy, hosts: level.hosts(), worker: 0, now_ms: level.now_ms };
+        let draw =
+            Draw { policy, hosts: level.hosts(), worker: 0, now_ms: level.now_ms.unwrap_or(0) };
         let edf = Edf::with_picks(entries, seed, |entry| weight(hosts, entry, draw));
         Some(Self::Moving(Box::new(edf)))
     }
@@ -202,13 +203,11 @@ fn weight(hosts: &[u32], entry: u32, draw: Draw<'_>) -> f64 {
         | Algorithm::Maglev { .. }
         | Algorithm::Passthrough => weight_of(own),
     };
-    match draw.now_ms {
-        None => weight,
-        Some(now) => {
-            let since = host.since_healthy_ms(now);
-            policy.slow_start.weight(weight, host.health().coarse(), since)
-        }
+    if policy.slow_start.window_ms == 0 {
+        return weight;
     }
+    let since = host.since_healthy_ms(draw.now_ms);
+    policy.slow_start.weight(weight, host.health().coarse(), since)
 }
 
 /// A ring or table over the hosts of a level.

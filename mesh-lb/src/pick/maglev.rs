@@ -69,11 +69,16 @@ struct Candidate {
     host: u32,
     weight: f64,
     slot: usize,
-    skip: usize,
+    /// How far it is to each of the slots that come after this one: the first is the skip.
+    strides: [usize; AHEAD],
     target: f64,
     /// The inverse of `skip` modulo the table size, once it is needed.
     inverse: Option<u64>,
 }
+
+/// As many steps of a permutation are looked at at once: what is found in the first ones does not have
+/// to be known before the next are taken.
+const AHEAD: usize = 4;
 
 impl Maglev {
     /// Builds the table of `weights`; `key` names each host, as for a
@@ -108,22 +113,16 @@ impl Maglev {
         if candidates.is_empty() {
             return Self::default();
         }
-        let mut round = Round { at: 0, iteration: 1.0, max: weights.max() };
+        let mut round = Round { at: 0, iteration: 1.0, max: weights.max(), free: length };
         let mut table = vec![0; length];
-        let mut taken = vec![0_u64; length.div_ceil(64)];
-        let mut free = length;
-        // A walk takes `length / free` steps; looking at all that is left takes `free` longer ones.
-        let few = (length / 2).isqrt();
-        while free > few {
-            let Some(candidate) = round.next(&mut candidates) else { break };
-            let slot = candidate.take_slot(length, &mut taken);
-            if let Some(slot) = table.get_mut(slot) {
-                *slot = candidate.host;
-            }
-            free -= 1;
-        }
+        let mut free = vec![u64::MAX; length.div_ceil(64)];
+        // While most slots are free the first step is likely to find one. A walk takes `length / free`
+        // steps; looking at all that is left takes `free` longer ones.
+        let (most, few) = (length - length / 3, (length / 5).isqrt());
+        round.fill(&mut candidates, &mut table, most, |one| one.take_next(length, &mut free));
+        round.fill(&mut candidates, &mut table, few, |one| one.take_slot(length, &mut free));
         let divisor = Divisor::new(length);
-        let mut last = untaken(&taken, length);
+        let mut last = untaken(&free, length);
         while !last.is_empty() {
             let Some(candidate) = round.next(&mut candidates) else { break };
             if let Some(slot) = table.get_mut(candidate.take_last(divisor, &mut last)) {
@@ -140,6 +139,7 @@ impl Maglev {
     ///
     /// Envoy `source/extensions/load_balancing_policies/maglev/maglev_lb.cc`,
     /// `OriginalMaglevTable::chooseHost`.
+    #[inline]
     pub fn pick(&self, hash: u64, attempt: u32) -> Option<u32> {
         let hash = if attempt > 0 { hash ^ u64::from(attempt).wrapping_neg() } else { hash };
         self.table.get(self.divisor.index(hash)?).copied()
@@ -167,13 +167,20 @@ fn candidates<'k>(
     hosts.sort_by_key(|&(key, ..)| key);
     hosts
         .into_iter()
-        .map(|(key, host, weight)| Candidate {
-            host,
-            weight,
-            slot: index(xx_hash_64(key.as_bytes(), 0), slots).unwrap_or(0),
-            skip: index(xx_hash_64(key.as_bytes(), 1), slots - 1).unwrap_or(0) + 1,
-            target: 0.0,
-            inverse: None,
+        .map(|(key, host, weight)| {
+            let skip = index(xx_hash_64(key.as_bytes(), 1), slots - 1).unwrap_or(0) + 1;
+            let mut far = 0;
+            Candidate {
+                host,
+                weight,
+                slot: index(xx_hash_64(key.as_bytes(), 0), slots).unwrap_or(0),
+                strides: [(); AHEAD].map(|()| {
+                    far = around(far, skip, slots);
+                    far
+                }),
+                target: 0.0,
+                inverse: None,
+            }
         })
         .collect()
 }
@@ -184,9 +191,40 @@ struct Round {
     /// The number of the iteration, from 1.
     iteration: f64,
     max: f64,
+    /// How many slots are left.
+    free: usize,
 }
 
 impl Round {
+    /// Fills the table until so many slots are left; `take` takes one.
+    #[inline]
+    fn fill(
+        &mut self,
+        candidates: &mut [Candidate],
+        table: &mut [u32],
+        left: usize,
+        mut take: impl FnMut(&mut Candidate) -> usize,
+    ) {
+        loop {
+            for (at, candidate) in candidates.iter_mut().enumerate().skip(self.at) {
+                if self.iteration * candidate.weight < candidate.target {
+                    continue;
+                }
+                if self.free <= left {
+                    self.at = at;
+                    return;
+                }
+                candidate.target += self.max;
+                if let Some(slot) = table.get_mut(take(candidate)) {
+                    *slot = candidate.host;
+                }
+                self.free -= 1;
+            }
+            self.at = 0;
+            self.iteration += 1.0;
+        }
+    }
+
     /// Returns the candidate that takes a slot; none if there are no candidates.
     #[inline]
     fn next<'c>(&mut self, candidates: &'c mut [Candidate]) -> Option<&'c mut Candidate> {
@@ -210,24 +248,46 @@ impl Round {
 }
 
 impl Candidate {
-    /// Takes the next free slot of this host's own permutation of the table. Which slots are taken
-    /// is kept a bit each: most steps of a nearly full table look at nothing else.
+    /// Takes the next free slot of this host's own permutation of the table, step by step. Which slots
+    /// are free is kept a bit each: most steps look at nothing else.
     #[inline]
-    fn take_slot(&mut self, slots: usize, taken: &mut [u64]) -> usize {
+    fn take_next(&mut self, slots: usize, free: &mut [u64]) -> usize {
+        let [skip, ..] = self.strides;
+        let mut slot = self.slot;
         // Some slot is free, and as many steps as there are slots visit every one.
-        let (mut here, skip) = (self.slot, self.skip);
-        loop {
-            let slot = here;
-            // Below the length this wraps to something larger, so the lesser is the remainder.
-            let next = slot.wrapping_add(skip);
-            here = next.min(next.wrapping_sub(slots));
-            let Some(word) = taken.get_mut(slot / 64) else { return usize::MAX };
-            if (*word >> (slot % 64)) & 1 == 0 {
-                *word |= 1 << (slot % 64);
-                self.slot = here;
-                return slot;
-            }
+        while bit(free, slot) == 0 {
+            slot = around(slot, skip, slots);
         }
+        self.take(slot, slots, free)
+    }
+
+    /// The same, several steps at once.
+    #[inline]
+    fn take_slot(&mut self, slots: usize, free: &mut [u64]) -> usize {
+        let [one, two, three, four] = self.strides;
+        let mut here = self.slot;
+        let slot = loop {
+            let ahead = [0, one, two, three].map(|stride| around(here, stride, slots));
+            let [first, second, third, fourth] = ahead.map(|slot| bit(free, slot));
+            let found = first | second << 1 | third << 2 | fourth << 3;
+            if found != 0 {
+                // No branch: nobody could foresee which one it is.
+                let at = usize::try_from(found.trailing_zeros()).unwrap_or(0);
+                break ahead.get(at).copied().unwrap_or(here);
+            }
+            here = around(here, four, slots);
+        };
+        self.take(slot, slots, free)
+    }
+
+    #[inline]
+    fn take(&mut self, slot: usize, slots: usize, free: &mut [u64]) -> usize {
+        if let Some(word) = free.get_mut(slot / 64) {
+            *word &= !(1 << (slot % 64));
+        }
+        let [skip, ..] = self.strides;
+        self.slot = around(slot, skip, slots);
+        slot
     }
 
     /// Takes the free slot that comes next in this host's permutation when few are left: how far
@@ -235,7 +295,7 @@ impl Candidate {
     fn take_last(&mut self, slots: Divisor, free: &mut Vec<u32>) -> usize {
         let length = slots.len();
         let wide = |number: usize| u64::try_from(number).unwrap_or(0);
-        let skip = wide(self.skip);
+        let [skip, ..] = self.strides.map(wide);
         let inverse = *self.inverse.get_or_insert_with(|| inverse(skip, slots));
         // The step at which this host's permutation, begun at slot 0, comes to a slot.
         let step = |slot: u64| slots.remainder(slot * inverse);
@@ -253,11 +313,25 @@ impl Candidate {
     }
 }
 
-/// Returns the slots of which no bit is set.
-fn untaken(taken: &[u64], slots: usize) -> Vec<u32> {
+/// Goes on from a slot, round and round; neither number is more than the number of slots.
+#[inline]
+fn around(slot: usize, stride: usize, slots: usize) -> usize {
+    let next = slot.wrapping_add(stride);
+    // Below the length this wraps to something larger, so the lesser is the remainder.
+    next.min(next.wrapping_sub(slots))
+}
+
+/// Returns the bit of a slot; 1 beyond the table, so that no walk goes on there.
+#[inline]
+fn bit(bits: &[u64], slot: usize) -> u64 {
+    bits.get(slot / 64).map_or(1, |word| (word >> (slot % 64)) & 1)
+}
+
+/// Returns the slots whose bit is set.
+fn untaken(bits: &[u64], slots: usize) -> Vec<u32> {
     let mut free = Vec::new();
-    for (word, first) in taken.iter().zip((0_u32..).step_by(64)) {
-        let mut left = !word;
+    for (word, first) in bits.iter().zip((0_u32..).step_by(64)) {
+        let mut left = *word;
         while left != 0 {
             free.push(first + left.trailing_zeros());
             left &= left - 1;
@@ -310,7 +384,7 @@ mod tests {
     fn the_slot_of_a_hash_is_its_remainder() {
         let keys: Vec<String> = (0..7).map(|key| key.to_string()).collect();
         let weights = NormalizedWeights::flat(&[1; 7]);
-        for size in [2, 7, 65_537, 5_000_011] {
+        for size in [2, 7, 65_537, 1_000_003] {
             let size = TableSize::new(size).unwrap();
             let maglev = Maglev::new(size, &weights, |host| &keys[host as usize]);
             for hash in [0, 1, 6, 7, 65_536, u64::MAX - 1, u64::MAX, 0x1234_5678_9abc_def0] {

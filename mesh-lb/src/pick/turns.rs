@@ -10,10 +10,12 @@
 //! weight 2:  0 5 …    ├─▶ the head that is due first ─▶ 1 0 2 1 4 … (planned)
 //! weight 5:  1 2 3 …  ┘                                   ▲ ticket
 //! ```
+mod few;
 mod plan;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use self::few::Few;
 use self::plan::Queues;
 use super::edf::Edf;
 use crate::number::double;
@@ -108,6 +110,8 @@ struct Tickets {
 
 #[derive(Debug)]
 enum Planner {
+    /// For few entries.
+    Row(Few),
     Queues(Queues),
     /// For many different weights.
     Tree {
@@ -118,20 +122,12 @@ enum Planner {
 
 impl Planned {
     fn new(weights: &[f64], seed: u64) -> Self {
-        let planner = Queues::new(weights, seed).map_or_else(
-            || {
-                let entries = u32::try_from(weights.len()).unwrap_or(u32::MAX);
-                let edf = Edf::with_picks(entries, seed, |entry| weight_at(weights, entry));
-                Planner::Tree { edf, weights: weights.into() }
-            },
-            Planner::Queues,
-        );
         Self {
             tickets: Tickets::default(),
             until: AtomicU64::new(0),
             is_planning: AtomicBool::new(false),
             ring: [const { AtomicU32::new(0) }; RING],
-            planner,
+            planner: Planner::new(weights, seed),
             spread: Spread::new(weights),
         }
     }
@@ -226,8 +222,18 @@ impl Spread {
 }
 
 impl Planner {
+    fn new(weights: &[f64], seed: u64) -> Self {
+        let row = Few::new(weights, seed).map(Self::Row);
+        row.or_else(|| Queues::new(weights, seed).map(Self::Queues)).unwrap_or_else(|| {
+            let entries = u32::try_from(weights.len()).unwrap_or(u32::MAX);
+            let edf = Edf::with_picks(entries, seed, |entry| weight_at(weights, entry));
+            Self::Tree { edf, weights: weights.into() }
+        })
+    }
+
     fn plan<'t>(&self, block: impl Iterator<Item = &'t AtomicU32>) {
         match self {
+            Self::Row(few) => few.plan(block),
             Self::Queues(queues) => queues.plan(block),
             Self::Tree { edf, weights } => {
                 for turn in block {
@@ -264,6 +270,9 @@ mod tests {
     fn planned_turns_are_those_of_a_tree() {
         for seed in [0, 1, 17, 123_456_789, u64::MAX] {
             check(&[1.0, 2.0, 1.0, 5.0, 2.0, 0.3, 5.0, 1.0], seed, 1000);
+            check(&[1.0, 2.0, 1.0, 5.0, 2.0, 0.3, 5.0, 1.0, 2.0], seed, 1000);
+            check(&[60.0, 30.0, 10.0], seed, 10_000);
+            check(&[1.0, 0.1, 3.0, 0.7], seed, 10_000);
             check(&[3.0], seed, 5);
             check(&[1.0; 40], seed, 300);
             check(&[1.0, f64::from(u32::MAX)], seed, 300);
@@ -282,6 +291,7 @@ mod tests {
     #[test]
     fn odd_weights_come_last_and_all_are_picked_from() {
         check(&[1.0, -1.0, 1.0, f64::NAN], 0, 20);
+        check(&[1.0, 0.0, f64::INFINITY, f64::MAX, f64::MIN_POSITIVE], 3, 300);
         let odd = Turns::with_picks(&[0.0, f64::NAN], 3);
         assert!((0..10).all(|_| odd.pick().is_some()));
     }
