@@ -13,6 +13,7 @@
 //! | [`venv`] | the pinned PyPI packages in `target/e2e-venv`: Envoy and a gRPC client |
 //! | [`envoy`] | an Envoy process and its admin interface |
 //! | [`upstream`], [`traffic`], [`http`] | servers that say who they are; requests, counted by who answered |
+//! | [`front`] | the listener of an Envoy that is configured by hand |
 //! | [`certificates`] | what `mesh serve --secrets` hands out |
 //! | [`mesh`], [`dump`] | the `mesh` command as users run it; what Envoy says it holds |
 //! | [`harness`] | these instruments against a hand-made configuration, without `mesh` |
@@ -44,6 +45,7 @@ mod certificates;
 mod checks;
 mod dump;
 mod envoy;
+mod front;
 mod grpc;
 mod harness;
 mod http;

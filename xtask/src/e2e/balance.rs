@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use self::scenario::Scenario;
 pub(super) use self::site::status;
 use crate::e2e::envoy::Envoy;
+use crate::e2e::front;
 use crate::e2e::random::Random;
 use crate::e2e::report::Report;
 use crate::e2e::upstream::Upstream;
@@ -53,12 +54,8 @@ pub(super) fn run(
     }
     let mut envoy = Envoy::start(tools, "balance", &bootstrap(&scenarios), dir)?;
     envoy.wait_until_ready()?;
-    let listener = envoy.listeners()?.get("front").copied();
-    let listener = listener.ok_or_else(|| Problem::new("Envoy names no listener `front`"))?;
-    let results = verify_all(listener, &scenarios);
-    for (scenario, result) in scenarios.iter().zip(results) {
-        report.check(&scenario.sentence, result);
-    }
+    let results = verify_all(front::address(&envoy)?, &scenarios);
+    report.check_each(scenarios.iter().map(|scenario| &*scenario.sentence).zip(results));
     envoy.end()?;
     Ok(())
 }
@@ -107,24 +104,7 @@ fn listener(scenarios: &[Scenario]) -> Value {
             routes.push(json!({"match": {"prefix": verify::path(number, at)}, "route": route}));
         }
     }
-    let manager = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "front",
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-        "http_filters": [{
-            "name": "envoy.filters.http.router",
-            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
-        }],
-    });
-    let filter = json!({
-        "name": "envoy.filters.network.http_connection_manager",
-        "typed_config": manager,
-    });
-    json!({
-        "name": "front",
-        "address": {"socket_address": {"address": "127.90.1.1", "port_value": 0}},
-        "filter_chains": [{"filters": [filter]}],
-    })
+    front::listener("127.90.1.1", &routes)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use self::follow::Follower;
 use self::story::Story;
 use crate::e2e::envoy::Envoy;
+use crate::e2e::front;
 use crate::e2e::http::Connection;
 use crate::e2e::random::Random;
 use crate::e2e::report::Report;
@@ -61,9 +62,7 @@ pub(super) fn run(
         let ended = |_| Problem::new("the thread that follows it ended");
         threads.into_iter().map(|thread| thread.join().map_err(ended)?).collect()
     });
-    for (story, result) in stories.iter().zip(results) {
-        report.check(&story.sentence, result);
-    }
+    report.check_each(stories.iter().map(|story| &*story.sentence).zip(results));
     envoy.end()?;
     Ok(())
 }
@@ -71,7 +70,7 @@ pub(super) fn run(
 /// The listener in front of all clusters, once every host has been checked.
 fn listener(envoy: &Envoy) -> Result<SocketAddr, Problem> {
     let found = wait_for(SOON, || {
-        let address = envoy.listeners().ok()?.get("front").copied()?;
+        let address = front::address(envoy).ok()?;
         // It is bound before it listens.
         Connection::open(address).ok().map(|_| address)
     });
@@ -92,27 +91,6 @@ fn bootstrap(files: &Path, stories: &[Story]) -> Value {
         .collect();
     json!({
         "node": {"id": "checks", "cluster": "checks"},
-        "static_resources": {"listeners": [front(&routes)], "clusters": clusters},
-    })
-}
-
-fn front(routes: &[Value]) -> Value {
-    let manager = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "front",
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-        "http_filters": [{
-            "name": "envoy.filters.http.router",
-            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
-        }],
-    });
-    let filter = json!({
-        "name": "envoy.filters.network.http_connection_manager",
-        "typed_config": manager,
-    });
-    json!({
-        "name": "front",
-        "address": {"socket_address": {"address": "127.92.0.1", "port_value": 0}},
-        "filter_chains": [{"filters": [filter]}],
+        "static_resources": {"listeners": [front::listener("127.92.0.1", &routes)], "clusters": clusters},
     })
 }

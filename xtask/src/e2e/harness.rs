@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::e2e::envoy::Envoy;
+use crate::e2e::front;
 use crate::e2e::http::{Connection, Request};
 use crate::e2e::report::Report;
 use crate::e2e::traffic;
@@ -34,8 +35,7 @@ pub(super) fn run(tools: &Tools, dir: &Path, report: &mut Report) -> Result<(), 
     let addresses: Vec<SocketAddr> = upstreams.iter().map(|upstream| upstream.address).collect();
     let mut envoy = Envoy::start(tools, "envoy", &bootstrap(&addresses), dir)?;
     report.check("Envoy gets ready", envoy.wait_until_ready());
-    let listener = envoy.listeners()?.get("front").copied();
-    let listener = listener.ok_or_else(|| Problem::new("Envoy names no listener `front`"))?;
+    let listener = front::address(&envoy)?;
     report.check("hosts and their health are read", hosts(&envoy, &addresses));
     report.check("requests split 70/30 over the priorities", split(listener, &addresses));
     report.check("a 403 of Envoy is counted as such", denied(listener));
@@ -117,26 +117,9 @@ fn bootstrap(addresses: &[SocketAddr]) -> Value {
 }
 
 fn listener() -> Value {
-    let routes = json!([
-        {"match": {"path": "/denied"}, "direct_response": {"status": 403}},
-        {"match": {"prefix": "/"}, "route": {"cluster": "backend"}},
-    ]);
-    let manager = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "front",
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-        "http_filters": [{
-            "name": "envoy.filters.http.router",
-            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
-        }],
-    });
-    let filter = json!({
-        "name": "envoy.filters.network.http_connection_manager",
-        "typed_config": manager,
-    });
-    json!({
-        "name": "front",
-        "address": {"socket_address": {"address": "127.88.0.1", "port_value": 0}},
-        "filter_chains": [{"filters": [filter]}],
-    })
+    let routes = [
+        json!({"match": {"path": "/denied"}, "direct_response": {"status": 403}}),
+        json!({"match": {"prefix": "/"}, "route": {"cluster": "backend"}}),
+    ];
+    front::listener("127.88.0.1", &routes)
 }

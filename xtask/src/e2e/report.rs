@@ -28,4 +28,14 @@ impl Report {
             }
         }
     }
+
+    /// The same for several that came to nothing but their result.
+    pub(super) fn check_each<'s, E: fmt::Display>(
+        &mut self,
+        checks: impl Iterator<Item = (&'s str, Result<(), E>)>,
+    ) {
+        for (sentence, result) in checks {
+            self.check(sentence, result);
+        }
+    }
 }
