@@ -2,7 +2,11 @@
 //! for every class of its 10,003 proxies: 50 ms is the budget of `lose_a_zone`.
 //!
 //! `survey` is what is done once a mesh: finding the classes and where their traffic goes at present.
+//! Time on the processor.
 #![expect(clippy::expect_used, reason = "a workload that is not there cannot be measured")]
+#[path = "shared/cpu_time.rs"]
+mod cpu_time;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -13,7 +17,9 @@ use mesh_model::registry::Registry;
 use mesh_model::view::Proxy;
 use mesh_testkit::synthetic::Synthetic;
 
-fn whatif(criterion: &mut Criterion) {
+use cpu_time::CpuTime;
+
+fn whatif(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("whatif");
     group.sample_size(20);
     for networks in [1, 3] {
@@ -39,5 +45,9 @@ fn whatif(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, whatif);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = whatif
+}
 criterion_main!(benches);

@@ -39,6 +39,8 @@ mod draft;
 
 mod run;
 
+mod basis;
+
 mod assigned;
 
 mod assignment;
@@ -55,6 +57,7 @@ mod explain;
 
 pub use self::assigned::{AssignedEndpoint, AssignedLocality, AssignedPart, Target, Transport};
 pub use self::assignment::Assignment;
+pub(crate) use self::basis::{Bases, Basis, Rank};
 pub(crate) use self::class::Standpoint;
 pub use self::class::{Assignments, ClientClass};
 pub use self::discovery::{Discovery, is_passthrough};

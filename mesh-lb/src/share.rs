@@ -6,6 +6,8 @@
 //!
 //! The shares are those of Envoy with the settings that istiod gives the cluster: weighted picks in the
 //! long run, before retries and connection limits.
+use std::sync::Arc;
+
 use mesh_model::compat::Compat;
 use mesh_model::endpoint::{Address, HealthStatus};
 use mesh_model::resource::destination_rule::{LbPolicy, SimpleLb};
@@ -162,17 +164,34 @@ impl Fitness {
     }
 }
 
-/// Shares of a destination's traffic, in percent of all of it.
+/// Shares of a destination's traffic, in percent of all of it. Clones share them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shares {
+    told: Arc<Told>,
+    healths: Arc<[HealthStatus]>,
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Told {
     load: PriorityLoad,
     hosts: Vec<LevelHosts>,
     localities: Vec<f64>,
     endpoints: Vec<f64>,
-    healths: Vec<HealthStatus>,
 }
 
 impl Shares {
+    /// Shares of which nothing else is known.
+    #[cfg(test)]
+    pub(crate) fn of_endpoints(shares: impl Iterator<Item = f64>) -> Self {
+        let told = Told { endpoints: shares.collect(), ..Told::default() };
+        Self { told: Arc::new(told), ..Self::default() }
+    }
+
+    /// Whether they are known to be equal: they are the same allocation.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.told, &other.told)
+    }
+
     /// Returns the health of an endpoint that the shares were computed with, by its index among
     /// [`Assignment::endpoints`].
     pub fn health(&self, index: usize) -> Option<HealthStatus> {
@@ -180,28 +199,28 @@ impl Shares {
     }
 
     /// Returns the load of each priority, as Envoy rounds it.
-    pub const fn load(&self) -> &PriorityLoad {
-        &self.load
+    pub fn load(&self) -> &PriorityLoad {
+        &self.told.load
     }
 
     /// Returns the host counts that the load came from.
     pub fn hosts(&self) -> &[LevelHosts] {
-        &self.hosts
+        &self.told.hosts
     }
 
     /// Returns the share of each locality, in the order of [`Assignment::localities`].
     pub fn localities(&self) -> &[f64] {
-        &self.localities
+        &self.told.localities
     }
 
     /// Returns the share of each endpoint, in the order of [`Assignment::endpoints`].
     pub fn endpoints(&self) -> &[f64] {
-        &self.endpoints
+        &self.told.endpoints
     }
 
     /// Returns whether some traffic reaches an endpoint.
     pub fn is_reachable(&self) -> bool {
-        self.endpoints.iter().any(|share| *share > 0.0)
+        self.endpoints().iter().any(|share| *share > 0.0)
     }
 }
 
@@ -209,12 +228,7 @@ impl Assignment {
     /// The shares where the proxy picks none of the endpoints: nobody can tell which of them clients ask
     /// for.
     pub fn no_shares(&self) -> Shares {
-        Shares {
-            localities: vec![0.0; self.localities().len()],
-            endpoints: self.endpoints().map(|_| 0.0).collect(),
-            healths: self.endpoints().map(|endpoint| endpoint.health()).collect(),
-            ..Shares::default()
-        }
+        HostTable::new(self, &Spread::default(), |endpoint| endpoint.health()).no_shares()
     }
 
     /// Computes the shares with every endpoint in the health that it is assigned with.
@@ -236,30 +250,74 @@ impl Assignment {
         spread: &Spread,
         health: impl Fn(AssignedEndpoint<'_>) -> HealthStatus,
     ) -> Shares {
-        let len = self.localities().map(AssignedLocality::len).sum();
-        let mut hosts = Hosts {
-            groups: Vec::with_capacity(self.localities().len()),
-            all: Vec::with_capacity(len),
-        };
+        HostTable::new(self, spread, health).shares(self, spread)
+    }
+}
+
+/// The hosts of an assignment, and of all others on its basis: only priorities and weights of localities
+/// are not in it.
+#[derive(Clone, Debug)]
+pub(crate) struct HostTable {
+    /// The localities in order, without priorities and weights.
+    groups: Vec<GroupHosts>,
+    /// Weight and fitness of each.
+    all: Vec<(u32, Fitness)>,
+    healths: Arc<[HealthStatus]>,
+}
+
+impl HostTable {
+    /// The hosts with health as `health` says.
+    pub(crate) fn new(
+        assignment: &Assignment,
+        spread: &Spread,
+        health: impl Fn(AssignedEndpoint<'_>) -> HealthStatus,
+    ) -> Self {
+        let len = assignment.localities().map(AssignedLocality::len).sum();
+        let mut groups = Vec::with_capacity(assignment.localities().len());
+        let mut all = Vec::with_capacity(len);
         let mut healths = Vec::with_capacity(len);
         let few = Vec::with_capacity(len.min(LOOKED_THROUGH));
         let mut seen = Seen { few, many: FxHashSet::default() };
         let is_envoy = matches!(spread.data_plane, DataPlane::IstioProxy | DataPlane::Envoy);
-        for locality in self.localities() {
-            hosts.begin(locality.priority(), locality.weight().unwrap_or_default());
+        for locality in assignment.localities() {
+            let mut group = GroupHosts { first: all.len(), ..GroupHosts::default() };
             for endpoint in locality.endpoints() {
                 let status = health(endpoint);
                 healths.push(status);
                 let target = endpoint.target();
                 // Envoy keeps the first of several hosts with one address.
-                if is_envoy && !seen.is_new((target.address(), target.port())) {
-                    hosts.push(0, Fitness::Repeated);
-                } else {
-                    hosts.push(endpoint.weight(), Fitness::of(status));
-                }
+                let is_repeated = is_envoy && !seen.is_new((target.address(), target.port()));
+                let (weight, fitness) = match is_repeated {
+                    true => (0, Fitness::Repeated),
+                    false => (endpoint.weight(), Fitness::of(status)),
+                };
+                all.push((weight, fitness));
+                group.add(fitness);
             }
+            groups.push(group);
         }
-        Shares { healths, ..compute(spread, &hosts) }
+        Self { groups, all, healths: healths.into() }
+    }
+
+    /// The shares of an assignment on the basis.
+    pub(crate) fn shares(&self, assignment: &Assignment, spread: &Spread) -> Shares {
+        let mut groups = self.groups.clone();
+        for (group, locality) in groups.iter_mut().zip(assignment.localities()) {
+            group.priority = locality.priority();
+            group.weight = locality.weight().unwrap_or_default();
+        }
+        let hosts = Hosts { groups, all: &self.all };
+        Shares { told: Arc::new(compute(spread, &hosts)), healths: Arc::clone(&self.healths) }
+    }
+
+    /// The shares where the proxy picks none of them.
+    pub(crate) fn no_shares(&self) -> Shares {
+        let told = Told {
+            localities: vec![0.0; self.groups.len()],
+            endpoints: vec![0.0; self.all.len()],
+            ..Told::default()
+        };
+        Shares { told: Arc::new(told), healths: Arc::clone(&self.healths) }
     }
 }
 
@@ -289,15 +347,14 @@ impl<'a> Seen<'a> {
 }
 
 /// The hosts of a cluster, locality after locality.
-#[derive(Default)]
-struct Hosts {
+struct Hosts<'t> {
     groups: Vec<GroupHosts>,
     /// Weight and fitness of each.
-    all: Vec<(u32, Fitness)>,
+    all: &'t [(u32, Fitness)],
 }
 
 /// One locality of one priority, by numbers of hosts.
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct GroupHosts {
     priority: u32,
     weight: u32,
@@ -308,41 +365,21 @@ struct GroupHosts {
     excluded: u32,
 }
 
-impl Hosts {
-    /// Begins a locality.
-    fn begin(&mut self, priority: u32, weight: u32) {
-        let first = self.all.len();
-        self.groups.push(GroupHosts { priority, weight, first, ..GroupHosts::default() });
-    }
-
-    /// Adds a host to the last locality.
-    fn push(&mut self, weight: u32, fitness: Fitness) {
-        self.all.push((weight, fitness));
-        if let Some(group) = self.groups.last_mut() {
-            group.len += 1;
-            group.total += u32::from(fitness != Fitness::Repeated);
-            group.healthy += u32::from(fitness == Fitness::Healthy);
-            group.excluded += u32::from(fitness == Fitness::Excluded);
-        }
-    }
-
+impl Hosts<'_> {
     /// The counts of each priority.
     fn levels(&self, spread: &Spread) -> Vec<LevelHosts> {
-        let n_levels = self.groups.iter().map(|group| group.priority).max();
-        let levels = (0..n_levels.map_or(0, |last| last + 1)).map(|priority| {
-            let of_level = self.groups.iter().filter(|group| group.priority == priority);
-            let add = |sums: [u32; 3], group: &GroupHosts| {
-                let own = [group.healthy, group.total, group.excluded];
-                std::array::from_fn(|i| {
-                    let pair = sums.get(i).zip(own.get(i));
-                    pair.map_or(0, |(sum, own)| sum.saturating_add(*own))
-                })
-            };
-            let [healthy, total, excluded] = of_level.fold([0; 3], add);
-            let overprovisioning = spread.overprovisioning;
-            LevelHosts { excluded, overprovisioning, ..LevelHosts::healthy_of(healthy, total) }
-        });
-        levels.collect()
+        let overprovisioning = spread.overprovisioning;
+        let none = LevelHosts { overprovisioning, ..LevelHosts::default() };
+        let n_levels = self.groups.iter().map(|group| group.level() + 1).max();
+        let mut levels = vec![none; n_levels.unwrap_or_default()];
+        for group in &self.groups {
+            if let Some(level) = levels.get_mut(group.level()) {
+                level.healthy = level.healthy.saturating_add(group.healthy);
+                level.total = level.total.saturating_add(group.total);
+                level.excluded = level.excluded.saturating_add(group.excluded);
+            }
+        }
+        levels
     }
 
     /// The weight that each host of a locality has in a pick; 0 if it is not among the candidates.
@@ -365,10 +402,25 @@ impl Hosts {
         })
     }
 
+    /// The same for each priority; none at all where no locality has a weight.
+    fn by_weight(
+        &self,
+        spread: &Spread,
+        load: &PriorityLoad,
+    ) -> Vec<impl Iterator<Item = f64> + use<>> {
+        if !spread.locality_weighted {
+            return Vec::new();
+        }
+        let levels = (0..).zip(load.levels());
+        let fractions =
+            levels.map(|(priority, level)| self.fractions(spread, priority, level.panic));
+        fractions.map(|fractions| fractions.unwrap_or_default().into_iter()).collect()
+    }
+
     /// The part of a priority that each of its localities gets by its weight; `None` where hosts decide:
-    /// no locality weighting, no positive weight, or panic.
+    /// no positive weight, or panic.
     fn fractions(&self, spread: &Spread, priority: u32, panics: bool) -> Option<Vec<f64>> {
-        if !spread.locality_weighted || panics {
+        if panics {
             return None;
         }
         let of_level = self.groups.iter().filter(|group| group.priority == priority);
@@ -380,6 +432,19 @@ impl Hosts {
 }
 
 impl GroupHosts {
+    /// Counts a host.
+    fn add(&mut self, fitness: Fitness) {
+        self.len += 1;
+        self.total += u32::from(fitness != Fitness::Repeated);
+        self.healthy += u32::from(fitness == Fitness::Healthy);
+        self.excluded += u32::from(fitness == Fitness::Excluded);
+    }
+
+    /// The priority as an index.
+    fn level(&self) -> usize {
+        usize::try_from(self.priority).unwrap_or(usize::MAX - 1)
+    }
+
     const fn range(&self) -> std::ops::Range<usize> {
         self.first..self.first + self.len
     }
@@ -395,41 +460,39 @@ impl GroupHosts {
     }
 }
 
-fn compute(spread: &Spread, hosts: &Hosts) -> Shares {
+fn compute(spread: &Spread, hosts: &Hosts<'_>) -> Told {
     let levels = hosts.levels(spread);
     let mut load = PriorityLoad::default();
     load.spill(spread.data_plane, &levels, spread.panic_threshold);
-    let panics = |group: &GroupHosts| {
-        let level = usize::try_from(group.priority).ok().and_then(|i| load.levels().get(i));
-        level.is_some_and(|level| level.panic)
-    };
-    // First the weight of each host and the sum of each locality, then what that comes to.
+    let loads = load.levels();
+    // First the weight of each host and the sums of localities and priorities, then what that comes to.
     let mut endpoints: Vec<f64> = Vec::with_capacity(hosts.all.len());
     let mut localities: Vec<f64> = Vec::with_capacity(hosts.groups.len());
+    let mut totals = vec![0.0; loads.len()];
     for group in &hosts.groups {
-        endpoints.extend(hosts.candidates(spread, group, panics(group)));
-        localities.push(endpoints.get(group.range()).unwrap_or_default().iter().sum());
-    }
-    for (priority, level) in (0..).zip(load.levels()) {
-        let share = f64::from(level.healthy_load.get());
-        let fractions = hosts.fractions(spread, priority, level.panic);
-        let is_of = |group: &GroupHosts| group.priority == priority;
-        let sums = hosts.groups.iter().zip(&localities).filter(|(group, _)| is_of(group));
-        let total: f64 = sums.map(|(_, sum)| sum).sum();
-        let mut fractions = fractions.iter().flatten();
-        let groups = hosts.groups.iter().zip(&mut localities);
-        for (group, locality) in groups.filter(|(group, _)| is_of(group)) {
-            let sum = *locality;
-            let by_hosts = if total > 0.0 { sum / total } else { 0.0 };
-            let fraction = fractions.next().copied().unwrap_or(by_hosts);
-            let of_group = endpoints.get_mut(group.range()).unwrap_or_default();
-            for host in of_group.iter_mut() {
-                *host = if sum > 0.0 { share * fraction * *host / sum } else { 0.0 };
-            }
-            *locality = of_group.iter().sum();
+        let panics = loads.get(group.level()).is_some_and(|level| level.panic);
+        endpoints.extend(hosts.candidates(spread, group, panics));
+        let sum = endpoints.get(group.range()).unwrap_or_default().iter().sum();
+        localities.push(sum);
+        if let Some(total) = totals.get_mut(group.level()) {
+            *total += sum;
         }
     }
-    Shares { load, hosts: levels, localities, endpoints, healths: Vec::new() }
+    let mut by_weight = hosts.by_weight(spread, &load);
+    for (group, locality) in hosts.groups.iter().zip(&mut localities) {
+        let sum = *locality;
+        let total = totals.get(group.level()).copied().unwrap_or_default();
+        let by_hosts = if total > 0.0 { sum / total } else { 0.0 };
+        let by_weight = by_weight.get_mut(group.level()).and_then(Iterator::next);
+        let fraction = by_weight.unwrap_or(by_hosts);
+        let share = loads.get(group.level()).map_or(0, |level| level.healthy_load.get());
+        let of_group = endpoints.get_mut(group.range()).unwrap_or_default();
+        for host in of_group.iter_mut() {
+            *host = if sum > 0.0 { f64::from(share) * fraction * *host / sum } else { 0.0 };
+        }
+        *locality = of_group.iter().sum();
+    }
+    Told { load, hosts: levels, localities, endpoints }
 }
 
 #[cfg(test)]
@@ -444,13 +507,17 @@ mod tests {
     }
 
     fn check(spread: &Spread, groups: &[Group], localities: &[f64]) {
-        let mut hosts = Hosts::default();
-        for &(priority, weight, healthy, unhealthy) in groups {
-            hosts.begin(priority, weight);
-            (0..healthy).for_each(|_| hosts.push(1, Fitness::Healthy));
-            (0..unhealthy).for_each(|_| hosts.push(1, Fitness::Unhealthy));
-        }
-        let shares = compute(spread, &hosts);
+        let mut all = Vec::new();
+        let group = |&(priority, weight, healthy, unhealthy): &Group| {
+            let first = all.len();
+            let mut group = GroupHosts { priority, weight, first, ..GroupHosts::default() };
+            all.resize(first + healthy, (1, Fitness::Healthy));
+            all.resize(first + healthy + unhealthy, (1, Fitness::Unhealthy));
+            all[first..].iter().for_each(|(_, fitness)| group.add(*fitness));
+            group
+        };
+        let groups = groups.iter().map(group).collect();
+        let shares = compute(spread, &Hosts { groups, all: &all });
         let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-9;
         assert!(shares.localities.iter().zip(localities).all(close), "{:?}", shares.localities);
         let endpoints: f64 = shares.endpoints.iter().sum();

@@ -14,6 +14,8 @@ mod scenario;
 
 mod outcome;
 
+mod common;
+
 mod shift;
 
 mod ladder;

@@ -2,9 +2,10 @@
 use mesh_model::endpoint::{Address, Endpoint, HealthStatus, Kind, NetworkGateway};
 use mesh_model::name::Locality;
 
+use super::basis::{Place, Rank};
 use super::draft::Reach;
 use super::run::{Form, Id, PartIdentity, Run};
-use super::{Assignment, Group, Reason};
+use super::{Assignment, Reason};
 
 /// Some members of a locality.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,44 +26,44 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub struct AssignedLocality<'a> {
     assignment: &'a Assignment,
-    group: &'a Group<Part>,
+    place: &'a Place,
+    rank: &'a Rank,
 }
 
 impl<'a> AssignedLocality<'a> {
-    pub(super) const fn new(assignment: &'a Assignment, group: &'a Group<Part>) -> Self {
-        Self { assignment, group }
+    pub(super) const fn new(assignment: &'a Assignment, place: &'a Place, rank: &'a Rank) -> Self {
+        Self { assignment, place, rank }
     }
 
     /// Returns where it is; all parts are empty where nothing is known.
-    pub fn locality(self) -> &'a Locality {
-        // Every group of an assignment has one; the client's is as good as any for one that has not.
-        self.group.locality.as_ref().unwrap_or_else(|| self.assignment.client())
+    pub const fn locality(self) -> &'a Locality {
+        &self.place.locality
     }
 
     /// Returns the priority: 0 is used first.
     pub const fn priority(self) -> u32 {
-        self.group.priority
+        self.rank.priority
     }
 
     /// Returns the weight among the localities of the priority, `None` where none is told: all of
     /// its endpoints were dropped for reasons of their network.
     pub const fn weight(self) -> Option<u32> {
-        self.group.weight
+        self.rank.weight
     }
 
     /// Returns why it has this priority and weight.
     pub const fn reason(self) -> Reason {
-        self.group.reason
+        self.rank.reason
     }
 
     /// Returns how many endpoints and gateways it holds.
     pub fn len(self) -> usize {
-        self.group.members.iter().map(|part| part.len(self.assignment)).sum()
+        self.place.parts.iter().map(|part| part.len(self.assignment)).sum()
     }
 
     /// Returns whether all its endpoints were dropped.
     pub const fn is_empty(self) -> bool {
-        self.group.members.is_empty()
+        self.place.parts.is_empty()
     }
 
     /// Returns the endpoints in the order of the shards, then the gateways by address and port.
@@ -74,7 +75,7 @@ impl<'a> AssignedLocality<'a> {
     pub fn parts(
         self,
     ) -> impl DoubleEndedIterator<Item = AssignedPart<'a>> + ExactSizeIterator + Clone {
-        self.group.members.iter().map(move |part| AssignedPart { locality: self, part })
+        self.place.parts.iter().map(move |part| AssignedPart { locality: self, part })
     }
 }
 

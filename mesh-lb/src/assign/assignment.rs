@@ -1,16 +1,16 @@
 //! What a proxy uses: how it is computed.
+use std::sync::Arc;
+
 use mesh_model::endpoint::{Endpoint, Shards};
 use mesh_model::name::Locality;
 use mesh_model::view::{Destination, ProxyView};
 
-use super::assigned::{AssignedEndpoint, AssignedLocality, Entry, Part};
+use super::assigned::{AssignedEndpoint, AssignedLocality};
+use super::basis::{Basis, Rank};
 use super::draft::{Batch, Draft, Member, Source};
 use super::failover_priority::WantedLabels;
 use super::{ClusterForm, explain::Explanation};
-use super::{
-    DropReason, EffectiveSetting, Equal, Group, Input, Ranking, Reason, Transport, group, run,
-    split_horizon, weight,
-};
+use super::{DropReason, EffectiveSetting, Equal, Group, Input, Ranking, Reason};
 
 /// The endpoints that one proxy uses for one service port, by locality and priority.
 ///
@@ -19,10 +19,9 @@ use super::{
 /// it is needed. The default is the assignment of a service that does not exist: no localities.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignment {
-    shards: Shards,
-    // INVARIANT: in the order of EDS: by raw locality, then by raw priority.
-    groups: Box<[Group<Part>]>,
-    dropped: Box<[(Batch, DropReason)]>,
+    basis: Arc<Basis>,
+    // INVARIANT: one for each place of the basis.
+    ranks: Arc<[Rank]>,
     /// Where the client is, for the reasons.
     client: Locality,
 }
@@ -69,19 +68,47 @@ impl Assignment {
     /// DNS clusters `FromServiceEndpoints` with
     /// `pilot/pkg/networking/core/cluster_traffic_policy.go` `applyLocalityLbSetting`.
     pub fn compute(input: &Input<'_>) -> Self {
-        let mut draft = group::apply(input);
-        split_horizon::apply(input, &mut draft);
-        if input.form == ClusterForm::SniDnat {
-            keep_mutual_tls(&mut draft);
+        let draft = Draft::of(input);
+        if Self::reshapes(input) {
+            return Self::reshaped(draft, input);
         }
-        rank(input, &mut draft);
+        Self::on(Arc::new(draft.into_basis()), input)
+    }
+
+    /// Whether ranking splits localities, or takes endpoints from them.
+    pub(super) fn reshapes(input: &Input<'_>) -> bool {
+        ranking(input).is_some_and(|ranking| ranking.reshapes())
+    }
+
+    /// The assignment that leaves localities as they are.
+    pub(super) fn on(basis: Arc<Basis>, input: &Input<'_>) -> Self {
+        let ranks = match ranking(input).map_or(Some(Equal::SelfDiscovery), |r| r.equal()) {
+            Some(why) => basis.places.iter().map(|place| Rank::equal(place, why)).collect(),
+            None => {
+                let groups = ranked(input, basis.groups(), |()| 0, |(), _, _| false);
+                groups.iter().map(Rank::of).collect()
+            }
+        };
+        Self { basis, ranks, client: input.proxy.locality.clone() }
+    }
+
+    /// The assignment that does not; what a distribution leaves out is recorded.
+    fn reshaped(mut draft: Draft<'_>, input: &Input<'_>) -> Self {
         let groups = std::mem::take(&mut draft.groups);
-        Self {
-            shards: input.shards.clone(),
-            groups: groups.into_iter().map(|group| group.map(|all| parts(all, &draft))).collect(),
-            dropped: draft.dropped.into(),
-            client: input.proxy.locality.clone(),
+        let sees_behind = input.compat.fixes.gateway_labels;
+        let has_label = |member: &Member, label: &str, value: &str| {
+            has_label(&draft, member, (label, value), sees_behind)
+        };
+        let mut groups = ranked(input, groups, Member::weight, has_label);
+        for group in groups.iter_mut().filter(|group| group.reason == Reason::Undistributed) {
+            for member in std::mem::take(&mut group.members) {
+                draft.drop_behind(&member, DropReason::Undistributed);
+            }
         }
+        let ranks = groups.iter().map(Rank::of).collect();
+        draft.groups = groups;
+        let basis = Arc::new(draft.into_basis());
+        Self { basis, ranks, client: input.proxy.locality.clone() }
     }
 
     /// Returns the localities in the order of EDS: by the raw text of the locality, then by how
@@ -91,7 +118,8 @@ impl Assignment {
     pub fn localities(
         &self,
     ) -> impl DoubleEndedIterator<Item = AssignedLocality<'_>> + ExactSizeIterator + Clone {
-        self.groups.iter().map(|group| AssignedLocality::new(self, group))
+        let places = self.basis.places.iter().zip(&*self.ranks);
+        places.map(|(place, rank)| AssignedLocality::new(self, place, rank))
     }
 
     /// Returns all endpoints and gateways, locality after locality.
@@ -101,7 +129,7 @@ impl Assignment {
 
     /// Returns how many priorities there are: all from 0 on, without gaps.
     pub fn n_priorities(&self) -> u32 {
-        let last = self.groups.iter().map(|group| group.priority).max();
+        let last = self.ranks.iter().map(|rank| rank.priority).max();
         last.map_or(0, |priority| priority.saturating_add(1))
     }
 
@@ -109,22 +137,22 @@ impl Assignment {
     /// reasons.
     pub fn dropped(&self) -> impl Iterator<Item = (&Endpoint, DropReason)> + Clone {
         let of_batch = |&(batch, reason): &(Batch, DropReason)| {
-            batch.ids(&self.shards).map(move |id| (id, reason))
+            batch.ids(self.shards()).map(move |id| (id, reason))
         };
         let mut dropped: Vec<((u32, u32), DropReason)> =
-            self.dropped.iter().flat_map(of_batch).collect();
+            self.basis.dropped.iter().flat_map(of_batch).collect();
         // Several gateways stand for one endpoint, so that it can go with each of them.
         dropped.sort_by_key(|(id, _)| *id);
         dropped.dedup_by_key(|(id, _)| *id);
         dropped.into_iter().filter_map(|((shard, index), reason)| {
-            let shard = self.shards.get(usize::try_from(shard).ok()?)?;
+            let shard = self.shards().get(usize::try_from(shard).ok()?)?;
             Some((shard.endpoints().get(usize::try_from(index).ok()?)?, reason))
         })
     }
 
     /// Returns whether there is not even an empty locality.
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+        self.ranks.is_empty()
     }
 
     /// Says why each endpoint is where it is and why others are absent; computed when called.
@@ -156,82 +184,49 @@ impl Assignment {
         &self.client
     }
 
-    pub(super) const fn shards(&self) -> &Shards {
-        &self.shards
+    pub(super) fn shards(&self) -> &Shards {
+        &self.basis.shards
+    }
+
+    /// What it makes of localities; the same where the basis is.
+    pub(crate) const fn ranks(&self) -> &Arc<[Rank]> {
+        &self.ranks
+    }
+
+    /// What it shares with those of other clients; the same allocation gives the same endpoints in the same
+    /// localities.
+    pub(crate) const fn basis(&self) -> &Arc<Basis> {
+        &self.basis
     }
 }
 
-/// Members as an assignment keeps them: endpoints of one cohort together, gateways with what they stand
-/// for.
-fn parts(members: &[Member], draft: &Draft<'_>) -> Vec<Part> {
-    let batch = |member: &Member| match member.source {
-        Source::Endpoints(batch) => Some((batch, member.form)),
-        Source::Gateway { .. } => None,
-    };
-    let runs = run::collect(members.iter().filter_map(batch), draft.shards).map(Part::Run);
-    let gateways = members.iter().filter_map(|member| match member.source {
-        Source::Endpoints(_) => None,
-        Source::Gateway { gateway, fronts } => {
-            let behind = draft.fronted(fronts).iter().copied();
-            Some(Part::Gateway(Box::new(Entry {
-                gateway: draft.gateway(gateway)?.clone(),
-                form: member.form,
-                fronts: run::collect(behind, draft.shards).collect(),
-            })))
-        }
-    });
-    // Gateways come last anyway.
-    runs.chain(gateways).collect()
-}
-
-/// Keeps only endpoints and gateways that speak Istio's mutual TLS.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/xds/endpoints/ep_filters.go` `EndpointsWithMTLSFilter`.
-fn keep_mutual_tls(draft: &mut Draft<'_>) {
-    let mut groups = std::mem::take(&mut draft.groups);
-    for group in &mut groups {
-        group.members.retain(|member| {
-            let is_kept = member.form.transport == Transport::Istio;
-            if !is_kept {
-                draft.drop_behind(member, DropReason::NotForPassThrough);
-            }
-            is_kept
-        });
-        group.weight = weight::refreshed(group.members.iter().map(Member::weight));
-    }
-    draft.groups = groups;
-}
-
-/// Gives the localities priorities or weights, and records what a distribution leaves out.
-fn rank(input: &Input<'_>, draft: &mut Draft<'_>) {
-    let mut groups = std::mem::take(&mut draft.groups);
-    if input.form == ClusterForm::SelfDiscovery {
-        let reason = Reason::Equal(Equal::SelfDiscovery);
-        groups.iter_mut().for_each(|group| group.reason = reason);
-        draft.groups = groups;
-        return;
-    }
-    let ranking = Ranking {
+/// How an input's client ranks localities; its own workload's cluster ranks none.
+fn ranking<'a>(input: &Input<'a>) -> Option<Ranking<'a>> {
+    (input.form != ClusterForm::SelfDiscovery).then(|| Ranking {
         locality: &input.proxy.locality,
         labels: &input.proxy.labels,
         kind: input.proxy.kind,
         setting: input.setting(),
         fails_over: input.has_outlier_detection,
         ranks_by_labels: input.form != ClusterForm::Dns || input.subset.is_none(),
-    };
-    let sees_behind = input.compat.fixes.gateway_labels;
-    let has_label = |member: &Member, label: &str, value: &str| {
-        has_label(draft, member, (label, value), sees_behind)
-    };
-    let mut groups = ranking.rank(groups, Member::weight, has_label);
-    for group in groups.iter_mut().filter(|group| group.reason == Reason::Undistributed) {
-        for member in std::mem::take(&mut group.members) {
-            draft.drop_behind(&member, DropReason::Undistributed);
+    })
+}
+
+/// Gives groups priorities or weights.
+fn ranked<M>(
+    input: &Input<'_>,
+    mut groups: Vec<Group<M>>,
+    weight_of: impl Fn(&M) -> u32,
+    has_label: impl Fn(&M, &str, &str) -> bool,
+) -> Vec<Group<M>> {
+    match ranking(input) {
+        Some(ranking) => ranking.rank(groups, weight_of, has_label),
+        None => {
+            let reason = Reason::Equal(Equal::SelfDiscovery);
+            groups.iter_mut().for_each(|group| group.reason = reason);
+            groups
         }
     }
-    draft.groups = groups;
 }
 
 /// Whether a member has a label with a value, an absent one being `""`. A gateway has the labels of

@@ -7,6 +7,7 @@ use mesh_model::registry::{Effect, MergedRule, Mesh, Resolution, TrafficDistribu
 use mesh_model::view::{Destination, IpFamilies, Proxy, ProxyKind, ProxyView};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::basis::Bases;
 use super::{Assignment, ClusterForm, Input};
 
 /// What every assignment reads of its client, whatever the destination.
@@ -25,6 +26,18 @@ pub(crate) struct Standpoint {
 }
 
 impl Standpoint {
+    /// A client wherever it is: its labels, its locality and, unless they count, its cluster and network
+    /// are left out.
+    pub(super) fn anywhere(proxy: &Proxy, in_cluster: bool, in_network: bool) -> Self {
+        Self {
+            cluster: if in_cluster { proxy.cluster.clone() } else { ClusterId::default() },
+            network: if in_network { proxy.network.clone() } else { NetworkId::default() },
+            locality: Locality::default(),
+            has_labels: false,
+            ..Self::of(proxy)
+        }
+    }
+
     pub(crate) fn of(proxy: &Proxy) -> Self {
         Self {
             cluster: proxy.cluster.clone(),
@@ -108,6 +121,7 @@ pub struct Assignments {
     mesh: Arc<Mesh>,
     rules: Rules,
     known: FxHashMap<(Asked, ClientClass), Arc<Assignment>>,
+    bases: FxHashMap<Asked, Bases>,
 }
 
 /// The rules in use, numbered; a rule that stays as it is keeps its number from mesh to mesh.
@@ -176,7 +190,12 @@ impl Asked {
 impl Assignments {
     /// Those of a mesh, none of them computed yet.
     pub fn new(mesh: Arc<Mesh>) -> Self {
-        Self { mesh, rules: Rules::default(), known: FxHashMap::default() }
+        Self {
+            mesh,
+            rules: Rules::default(),
+            known: FxHashMap::default(),
+            bases: FxHashMap::default(),
+        }
     }
 
     /// Goes on to the mesh that a change has made. Assignments of services that its effect does not
@@ -185,7 +204,9 @@ impl Assignments {
         self.mesh = mesh;
         if effect.everything || !effect.networks.is_empty() {
             self.known.clear();
+            self.bases.clear();
         }
+        self.bases.retain(|asked, _| !asked.is_concerned(effect));
         self.known.retain(|(asked, _), _| !asked.is_concerned(effect));
         let in_use = self.known.keys().filter_map(|(asked, _)| asked.rule);
         self.rules.retain(&in_use.collect());
@@ -227,7 +248,13 @@ impl Assignments {
                 ),
             };
             let key = (asked, ClientClass::new(input));
-            self.known.entry(key).or_insert_with(|| Arc::new(Assignment::compute(input))).clone()
+            if let Some(known) = self.known.get(&key) {
+                return known.clone();
+            }
+            let bases = self.bases.entry(key.0.clone()).or_default();
+            let assignment = Arc::new(bases.assign(input));
+            self.known.insert(key, assignment.clone());
+            assignment
         })
     }
 }

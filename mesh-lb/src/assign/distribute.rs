@@ -14,7 +14,7 @@ use super::{Equal, Group, Reason, weight};
 ///
 /// istio/istio `pilot/pkg/networking/core/loadbalancer/loadbalancer.go` `applyLocalityWeights`.
 pub(super) fn apply<M>(groups: &mut [Group<M>], client: &Locality, entries: &[Distribute]) {
-    let Some(entry) = entries.iter().find(|entry| locality_matches(client, &entry.from)) else {
+    let Some(entry) = entry_for(client, entries) else {
         groups.iter_mut().for_each(|group| group.reason = Reason::Equal(Equal::NoDistribution));
         return;
     };
@@ -33,6 +33,14 @@ pub(super) fn apply<M>(groups: &mut [Group<M>], client: &Locality, entries: &[Di
             group.reason = Reason::Distributed { share };
         }
     }
+}
+
+/// The entry for a client: the first that means its locality.
+pub(super) fn entry_for<'e>(
+    client: &Locality,
+    entries: &'e [Distribute],
+) -> Option<&'e Distribute> {
+    entries.iter().find(|entry| locality_matches(client, &entry.from))
 }
 
 /// Whether a rule such as `region`, `region/zone/*` or `*` means a locality.

@@ -9,7 +9,7 @@ use mesh_model::resource::destination_rule::{ClientTlsMode, TrafficPolicy};
 use mesh_model::view::mtls::ClientTls;
 use mesh_model::view::{Destination, ProxyView};
 
-use super::{Assignment, ClusterForm, Input};
+use super::{Assignment, Bases, ClusterForm, Input};
 
 /// What an assignment is computed from beside the proxy and the destination.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,17 @@ impl Assignment {
         supply: Supply<'_>,
     ) -> Self {
         with_supply(view, destination, form, supply, Self::compute)
+    }
+
+    /// The same, of what other clients of the destination share with this one as far as they do.
+    pub(crate) fn of_bases(
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+        supply: Supply<'_>,
+        bases: &mut Bases,
+    ) -> Self {
+        let form = ClusterForm::of(destination.service.resolution);
+        with_supply(view, destination, form, supply, |input| bases.assign(input))
     }
 }
 

@@ -20,14 +20,6 @@ pub struct Group<M> {
     pub reason: Reason,
 }
 
-impl<M> Group<M> {
-    /// The same group with its members as something else.
-    pub(super) fn map<N>(self, change: impl FnOnce(&[M]) -> Vec<N>) -> Group<N> {
-        let Self { locality, weight, priority, members, reason } = self;
-        Group { locality, weight, priority, members: change(&members), reason }
-    }
-}
-
 /// Whose view it is, and by which setting, that localities are ranked.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "callers rank groups of their own")]
@@ -70,6 +62,20 @@ impl Ranking<'_> {
             group.members.clear();
         }
         groups
+    }
+
+    /// Whether groups may be split, or lose their endpoints.
+    pub(super) fn reshapes(&self) -> bool {
+        if self.equal().is_some() {
+            return false;
+        }
+        if let EffectiveSetting::Locality(setting) = self.setting
+            && !setting.distribute.is_empty()
+        {
+            return distribute::entry_for(self.locality, &setting.distribute).is_some();
+        }
+        let by_labels = self.setting.failover_priority().next().is_some();
+        by_labels && self.ranks_by_labels && !self.labels.is_empty()
     }
 
     /// As [`Ranking::apply`], but groups that a distribution leaves out are only marked.
@@ -125,7 +131,7 @@ impl Ranking<'_> {
     }
 
     /// Why all groups stay at priority 0 with the weights they have, if they do.
-    fn equal(&self) -> Option<Equal> {
+    pub(super) fn equal(&self) -> Option<Equal> {
         match self.setting {
             EffectiveSetting::None => Some(Equal::NoSetting),
             EffectiveSetting::Locality(setting) => {

@@ -1,12 +1,14 @@
 //! What a failure does to all that was surveyed.
-use mesh_model::endpoint::Shards;
+use std::collections::BTreeSet;
+
 use mesh_model::view::Destination;
 
-use super::overload::{Carried, Received};
+use super::common::{Common, Outcomes, Portion};
+use super::overload::Carried;
 use super::scenario::Failed;
+use super::shift::{Numbered, Places};
 use super::survey::{Survey, Surveyed, SurveyedClass};
-use super::{Outcome, Scenario, Shift};
-use crate::assign::ClusterForm;
+use super::{Loss, Outcome, Scenario, Shift};
 use crate::capacity::Overloaded;
 
 /// What a failure does to the traffic of one class of proxies to one destination.
@@ -25,6 +27,8 @@ pub struct Impact<'s, 'm> {
     pub is_unreachable: bool,
     /// The endpoints that this class sends to and that carry too much then, all classes together.
     pub overloaded: Vec<Overloaded>,
+    /// The place of what outcomes have in common after the failure.
+    common: usize,
 }
 
 impl Impact<'_, '_> {
@@ -44,20 +48,17 @@ impl<'m> Survey<'m> {
     /// An endpoint is overloaded if it carries more than `limit` times what the busiest comparable one
     /// of its destination carries before.
     pub fn impact<'s>(&'s self, scenario: &Scenario, limit: f64) -> Vec<Impact<'s, 'm>> {
-        let mut impacts = Vec::new();
-        let none = Shards::default();
+        let classes = self.destinations().iter().map(|surveyed| surveyed.classes.len());
+        let mut impacts = Vec::with_capacity(classes.sum());
         for surveyed in self.destinations() {
             let Some(first) = surveyed.classes.first() else { continue };
-            let service = &surveyed.destination.service;
-            let shards = first.view.shards(service).map_or(&none, AsRef::as_ref);
-            let is_dns = ClusterForm::of(service.resolution) == ClusterForm::Dns;
-            let gateways = first.view.gateways(is_dns);
-            let failed = scenario.failed(shards, gateways, service.hostname.as_str());
-            if failed.is_nothing() {
-                impacts.extend(surveyed.classes.iter().map(|class| untouched(surveyed, class)));
-            } else {
-                touched(surveyed, (scenario, &failed), limit, &mut impacts);
-            }
+            scenario.with_failed(&first.view, &surveyed.destination, |failed| {
+                if failed.is_nothing() {
+                    impacts.extend(surveyed.classes.iter().map(|class| untouched(surveyed, class)));
+                } else {
+                    touched(surveyed, (scenario, failed), limit, &mut impacts);
+                }
+            });
         }
         impacts
     }
@@ -69,37 +70,82 @@ fn touched<'s, 'm>(
     limit: f64,
     impacts: &mut Vec<Impact<'s, 'm>>,
 ) {
-    let destination = &surveyed.destination;
-    let carriers = &surveyed.carriers;
-    let mut carried = Carried::new(carriers);
-    let renumbered = failed.shards().map(|shards| carriers.numbers_of(shards));
+    let Surveyed { destination, carriers, before, .. } = surveyed;
+    // Endpoints that are only unhealthy keep their numbers.
+    let renumbered = failed.shards().filter(|_| scenario.loss == Loss::Removed);
+    let renumbered = renumbered.map(|shards| carriers.numbers_of(shards));
     let numbers = renumbered.as_ref().unwrap_or(carriers.numbers());
+    let mut after = Outcomes::default();
+    let outcomes: Vec<(Outcome, usize)> = surveyed
+        .classes
+        .iter()
+        .map(|class| {
+            let by = (class.before.discovery, class.before.spread);
+            after.add((&class.view, destination), (scenario, failed), by, numbers)
+        })
+        .collect();
+    let commons = || before.commons().iter().chain(after.commons());
+    let places = Places::of(commons().map(Common::parts));
+    let (before, after) = (Side::new(before, &places), Side::new(&after, &places));
+    let mut carried = Carried::new(carriers);
+    commons().for_each(|common| carried.compare(common));
     let start = impacts.len();
-    let mut sent: Vec<Received> = Vec::with_capacity(surveyed.classes.len());
-    for class in &surveyed.classes {
-        let before = (class.before.discovery, class.before.spread);
-        let after = scenario.outcome_of(&class.view, destination, failed, before);
-        let received = numbers.received(&after);
-        carried.add(&class.received, &received, class.n_proxies);
-        sent.push(received);
+    for (class, (outcome, common)) in surveyed.classes.iter().zip(outcomes) {
+        let sides = before.get(class.common).zip(after.get(common));
+        let Some(((before, of_before), (after, of_after))) = sides else { continue };
+        let (shares_before, shares) = (&class.before.shares, &outcome.shares);
+        carried.add((before, shares_before), (after, shares), class.n_proxies);
+        let last = impacts.get(start..).and_then(<[_]>::last).filter(|last| {
+            last.class.before.shares.is_same(shares_before) && last.outcome().shares.is_same(shares)
+        });
+        let shift = match last {
+            Some(last) => last.shift.clone(),
+            None => places.shift((of_before, shares_before), (of_after, shares)),
+        };
         impacts.push(Impact {
             destination,
             class,
-            shift: Shift::of_cells(&class.cells, &after.cells()),
-            is_unreachable: after.is_unreachable(),
-            after: Some(after),
+            shift,
+            is_unreachable: outcome.is_unreachable(),
+            after: Some(outcome),
             overloaded: Vec::new(),
+            common,
         });
     }
     let overloaded = carried.overloaded(limit);
     if overloaded.is_empty() {
         return;
     }
-    for (impact, sent) in impacts.iter_mut().skip(start).zip(&sent) {
-        let is_sent =
-            |number: u32| sent.iter().any(|(other, share)| *other == number && *share > 0.0);
-        let own = overloaded.iter().filter(|(number, _)| is_sent(*number));
+    for impact in impacts.iter_mut().skip(start) {
+        let Some((common, _)) = after.get(impact.common) else { continue };
+        let shares = impact.outcome().shares.endpoints();
+        let is_sent = |portion: &Portion| {
+            shares.get(portion.sent_to).is_some_and(|share| share * portion.fraction > 0.0)
+        };
+        let sent = common.portions().iter().filter(|portion| is_sent(portion));
+        let sent: BTreeSet<u32> = sent.map(|portion| portion.carrier).collect();
+        let own = overloaded.iter().filter(|(number, _)| sent.contains(number));
         impact.overloaded = own.map(|(_, one)| one.clone()).collect();
+    }
+}
+
+/// What outcomes before or after have in common, with the numbers of places.
+struct Side<'c> {
+    commons: &'c [Common],
+    numbered: Vec<Numbered>,
+}
+
+impl<'c> Side<'c> {
+    fn new(outcomes: &'c Outcomes, places: &Places<'_>) -> Self {
+        let commons = outcomes.commons();
+        Self {
+            commons,
+            numbered: commons.iter().map(|common| places.numbers(common.parts())).collect(),
+        }
+    }
+
+    fn get(&self, at: usize) -> Option<(&'c Common, &Numbered)> {
+        self.commons.get(at).zip(self.numbered.get(at))
     }
 }
 
@@ -112,5 +158,6 @@ fn untouched<'s, 'm>(surveyed: &'s Surveyed<'m>, class: &'s SurveyedClass<'m>) -
         shift: Shift::default(),
         is_unreachable: class.before.is_unreachable(),
         overloaded: Vec::new(),
+        common: class.common,
     }
 }

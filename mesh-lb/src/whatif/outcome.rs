@@ -1,10 +1,12 @@
 //! Where the traffic of one destination goes, by place and by endpoint.
-use mesh_model::endpoint::{Endpoint, HealthStatus};
+use mesh_model::endpoint::Endpoint;
 use mesh_model::name::{ClusterId, Locality};
 use mesh_model::view::{Destination, ProxyView};
 
 use super::Scenario;
-use crate::assign::{AssignedEndpoint, Assignment, Discovery, Id, Target};
+use super::common::each_received;
+use super::shift::Parts;
+use crate::assign::{AssignedEndpoint, Assignment, Discovery, Target};
 use crate::share::{Shares, Spread};
 
 /// Where the traffic of one destination goes.
@@ -55,27 +57,21 @@ impl Outcome {
     /// there with a share of 0.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells: Vec<Cell> = Vec::with_capacity(self.assignment.localities().len());
-        let mut shares = self.shares.endpoints();
-        for locality in self.assignment.localities() {
-            for part in locality.parts() {
-                let own;
-                (own, shares) = shares.split_at_checked(part.len()).unwrap_or((shares, &[]));
-                // Endpoints of a part are of one cluster.
-                let Some(cluster) = part.endpoints().next().map(cluster_of) else { continue };
-                let is_same = |cell: &&mut Cell| {
-                    cell.priority == locality.priority()
-                        && cell.cluster == *cluster
-                        && cell.locality == *locality.locality()
-                };
-                // Neighbours mostly share their place.
-                match cells.iter_mut().rev().find(is_same) {
-                    Some(cell) => own.iter().for_each(|share| cell.share += share),
-                    None => cells.push(Cell {
-                        locality: locality.locality().clone(),
-                        cluster: cluster.clone(),
-                        priority: locality.priority(),
-                        share: own.iter().fold(0.0, |sum, share| sum + share),
-                    }),
+        let parts = Parts::of(&self.assignment);
+        let localities = self.assignment.localities();
+        let priorities = localities
+            .flat_map(|locality| std::iter::repeat_n(locality.priority(), locality.parts().len()));
+        for ((place, share), priority) in parts.shares(&self.shares).zip(priorities) {
+            let (locality, cluster) = place;
+            let is_same = |cell: &&mut Cell| {
+                cell.priority == priority && cell.cluster == *cluster && cell.locality == *locality
+            };
+            // Neighbours mostly share their place.
+            match cells.iter_mut().rev().find(is_same) {
+                Some(cell) => cell.share += share,
+                None => {
+                    let (locality, cluster) = place.clone();
+                    cells.push(Cell { locality, cluster, priority, share });
                 }
             }
         }
@@ -90,25 +86,12 @@ impl Outcome {
     /// weights: which of them it takes is its own affair.
     pub fn received(&self) -> Vec<(&Endpoint, f64)> {
         let mut received: Vec<(&Endpoint, f64)> = Vec::new();
-        self.each_received(|_, endpoint, share| received.push((endpoint, share)));
+        let shares = self.shares.endpoints();
+        each_received(&self.assignment, |sent_to, _, endpoint, fraction| {
+            let share = shares.get(sent_to).copied().unwrap_or_default();
+            received.push((endpoint, share * fraction));
+        });
         received
-    }
-
-    /// Calls `with` for each of them.
-    pub(super) fn each_received<'s>(&'s self, mut with: impl FnMut(Id, &'s Endpoint, f64)) {
-        for (endpoint, share) in self.assignment.endpoints().zip(self.shares.endpoints()) {
-            match (endpoint.target(), endpoint.id()) {
-                (Target::Direct(direct) | Target::Tunnel(direct), Some(id)) => {
-                    with(id, direct, *share);
-                }
-                (Target::Gateway(_) | Target::DoubleTunnel(_), _) | (_, None) => {
-                    let fit = || endpoint.behind().filter(|(_, behind)| is_fit(behind));
-                    let weight = |behind: &Endpoint| f64::from(behind.effective_weight());
-                    let total: f64 = fit().map(|(_, behind)| weight(behind)).sum();
-                    fit().for_each(|(id, behind)| with(id, behind, share * weight(behind) / total));
-                }
-            }
-        }
     }
 
     /// Returns whether requests find no endpoint. Destinations that need none (the address that the
@@ -118,13 +101,9 @@ impl Outcome {
     }
 }
 
-const fn is_fit(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.health, HealthStatus::Unknown | HealthStatus::Healthy)
-}
-
 /// The cluster that an endpoint's traffic ends in; a gateway that `MeshNetworks` lists has none of its
 /// own, and that of the endpoints behind it if they are all of one.
-fn cluster_of<'a>(endpoint: AssignedEndpoint<'a>) -> &'a ClusterId {
+pub(super) fn cluster_of<'a>(endpoint: AssignedEndpoint<'a>) -> &'a ClusterId {
     let gateway = match endpoint.target() {
         Target::Direct(direct) | Target::Tunnel(direct) => return &direct.workload.cluster,
         Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => gateway,

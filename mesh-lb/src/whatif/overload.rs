@@ -4,9 +4,10 @@ use mesh_model::name::{ClusterId, NetworkId};
 use mesh_model::registry::Mesh;
 use rustc_hash::FxHashMap;
 
-use super::Outcome;
+use super::common::Common;
 use crate::assign::Id;
 use crate::capacity::{CarriedLoad, Overloaded, exceeding, milli_cpu};
+use crate::share::Shares;
 
 /// The endpoints that can carry traffic to a destination.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +23,7 @@ pub(super) struct Carriers<'m> {
 pub(super) struct Numbers(Vec<Box<[Option<u32>]>>);
 
 impl Numbers {
-    fn of(&self, (shard, index): Id) -> Option<u32> {
+    pub(super) fn of(&self, (shard, index): Id) -> Option<u32> {
         let shard = self.0.get(usize::try_from(shard).ok()?)?;
         *shard.get(usize::try_from(index).ok()?)?
     }
@@ -37,9 +38,6 @@ struct Carrier<'m> {
     /// Thousandths of a core.
     cpu_request: Option<u64>,
 }
-
-/// What some endpoints receive, by their numbers.
-pub(super) type Received = Vec<(u32, f64)>;
 
 impl<'m> Carriers<'m> {
     /// Those of a service; the mesh tells what pods ask of their nodes.
@@ -70,17 +68,6 @@ impl<'m> Carriers<'m> {
     }
 }
 
-impl Numbers {
-    /// What each endpoint receives by an outcome over the same shards.
-    pub(super) fn received(&self, outcome: &Outcome) -> Received {
-        let mut received = Received::with_capacity(outcome.shares.endpoints().len());
-        outcome.each_received(|id, _, share| {
-            received.extend(self.of(id).map(|number| (number, share)));
-        });
-        received
-    }
-}
-
 fn key(endpoint: &Endpoint) -> Key<'_> {
     let Workload { network, cluster, .. } = &*endpoint.workload;
     (&endpoint.address, endpoint.port, network, cluster)
@@ -106,25 +93,41 @@ impl<'c, 'm> Carried<'c, 'm> {
         Self { carriers, is_known: vec![false; loads.len()], loads }
     }
 
-    /// Adds the traffic of as many proxies as share an outcome, each of them one unit.
-    pub(super) fn add(&mut self, before: &Received, after: &Received, proxies: usize) {
-        let proxies = f64::from(u32::try_from(proxies).unwrap_or(u32::MAX));
-        for (number, share) in before {
-            if let Some(load) = self.load(*number) {
-                load.before += share * proxies;
-            }
-        }
-        for (number, share) in after {
-            if let Some(load) = self.load(*number) {
-                load.after += share * proxies;
+    /// Compares with the endpoints that clients use.
+    pub(super) fn compare(&mut self, common: &Common) {
+        for portion in common.portions() {
+            let index = usize::try_from(portion.carrier).ok();
+            if let Some(is_known) = index.and_then(|index| self.is_known.get_mut(index)) {
+                *is_known = true;
             }
         }
     }
 
-    fn load(&mut self, number: u32) -> Option<&mut CarriedLoad> {
-        let index = usize::try_from(number).ok()?;
-        *self.is_known.get_mut(index)? = true;
-        self.loads.get_mut(index)
+    /// Adds the traffic of as many proxies as share an outcome, each of them one unit.
+    pub(super) fn add(
+        &mut self,
+        before: (&Common, &Shares),
+        after: (&Common, &Shares),
+        proxies: usize,
+    ) {
+        let proxies = f64::from(u32::try_from(proxies).unwrap_or(u32::MAX));
+        self.each(before, |load, share| load.before += share * proxies);
+        self.each(after, |load, share| load.after += share * proxies);
+    }
+
+    fn each(
+        &mut self,
+        (common, shares): (&Common, &Shares),
+        mut add: impl FnMut(&mut CarriedLoad, f64),
+    ) {
+        let shares = shares.endpoints();
+        for portion in common.portions() {
+            let index = usize::try_from(portion.carrier).ok();
+            let load = index.and_then(|index| self.loads.get_mut(index));
+            if let Some((load, share)) = load.zip(shares.get(portion.sent_to)) {
+                add(load, share * portion.fraction);
+            }
+        }
     }
 
     /// The endpoints that would carry more than `limit` times what the busiest comparable one carries

@@ -1,13 +1,16 @@
 //! What fails together, and what then holds for a proxy.
 use std::sync::Arc;
 
-use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, Shards};
+use mesh_model::Compat;
+use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, Shard, Shards};
 use mesh_model::name::ClusterId;
 use mesh_model::view::{Destination, ProxyView};
 
+use super::common::Outcomes;
 use super::failure::Rank;
+use super::overload::Numbers;
 use super::{Failure, Outcome};
-use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Supply, Target};
+use crate::assign::{AssignedEndpoint, ClusterForm, Discovery, Supply, Target};
 use crate::share::Spread;
 
 /// Things that fail at the same time.
@@ -55,6 +58,15 @@ impl<'s> Failed<'s> {
         self.shards.is_none() && !self.is_gateway_hit
     }
 
+    /// What assignments are then computed from.
+    pub(super) fn supply<'f>(&'f self, compat: &'f Compat) -> Supply<'f> {
+        Supply {
+            shards: self.shards.as_ref().unwrap_or(self.before),
+            gateways: self.gateways.as_ref().unwrap_or(self.gateways_before),
+            compat,
+        }
+    }
+
     /// The endpoints afterwards, if some fail.
     pub(super) const fn shards(&self) -> Option<&Shards> {
         self.shards.as_ref()
@@ -64,25 +76,33 @@ impl<'s> Failed<'s> {
 impl Scenario {
     /// Computes where a proxy's traffic goes while all of this has failed.
     pub fn outcome(&self, view: &ProxyView<'_>, destination: &Destination<'_>) -> Outcome {
-        let form = ClusterForm::of(destination.service.resolution);
-        let none = Shards::default();
-        let shards = view.shards(&destination.service).map_or(&none, AsRef::as_ref);
-        let gateways = view.gateways(form == ClusterForm::Dns);
-        let failed = self.failed(shards, gateways, destination.service.hostname.as_str());
         let by = (Discovery::of(view, destination), Spread::of(view, destination));
-        self.outcome_of(view, destination, &failed, by)
+        let of = (view, destination);
+        let numbers = Numbers::default();
+        self.with_failed(view, destination, |failed| {
+            Outcomes::default().add(of, (self, failed), by, &numbers).0
+        })
+    }
+
+    /// Hands out what is left of a destination.
+    pub(super) fn with_failed<T>(
+        &self,
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+        with: impl FnOnce(&Failed<'_>) -> T,
+    ) -> T {
+        let service = &destination.service;
+        let is_dns = ClusterForm::of(service.resolution) == ClusterForm::Dns;
+        let none = Shards::default();
+        let shards = view.shards(service).map_or(&none, AsRef::as_ref);
+        let gateways = view.gateways(is_dns);
+        with(&self.failed(shards, gateways, service.hostname.as_str()))
     }
 
     /// What is left of a service's endpoints and of the gateways.
-    pub(super) fn failed<'s>(
-        &self,
-        shards: &'s Shards,
-        gateways: &'s Gateways,
-        host: &'s str,
-    ) -> Failed<'s> {
+    fn failed<'s>(&self, shards: &'s Shards, gateways: &'s Gateways, host: &'s str) -> Failed<'s> {
         let ranks = self.ranks(shards, host);
-        let is_hit = shards.endpoints().any(|endpoint| self.hits(endpoint, host, &ranks));
-        let left = is_hit.then(|| self.shards(shards, host, &ranks));
+        let left = self.shards(shards, host, &ranks);
         let fails = |gateway| self.failures.iter().any(|failure| failure.hits_gateway(gateway));
         Failed {
             before: shards,
@@ -95,56 +115,32 @@ impl Scenario {
         }
     }
 
-    /// The outcome with what is left; how the cluster finds endpoints and spreads traffic stays.
-    pub(super) fn outcome_of(
-        &self,
-        view: &ProxyView<'_>,
-        destination: &Destination<'_>,
-        failed: &Failed<'_>,
-        (discovery, spread): (Discovery, Spread),
-    ) -> Outcome {
-        let form = ClusterForm::of(destination.service.resolution);
-        let supply = Supply {
-            shards: failed.shards.as_ref().unwrap_or(failed.before),
-            gateways: failed.gateways.as_ref().unwrap_or(failed.gateways_before),
-            compat: view.mesh().compat(),
-        };
-        let assignment = Assignment::of_supply(view, destination, form, supply);
-        let shares = if discovery.picks() {
-            assignment.shares_with(&spread, |endpoint| {
-                if self.is_gateway_lost(endpoint, failed.host, &failed.ranks) {
-                    HealthStatus::Unhealthy
-                } else {
-                    endpoint.health()
-                }
-            })
-        } else {
-            assignment.no_shares()
-        };
-        Outcome { assignment, discovery, spread, shares }
-    }
-
-    /// The endpoints after the failure.
-    fn shards(&self, shards: &Shards, host: &str, ranks: &Ranks<'_>) -> Shards {
+    /// The endpoints after the failure, if some fail.
+    fn shards(&self, shards: &Shards, host: &str, ranks: &Ranks<'_>) -> Option<Shards> {
         let fails = |endpoint: &Endpoint| self.hits(endpoint, host, ranks);
-        Shards::new(shards.iter().map(|shard| {
-            if !shard.endpoints().iter().any(fails) {
+        let hits =
+            |shard: &Arc<Shard>| -> Box<[bool]> { shard.endpoints().iter().map(fails).collect() };
+        let hits: Vec<Box<[bool]>> = shards.iter().map(hits).collect();
+        let left = |(shard, hits): (&Arc<Shard>, &[bool])| {
+            if !hits.contains(&true) {
                 return shard.clone();
             }
-            let endpoints = shard.endpoints().iter();
-            let endpoints = match self.loss {
+            let endpoints = shard.endpoints().iter().zip(hits);
+            let endpoints: Vec<Endpoint> = match self.loss {
                 Loss::Removed => {
-                    endpoints.filter(|endpoint| !fails(endpoint)).cloned().collect::<Vec<_>>()
+                    endpoints.filter(|(_, fails)| !**fails).map(|(one, _)| one.clone()).collect()
                 }
                 Loss::Unhealthy => endpoints
-                    .map(|endpoint| match fails(endpoint) {
+                    .map(|(endpoint, fails)| match fails {
                         true => Endpoint { health: HealthStatus::Unhealthy, ..endpoint.clone() },
                         false => endpoint.clone(),
                     })
                     .collect(),
             };
             Arc::new(shard.renewed(endpoints))
-        }))
+        };
+        let is_hit = hits.iter().any(|hits| hits.contains(&true));
+        is_hit.then(|| Shards::new(shards.iter().zip(hits.iter().map(AsRef::as_ref)).map(left)))
     }
 
     /// The gateways after the failure, if it removes some.
@@ -181,11 +177,10 @@ impl Scenario {
     }
 
     /// Whether a client no longer gets through a gateway.
-    fn is_gateway_lost(
+    pub(super) fn is_gateway_lost(
         &self,
         endpoint: AssignedEndpoint<'_>,
-        host: &str,
-        ranks: &Ranks<'_>,
+        failed: &Failed<'_>,
     ) -> bool {
         let gateway = match endpoint.target() {
             Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => gateway,
@@ -193,7 +188,8 @@ impl Scenario {
         };
         let mut behind = endpoint.fronts().peekable();
         self.failures.iter().any(|failure| failure.hits_gateway(gateway))
-            || (behind.peek().is_some() && behind.all(|behind| self.hits(behind, host, ranks)))
+            || (behind.peek().is_some()
+                && behind.all(|behind| self.hits(behind, failed.host, &failed.ranks)))
     }
 }
 

@@ -1,7 +1,12 @@
 //! What moved where between two outcomes.
+use std::sync::Arc;
+
 use mesh_model::name::{ClusterId, Locality};
 
-use super::{Cell, Outcome};
+use super::Outcome;
+use super::outcome::cluster_of;
+use crate::assign::Assignment;
+use crate::share::Shares;
 
 /// Shares below this are rounding.
 const NOTHING: f64 = 1e-9;
@@ -25,8 +30,8 @@ pub struct Move {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
 pub struct Shift {
-    /// The moves, by origin and goal; what is lost or found comes first.
-    pub moved: Vec<Move>,
+    /// The moves, by origin and goal; what is lost or found comes first. Clones share them.
+    pub moved: Arc<[Move]>,
 }
 
 impl Shift {
@@ -40,29 +45,11 @@ impl Shift {
     /// after   a 40  b 30  c 30        b ─10─▶ c
     /// ```
     pub fn new(before: &Outcome, after: &Outcome) -> Self {
-        Self::of_cells(&before.cells(), &after.cells())
-    }
-
-    /// The same of what outcomes say of places.
-    pub(super) fn of_cells(before: &[Cell], after: &[Cell]) -> Self {
-        // What goes nowhere is a place too, so that all changes sum to 0.
-        let mut changes = Changes::with_capacity(before.len() + after.len() + 1);
-        changes.push((None, nowhere(after) - nowhere(before)));
-        before.iter().for_each(|cell| add(&mut changes, cell, -cell.share));
-        after.iter().for_each(|cell| add(&mut changes, cell, cell.share));
-        changes.sort_by(|a, b| a.0.cmp(&b.0));
-        let own = |place: Option<(&Locality, &ClusterId)>| {
-            place.map(|(locality, cluster)| (locality.clone(), cluster.clone()))
-        };
-        let won: f64 = changes.iter().map(|(_, change)| change.max(0.0)).sum();
-        let mut moved = Vec::new();
-        for (from, less) in changes.iter().filter(|(_, change)| *change < -NOTHING) {
-            for (to, more) in changes.iter().filter(|(_, change)| *change > NOTHING) {
-                let share = -less * more / won;
-                moved.push(Move { from: own(*from), to: own(*to), share });
-            }
-        }
-        Self { moved }
+        let parts = [before, after].map(|outcome| Parts::of(&outcome.assignment));
+        let places = Places::of(&parts);
+        let numbers = parts.each_ref().map(|parts| places.numbers(parts));
+        let [of_before, of_after] = &numbers;
+        places.shift((of_before, &before.shares), (of_after, &after.shares))
     }
 
     /// Returns how much goes elsewhere than before, in percent.
@@ -76,21 +63,120 @@ impl Shift {
     }
 }
 
-/// How much more goes to each place than before; `None` is nowhere.
-type Changes<'c> = Vec<(Option<(&'c Locality, &'c ClusterId)>, f64)>;
+/// Where the parts of an assignment are, one after the other, and of how many endpoints each is.
+#[derive(Clone, Debug)]
+pub(super) struct Parts(Box<[(Place, usize)]>);
 
-fn add<'c>(changes: &mut Changes<'c>, cell: &'c Cell, share: f64) {
-    let place = Some((&cell.locality, &cell.cluster));
-    match changes.iter_mut().find(|(known, _)| *known == place) {
-        Some((_, change)) => *change += share,
-        None => changes.push((place, share)),
+impl Parts {
+    pub(super) fn of(assignment: &Assignment) -> Self {
+        let mut parts = Vec::with_capacity(assignment.localities().len());
+        for locality in assignment.localities() {
+            parts.extend(locality.parts().map(|part| {
+                // Endpoints of a part are of one cluster.
+                let cluster = part.endpoints().next().map(cluster_of).cloned().unwrap_or_default();
+                ((locality.locality().clone(), cluster), part.len())
+            }));
+        }
+        Self(parts.into())
+    }
+
+    /// What goes to each of them.
+    pub(super) fn shares<'s>(
+        &'s self,
+        shares: &'s Shares,
+    ) -> impl Iterator<Item = (&'s Place, f64)> {
+        let lens = self.0.iter().map(|(_, len)| *len);
+        self.0.iter().map(|(place, _)| place).zip(sums(lens, shares))
     }
 }
 
-/// The part of the requests that nobody answers.
-fn nowhere(cells: &[Cell]) -> f64 {
-    let answered: f64 = cells.iter().map(|cell| cell.share).sum();
-    (100.0 - answered).max(0.0)
+/// What goes to each of some parts, of which the lengths are given.
+fn sums(lens: impl Iterator<Item = usize>, shares: &Shares) -> impl Iterator<Item = f64> {
+    let mut rest = shares.endpoints();
+    lens.map(move |len| {
+        let own;
+        (own, rest) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+        own.iter().sum()
+    })
+}
+
+/// The places of some parts, in order.
+pub(super) struct Places<'p>(Vec<&'p Place>);
+
+/// Where the parts of an assignment are by the places' numbers, from 1 on, and their lengths.
+pub(super) type Numbered = Box<[(usize, usize)]>;
+
+impl<'p> Places<'p> {
+    pub(super) fn of(parts: impl IntoIterator<Item = &'p Parts>) -> Self {
+        let mut parts = parts.into_iter().map(|parts| &parts.0);
+        let first = parts.next().map(|parts| &**parts).unwrap_or_default();
+        let mut places: Vec<&Place> = first.iter().map(|(place, _)| place).collect();
+        // Mostly others have the same places.
+        let is_other = |(index, (place, _)): &(usize, &(Place, usize))| {
+            first.get(*index).is_none_or(|(known, _)| known != place)
+        };
+        let others = parts.flat_map(|parts| parts.iter().enumerate().filter(is_other));
+        places.extend(others.map(|(_, (place, _))| place));
+        places.sort_unstable();
+        places.dedup();
+        Self(places)
+    }
+
+    /// The numbers of parts that the places are of.
+    pub(super) fn numbers(&self, parts: &Parts) -> Numbered {
+        let mut next = 0;
+        let number = |(place, len): &(Place, usize)| {
+            // Mostly it is the one after the last.
+            if self.0.get(next).is_none_or(|known| *known != place) {
+                next = self.0.partition_point(|known| *known < place);
+            }
+            next += 1;
+            (next, *len)
+        };
+        parts.0.iter().map(number).collect()
+    }
+
+    /// What moved between two outcomes.
+    pub(super) fn shift(&self, before: (&Numbered, &Shares), after: (&Numbered, &Shares)) -> Shift {
+        // What goes nowhere is a place too, the first, so that all changes sum to 0.
+        let mut changes = vec![0.0; self.0.len() + 1];
+        let mut nowhere = [0.0; 2];
+        let both = [(before, -1.0), (after, 1.0)];
+        for (((numbered, shares), sign), nowhere) in both.into_iter().zip(&mut nowhere) {
+            let mut answered = 0.0;
+            let lens = numbered.iter().map(|(_, len)| *len);
+            for ((number, _), share) in numbered.iter().zip(sums(lens, shares)) {
+                answered += share;
+                if let Some(change) = changes.get_mut(*number) {
+                    *change += sign * share;
+                }
+            }
+            // The part of the requests that nobody answers.
+            *nowhere = f64::max(100.0 - answered, 0.0);
+        }
+        let [before, after] = nowhere;
+        if let Some(change) = changes.first_mut() {
+            *change = after - before;
+        }
+        Shift { moved: self.moved(&changes) }
+    }
+
+    fn moved(&self, changes: &[f64]) -> Arc<[Move]> {
+        let own = |number: usize| {
+            let place = number.checked_sub(1).and_then(|index| self.0.get(index));
+            place.copied().cloned()
+        };
+        let less = changes.iter().enumerate().filter(|(_, change)| **change < -NOTHING);
+        let more = changes.iter().enumerate().filter(|(_, change)| **change > NOTHING);
+        let won: f64 = changes.iter().map(|change| change.max(0.0)).sum();
+        let mut moved = Vec::with_capacity(less.clone().count() * more.clone().count());
+        for (from, less) in less {
+            for (to, more) in more.clone() {
+                moved.push(Move { from: own(from), to: own(to), share: -less * more / won });
+            }
+        }
+        moved.into()
+    }
 }
 
 #[cfg(test)]
@@ -98,19 +184,19 @@ mod tests {
     use super::*;
 
     fn check(before: &[(&str, f64)], after: &[(&str, f64)], moved: &[&str]) {
-        let cells = |list: &[(&str, f64)]| -> Vec<Cell> {
-            let cell = |(name, share): &(&str, f64)| Cell {
-                locality: Locality::parse(name),
-                cluster: "c".into(),
-                priority: 0,
-                share: *share,
-            };
-            list.iter().filter(|(name, _)| *name != "-").map(cell).collect()
+        let parts = |list: &[(&str, f64)]| {
+            let part = |(name, _): &(&str, f64)| ((Locality::parse(name), "c".into()), 1);
+            Parts(list.iter().map(part).collect())
         };
+        let shares = |list: &[(&str, f64)]| Shares::of_endpoints(list.iter().map(|(_, s)| *s));
+        let both = [before, after].map(|list| (parts(list), shares(list)));
+        let places = Places::of(both.iter().map(|(parts, _)| parts));
+        let [before, after] =
+            both.each_ref().map(|(parts, shares)| (places.numbers(parts), shares));
+        let shift = places.shift((&before.0, before.1), (&after.0, after.1));
         let text = |place: &Option<Place>| {
             place.as_ref().map_or_else(|| "-".to_owned(), |(locality, _)| locality.to_string())
         };
-        let shift = Shift::of_cells(&cells(before), &cells(after));
         let found: Vec<String> = shift
             .moved
             .iter()
@@ -131,6 +217,6 @@ mod tests {
     #[test]
     fn what_stays_does_not_move_and_what_fails_goes_nowhere() {
         check(&[("a", 100.0)], &[("a", 100.0)], &[]);
-        check(&[("a", 60.0), ("b", 40.0)], &[("a", 60.0), ("-", 40.0)], &["b 40 -"]);
+        check(&[("a", 60.0), ("b", 40.0)], &[("a", 60.0)], &["b 40 -"]);
     }
 }

@@ -13,10 +13,11 @@ use mesh_model::resource::destination_rule::{LoadBalancerSettings, TrafficPolicy
 use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 use rustc_hash::FxHashMap;
 
-use super::outcome::Cell;
-use super::overload::{Carriers, Received};
-use super::{Outcome, clients::class_name};
-use crate::assign::{EffectiveSetting, Standpoint};
+use super::common::Outcomes;
+use super::overload::Carriers;
+use super::{Outcome, Scenario, clients::class_name};
+use crate::assign::{Discovery, EffectiveSetting, Standpoint};
+use crate::share::Spread;
 
 /// What is asked about: a port of a service that a proxy sees, or a subset of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +100,8 @@ pub struct Surveyed<'m> {
     /// The classes in the order of their first proxies.
     pub classes: Vec<SurveyedClass<'m>>,
     pub(super) carriers: Carriers<'m>,
+    /// What outcomes have in common at present.
+    pub(super) before: Outcomes,
 }
 
 /// Proxies whose traffic to a destination goes the same ways.
@@ -111,8 +114,8 @@ pub struct SurveyedClass<'m> {
     pub before: Outcome,
     /// How many proxies they are.
     pub n_proxies: usize,
-    pub(super) cells: Vec<Cell>,
-    pub(super) received: Received,
+    /// The place among what outcomes have in common.
+    pub(super) common: usize,
     clients: Vec<usize>,
 }
 
@@ -315,27 +318,35 @@ impl<'m> Found<'m> {
             let shards = view.shards(&destination.service).map(|shards| &**shards);
             let carriers = shards.map(|shards| Carriers::new(view.mesh(), shards));
             let carriers = carriers.unwrap_or_default();
-            self.destinations.push(Surveyed { destination, classes: Vec::new(), carriers });
+            let before = Outcomes::default();
+            self.destinations.push(Surveyed { destination, classes: Vec::new(), carriers, before });
         }
         let Some(surveyed) = self.destinations.get_mut(at) else { return };
         let key = class_key(at, client, &surveyed.destination);
         let next = surveyed.classes.len();
         let class = *self.classes.entry(key).or_insert(next);
         if class == next {
-            let before = Outcome::now(view, &surveyed.destination);
-            surveyed.classes.push(SurveyedClass {
-                view: view.clone(),
-                n_proxies: 0,
-                cells: before.cells(),
-                received: surveyed.carriers.numbers().received(&before),
-                before,
-                clients: Vec::new(),
-            });
+            surveyed.look(view);
         }
         if let Some(class) = surveyed.classes.get_mut(class) {
             class.n_proxies += client.proxies.len();
             class.clients.push(index);
         }
+    }
+}
+
+impl<'m> Surveyed<'m> {
+    /// Adds a class by its first member's view.
+    fn look(&mut self, view: &ProxyView<'m>) {
+        let (now, destination) = (Scenario::default(), &self.destination);
+        let by = (Discovery::of(view, destination), Spread::of(view, destination));
+        let numbers = self.carriers.numbers();
+        let (before, common) = now.with_failed(view, destination, |failed| {
+            self.before.add((view, destination), (&now, failed), by, numbers)
+        });
+        let view = view.clone();
+        let class = SurveyedClass { view, before, n_proxies: 0, common, clients: Vec::new() };
+        self.classes.push(class);
     }
 }
 

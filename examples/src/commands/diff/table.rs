@@ -35,7 +35,7 @@ fn traffic(difference: &Difference) {
             change.proxies.len(),
             change.shift.total()
         );
-        for moved in &change.shift.moved {
+        for moved in change.shift.moved.iter() {
             say!("    {:>6.2}%  {}", moved.share, movement(moved));
         }
     }

@@ -58,7 +58,7 @@ fn print_one<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) {
     say!("\n{}  for {}", name(impact), members(survey, impact));
     say!("  before  {}", places(&impact.class.before));
     say!("  after   {}", places(impact.outcome()));
-    for moved in &impact.shift.moved {
+    for moved in impact.shift.moved.iter() {
         say!("  {:>6.2}%  {}", moved.share, movement(moved));
     }
     if impact.is_unreachable {

@@ -1,0 +1,157 @@
+//! What outcomes have in common: clients that may use the same endpoints differ in shares alone.
+use std::sync::Arc;
+
+use mesh_model::endpoint::{Endpoint, HealthStatus};
+use mesh_model::view::{Destination, ProxyView};
+
+use super::overload::Numbers;
+use super::scenario::Failed;
+use super::shift::Parts;
+use super::{Outcome, Scenario};
+use crate::assign::{Assignment, Bases, Basis, Discovery, Id, Rank, Target};
+use crate::share::{HostTable, Shares, Spread};
+
+/// Outcomes of one destination while the same has failed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outcomes {
+    bases: Bases,
+    commons: Vec<Common>,
+}
+
+/// What outcomes have in common whose assignments are on one basis.
+#[derive(Clone, Debug)]
+pub(super) struct Common {
+    // Held, so that no other takes its address.
+    basis: Arc<Basis>,
+    hosts: HostTable,
+    parts: Parts,
+    portions: Box<[Portion]>,
+    /// The shares that are known.
+    known: Vec<Known>,
+}
+
+/// The shares of clients that rank localities alike.
+#[derive(Clone, Debug)]
+struct Known {
+    ranks: Arc<[Rank]>,
+    by: (Discovery, Spread),
+    shares: Shares,
+}
+
+/// So many of the shares that were computed last are looked through.
+const LOOKED_THROUGH: usize = 8;
+
+/// What an endpoint carries of what is sent to it, or to a gateway before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Portion {
+    /// The index of what is sent to among the endpoints of an assignment.
+    pub(super) sent_to: usize,
+    /// The number of the endpoint.
+    pub(super) carrier: u32,
+    pub(super) fraction: f64,
+}
+
+impl Outcomes {
+    /// Computes an outcome; also says by its place among [`commons`](Self::commons) what it has in common
+    /// with others.
+    pub(super) fn add(
+        &mut self,
+        (view, destination): (&ProxyView<'_>, &Destination<'_>),
+        (scenario, failed): (&Scenario, &Failed<'_>),
+        by: (Discovery, Spread),
+        numbers: &Numbers,
+    ) -> (Outcome, usize) {
+        let supply = failed.supply(view.mesh().compat());
+        let assignment = Assignment::of_bases(view, destination, supply, &mut self.bases);
+        let is_known = |common: &Common| Arc::ptr_eq(&common.basis, assignment.basis());
+        let at = self.commons.iter().position(is_known).unwrap_or_else(|| {
+            let hosts = HostTable::new(&assignment, &by.1, |endpoint| {
+                if scenario.is_gateway_lost(endpoint, failed) {
+                    HealthStatus::Unhealthy
+                } else {
+                    endpoint.health()
+                }
+            });
+            self.commons.push(Common {
+                basis: Arc::clone(assignment.basis()),
+                hosts,
+                parts: Parts::of(&assignment),
+                portions: portions(&assignment, numbers),
+                known: Vec::new(),
+            });
+            self.commons.len() - 1
+        });
+        let shares = match self.commons.get_mut(at) {
+            Some(common) => common.shares(&assignment, by),
+            None => assignment.no_shares(),
+        };
+        let (discovery, spread) = by;
+        (Outcome { assignment, discovery, spread, shares }, at)
+    }
+
+    /// What they have in common.
+    pub(super) fn commons(&self) -> &[Common] {
+        &self.commons
+    }
+}
+
+impl Common {
+    fn shares(&mut self, assignment: &Assignment, by: (Discovery, Spread)) -> Shares {
+        let ranks = assignment.ranks();
+        let is_of = |known: &&Known| known.by == by && known.ranks == *ranks;
+        if let Some(known) = self.known.iter().rev().take(LOOKED_THROUGH).find(is_of) {
+            return known.shares.clone();
+        }
+        let (discovery, spread) = by;
+        let shares = match discovery.picks() {
+            true => self.hosts.shares(assignment, &spread),
+            false => self.hosts.no_shares(),
+        };
+        self.known.push(Known { ranks: Arc::clone(ranks), by, shares: shares.clone() });
+        shares
+    }
+
+    pub(super) const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    pub(super) const fn portions(&self) -> &[Portion] {
+        &self.portions
+    }
+}
+
+fn portions(assignment: &Assignment, numbers: &Numbers) -> Box<[Portion]> {
+    let mut portions = Vec::with_capacity(assignment.localities().map(|of| of.len()).sum());
+    each_received(assignment, |sent_to, id, _, fraction| {
+        let number = numbers.of(id);
+        portions.extend(number.map(|carrier| Portion { sent_to, carrier, fraction }));
+    });
+    portions.into()
+}
+
+/// Calls `with` for each endpoint that receives something in the end, with the index of what is sent to
+/// and the part of that which it receives.
+///
+/// What a gateway gets is divided over the endpoints behind it that are fit, by their weights.
+pub(super) fn each_received<'a>(
+    assignment: &'a Assignment,
+    mut with: impl FnMut(usize, Id, &'a Endpoint, f64),
+) {
+    for (index, endpoint) in assignment.endpoints().enumerate() {
+        match (endpoint.target(), endpoint.id()) {
+            (Target::Direct(direct) | Target::Tunnel(direct), Some(id)) => {
+                with(index, id, direct, 1.0);
+            }
+            (Target::Gateway(_) | Target::DoubleTunnel(_), _) | (_, None) => {
+                let fit = || endpoint.behind().filter(|(_, behind)| is_fit(behind));
+                let weight = |behind: &Endpoint| f64::from(behind.effective_weight());
+                let total: f64 = fit().map(|(_, behind)| weight(behind)).sum();
+                fit().for_each(|(id, behind)| with(index, id, behind, weight(behind) / total));
+            }
+        }
+    }
+}
+
+const fn is_fit(endpoint: &Endpoint) -> bool {
+    matches!(endpoint.health, HealthStatus::Unknown | HealthStatus::Healthy)
+}
