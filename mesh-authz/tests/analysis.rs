@@ -370,7 +370,7 @@ fn patterns_that_look_tighter_than_they_are_are_told() {
 }
 
 /// How many sets of policies each law is tried on: more where it costs less.
-const CASES: u32 = if cfg!(debug_assertions) { 60 } else { 3_000 };
+const CASES: u32 = if cfg!(debug_assertions) { 12 } else { 1_000 };
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]
@@ -402,6 +402,10 @@ proptest! {
                     Some(of.rule) == rule.as_ref() && of.by.action != of.rule.action
                 });
                 prop_assert!(!is_useless, "{sample}");
+                // A caller of the matrix has one name.
+                if !sample.other_names.is_empty() {
+                    continue;
+                }
                 let caller = Caller { identity: sample.identity.as_deref(), port: Some(sample.destination_port) };
                 match access(&authorizer, traffic, caller) {
                     Access::Always => prop_assert!(is_allowed, "{sample}"),
@@ -415,7 +419,7 @@ proptest! {
     /// A rule that is called useless can go without any request noticing, HTTP or not, whatever names the
     /// caller's certificate has: the specification typed out says so.
     #[test]
-    fn a_useless_rule_can_go(policies in random(5), requests in prop::collection::vec(request(), 40)) {
+    fn a_useless_rule_can_go(policies in random(5), requests in prop::collection::vec(request(), 15)) {
         let full = decision::authorizer(&policies);
         let trust_domains = decision::TRUST_DOMAINS.map(str::to_owned);
         for of in useless(&full) {

@@ -19,8 +19,10 @@ pub struct Sample {
     pub destination_ip: IpAddr,
     /// The workload's port.
     pub destination_port: u16,
-    /// The only name of the peer's certificate; `None`: plain text.
+    /// The name of the peer's certificate; `None`: plain text.
     pub identity: Option<Box<str>>,
+    /// The other names of the certificate: workloads of a mesh have none.
+    pub other_names: Vec<Box<str>>,
     /// The server name of the client.
     pub server_name: Option<Box<str>>,
     /// The HTTP request; `None`: the connection is not HTTP.
@@ -54,6 +56,7 @@ impl Sample {
             destination_ip: Ipv4Addr::new(192, 0, 2, 2).into(),
             destination_port: 80,
             identity: None,
+            other_names: Vec::new(),
             server_name: None,
             http: (traffic == Traffic::Http).then(|| SampleHttp {
                 method: "GET".into(),
@@ -68,7 +71,8 @@ impl Sample {
 
     /// Hands the request on, borrowed.
     pub fn with<T>(&self, use_it: impl FnOnce(&Request<'_>) -> T) -> T {
-        let names: Vec<&str> = self.identity.iter().map(AsRef::as_ref).collect();
+        let names: Vec<&str> =
+            self.identity.iter().chain(&self.other_names).map(AsRef::as_ref).collect();
         let http = self.http.as_ref();
         let headers: Vec<Header<'_>> = http
             .iter()
@@ -112,6 +116,9 @@ impl fmt::Display for Sample {
         match &self.identity {
             Some(identity) => write!(f, " by {identity}")?,
             None => f.write_str(" in plain text")?,
+        }
+        for name in &self.other_names {
+            write!(f, " alias {name}")?;
         }
         write!(f, " from {}", self.source_ip)?;
         if self.remote_ip != self.source_ip {

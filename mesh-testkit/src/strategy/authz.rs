@@ -224,3 +224,80 @@ pub fn request() -> impl Strategy<Value = Request> {
         }
     })
 }
+
+/// The policies, and the same with one value more, fewer or another in one list of one rule.
+pub fn mutated(
+    policies: Vec<AuthorizationPolicy>,
+) -> impl Strategy<Value = (Vec<AuthorizationPolicy>, Vec<AuthorizationPolicy>)> {
+    let picks = (any::<prop::sample::Index>(), any::<prop::sample::Index>());
+    let value = (any::<prop::sample::Index>(), any::<prop::sample::Index>());
+    (picks, value, 0_u8..3).prop_map(move |((rule, list), (at, word), how)| {
+        let old = policies.clone();
+        let mut new = policies.clone();
+        let mut rules: Vec<&mut Rule> =
+            new.iter_mut().flat_map(|policy| &mut policy.spec.rules).collect();
+        if rules.is_empty() {
+            return (old, new);
+        }
+        let place = rule.index(rules.len());
+        let Some(rule) = rules.get_mut(place) else { return (old.clone(), old) };
+        let mut lists = lists_of(rule);
+        if lists.is_empty() {
+            return (old.clone(), old);
+        }
+        let place = list.index(lists.len());
+        let Some((list, words)) = lists.get_mut(place) else { return (old.clone(), old) };
+        let word: Box<str> = words.get(word.index(words.len())).copied().unwrap_or_default().into();
+        let at = at.index(list.len().max(1));
+        match (how, list.is_empty()) {
+            (0, _) | (_, true) => list.push(word),
+            (1, false) => drop(list.remove(at)),
+            (_, false) => {
+                if let Some(value) = list.get_mut(at) {
+                    *value = word;
+                }
+            }
+        }
+        (old, new)
+    })
+}
+
+/// The lists of a rule with the words that belong there.
+fn lists_of(rule: &mut Rule) -> Vec<(&mut Values, &'static [&'static str])> {
+    let mut found: Vec<(&mut Values, &'static [&'static str])> = Vec::new();
+    for source in rule.from.iter_mut().filter_map(|from| from.source.as_mut()) {
+        found.extend([
+            (&mut source.principals, PRINCIPALS),
+            (&mut source.not_principals, PRINCIPALS),
+            (&mut source.request_principals, TOKENS),
+            (&mut source.not_request_principals, TOKENS),
+            (&mut source.namespaces, NAMESPACES),
+            (&mut source.not_namespaces, NAMESPACES),
+            (&mut source.ip_blocks, RANGES),
+            (&mut source.not_ip_blocks, RANGES),
+            (&mut source.remote_ip_blocks, RANGES),
+            (&mut source.not_remote_ip_blocks, RANGES),
+            (&mut source.service_accounts, ACCOUNTS),
+            (&mut source.not_service_accounts, ACCOUNTS),
+            (&mut source.trust_domains, TRUST_DOMAINS),
+            (&mut source.not_trust_domains, TRUST_DOMAINS),
+        ]);
+    }
+    for operation in rule.to.iter_mut().filter_map(|to| to.operation.as_mut()) {
+        found.extend([
+            (&mut operation.hosts, HOSTS),
+            (&mut operation.not_hosts, HOSTS),
+            (&mut operation.ports, PORTS),
+            (&mut operation.not_ports, PORTS),
+            (&mut operation.methods, METHODS),
+            (&mut operation.not_methods, METHODS),
+            (&mut operation.paths, PATHS),
+            (&mut operation.not_paths, PATHS),
+        ]);
+    }
+    for when in &mut rule.when {
+        let words = KEYS.iter().find(|(key, _)| *key == &*when.key).map_or(TEXTS, |(_, of)| of);
+        found.extend([(&mut when.values, words), (&mut when.not_values, words)]);
+    }
+    found
+}

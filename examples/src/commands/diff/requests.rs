@@ -60,7 +60,11 @@ fn file(sample: &Sample) -> Value {
     put("source_ip", sample.source_ip.to_string().into());
     put("remote_ip", sample.remote_ip.to_string().into());
     put("destination_port", sample.destination_port.into());
-    let peer = sample.identity.as_ref().map(|identity| json!({"uri_sans": [identity]}));
+    let peer = sample.identity.as_ref().map(|identity| {
+        let names: Vec<&str> =
+            [identity].into_iter().chain(&sample.other_names).map(AsRef::as_ref).collect();
+        json!({"uri_sans": names})
+    });
     put("peer", peer.unwrap_or_default());
     if let Some(name) = &sample.server_name {
         put("sni", (**name).into());
