@@ -1,7 +1,8 @@
 //! Requests that are newly allowed or denied.
 use std::collections::BTreeMap;
 
-use mesh_authz::Authorizer;
+use mesh_authz::{Authorizer, data_plane};
+use mesh_model::compat::DataPlane;
 use mesh_model::registry::Mesh;
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Result<Vec<Change
             continue;
         };
         let mut alike: BTreeMap<(bool, Decider, Decider), Change> = BTreeMap::new();
-        for request in requests(sides, &new, [&was.authorizer, &is.authorizer]) {
+        for request in requests(sides, &new, [was.sampled(), is.sampled()]) {
             let mut file: RequestFile = serde_json::from_value(request.clone())?;
             file.fill_to(new.addresses.first().copied());
             let ((before, by_old), (allowed, by_new)) = (was.verdict(&file)?, is.verdict(&file)?);
@@ -58,13 +59,22 @@ struct Judge<'m> {
     mesh: &'m Mesh,
     proxy: &'m Proxy,
     authorizer: Authorizer,
+    /// Where a ztunnel decides: what a sidecar would, whose rules can be taken apart. Requests are found by
+    /// it, and answered by the ztunnel's.
+    as_sidecar: Option<Authorizer>,
 }
 
 impl<'m> Judge<'m> {
     fn new(mesh: &'m Mesh, proxy: &'m Proxy) -> Option<Self> {
         let plane = mesh.control_plane_of(proxy.cluster.as_str())?;
         let authorizer = Authorizer::of_proxy(mesh, plane, proxy);
-        Some(Self { mesh, proxy, authorizer })
+        let is_ztunnel = data_plane(mesh, proxy) == DataPlane::Ztunnel;
+        let as_sidecar = is_ztunnel.then(|| Authorizer::of_envoy(mesh, plane, proxy));
+        Some(Self { mesh, proxy, authorizer, as_sidecar })
+    }
+
+    fn sampled(&self) -> &Authorizer {
+        self.as_sidecar.as_ref().unwrap_or(&self.authorizer)
     }
 
     fn verdict(&self, request: &RequestFile) -> Result<(bool, Decider), Failure> {

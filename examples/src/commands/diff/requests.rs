@@ -1,6 +1,7 @@
 //! Requests that may be answered differently: those that meet and just miss each rule of both sides,
 //! and the plainest ones at every port, with and without an identity.
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use mesh_authz::analysis::{Sample, samples};
 use mesh_authz::identity::Value as Claim;
@@ -12,7 +13,36 @@ use serde_json::{Map, Value, json};
 use super::Sides;
 
 /// Returns requests for a workload as request files, without repetition.
+///
+/// Those for a service behind a waypoint name one of its addresses; the others are left to go to the
+/// workload's own.
 pub(super) fn requests(sides: Sides<'_>, to: &Proxy, authorizers: [&Authorizer; 2]) -> Vec<Value> {
+    let mut seen = BTreeSet::new();
+    let mut found = of_workload(sides, to, authorizers);
+    let services: BTreeSet<&str> =
+        authorizers.iter().flat_map(|of| of.services()).map(|service| &*service.host).collect();
+    for host in services {
+        let of = authorizers.map(|of| of.services().iter().find(|known| *known.host == *host));
+        let addresses = of.iter().flatten().flat_map(|service| service.addresses.first());
+        let addresses: BTreeSet<&IpAddr> = addresses.collect();
+        let known = of.map(|service| service.map(|service| &service.authorizer));
+        let [old, new] = known;
+        let Some((old, new)) = old.or(new).zip(new.or(old)) else { continue };
+        for request in of_workload(sides, to, [old, new]) {
+            found.extend(addresses.iter().map(|address| {
+                let mut request = request.clone();
+                if let Some(fields) = request.as_object_mut() {
+                    fields.insert("destination_ip".to_owned(), address.to_string().into());
+                }
+                request
+            }));
+        }
+    }
+    found.retain(|request| seen.insert(request.to_string()));
+    found
+}
+
+fn of_workload(sides: Sides<'_>, to: &Proxy, authorizers: [&Authorizer; 2]) -> Vec<Value> {
     let mut found = Vec::new();
     for port in ports(sides, to) {
         let identity =

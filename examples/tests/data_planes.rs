@@ -1,0 +1,158 @@
+//! `mesh authz` and `mesh diff` where other programs than sidecars decide: waypoints and ztunnels.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail like tests"
+)]
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+const CLUSTER: &str = "
+{apiVersion: v1, kind: Pod, metadata: {name: gate-0, namespace: shop,
+  labels: {gateway.networking.k8s.io/gateway-name: gate, gateway.networking.k8s.io/gateway-class-name: istio-waypoint, gateway.istio.io/managed: istio.io-mesh-controller}},
+ spec: {serviceAccountName: gate, containers: [{name: istio-proxy}]}, status: {phase: Running, podIP: 10.0.0.7}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: shop, labels: {app: web, istio.io/dataplane-mode: ambient}},
+ spec: {serviceAccountName: web, containers: [{name: app}]}, status: {phase: Running, podIP: 10.0.0.1}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: old-0, namespace: shop, labels: {app: old}},
+ spec: {serviceAccountName: old}, status: {phase: Running, podIP: 10.0.0.2}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: api, namespace: shop, labels: {istio.io/use-waypoint: gate}},
+ spec: {clusterIP: 10.9.0.1, ports: [{name: http, port: 80}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop, labels: {istio.io/use-waypoint: gate}},
+ spec: {clusterIP: 10.9.0.2, ports: [{name: http, port: 80}]}}
+";
+
+/// Policies for the two services behind the waypoint, one for connections, and what tokens say.
+const POLICIES: &str = "
+{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: api, namespace: shop},
+ spec: {targetRefs: [{kind: Service, group: '', name: api}], rules: [{}]}}
+---
+{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: db, namespace: shop},
+ spec: {targetRefs: [{kind: Service, group: '', name: db}], rules: [{to: [{operation: {methods: [GET]}}]}]}}
+---
+{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: web, namespace: shop},
+ spec: {selector: {matchLabels: {app: web}}, action: DENY, rules: [{to: [{operation: {ports: ['8080']}}]}]}}
+---
+{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: old, namespace: shop},
+ spec: {selector: {matchLabels: {app: old}}, jwtRules: [{issuer: me, jwksUri: 'https://a', spaceDelimitedClaims: [roles]}]}}
+---
+{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: old, namespace: shop},
+ spec: {selector: {matchLabels: {app: old}}, rules: [{when: [{key: 'request.auth.claims[roles]', values: [b]}]}]}}
+---
+{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: old, namespace: shop},
+ spec: {selector: {matchLabels: {app: old}}, mtls: {mode: STRICT}, portLevelMtls: {9090: {mode: DISABLE}}}}
+";
+
+fn folder(name: &str, policies: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("mesh-planes-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("config")).unwrap();
+    std::fs::create_dir_all(folder.join("clusters/c1")).unwrap();
+    std::fs::write(folder.join("config/p.yaml"), policies).unwrap();
+    std::fs::write(folder.join("clusters/c1/all.yaml"), CLUSTER).unwrap();
+    folder
+}
+
+/// The exit code, the answer as JSON, and what is said besides.
+fn mesh(folder: &Path, arguments: &[&str], input: &Value) -> (Option<i32>, Value, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
+    command.arg("-f").arg(folder).args(arguments).args(["-o", "json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let answer = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), answer, String::from_utf8(output.stderr).unwrap())
+}
+
+/// Checks the reason for which a request to a pod of namespace `shop` is answered.
+#[track_caller]
+fn check(folder: &Path, to: &[&str], request: &Value, expected: &str) {
+    let arguments = [&["authz", "--request", "-", "--to"], to].concat();
+    let (_, answer, said) = mesh(folder, &arguments, request);
+    assert_eq!(answer["reason"]["code"], expected, "{request}: {answer} {said}");
+}
+
+#[test]
+fn a_waypoint_decides_by_the_service_that_is_asked_for() {
+    let folder = folder("waypoint", POLICIES);
+    let to = ["c1/shop/gate-0"];
+    let put = |host: &str| json!({"destination_port": 80, "method": "PUT", "host": host});
+    check(&folder, &to, &put("api.shop.svc.cluster.local"), "allow_matched");
+    check(&folder, &to, &put("api.shop:80"), "allow_matched");
+    check(&folder, &to, &put("db.shop"), "no_allow_policy_matched");
+    let addressed =
+        json!({"destination_port": 80, "destination_ip": "10.9.0.2", "method": "GET", "host": "x"});
+    check(&folder, &to, &addressed, "allow_matched");
+    let arguments = ["authz", "--request", "-", "--to", "c1/shop/gate-0"];
+    let (code, _, said) = mesh(&folder, &arguments, &put("nobody"));
+    assert_eq!(code, Some(2));
+    assert!(
+        said.contains("behind `c1/shop/gate-0` are api.shop.svc.cluster.local, db.shop"),
+        "{said}"
+    );
+    let (_, answer, _) = mesh(&folder, &["authz", "--matrix"], &Value::Null);
+    let columns = answer["matrix"].as_array().unwrap().iter();
+    let services: Vec<_> = columns.filter_map(|column| column["service"].as_str()).collect();
+    assert_eq!(services, ["api.shop.svc.cluster.local", "db.shop.svc.cluster.local"]);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn tokens_and_identities_are_what_the_mesh_makes_of_them() {
+    let folder = folder("tokens", POLICIES);
+    let request = |port: u16| {
+        json!({"destination_port": port, "method": "GET", "host": "old", "path": "/",
+               "jwt": {"claims": {"iss": "me", "roles": "a b"}}})
+    };
+    check(&folder, &["c1/shop/old-0", "--from", "c1/shop/web-0"], &request(80), "allow_matched");
+    check(&folder, &["c1/shop/old-0"], &request(80), "mutual_tls_required");
+    let mut strange = request(80);
+    strange["peer"] = json!({"uri_sans": ["spiffe://elsewhere/ns/shop/sa/web"]});
+    check(&folder, &["c1/shop/old-0"], &strange, "mutual_tls_required");
+    strange["peer"] = json!({});
+    check(&folder, &["c1/shop/old-0"], &strange, "mutual_tls_required");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn diff_finds_what_changes_behind_waypoints_and_ztunnels() {
+    let old = folder("old", POLICIES);
+    let changed =
+        POLICIES.replace("methods: [GET]", "methods: [GET, DELETE]").replace("8080", "9090");
+    let new = folder("new", &changed);
+    let paths = [old.to_str().unwrap(), new.to_str().unwrap()];
+    let (_, answer, _) = mesh(&old, &["diff", paths[0], paths[1]], &Value::Null);
+    let decisions = answer["decisions"].as_array().unwrap();
+    let found: Vec<String> = decisions
+        .iter()
+        .map(|one| {
+            let request = &one["request"];
+            format!(
+                "{} {} {}",
+                one["workload"],
+                one["change"],
+                match request["method"].as_str() {
+                    Some("DELETE") => format!("DELETE {}", request["destination_ip"]),
+                    _ => request["destination_port"].to_string(),
+                }
+            )
+        })
+        .collect();
+    for expected in [
+        "\"c1/shop/gate-0\" \"newly_allowed\" DELETE \"10.9.0.2\"",
+        "\"c1/shop/web-0\" \"newly_allowed\" 8080",
+        "\"c1/shop/web-0\" \"newly_denied\" 9090",
+    ] {
+        assert!(found.iter().any(|one| one == expected), "{expected}: {found:#?}");
+    }
+    for folder in [old, new] {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
