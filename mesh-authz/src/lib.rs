@@ -6,8 +6,10 @@
 //! ```
 //!
 //! The decision is by construction the one that Envoy reaches with the filters that istiod generates:
-//! [`rbac`] holds these filters as values, and the [`Authorizer`] walks them. No I/O, no clock, no
-//! state: tokens are validated and certificates verified before a [`Request`] is made of them.
+//! [`rbac`] holds these filters as values, and the [`Authorizer`] walks them. Where a gRPC server or a
+//! ztunnel decides instead ([`data_plane`], or [`Compat::data_plane`](mesh_model::Compat::data_plane)), it
+//! decides as they do. No I/O, no clock, no state: tokens are validated and certificates verified before a
+//! [`Request`] is made of them.
 pub mod request; // Reading order: the path from a request and policies to a decision.
 
 pub mod identity;
