@@ -5,7 +5,8 @@
 //!        ├─ witness ─▶ samples ─▶ diff, widenings, coverage                              (examples)
 //!        ├─ reach ─▶ who may call whom                                                    (both sides sound)
 //!        └─ shared_names ─▶ rules that gRPC servers lose
-//! policy ── lint ─▶ patterns that look tighter than they are
+//! policy ─┬─ lint ─▶ patterns that look tighter than they are
+//!         └─ dead ─▶ values that no request has                                        (proofs)
 //! ```
 //!
 //! Proofs are sound and incomplete: what is reported is so, and some of what is so is not reported.
@@ -15,6 +16,7 @@
 //!
 //! [`Authorizer`]: crate::Authorizer
 mod coverage;
+mod dead;
 mod diff;
 mod lint;
 mod literal;
@@ -27,6 +29,7 @@ mod widening;
 mod witness;
 
 pub use self::coverage::{RuleCoverage, coverage};
+pub use self::dead::{Dead, DeadValues, dead_values};
 pub use self::diff::{Difference, diff};
 pub use self::lint::{Risk, RiskyPattern, risky_patterns};
 pub use self::prove::{

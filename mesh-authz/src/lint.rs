@@ -18,11 +18,11 @@ use mesh_model::resource::{Action, AuthorizationPolicy};
 use mesh_model::view::{Proxy, ProxyKind};
 
 use crate::analysis::{
-    Idle, Never, NeverMatches, Replaced, Risk, Useless, allows_nothing, needing_several_names,
-    replaced, risky_patterns, useless, widenings,
+    Idle, Never, NeverMatches, Replaced, Risk, Useless, allows_nothing, dead_values,
+    needing_several_names, replaced, risky_patterns, useless, widenings,
 };
 use crate::authorizer::Authorizer;
-use crate::compile::{Chain, Traffic};
+use crate::compile::{Chain, Environment, Traffic};
 use crate::rbac::Origin;
 
 /// Pairs of rules are compared for workloads with at most so many: the work grows with the square.
@@ -35,6 +35,7 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
         let plane = Plane { mesh, plane };
         for policy in plane.plane.authorization_policies.iter() {
             found.extend(plane.patterns(policy));
+            found.extend(plane.dead(policy));
         }
         let workloads = plane.workloads();
         found.extend(plane.useless(&workloads));
@@ -113,6 +114,20 @@ impl Plane<'_> {
             })
         });
         patterns.collect()
+    }
+
+    /// `HZ-AUTHZ-NEVER-MATCHES`: values that no request has.
+    fn dead(&self, policy: &AuthorizationPolicy) -> Vec<Diagnostic> {
+        let subject = self.subject(&policy.meta.namespace, &policy.meta.name);
+        let paths = Environment::of_plane(self.plane, self.mesh.compat()).sight().paths;
+        let found = dead_values(policy, paths).into_iter().map(|of| {
+            let effect = if of.field.is_negated { "excludes nothing" } else { "never matches" };
+            let message = format!("{:?} {effect}: {}", of.field.values, of.why.as_str());
+            let field = format!("spec.rules[{}].{}", of.rule, of.field);
+            let help = "write the value as it is compared";
+            subject.warning("HZ-AUTHZ-NEVER-MATCHES", &field, (message, help))
+        });
+        found.collect()
     }
 
     /// `HZ-AUTHZ-NEVER-MATCHES`, `HZ-AUTHZ-NEVER-MATCHES-HTTP`, `HZ-AUTHZ-SEVERAL-NAMES`,
@@ -343,7 +358,7 @@ const fn words(risk: Risk) -> Option<(&'static str, bool, &'static str, &'static
         Risk::PositiveMatchWithDeny => (
             "HZ-AUTHZ-DENY-LISTS",
             false,
-            "what is written in another way than listed is not denied",
+            "what is not listed, or written in another way, is not denied",
             "deny all but what is meant, with the field's `not` form",
         ),
         Risk::NegativeMatchWithAllow => (
@@ -355,7 +370,7 @@ const fn words(risk: Risk) -> Option<(&'static str, bool, &'static str, &'static
         Risk::SplitRule => (
             "HZ-AUTHZ-SPLIT-RULE",
             true,
-            "this rule and the one before, of which one says only who and one only what, match each by itself",
+            "this rule and the one before say different parts of who, what and when, and match each by itself",
             "if they are meant together make them one rule: a dash too many splits it",
         ),
         Risk::UnescapedSuffix => (

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use mesh_authz::analysis::{
-    Access, Caller, Never, access, access_over, allows_nothing, coverage, diff, example,
-    last_allow, needing_several_names, never_matching, risky_patterns, samples, shadowed, useless,
-    widenings,
+    Access, Caller, Never, Risk, access, access_over, allows_nothing, coverage, dead_values, diff,
+    example, last_allow, needing_several_names, never_matching, risky_patterns, samples, shadowed,
+    useless, widenings,
 };
+use mesh_authz::matcher::{NormalPath, PathNormalization, PathOptions, StringTest};
 use mesh_authz::{Authorizer, Environment, Policies, Traffic, Workload};
 use mesh_model::manifest::{Limits, read};
 use mesh_model::name::Namespace;
@@ -365,8 +366,96 @@ fn patterns_that_look_tighter_than_they_are_are_told() {
         &["0 header_of_one_text when[request.headers[User-Agent]].values [\"bad\"]"],
     );
     check_risks(&of_header("User-Agent", "notValues"), &[]);
-    check_risks(&of_header("x-role", "values"), &[]);
+    check_risks(
+        &of_header("x-role", "values"),
+        &["0 positive_match_with_deny when[request.headers[x-role]].values [\"bad\", \"*\"]"],
+    );
     check_risks("p DENY [{to: [{operation: {ports: ['80']}}]}]", &[]);
+}
+
+#[test]
+fn a_rule_may_be_split_anywhere() {
+    let (from, to) = ("from: [{source: {namespaces: [a]}}]", "to: [{operation: {ports: ['80']}}]");
+    let when = "when: [{key: destination.ip, values: [10.0.0.1]}]";
+    let two = |a: &str, b: &str| format!("p ALLOW [{{{a}}}, {{{b}}}]");
+    let pairs = [(from, to), (from, when), (to, when)];
+    for (a, b) in pairs {
+        check_risks(&two(a, b), &["1 split_rule"]);
+        check_risks(&two(b, a), &["1 split_rule"]);
+    }
+    check_risks(&two(&format!("{from}, {to}"), when), &["1 split_rule"]);
+    check_risks(&two(from, &format!("{to}, {when}")), &["1 split_rule"]);
+    check_risks(
+        &format!("p ALLOW [{{{from}}}, {{{to}}}, {{{when}}}]"),
+        &["1 split_rule", "2 split_rule"],
+    );
+    check_risks(&two(from, &format!("{from}, {to}")), &[]);
+    check_risks(&two(from, ""), &[]);
+}
+
+#[test]
+fn whatever_a_rule_denies_by_a_list_is_told_but_the_workloads_own_ports_and_addresses() {
+    for field in ["principals: ['*']", "namespaces: [b]", "ipBlocks: [10.0.0.1]"] {
+        let text = format!("p DENY [{{from: [{{source: {{{field}}}}}]}}]");
+        let risks: Vec<_> = policies(&text).iter().flat_map(risky_patterns).collect();
+        assert!(risks.iter().any(|of| of.risk == Risk::PositiveMatchWithDeny), "{text}");
+    }
+    let when = |key: &str| format!("p DENY [{{when: [{{key: '{key}', values: ['1']}}]}}]");
+    check_risks(
+        &when("source.namespace"),
+        &["0 positive_match_with_deny when[source.namespace].values [\"1\"]"],
+    );
+    check_risks(&when("destination.port"), &[]);
+}
+
+#[test]
+fn a_host_without_its_port_is_told_of_headers_too() {
+    for name in [":authority", "host", "Host"] {
+        let text =
+            format!("p ALLOW [{{when: [{{key: 'request.headers[{name}]', values: [a.com]}}]}}]");
+        let field = format!("0 host_without_port when[request.headers[{name}]].values [\"a.com\"]");
+        check_risks(&text, &[&field]);
+    }
+}
+
+/// The values that no request has, in one list of a rule.
+fn check_dead(list: &str, paths: PathNormalization, expected: &[&str]) {
+    let text = match list.split_once(": ") {
+        Some(("paths" | "notPaths", _)) => format!("p ALLOW [{{to: [{{operation: {{{list}}}}}]}}]"),
+        Some(("when", rest)) => format!("p ALLOW [{{when: [{rest}]}}]"),
+        _ => format!("p ALLOW [{{from: [{{source: {{{list}}}}}]}}]"),
+    };
+    let options = PathOptions { normalization: paths, ..PathOptions::default() };
+    let found: Vec<String> = policies(&text)
+        .iter()
+        .flat_map(|policy| dead_values(policy, options))
+        .flat_map(|of| {
+            of.field.values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(found, expected, "{list}");
+}
+
+#[test]
+fn a_value_that_no_request_has_is_told() {
+    use PathNormalization::{Base, MergeSlashes, None};
+    let sni = "when: {key: connection.sni, values: [A.com, a.com, '*.B.com']}";
+    check_dead(sni, Base, &["A.com", "*.B.com"]);
+    for list in ["principals", "notPrincipals", "trustDomains"] {
+        let values = format!("{list}: ['spiffe://td/ns/a/sa/b', td]");
+        check_dead(&values, Base, &["spiffe://td/ns/a/sa/b"]);
+    }
+    let principal = "when: {key: source.principal, notValues: ['spiffe://td/*']}";
+    check_dead(principal, Base, &["spiffe://td/*"]);
+    check_dead("paths: ['/a?b', '/a?*', '*?a', '/a']", None, &["/a?b", "/a?*", "*?a"]);
+    check_dead("paths: [admin, 'admin*', '*admin', '*', '{*}']", None, &["admin", "admin*"]);
+    let dots = "paths: [/a/../b, '/a/..*', '/../*', '*..', '*/..', /a..b, '/..;x/a', '/{*}/./a']";
+    check_dead(dots, Base, &["/a/../b", "/../*", "*/..", "/..;x/a", "/{*}/./a"]);
+    check_dead(dots, None, &[]);
+    check_dead("notPaths: ['/a//b', '//', '//*', '*//a']", MergeSlashes, &["/a//b", "*//a"]);
+    check_dead("paths: ['/a//b']", Base, &[]);
+    check_dead("paths: ['/a\\b', '/a|b', '/a b']", Base, &["/a\\b", "/a|b", "/a b"]);
+    check_dead("paths: ['/a\\b', '/a b']", None, &["/a b"]);
 }
 
 /// How many sets of policies each law is tried on: more where it costs less.
@@ -413,6 +502,28 @@ proptest! {
                     Access::Depends => {}
                 }
             }
+        }
+    }
+
+    /// No path comes out of normalization that a value passes of which that is said.
+    #[test]
+    fn a_dead_value_is_passed_by_no_path(
+        raw in "/([./;ab{*?%]|//|%2[eEfF]|%5C|\\\\){0,8}",
+        value in "[*]?(/|[./;ab{]|//|\\\\){0,6}[*]?",
+        normalization in 0_usize..4,
+    ) {
+        use PathNormalization::{Base, DecodeAndMergeSlashes, MergeSlashes, None};
+        let options = PathOptions {
+            normalization: [None, Base, MergeSlashes, DecodeAndMergeSlashes][normalization],
+            ..PathOptions::default()
+        };
+        let mut policy = AuthorizationPolicy::default();
+        let paths = vec![value.as_str().into()];
+        let operation = Some(Operation { paths, ..Operation::default() });
+        policy.spec.rules = vec![Rule { to: vec![To { operation }], ..Rule::default() }];
+        if let Ok(path) = NormalPath::new(&raw, options) {
+            let passes = StringTest::of_value(&value).matches(path.without_query().as_bytes());
+            prop_assert!(!passes || dead_values(&policy, options).is_empty(), "{raw} {value}");
         }
     }
 

@@ -143,7 +143,7 @@ fn colliding(action: &str, name: &str, rules: [&str; 2]) -> String {
         format!(
             "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: {name}, \
              namespace: {namespace}, creationTimestamp: '{created}'}}, spec: {{action: {action}, rules: \
-             [{{from: [{{source: {{namespaces: [{rule}]}}}}]}}]}}}}\n"
+             [{{to: [{{operation: {{ports: ['{rule}']}}}}]}}]}}}}\n"
         )
     };
     let [first, second] = rules;
@@ -160,9 +160,9 @@ const GRPC_SERVER: &str = "
 
 #[test]
 fn a_rule_that_a_grpc_server_loses_to_one_of_the_same_name_is_told() {
-    let lost = colliding("DENY", "system-guard", ["a", "b"]);
+    let lost = colliding("DENY", "system-guard", ["80", "81"]);
     check_mesh(&lost, GRPC_SERVER, &["error HZ-AUTHZ-GRPC-NAMES guard spec.rules[0]"]);
-    let lost = colliding("ALLOW", "system-guard", ["a", "b"]);
+    let lost = colliding("ALLOW", "system-guard", ["80", "81"]);
     check_mesh(&lost, GRPC_SERVER, &["warning HZ-AUTHZ-GRPC-NAMES guard spec.rules[0]"]);
     // A proxy has both rules.
     let beside_proxy = GRPC_SERVER.replace("grpc-agent", "sidecar");
@@ -171,14 +171,31 @@ fn a_rule_that_a_grpc_server_loses_to_one_of_the_same_name_is_told() {
 
 #[test]
 fn a_grpc_server_loses_nothing_to_other_names_or_to_the_same_rule() {
-    check_mesh(&colliding("DENY", "guard", ["a", "b"]), GRPC_SERVER, &[]);
+    check_mesh(&colliding("DENY", "guard", ["80", "81"]), GRPC_SERVER, &[]);
     check_mesh(
-        &colliding("DENY", "system-guard", ["a", "a"]),
+        &colliding("DENY", "system-guard", ["80", "80"]),
         GRPC_SERVER,
         &["HZ-AUTHZ-SHADOWED system-guard spec.rules[0]"],
     );
     let elsewhere = GRPC_SERVER.replace("namespace: istio,", "namespace: shop,");
-    check_mesh(&colliding("DENY", "system-guard", ["a", "b"]), &elsewhere, &[]);
+    check_mesh(&colliding("DENY", "system-guard", ["80", "81"]), &elsewhere, &[]);
+}
+
+#[test]
+fn a_value_that_no_request_has_is_told_by_its_list() {
+    check(
+        "p * ALLOW [{to: [{operation: {paths: ['/a?b', /a/../b, /c]}}], \
+         when: [{key: connection.sni, values: [Shop.test]}]}]",
+        &[
+            "HZ-AUTHZ-NEVER-MATCHES p spec.rules[0].to.operation.paths",
+            "HZ-AUTHZ-NEVER-MATCHES p spec.rules[0].to.operation.paths",
+            "HZ-AUTHZ-NEVER-MATCHES p spec.rules[0].when[connection.sni].values",
+        ],
+    );
+    check(
+        "p * DENY [{from: [{source: {notPrincipals: ['spiffe://td/ns/a/sa/b']}}]}]",
+        &["HZ-AUTHZ-NEVER-MATCHES p spec.rules[0].from.source.notPrincipals"],
+    );
 }
 
 /// A waypoint's policies are looked at service by service.

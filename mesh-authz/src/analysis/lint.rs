@@ -23,14 +23,15 @@ pub enum Risk {
     /// A host that does not mean itself with a port, `a.com` without `a.com:*`: clients may write the
     /// port, and the rule does not match.
     HostWithoutPort,
-    /// A DENY rule that lists what is denied: what is written in another way, in another case or with
-    /// another encoding, is let through. Denying all but what is meant fails closed.
+    /// A DENY rule that lists what is denied: what is not listed is let through, as is what is written in
+    /// another way, in another case or with another encoding. Denying all but what is meant fails closed.
+    /// Ports and addresses of the workload itself are all known and do not count.
     PositiveMatchWithDeny,
     /// An ALLOW rule that lists what is not allowed: a negative match is true of a missing value, and
     /// of everything that was not thought of.
     NegativeMatchWithAllow,
-    /// Two rules one after the other of which one only says who and the other only what: a stray dash
-    /// splits a rule in two, each of which matches by itself.
+    /// Two rules one after the other of which neither says a part of who, what and when that the other
+    /// says: a stray dash splits a rule in two, each of which matches by itself.
     SplitRule,
     /// A suffix that does not begin at a separator: `*example.com` matches `badexample.com`.
     UnescapedSuffix,
@@ -87,11 +88,12 @@ pub fn risky_patterns(policy: &AuthorizationPolicy) -> Vec<RiskyPattern> {
     found
 }
 
-/// Whether of two rules one only says who and the other only what.
+/// Whether two rules say different parts of who, what and when, so that one rule may have been meant.
 fn is_split(a: &Rule, b: &Rule) -> bool {
-    let only_who = |rule: &Rule| !rule.from.is_empty() && rule.to.is_empty();
-    let only_what = |rule: &Rule| rule.from.is_empty() && !rule.to.is_empty();
-    (only_who(a) && only_what(b)) || (only_what(a) && only_who(b))
+    let parts = |rule: &Rule| [!rule.from.is_empty(), !rule.to.is_empty(), !rule.when.is_empty()];
+    let (a, b) = (parts(a), parts(b));
+    let says = |parts: [bool; 3]| parts.contains(&true);
+    says(a) && says(b) && !a.into_iter().zip(b).any(|(a, b)| a && b)
 }
 
 /// Whether a rule asks for HTTP somewhere and for no port.
@@ -113,13 +115,13 @@ fn denies_tcp(rule: &Rule) -> bool {
 }
 
 /// The values of a list, as written.
-type Values<'r> = &'r [Box<str>];
+pub(super) type Values<'r> = &'r [Box<str>];
 
 /// A list of values of a rule.
-struct List<'r> {
-    place: Place,
-    is_negated: bool,
-    values: Values<'r>,
+pub(super) struct List<'r> {
+    pub(super) place: Place,
+    pub(super) is_negated: bool,
+    pub(super) values: Values<'r>,
 }
 
 impl List<'_> {
@@ -137,7 +139,10 @@ impl List<'_> {
             Place::Source(name) | Place::Operation(name) => name,
             Place::When { key, .. } => &**key,
         };
-        if name == "hosts" {
+        let is_authority = header(name).is_some_and(|name| {
+            name.eq_ignore_ascii_case(":authority") || name.eq_ignore_ascii_case("host")
+        });
+        if name == "hosts" || is_authority {
             add(Risk::HostWithoutPort, &|value| self.lacks_port(value));
         }
         if matches!(name, "hosts" | "connection.sni") {
@@ -149,12 +154,11 @@ impl List<'_> {
         if name == "paths" {
             add(Risk::PathWithoutSlash, &is_open_path);
         }
-        // What a client writes as it likes; a port or an identity it cannot.
-        let is_free = matches!(name, "hosts" | "paths" | "methods");
+        let is_own = matches!(name, "ports" | "destination.port" | "destination.ip");
         let is_joined = header(name).is_some_and(joins_lines);
         match (action, self.is_negated) {
             (Action::Deny, false) if is_joined => add(Risk::HeaderOfOneText, &|value| value != "*"),
-            (Action::Deny, false) if is_free => add(Risk::PositiveMatchWithDeny, &|_| true),
+            (Action::Deny, false) if !is_own => add(Risk::PositiveMatchWithDeny, &|_| true),
             (Action::Allow, true) => add(Risk::NegativeMatchWithAllow, &|_| true),
             _ => {}
         }
@@ -191,7 +195,7 @@ fn is_open_path(value: &str) -> bool {
 }
 
 /// The lists of a rule that have a value.
-fn lists(rule: &Rule) -> Vec<List<'_>> {
+pub(super) fn lists(rule: &Rule) -> Vec<List<'_>> {
     let sources = rule.from.iter().filter_map(|from| from.source.as_ref()).flat_map(of_source);
     let operations = rule.to.iter().filter_map(|to| to.operation.as_ref()).flat_map(of_operation);
     let when = rule.when.iter().enumerate().flat_map(|(index, when)| {

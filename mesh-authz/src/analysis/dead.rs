@@ -1,0 +1,152 @@
+//! Values that no request has.
+//!
+//! Proxies change what they compare: server names to lower case, paths by normalization and without
+//! their query, principals by the scheme in front. A value that cannot come out of that matches nothing,
+//! and excludes nothing.
+use mesh_model::resource::AuthorizationPolicy;
+
+use super::lint::{List, lists};
+use crate::matcher::{PathNormalization, PathOptions};
+use crate::rbac::{Field, Place};
+
+/// Values of a list of a rule that no request has.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a report has these parts")]
+pub struct DeadValues {
+    /// The place of the rule in `spec.rules`.
+    pub rule: usize,
+    /// The list, with the values that are meant.
+    pub field: Field,
+    /// Why no request has them.
+    pub why: Dead,
+}
+
+/// Why no request has a value.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Dead {
+    /// A server name with a letter in upper case: they are compared in lower case.
+    UpperCase,
+    /// A principal or a trust domain with `spiffe://`, which is put in front of it.
+    Scheme,
+    /// A path with `?` or `#`: paths are compared without what follows.
+    Query,
+    /// A path that does not begin with `/`.
+    NoSlash,
+    /// A path with a character that requests cannot have, or that normalization turns into another.
+    Character,
+    /// A path with `.` or `..` for a segment: normalization resolves them.
+    DotSegment,
+    /// A path with `//`: normalization merges slashes.
+    TwoSlashes,
+}
+
+impl Dead {
+    /// Returns what is wrong with the values, in words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UpperCase => "server names are compared in lower case",
+            Self::Scheme => "`spiffe://` is put in front of the value, which has it already",
+            Self::Query => "paths are compared without what follows `?` or `#`",
+            Self::NoSlash => "paths begin with `/`",
+            Self::Character => "no path has the character when it is compared",
+            Self::DotSegment => "`.` and `..` are resolved before paths are compared",
+            Self::TwoSlashes => "slashes are merged before paths are compared",
+        }
+    }
+}
+
+/// Finds the values of a policy's lists that no request has where paths are normalized as `paths` says.
+///
+/// # Examples
+///
+/// A path with a query is one: `paths: ["/search?q=a"]` never matches.
+pub fn dead_values(policy: &AuthorizationPolicy, paths: PathOptions) -> Vec<DeadValues> {
+    let mut found: Vec<DeadValues> = Vec::new();
+    for (rule, written) in policy.spec.rules.iter().enumerate() {
+        for list in lists(written) {
+            let mut reasons: Vec<(Dead, Vec<Box<str>>)> = Vec::new();
+            for value in list.values {
+                let Some(why) = dead(&list, value, paths) else { continue };
+                match reasons.iter_mut().find(|(known, _)| *known == why) {
+                    Some((_, values)) => values.push(value.clone()),
+                    None => reasons.push((why, vec![value.clone()])),
+                }
+            }
+            found.extend(reasons.into_iter().map(|(why, values)| DeadValues {
+                rule,
+                field: Field {
+                    place: list.place.clone(),
+                    is_negated: list.is_negated,
+                    values: values.into(),
+                },
+                why,
+            }));
+        }
+    }
+    found
+}
+
+fn dead(list: &List<'_>, value: &str, paths: PathOptions) -> Option<Dead> {
+    let name = match &list.place {
+        Place::Source(name) | Place::Operation(name) => name,
+        Place::When { key, .. } => &**key,
+    };
+    match name {
+        "connection.sni" => {
+            value.bytes().any(|byte| byte.is_ascii_uppercase()).then_some(Dead::UpperCase)
+        }
+        "principals" | "source.principal" | "trustDomains" | "source.trustDomain" => {
+            value.starts_with("spiffe://").then_some(Dead::Scheme)
+        }
+        "paths" => path(value, paths),
+        _ => None,
+    }
+}
+
+/// Why no path passes a value.
+fn path(value: &str, options: PathOptions) -> Option<Dead> {
+    let is_template = value.contains("{*}") || value.contains("{**}");
+    let (text, is_suffix, is_prefix) = match (value.strip_prefix('*'), value.strip_suffix('*')) {
+        _ if is_template => (value, false, false),
+        (Some(rest), _) => (rest, true, false),
+        (None, Some(rest)) => (rest, false, true),
+        (None, None) => (value, false, false),
+    };
+    let is_normal = options.normalization != PathNormalization::None;
+    let turned = |byte: &u8| is_normal && br#"\"<>^`{|}"#.contains(byte) && !is_template;
+    if text.contains(['?', '#']) {
+        return Some(Dead::Query);
+    }
+    if text.bytes().any(|byte| !byte.is_ascii_graphic() || turned(&byte)) {
+        return Some(Dead::Character);
+    }
+    // Envoy refuses such a template, which the rule's own finding tells.
+    if !is_suffix && !is_template && !text.is_empty() && !text.starts_with('/') {
+        return Some(Dead::NoSlash);
+    }
+    if is_normal && has_dots(text, is_suffix, is_prefix, options) {
+        return Some(Dead::DotSegment);
+    }
+    let merges = matches!(
+        options.normalization,
+        PathNormalization::MergeSlashes | PathNormalization::DecodeAndMergeSlashes
+    );
+    // Of slashes alone two are left.
+    (merges && text.contains("//") && text != "//").then_some(Dead::TwoSlashes)
+}
+
+/// Whether a whole segment of the text is one that normalization resolves.
+fn has_dots(text: &str, is_suffix: bool, is_prefix: bool, options: PathOptions) -> bool {
+    let segments: Vec<&str> = text.split('/').collect();
+    let start = usize::from(is_suffix);
+    let end = segments.len() - usize::from(is_prefix);
+    let is_dots = |segment: &str| {
+        let name = match segment.split_once(';') {
+            Some((name, _)) if options.dot_segments_with_parameters => name,
+            _ => segment,
+        };
+        name == "." || name == ".."
+    };
+    segments.get(start..end).is_some_and(|whole| whole.iter().any(|segment| is_dots(segment)))
+}
