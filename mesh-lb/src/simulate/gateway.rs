@@ -92,7 +92,8 @@ impl Spreading {
     }
 }
 
-/// Plays the scenario with gateways that pick an endpoint a connection.
+/// Plays the scenario with gateways that pick an endpoint a connection, request by request: a call takes
+/// as long as there are requests of all clients, and room for each endpoint.
 ///
 /// # Examples
 ///
@@ -112,9 +113,11 @@ pub fn through_gateways(scenario: &GatewayScenario) -> Spreading {
     let mut played = Spreading { requests: vec![0; backends], connections: 0 };
     let mut open = vec![0_u64; backends];
     let lanes = scenario.gateways.saturating_mul(scenario.connections);
+    // Who sends fewer requests than it may have connections never makes the others.
+    let lanes = usize::try_from(lanes.min(scenario.requests)).unwrap_or(0);
     for _ in 0..scenario.clients {
         let mut connections: Vec<Connection> = Vec::new();
-        connections.resize_with(usize::try_from(lanes).unwrap_or(0), Connection::default);
+        connections.resize_with(lanes, Connection::default);
         let first = random.draw();
         for request in 0..u64::from(scenario.requests) {
             // Requests take turns among gateway addresses and worker threads.
@@ -140,7 +143,8 @@ pub fn directly(scenario: &GatewayScenario) -> Spreading {
             }
         }
         let pools = scenario.backends.min(scenario.requests);
-        played.connections += u64::from(pools) * u64::from(scenario.connections);
+        let connections = u64::from(pools) * u64::from(scenario.connections);
+        played.connections = played.connections.saturating_add(connections);
     }
     played
 }

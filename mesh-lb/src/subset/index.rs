@@ -9,10 +9,16 @@ use crate::health::status::{CoarseHealth, HostHealth};
 use crate::load::{DataPlane, LevelHosts, Overprovisioning, PanicThreshold, Percent, PriorityLoad};
 use crate::number::{single, truncated};
 
+/// The greatest priority that Envoy takes.
+pub const MAX_PRIORITY: usize = 128;
+
+/// As many subsets of one selector as a host may be in.
+const MOST_SUBSETS: usize = 65_536;
+
 /// A host as the subset balancer sees it.
 #[derive(Clone, Debug)]
 pub struct SubsetHost<'m> {
-    /// Its priority.
+    /// Its priority. Envoy has none above [`MAX_PRIORITY`]: such a host is nowhere.
     pub priority: usize,
     /// Its metadata, of the namespace `envoy.lb`.
     pub metadata: Cow<'m, BTreeMap<Box<str>, MetadataValue>>,
@@ -129,7 +135,8 @@ impl Subsets {
     /// Builds the subsets of `hosts`.
     ///
     /// With `list_as_any` a host is in a subset for each combination of the elements of its
-    /// lists.
+    /// lists. Envoy sets no bound to that; here a host with more than 65,536 combinations is in none
+    /// of the selector's subsets.
     ///
     /// # Upstream
     ///
@@ -157,7 +164,8 @@ impl Subsets {
             metadata_fallback_policy: config.metadata_fallback_policy,
             allow_redundant_keys: config.allow_redundant_keys,
         };
-        for (index, host) in (0..).zip(hosts) {
+        let known = (0..).zip(hosts).filter(|(_, host)| host.priority <= MAX_PRIORITY);
+        for (index, host) in known {
             result.add(config, index, host);
         }
         result
@@ -294,6 +302,9 @@ fn values_of(
         } else {
             std::slice::from_ref(value)
         };
+        if all.len().saturating_mul(choices.len()) > MOST_SUBSETS {
+            return Vec::new();
+        }
         all = all
             .into_iter()
             .flat_map(|values| {

@@ -1,5 +1,7 @@
 //! What balancers make of input that makes no sense: a defined answer or a typed error, no panic, no
 //! endless loop.
+mod corners;
+
 use mesh_lb::assign::{Assignment, Input};
 use mesh_lb::health::outlier::{EjectionTime, OutlierConfig, OutlierDetector, ejection_threshold};
 use mesh_lb::health::status::CoarseHealth;
