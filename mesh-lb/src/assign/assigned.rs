@@ -150,6 +150,18 @@ impl<'a> AssignedPart<'a> {
         self.part.len(self.locality.assignment)
     }
 
+    /// Returns the endpoints, and the first as it is assigned, if they differ in nothing that proxies are told
+    /// but in their addresses: they are of one [kind](AssignedEndpoint::kind) and one workload, and used
+    /// alike.
+    pub fn alike(
+        self,
+    ) -> Option<(AssignedEndpoint<'a>, impl DoubleEndedIterator<Item = &'a Endpoint> + Clone)> {
+        let Part::Run(run) = self.part else { return None };
+        let of = run.whole(self.locality.assignment.shards())?;
+        let [Kind { name: Some(_), .. }] = of.cohort().kinds() else { return None };
+        Some((self.endpoints().next()?, of.endpoints()))
+    }
+
     /// Returns the endpoints in the order of the shards, or the gateway.
     pub fn endpoints(self) -> impl DoubleEndedIterator<Item = AssignedEndpoint<'a>> + Clone {
         let Self { locality, part } = self;

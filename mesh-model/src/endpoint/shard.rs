@@ -107,8 +107,9 @@ impl<'s> CohortOf<'s> {
     }
 
     /// Returns the endpoints in the order of the shard.
-    pub fn endpoints(self) -> impl Iterator<Item = &'s Endpoint> + Clone {
-        (0..self.indices.len()).filter_map(move |place| self.endpoint(place))
+    pub fn endpoints(self) -> impl DoubleEndedIterator<Item = &'s Endpoint> + Clone {
+        let indices = self.indices.iter();
+        indices.filter_map(move |index| self.endpoints.get(usize::try_from(*index).ok()?))
     }
 
     /// Returns the first endpoint of each kind.

@@ -26,6 +26,16 @@ impl Backwards {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
+    /// What is written since a mark.
+    pub(crate) fn since(&self, mark: usize) -> &[u8] {
+        self.as_slice().get(..self.len().saturating_sub(mark)).unwrap_or_default()
+    }
+
+    /// Takes back what is written since a mark.
+    pub(crate) fn back_to(&mut self, mark: usize) {
+        self.start = self.bytes.len().saturating_sub(mark.min(self.len()));
+    }
+
     /// Takes what is written; nothing is then.
     pub(crate) fn take(&mut self) -> Arc<[u8]> {
         let taken = Arc::from(self.as_slice());
@@ -55,6 +65,27 @@ impl Backwards {
                 self.start = self.start.wrapping_sub(N);
             }
             None => self.push(&bytes),
+        }
+    }
+
+    /// The same of the last `len` of some bytes; what stands before them may be written too and is then
+    /// overwritten by what comes next.
+    #[inline]
+    fn push_last<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
+        let before = self.bytes.get_mut(..self.start).and_then(|before| before.last_chunk_mut());
+        match before {
+            Some(place) => {
+                *place = bytes;
+                self.start = self.start.wrapping_sub(len.min(N));
+            }
+            None => self.push(bytes.get(N.saturating_sub(len)..).unwrap_or_default()),
+        }
+    }
+
+    /// Makes room for as many bytes, so that they are put without another move.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        if more > self.start {
+            self.grow(more);
         }
     }
 
@@ -165,17 +196,24 @@ impl Backwards {
 
     /// An IPv4 address as text.
     pub(crate) fn ipv4(&mut self, address: Ipv4Addr) {
-        for (index, octet) in address.octets().into_iter().rev().enumerate() {
-            if index > 0 {
-                self.byte(b'.');
-            }
-            let [hundreds, tens, ones] = [octet / 100, octet / 10 % 10, octet % 10];
-            match octet {
-                0..10 => self.byte(b'0' + ones),
-                10..100 => self.push_array([b'0' + tens, b'0' + ones]),
-                100.. => self.push_array([b'0' + hundreds, b'0' + tens, b'0' + ones]),
-            }
+        let [first, rest @ ..] = address.octets();
+        for octet in rest.into_iter().rev() {
+            let (text, len) = decimal(octet);
+            self.push_last(text, len);
         }
+        let (text, len) = decimal(first);
+        self.push_last(text, len.saturating_sub(1));
+    }
+}
+
+/// A dot and an octet's digits at the end of some bytes, and how many they are.
+#[inline]
+const fn decimal(octet: u8) -> ([u8; 4], usize) {
+    let [hundreds, tens, ones] = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+    match octet {
+        0..10 => ([0, 0, b'.', ones], 2),
+        10..100 => ([0, b'.', tens, ones], 3),
+        100.. => ([b'.', hundreds, tens, ones], 4),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mesh_lb::assign::{
     AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, Target, Transport,
 };
-use mesh_model::endpoint::{Address, HealthStatus};
+use mesh_model::endpoint::{Address, Endpoint, HealthStatus};
 use mesh_model::name::Locality;
 use rustc_hash::FxHashMap;
 
@@ -19,6 +19,8 @@ use crate::name::SubsetKey;
 
 /// So many endpoints are worth being kept as bytes; fewer are soon encoded again.
 const WORTH_KEEPING: usize = 8;
+/// As many bytes an endpoint takes, or less.
+const USUAL: usize = 160;
 /// As many bytes of endpoints are kept; if there are more, all are forgotten.
 const MAX_KEPT: usize = 64 << 20;
 
@@ -65,6 +67,8 @@ impl Encoder {
     pub fn encode(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
         // Texts are told apart by their addresses, as long as they are there.
         self.last = None;
+        let n_endpoints: usize = assignment.localities().map(AssignedLocality::len).sum();
+        self.bytes.reserve(n_endpoints.saturating_mul(USUAL));
         for locality in assignment.localities().rev() {
             let mark = self.bytes.len();
             self.locality(locality, name);
@@ -97,13 +101,24 @@ impl Encoder {
         }
         let mark = self.bytes.len();
         self.endpoints(part, name);
-        let len = self.bytes.len().saturating_sub(mark);
-        let made: Arc<[u8]> = self.bytes.as_slice().get(..len).unwrap_or_default().into();
+        let made: Arc<[u8]> = self.bytes.since(mark).into();
         self.keep(made.len());
         self.known.insert(identity, made);
     }
 
     fn endpoints(&mut self, part: AssignedPart<'_>, name: &str) {
+        if let Some((first, alike)) = part.alike()
+            && let Some(cast) = Cast::new(first)
+            && alike.clone().all(|endpoint| plain_address(endpoint).is_some())
+        {
+            self.mould(cast, name);
+            for address in alike.rev().filter_map(plain_address) {
+                let mark = self.bytes.len();
+                self.fill(address);
+                self.bytes.field(2, mark);
+            }
+            return;
+        }
         for endpoint in part.endpoints().rev() {
             let mark = self.bytes.len();
             match Cast::new(endpoint) {
@@ -116,21 +131,31 @@ impl Encoder {
 
     /// An endpoint that differs from the last one perhaps in its address alone.
     fn cast(&mut self, cast: Cast<'_>, name: &str) {
-        let mark = self.bytes.len();
+        self.mould(cast, name);
+        self.fill(cast.address);
+    }
+
+    /// Makes the mould of an endpoint, unless the last one had the same.
+    fn mould(&mut self, cast: Cast<'_>, name: &str) {
         if self.last == Some(cast.of) {
-            self.bytes.push(&self.mould);
-        } else {
-            self.behind_address(cast.endpoint, name);
-            self.bytes.number(3, cast.of.port.into());
-            let len = self.bytes.len().saturating_sub(mark);
-            self.mould.clear();
-            self.mould.extend_from_slice(self.bytes.as_slice().get(..len).unwrap_or_default());
-            // Of the mould, only the port belongs to what stands before it.
-            self.port = 1 + varint_len(cast.of.port);
-            self.last = Some(cast.of);
+            return;
         }
+        let mark = self.bytes.len();
+        self.behind_address(cast.endpoint, name);
+        self.bytes.number(3, cast.of.port.into());
+        self.mould.clear();
+        self.mould.extend_from_slice(self.bytes.since(mark));
+        self.bytes.back_to(mark);
+        // Of the mould, only the port belongs to what stands before it.
+        self.port = 1 + varint_len(cast.of.port);
+        self.last = Some(cast.of);
+    }
+
+    /// An endpoint of the mould, at an address.
+    fn fill(&mut self, address: Ipv4Addr) {
+        self.bytes.push(&self.mould);
         let text = self.bytes.len();
-        self.bytes.ipv4(cast.address);
+        self.bytes.ipv4(address);
         let len = self.bytes.len().saturating_sub(text);
         // `Endpoint`, `Address` and `SocketAddress`, of which one holds the other, and the text.
         let narrow = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
@@ -250,9 +275,9 @@ impl<'a> Cast<'a> {
         let (Target::Direct(to), Some(kind)) = (endpoint.target(), endpoint.kind()) else {
             return None;
         };
-        let Address::Ip(IpAddr::V4(address)) = to.address else { return None };
+        let address = plain_address(to)?;
         let transport = endpoint.transport();
-        if !to.more_addresses.is_empty() || transport == Transport::OtherTls {
+        if transport == Transport::OtherTls {
             return None;
         }
         // Looking at each workload is what takes time.
@@ -262,6 +287,13 @@ impl<'a> Cast<'a> {
         let of = Alike { told, port: to.port, weight, health, transport };
         Some(Self { endpoint, address, of })
     }
+}
+
+/// The address of an endpoint that has one, of IPv4.
+#[inline]
+fn plain_address(endpoint: &Endpoint) -> Option<Ipv4Addr> {
+    let Address::Ip(IpAddr::V4(address)) = endpoint.address else { return None };
+    endpoint.more_addresses.is_empty().then_some(address)
 }
 
 /// How many bytes a number takes.
