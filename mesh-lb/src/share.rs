@@ -18,8 +18,8 @@ use crate::assign::{
     AssignedEndpoint, AssignedLocality, Assignment, EffectiveSetting, supports_unhealthy_endpoints,
 };
 use crate::load::{
-    Availability, DataPlane, LevelHosts, LocalityHosts, LocalityWeights, OnPanic, Overprovisioning,
-    PanicThreshold, PriorityLoad,
+    Availability, DataPlane, LevelHosts, LocalityHosts, OnPanic, Overprovisioning, PanicThreshold,
+    PriorityLoad,
 };
 
 /// How a cluster spreads traffic over its assignment.
@@ -402,32 +402,23 @@ impl Hosts<'_> {
         })
     }
 
-    /// The same for each priority; none at all where no locality has a weight.
-    fn by_weight(
-        &self,
-        spread: &Spread,
-        load: &PriorityLoad,
-    ) -> Vec<impl Iterator<Item = f64> + use<>> {
+    /// The weight of each locality that is left, and their sum for each priority; none at all where
+    /// hosts decide alone.
+    fn weights(&self, spread: &Spread, n_levels: usize) -> (Vec<f64>, Vec<f64>) {
         if !spread.locality_weighted {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
-        let levels = (0..).zip(load.levels());
-        let fractions =
-            levels.map(|(priority, level)| self.fractions(spread, priority, level.panic));
-        fractions.map(|fractions| fractions.unwrap_or_default().into_iter()).collect()
-    }
-
-    /// The part of a priority that each of its localities gets by its weight; `None` where hosts decide:
-    /// no positive weight, or panic.
-    fn fractions(&self, spread: &Spread, priority: u32, panics: bool) -> Option<Vec<f64>> {
-        if panics {
-            return None;
+        let weight = |group: &GroupHosts| {
+            group.locality().effective_weight(spread.overprovisioning, Availability::Healthy)
+        };
+        let weights: Vec<f64> = self.groups.iter().map(weight).collect();
+        let mut sums = vec![0.0; n_levels];
+        for (group, weight) in self.groups.iter().zip(&weights) {
+            if let Some(sum) = sums.get_mut(group.level()) {
+                *sum += weight;
+            }
         }
-        let of_level = self.groups.iter().filter(|group| group.priority == priority);
-        let localities: Vec<LocalityHosts> = of_level.map(GroupHosts::locality).collect();
-        let weights =
-            LocalityWeights::new(&localities, spread.overprovisioning, Availability::Healthy);
-        weights?.fractions()
+        (weights, sums)
     }
 }
 
@@ -478,14 +469,18 @@ fn compute(spread: &Spread, hosts: &Hosts<'_>) -> Told {
             *total += sum;
         }
     }
-    let mut by_weight = hosts.by_weight(spread, &load);
-    for (group, locality) in hosts.groups.iter().zip(&mut localities) {
+    let (weights, sums) = hosts.weights(spread, loads.len());
+    for (index, (group, locality)) in hosts.groups.iter().zip(&mut localities).enumerate() {
         let sum = *locality;
-        let total = totals.get(group.level()).copied().unwrap_or_default();
-        let by_hosts = if total > 0.0 { sum / total } else { 0.0 };
-        let by_weight = by_weight.get_mut(group.level()).and_then(Iterator::next);
-        let fraction = by_weight.unwrap_or(by_hosts);
-        let share = loads.get(group.level()).map_or(0, |level| level.healthy_load.get());
+        let level = loads.get(group.level());
+        // Hosts decide in panic, and where no locality has a weight.
+        let weighs = !level.is_some_and(|level| level.panic);
+        let weights = weights.get(index).zip(sums.get(group.level()));
+        let fraction = match weights.filter(|(_, sum)| weighs && **sum > 0.0) {
+            Some((weight, sum)) => weight / sum,
+            None => sum / totals.get(group.level()).copied().unwrap_or_default(),
+        };
+        let share = level.map_or(0, |level| level.healthy_load.get());
         let of_group = endpoints.get_mut(group.range()).unwrap_or_default();
         for host in of_group.iter_mut() {
             *host = if sum > 0.0 { f64::from(share) * fraction * *host / sum } else { 0.0 };

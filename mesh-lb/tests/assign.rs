@@ -6,7 +6,7 @@ use mesh_model::Compat;
 use mesh_model::endpoint::{Endpoint, Gateways, NetworkGateway, Shards, Workload};
 use mesh_model::name::{ClusterId, Labels, NetworkId};
 use mesh_model::registry::{Resolution, Service};
-use mesh_model::resource::destination_rule::LocalityLbSetting;
+use mesh_model::resource::destination_rule::{LocalityLbSetting, ZoneAwareLbSetting};
 use mesh_model::view::{Proxy, ProxyKind};
 use mesh_testkit::by_hand;
 
@@ -252,4 +252,28 @@ fn an_explanation_reads_as_sentences() {
          gateway of network `n2`; stands for 1 of its endpoints: 10.2.0.1; weight 1 for 1 behind it\n\
          -- cart.example.org:8080 the address is a host name, which only DNS clusters can use\n"
     );
+}
+
+/// The first reason of the first endpoint.
+fn first_reason(assignment: &Assignment) -> String {
+    assignment.explain().used[0].reasons[0].text.clone()
+}
+
+#[test]
+fn zone_aware_balancing_does_not_call_the_own_zone_another() {
+    let mesh = mesh([by_hand::endpoint("10.0.0.1", "c1", "eu/west/a")]);
+    let setting = ZoneAwareLbSetting { enabled: Some(true), ..ZoneAwareLbSetting::default() };
+    let input = Input {
+        mesh_zone_aware: Some(&setting),
+        ..Input::new(
+            &mesh.proxy,
+            &mesh.compat,
+            (&mesh.service, mesh.service.port(80).unwrap()),
+            &mesh.shards,
+            &mesh.gateways,
+        )
+    };
+    let expected =
+        "same region `eu` as the client; zone-aware load balancing ranks by nothing finer";
+    assert_eq!(first_reason(&Assignment::compute(&input)), expected);
 }

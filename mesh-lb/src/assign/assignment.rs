@@ -8,9 +8,9 @@ use mesh_model::view::{Destination, ProxyView};
 use super::assigned::{AssignedEndpoint, AssignedLocality};
 use super::basis::{Basis, Rank};
 use super::draft::{Batch, Draft, Member, Source};
+use super::explain::{Explanation, Wanted};
 use super::failover_priority::WantedLabels;
-use super::{ClusterForm, explain::Explanation};
-use super::{DropReason, EffectiveSetting, Equal, Group, Input, Ranking, Reason};
+use super::{ClusterForm, DropReason, EffectiveSetting, Equal, Group, Input, Ranking, Reason};
 
 /// The endpoints that one proxy uses for one service port, by locality and priority.
 ///
@@ -72,7 +72,9 @@ impl Assignment {
         if Self::reshapes(input) {
             return Self::reshaped(draft, input);
         }
-        Self::on(Arc::new(draft.into_basis()), input)
+        let basis = Arc::new(draft.into_basis());
+        let mut groups = basis.groups();
+        Self::on(basis, input, &mut groups)
     }
 
     /// Whether ranking splits localities, or takes endpoints from them.
@@ -80,15 +82,11 @@ impl Assignment {
         ranking(input).is_some_and(|ranking| ranking.reshapes())
     }
 
-    /// The assignment that leaves localities as they are.
-    pub(super) fn on(basis: Arc<Basis>, input: &Input<'_>) -> Self {
-        let ranks = match ranking(input).map_or(Some(Equal::SelfDiscovery), |r| r.equal()) {
-            Some(why) => basis.places.iter().map(|place| Rank::equal(place, why)).collect(),
-            None => {
-                let groups = ranked(input, basis.groups(), |()| 0, |(), _, _| false);
-                groups.iter().map(Rank::of).collect()
-            }
-        };
+    /// The assignment that leaves localities as they are; `groups` are those of the basis.
+    pub(super) fn on(basis: Arc<Basis>, input: &Input<'_>, groups: &mut Vec<Group<()>>) -> Self {
+        basis.reset(groups);
+        *groups = ranked(input, std::mem::take(groups), |()| 0, |(), _, _| false);
+        let ranks = groups.iter().map(Rank::of).collect();
         Self { basis, ranks, client: input.proxy.locality.clone() }
     }
 
@@ -157,11 +155,12 @@ impl Assignment {
 
     /// Says why each endpoint is where it is and why others are absent; computed when called.
     pub fn explain(&self) -> Explanation<'_> {
-        Explanation::new(self, &[])
+        let list = "failoverPriority or trafficDistribution";
+        Explanation::new(self, Wanted { list, labels: &[] })
     }
 
     /// The same for the destination and the client that it was computed for, so that every label is
-    /// named that `failoverPriority` compared.
+    /// named that `failoverPriority` or `trafficDistribution` compared.
     pub fn explain_to(
         &self,
         view: &ProxyView<'_>,
@@ -176,7 +175,13 @@ impl Assignment {
             Some(&config.locality_lb_setting),
         );
         let wanted = WantedLabels::new(setting.failover_priority(), &view.proxy().labels);
-        Explanation::new(self, wanted.wanted())
+        let list = match setting {
+            EffectiveSetting::Distribution(_) => "trafficDistribution",
+            EffectiveSetting::None
+            | EffectiveSetting::Locality(_)
+            | EffectiveSetting::ZoneAware(_) => "failoverPriority",
+        };
+        Explanation::new(self, Wanted { list, labels: wanted.wanted() })
     }
 
     /// The client's locality.

@@ -11,8 +11,8 @@ use mesh_model::name::Locality;
 use super::assigned::{Entry, Part};
 use super::draft::{Batch, Draft, Member, Source};
 use super::{
-    Assignment, ClusterForm, DropReason, Equal, Group, Input, Reason, Standpoint, Transport, group,
-    run, split_horizon, weight,
+    Assignment, ClusterForm, DropReason, Group, Input, Reason, Standpoint, Transport, group, run,
+    split_horizon, weight,
 };
 
 /// The endpoints and gateways that clients may use, by locality, before anything is ranked.
@@ -42,11 +42,6 @@ pub(crate) struct Rank {
 }
 
 impl Rank {
-    /// That of a place that nothing is done to.
-    pub(super) const fn equal(place: &Place, why: Equal) -> Self {
-        Self { priority: 0, weight: place.weight, reason: Reason::Equal(why) }
-    }
-
     pub(super) const fn of<M>(group: &Group<M>) -> Self {
         Self { priority: group.priority, weight: group.weight, reason: group.reason }
     }
@@ -78,6 +73,13 @@ impl<'a> Draft<'a> {
 }
 
 impl Basis {
+    /// Takes back what ranking did to groups of its places.
+    pub(super) fn reset(&self, groups: &mut [Group<()>]) {
+        for (group, place) in groups.iter_mut().zip(&self.places) {
+            (group.weight, group.priority, group.reason) = (place.weight, 0, Reason::default());
+        }
+    }
+
     /// The places as groups without members, to be ranked.
     pub(super) fn groups(&self) -> Vec<Group<()>> {
         let group = |place: &Place| Group {
@@ -104,6 +106,8 @@ struct Known {
     standpoint: Standpoint,
     node: Box<str>,
     basis: Arc<Basis>,
+    /// Its places, to be ranked again and again.
+    groups: Vec<Group<()>>,
 }
 
 /// What a basis reads of its client beside what it always does.
@@ -136,14 +140,17 @@ impl Bases {
         let reads = *self.reads.get_or_insert_with(|| Reads::by(input));
         let standpoint = Standpoint::anywhere(input.proxy, reads.cluster, reads.network);
         let node = if input.service.node_local { &*input.proxy.node } else { "" };
-        let is_of = |known: &&Known| known.standpoint == standpoint && *known.node == *node;
-        let known = self.known.iter().find(is_of).map(|known| Arc::clone(&known.basis));
-        let basis = known.unwrap_or_else(|| {
+        let is_of = |known: &Known| known.standpoint == standpoint && *known.node == *node;
+        let at = self.known.iter().position(is_of).unwrap_or_else(|| {
             let basis = Arc::new(Draft::of(input).into_basis());
-            self.known.push(Known { standpoint, node: node.into(), basis: Arc::clone(&basis) });
-            basis
+            let groups = basis.groups();
+            self.known.push(Known { standpoint, node: node.into(), basis, groups });
+            self.known.len() - 1
         });
-        Assignment::on(basis, input)
+        match self.known.get_mut(at) {
+            Some(Known { basis, groups, .. }) => Assignment::on(Arc::clone(basis), input, groups),
+            None => Assignment::compute(input),
+        }
     }
 }
 

@@ -66,8 +66,8 @@ impl Said {
 }
 
 impl<'a> Explanation<'a> {
-    pub(super) fn new(assignment: &'a Assignment, labels: &[(&str, &str)]) -> Self {
-        let client = (assignment.client(), labels);
+    pub(super) fn new(assignment: &'a Assignment, wanted: Wanted<'_>) -> Self {
+        let client = (assignment.client(), wanted);
         let mut used: Vec<_> = assignment
             .endpoints()
             .map(|endpoint| Used { endpoint, reasons: reasons(endpoint, client) })
@@ -78,9 +78,17 @@ impl<'a> Explanation<'a> {
     }
 }
 
-/// The client's locality, and the labels that `failoverPriority` compares with their wanted values; none
-/// where they are not known.
-type Client<'c> = (&'c Locality, &'c [(&'c str, &'c str)]);
+/// The labels that rank endpoints.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'c> {
+    /// What asks for them.
+    pub(super) list: &'c str,
+    /// The labels with the values that they must have; none where they are not known.
+    pub(super) labels: &'c [(&'c str, &'c str)],
+}
+
+/// The client's locality, and the labels that rank endpoints.
+type Client<'c> = (&'c Locality, Wanted<'c>);
 
 fn reasons(endpoint: AssignedEndpoint<'_>, client: Client<'_>) -> Vec<Said> {
     let mut reasons = vec![ranked(endpoint.locality(), client)];
@@ -147,6 +155,11 @@ fn near(nearness: Nearness, locality: &Locality, client: &Locality) -> String {
             client.region(),
             client.zone()
         ),
+        // Only zone-aware load balancing ranks so what is in the client's zone.
+        Nearness::SameRegion if locality.zone() == client.zone() => format!(
+            "same region `{}` as the client; zone-aware load balancing ranks by nothing finer",
+            client.region()
+        ),
         Nearness::SameRegion => {
             format!("same region `{}` as the client, another zone", client.region())
         }
@@ -160,14 +173,14 @@ fn near(nearness: Nearness, locality: &Locality, client: &Locality) -> String {
 }
 
 /// Which labels match, and which is the first that does not.
-fn matched(labels: LabelMatch, wanted: &[(&str, &str)]) -> String {
+fn matched(labels: LabelMatch, Wanted { list, labels: wanted }: Wanted<'_>) -> String {
     let LabelMatch { matched, of, is_other_network } = labels;
     if wanted.is_empty() {
         return if is_other_network {
             let (matched, of) = (matched.saturating_sub(1), of.saturating_sub(1));
-            format!("another network; of failoverPriority {matched} of {of} further labels match")
+            format!("another network; of {list} {matched} of {of} further labels match")
         } else {
-            format!("of failoverPriority {matched} of {of} labels match")
+            format!("of {list} {matched} of {of} labels match")
         };
     }
     let count = usize::try_from(matched).unwrap_or(usize::MAX);
@@ -178,8 +191,8 @@ fn matched(labels: LabelMatch, wanted: &[(&str, &str)]) -> String {
     let skipped = usize::from(is_other_network);
     let met: Vec<String> = wanted.iter().take(count).skip(skipped).map(pair).collect();
     let met = match met.as_slice() {
-        [] => "no label of failoverPriority matches".to_owned(),
-        met => format!("of failoverPriority {} match", met.join(", ")),
+        [] => format!("no label of {list} matches"),
+        met => format!("of {list} {} match", met.join(", ")),
     };
     let missed =
         wanted.get(count).map(|one| format!("; {} does not, which ends the list", pair(one)));

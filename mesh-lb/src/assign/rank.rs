@@ -131,7 +131,7 @@ impl Ranking<'_> {
     }
 
     /// Why all groups stay at priority 0 with the weights they have, if they do.
-    pub(super) fn equal(&self) -> Option<Equal> {
+    fn equal(&self) -> Option<Equal> {
         match self.setting {
             EffectiveSetting::None => Some(Equal::NoSetting),
             EffectiveSetting::Locality(setting) => {

@@ -36,7 +36,11 @@ impl LocalityHosts {
     ///
     /// Envoy `source/extensions/load_balancing_policies/common/locality_wrr.cc`,
     /// `LocalityWrr::effectiveLocalityWeight`.
-    fn effective_weight(&self, factor: Overprovisioning, availability: Availability) -> f64 {
+    pub(crate) fn effective_weight(
+        &self,
+        factor: Overprovisioning,
+        availability: Availability,
+    ) -> f64 {
         let counted = self.total.saturating_sub(self.excluded);
         if counted == 0 {
             return 0.0;

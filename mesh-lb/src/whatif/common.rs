@@ -26,7 +26,8 @@ pub(super) struct Common {
     hosts: HostTable,
     parts: Parts,
     portions: Box<[Portion]>,
-    /// The shares that are known.
+    /// The shares that were computed last.
+    // INVARIANT: at most `KEPT`.
     known: Vec<Known>,
 }
 
@@ -38,8 +39,8 @@ struct Known {
     shares: Shares,
 }
 
-/// So many of the shares that were computed last are looked through.
-const LOOKED_THROUGH: usize = 8;
+/// So many of the shares that were computed last are known.
+const KEPT: usize = 8;
 
 /// What an endpoint carries of what is sent to it, or to a gateway before it.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +78,7 @@ impl Outcomes {
                 hosts,
                 parts: Parts::of(&assignment),
                 portions: portions(&assignment, numbers),
-                known: Vec::new(),
+                known: Vec::with_capacity(KEPT),
             });
             self.commons.len() - 1
         });
@@ -99,7 +100,7 @@ impl Common {
     fn shares(&mut self, assignment: &Assignment, by: (Discovery, Spread)) -> Shares {
         let ranks = assignment.ranks();
         let is_of = |known: &&Known| known.by == by && known.ranks == *ranks;
-        if let Some(known) = self.known.iter().rev().take(LOOKED_THROUGH).find(is_of) {
+        if let Some(known) = self.known.iter().rev().find(is_of) {
             return known.shares.clone();
         }
         let (discovery, spread) = by;
@@ -107,6 +108,9 @@ impl Common {
             true => self.hosts.shares(assignment, &spread),
             false => self.hosts.no_shares(),
         };
+        if self.known.len() == KEPT {
+            self.known.remove(0);
+        }
         self.known.push(Known { ranks: Arc::clone(ranks), by, shares: shares.clone() });
         shares
     }
