@@ -29,25 +29,28 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
     if let Some((_, text)) = plan.emptiness() {
         say!("  {text}");
     }
+    let addresses = plan.endpoints.iter().map(|one| host_port(&one.address, one.port).len());
+    let left_out = plan.dropped.iter().map(|dropped| dropped.address.len());
+    let width = addresses.chain(left_out).fold(22, usize::max);
     for endpoint in &plan.endpoints {
         let reasons = endpoint.reasons.iter().filter(|reason| !reason.is_about_weight());
         let reasons: Vec<&str> = reasons.map(|reason| reason.text.as_str()).collect();
         let health = match endpoint.health_word() {
             "healthy" => String::new(),
-            word => format!(" {}", word.to_uppercase()),
+            word => format!("; {}", word.to_uppercase()),
         };
         if !plan.discovery.picks() {
             let address = host_port(&endpoint.address, endpoint.port);
             let locality = endpoint.locality.to_string();
             say!(
-                "  known     {address:<22} {:<24} {}{health}",
+                "  known     {address:<width$} {:<24} {}{health}",
                 or_unknown(&locality),
                 reasons.join("; ")
             );
             continue;
         }
         say!(
-            "  P{} {:>6.2}%  w{:<3} {:<22} {:<24} {}{health}",
+            "  P{} {:>6.2}%  w{:<3} {:<width$} {:<24} {}{health}",
             endpoint.priority,
             endpoint.share,
             endpoint.weight,
@@ -57,7 +60,7 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
         );
     }
     for dropped in &plan.dropped {
-        say!("  left out  {:<22} {}: {}", dropped.address, dropped.cluster, dropped.text);
+        say!("  left out  {:<width$} {}: {}", dropped.address, dropped.cluster, dropped.text);
     }
     let ladder = plan.ladder();
     if ladder.first().is_some_and(|(_, loads)| loads.len() > 1) {

@@ -25,7 +25,9 @@ pub(super) fn print<'m>(
         print_played(&player.play(impact));
     }
     let same = impacts.len() - felt.len();
-    say!("\n{} destinations change, {same} stay as they are", felt.len());
+    // One destination counts once for each class of clients.
+    let what = if all { "destinations, by class of clients:" } else { "destinations:" };
+    say!("\n{what} {} change, {same} stay as they are", felt.len());
     let lost: Vec<&&Impact<'_, 'm>> = felt.iter().filter(|impact| impact.is_unreachable).collect();
     if !lost.is_empty() {
         say!("\nUNREACHABLE");
