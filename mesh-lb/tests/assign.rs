@@ -256,7 +256,9 @@ fn an_explanation_reads_as_sentences() {
 
 /// The first reason of the first endpoint.
 fn first_reason(assignment: &Assignment) -> String {
-    assignment.explain().used[0].reasons[0].text.clone()
+    let explained = assignment.explain();
+    let first = explained.used.first().and_then(|endpoint| endpoint.reasons.first());
+    first.map(|reason| reason.text.clone()).unwrap_or_default()
 }
 
 #[test]
