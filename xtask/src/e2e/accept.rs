@@ -51,14 +51,16 @@ impl Way {
     }
 }
 
-/// Deprecated fields that istiod sets (and so do we): specification of xDS, section 22.
-const DEPRECATED: [&str; 6] = [
+/// Deprecated fields that istiod sets (and so do we): specification of xDS, section 22; the metadata of
+/// principals stands for tokens in the RBAC filters of what a real istiod sent.
+const DEPRECATED: [&str; 7] = [
     "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.match_subject_alt_names",
     "envoy.config.route.v3.RouteAction.max_grpc_timeout",
     "envoy.config.cluster.v3.Cluster.dns_refresh_rate",
     "envoy.config.cluster.v3.Cluster.dns_jitter",
     "envoy.config.cluster.v3.Cluster.respect_dns_ttl",
     "envoy.config.rbac.v3.Permission.metadata",
+    "envoy.config.rbac.v3.Principal.metadata",
 ];
 
 /// Which proxies are looked at.
