@@ -174,6 +174,10 @@ metadata: {name: p, namespace: shop}
 spec: {action: DENY, rules: [{to: [{operation: {paths: [/a]}}]}]}
 ";
 
+/// Something that is refused.
+const REFUSED: (&str, &str) =
+    ("config/a.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: 5\n");
+
 /// Something that makes `c1` a cluster with a control plane.
 const POD: (&str, &str) =
     ("clusters/c1/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n");
@@ -186,6 +190,29 @@ fn a_policy_that_cannot_be_read_is_remembered_wherever_it_stands() {
     assert_eq!(broken_of(&[POD, ("config/a.yaml", item)]), ["AuthorizationPolicy//"; 2]);
     let kind = "apiVersion: security.istio.io/v1\nkind: [PeerAuthentication]\nspec: {}\n";
     assert_eq!(broken_of(&[POD, ("config/a.yaml", kind)]), ["PeerAuthentication/default/"]);
+    for held in [
+        "items:\n- {kind: AuthorizationPolicy, metadata: {namespace: shop}}\n",
+        "kind: List\nitems: {a: {kind: AuthorizationPolicy}}\n",
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicyList\nitem: [{kind: AuthorizationPolicy}]\n",
+    ] {
+        assert_eq!(
+            broken_of(&[POD, REFUSED, ("config/b.yaml", held)]),
+            ["AuthorizationPolicy//"],
+            "{held}"
+        );
+    }
+    let no_kind = "apiVersion: security.istio.io/v1\nmetadata: {name: p, namespace: shop}\n";
+    assert_eq!(broken_of(&[POD, REFUSED, ("config/b.yaml", no_kind)]).len(), 3);
+    for namespace in ["\"shop \"", "Shop", "a.b"] {
+        let policy = POLICY.replace("namespace: shop", &format!("namespace: {namespace}"));
+        let found = broken_of(&[POD, ("config/a.yaml", &policy)]);
+        assert_eq!(found, ["AuthorizationPolicy//p"], "{namespace}");
+    }
+    for version in ["Security.istio.io/v1", "istio.io/v1", "security.istio.i/v1"] {
+        let policy = POLICY.replace("security.istio.io/v1", version);
+        let found = broken_of(&[POD, REFUSED, ("config/b.yaml", &policy)]);
+        assert_eq!(found, ["AuthorizationPolicy/shop/p"], "{version}");
+    }
     for kind in ["authorizationPolicy", "AuthorisationPolicy", "AuthorizationPolicies"] {
         let policy = POLICY.replace("AuthorizationPolicy", kind);
         let found = broken_of(&[POD, ("config/a.yaml", &policy)]);

@@ -23,12 +23,13 @@ pub(super) const DEFAULT_NAMESPACE: &str = "default";
 const SETTINGS: &str = "MeshConfig";
 
 /// The settings that decide which policies count for whom and what they see.
-const OF_SECURITY: [&str; 5] = [
+const OF_SECURITY: [&str; 6] = [
     "rootNamespace",
     "trustDomain",
     "trustDomainAliases",
     "pathNormalization",
     "extensionProviders",
+    "discoverySelectors",
 ];
 
 /// A security policy that could not be understood, or the settings of the mesh (kind `MeshConfig`).

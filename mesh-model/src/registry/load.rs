@@ -300,10 +300,8 @@ impl Registry {
         let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
         diagnostics.extend(decoded.diagnostics.iter().cloned());
         let Some(key) = decoded.object else {
-            let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
-            if let Some(error) = errors.next() {
-                self.remember_unnamed(origin, document, &error.message);
-            }
+            let reason = decoded.diagnostics.first().map(|found| found.message.as_str());
+            self.remember_unnamed(origin, document, reason.unwrap_or("it is no object"));
             return;
         };
         let Some(resource) = decoded.resource else {
@@ -313,6 +311,12 @@ impl Registry {
             self.remember(key, origin, document, reason);
             return;
         };
+        if SECURITY_KINDS.contains(&key.kind) && !is_namespace(key.namespace.as_str()) {
+            diagnostics.push(no_namespace(document, &key));
+            let key = ObjectKey { namespace: Namespace::default(), ..key };
+            self.remember(key, origin, document, "its namespace is none".to_owned());
+            return;
+        }
         if *origin == Origin::Config && OF_CLUSTERS.contains(&key.kind) {
             diagnostics.push(of_no_cluster(document, &key));
         }
@@ -385,6 +389,29 @@ const IN_EVERY_CLUSTER: [&str; 9] = [
     "ServiceAccount",
     "ConfigMap",
 ];
+
+/// Whether a text is 1 to 63 of `[a-z0-9-]`, not beginning or ending with `-`.
+fn is_namespace(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(is_letter)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+/// A namespace that the API server refuses: nobody knows which one was meant.
+fn no_namespace(document: &Document, key: &ObjectKey) -> Diagnostic {
+    Diagnostic {
+        code: "NAMESPACE-NAME",
+        severity: Severity::Error,
+        file: document.file.clone(),
+        place: document.node.place,
+        object: key.to_string(),
+        field: "metadata.namespace".to_owned(),
+        message: format!("`{}` is no name of a namespace", clip(key.namespace.as_str())),
+        help: "write a name of small letters, digits and `-`".to_owned(),
+    }
+}
 
 fn of_no_cluster(document: &Document, key: &ObjectKey) -> Diagnostic {
     Diagnostic {

@@ -12,9 +12,6 @@ use crate::name::nearest_name;
 pub const SECURITY_KINDS: [&str; 3] =
     ["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"];
 
-/// How Istio's groups end; kinds of the same names in others' groups say nothing to the mesh.
-const ISTIO: &str = "istio.io";
-
 /// What an object may have been meant as.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers build documents by hand")]
@@ -28,16 +25,22 @@ pub struct Meant {
 impl Meant {
     /// Tells of an object that was read, but not understood.
     pub(crate) fn of_node(node: &Node) -> Self {
-        let text = |node: Option<&Node>| node.and_then(Node::as_str).map(str::to_owned);
-        let kind = text(node.get(&["kind"])).filter(|_| matches!(node.value, Value::Map(_)));
-        let tells_namespace = tells_namespace(node);
-        let Some(kind) = kind else {
-            let is_named = |kind: &&str| names(node, kind);
-            let security_kinds = SECURITY_KINDS.into_iter().filter(is_named).collect();
-            return Self { security_kinds, tells_namespace };
-        };
-        let version = text(node.get(&["apiVersion"])).unwrap_or_default();
-        Self { security_kinds: of_kind(&kind, &version).into_iter().collect(), tells_namespace }
+        let text = |field| node.get(&[field]).and_then(Node::as_str).unwrap_or_default();
+        let (kind, version) = (text("kind").trim(), text("apiVersion"));
+        // What holds other objects, in a way that is not understood, says nothing of them by itself.
+        let holds_others = ["items", "item"].iter().any(|field| node.get(&[*field]).is_some())
+            || kind.to_ascii_lowercase().ends_with("list");
+        let is_object = matches!(node.value, Value::Map(_)) && !holds_others;
+        if is_object && !kind.is_empty() && !kind.contains(['{', '$']) {
+            let security_kinds = of_kind(kind, version).into_iter().collect();
+            return Self { security_kinds, tells_namespace: tells_namespace(node) };
+        }
+        let mut security_kinds: Vec<&str> =
+            SECURITY_KINDS.into_iter().filter(|kind| names(node, kind)).collect();
+        if security_kinds.is_empty() && is_object && group(version) == "security.istio.io" {
+            security_kinds = SECURITY_KINDS.into();
+        }
+        Self { security_kinds, tells_namespace: is_object && tells_namespace(node) }
     }
 
     /// Tells of text that could not be read.
@@ -58,9 +61,23 @@ impl Meant {
 
 /// The security kind that an object says it is, misspelt or not.
 fn of_kind(kind: &str, version: &str) -> Option<&'static str> {
+    nearest_name(kind.trim(), SECURITY_KINDS.into_iter()).filter(|_| is_ours(version))
+}
+
+/// The group of a version, in small letters; kinds of the core group have none.
+fn group(version: &str) -> String {
     let (group, _) = version.split_once('/').unwrap_or_default();
-    let is_ours = group.is_empty() || group.ends_with(ISTIO);
-    nearest_name(kind.trim(), SECURITY_KINDS.into_iter()).filter(|_| is_ours)
+    group.trim().to_ascii_lowercase()
+}
+
+/// Whether a version is of a group of Istio's, or of one that was meant to be; kinds of the same names in
+/// others' groups say nothing to the mesh.
+fn is_ours(version: &str) -> bool {
+    let group = group(version);
+    let ours = ["security.istio.io", "istio.io"];
+    group.is_empty()
+        || group.ends_with(".istio.io")
+        || nearest_name(&group, ours.into_iter()).is_some()
 }
 
 /// Whether an object says its namespace, or says none: what stands there instead of a text may mean any.
