@@ -178,6 +178,21 @@ impl Authorizer {
         self.observe(request, &mut Asking(ask))
     }
 
+    /// Returns whether another authorizer has the same answer to every request, because it was made of the
+    /// same: the same filters and settings. False says nothing.
+    pub fn is_equal(&self, other: &Self) -> bool {
+        self.http.chain == other.http.chain
+            && self.tcp.chain == other.tcp.chain
+            && self.sight == other.sight
+            && self.l4 == other.l4
+            && self.services().len() == other.services().len()
+            && self.services().iter().zip(other.services()).all(|(one, other)| {
+                one.host == other.host
+                    && one.addresses == other.addresses
+                    && one.authorizer.is_equal(&other.authorizer)
+            })
+    }
+
     /// Returns the filters that the workload's proxy is configured with: none where a ztunnel decides;
     /// of a waypoint those of what is addressed to no service.
     pub fn chain(&self, traffic: Traffic) -> &Chain {

@@ -23,6 +23,7 @@ use crate::analysis::{
 };
 use crate::authorizer::Authorizer;
 use crate::compile::{Chain, Environment, Traffic};
+use crate::of_mesh::data_plane;
 use crate::rbac::Origin;
 
 /// Pairs of rules are compared for workloads with at most so many: the work grows with the square.
@@ -135,6 +136,12 @@ impl Plane<'_> {
     fn useless(&self, workloads: &[Authorizer]) -> Vec<Diagnostic> {
         let mut uses: BTreeMap<Rule<'_>, usize> = BTreeMap::new();
         let mut found: BTreeMap<(Rule<'_>, &str), Vec<Diagnostic>> = BTreeMap::new();
+        let others = self.of_ztunnels();
+        for policy in others.iter().flat_map(|of| &of.chain(Traffic::Http).compiled) {
+            for rule in 0..policy.rules.len() {
+                *uses.entry((&policy.namespace, &policy.name, rule)).or_default() += 1;
+            }
+        }
         for authorizer in workloads {
             for policy in &authorizer.chain(Traffic::Http).compiled {
                 for rule in 0..policy.rules.len() {
@@ -148,6 +155,19 @@ impl Plane<'_> {
         let everywhere =
             found.into_iter().filter(|((rule, _), found)| uses.get(rule) == Some(&found.len()));
         everywhere.filter_map(|(_, found)| found.into_iter().next()).collect()
+    }
+
+    /// The workloads about which a ztunnel decides, with the policies that concern them: what is proved of
+    /// Envoy's filters is not proved of it.
+    fn of_ztunnels(&self) -> Vec<Authorizer> {
+        let others =
+            self.proxies().filter(|proxy| data_plane(self.mesh, proxy) == DataPlane::Ztunnel);
+        let kinds: BTreeSet<(Namespace, Labels)> =
+            others.map(|proxy| (proxy.namespace, proxy.labels)).collect();
+        let of = |(namespace, labels): &(Namespace, Labels)| {
+            Authorizer::of_workload(self.mesh, self.plane, namespace, labels)
+        };
+        kinds.iter().map(of).collect()
     }
 
     /// The rules of one workload that have no effect on it.

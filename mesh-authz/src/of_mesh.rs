@@ -9,7 +9,7 @@ use mesh_model::endpoint::Provider;
 use mesh_model::name::{Labels, Namespace, TrustDomain};
 use mesh_model::registry::{ControlPlane, Mesh, Service};
 use mesh_model::resource::mesh_config::{self, MeshConfig, PathNormalizationType};
-use mesh_model::resource::{JwtRule, Meta};
+use mesh_model::resource::{JwtRule, Meta, Pod};
 use mesh_model::view::{Proxy, ProxyKind};
 
 use crate::authorizer::{Authorizer, ServiceBehind};
@@ -47,7 +47,7 @@ impl Authorizer {
         let services = services.into_iter().map(|service| ServiceBehind {
             host: service.hostname.as_str().into(),
             addresses: addresses(service),
-            authorizer: of(vec![attached(service)]),
+            authorizer: of(vec![attached(mesh, plane, service)]),
         });
         of(Vec::new()).with_services(services)
     }
@@ -115,13 +115,35 @@ pub fn data_plane(mesh: &Mesh, proxy: &Proxy) -> DataPlane {
     if templates.any(|name| matches!(name.trim(), "grpc-agent" | "grpc-simple")) {
         return grpc;
     }
-    let containers = pod.spec.containers.iter().chain(pod.spec.init_containers.iter());
-    let has_sidecar = pod.meta.annotations.get("sidecar.istio.io/status").is_some()
-        || containers.into_iter().any(|container| *container.name == *"istio-proxy");
-    if !has_sidecar && is_captured(mesh, cluster, &pod.meta) {
+    if !has_sidecar(pod) && is_captured(mesh, cluster, &pod.meta) {
         return DataPlane::Ztunnel;
     }
     of_mesh
+}
+
+/// Returns whether anything carries the mesh to the workload of a proxy and from it: else it shows no
+/// identity to whom it calls, and nobody enforces what policies say of it.
+///
+/// A pod that names its containers and has no `istio-proxy` among them is out, unless a ztunnel captures it
+/// or it is a gRPC server that needs none; and one that says `sidecar.istio.io/inject: "false"`.
+pub fn is_in_mesh(mesh: &Mesh, proxy: &Proxy) -> bool {
+    let by_envoy = matches!(data_plane(mesh, proxy), DataPlane::IstioProxy | DataPlane::Envoy);
+    if proxy.kind != ProxyKind::Sidecar || !by_envoy {
+        return true;
+    }
+    let pod = mesh.pod(proxy.cluster.as_str(), proxy.namespace.as_str(), &proxy.name);
+    pod.is_none_or(|pod| {
+        const INJECT: &str = "sidecar.istio.io/inject";
+        let is_out = pod.meta.labels.value(INJECT) == "false"
+            || pod.meta.annotations.value(INJECT) == "false";
+        has_sidecar(pod) || (pod.spec.containers.is_empty() && !is_out)
+    })
+}
+
+fn has_sidecar(pod: &Pod) -> bool {
+    let mut containers = pod.spec.containers.iter().chain(pod.spec.init_containers.iter());
+    pod.meta.annotations.get("sidecar.istio.io/status").is_some()
+        || containers.any(|container| *container.name == *"istio-proxy")
 }
 
 /// Whether the connections of a pod pass through a ztunnel.
@@ -158,15 +180,26 @@ fn behind<'p>(mesh: &Mesh, plane: &'p ControlPlane, waypoint: &Workload) -> Vec<
     plane.services.iter().filter(is_behind).collect()
 }
 
-fn attached(service: &Service) -> AttachedService {
-    AttachedService {
-        name: (&*service.name).into(),
-        namespace: service.namespace.clone(),
-        registry: match service.provider {
-            Provider::Kubernetes => ServiceRegistry::Kubernetes,
-            Provider::External => ServiceRegistry::External,
-        },
-    }
+/// A service as policies refer to it: by the object's name, which of a `ServiceEntry` is not the host.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/model/policyattachment.go` `WithService`; `serviceentry/conversion.go`.
+fn attached(mesh: &Mesh, plane: &ControlPlane, service: &Service) -> AttachedService {
+    let (registry, name) = match service.provider {
+        Provider::Kubernetes => (ServiceRegistry::Kubernetes, None),
+        Provider::External => {
+            let host = service.hostname.as_str();
+            let mut entries = mesh.manifests(plane).service_entries();
+            let entry = entries.find(|entry| {
+                entry.meta.namespace == service.namespace
+                    && entry.spec.hosts.iter().any(|known| **known == *host)
+            });
+            (ServiceRegistry::External, entry.map(|entry| entry.meta.name.clone()))
+        }
+    };
+    let name = name.unwrap_or_else(|| (&*service.name).into());
+    AttachedService { name, namespace: service.namespace.clone(), registry }
 }
 
 /// The addresses by which a service is reached, in any cluster.
@@ -225,7 +258,7 @@ pub fn jwt_rules_of_service<'p>(
 ) -> Vec<&'p JwtRule> {
     let services = behind(mesh, plane, &workload(&waypoint.namespace, &waypoint.labels));
     let named = services.into_iter().filter(|service| *service.hostname.as_str() == *host);
-    jwt_rules(mesh, plane, waypoint, named.map(|service| attached(service)).collect())
+    jwt_rules(mesh, plane, waypoint, named.map(|service| attached(mesh, plane, service)).collect())
 }
 
 fn jwt_rules<'p>(

@@ -70,7 +70,7 @@ pub struct Header<'r> {
 }
 
 /// How a proxy looks at requests.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Sight {
     pub(crate) paths: PathOptions,
     pub(crate) identity: IdentitySource,

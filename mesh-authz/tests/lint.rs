@@ -214,3 +214,24 @@ fn policies_of_services_behind_a_waypoint_are_looked_at() {
   {to: [{operation: {methods: [GET], ports: [\"80\"]}}]}]}}";
     check_mesh(policy, pods, &["HZ-AUTHZ-SHADOWED p spec.rules[1]"]);
 }
+
+/// A ztunnel leaves a rule of paths out, and what it hides from sidecars decides there.
+#[test]
+fn a_rule_is_of_use_that_a_ztunnel_has_alone() {
+    let policy = "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: shop},
+ spec: {action: DENY, rules: [{to: [{operation: {paths: [/a*]}}]}, {to: [{operation: {paths: [/a], ports: ['80']}}]}]}}";
+    let pod = |labels: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: web-0, namespace: shop, labels: {labels}}}, \
+             spec: {{serviceAccountName: web}}, status: {{phase: Running, podIP: 10.0.0.2}}}}"
+        )
+    };
+    let patterns = [
+        "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to.operation.paths",
+        "HZ-AUTHZ-DENY-LISTS p spec.rules[1].to.operation.paths",
+        "HZ-AUTHZ-PATH-PREFIX p spec.rules[0].to.operation.paths",
+    ];
+    let shadowed = [&patterns[..], &["HZ-AUTHZ-SHADOWED p spec.rules[1]"]].concat();
+    check_mesh(policy, &pod("{app: web}"), &shadowed);
+    check_mesh(policy, &pod("{istio.io/dataplane-mode: ambient}"), &patterns);
+}

@@ -14,10 +14,10 @@ use crate::select::Workload;
 use crate::ztunnel::{self, Authorization, L4Connection, Peer, convert};
 
 /// The policies of a workload as its ztunnel has them, DENY first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct L4(Vec<Policy>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Policy {
     authorization: Authorization,
     /// What is reported of each of its groups; a policy that stands in for another has one.

@@ -1,4 +1,5 @@
 //! Requests of which one rule alone decides: a change of the rule changes the decision.
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use mesh_model::resource::Action;
@@ -20,6 +21,9 @@ const STEPS: usize = 6;
 const MOST_RULES: usize = 200;
 /// Ways to be allowed that are tried.
 const WAYS: usize = 16;
+/// Rules and entries that are asked in all for one chain. Past it requests are left as they are found: what
+/// other rules decide may hide what one rule does.
+const WORK: usize = 1_000_000;
 
 /// What a request is about, which stays as it is.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub(super) struct Apart<'p> {
     allow: Vec<&'p Policy>,
     /// Whether what no ALLOW rule matches is denied.
     is_closed: bool,
+    /// What is left of [`WORK`].
+    work: Cell<usize>,
 }
 
 impl<'p> Apart<'p> {
@@ -55,7 +61,8 @@ impl<'p> Apart<'p> {
         };
         let is_closed = of(Action::Allow).next().is_some();
         let (deny, allow) = (rules(Action::Deny), rules(Action::Allow));
-        Self { authorizer, traffic, deny, allow, is_closed }
+        let work = Cell::new(WORK);
+        Self { authorizer, traffic, deny, allow, is_closed, work }
     }
 
     /// Adds a request for one way to meet a rule, changed until no other rule decides it, if that is
@@ -93,8 +100,20 @@ impl<'p> Apart<'p> {
         sample
     }
 
+    /// Takes what one look at all rules costs; `None` once nothing is left.
+    fn spend(&self, way: &Way<'_>) -> Option<()> {
+        let entries = match &way.policy.body {
+            Body::Rule { permissions, principals } => permissions.len() + principals.len(),
+            Body::Never => 0,
+        };
+        let cost = 1 + self.deny.len() + self.allow.len() + entries;
+        self.work.set(self.work.get().checked_sub(cost)?);
+        Some(())
+    }
+
     /// How much stands in the way of a rule; `None`: the rule's other fields do not pass.
     fn standing(&self, way: &Way<'_>, lock: &Lock<'_>, sample: &Sample) -> Option<usize> {
+        self.spend(way)?;
         sample.with(|request| {
             let seen = self.authorizer.see(request).ok()?;
             if !passes_beside(way.to, lock, &seen) || !passes_beside(way.from, lock, &seen) {
