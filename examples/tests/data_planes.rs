@@ -80,6 +80,20 @@ fn check(folder: &Path, to: &[&str], request: &Value, expected: &str) {
 }
 
 #[test]
+fn a_caller_without_a_proxy_shows_no_identity() {
+    let bare = "---\n{apiVersion: v1, kind: Pod, metadata: {name: bare-0, namespace: shop}, spec: {serviceAccountName: bare, \
+                containers: [{name: app}]}, status: {phase: Running, podIP: 10.0.0.9}}\n";
+    let folder = folder("bare", POLICIES);
+    std::fs::write(folder.join("clusters/c1/bare.yaml"), bare).unwrap();
+    let request = json!({"destination_port": 80, "method": "GET", "host": "old"});
+    let to = ["c1/shop/old-0", "--from", "c1/shop/bare-0"];
+    check(&folder, &to, &request, "mutual_tls_required");
+    let (_, answer, _) = mesh(&folder, &["authz", "--matrix"], &Value::Null);
+    assert!(!answer.to_string().contains("sa/bare"), "{answer}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn a_waypoint_decides_by_the_service_that_is_asked_for() {
     let folder = folder("waypoint", POLICIES);
     let to = ["c1/shop/gate-0"];
@@ -115,9 +129,21 @@ fn tokens_and_identities_are_what_the_mesh_makes_of_them() {
     check(&folder, &["c1/shop/old-0"], &request(80), "mutual_tls_required");
     let mut strange = request(80);
     strange["peer"] = json!({"uri_sans": ["spiffe://elsewhere/ns/shop/sa/web"]});
-    check(&folder, &["c1/shop/old-0"], &strange, "mutual_tls_required");
+    check(&folder, &["c1/shop/old-0"], &strange, "peer_not_trusted");
     strange["peer"] = json!({});
-    check(&folder, &["c1/shop/old-0"], &strange, "mutual_tls_required");
+    check(&folder, &["c1/shop/old-0"], &strange, "peer_not_trusted");
+    let peer = json!({"uri_sans": ["spiffe://cluster.local/ns/shop/sa/web"]});
+    let mut unknown = request(80);
+    unknown["peer"] = peer.clone();
+    unknown["jwt"] = json!({"claims": {"iss": "you", "roles": ["b"]}});
+    check(&folder, &["c1/shop/old-0"], &unknown, "token_refused");
+    // Nobody looks at tokens there, so that no request has a claim.
+    unknown["destination_ip"] = "10.9.0.9".into();
+    check(&folder, &["c1/shop/gate-0"], &unknown, "no_allow_policy");
+    // A port in plain text never sees a peer.
+    let mut plain = request(9090);
+    plain["peer"] = peer;
+    check(&folder, &["c1/shop/old-0"], &plain, "allow_matched");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

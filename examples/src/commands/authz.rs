@@ -5,21 +5,19 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use mesh_authz::explain::{Explanation, Outcome, PolicyTrace, RuleTrace, Trial};
-use mesh_authz::{
-    Authorizer, Reason, Traffic, Verdict, data_plane, jwt_rules_of_proxy, jwt_rules_of_service,
-};
+use mesh_authz::{Authorizer, Reason, Traffic, Verdict, is_in_mesh};
 use mesh_model::Compat;
-use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh};
-use mesh_model::resource::MutualTlsMode;
 use mesh_model::view::{Proxy, ProxyKind};
 use serde_json::{Value, json};
 
+use self::entrance::Entrance;
 use self::request::RequestFile;
 use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
 mod coverage;
+mod entrance;
 mod matrix;
 pub(crate) mod request;
 
@@ -111,8 +109,7 @@ impl Question {
     }
 }
 
-/// Fills what requests leave out of the caller and the workload that is called, and what the mesh says of
-/// their tokens.
+/// Fills what requests leave out of the caller and the workload that is called.
 fn fill(
     requests: &mut [RequestFile],
     mesh: &Mesh,
@@ -120,40 +117,37 @@ fn fill(
     to: &Proxy,
 ) -> Result<(), Failure> {
     let plane = plane_of(mesh, to)?;
-    let mode = plane.peer_authentications.server_mode(&to.namespace, &to.labels);
+    if !is_in_mesh(mesh, to) {
+        eprintln!("note: `{}` has no proxy: nobody enforces what is decided here", to.reference());
+    }
     for request in requests {
         if let Some(from) = from {
-            let mode = request.port().map_or(mode.mode, |port| mode.of_port(port));
-            if mode == MutualTlsMode::Disable && data_plane(mesh, to) != DataPlane::Ztunnel {
+            if !is_in_mesh(mesh, from) {
                 request.fill_plain_text();
             }
             request.fill_from(from.addresses.first().copied(), &identity(mesh, from));
         }
-        let rules = if to.kind == ProxyKind::Waypoint && !request.has_destination() {
-            let (host, address) = service_behind(mesh, plane, request, to)?;
-            request.fill_to(Some(address));
-            jwt_rules_of_service(mesh, plane, to, &host)
+        let is_open = to.kind == ProxyKind::Waypoint && request.destination().is_none();
+        let address = if is_open {
+            Some(service_behind(mesh, plane, request, to)?)
         } else {
-            request.fill_to(to.addresses.first().copied());
-            jwt_rules_of_proxy(mesh, plane, to)
+            to.addresses.first().copied()
         };
-        let rule = rules.iter().find(|rule| request.issuer() == Some(&*rule.issuer));
-        let claims = rule.map(|rule| rule.space_delimited_claims.clone()).unwrap_or_default();
-        request.set_space_delimited(&claims);
+        request.fill_to(address);
     }
     Ok(())
 }
 
-/// The service behind a waypoint that a request asks for by its host, and its address.
+/// The address of the service behind a waypoint that a request asks for by its host.
 fn service_behind(
     mesh: &Mesh,
     plane: &ControlPlane,
     request: &RequestFile,
     waypoint: &Proxy,
-) -> Result<(String, IpAddr), Failure> {
+) -> Result<IpAddr, Failure> {
     let authorizer = Authorizer::of_proxy(mesh, plane, waypoint);
     let hosts: Vec<&str> = authorizer.services().iter().map(|service| &*service.host).collect();
-    let asked = request.host().map(|host| host.to_ascii_lowercase());
+    let asked = request.host().map(|host| host.trim_end_matches('.').to_ascii_lowercase());
     let found = authorizer.services().iter().find(|service| {
         asked.as_deref().is_some_and(|asked| {
             service.host.strip_prefix(asked).is_some_and(|rest| {
@@ -161,7 +155,7 @@ fn service_behind(
             })
         })
     });
-    let address = found.and_then(|service| Some((&service.host, service.addresses.first()?)));
+    let address = found.and_then(|service| service.addresses.first().copied());
     let unknown = || {
         Failure::Unanswered(format!(
             "a waypoint decides by the service that a request is addressed to: give a `host` of it or a \
@@ -170,8 +164,7 @@ fn service_behind(
             if hosts.is_empty() { "none".to_owned() } else { hosts.join(", ") }
         ))
     };
-    let (host, address) = address.ok_or_else(unknown)?;
-    Ok((host.to_string(), *address))
+    address.ok_or_else(unknown)
 }
 
 fn plane_of<'m>(mesh: &'m Mesh, proxy: &Proxy) -> Result<&'m ControlPlane, Failure> {
@@ -194,13 +187,13 @@ pub(crate) fn identity(mesh: &Mesh, proxy: &Proxy) -> String {
 
 fn decide(mesh: &Mesh, to: &Proxy, request: &RequestFile, output: Output) -> Result<(), Failure> {
     let authorizer = Authorizer::of_proxy(mesh, plane_of(mesh, to)?, to);
-    let refused = refused_in_plain_text(mesh, to, request)?;
-    request.with(|request| {
+    let Entrance { refused, request, rule } = Entrance::new(mesh, to, request)?;
+    request.with(rule, |request| {
         let explained = authorizer.explain(request);
         let is_allowed = explained.decision.is_allowed() && refused.is_none();
         match output {
-            Output::Json => json::print(&answer(&explained, refused.as_deref())),
-            Output::Table => table(&explained, refused.as_deref()),
+            Output::Json => json::print(&answer(&explained, refused.as_ref())),
+            Output::Table => table(&explained, refused.as_ref()),
         }
         if is_allowed { Ok(()) } else { Err(Failure::No) }
     })
@@ -228,49 +221,17 @@ pub(crate) fn verdict(
     (to, authorizer): (&Proxy, &Authorizer),
     request: &RequestFile,
 ) -> Result<(bool, Decider), Failure> {
-    if let Some(by) = refused_in_plain_text(mesh, to, request)? {
+    let Entrance { refused, request, rule } = Entrance::new(mesh, to, request)?;
+    if let Some((_, by)) = refused {
         return Ok((false, Decider { by, rule: None }));
     }
-    request.with(|request| {
+    request.with(rule, |request| {
         let decision = authorizer.decide(request);
         let reason = decision.reason();
         let by = reason.rule().map_or_else(|| reason.to_string(), ToString::to_string);
         let rule = reason.rule().map(|rule| rule.rule);
         Ok((decision.is_allowed(), Decider { by, rule }))
     })
-}
-
-/// Why the connection is refused before any policy is asked: the workload demands mutual TLS, with an
-/// identity of the mesh's.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/security/authn/utils/utils.go` `BuildInboundTLS`, which matches the names of peers
-/// against the trust domains.
-fn refused_in_plain_text(
-    mesh: &Mesh,
-    to: &Proxy,
-    request: &RequestFile,
-) -> Result<Option<String>, Failure> {
-    let Some(view) = mesh.view(to) else { return Ok(None) };
-    let config = mesh.config();
-    let aliases = config.trust_domain_aliases.iter().map(AsRef::as_ref);
-    let described = mesh.description(to.cluster.as_str()).map(|known| &*known.trust_domain);
-    let described = described.filter(|domain| !domain.is_empty());
-    let domains = [described.unwrap_or(&config.trust_domain)].into_iter().chain(aliases);
-    if request.is_mutual(domains) {
-        return Ok(None);
-    }
-    let port = request.destination_port()?;
-    let mode = view.server_mode(&to.namespace, &to.labels).of_port(port);
-    let shows = if request.has_peer() {
-        "the peer shows no identity of the mesh's trust domains"
-    } else {
-        "the request is plain text"
-    };
-    Ok((mode == MutualTlsMode::Strict).then(|| {
-        format!("port {port} demands mutual TLS (PeerAuthentication STRICT), and {shows}")
-    }))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -285,11 +246,11 @@ fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(unreadable)
 }
 
-fn answer(explained: &Explanation<'_>, refused: Option<&str>) -> Value {
+fn answer(explained: &Explanation<'_>, refused: Option<&(&'static str, String)>) -> Value {
     let reason = explained.decision.reason();
     let is_allowed = explained.decision.is_allowed() && refused.is_none();
     let (code, text) = match refused {
-        Some(text) => ("mutual_tls_required", text.to_owned()),
+        Some((code, text)) => (*code, text.clone()),
         None => (reason.code(), reason.to_string()),
     };
     let rule = reason.rule().filter(|_| refused.is_none());
@@ -310,7 +271,10 @@ fn answer(explained: &Explanation<'_>, refused: Option<&str>) -> Value {
 }
 
 /// What policies on trial would do; nothing where the connection is refused before.
-fn trials<'p>(explained: &Explanation<'p>, refused: Option<&str>) -> Vec<Trial<'p>> {
+fn trials<'p>(
+    explained: &Explanation<'p>,
+    refused: Option<&(&'static str, String)>,
+) -> Vec<Trial<'p>> {
     if refused.is_some() { Vec::new() } else { explained.trials() }
 }
 
@@ -356,12 +320,12 @@ fn rule_trace(rule: &RuleTrace<'_>) -> Value {
     json!({"rule": rule.rule, "matched": matched, "failed": failed})
 }
 
-fn table(explained: &Explanation<'_>, refused: Option<&str>) {
+fn table(explained: &Explanation<'_>, refused: Option<&(&'static str, String)>) {
     let reason: Reason<'_> = explained.decision.reason();
     let is_allowed = explained.decision.is_allowed() && refused.is_none();
     say!("{}", if is_allowed { "ALLOWED" } else { "DENIED" });
     match refused {
-        Some(text) => say!("  because {text}"),
+        Some((_, text)) => say!("  because {text}"),
         None => say!("  because {reason}"),
     }
     for check in &explained.custom {

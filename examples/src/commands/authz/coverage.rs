@@ -12,7 +12,7 @@ use mesh_model::registry::Mesh;
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
 
-use super::refused_in_plain_text;
+use super::entrance::Entrance;
 use super::request::RequestFile;
 use crate::say::say;
 use crate::{Failure, Output, json};
@@ -47,10 +47,11 @@ pub(super) fn run(
     // A rule that matches no TCP at all is a rule of HTTP all the same.
     found.count(to.1, None, false);
     for request in requests {
-        let is_refused = refused_in_plain_text(mesh, to.0, request)?.is_some();
+        let Entrance { refused, request, rule } = Entrance::new(mesh, to.0, request)?;
+        let is_refused = refused.is_some();
         found.requests += 1;
         found.refused += usize::from(is_refused);
-        request.with(|request| {
+        request.with(rule, |request| {
             found.count(to.1, Some(request), is_refused);
             Ok(())
         })?;

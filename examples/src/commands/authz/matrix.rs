@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_authz::analysis::{Access, Caller, access_over, last_allow};
-use mesh_authz::{Authorizer, Traffic, data_plane};
+use mesh_authz::{Authorizer, Traffic, data_plane, is_in_mesh};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
 use mesh_model::view::Proxy;
@@ -52,8 +52,8 @@ struct Answers {
 pub(super) fn run(mesh: &Mesh, question: Question<'_>, output: Output) -> Result<(), Failure> {
     let all: Vec<Proxy> = mesh.proxies().filter_map(|name| mesh.proxy(&name).ok()).collect();
     let callers: BTreeSet<Option<String>> = match question.from {
-        Some(from) => [Some(identity(mesh, from))].into(),
-        None => all.iter().map(|proxy| Some(identity(mesh, proxy))).chain([None]).collect(),
+        Some(from) => [shown(mesh, from)].into(),
+        None => all.iter().map(|proxy| shown(mesh, proxy)).chain([None]).collect(),
     };
     let callers: Vec<Option<String>> = callers.into_iter().collect();
     let called: Vec<&Proxy> = match question.to {
@@ -66,6 +66,11 @@ pub(super) fn run(mesh: &Mesh, question: Question<'_>, output: Output) -> Result
         Output::Table => table(&callers, &columns, question),
     }
     Ok(())
+}
+
+/// The identity that a caller shows; none if nothing carries the mesh to it.
+fn shown(mesh: &Mesh, proxy: &Proxy) -> Option<String> {
+    is_in_mesh(mesh, proxy).then(|| identity(mesh, proxy))
 }
 
 /// The answers for each workload; those with the same labels are asked once.

@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use mesh_authz::identity::{Metadata, Payload, Peer, Value as Claim};
 use mesh_authz::{Connection, Header, Http, Request};
 use mesh_model::name::nearest_name;
+use mesh_model::resource::JwtRule;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{Failure, strict_json};
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RequestFile {
     #[serde(default)]
@@ -31,9 +32,6 @@ pub(crate) struct RequestFile {
     jwt: Option<Jwt>,
     #[serde(default)]
     filter_metadata: BTreeMap<String, Value>,
-    /// Claims that are lists of words, by the RequestAuthentication of the token's issuer.
-    #[serde(skip)]
-    space_delimited: Vec<Box<str>>,
 }
 
 /// What the filter chain speaks.
@@ -46,7 +44,7 @@ enum Protocol {
 }
 
 /// What a certificate shows.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct PeerFile {
     uri_sans: Vec<String>,
@@ -55,7 +53,7 @@ struct PeerFile {
 }
 
 /// A token that has been validated.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Jwt {
     claims: BTreeMap<String, Value>,
@@ -145,9 +143,14 @@ impl RequestFile {
         self.destination_ip = self.destination_ip.or(address);
     }
 
-    /// Takes the identity away that `fill_from` would show: the workload takes plain text only.
+    /// Leaves no identity where `fill_from` would show one: the connection is plain text.
     pub(super) fn fill_plain_text(&mut self) {
         self.peer.get_or_insert(None);
+    }
+
+    /// The same without the peer, which a port that takes plain text only never sees.
+    pub(super) fn in_plain_text(&self) -> Self {
+        Self { peer: Some(None), ..self.clone() }
     }
 
     /// Whether the connection is mutual TLS of the mesh: the peer shows an identity of one of its trust
@@ -168,30 +171,44 @@ impl RequestFile {
         matches!(self.peer, Some(Some(_)))
     }
 
-    /// The port of the workload, if the file says it.
-    pub(super) const fn port(&self) -> Option<u16> {
-        self.destination_port
-    }
-
     /// The host that is asked for, without its port.
     pub(super) fn host(&self) -> Option<&str> {
         let host = self.host.as_deref()?;
         Some(host.rsplit_once(':').map_or(host, |(host, _)| host))
     }
 
-    /// Whether the file says where the connection goes.
-    pub(super) const fn has_destination(&self) -> bool {
-        self.destination_ip.is_some()
+    /// Where the connection goes, if the file says it.
+    pub(super) const fn destination(&self) -> Option<IpAddr> {
+        self.destination_ip
     }
 
-    /// Who issued the token.
-    pub(super) fn issuer(&self) -> Option<&str> {
-        self.jwt.as_ref()?.claims.get("iss")?.as_str()
-    }
-
-    /// Takes note of the claims that the issuer's rule says are lists of words.
-    pub(super) fn set_space_delimited(&mut self, claims: &[Box<str>]) {
-        self.space_delimited = claims.to_vec();
+    /// The rule that validates the token, if there is a token; the sentence tells why none does.
+    pub(super) fn token_rule<'r>(
+        &self,
+        rules: &[&'r JwtRule],
+    ) -> Result<Option<&'r JwtRule>, String> {
+        let Some(jwt) = self.jwt.as_ref().filter(|_| !rules.is_empty()) else { return Ok(None) };
+        let issuer = jwt.claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+        let audience = jwt.claims.get("aud");
+        let of_issuer = rules.iter().filter(|rule| *rule.issuer == *issuer);
+        let is_for = |rule: &JwtRule| {
+            let is_meant = |one: &str| rule.audiences.iter().any(|known| **known == *one);
+            rule.audiences.is_empty()
+                || match audience {
+                    Some(Value::String(one)) => is_meant(one),
+                    Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).any(is_meant),
+                    _ => false,
+                }
+        };
+        if let Some(rule) = of_issuer.clone().find(|rule| is_for(rule)) {
+            return Ok(Some(rule));
+        }
+        Err(match of_issuer.count() {
+            0 => format!(
+                "no RequestAuthentication of the workload knows the token's issuer `{issuer}`"
+            ),
+            _ => format!("the token of `{issuer}` is for another audience"),
+        })
     }
 
     pub(super) fn destination_port(&self) -> Result<u16, Failure> {
@@ -203,8 +220,11 @@ impl RequestFile {
     }
 
     /// Hands the request to `answer`, borrowed.
+    ///
+    /// A token counts only by the rule that validates it.
     pub(super) fn with<T>(
         &self,
+        rule: Option<&JwtRule>,
         answer: impl FnOnce(&Request<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -219,8 +239,9 @@ impl RequestFile {
             .iter()
             .map(|(name, value)| Header { name, value: value.as_bytes() })
             .collect();
-        let payload =
-            self.jwt.as_ref().map(|jwt| Payload::new(claims(&jwt.claims), &self.space_delimited));
+        let token = self.jwt.as_ref().zip(rule);
+        let payload = token
+            .map(|(jwt, rule)| Payload::new(claims(&jwt.claims), &rule.space_delimited_claims));
         let metadata = Metadata { namespaces: claims(&self.filter_metadata) };
         answer(&Request {
             connection: Connection {

@@ -1,0 +1,114 @@
+//! What happens to a request before any policy is asked: the connection, and the token.
+use std::borrow::Cow;
+
+use mesh_authz::{Authorizer, data_plane, jwt_rules_of_proxy, jwt_rules_of_service};
+use mesh_model::compat::DataPlane;
+use mesh_model::registry::{ControlPlane, Mesh};
+use mesh_model::resource::{JwtRule, MutualTlsMode};
+use mesh_model::view::{Proxy, ProxyKind};
+
+use super::plane_of;
+use super::request::RequestFile;
+use crate::Failure;
+
+/// A request at the door of a workload.
+pub(super) struct Entrance<'e> {
+    /// Why it is refused at once: a word and a sentence.
+    pub(super) refused: Option<(&'static str, String)>,
+    /// What the workload sees of it: no peer on a port that takes plain text only.
+    pub(super) request: Cow<'e, RequestFile>,
+    /// The rule that validates its token; without one no token counts.
+    pub(super) rule: Option<&'e JwtRule>,
+}
+
+impl<'e> Entrance<'e> {
+    /// Looks at a request as the data plane of the workload that is called does.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/security/authn/utils/utils.go` `BuildInboundTLS`, which has peers show a
+    /// certificate of the mesh's trust domains in every mode but DISABLE; `authn/policy_applier.go`
+    /// `JwtFilter`.
+    pub(super) fn new(
+        mesh: &'e Mesh,
+        to: &Proxy,
+        request: &'e RequestFile,
+    ) -> Result<Self, Failure> {
+        let plane = plane_of(mesh, to)?;
+        let port = request.destination_port()?;
+        let is_workload = to.kind == ProxyKind::Sidecar;
+        let data_plane = data_plane(mesh, to);
+        let mode = match plane.peer_authentications.server_mode(&to.namespace, &to.labels) {
+            mode if is_workload => mode.of_port(port),
+            // What gateways and waypoints terminate is not PeerAuthentication's.
+            _ => MutualTlsMode::Permissive,
+        };
+        let takes_plain_text = mode == MutualTlsMode::Disable && data_plane != DataPlane::Ztunnel;
+        let request = if takes_plain_text && request.has_peer() {
+            Cow::Owned(request.in_plain_text())
+        } else {
+            Cow::Borrowed(request)
+        };
+        let looks_at_names = is_workload && data_plane != DataPlane::Grpc;
+        let mut refused = match request.has_peer() {
+            true if looks_at_names && !request.is_mutual(trust_domains(mesh, plane, to)) => Some((
+                "peer_not_trusted",
+                "the peer shows no identity of the mesh's trust domains, so there is no connection"
+                    .to_owned(),
+            )),
+            false if mode == MutualTlsMode::Strict => Some((
+                "mutual_tls_required",
+                format!(
+                    "port {port} demands mutual TLS (PeerAuthentication STRICT), and the request is \
+                     plain text"
+                ),
+            )),
+            true | false => None,
+        };
+        let mut rule = None;
+        if matches!(data_plane, DataPlane::IstioProxy | DataPlane::Envoy) {
+            match request.token_rule(&rules(mesh, plane, to, &request)) {
+                Ok(found) => rule = found,
+                Err(why) => refused = refused.or(Some(("token_refused", why))),
+            }
+        }
+        Ok(Self { refused, request, rule })
+    }
+}
+
+/// The rules of the workload, or of the service behind a waypoint that a request is addressed to.
+fn rules<'m>(
+    mesh: &'m Mesh,
+    plane: &'m ControlPlane,
+    to: &Proxy,
+    request: &RequestFile,
+) -> Vec<&'m JwtRule> {
+    let address = request.destination().filter(|_| to.kind == ProxyKind::Waypoint);
+    let authorizer = address.map(|_| Authorizer::of_proxy(mesh, plane, to));
+    let services = authorizer.iter().flat_map(Authorizer::services);
+    let mut facing = services.filter(|service| {
+        address.is_some_and(|address| service.addresses.contains(&address.to_canonical()))
+    });
+    match facing.next() {
+        Some(service) => jwt_rules_of_service(mesh, plane, to, &service.host),
+        None => jwt_rules_of_proxy(mesh, plane, to),
+    }
+}
+
+/// The trust domains whose peers a workload accepts.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/plugin/authn/util.go` `TrustDomainsForValidation`.
+fn trust_domains<'m>(
+    mesh: &'m Mesh,
+    plane: &'m ControlPlane,
+    to: &Proxy,
+) -> impl Iterator<Item = &'m str> {
+    let config = &plane.config;
+    let described = mesh.description(to.cluster.as_str()).map(|known| &*known.trust_domain);
+    let own = described.filter(|domain| !domain.is_empty()).unwrap_or(&config.trust_domain);
+    let aliases = config.trust_domain_aliases.iter().map(AsRef::as_ref);
+    let of_roots = config.ca_certificates.iter().flat_map(|root| &root.trust_domains);
+    [own].into_iter().chain(aliases).chain(of_roots.map(AsRef::as_ref))
+}
