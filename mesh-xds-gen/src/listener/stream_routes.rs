@@ -17,7 +17,7 @@ use mesh_model::view::{IpFamilies, network};
 use super::chain::{Chain, Content};
 use super::context::Context;
 use super::dynamic_dns;
-use super::tcp::{ListenPort, to_destinations, to_service};
+use super::tcp::{ListenPort, leads_somewhere, to_destinations, to_service};
 use super::wire::config_metadata;
 
 /// What is asked for: a service on a listener.
@@ -85,7 +85,7 @@ fn tcp_chains(context: &Context<'_, '_>, target: &Target<'_>) -> Vec<Chain> {
     let mut found = Vec::new();
     let mut is_covered = false;
     let routes = rules.iter().flat_map(|rule| rule.spec.tcp.iter().map(move |tcp| (*rule, tcp)));
-    for (rule, route) in routes.filter(|(_, route)| !route.route.is_empty()) {
+    for (rule, route) in routes.filter(|(_, route)| leads_somewhere(&route.route)) {
         let filters = || Content::Network(to_destinations(context, rule, &route.route, *port));
         let mut held = route.matches.iter().filter(|entry| {
             let part = Static {
@@ -131,7 +131,7 @@ fn tls_chains(context: &Context<'_, '_>, target: Target<'_>) -> Vec<Chain> {
     let mut found = Vec::new();
     let routes =
         target.rules.iter().flat_map(|rule| rule.spec.tls.iter().map(move |tls| (*rule, tls)));
-    for (rule, route) in routes.filter(|(_, route)| !route.route.is_empty()) {
+    for (rule, route) in routes.filter(|(_, route)| leads_somewhere(&route.route)) {
         for entry in &route.matches {
             let part = Static {
                 gateways: &entry.gateways,

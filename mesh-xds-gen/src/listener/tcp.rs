@@ -90,7 +90,14 @@ pub(super) fn to_service(
     stack(context, port.protocol, proxy)
 }
 
-/// The filters of the chain of a route, by its destinations.
+/// Whether a route leads anywhere: the only destination, or one of several that has a weight. Upstream
+/// ends itself where no weight is above 0, and Envoy refuses a choice among no clusters.
+pub(super) fn leads_somewhere(destinations: &[RouteDestination]) -> bool {
+    let is_only = destinations.len() == 1;
+    destinations.iter().any(|to| to.destination.is_some() && (is_only || to.weight > 0))
+}
+
+/// The filters of the chain of a route that leads somewhere, by its destinations.
 pub(super) fn to_destinations(
     context: &Context<'_, '_>,
     owner: &VirtualService,

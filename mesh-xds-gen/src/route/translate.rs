@@ -78,8 +78,9 @@ impl<'t> Translation<'t> {
     /// Returns the routes of a VirtualService in their order; none if no match concerns the listener
     /// and the proxy.
     ///
-    /// What follows a route for every request is left out, as is a redirect with a status that Envoy
-    /// does not know (upstream sends a route without action, and Envoy refuses everything).
+    /// What follows a route for every request is left out, as is what Envoy refuses together with
+    /// everything else when upstream sends it: a redirect with a status that Envoy does not know,
+    /// and destinations that all have weight 0.
     pub fn routes(&self, rule: &VirtualService) -> Vec<Route> {
         let mut routes = Vec::new();
         for http in &rule.spec.http {
@@ -134,6 +135,8 @@ impl<'t> Translation<'t> {
             redirect::redirect(to, self.listener_port, self.is_tls)
         } else if let Some(response) = &http.direct_response {
             Some(redirect::direct_response(response))
+        } else if is_nowhere(http) {
+            None
         } else {
             let action = action::forward(self, http, semantics, &r#match, &mut changes);
             Some(Action::Route(action))
@@ -191,6 +194,11 @@ impl<'t> Translation<'t> {
     pub(super) fn hash(&self, destination: Option<&Destination>) -> Option<&'t ConsistentHashLb> {
         hash_policy::of_destination(self.view?, destination?)
     }
+}
+
+/// Whether none of several destinations has a weight.
+fn is_nowhere(http: &HttpRoute) -> bool {
+    http.route.len() > 1 && http.route.iter().all(|to| to.weight <= 0)
 }
 
 /// The names of route and match, joined with a dot; the match's alone begins with it.

@@ -13,7 +13,7 @@ use mesh_model::view::gateway_servers::ClaimedHosts;
 
 use super::super::context::Context;
 use super::super::filters::tcp_metadata_exchange;
-use super::super::tcp::to_destinations;
+use super::super::tcp::{leads_somewhere, to_destinations};
 use super::{Chain, listen_port};
 
 /// The VirtualServices of a server, in the order in which they count.
@@ -46,7 +46,7 @@ pub(super) fn of_connections(
         let mut matches = route.matches.iter();
         let holds = route.matches.is_empty()
             || matches.any(|entry| concerns(server, entry.port, &entry.gateways));
-        holds && !route.route.is_empty()
+        holds && leads_somewhere(&route.route)
     })?;
     let is_mutual =
         server.server.tls.as_ref().is_some_and(|tls| tls.mode == ServerTlsMode::IstioMutual);
@@ -64,7 +64,7 @@ pub(super) fn of_server_names(
 ) -> Vec<Chain> {
     let mut found = Vec::new();
     for rule in rules_of(context, server) {
-        for route in rule.spec.tls.iter().filter(|route| !route.route.is_empty()) {
+        for route in rule.spec.tls.iter().filter(|route| leads_somewhere(&route.route)) {
             for entry in &route.matches {
                 if concerns(server, entry.port, &entry.gateways)
                     && claimed.claim(&entry.sni_hosts, &server.server.bind)
