@@ -15,6 +15,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     let services: Vec<&Service> = scene.plane.services.iter().map(|service| &**service).collect();
     hosts(scene, &services, found);
     listeners(scene, &services, found);
+    speak_first(scene, &services, found);
 }
 
 /// `HZ-HOST-TWICE`: an older service with the host.
@@ -156,4 +157,45 @@ fn conflict(
         }
         Kind::Http => None,
     }
+}
+
+/// `HZ-LISTENER-CONFLICT` between requests and a protocol whose servers speak first: nothing is detected
+/// before they do, so one listener cannot take both. HTTP is listened for on every address.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/listener.go` `buildSidecarOutboundListener`.
+fn speak_first(scene: &Scene<'_>, services: &[&Service], found: &mut Vec<Diagnostic>) {
+    let mut known: BTreeMap<u16, Vec<(&Service, Protocol)>> = BTreeMap::new();
+    for service in services {
+        for (index, port) in service.ports.iter().enumerate() {
+            let is_first = is_server_first(port.protocol);
+            let is_everywhere = is_dialled(service) && *service.default_address == *UNSPECIFIED;
+            if !(port.protocol.is_http() || (is_first && is_everywhere)) {
+                continue;
+            }
+            let others = known.entry(port.number).or_default();
+            let is_unlike = |(other, protocol): &&(&Service, Protocol)| {
+                is_server_first(*protocol) != is_first && meet(scene, other, service)
+            };
+            if let Some((other, protocol)) = others.iter().take(COMPARED).find(is_unlike) {
+                let message = format!(
+                    "`{}` has port {} of every address for {protocol}, too, and is older: with servers \
+                     that speak first nothing is detected, and nobody listens for {} there",
+                    other.hostname, port.number, port.protocol
+                );
+                let help =
+                    "give the service whose servers speak first an address or a port of its own";
+                let field = format!("spec.ports[{index}]");
+                let subject = scene.subject_of(service);
+                found.push(subject.warning("HZ-LISTENER-CONFLICT", &field, (message, help)));
+            }
+            others.push((service, port.protocol));
+        }
+    }
+}
+
+/// Whether the server says something before the client does.
+fn is_server_first(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Mongo | Protocol::Mysql)
 }

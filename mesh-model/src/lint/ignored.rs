@@ -1,13 +1,15 @@
 //! What an object says and no proxy does: admission lets it in, and generation leaves it out.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Subject;
 use super::scene::Scene;
+use crate::endpoint::Provider;
 use crate::manifest::Diagnostic;
 use crate::name::{Labels, Namespace, Protocol};
 use crate::registry::delegates::has_conflict;
 use crate::resource::gateway::Server;
 use crate::resource::mesh_config::ProviderKind;
+use crate::resource::service_entry::Resolution;
 use crate::resource::virtual_service::HttpRoute;
 use crate::resource::{Gateway, VirtualService};
 
@@ -31,6 +33,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     let mut known: BTreeMap<(&Labels, u32, &str), (&Gateway, Family)> = BTreeMap::new();
     for gateway in gateways {
         let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
+        doubled(&subject, gateway, found);
         for (at, server) in gateway.spec.servers.iter().enumerate() {
             let field = format!("spec.servers[{at}]");
             found.extend(all_and_more(&subject, server, &field));
@@ -43,7 +46,42 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             }
         }
     }
+    unresolved(scene, found);
     found.extend(tracer(scene));
+}
+
+/// `HZ-ENTRY-NO-ENDPOINTS`: names to look up, and none is there.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/cluster_builder.go` `buildCluster`: a cluster that resolves
+/// names has none without endpoints.
+fn unresolved(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    for entry in scene.stores().into_iter().flat_map(|store| store.service_entries.values()) {
+        if !matches!(entry.spec.resolution, Resolution::Dns | Resolution::DnsRoundRobin) {
+            continue;
+        }
+        for (index, host) in entry.spec.hosts.iter().enumerate() {
+            let services = scene.plane.services.of_host(host);
+            let mut own = services
+                .filter(|it| {
+                    it.provider == Provider::External && it.namespace == entry.meta.namespace
+                })
+                .peekable();
+            let is_known = own.peek().is_some();
+            if !is_known || own.any(|service| !scene.endpoints(service).is_empty()) {
+                continue;
+            }
+            let message = format!(
+                "no endpoint of `{host}` is there to be looked up: proxies have no cluster for it, and \
+                 every request fails"
+            );
+            let help = "list `endpoints`, or correct `workloadSelector`";
+            let subject = Subject::of(scene.mesh, &scene.plane.id, "ServiceEntry", &entry.meta);
+            let field = format!("spec.hosts[{index}]");
+            found.push(subject.error("HZ-ENTRY-NO-ENDPOINTS", &field, (message, help)));
+        }
+    }
 }
 
 /// One route of a VirtualService.
@@ -152,6 +190,34 @@ fn redirect_of_namespace(subject: &Subject, server: &Server, field: &str) -> Opt
     );
     let help = "write hosts with httpsRedirect without namespace";
     Some(subject.warning("HZ-GW-REDIRECT-NAMESPACE", &format!("{field}.hosts"), (message, help)))
+}
+
+/// `HZ-GW-HOST-TWICE`: a host with TLS that an earlier server of the same Gateway has.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/model/gateway.go` `mergeGateways`, `checkDuplicates`.
+fn doubled(subject: &Subject, gateway: &Gateway, found: &mut Vec<Diagnostic>) {
+    let own = gateway.meta.namespace.as_str();
+    let mut known = BTreeSet::new();
+    for (at, server) in gateway.spec.servers.iter().enumerate() {
+        let Some(port) = server.port.as_ref().filter(|_| server.tls.is_some()) else { continue };
+        let hosts = server.hosts.iter().map(|host| {
+            let (namespace, name) = host.split_once('/').unwrap_or(("*", host));
+            (port.number, &*server.bind, if namespace == "." { own } else { namespace }, name)
+        });
+        if let Some((number, _, _, host)) = hosts.clone().find(|place| known.contains(place)) {
+            let message = format!(
+                "an earlier server of the Gateway has `{host}` with TLS on port {number}, too: this whole \
+                 server is left out, its other hosts included"
+            );
+            let help = "list each host of a port in one server";
+            let field = format!("spec.servers[{at}].hosts");
+            found.push(subject.error("HZ-GW-HOST-TWICE", &field, (message, help)));
+        } else {
+            known.extend(hosts);
+        }
+    }
 }
 
 /// `HZ-GW-PORT-CLASH`: an earlier server of the address and port that speaks something else.

@@ -1,14 +1,15 @@
 //! Routes whose destinations are gone, or cannot help each other out.
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Subject;
 use super::scene::{Rule, Scene, services};
 use crate::endpoint::Endpoint;
 use crate::manifest::Diagnostic;
-use crate::registry::{Service, place};
+use crate::registry::{MESH, Service, place};
 use crate::resource::VirtualService;
 use crate::resource::destination_rule::Subset;
-use crate::resource::virtual_service::{Destination, HttpRoute};
+use crate::resource::virtual_service::{Destination, HttpMatchRequest, HttpRoute};
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     for (object, subject) in scene.virtual_services() {
@@ -21,6 +22,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             found.extend(case.weight_zero(&route));
             found.extend(case.cluster_subsets(&route));
         }
+        found.extend(case.no_port());
         for (index, route) in object.spec.http.iter().enumerate() {
             found.extend(case.retries(route, &format!("spec.http[{index}].retries")));
         }
@@ -168,6 +170,35 @@ impl<'s, 'm> Case<'s, 'm> {
         );
         let help = "use localityLbSetting with outlierDetection instead of subsets of clusters";
         Some(self.subject.error("HZ-CLUSTER-SUBSET-FAILOVER", &route.field, (message, help)))
+    }
+
+    /// `HZ-ROUTES-NO-PORT`: routes that are for no port of what they are written for.
+    fn no_port(&self) -> Option<Diagnostic> {
+        let spec = &self.object.spec;
+        let is_mesh = |names: &[Box<str>]| names.is_empty() || names.iter().any(|it| **it == *MESH);
+        if !is_mesh(&spec.gateways) || spec.http.is_empty() {
+            return None;
+        }
+        let namespace = &self.object.meta.namespace;
+        let exact = spec.hosts.iter().filter(|host| !host.starts_with('*'));
+        let services = exact.flat_map(|host| services(self.scene.plane, host, namespace));
+        let ports = services.flat_map(|service| service.ports.iter());
+        let requests = ports.filter(|it| it.protocol.is_http() || it.protocol.is_unsupported());
+        let numbers: BTreeSet<u32> = requests.map(|port| port.number.into()).collect();
+        let concerns = |part: &HttpMatchRequest| {
+            is_mesh(&part.gateways) && (part.port == 0 || numbers.contains(&part.port))
+        };
+        let is_used =
+            |route: &HttpRoute| route.matches.is_empty() || route.matches.iter().any(concerns);
+        if numbers.is_empty() || spec.http.iter().any(is_used) {
+            return None;
+        }
+        let known: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        let message = "none of the routes is for a port of the hosts: sidecars send requests as if there \
+                       were no VirtualService";
+        let help = format!("correct `match.port`; ports of the hosts: {}", known.join(", "));
+        let texts = (message.to_owned(), &*help);
+        Some(self.subject.warning("HZ-ROUTES-NO-PORT", "spec.http", texts))
     }
 
     /// `HZ-RETRY-SAME-LOCALITY`: retries that stay where requests fail.

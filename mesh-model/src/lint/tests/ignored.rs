@@ -56,6 +56,38 @@ fn a_port_of_a_gateway_speaks_one_protocol() {
 }
 
 #[test]
+fn a_host_with_tls_is_in_one_server_of_a_port() {
+    let server = |name: &str, port: u32, hosts: &str| {
+        format!(
+            "{{port: {{number: {port}, name: {name}, protocol: HTTPS}}, hosts: [{hosts}], tls: {{mode: \
+             SIMPLE, credentialName: c}}}}"
+        )
+    };
+    let two = |port: u32, hosts: &str| {
+        let servers = [server("a", 443, "./x.test"), server("b", port, hosts)].join(", ");
+        gateway(spread(), "g", &servers)
+    };
+    two(443, "y.test, shop/x.test").has("HZ-GW-HOST-TWICE");
+    two(444, "shop/x.test").lacks("HZ-GW-HOST-TWICE");
+    two(443, "y.test").lacks("HZ-GW-HOST-TWICE");
+}
+
+#[test]
+fn a_name_to_be_looked_up_has_endpoints() {
+    let entry = |more: &str| {
+        let spec = format!(
+            "{{hosts: [a.test], resolution: DNS, ports: [{{number: 80, name: p, protocol: HTTP}}]{more}}}"
+        );
+        spread().object("ServiceEntry", "a", &spec)
+    };
+    let selected = |app: &str| entry(&format!(", workloadSelector: {{labels: {{app: {app}}}}}"));
+    selected("nobody").has("HZ-ENTRY-NO-ENDPOINTS");
+    let machine = "{address: 10.9.0.1, labels: {app: machine}}";
+    selected("machine").object("WorkloadEntry", "m", machine).lacks("HZ-ENTRY-NO-ENDPOINTS");
+    entry("").lacks("HZ-ENTRY-NO-ENDPOINTS");
+}
+
+#[test]
 fn hosts_of_gateways_that_do_not_do_what_they_say() {
     let server = |hosts: &str, tls: &str| {
         let server =
@@ -97,6 +129,9 @@ fn connections_of_one_address_and_port_are_not_told_apart() {
     two(["10.5.0.1", "10.5.0.2"], ["TCP", "TCP"]).lacks("HZ-LISTENER-CONFLICT");
     two(["", ""], ["HTTP", "TCP"]).lacks("HZ-LISTENER-CONFLICT");
     two(["", ""], ["TLS", "TLS"]).lacks("HZ-LISTENER-CONFLICT");
+    two(["", ""], ["HTTP", "MYSQL"]).has("HZ-LISTENER-CONFLICT");
+    two(["", "10.5.0.1"], ["MONGO", "HTTP"]).has("HZ-LISTENER-CONFLICT");
+    two(["10.5.0.2", ""], ["MONGO", "HTTP"]).lacks("HZ-LISTENER-CONFLICT");
     two(["10.5.0.1", "10.5.0.1"], ["HTTP", "HTTP"]).has("HZ-ADDRESS-SHARED");
     two(["", ""], ["HTTP", "HTTP"]).lacks("HZ-ADDRESS-SHARED");
 }

@@ -98,6 +98,18 @@ fn names_in_routes_exist() {
 }
 
 #[test]
+fn one_route_at_least_is_for_a_port_of_the_host() {
+    let matched = |condition: &str| {
+        let http = format!("{{match: [{condition}], route: [{{destination: {{host: cart}}}}]}}");
+        let spec = format!("{{hosts: [cart], http: [{http}]}}");
+        spread().object("VirtualService", "cart", &spec)
+    };
+    matched("{port: 81}").has("HZ-ROUTES-NO-PORT");
+    matched("{port: 81}, {port: 80}").lacks("HZ-ROUTES-NO-PORT");
+    matched("{uri: {prefix: /a}}").lacks("HZ-ROUTES-NO-PORT");
+}
+
+#[test]
 fn half_a_name_is_not_completed() {
     routed(spread(), "{destination: {host: cart.shop}}").has("HZ-HALF-QUALIFIED");
     routed(spread(), "{destination: {host: cart}}").lacks("HZ-HALF-QUALIFIED");
