@@ -148,6 +148,33 @@ fn tokens_and_identities_are_what_the_mesh_makes_of_them() {
 }
 
 #[test]
+fn diff_finds_tokens_that_nobody_validates_any_more() {
+    let policies = "
+{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: shop},
+ spec: {rules: [{from: [{source: {requestPrincipals: ['*']}}]}]}}
+";
+    let rule = "---
+{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: r, namespace: shop},
+ spec: {jwtRules: [{issuer: me, jwksUri: 'https://a'}]}}
+";
+    let (old, new) = (folder("token", &format!("{policies}{rule}")), folder("no-token", policies));
+    let paths = [old.to_str().unwrap(), new.to_str().unwrap()];
+    let (_, answer, _) = mesh(&old, &["diff", paths[0], paths[1]], &Value::Null);
+    let decisions = answer["decisions"].as_array().unwrap();
+    assert!(
+        decisions.iter().any(|one| {
+            one["workload"] == "c1/shop/old-0"
+                && one["change"] == "newly_denied"
+                && one["request"]["jwt"]["claims"]["iss"] == "me"
+        }),
+        "{answer}"
+    );
+    for folder in [old, new] {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+#[test]
 fn diff_finds_what_changes_behind_waypoints_and_ztunnels() {
     let old = folder("old", POLICIES);
     let changed =

@@ -273,6 +273,8 @@ fn settings_of_the_mesh() {
 #[test]
 fn files_of_the_folder() {
     check_file("clusters/c1/cluster.yaml", "name: c2", "CLUSTER-NAME");
+    let strange = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: p, namespace: Shop}\nspec: {}";
+    check_file("config/a.yaml", strange, "NAMESPACE-NAME");
     check_file("clusters/c1/cluster.yaml", "reads: [c2]", "CLUSTER-UNKNOWN");
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\n";
     check_file("clusters/c1/a.yaml", &format!("{pod}---\n{pod}"), "DUPLICATE-OBJECT");

@@ -1,9 +1,10 @@
 //! Requests that are newly allowed or denied.
 use std::collections::BTreeMap;
 
-use mesh_authz::{Authorizer, data_plane};
+use mesh_authz::{Authorizer, data_plane, jwt_rules_of_proxy, jwt_rules_of_service};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::Mesh;
+use mesh_model::resource::JwtRule;
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
 
@@ -86,7 +87,12 @@ impl<'m> Judge<'m> {
             let described = judge.mesh.description(proxy.cluster.as_str());
             let described = described.map(|known| known.trust_domain.clone());
             let domains = (config.trust_domain.clone(), config.trust_domain_aliases.clone());
-            Some((mode, domains, described))
+            let services = judge.authorizer.services().iter();
+            let of_services = services
+                .flat_map(|service| jwt_rules_of_service(judge.mesh, plane, proxy, &service.host));
+            let tokens = jwt_rules_of_proxy(judge.mesh, plane, proxy).into_iter();
+            let tokens: Vec<JwtRule> = tokens.chain(of_services).cloned().collect();
+            Some((mode, domains, described, tokens))
         };
         self.authorizer.is_equal(&other.authorizer)
             && gate(self) == gate(other)

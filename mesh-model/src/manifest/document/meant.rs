@@ -37,6 +37,9 @@ impl Meant {
         }
         let mut security_kinds: Vec<&str> =
             SECURITY_KINDS.into_iter().filter(|kind| names(node, kind)).collect();
+        // A typed list: its items need not say what they are.
+        let typed = kind.strip_suffix("List").and_then(|kind| of_kind(kind, version));
+        security_kinds.extend(typed.filter(|_| security_kinds.is_empty()));
         if security_kinds.is_empty() && is_object && group(version) == "security.istio.io" {
             security_kinds = SECURITY_KINDS.into();
         }
