@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
 use mesh_model::endpoint::Provider;
-use mesh_model::name::{Labels, Namespace, TrustDomain};
+use mesh_model::name::{Labels, Namespace, TrustDomain, is_dns_label};
 use mesh_model::registry::{ControlPlane, Mesh, Service};
 use mesh_model::resource::mesh_config::{self, MeshConfig, PathNormalizationType};
 use mesh_model::resource::{JwtRule, Meta, Pod};
@@ -329,7 +329,7 @@ fn providers(plane: &ControlPlane) -> BTreeMap<Box<str>, ProviderKind> {
     for provider in &plane.config.extension_providers {
         let is_unique = names.get(&*provider.name) == Some(&1);
         let kind = provider.kind.as_ref().and_then(|kind| usable(plane, kind));
-        if let Some(kind) = kind.filter(|_| is_unique && is_label(&provider.name)) {
+        if let Some(kind) = kind.filter(|_| is_unique && is_dns_label(&provider.name)) {
             found.insert(provider.name.clone(), kind);
         }
     }
@@ -410,15 +410,6 @@ fn is_status(text: &str) -> bool {
         )
     };
     text.is_empty() || text.parse().is_ok_and(is_known)
-}
-
-/// 1 to 63 of `[a-z0-9-]`, not beginning or ending with `-`.
-fn is_label(name: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&name.len())
-        && name.bytes().all(is_letter)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
 }
 
 /// Whether `[namespace/]host` means one service: by both, or a host of exactly one namespace.

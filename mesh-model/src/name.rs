@@ -13,7 +13,9 @@ mod protocol;
 pub use self::cidr::{Cidr, InvalidCidr};
 pub use self::cluster::{ClusterId, Namespace, NetworkId};
 pub use self::duration::{Duration, InvalidDuration};
-pub use self::hostname::{Hostname, common_hosts, hosts_for_namespace, most_specific};
+pub use self::hostname::{
+    Hostname, common_hosts, hosts_for_namespace, is_dns_label, most_specific,
+};
 pub use self::identity::{Identity, InvalidIdentity, TrustDomain};
 pub(crate) use self::labels::share_text;
 pub use self::labels::{Labels, Selector};

@@ -17,7 +17,7 @@ use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
 mod coverage;
-mod entrance;
+pub(crate) mod entrance;
 mod matrix;
 pub(crate) mod request;
 
@@ -187,7 +187,7 @@ pub(crate) fn identity(mesh: &Mesh, proxy: &Proxy) -> String {
 
 fn decide(mesh: &Mesh, to: &Proxy, request: &RequestFile, output: Output) -> Result<(), Failure> {
     let authorizer = Authorizer::of_proxy(mesh, plane_of(mesh, to)?, to);
-    let Entrance { refused, request, rule } = Entrance::new(mesh, to, request)?;
+    let Entrance { refused, request, rule } = Entrance::new(mesh, (to, &authorizer), request)?;
     request.with(rule, |request| {
         let explained = authorizer.explain(request);
         let is_allowed = explained.decision.is_allowed() && refused.is_none();
@@ -221,7 +221,7 @@ pub(crate) fn verdict(
     (to, authorizer): (&Proxy, &Authorizer),
     request: &RequestFile,
 ) -> Result<(bool, Decider), Failure> {
-    let Entrance { refused, request, rule } = Entrance::new(mesh, to, request)?;
+    let Entrance { refused, request, rule } = Entrance::new(mesh, (to, authorizer), request)?;
     if let Some((_, by)) = refused {
         return Ok((false, Decider { by, rule: None }));
     }

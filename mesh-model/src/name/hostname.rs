@@ -175,6 +175,20 @@ pub fn hosts_for_namespace<'h>(
     hosts.into_iter().filter_map(host).map(Hostname::from).collect()
 }
 
+/// Returns whether a text names a namespace, or anything else that is one label in small letters: 1 to 63
+/// of `[a-z0-9-]`, not beginning or ending with `-`.
+///
+/// # Upstream
+///
+/// kubernetes/apimachinery `pkg/util/validation/validation.go` `IsDNS1123Label`.
+pub fn is_dns_label(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(is_letter)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

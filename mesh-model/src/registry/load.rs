@@ -11,7 +11,7 @@ use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
 use crate::manifest::decode::clip;
 use crate::manifest::{self, Diagnostic, Document, Limits, Node, SECURITY_KINDS, Severity};
-use crate::name::{ClusterId, Labels, Namespace, nearest_name};
+use crate::name::{ClusterId, Labels, Namespace, is_dns_label, nearest_name};
 use crate::resource::{
     self, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey, ProxyEntry,
     Resource,
@@ -311,7 +311,7 @@ impl Registry {
             self.remember(key, origin, document, reason);
             return;
         };
-        if SECURITY_KINDS.contains(&key.kind) && !is_namespace(key.namespace.as_str()) {
+        if SECURITY_KINDS.contains(&key.kind) && !is_dns_label(key.namespace.as_str()) {
             diagnostics.push(no_namespace(document, &key));
             let key = ObjectKey { namespace: Namespace::default(), ..key };
             self.remember(key, origin, document, "its namespace is none".to_owned());
@@ -389,15 +389,6 @@ const IN_EVERY_CLUSTER: [&str; 9] = [
     "ServiceAccount",
     "ConfigMap",
 ];
-
-/// Whether a text is 1 to 63 of `[a-z0-9-]`, not beginning or ending with `-`.
-fn is_namespace(name: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&name.len())
-        && name.bytes().all(is_letter)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-}
 
 /// A namespace that the API server refuses: nobody knows which one was meant.
 fn no_namespace(document: &Document, key: &ObjectKey) -> Diagnostic {

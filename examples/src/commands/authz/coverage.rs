@@ -47,7 +47,7 @@ pub(super) fn run(
     // A rule that matches no TCP at all is a rule of HTTP all the same.
     found.count(to.1, None, false);
     for request in requests {
-        let Entrance { refused, request, rule } = Entrance::new(mesh, to.0, request)?;
+        let Entrance { refused, request, rule } = Entrance::new(mesh, to, request)?;
         let is_refused = refused.is_some();
         found.requests += 1;
         found.refused += usize::from(is_refused);

@@ -1,9 +1,10 @@
 //! What happens to a request before any policy is asked: the connection, and the token.
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use mesh_authz::{Authorizer, data_plane, jwt_rules_of_proxy, jwt_rules_of_service};
 use mesh_model::compat::DataPlane;
-use mesh_model::registry::{ControlPlane, Mesh};
+use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
 use mesh_model::resource::{JwtRule, MutualTlsMode};
 use mesh_model::view::{Proxy, ProxyKind};
 
@@ -31,18 +32,14 @@ impl<'e> Entrance<'e> {
     /// `JwtFilter`.
     pub(super) fn new(
         mesh: &'e Mesh,
-        to: &Proxy,
+        (to, authorizer): (&Proxy, &Authorizer),
         request: &'e RequestFile,
     ) -> Result<Self, Failure> {
         let plane = plane_of(mesh, to)?;
         let port = request.destination_port()?;
         let is_workload = to.kind == ProxyKind::Sidecar;
         let data_plane = data_plane(mesh, to);
-        let mode = match plane.peer_authentications.server_mode(&to.namespace, &to.labels) {
-            mode if is_workload => mode.of_port(port),
-            // What gateways and waypoints terminate is not PeerAuthentication's.
-            _ => MutualTlsMode::Permissive,
-        };
+        let mode = server_mode(plane, to).of_port(port);
         let takes_plain_text = mode == MutualTlsMode::Disable && data_plane != DataPlane::Ztunnel;
         let request = if takes_plain_text && request.has_peer() {
             Cow::Owned(request.in_plain_text())
@@ -51,7 +48,7 @@ impl<'e> Entrance<'e> {
         };
         let looks_at_names = is_workload && data_plane != DataPlane::Grpc;
         let mut refused = match request.has_peer() {
-            true if looks_at_names && !request.is_mutual(trust_domains(mesh, plane, to)) => Some((
+            true if looks_at_names && !request.is_mutual(&trust_domains(mesh, plane, to)) => Some((
                 "peer_not_trusted",
                 "the peer shows no identity of the mesh's trust domains, so there is no connection"
                     .to_owned(),
@@ -67,7 +64,7 @@ impl<'e> Entrance<'e> {
         };
         let mut rule = None;
         if matches!(data_plane, DataPlane::IstioProxy | DataPlane::Envoy) {
-            match request.token_rule(&rules(mesh, plane, to, &request)) {
+            match request.token_rule(&rules(mesh, plane, (to, authorizer), &request)) {
                 Ok(found) => rule = found,
                 Err(why) => refused = refused.or(Some(("token_refused", why))),
             }
@@ -76,20 +73,52 @@ impl<'e> Entrance<'e> {
     }
 }
 
+/// All that decides who comes as far as the policies: equal doors let the same requests in.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Door<'m> {
+    mode: ServerMode,
+    trust_domains: Vec<&'m str>,
+    /// The rules of tokens: the workload's, then those of each service behind a waypoint.
+    pub(crate) tokens: Vec<&'m JwtRule>,
+}
+
+impl<'m> Door<'m> {
+    /// The door of a workload; none where no control plane serves it.
+    pub(crate) fn of(mesh: &'m Mesh, to: &Proxy, authorizer: &Authorizer) -> Option<Self> {
+        let plane = mesh.control_plane_of(to.cluster.as_str())?;
+        let services = authorizer.services().iter();
+        let of_services =
+            services.flat_map(|service| jwt_rules_of_service(mesh, plane, to, &service.host));
+        Some(Self {
+            mode: server_mode(plane, to),
+            trust_domains: trust_domains(mesh, plane, to),
+            tokens: jwt_rules_of_proxy(mesh, plane, to).into_iter().chain(of_services).collect(),
+        })
+    }
+}
+
+/// What a workload demands of connections; what gateways and waypoints terminate is not
+/// PeerAuthentication's.
+pub(super) fn server_mode(plane: &ControlPlane, to: &Proxy) -> ServerMode {
+    if to.kind == ProxyKind::Sidecar {
+        return plane.peer_authentications.server_mode(&to.namespace, &to.labels);
+    }
+    ServerMode { mode: MutualTlsMode::Permissive, ports: BTreeMap::new() }
+}
+
 /// The rules of the workload, or of the service behind a waypoint that a request is addressed to.
 fn rules<'m>(
     mesh: &'m Mesh,
     plane: &'m ControlPlane,
-    to: &Proxy,
+    (to, authorizer): (&Proxy, &Authorizer),
     request: &RequestFile,
 ) -> Vec<&'m JwtRule> {
-    let address = request.destination().filter(|_| to.kind == ProxyKind::Waypoint);
-    let authorizer = address.map(|_| Authorizer::of_proxy(mesh, plane, to));
-    let services = authorizer.iter().flat_map(Authorizer::services);
-    let mut facing = services.filter(|service| {
-        address.is_some_and(|address| service.addresses.contains(&address.to_canonical()))
+    let mut services = authorizer.services().iter();
+    let facing = services.find(|service| {
+        let address = request.destination().map(|address| address.to_canonical());
+        address.is_some_and(|address| service.addresses.contains(&address))
     });
-    match facing.next() {
+    match facing {
         Some(service) => jwt_rules_of_service(mesh, plane, to, &service.host),
         None => jwt_rules_of_proxy(mesh, plane, to),
     }
@@ -100,15 +129,11 @@ fn rules<'m>(
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/networking/plugin/authn/util.go` `TrustDomainsForValidation`.
-fn trust_domains<'m>(
-    mesh: &'m Mesh,
-    plane: &'m ControlPlane,
-    to: &Proxy,
-) -> impl Iterator<Item = &'m str> {
+fn trust_domains<'m>(mesh: &'m Mesh, plane: &'m ControlPlane, to: &Proxy) -> Vec<&'m str> {
     let config = &plane.config;
     let described = mesh.description(to.cluster.as_str()).map(|known| &*known.trust_domain);
     let own = described.filter(|domain| !domain.is_empty()).unwrap_or(&config.trust_domain);
     let aliases = config.trust_domain_aliases.iter().map(AsRef::as_ref);
     let of_roots = config.ca_certificates.iter().flat_map(|root| &root.trust_domains);
-    [own].into_iter().chain(aliases).chain(of_roots.map(AsRef::as_ref))
+    [own].into_iter().chain(aliases).chain(of_roots.map(AsRef::as_ref)).collect()
 }

@@ -17,6 +17,7 @@ use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
 
+use super::entrance::server_mode;
 use super::identity;
 use crate::say::say;
 use crate::{Failure, Output, json};
@@ -85,9 +86,9 @@ fn columns(
     for proxy in called {
         let Some(plane) = mesh.control_plane_of(proxy.cluster.as_str()) else { continue };
         let key = (plane.id.clone(), proxy.namespace.clone(), proxy.labels.clone());
-        let kind = (proxy.kind, data_plane(mesh, proxy) as u8);
+        let kind = (proxy.kind, data_plane(mesh, proxy));
         let answers = known.entry((key, kind)).or_insert_with(|| {
-            let mode = plane.peer_authentications.server_mode(&proxy.namespace, &proxy.labels);
+            let mode = server_mode(plane, proxy);
             let authorizer = authorizer(mesh, plane, proxy);
             let own = (None, answers(&authorizer, &mode, callers, question));
             let of_services = authorizer.services().iter().map(|service| {

@@ -155,15 +155,13 @@ impl RequestFile {
 
     /// Whether the connection is mutual TLS of the mesh: the peer shows an identity of one of its trust
     /// domains.
-    pub(super) fn is_mutual(
-        &self,
-        mut trust_domains: impl Iterator<Item = impl AsRef<str>>,
-    ) -> bool {
+    pub(super) fn is_mutual(&self, trust_domains: &[&str]) -> bool {
         let Some(Some(peer)) = &self.peer else { return false };
-        trust_domains.any(|domain| {
-            let prefix = format!("spiffe://{}/", domain.as_ref());
-            peer.uri_sans.iter().any(|name| name.starts_with(&prefix))
-        })
+        let is_of = |name: &str, domain: &str| {
+            let rest = name.strip_prefix("spiffe://").and_then(|rest| rest.strip_prefix(domain));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        trust_domains.iter().any(|domain| peer.uri_sans.iter().any(|name| is_of(name, domain)))
     }
 
     /// Whether the connection is TLS.

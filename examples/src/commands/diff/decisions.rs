@@ -1,16 +1,16 @@
 //! Requests that are newly allowed or denied.
 use std::collections::BTreeMap;
 
-use mesh_authz::{Authorizer, data_plane, jwt_rules_of_proxy, jwt_rules_of_service};
+use mesh_authz::{Authorizer, data_plane};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::Mesh;
-use mesh_model::resource::JwtRule;
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
 
 use super::Sides;
 use super::requests::requests;
 use crate::Failure;
+use crate::commands::authz::entrance::Door;
 use crate::commands::authz::request::RequestFile;
 use crate::commands::authz::{Decider, verdict};
 
@@ -41,7 +41,8 @@ pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Result<Vec<Change
             continue;
         }
         let mut alike: BTreeMap<(bool, Decider, Decider), Change> = BTreeMap::new();
-        for request in requests(sides, &new, [was.sampled(), is.sampled()]) {
+        let doors = [was.door(), is.door()];
+        for request in requests(sides, &new, [was.sampled(), is.sampled()], &doors) {
             let mut file: RequestFile = serde_json::from_value(request.clone())?;
             file.fill_to(new.addresses.first().copied());
             let ((before, by_old), (allowed, by_new)) = (was.verdict(&file)?, is.verdict(&file)?);
@@ -77,25 +78,14 @@ impl<'m> Judge<'m> {
         Some(Self { mesh, proxy, authorizer, as_sidecar })
     }
 
+    pub(super) fn door(&self) -> Option<Door<'_>> {
+        Door::of(self.mesh, self.proxy, &self.authorizer)
+    }
+
     /// Whether the answers are the same to every request: so are the rules, and who is let in at all.
     fn answers_like(&self, other: &Self) -> bool {
-        let gate = |judge: &Self| {
-            let proxy = judge.proxy;
-            let plane = judge.mesh.control_plane_of(proxy.cluster.as_str())?;
-            let mode = plane.peer_authentications.server_mode(&proxy.namespace, &proxy.labels);
-            let config = judge.mesh.config();
-            let described = judge.mesh.description(proxy.cluster.as_str());
-            let described = described.map(|known| known.trust_domain.clone());
-            let domains = (config.trust_domain.clone(), config.trust_domain_aliases.clone());
-            let services = judge.authorizer.services().iter();
-            let of_services = services
-                .flat_map(|service| jwt_rules_of_service(judge.mesh, plane, proxy, &service.host));
-            let tokens = jwt_rules_of_proxy(judge.mesh, plane, proxy).into_iter();
-            let tokens: Vec<JwtRule> = tokens.chain(of_services).cloned().collect();
-            Some((mode, domains, described, tokens))
-        };
         self.authorizer.is_equal(&other.authorizer)
-            && gate(self) == gate(other)
+            && self.door() == other.door()
             && self.proxy.addresses == other.proxy.addresses
     }
 

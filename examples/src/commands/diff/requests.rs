@@ -5,18 +5,24 @@ use std::net::IpAddr;
 
 use mesh_authz::analysis::{Sample, samples};
 use mesh_authz::identity::Value as Claim;
-use mesh_authz::{Authorizer, Traffic, jwt_rules_of_proxy, jwt_rules_of_service};
+use mesh_authz::{Authorizer, Traffic};
 use mesh_model::registry::Mesh;
 use mesh_model::view::Proxy;
 use serde_json::{Map, Value, json};
 
 use super::Sides;
+use crate::commands::authz::entrance::Door;
 
 /// Returns requests for a workload as request files, without repetition.
 ///
 /// Those for a service behind a waypoint name one of its addresses; the others are left to go to the
 /// workload's own.
-pub(super) fn requests(sides: Sides<'_>, to: &Proxy, authorizers: [&Authorizer; 2]) -> Vec<Value> {
+pub(super) fn requests(
+    sides: Sides<'_>,
+    to: &Proxy,
+    authorizers: [&Authorizer; 2],
+    doors: &[Option<Door<'_>>; 2],
+) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     let mut found = of_workload(sides, to, authorizers);
     let services: BTreeSet<&str> =
@@ -38,7 +44,7 @@ pub(super) fn requests(sides: Sides<'_>, to: &Proxy, authorizers: [&Authorizer; 
             }));
         }
     }
-    let tokens = issuers(sides, to);
+    let tokens = issuers(doors);
     found.extend(found.clone().iter().flat_map(|request| with_issuers(request, &tokens)));
     found.retain(|request| seen.insert(request.to_string()));
     found
@@ -48,31 +54,21 @@ pub(super) fn requests(sides: Sides<'_>, to: &Proxy, authorizers: [&Authorizer; 
 const ISSUERS: usize = 8;
 
 /// Who may issue tokens for a workload, on either side, and for whom.
-fn issuers(sides: Sides<'_>, to: &Proxy) -> BTreeSet<(Box<str>, Option<Box<str>>)> {
-    let rules = sides.each().into_iter().flat_map(|mesh| {
-        let plane = mesh.control_plane_of(to.cluster.as_str());
-        plane.into_iter().flat_map(|plane| {
-            let services = Authorizer::of_proxy(mesh, plane, to);
-            let services = services.services().iter();
-            let of_services = services
-                .flat_map(|service| jwt_rules_of_service(mesh, plane, to, &service.host))
-                .collect::<Vec<_>>();
-            jwt_rules_of_proxy(mesh, plane, to).into_iter().chain(of_services)
-        })
-    });
-    let known = rules.map(|rule| (rule.issuer.clone(), rule.audiences.first().cloned()));
+fn issuers<'d>(doors: &'d [Option<Door<'_>>; 2]) -> BTreeSet<(&'d str, Option<&'d str>)> {
+    let rules = doors.iter().flatten().flat_map(|door| &door.tokens);
+    let known = rules.map(|rule| (&*rule.issuer, rule.audiences.first().map(AsRef::as_ref)));
     known.take(ISSUERS).collect()
 }
 
 /// A request with a token as each issuer would have made it.
-fn with_issuers(request: &Value, issuers: &BTreeSet<(Box<str>, Option<Box<str>>)>) -> Vec<Value> {
+fn with_issuers(request: &Value, issuers: &BTreeSet<(&str, Option<&str>)>) -> Vec<Value> {
     let has_token = request.get("jwt").is_some();
     let made = issuers.iter().filter(|_| has_token).filter_map(|(issuer, audience)| {
         let mut request = request.clone();
         let claims = request.pointer_mut("/jwt/claims")?.as_object_mut()?;
-        claims.insert("iss".to_owned(), (**issuer).into());
+        claims.insert("iss".to_owned(), (*issuer).into());
         if let Some(audience) = audience {
-            claims.insert("aud".to_owned(), (**audience).into());
+            claims.insert("aud".to_owned(), (*audience).into());
         }
         Some(request)
     });
