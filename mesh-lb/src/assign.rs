@@ -49,6 +49,8 @@ mod of_view;
 
 mod discovery;
 
+mod auto_mtls;
+
 mod class;
 
 mod reason;
@@ -57,6 +59,7 @@ mod explain;
 
 pub use self::assigned::{AssignedEndpoint, AssignedLocality, AssignedPart, Target, Transport};
 pub use self::assignment::Assignment;
+pub use self::auto_mtls::is_auto_mutual;
 pub(crate) use self::basis::{Bases, Basis, Rank};
 pub(crate) use self::class::Standpoint;
 pub use self::class::{Assignments, ClientClass};

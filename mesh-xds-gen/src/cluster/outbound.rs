@@ -9,7 +9,6 @@ use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::cluster::v3::cluster::{CommonLbConfig, DiscoveryType};
 use mesh_envoy_proto::envoy::config::core::v3::{HealthStatus, HealthStatusSet};
 use mesh_lb::assign::Assignment;
-use mesh_model::endpoint::Shards;
 use mesh_model::name::Protocol;
 use mesh_model::registry::{Resolution, Service};
 use mesh_model::view::{Destination, Subset};
@@ -57,7 +56,7 @@ pub(super) fn for_each<'v>(
             accounts::of_service(service, shards, aliases)
         };
         let rule = context.view.rule(service);
-        let draft = Outbound { context, form, shards, accounts: &accounts };
+        let draft = Outbound { context, form, accounts: &accounts };
         for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
             let (view, key) = (context.view, (service.clone(), port.clone()));
             draft.of_port(&view.destination_by(rule, key, Subset::None), &mut make);
@@ -86,7 +85,6 @@ pub(super) fn clusters(
 pub(super) struct Outbound<'c, 'v> {
     pub(super) context: &'c Context<'v>,
     pub(super) form: Form,
-    pub(super) shards: Option<&'c Shards>,
     pub(super) accounts: &'c [String],
 }
 
@@ -131,7 +129,8 @@ impl<'v> Outbound<'_, 'v> {
     }
 
     fn wanted<'d>(&self, destination: &'d Destination<'v>, kind: DiscoveryType) -> Wanted<'d, 'v> {
-        Wanted { destination, kind, is_automatic: self.is_automatic(destination) }
+        let is_automatic = mesh_lb::assign::is_auto_mutual(self.context.view, destination);
+        Wanted { destination, kind, is_automatic }
     }
 
     /// Builds one cluster; `None` if its endpoints had to be part of it and there are none.

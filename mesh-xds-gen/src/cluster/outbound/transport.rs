@@ -1,17 +1,14 @@
 //! TLS of outbound clusters.
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::cluster::v3::cluster::DiscoveryType;
-use mesh_model::endpoint::{Provider, Shards};
-use mesh_model::registry::Resolution;
-use mesh_model::resource::destination_rule::TrafficPolicy;
+use mesh_model::endpoint::Provider;
 use mesh_model::view::Destination;
-use mesh_model::view::mtls::ClientSide;
 
 use super::super::http::HttpOptions;
 use super::super::socket::{self, Choice, Sockets};
 use super::super::tls::{self, Demand, ServerName};
 use super::super::tls_context::{self, Surroundings};
-use super::super::{discovery, dynamic_dns, load_balancer};
+use super::super::{discovery, dynamic_dns};
 use super::{Outbound, Wanted};
 
 impl Outbound<'_, '_> {
@@ -86,35 +83,5 @@ impl Outbound<'_, '_> {
             exchanges_metadata: context.flags.pilot_enable_metadata_exchange,
             defaults: context.config.tls_defaults.as_ref(),
         }
-    }
-
-    /// Whether mutual TLS is used where nobody asks for TLS. Only the top level of the rule, or of
-    /// the subset, says whether destinations are kept.
-    pub(super) fn is_automatic(&self, destination: &Destination<'_>) -> bool {
-        let Destination { service, rule, subset, port, .. } = destination;
-        let own: Option<&TrafficPolicy> = rule.and_then(|rule| match &**subset {
-            "" => rule.traffic_policy.as_ref(),
-            name => rule.subset(name)?.traffic_policy.as_ref(),
-        });
-        let keeps = load_balancer::is_passthrough(own.and_then(|own| own.load_balancer.as_ref()));
-        let passthrough = service.resolution == Resolution::Passthrough || keeps;
-        let modes: Vec<&str> = if passthrough { self.tls_modes(&port.name) } else { Vec::new() };
-        let policies = &self.context.view.plane().peer_authentications;
-        let client = ClientSide {
-            has_sidecar: true,
-            rule: None,
-            auto_mtls: self.context.config.enable_auto_mtls,
-            mesh_external: service.mesh_external,
-            passthrough,
-            endpoint_tls_modes: &modes,
-            namespace_mode: policies.namespace_mode(&service.namespace),
-        };
-        client.is_auto_mutual()
-    }
-
-    fn tls_modes(&self, port_name: &str) -> Vec<&str> {
-        let endpoints = self.shards.into_iter().flat_map(Shards::endpoints);
-        let serving = endpoints.filter(|endpoint| *endpoint.port_name == *port_name);
-        serving.map(|endpoint| &*endpoint.workload.tls_mode).collect()
     }
 }
