@@ -33,6 +33,8 @@ mod collision;
 
 mod ignored;
 
+mod unread;
+
 mod policy;
 
 mod authorization;
@@ -118,6 +120,7 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     service::check,
     collision::check,
     ignored::check,
+    unread::check,
     policy::check,
     authorization::check,
     injection::check,
@@ -132,7 +135,7 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
 
 /// The families that look at the mesh as a whole.
 const OF_MESH: &[fn(&Mesh, &mut Vec<Diagnostic>)] =
-    &[cluster::check, topology::check, control_plane::check, proxies::check];
+    &[cluster::check, topology::check, control_plane::check, unread::check_mesh, proxies::check];
 
 #[cfg(test)]
 mod tests;

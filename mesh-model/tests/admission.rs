@@ -183,6 +183,23 @@ const POD: (&str, &str) =
     ("clusters/c1/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n");
 
 #[test]
+fn a_namespace_that_selectors_may_mean_is_remembered() {
+    let selectors = ("mesh.yaml", "discoverySelectors: [{matchLabels: {a: b}}]\n");
+    let policy = ("config/p.yaml", POLICY);
+    let unusable =
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {a: b, c: 7}}\n";
+    let unreadable = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n  labels: {[\n";
+    for text in [unusable, unreadable] {
+        let namespace = ("clusters/c1/n.yaml", text);
+        let stand_ins = broken_of(&[POD, selectors, policy, namespace]);
+        assert_eq!(stand_ins, ["AuthorizationPolicy/shop/shop"], "{text}");
+        // Without selectors its labels decide nothing.
+        let none: [&str; 0] = [];
+        assert_eq!(broken_of(&[POD, policy, namespace]), none, "{text}");
+    }
+}
+
+#[test]
 fn a_policy_that_cannot_be_read_is_remembered_wherever_it_stands() {
     let list = "kind: List\nitems:\n- apiVersion: security.istio.io/v1\n  kind: AuthorizationPolicy\n  spec: {[\n";
     assert_eq!(broken_of(&[POD, ("config/a.yaml", list)]), ["AuthorizationPolicy//"]);

@@ -14,13 +14,16 @@ use crate::manifest::{
     Diagnostic, Document, Entry, Head, Meant, SECURITY_KINDS, Severity, Unreadable,
 };
 use crate::name::{ClusterId, Labels, Namespace};
-use crate::resource::{Action, ObjectKey};
+use crate::resource::{Action, MeshConfig, ObjectKey};
 
 /// The namespace of objects that do not name theirs.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";
 
 /// The kind of what stands for settings of the mesh that security depends on.
 const SETTINGS: &str = "MeshConfig";
+
+/// The kind of what `discoverySelectors` are asked of.
+const NAMESPACE: &str = "Namespace";
 
 /// The settings that decide which policies count for whom and what they see.
 const OF_SECURITY: [&str; 6] = [
@@ -83,12 +86,15 @@ impl Broken {
 ///
 /// That is what was remembered and counts for it; a stand-in for each policy that `config/` and the
 /// control plane's own cluster both have, because nobody can tell which one is meant; and one for all
-/// policies of a kind, if there are any, where settings that decide whom they concern are not understood.
-pub(super) fn of_plane(parts: &Parts, plane: &ClusterId) -> Arc<[Broken]> {
+/// policies of a kind, if there are any, where settings that decide whom they concern are not understood,
+/// or of one namespace, where selectors decide whether it is read and its labels cannot be.
+pub(super) fn of_plane(parts: &Parts, config: &MeshConfig, plane: &ClusterId) -> Arc<[Broken]> {
     let [policy, peer, _] = SECURITY_KINDS;
     let mut found: Vec<Broken> =
         parts.broken.iter().filter(|broken| broken.counts_for(plane)).cloned().collect();
     let settings = found.iter().find(|broken| broken.object.kind == SETTINGS).cloned();
+    let selects = !config.discovery_selectors.is_empty();
+    let namespaces: Vec<Broken> = found.extract_if(.., |it| it.object.kind == NAMESPACE).collect();
     let own = parts.clusters.get(plane).map(|part| &part.store);
     let (policies, peers) =
         (&parts.config.authorization_policies, &parts.config.peer_authentications);
@@ -101,11 +107,16 @@ pub(super) fn of_plane(parts: &Parts, plane: &ClusterId) -> Arc<[Broken]> {
         has_any[0] |= !own.authorization_policies.is_empty();
         has_any[1] |= !own.peer_authentications.is_empty();
     }
-    if let Some(settings) = settings {
+    // Nobody can tell whether the policies of such a namespace are read.
+    let unknown = namespaces.into_iter().filter(|_| selects).map(|it| {
+        let namespace = Namespace::from(&*it.object.name);
+        Broken { object: ObjectKey { namespace, ..it.object.clone() }, ..it }
+    });
+    for stands in unknown.chain(settings) {
         let kinds = [policy, peer].into_iter().zip(has_any).filter(|(_, has_any)| *has_any);
         found.extend(kinds.map(|(kind, _)| {
-            let object = ObjectKey { kind, ..settings.object.clone() };
-            Broken { object, ..settings.clone() }
+            let object = ObjectKey { kind, ..stands.object.clone() };
+            Broken { object, ..stands.clone() }
         }));
     }
     found.into()
@@ -119,6 +130,14 @@ impl Registry {
         let is_settings_map = head.kind == "ConfigMap" && head.name == "istio";
         if *origin == Origin::MeshConfig || is_settings_map {
             self.remember_settings(origin, reason.to_owned());
+        }
+        if head.kind == NAMESPACE {
+            let object = ObjectKey {
+                kind: NAMESPACE,
+                namespace: Namespace::default(),
+                name: head.name.as_str().into(),
+            };
+            self.push_broken(Broken::of(object, origin, reason.to_owned()));
         }
         self.remember_meant(origin, head, meant, reason);
     }
@@ -149,6 +168,9 @@ impl Registry {
         document: &Document,
         reason: String,
     ) {
+        if object.kind == NAMESPACE {
+            return self.push_broken(Broken::of(object, origin, reason));
+        }
         if !SECURITY_KINDS.contains(&object.kind) {
             return;
         }

@@ -136,6 +136,14 @@ macro_rules! store {
                 found
             }
 
+            /// Returns the kind and the name of every object.
+            pub(crate) fn metas(&self) -> impl Iterator<Item = (&'static str, &Meta)> {
+                let opaque = self.opaque.values().map(|object| (object.kind, &object.meta));
+                std::iter::empty()
+                    $(.chain(self.$field.values().map(|object| ($key, &object.meta))))*
+                    .chain(opaque)
+            }
+
             /// Returns whether an object is there.
             pub(crate) fn contains(&self, key: &ObjectKey) -> bool {
                 let name = (key.namespace.as_str(), &*key.name);

@@ -47,6 +47,33 @@ fn trust_is_shared() {
 }
 
 #[test]
+fn configuration_is_read_in_the_cluster_of_the_control_plane() {
+    let policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
+                  metadata: {name: p, namespace: shop}\nspec: {}\n";
+    let remote = || pair("role: primary\n", "role: remote\ncontrolPlane: c1\n");
+    remote().file("clusters/c2/p.yaml", policy).has("HZ-REMOTE-CONFIG");
+    remote().file("clusters/c1/p.yaml", policy).lacks("HZ-REMOTE-CONFIG");
+    remote().file("config/p.yaml", policy).lacks("HZ-REMOTE-CONFIG");
+    remote().lacks("HZ-REMOTE-CONFIG");
+    pair("role: primary\n", "role: primary\n")
+        .file("clusters/c2/p.yaml", policy)
+        .lacks("HZ-REMOTE-CONFIG");
+}
+
+#[test]
+fn objects_of_a_revision_are_not_for_all() {
+    let labelled = |labels: &str| {
+        let text = format!(
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
+             metadata: {{name: p, namespace: shop, labels: {{{labels}}}}}\nspec: {{}}\n"
+        );
+        pair("name: c1\n", "name: c2\n").file("config/p.yaml", &text)
+    };
+    labelled("istio.io/rev: canary").has("HZ-REVISION");
+    labelled("app: canary").lacks("HZ-REVISION");
+}
+
+#[test]
 fn a_lost_api_server_leaves_old_endpoints() {
     pair("name: c1\n", "reachable: false\n").has("HZ-REMOTE-API-DOWN");
     pair("name: c1\n", "reachable: true\n").lacks("HZ-REMOTE-API-DOWN");

@@ -219,7 +219,7 @@ impl<'o> Plane<'o> {
 
     /// What is meant to secure its workloads and is not in force as it was meant.
     pub(crate) fn broken(&self) -> Arc<[Broken]> {
-        broken::of_plane(self.parts, self.id)
+        broken::of_plane(self.parts, &self.index.around.config, self.id)
     }
 
     pub(crate) fn authorization_policies(&self) -> Arc<[Arc<AuthorizationPolicy>]> {
