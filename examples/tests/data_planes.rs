@@ -93,6 +93,91 @@ fn a_caller_without_a_proxy_shows_no_identity() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+/// A caller with a sidecar in another cluster, and a service before `web-1`.
+const CALLER: &str = "
+{apiVersion: v1, kind: Pod, metadata: {name: web-1, namespace: shop, labels: {app: old-1}},
+ spec: {serviceAccountName: web, containers: [{name: istio-proxy}]}, status: {phase: Running, podIP: 10.0.0.9}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: cli-0, namespace: shop},
+ spec: {serviceAccountName: cli, containers: [{name: istio-proxy}]}, status: {phase: Running, podIP: 10.0.0.8}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop},
+ spec: {clusterIP: 10.9.0.3, ports: [{name: http, port: 80, targetPort: 8080}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: web, namespace: shop, labels: {kubernetes.io/service-name: web}},
+ addressType: IPv4, ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.0.0.9], conditions: {ready: true}}]}
+";
+
+const KNOWN_CALLERS: &str = "
+{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: known, namespace: shop},
+ spec: {rules: [{from: [{source: {principals: ['*']}}]}]}}
+---
+";
+
+#[test]
+fn a_caller_shows_what_its_rules_make_it_send() {
+    let request = json!({"destination_port": 8080, "host": "web", "path": "/"});
+    let from = ["c1/shop/web-1", "--from", "c1/shop/cli-0"];
+    let rule = |mode: &str| {
+        format!(
+            "{KNOWN_CALLERS}{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: \
+             {{name: web, namespace: shop}}, spec: {{host: web, trafficPolicy: {{tls: {{mode: {mode}}}}}}}}}"
+        )
+    };
+    let cases = [
+        ("auto", KNOWN_CALLERS.to_owned(), "", "allow_matched"),
+        ("mutual", rule("ISTIO_MUTUAL"), "enableAutoMtls: false\n", "allow_matched"),
+        ("plain", rule("DISABLE"), "", "no_allow_policy_matched"),
+        ("own", rule("SIMPLE"), "", "no_allow_policy_matched"),
+        ("off", KNOWN_CALLERS.to_owned(), "enableAutoMtls: false\n", "no_allow_policy_matched"),
+    ];
+    for (name, policies, settings, expected) in cases {
+        let folder = folder(&format!("sends-{name}"), &policies);
+        std::fs::write(folder.join("clusters/c1/caller.yaml"), CALLER).unwrap();
+        std::fs::write(folder.join("mesh.yaml"), settings).unwrap();
+        check(&folder, &from, &request, expected);
+        // What the file says of the peer is not looked behind.
+        let mut told = request.clone();
+        told["peer"] = json!({"uri_sans": ["spiffe://cluster.local/ns/shop/sa/cli"]});
+        check(&folder, &from, &told, "allow_matched");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+#[test]
+fn a_caller_whose_root_is_not_trusted_does_not_connect() {
+    let folder = folder("roots", KNOWN_CALLERS);
+    std::fs::create_dir_all(folder.join("clusters/c2")).unwrap();
+    std::fs::write(folder.join("clusters/c2/caller.yaml"), CALLER).unwrap();
+    let request = json!({"destination_port": 8080, "host": "old"});
+    let from = ["c1/shop/old-0", "--from", "c2/shop/cli-0"];
+    for (own, other, expected) in
+        [("a", "a", "allow_matched"), ("a", "b", "peer_not_trusted"), ("a", "", "allow_matched")]
+    {
+        let describe = |root: &str| format!("role: primary\nrootCaFingerprint: \"{root}\"\n");
+        std::fs::write(folder.join("clusters/c1/cluster.yaml"), describe(own)).unwrap();
+        std::fs::write(folder.join("clusters/c2/cluster.yaml"), describe(other)).unwrap();
+        check(&folder, &from, &request, expected);
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn coverage_of_a_waypoint_counts_the_rules_of_its_services() {
+    let folder = folder("coverage", POLICIES);
+    let request = json!([{"destination_ip": "10.9.0.2", "destination_port": 80, "method": "GET",
+        "peer": {"uri_sans": ["spiffe://cluster.local/ns/shop/sa/cli"]}}]);
+    let arguments = ["authz", "--to", "c1/shop/gate-0", "--coverage", "-"];
+    let (_, answer, _) = mesh(&folder, &arguments, &request);
+    let rules = answer["rules"].as_array().unwrap();
+    let matched: Vec<(&str, u64)> = rules
+        .iter()
+        .map(|rule| (rule["policy"].as_str().unwrap(), rule["matched"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(matched, [("shop/api", 0), ("shop/db", 1)]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn a_waypoint_decides_by_the_service_that_is_asked_for() {
     let folder = folder("waypoint", POLICIES);

@@ -11,11 +11,13 @@ use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::view::{Proxy, ProxyKind};
 use serde_json::{Value, json};
 
+use self::caller::{Call, Shown};
 use self::entrance::Entrance;
 use self::request::RequestFile;
 use crate::say::say;
 use crate::{Failure, Output, folder, json};
 
+mod caller;
 mod coverage;
 pub(crate) mod entrance;
 mod matrix;
@@ -122,10 +124,14 @@ fn fill(
     }
     for request in requests {
         if let Some(from) = from {
-            if !is_in_mesh(mesh, from) {
-                request.fill_plain_text();
+            let port = request.destination_port().ok();
+            let shown = Shown::of(mesh, Call { from, to, host: request.host(), port });
+            if let Shown::Nothing(why) = &shown
+                && !request.says_peer()
+            {
+                eprintln!("note: `{}` shows no identity: {why}", from.reference());
             }
-            request.fill_from(from.addresses.first().copied(), &identity(mesh, from));
+            request.fill_from(from.addresses.first().copied(), shown);
         }
         let is_open = to.kind == ProxyKind::Waypoint && request.destination().is_none();
         let address = if is_open {
@@ -192,7 +198,10 @@ fn decide(mesh: &Mesh, to: &Proxy, request: &RequestFile, output: Output) -> Res
         let explained = authorizer.explain(request);
         let is_allowed = explained.decision.is_allowed() && refused.is_none();
         match output {
-            Output::Json => json::print(&answer(&explained, refused.as_ref())),
+            Output::Json => {
+                let is_enforced = is_in_mesh(mesh, to);
+                json::print(&answer(&explained, refused.as_ref(), is_enforced));
+            }
             Output::Table => table(&explained, refused.as_ref()),
         }
         if is_allowed { Ok(()) } else { Err(Failure::No) }
@@ -246,7 +255,11 @@ fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(unreadable)
 }
 
-fn answer(explained: &Explanation<'_>, refused: Option<&(&'static str, String)>) -> Value {
+fn answer(
+    explained: &Explanation<'_>,
+    refused: Option<&(&'static str, String)>,
+    is_enforced: bool,
+) -> Value {
     let reason = explained.decision.reason();
     let is_allowed = explained.decision.is_allowed() && refused.is_none();
     let (code, text) = match refused {
@@ -260,6 +273,8 @@ fn answer(explained: &Explanation<'_>, refused: Option<&(&'static str, String)>)
         "rule": rule.map(|rule| rule.rule),
         "action": rule.map(|rule| rule.action.as_str()),
         "reason": {"code": code, "text": text},
+        // False where nothing carries the mesh to the workload: what is decided is not in force.
+        "enforced": is_enforced,
         "dry_run": trials(explained, refused).iter().map(dry_run).collect::<Vec<_>>(),
         "audit": explained.audit.unwrap_or(false),
         "custom": explained.custom.iter().map(|check| json!({

@@ -221,7 +221,7 @@ impl<'m> ProxyView<'m> {
         port: u16,
         subset: Subset<'_>,
     ) -> Result<Destination<'m>, UnknownDestination> {
-        let service = self.find(host)?;
+        let service = self.service(host)?;
         let unknown_port = || UnknownDestination::Port {
             host: service.hostname.as_str().to_owned(),
             port,
@@ -242,7 +242,12 @@ impl<'m> ProxyView<'m> {
         Ok(self.destination_of(service, port, subset))
     }
 
-    fn find(&self, host: &str) -> Result<Arc<Service>, UnknownDestination> {
+    /// Finds a service by a full name, a short one in the proxy's namespace, or `NAME.NAMESPACE`.
+    ///
+    /// # Errors
+    ///
+    /// Where the proxy sees no such service; the nearest that it sees is named.
+    pub fn service(&self, host: &str) -> Result<Arc<Service>, UnknownDestination> {
         let domain = &self.plane.domain;
         let full = Hostname::resolve(host, self.proxy.namespace.as_str(), domain);
         // `cart.shop` is what people type for `cart.shop.svc.cluster.local`.

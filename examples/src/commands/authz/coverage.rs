@@ -5,14 +5,14 @@
 //!  "rules": [{"policy": "ns/name", "rule": 0, "action": "ALLOW", "matched": 1, "decided": 1}]}
 //! ```
 //!
-//! Rules in the order of the filters. `refused`: in plain text, which the workload does not take.
+//! Rules in the order of the filters, of a waypoint those of each service behind it, too. `refused`: in plain text, which the workload does not take.
 use mesh_authz::analysis::coverage;
 use mesh_authz::{Authorizer, Traffic};
 use mesh_model::registry::Mesh;
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
 
-use super::entrance::Entrance;
+use super::entrance::{Entrance, facing};
 use super::request::RequestFile;
 use crate::say::say;
 use crate::{Failure, Output, json};
@@ -45,14 +45,18 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let mut found = Coverage::default();
     // A rule that matches no TCP at all is a rule of HTTP all the same.
-    found.count(to.1, None, false);
+    let behind = to.1.services().iter().map(|service| &service.authorizer);
+    for authorizer in [to.1].into_iter().chain(behind) {
+        found.count(authorizer, None, false);
+    }
     for request in requests {
+        let authorizer = facing(to.1, request).map_or(to.1, |service| &service.authorizer);
         let Entrance { refused, request, rule } = Entrance::new(mesh, to, request)?;
         let is_refused = refused.is_some();
         found.requests += 1;
         found.refused += usize::from(is_refused);
         request.with(rule, |request| {
-            found.count(to.1, Some(request), is_refused);
+            found.count(authorizer, Some(request), is_refused);
             Ok(())
         })?;
     }

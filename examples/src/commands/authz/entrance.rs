@@ -2,7 +2,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use mesh_authz::{Authorizer, data_plane, jwt_rules_of_proxy, jwt_rules_of_service};
+use mesh_authz::{Authorizer, ServiceBehind, data_plane, jwt_rules_of_proxy, jwt_rules_of_service};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
 use mesh_model::resource::{JwtRule, MutualTlsMode};
@@ -48,6 +48,9 @@ impl<'e> Entrance<'e> {
         };
         let looks_at_names = is_workload && data_plane != DataPlane::Grpc;
         let mut refused = match request.has_peer() {
+            true if let Some(why) = request.stranger() => {
+                Some(("peer_not_trusted", why.to_owned()))
+            }
             true if looks_at_names && !request.is_mutual(&trust_domains(mesh, plane, to)) => Some((
                 "peer_not_trusted",
                 "the peer shows no identity of the mesh's trust domains, so there is no connection"
@@ -106,6 +109,15 @@ pub(super) fn server_mode(plane: &ControlPlane, to: &Proxy) -> ServerMode {
     ServerMode { mode: MutualTlsMode::Permissive, ports: BTreeMap::new() }
 }
 
+/// The service behind a waypoint that a request is addressed to.
+pub(super) fn facing<'a>(
+    authorizer: &'a Authorizer,
+    request: &RequestFile,
+) -> Option<&'a ServiceBehind> {
+    let address = request.destination()?.to_canonical();
+    authorizer.services().iter().find(|service| service.addresses.contains(&address))
+}
+
 /// The rules of the workload, or of the service behind a waypoint that a request is addressed to.
 fn rules<'m>(
     mesh: &'m Mesh,
@@ -113,12 +125,7 @@ fn rules<'m>(
     (to, authorizer): (&Proxy, &Authorizer),
     request: &RequestFile,
 ) -> Vec<&'m JwtRule> {
-    let mut services = authorizer.services().iter();
-    let facing = services.find(|service| {
-        let address = request.destination().map(|address| address.to_canonical());
-        address.is_some_and(|address| service.addresses.contains(&address))
-    });
-    match facing {
+    match facing(authorizer, request) {
         Some(service) => jwt_rules_of_service(mesh, plane, to, &service.host),
         None => jwt_rules_of_proxy(mesh, plane, to),
     }

@@ -9,6 +9,7 @@ use mesh_model::resource::JwtRule;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::caller::Shown;
 use crate::{Failure, strict_json};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -32,6 +33,9 @@ pub(crate) struct RequestFile {
     jwt: Option<Jwt>,
     #[serde(default)]
     filter_metadata: BTreeMap<String, Value>,
+    /// Why the caller's certificate cannot be verified; no field of the file.
+    #[serde(skip)]
+    stranger: Option<String>,
 }
 
 /// What the filter chain speaks.
@@ -131,21 +135,29 @@ impl RequestFile {
     }
 
     /// Fills what the file leaves out of the caller.
-    pub(super) fn fill_from(&mut self, address: Option<IpAddr>, identity: &str) {
+    pub(super) fn fill_from(&mut self, address: Option<IpAddr>, shown: Shown) {
         self.source_ip = self.source_ip.or(address);
-        let certificate =
-            || PeerFile { uri_sans: vec![identity.to_owned()], ..PeerFile::default() };
-        self.peer.get_or_insert_with(|| Some(certificate()));
+        if self.says_peer() {
+            return;
+        }
+        self.peer = Some(match shown {
+            Shown::Identity(name) => Some(PeerFile { uri_sans: vec![name], ..PeerFile::default() }),
+            Shown::Nothing(_) => None,
+            Shown::Stranger(why) => {
+                self.stranger = Some(why);
+                Some(PeerFile::default())
+            }
+        });
+    }
+
+    /// Whether the file says what the peer shows, be it nothing.
+    pub(super) const fn says_peer(&self) -> bool {
+        self.peer.is_some()
     }
 
     /// Fills what the file leaves out of the workload that is called.
     pub(crate) fn fill_to(&mut self, address: Option<IpAddr>) {
         self.destination_ip = self.destination_ip.or(address);
-    }
-
-    /// Leaves no identity where `fill_from` would show one: the connection is plain text.
-    pub(super) fn fill_plain_text(&mut self) {
-        self.peer.get_or_insert(None);
     }
 
     /// The same without the peer, which a port that takes plain text only never sees.
@@ -162,6 +174,11 @@ impl RequestFile {
             rest.is_some_and(|rest| rest.starts_with('/'))
         };
         trust_domains.iter().any(|domain| peer.uri_sans.iter().any(|name| is_of(name, domain)))
+    }
+
+    /// Why the handshake with the caller fails, if it does.
+    pub(super) fn stranger(&self) -> Option<&str> {
+        self.stranger.as_deref()
     }
 
     /// Whether the connection is TLS.

@@ -1,0 +1,143 @@
+//! What a workload shows of itself to the one that it calls.
+use std::sync::Arc;
+
+use mesh_authz::{data_plane, is_in_mesh};
+use mesh_lb::assign::is_auto_mutual;
+use mesh_model::compat::DataPlane;
+use mesh_model::endpoint::Shards;
+use mesh_model::registry::{Mesh, Service, ServicePort};
+use mesh_model::resource::MutualTlsMode;
+use mesh_model::resource::destination_rule::ClientTlsMode;
+use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
+
+use super::identity;
+
+/// What comes with a connection.
+#[derive(Debug)]
+pub(super) enum Shown {
+    /// The certificate of the caller.
+    Identity(String),
+    /// No identity of the mesh, and why.
+    Nothing(String),
+    /// A certificate that the other side cannot verify: there is no connection.
+    Stranger(String),
+}
+
+/// What a call needs to be known by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call<'c> {
+    pub(super) from: &'c Proxy,
+    pub(super) to: &'c Proxy,
+    /// The host that is asked for, without its port.
+    pub(super) host: Option<&'c str>,
+    pub(super) port: Option<u16>,
+}
+
+impl Shown {
+    /// Looks at a call as the program that carries the caller's traffic does.
+    ///
+    /// Sidecars and gateways secure it as the DestinationRule of the service says, else as auto mutual TLS
+    /// does; the service is the one that is asked for by host, or the first by name that has the workload
+    /// and port among its endpoints. Where the caller sees none, the call is taken to be one of a service
+    /// without rules. gRPC clients without proxy need a rule with ISTIO_MUTUAL; ztunnels always show who
+    /// calls, and are always shown it.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/core/cluster_tls.go` `buildUpstreamTLSSettings`;
+    /// `pilot/pkg/networking/grpcgen/cds.go` `buildTransportSocket`.
+    pub(super) fn of(mesh: &Mesh, call: Call<'_>) -> Self {
+        let Call { from, to, .. } = call;
+        if !is_in_mesh(mesh, from) {
+            return Self::Nothing("it has no proxy".to_owned());
+        }
+        if let Some(why) = sends_without(mesh, call) {
+            return Self::Nothing(why);
+        }
+        let root = |proxy: &Proxy| {
+            let described = mesh.description(proxy.cluster.as_str());
+            described.map(|known| &*known.root_ca_fingerprint).filter(|text| !text.is_empty())
+        };
+        match (root(from), root(to)) {
+            (Some(own), Some(other)) if own != other => Self::Stranger(format!(
+                "cluster `{}` signs with the root {own}, `{}` trusts {other}: the handshake fails",
+                from.cluster, to.cluster
+            )),
+            _ => Self::Identity(identity(mesh, from)),
+        }
+    }
+}
+
+/// Why a caller in the mesh does not use mutual TLS of the mesh, if it does not.
+fn sends_without(mesh: &Mesh, call: Call<'_>) -> Option<String> {
+    let Call { from, to, .. } = call;
+    if [from, to].into_iter().any(|proxy| data_plane(mesh, proxy) == DataPlane::Ztunnel) {
+        return None;
+    }
+    let is_grpc = data_plane(mesh, from) == DataPlane::Grpc;
+    let view = mesh.view(from)?;
+    let Some((service, port)) = destination(&view, call) else {
+        let is_off = !view.plane().config.enable_auto_mtls;
+        return (is_off || is_grpc).then(|| no_rule(is_grpc));
+    };
+    let destination = view.destination_of(service, port, Subset::None);
+    let Destination { service, port, rule, cluster_policy, .. } = &destination;
+    let tls = cluster_policy.as_ref().and_then(|policy| policy.tls.as_ref());
+    if let Some(mode) = tls.map(|tls| tls.mode) {
+        let meta = rule.map(|rule| &rule.rule.meta);
+        let name = meta.map(|meta| format!("{}/{}", meta.namespace, meta.name)).unwrap_or_default();
+        return (mode != ClientTlsMode::IstioMutual).then(|| {
+            let (host, port) = (&service.hostname, port.number);
+            format!("DestinationRule {name} says {} for {host}:{port}", word(mode))
+        });
+    }
+    if is_grpc || !is_auto_mutual(&view, &destination) {
+        return Some(no_rule(is_grpc));
+    }
+    let of_workload = view.server_mode(&to.namespace, &to.labels);
+    let mode = call.port.map_or(of_workload.mode, |port| of_workload.of_port(port));
+    (mode == MutualTlsMode::Disable)
+        .then(|| "PeerAuthentication says DISABLE for the workload that it calls".to_owned())
+}
+
+const fn word(mode: ClientTlsMode) -> &'static str {
+    match mode {
+        ClientTlsMode::Disable => "DISABLE",
+        ClientTlsMode::Simple => "SIMPLE",
+        ClientTlsMode::Mutual => "MUTUAL",
+        ClientTlsMode::IstioMutual => "ISTIO_MUTUAL",
+    }
+}
+
+fn no_rule(is_grpc: bool) -> String {
+    let why = if is_grpc {
+        "a gRPC client without proxy uses mutual TLS where a DestinationRule says ISTIO_MUTUAL"
+    } else {
+        "auto mutual TLS is off for what it calls, and no DestinationRule says ISTIO_MUTUAL"
+    };
+    why.to_owned()
+}
+
+/// The service and port that a caller reaches a workload by.
+fn destination(view: &ProxyView<'_>, call: Call<'_>) -> Option<(Arc<Service>, ServicePort)> {
+    let mut found: Vec<(Arc<Service>, ServicePort)> = Vec::new();
+    for service in view.services() {
+        let endpoints =
+            view.shards(service).into_iter().flat_map(|shards| Shards::endpoints(shards));
+        let serving = endpoints.filter(|endpoint| {
+            let is_of = |address: &std::net::IpAddr| endpoint.address.ip() == Some(*address);
+            call.to.addresses.iter().any(is_of)
+                && call.port.is_none_or(|port| endpoint.port == port)
+        });
+        for endpoint in serving {
+            let port = service.ports.iter().find(|port| *port.name == *endpoint.port_name);
+            found.extend(port.map(|port| (service.clone(), port.clone())));
+        }
+    }
+    found.sort_by(|a, b| (&a.0.hostname, a.1.number).cmp(&(&b.0.hostname, b.1.number)));
+    let asked = call.host.and_then(|host| view.service(host).ok());
+    let by_host = asked.as_ref().and_then(|asked| {
+        found.iter().find(|(service, _)| service.hostname == asked.hostname).cloned()
+    });
+    by_host.or_else(|| found.into_iter().next())
+}
