@@ -195,25 +195,55 @@ impl Backwards {
     }
 
     /// An IPv4 address as text.
+    #[inline]
     pub(crate) fn ipv4(&mut self, address: Ipv4Addr) {
-        let [first, rest @ ..] = address.octets();
-        for octet in rest.into_iter().rev() {
-            let (text, len) = decimal(octet);
-            self.push_last(text, len);
+        // The text stands at the end of a number: each octet moves what is before it to the left.
+        let (mut text, mut len) = (0_u128, 0);
+        for octet in address.octets() {
+            let Octet { digits, len: more } = Octet::of(octet);
+            text = text << (8 * more) | u128::from(digits);
+            len += usize::from(more);
         }
-        let (text, len) = decimal(first);
-        self.push_last(text, len.saturating_sub(1));
+        // No dot before the first.
+        self.push_last(text.to_be_bytes(), len.saturating_sub(1));
     }
 }
 
-/// A dot and an octet's digits at the end of some bytes, and how many they are.
-#[inline]
-const fn decimal(octet: u8) -> ([u8; 4], usize) {
-    let [hundreds, tens, ones] = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
-    match octet {
-        0..10 => ([0, 0, b'.', ones], 2),
-        10..100 => ([0, b'.', tens, ones], 3),
-        100.. => ([b'.', hundreds, tens, ones], 4),
+/// A dot and an octet's digits.
+#[derive(Clone, Copy)]
+struct Octet {
+    digits: u32,
+    /// How many bytes that is.
+    len: u8,
+}
+
+impl Octet {
+    const ALL: [Self; 256] = {
+        let mut all = [Self { digits: 0, len: 0 }; 256];
+        let mut rest: &mut [Self] = &mut all;
+        let mut octet = 0;
+        while let [first, more @ ..] = rest {
+            *first = Self::made(octet);
+            octet = octet.wrapping_add(1);
+            rest = more;
+        }
+        all
+    };
+
+    const fn made(octet: u8) -> Self {
+        let [hundreds, tens, ones] =
+            [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+        let (digits, len) = match octet {
+            0..10 => ([0, 0, b'.', ones], 2),
+            10..100 => ([0, b'.', tens, ones], 3),
+            100.. => ([b'.', hundreds, tens, ones], 4),
+        };
+        Self { digits: u32::from_be_bytes(digits), len }
+    }
+
+    #[inline]
+    fn of(octet: u8) -> Self {
+        Self::ALL.get(usize::from(octet)).copied().unwrap_or(Self { digits: 0, len: 0 })
     }
 }
 

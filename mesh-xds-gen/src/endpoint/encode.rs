@@ -3,6 +3,7 @@
 //! They are those of the message that [`from_assignment`](super::from_assignment) makes, which nobody
 //! then has to make: a law of the tests.
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 use std::sync::Arc;
 
 use mesh_lb::assign::{
@@ -29,7 +30,11 @@ const MAX_KEPT: usize = 64 << 20;
 #[derive(Clone, Debug)]
 pub struct Encoder {
     bytes: Backwards,
-    known: FxHashMap<PartIdentity, Arc<[u8]>>,
+    known: FxHashMap<PartIdentity, Known>,
+    /// What the assignment at hand has made: whose it is, and where it begins and ends, from the end.
+    made: Vec<(PartIdentity, Range<usize>)>,
+    /// Whether the assignment at hand uses what another made.
+    is_renewed: bool,
     /// What the last endpoint of an assignment was, its bytes from the port on, and how many of them are
     /// the port's.
     last: Option<Alike>,
@@ -42,6 +47,19 @@ pub struct Encoder {
     tunnel: Box<[u8]>,
 }
 
+/// The bytes of a part.
+#[derive(Clone, Debug)]
+struct Known {
+    within: Arc<[u8]>,
+    range: Range<usize>,
+}
+
+impl Known {
+    fn bytes(&self) -> &[u8] {
+        self.within.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
 impl Default for Encoder {
     fn default() -> Self {
         let fragment = |key, value| {
@@ -52,6 +70,8 @@ impl Default for Encoder {
         Self {
             bytes: Backwards::default(),
             known: FxHashMap::default(),
+            made: Vec::new(),
+            is_renewed: false,
             last: None,
             mould: Vec::new(),
             port: 0,
@@ -75,7 +95,39 @@ impl Encoder {
             self.bytes.field(2, mark);
         }
         self.bytes.some_text(1, name);
-        self.bytes.take()
+        let whole = self.bytes.take();
+        self.remember(&whole);
+        whole
+    }
+
+    /// Forgets what it made of endpoints, and keeps its memory.
+    pub fn forget(&mut self) {
+        self.known.clear();
+        self.kept = 0;
+    }
+
+    /// Keeps what an assignment has made: as part of the whole where all is new, else by itself, so that
+    /// a few bytes do not keep many.
+    fn remember(&mut self, whole: &Arc<[u8]>) {
+        let shares = !std::mem::take(&mut self.is_renewed);
+        let mut made = std::mem::take(&mut self.made);
+        for (identity, from_end) in made.drain(..) {
+            let at = |from_end: usize| whole.len().saturating_sub(from_end);
+            let range = at(from_end.end)..at(from_end.start);
+            let len = range.len();
+            if self.kept.saturating_add(len) > MAX_KEPT {
+                self.forget();
+            }
+            self.kept = self.kept.saturating_add(len);
+            let within = if shares {
+                Arc::clone(whole)
+            } else {
+                Arc::from(whole.get(range.clone()).unwrap_or_default())
+            };
+            let range = if shares { range } else { 0..len };
+            self.known.insert(identity, Known { within, range });
+        }
+        self.made = made;
     }
 
     /// `LocalityLbEndpoints`.
@@ -97,13 +149,12 @@ impl Encoder {
         let identity = if part.len() < WORTH_KEEPING { None } else { part.identity() };
         let Some(identity) = identity else { return self.endpoints(part, name) };
         if let Some(known) = self.known.get(&identity) {
-            return self.bytes.push(known);
+            self.is_renewed = true;
+            return self.bytes.push(known.bytes());
         }
         let mark = self.bytes.len();
         self.endpoints(part, name);
-        let made: Arc<[u8]> = self.bytes.since(mark).into();
-        self.keep(made.len());
-        self.known.insert(identity, made);
+        self.made.push((identity, mark..self.bytes.len()));
     }
 
     fn endpoints(&mut self, part: AssignedPart<'_>, name: &str) {
@@ -162,15 +213,6 @@ impl Encoder {
         let socket = narrow(len.saturating_add(2).saturating_add(self.port));
         let [address, endpoint] = [2, 4].map(|more| socket.saturating_add(more));
         self.bytes.push_array([0x0A, endpoint, 0x0A, address, 0x0A, socket, 0x12, narrow(len)]);
-    }
-
-    /// Makes room for more bytes to be kept: if they are too many, all are forgotten.
-    fn keep(&mut self, len: usize) {
-        if self.kept.saturating_add(len) > MAX_KEPT {
-            self.known.clear();
-            self.kept = 0;
-        }
-        self.kept = self.kept.saturating_add(len);
     }
 
     /// `LbEndpoint`.
