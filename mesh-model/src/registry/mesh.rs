@@ -7,12 +7,12 @@ use super::objects::Store;
 use super::topology::Topology;
 use super::{Broken, Change, ControlPlane, Origin, SYSTEM_NAMESPACE, alone};
 use crate::compat::Compat;
-use crate::endpoint::Workload;
+use crate::endpoint::{Address, NetworkGateway, Workload};
 use crate::manifest::Place;
-use crate::name::{ClusterId, Labels, TrustDomain};
+use crate::name::{ClusterId, Hostname, Labels, TrustDomain};
 use crate::resource::{
-    ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, Meta, ObjectKey, Pod, PodPhase,
-    ProxyEntry,
+    self, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, Meta, ObjectKey, Pod,
+    PodPhase, ProxyEntry,
 };
 
 /// The domain of Kubernetes' own names.
@@ -175,6 +175,32 @@ impl Mesh {
     /// A pod, running or not.
     pub fn pod(&self, cluster: &str, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
         self.parts.clusters.get(cluster)?.store.pods.get((namespace, name))
+    }
+
+    /// Returns the host of the service that a gateway's address is of: a load balancer or an external
+    /// address in the gateway's cluster. `None` for addresses that only `MeshNetworks` or a Gateway
+    /// resource lists, and for those of nodes, which stand for every service with a node port.
+    pub fn service_of_gateway(
+        &self,
+        plane: &ControlPlane,
+        gateway: &NetworkGateway,
+    ) -> Option<Hostname> {
+        let services = &self.parts.clusters.get(&gateway.cluster)?.store.services;
+        let is_of = |service: &&Arc<resource::Service>| {
+            let ingress = service.status.load_balancer.ingress.iter();
+            let mut hosts = ingress.clone().map(|point| &*point.hostname);
+            let mut ips = ingress.filter_map(|point| point.ip);
+            match &gateway.address {
+                Address::Ip(ip) => {
+                    ips.any(|one| one == *ip) || service.spec.external_ips.contains(ip)
+                }
+                Address::Host(host) => hosts.any(|one| *one == **host),
+                Address::Unix(_) | Address::Unknown => false,
+            }
+        };
+        let service = services.values().find(is_of)?;
+        let (name, namespace) = (&service.meta.name, &service.meta.namespace);
+        Some(Hostname::from(format!("{name}.{namespace}.svc.{}", plane.domain).as_str()))
     }
 
     /// Returns the metadata of a namespace in a cluster.
