@@ -18,8 +18,8 @@ use crate::assign::{
     AssignedEndpoint, AssignedLocality, Assignment, EffectiveSetting, supports_unhealthy_endpoints,
 };
 use crate::load::{
-    Availability, DataPlane, LevelHosts, LocalityHosts, OnPanic, Overprovisioning, PanicThreshold,
-    PriorityLoad,
+    Availability, DataPlane, LevelHosts, LevelLoad, LocalityHosts, OnPanic, Overprovisioning,
+    PanicThreshold, PriorityLoad,
 };
 
 /// How a cluster spreads traffic over its assignment.
@@ -32,6 +32,8 @@ pub struct Spread {
     pub panic_threshold: PanicThreshold,
     /// Whether localities of a priority share by their weights instead of by their hosts.
     pub locality_weighted: bool,
+    /// Whether the weight of a locality falls with its health. On rings and Maglev's tables it stands.
+    pub health_weighted: bool,
     /// Whether endpoints share by their weights (RANDOM ignores them).
     pub host_weighted: bool,
     /// How much more than its share a host carries.
@@ -48,6 +50,7 @@ impl Default for Spread {
             data_plane: DataPlane::Envoy,
             panic_threshold: PanicThreshold::OFF,
             locality_weighted: false,
+            health_weighted: true,
             host_weighted: true,
             overprovisioning: Overprovisioning::default(),
             on_panic: OnPanic::Send,
@@ -86,6 +89,7 @@ impl Spread {
             data_plane: view.proxy().data_plane,
             panic_threshold: panic_threshold(compat, distribution, percent),
             locality_weighted: is_locality_weighted(compat, setting, fails_over),
+            health_weighted: !matches!(algorithm, Some(LbPolicy::ConsistentHash(_))),
             host_weighted: !is_random,
             overprovisioning: Overprovisioning::default(),
             on_panic: OnPanic::Send,
@@ -103,6 +107,7 @@ impl Spread {
             data_plane: DataPlane::Grpc,
             panic_threshold: PanicThreshold::OFF,
             locality_weighted: !is_least,
+            health_weighted: true,
             host_weighted: matches!(algorithm, Some(LbPolicy::ConsistentHash(_))),
             overprovisioning: Overprovisioning::new(u32::MAX).unwrap_or_default(),
             on_panic: OnPanic::Send,
@@ -228,7 +233,7 @@ impl Assignment {
     /// The shares where the proxy picks none of the endpoints: nobody can tell which of them clients ask
     /// for.
     pub fn no_shares(&self) -> Shares {
-        HostTable::new(self, &Spread::default(), |endpoint| endpoint.health()).no_shares()
+        HostTable::new(self, &Spread::default(), |(_, endpoint)| endpoint.health()).no_shares()
     }
 
     /// Computes the shares with every endpoint in the health that it is assigned with.
@@ -250,7 +255,7 @@ impl Assignment {
         spread: &Spread,
         health: impl Fn(AssignedEndpoint<'_>) -> HealthStatus,
     ) -> Shares {
-        HostTable::new(self, spread, health).shares(self, spread)
+        HostTable::new(self, spread, |(_, endpoint)| health(endpoint)).shares(self, spread)
     }
 }
 
@@ -263,6 +268,8 @@ pub(crate) struct HostTable {
     /// Weight and fitness of each.
     all: Vec<(u32, Fitness)>,
     healths: Arc<[HealthStatus]>,
+    /// What is sent to and does not answer, by index; empty if everything does.
+    silent: Vec<bool>,
 }
 
 impl HostTable {
@@ -270,7 +277,7 @@ impl HostTable {
     pub(crate) fn new(
         assignment: &Assignment,
         spread: &Spread,
-        health: impl Fn(AssignedEndpoint<'_>) -> HealthStatus,
+        health: impl Fn((usize, AssignedEndpoint<'_>)) -> HealthStatus,
     ) -> Self {
         let len = assignment.localities().map(AssignedLocality::len).sum();
         let mut groups = Vec::with_capacity(assignment.localities().len());
@@ -282,7 +289,7 @@ impl HostTable {
         for locality in assignment.localities() {
             let mut group = GroupHosts { first: all.len(), ..GroupHosts::default() };
             for endpoint in locality.endpoints() {
-                let status = health(endpoint);
+                let status = health((all.len(), endpoint));
                 healths.push(status);
                 let target = endpoint.target();
                 // Envoy keeps the first of several hosts with one address.
@@ -296,7 +303,20 @@ impl HostTable {
             }
             groups.push(group);
         }
-        Self { groups, all, healths: healths.into() }
+        Self { groups, all, healths: healths.into(), silent: Vec::new() }
+    }
+
+    /// The same while some are sent their share and do not answer: what they are sent is lost.
+    pub(crate) fn without_answer_of(mut self, silent: Vec<bool>) -> Self {
+        if silent.contains(&true) {
+            let health = |(health, is_silent): (&HealthStatus, &bool)| match is_silent {
+                true => HealthStatus::Unhealthy,
+                false => *health,
+            };
+            self.healths = self.healths.iter().zip(&silent).map(health).collect();
+            self.silent = silent;
+        }
+        self
     }
 
     /// The shares of an assignment on the basis.
@@ -306,7 +326,7 @@ impl HostTable {
             group.priority = locality.priority();
             group.weight = locality.weight().unwrap_or_default();
         }
-        let hosts = Hosts { groups, all: &self.all };
+        let hosts = Hosts { groups, all: &self.all, silent: &self.silent };
         Shares { told: Arc::new(compute(spread, &hosts)), healths: Arc::clone(&self.healths) }
     }
 
@@ -351,6 +371,7 @@ struct Hosts<'t> {
     groups: Vec<GroupHosts>,
     /// Weight and fitness of each.
     all: &'t [(u32, Fitness)],
+    silent: &'t [bool],
 }
 
 /// One locality of one priority, by numbers of hosts.
@@ -404,15 +425,21 @@ impl Hosts<'_> {
 
     /// The weight of each locality that is left, and their sum for each priority; none at all where
     /// hosts decide alone.
-    fn weights(&self, spread: &Spread, n_levels: usize) -> (Vec<f64>, Vec<f64>) {
+    fn weights(&self, spread: &Spread, loads: &[LevelLoad]) -> (Vec<f64>, Vec<f64>) {
         if !spread.locality_weighted {
             return (Vec::new(), Vec::new());
         }
         let weight = |group: &GroupHosts| {
-            group.locality().effective_weight(spread.overprovisioning, Availability::Healthy)
+            if spread.health_weighted {
+                let healthy = Availability::Healthy;
+                return group.locality().effective_weight(spread.overprovisioning, healthy);
+            }
+            let panics = loads.get(group.level()).is_some_and(|level| level.panic);
+            let usable = if panics { group.total } else { group.healthy };
+            if usable > 0 { f64::from(group.weight) } else { 0.0 }
         };
         let weights: Vec<f64> = self.groups.iter().map(weight).collect();
-        let mut sums = vec![0.0; n_levels];
+        let mut sums = vec![0.0; loads.len()];
         for (group, weight) in self.groups.iter().zip(&weights) {
             if let Some(sum) = sums.get_mut(group.level()) {
                 *sum += weight;
@@ -469,12 +496,12 @@ fn compute(spread: &Spread, hosts: &Hosts<'_>) -> Told {
             *total += sum;
         }
     }
-    let (weights, sums) = hosts.weights(spread, loads.len());
+    let (weights, sums) = hosts.weights(spread, loads);
     for (index, (group, locality)) in hosts.groups.iter().zip(&mut localities).enumerate() {
         let sum = *locality;
         let level = loads.get(group.level());
-        // Hosts decide in panic, and where no locality has a weight.
-        let weighs = !level.is_some_and(|level| level.panic);
+        // Hosts decide in panic (but on rings and tables), and where no locality has a weight.
+        let weighs = !spread.health_weighted || !level.is_some_and(|level| level.panic);
         let weights = weights.get(index).zip(sums.get(group.level()));
         let fraction = match weights.filter(|(_, sum)| weighs && **sum > 0.0) {
             Some((weight, sum)) => weight / sum,
@@ -484,6 +511,10 @@ fn compute(spread: &Spread, hosts: &Hosts<'_>) -> Told {
         let of_group = endpoints.get_mut(group.range()).unwrap_or_default();
         for host in of_group.iter_mut() {
             *host = if sum > 0.0 { f64::from(share) * fraction * *host / sum } else { 0.0 };
+        }
+        let silent = hosts.silent.get(group.range()).unwrap_or_default();
+        for (host, _) in of_group.iter_mut().zip(silent).filter(|(_, is_silent)| **is_silent) {
+            *host = 0.0;
         }
         *locality = of_group.iter().sum();
     }
@@ -512,8 +543,8 @@ mod tests {
             group
         };
         let groups = groups.iter().map(group).collect();
-        let shares = compute(spread, &Hosts { groups, all: &all });
-        let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-9;
+        let shares = compute(spread, &Hosts { groups, all: &all, silent: &[] });
+        let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-3;
         assert!(shares.localities.iter().zip(localities).all(close), "{:?}", shares.localities);
         let endpoints: f64 = shares.endpoints.iter().sum();
         assert!((endpoints - localities.iter().sum::<f64>()).abs() < 1e-9);
@@ -530,6 +561,17 @@ mod tests {
         check(&Spread::default(), &groups, &[25.0, 75.0]);
         let weighted = Spread { locality_weighted: true, ..Spread::default() };
         check(&weighted, &groups, &[90.0, 10.0]);
+    }
+
+    #[test]
+    fn on_rings_localities_keep_their_weights_as_long_as_one_host_is_left() {
+        let ring = Spread { locality_weighted: true, health_weighted: false, ..Spread::default() };
+        check(&ring, &[group(0, 4, 1, 1), group(0, 4, 2, 0)], &[50.0, 50.0]);
+        check(&ring, &[group(0, 4, 0, 2), group(0, 4, 2, 0)], &[0.0, 100.0]);
+        let panic = Spread { panic_threshold: PanicThreshold::new(100), ..ring };
+        check(&panic, &[group(0, 1, 0, 2), group(0, 3, 2, 0)], &[25.0, 75.0]);
+        let by_health = Spread { health_weighted: true, ..ring };
+        check(&by_health, &[group(0, 4, 1, 1), group(0, 4, 2, 0)], &[41.176, 58.824]);
     }
 
     #[test]

@@ -10,6 +10,8 @@
 //! the same, and looks at all of them at once.
 mod failure; // Reading order: what fails, what then holds, what moved, who suffers; then all clients at once.
 
+mod fallen;
+
 mod scenario;
 
 mod outcome;

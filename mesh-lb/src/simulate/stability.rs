@@ -1,6 +1,7 @@
 //! How many keys a change moves to another host.
 use super::Seeded;
-use crate::balancer::{Balancer, PickRequest};
+use crate::balancer::{Balancer, Host, PickRequest};
+use crate::health::status::CoarseHealth;
 use crate::number::double;
 
 /// What a change did to a number of keys.
@@ -11,7 +12,7 @@ pub struct MovedKeys {
     pub keys: u32,
     /// How many are with another host, or with none, or were with none before.
     pub moved: u32,
-    /// How many of these could have stayed: their host is still there.
+    /// How many of these could have stayed: their host is still there, and healthy.
     pub needlessly: u32,
 }
 
@@ -39,7 +40,11 @@ pub fn moved_keys(before: &Balancer, after: &Balancer, keys: u32, seed: u64) -> 
         let (old, new) = (host(before), host(after));
         if old != new {
             result.moved += 1;
-            let stays = old.is_some_and(|old| after.hosts().any(|host| host.address() == old));
+            let is_old = |host: &Host| {
+                host.health().coarse() == CoarseHealth::Healthy
+                    && old.as_deref() == Some(host.address())
+            };
+            let stays = after.hosts().any(is_old);
             result.needlessly += u32::from(stays);
         }
     }

@@ -1,7 +1,9 @@
 //! What outcomes have in common: clients that may use the same endpoints differ in shares alone.
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mesh_model::endpoint::{Endpoint, HealthStatus};
+use mesh_model::endpoint::{Address, Endpoint, HealthStatus};
+use mesh_model::name::NetworkId;
 use mesh_model::view::{Destination, ProxyView};
 
 use super::overload::Numbers;
@@ -9,6 +11,7 @@ use super::scenario::Failed;
 use super::shift::Parts;
 use super::{Outcome, Scenario};
 use crate::assign::{Assignment, Bases, Basis, Discovery, Id, Rank, Target};
+use crate::load::DataPlane;
 use crate::share::{HostTable, Shares, Spread};
 
 /// Outcomes of one destination while the same has failed.
@@ -23,6 +26,8 @@ pub(super) struct Outcomes {
 pub(super) struct Common {
     // Held, so that no other takes its address.
     basis: Arc<Basis>,
+    /// The clients' network, where it decides what is lost.
+    network: Option<NetworkId>,
     hosts: HostTable,
     parts: Parts,
     portions: Box<[Portion]>,
@@ -64,17 +69,23 @@ impl Outcomes {
     ) -> (Outcome, usize) {
         let supply = failed.supply(view.mesh().compat());
         let assignment = Assignment::of_bases(view, destination, supply, &mut self.bases);
-        let is_known = |common: &Common| Arc::ptr_eq(&common.basis, assignment.basis());
+        let network = failed.has_other_gateways().then(|| view.proxy().network.clone());
+        let is_known = |common: &Common| {
+            Arc::ptr_eq(&common.basis, assignment.basis()) && common.network == network
+        };
         let at = self.commons.iter().position(is_known).unwrap_or_else(|| {
-            let hosts = HostTable::new(&assignment, &by.1, |endpoint| {
-                if scenario.is_gateway_lost(endpoint, failed) {
-                    HealthStatus::Unhealthy
-                } else {
-                    endpoint.health()
-                }
-            });
+            let lost = scenario.lost(view, &assignment, failed);
+            let hosts = match notices(destination, by.1) {
+                true => HostTable::new(&assignment, &by.1, |(index, endpoint)| {
+                    let is_lost = lost.get(index) == Some(&true);
+                    if is_lost { HealthStatus::Unhealthy } else { endpoint.health() }
+                }),
+                false => HostTable::new(&assignment, &by.1, |(_, endpoint)| endpoint.health())
+                    .without_answer_of(lost),
+            };
             self.commons.push(Common {
                 basis: Arc::clone(assignment.basis()),
+                network,
                 hosts,
                 parts: Parts::of(&assignment),
                 portions: portions(&assignment, numbers),
@@ -124,6 +135,13 @@ impl Common {
     }
 }
 
+/// Whether a client sends elsewhere what finds no answer.
+fn notices(destination: &Destination<'_>, spread: Spread) -> bool {
+    let policy = destination.cluster_policy.as_deref();
+    spread.data_plane == DataPlane::Grpc
+        || policy.is_some_and(|policy| policy.outlier_detection.is_some())
+}
+
 fn portions(assignment: &Assignment, numbers: &Numbers) -> Box<[Portion]> {
     let mut portions = Vec::with_capacity(assignment.localities().map(|of| of.len()).sum());
     each_received(assignment, |sent_to, id, _, fraction| {
@@ -136,26 +154,35 @@ fn portions(assignment: &Assignment, numbers: &Numbers) -> Box<[Portion]> {
 /// Calls `with` for each endpoint that receives something in the end, with the index of what is sent to
 /// and the part of that which it receives.
 ///
-/// What a gateway gets is divided over the endpoints behind it that are fit, by their weights.
+/// What a gateway address gets is divided over the endpoints behind it that are fit, in whatever
+/// localities, by their weights.
 pub(super) fn each_received<'a>(
     assignment: &'a Assignment,
     mut with: impl FnMut(usize, Id, &'a Endpoint, f64),
 ) {
+    let mut behind: BTreeMap<&Address, Vec<(Id, &'a Endpoint)>> = BTreeMap::new();
+    let mut gateways = Vec::new();
     for (index, endpoint) in assignment.endpoints().enumerate() {
         match (endpoint.target(), endpoint.id()) {
             (Target::Direct(direct) | Target::Tunnel(direct), Some(id)) => {
                 with(index, id, direct, 1.0);
             }
             (Target::Gateway(_) | Target::DoubleTunnel(_), _) | (_, None) => {
-                let fit = || endpoint.behind().filter(|(_, behind)| is_fit(behind));
-                let weight = |behind: &Endpoint| f64::from(behind.effective_weight());
-                let total: f64 = fit().map(|(_, behind)| weight(behind)).sum();
-                fit().for_each(|(id, behind)| with(index, id, behind, weight(behind) / total));
+                let address = endpoint.target().address();
+                let fit = endpoint.behind().filter(|(_, behind)| is_fit(behind));
+                behind.entry(address).or_default().extend(fit);
+                gateways.push((index, address));
             }
         }
     }
+    for (index, address) in gateways {
+        let fit = behind.get(address).map(Vec::as_slice).unwrap_or_default();
+        let weight = |behind: &Endpoint| f64::from(behind.effective_weight());
+        let total: f64 = fit.iter().map(|(_, behind)| weight(behind)).sum();
+        fit.iter().for_each(|(id, behind)| with(index, *id, behind, weight(behind) / total));
+    }
 }
 
-const fn is_fit(endpoint: &Endpoint) -> bool {
+pub(super) const fn is_fit(endpoint: &Endpoint) -> bool {
     matches!(endpoint.health, HealthStatus::Unknown | HealthStatus::Healthy)
 }

@@ -17,7 +17,8 @@ use mesh_model::registry::{ControlPlane, Mesh};
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a scenario acts on every kind")]
 pub enum Failure {
-    /// Everything in a cluster, its network gateways too.
+    /// Every pod of a cluster, and its network gateways. What ServiceEntries list there and machines lie
+    /// outside.
     Cluster(Box<str>),
     /// Everything in a region.
     Region(Box<str>),
@@ -39,7 +40,7 @@ impl Failure {
     pub(super) fn hits(&self, endpoint: &Endpoint, host: &str, rank: Rank) -> bool {
         let workload = &endpoint.workload;
         match self {
-            Self::Cluster(name) => workload.cluster == **name,
+            Self::Cluster(name) => workload.cluster == **name && !is_outside(endpoint),
             Self::Network(name) => workload.network == **name,
             Self::Region(region) => parts(&workload.locality).0 == &**region,
             Self::Zone(region, zone) => parts(&workload.locality) == (region, zone),
@@ -78,6 +79,12 @@ impl Failure {
             Self::Region(_) | Self::Zone(..) | Self::Endpoint(_) | Self::Service(..) => false,
         }
     }
+}
+
+/// Whether an endpoint is of a cluster by name only: what a ServiceEntry lists, and machines. Its
+/// control plane reads it there.
+fn is_outside(endpoint: &Endpoint) -> bool {
+    endpoint.service_port != 0 && endpoint.workload.hostname.is_empty()
 }
 
 /// The region and the zone of a locality's text.

@@ -1,9 +1,11 @@
 //! What a failure does to all that was surveyed.
 use std::collections::BTreeSet;
 
+use mesh_model::registry::ControlPlane;
 use mesh_model::view::Destination;
 
 use super::common::{Common, Outcomes, Portion};
+use super::fallen::Fallen;
 use super::overload::Carried;
 use super::scenario::Failed;
 use super::shift::{Numbered, Places};
@@ -25,6 +27,8 @@ pub struct Impact<'s, 'm> {
     pub shift: Shift,
     /// Whether every request fails.
     pub is_unreachable: bool,
+    /// Whether every request fails before.
+    pub was_unreachable: bool,
     /// The endpoints that this class sends to and that carry too much then, all classes together.
     pub overloaded: Vec<Overloaded>,
     /// The place of what outcomes have in common after the failure.
@@ -37,9 +41,14 @@ impl Impact<'_, '_> {
         self.after.as_ref().unwrap_or(&self.class.before)
     }
 
+    /// Returns whether requests were answered before, and none is now.
+    pub fn is_cut_off(&self) -> bool {
+        self.is_unreachable && !self.was_unreachable
+    }
+
     /// Returns whether there is anything to tell.
     pub fn is_felt(&self) -> bool {
-        !self.shift.moved.is_empty() || self.is_unreachable || !self.overloaded.is_empty()
+        !self.shift.moved.is_empty() || self.is_cut_off() || !self.overloaded.is_empty()
     }
 }
 
@@ -50,9 +59,18 @@ impl<'m> Survey<'m> {
     pub fn impact<'s>(&'s self, scenario: &Scenario, limit: f64) -> Vec<Impact<'s, 'm>> {
         let classes = self.destinations().iter().map(|surveyed| surveyed.classes.len());
         let mut impacts = Vec::with_capacity(classes.sum());
+        // By control plane; there are few.
+        let mut fallen: Vec<(&ControlPlane, Fallen<'m>)> = Vec::new();
         for surveyed in self.destinations() {
             let Some(first) = surveyed.classes.first() else { continue };
-            scenario.with_failed(&first.view, &surveyed.destination, |failed| {
+            let (mesh, plane) = (first.view.mesh(), first.view.plane());
+            let at = fallen.iter().position(|(known, _)| std::ptr::eq(*known, plane));
+            let at = at.unwrap_or_else(|| {
+                fallen.push((plane, scenario.fallen(mesh, plane)));
+                fallen.len() - 1
+            });
+            let Some((_, fallen)) = fallen.get(at) else { continue };
+            scenario.with_failed((&first.view, fallen), &surveyed.destination, |failed| {
                 if failed.is_nothing() {
                     impacts.extend(surveyed.classes.iter().map(|class| untouched(surveyed, class)));
                 } else {
@@ -107,6 +125,7 @@ fn touched<'s, 'm>(
             class,
             shift,
             is_unreachable: outcome.is_unreachable(),
+            was_unreachable: class.before.is_unreachable(),
             after: Some(outcome),
             overloaded: Vec::new(),
             common,
@@ -157,6 +176,7 @@ fn untouched<'s, 'm>(surveyed: &'s Surveyed<'m>, class: &'s SurveyedClass<'m>) -
         after: None,
         shift: Shift::default(),
         is_unreachable: class.before.is_unreachable(),
+        was_unreachable: class.before.is_unreachable(),
         overloaded: Vec::new(),
         common: class.common,
     }

@@ -4,7 +4,7 @@ use mesh_model::name::{ClusterId, Locality};
 use mesh_model::view::{Destination, ProxyView};
 
 use super::Scenario;
-use super::common::each_received;
+use super::common::{each_received, is_fit};
 use super::shift::Parts;
 use crate::assign::{AssignedEndpoint, Assignment, Discovery, Target};
 use crate::share::{Shares, Spread};
@@ -94,10 +94,44 @@ impl Outcome {
         received
     }
 
-    /// Returns whether requests find no endpoint. Destinations that need none (the address that the
-    /// client asked for is used, or found by name) are always reached.
+    /// Returns whether every request fails: none is sent to an endpoint that answers, or to a gateway
+    /// with one behind it. Where the client's own destination is kept none of the endpoints that it may
+    /// ask for answers; hosts that are looked up are always reached.
     pub fn is_unreachable(&self) -> bool {
-        self.discovery.picks() && !self.shares.is_reachable()
+        match self.discovery {
+            Discovery::Eds | Discovery::StrictDns | Discovery::LogicalDns => !self.is_answered(),
+            Discovery::OriginalDestination => {
+                let known = self.assignment.endpoints().filter_map(|one| match one.target() {
+                    Target::Direct(direct) | Target::Tunnel(direct) => Some(is_fit(direct)),
+                    Target::Gateway(_) | Target::DoubleTunnel(_) => None,
+                });
+                let mut known = known.peekable();
+                known.peek().is_some() && !known.any(|is_fit| is_fit)
+            }
+            Discovery::DynamicForwardProxy | Discovery::Alias => false,
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether anything that is sent to can answer. One host stands for all localities behind an address.
+    fn is_answered(&self) -> bool {
+        let shares = self.shares.endpoints().iter();
+        let used = self.assignment.endpoints().zip(shares).filter(|(_, share)| **share > 0.0);
+        let mut gateways = Vec::new();
+        for (endpoint, _) in used {
+            match endpoint.target() {
+                // In panic Envoy sends to what is unhealthy, too, and may be answered.
+                Target::Direct(_) | Target::Tunnel(_) => return true,
+                Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
+                    gateways.push(&gateway.address);
+                }
+            }
+        }
+        self.assignment.endpoints().any(|endpoint| {
+            let address = endpoint.target().address();
+            gateways.contains(&address) && endpoint.fronts().any(is_fit)
+        })
     }
 }
 

@@ -57,10 +57,12 @@ impl Player {
         Played {
             imbalance: imbalance.map(|scenario| self.imbalance(scenario)),
             ejection: ejection.map(|scenario| self.ejection(scenario)),
-            moved_keys: impact.after.as_ref().and_then(|after| {
-                let before = &impact.class.before;
-                before.moved_keys(after, &impact.class.view, destination, self.seed)
-            }),
+            moved_keys: impact.after.as_ref().filter(|_| !impact.is_unreachable).and_then(
+                |after| {
+                    let before = &impact.class.before;
+                    before.moved_keys(after, &impact.class.view, destination, self.seed)
+                },
+            ),
         }
     }
 

@@ -1,23 +1,30 @@
 //! What fails together, and what then holds for a proxy.
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, Shard, Shards};
-use mesh_model::name::ClusterId;
+use mesh_model::endpoint::{
+    Address, Endpoint, Gateways, HealthStatus, NetworkGateway, Shard, Shards,
+};
+use mesh_model::name::{ClusterId, NetworkId};
 use mesh_model::view::{Destination, ProxyView};
 
-use super::common::Outcomes;
+use super::common::{Outcomes, is_fit};
 use super::failure::Rank;
+use super::fallen::{Fallen, is_cut_off};
 use super::overload::Numbers;
 use super::{Failure, Outcome};
-use crate::assign::{AssignedEndpoint, ClusterForm, Discovery, Supply, Target};
+use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Supply, Target};
 use crate::share::Spread;
 
 /// Things that fail at the same time.
 ///
 /// Endpoints that fail are unhealthy (or gone) for the control plane, which sends them or not as it
-/// does at any time. A gateway has no health in EDS: clients notice by themselves that it is gone. It
-/// counts as failed if it is named, if its cluster or network is, or if everything behind it fails.
+/// does at any time; those that are draining or terminating end so. A gateway has no health in EDS. It
+/// counts as failed if it is named, if its cluster or network is, if the pods of its service are, or if
+/// nothing that is left behind its address answers. Clients with outlier detection (and gRPC's) notice
+/// and send elsewhere; without it what they send there is lost. If gateways are removed, endpoints of a
+/// network that has none left are sent as they are, and nobody gets there.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers name failures and what they do")]
 pub struct Scenario {
@@ -43,19 +50,19 @@ pub enum Loss {
 pub(super) struct Failed<'s> {
     before: &'s Shards,
     gateways_before: &'s Gateways,
+    fallen: &'s Fallen<'s>,
     host: &'s str,
     ranks: Ranks<'s>,
     /// The endpoints afterwards, if some fail.
     shards: Option<Shards>,
     /// The gateways afterwards, if some are gone.
     gateways: Option<Gateways>,
-    is_gateway_hit: bool,
 }
 
 impl<'s> Failed<'s> {
     /// Whether neither endpoints nor gateways fail.
     pub(super) const fn is_nothing(&self) -> bool {
-        self.shards.is_none() && !self.is_gateway_hit
+        self.shards.is_none() && self.fallen.is_empty()
     }
 
     /// What assignments are then computed from.
@@ -65,6 +72,11 @@ impl<'s> Failed<'s> {
             gateways: self.gateways.as_ref().unwrap_or(self.gateways_before),
             compat,
         }
+    }
+
+    /// Whether networks may be entered otherwise than before.
+    pub(super) const fn has_other_gateways(&self) -> bool {
+        self.gateways.is_some()
     }
 
     /// The endpoints afterwards, if some fail.
@@ -79,7 +91,8 @@ impl Scenario {
         let by = (Discovery::of(view, destination), Spread::of(view, destination));
         let of = (view, destination);
         let numbers = Numbers::default();
-        self.with_failed(view, destination, |failed| {
+        let fallen = self.fallen(view.mesh(), view.plane());
+        self.with_failed((view, &fallen), destination, |failed| {
             Outcomes::default().add(of, (self, failed), by, &numbers).0
         })
     }
@@ -87,7 +100,7 @@ impl Scenario {
     /// Hands out what is left of a destination.
     pub(super) fn with_failed<T>(
         &self,
-        view: &ProxyView<'_>,
+        (view, fallen): (&ProxyView<'_>, &Fallen<'_>),
         destination: &Destination<'_>,
         with: impl FnOnce(&Failed<'_>) -> T,
     ) -> T {
@@ -96,23 +109,17 @@ impl Scenario {
         let none = Shards::default();
         let shards = view.shards(service).map_or(&none, AsRef::as_ref);
         let gateways = view.gateways(is_dns);
-        with(&self.failed(shards, gateways, service.hostname.as_str()))
-    }
-
-    /// What is left of a service's endpoints and of the gateways.
-    fn failed<'s>(&self, shards: &'s Shards, gateways: &'s Gateways, host: &'s str) -> Failed<'s> {
+        let host = service.hostname.as_str();
         let ranks = self.ranks(shards, host);
-        let left = self.shards(shards, host, &ranks);
-        let fails = |gateway| self.failures.iter().any(|failure| failure.hits_gateway(gateway));
-        Failed {
+        with(&Failed {
             before: shards,
             gateways_before: gateways,
+            fallen,
             host,
-            shards: left,
-            gateways: self.gateways(gateways),
-            is_gateway_hit: gateways.iter().any(fails),
+            shards: self.shards(shards, host, &ranks),
+            gateways: self.gateways(gateways, fallen),
             ranks,
-        }
+        })
     }
 
     /// The endpoints after the failure, if some fail.
@@ -132,7 +139,7 @@ impl Scenario {
                 }
                 Loss::Unhealthy => endpoints
                     .map(|(endpoint, fails)| match fails {
-                        true => Endpoint { health: HealthStatus::Unhealthy, ..endpoint.clone() },
+                        true => Endpoint { health: failed(endpoint.health), ..endpoint.clone() },
                         false => endpoint.clone(),
                     })
                     .collect(),
@@ -144,17 +151,17 @@ impl Scenario {
     }
 
     /// The gateways after the failure, if it removes some.
-    fn gateways(&self, gateways: &Gateways) -> Option<Gateways> {
-        let fails = |gateway| self.failures.iter().any(|failure| failure.hits_gateway(gateway));
-        if self.loss == Loss::Unhealthy || !gateways.iter().any(fails) {
+    fn gateways(&self, gateways: &Gateways, fallen: &Fallen<'_>) -> Option<Gateways> {
+        let is_left = |gateway: &&NetworkGateway| !fallen.contains(gateway);
+        if self.loss == Loss::Unhealthy || gateways.iter().all(|one| is_left(&one)) {
             return None;
         }
-        Some(Gateways::new(gateways.iter().filter(|gateway| !fails(gateway)).cloned()))
+        Some(Gateways::new(gateways.iter().filter(is_left).cloned()))
     }
 
     /// The service's endpoints in order, if a failure speaks of a part of them: an endpoint fails on
     /// all of its ports.
-    fn ranks<'s>(&self, shards: &'s Shards, host: &str) -> Ranks<'s> {
+    pub(super) fn ranks<'s>(&self, shards: &'s Shards, host: &str) -> Ranks<'s> {
         let is_partial = |failure: &Failure| matches!(failure, Failure::Service(..));
         if host.is_empty() || !self.failures.iter().any(is_partial) {
             return Ranks::default();
@@ -171,25 +178,82 @@ impl Scenario {
         Ranks(by_key)
     }
 
-    fn hits(&self, endpoint: &Endpoint, host: &str, ranks: &Ranks<'_>) -> bool {
+    pub(super) fn hits(&self, endpoint: &Endpoint, host: &str, ranks: &Ranks<'_>) -> bool {
         let rank = ranks.of(endpoint);
         self.failures.iter().any(|failure| failure.hits(endpoint, host, rank))
     }
 
-    /// Whether a client no longer gets through a gateway.
-    pub(super) fn is_gateway_lost(
+    /// Finds what a client sends to and nothing answers any more, by the order of the assignment; none
+    /// if everything answers.
+    pub(super) fn lost(
         &self,
-        endpoint: AssignedEndpoint<'_>,
+        view: &ProxyView<'_>,
+        assignment: &Assignment,
         failed: &Failed<'_>,
-    ) -> bool {
-        let gateway = match endpoint.target() {
-            Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => gateway,
-            Target::Direct(_) | Target::Tunnel(_) => return false,
+    ) -> Vec<bool> {
+        if failed.is_nothing() {
+            return Vec::new();
+        }
+        let fronts = self.fronts(assignment, failed);
+        let own = &view.proxy().network;
+        let is_cut_off = |network: &NetworkId| {
+            let after = failed.gateways.as_ref();
+            let cut = after.map(|after| is_cut_off(network, failed.gateways_before, after));
+            network != own && cut == Some(true)
         };
-        let mut behind = endpoint.fronts().peekable();
-        self.failures.iter().any(|failure| failure.hits_gateway(gateway))
-            || (behind.peek().is_some()
-                && behind.all(|behind| self.hits(behind, failed.host, &failed.ranks)))
+        let is_lost = |endpoint: AssignedEndpoint<'_>| match endpoint.target() {
+            Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
+                failed.fallen.contains(gateway)
+                    || fronts.get(&gateway.address).is_some_and(|front| front.is_lost())
+            }
+            Target::Direct(to) | Target::Tunnel(to) => is_cut_off(&to.workload.network),
+        };
+        let lost: Vec<bool> = assignment.endpoints().map(is_lost).collect();
+        if lost.contains(&true) { lost } else { Vec::new() }
+    }
+
+    /// What stands behind each gateway address, over all localities: Envoy has one host for it.
+    fn fronts<'a>(
+        &self,
+        assignment: &'a Assignment,
+        failed: &Failed<'_>,
+    ) -> BTreeMap<&'a Address, Front> {
+        let mut fronts: BTreeMap<&Address, Front> = BTreeMap::new();
+        for endpoint in assignment.endpoints() {
+            let (Target::Gateway(gateway) | Target::DoubleTunnel(gateway)) = endpoint.target()
+            else {
+                continue;
+            };
+            let front = fronts.entry(&gateway.address).or_default();
+            for behind in endpoint.fronts() {
+                front.is_hit |= self.hits(behind, failed.host, &failed.ranks);
+                front.answers |= is_fit(behind);
+            }
+        }
+        fronts
+    }
+}
+
+/// What stands behind the address of a gateway.
+#[derive(Clone, Copy, Debug, Default)]
+struct Front {
+    is_hit: bool,
+    answers: bool,
+}
+
+impl Front {
+    const fn is_lost(self) -> bool {
+        self.is_hit && !self.answers
+    }
+}
+
+/// The health of an endpoint that fails: one that is ending ends.
+const fn failed(health: HealthStatus) -> HealthStatus {
+    match health {
+        HealthStatus::Unknown | HealthStatus::Healthy | HealthStatus::Unhealthy => {
+            HealthStatus::Unhealthy
+        }
+        HealthStatus::Draining | HealthStatus::Terminating => HealthStatus::Terminating,
     }
 }
 
@@ -197,7 +261,7 @@ type Key<'s> = (&'s ClusterId, &'s Address);
 
 /// The place of each address of a service, sorted by address.
 #[derive(Debug, Default)]
-struct Ranks<'s>(Vec<(Key<'s>, u32)>);
+pub(super) struct Ranks<'s>(Vec<(Key<'s>, u32)>);
 
 impl Ranks<'_> {
     fn of(&self, endpoint: &Endpoint) -> Rank {

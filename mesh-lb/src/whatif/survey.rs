@@ -14,6 +14,7 @@ use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 use rustc_hash::FxHashMap;
 
 use super::common::Outcomes;
+use super::fallen::Fallen;
 use super::overload::Carriers;
 use super::{Outcome, Scenario, clients::class_name};
 use crate::assign::{Discovery, EffectiveSetting, Standpoint};
@@ -341,7 +342,8 @@ impl<'m> Surveyed<'m> {
         let (now, destination) = (Scenario::default(), &self.destination);
         let by = (Discovery::of(view, destination), Spread::of(view, destination));
         let numbers = self.carriers.numbers();
-        let (before, common) = now.with_failed(view, destination, |failed| {
+        let none = Fallen::default();
+        let (before, common) = now.with_failed((view, &none), destination, |failed| {
             self.before.add((view, destination), (&now, failed), by, numbers)
         });
         let view = view.clone();

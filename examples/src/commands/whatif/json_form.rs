@@ -34,7 +34,8 @@ fn service<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>, player: &mut Player
         "before": cells(class.before.cells()),
         "after": cells(impact.outcome().cells()),
         "moved": impact.shift.moved.iter().map(moved_to_json).collect::<Vec<_>>(),
-        "lost": impact.shift.lost(),
+        // Not -0.0, which the sum of nothing is.
+        "lost": impact.shift.lost() + 0.0,
         "unreachable": impact.is_unreachable,
         "overloaded": impact.overloaded.iter().map(overloaded).collect::<Vec<_>>(),
         "ladder": ladder

@@ -15,7 +15,8 @@ pub(super) fn print<'m>(
     all: bool,
 ) {
     let failed: Vec<String> = scenario.failures.iter().map(ToString::to_string).collect();
-    say!("WHAT IF {} fails?", failed.join(" and "));
+    let fail = if failed.len() == 1 { "fails" } else { "fail" };
+    say!("WHAT IF {} {fail}?", failed.join(" and "));
     if !all {
         say!("(one class of proxies; overload is judged by its traffic alone: see --all-proxies)");
     }
@@ -27,8 +28,8 @@ pub(super) fn print<'m>(
     let same = impacts.len() - felt.len();
     // One destination counts once for each class of clients.
     let what = if all { "destinations, by class of clients:" } else { "destinations:" };
-    say!("\n{what} {} change, {same} stay as they are", felt.len());
-    let lost: Vec<&&Impact<'_, 'm>> = felt.iter().filter(|impact| impact.is_unreachable).collect();
+    say!("\n{what} {} told above, {same} stay as they are", felt.len());
+    let lost: Vec<&&Impact<'_, 'm>> = felt.iter().filter(|impact| impact.is_cut_off()).collect();
     if !lost.is_empty() {
         say!("\nUNREACHABLE");
     }
@@ -68,7 +69,7 @@ fn print_one<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) {
     }
     for overloaded in &impact.overloaded {
         say!(
-            "  OVERLOADED {} carries {:.2} times what the busiest one carries now",
+            "  OVERLOADED {} carries, for its size, {:.2} times what the busiest one carries now",
             overloaded.address,
             overloaded.factor
         );
@@ -142,7 +143,7 @@ fn place(locality: &Locality, cluster: &ClusterId) -> String {
     let locality = locality.to_string();
     match (locality.as_str(), cluster.as_str()) {
         ("", "") => "an unknown place".to_owned(),
-        ("", cluster) => cluster.to_owned(),
+        ("", cluster) => format!("cluster {cluster}"),
         (locality, "") => locality.to_owned(),
         (locality, cluster) => format!("{locality} ({cluster})"),
     }

@@ -1,0 +1,195 @@
+//! What fails behind gateways, and gateways that fail.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use mesh_lb::whatif::{Failure, Loss, Scenario, Survey, services};
+use mesh_model::Compat;
+use mesh_model::registry::{Mesh, Origin, Registry, Source};
+
+/// A pod at an address, on a node of its own in a zone of region `r1`, or of none.
+fn pod(text: &mut String, (name, address, zone): (&str, &str, &str), network: &str) {
+    let _ = write!(
+        text,
+        "---\n{{apiVersion: v1, kind: Node, metadata: {{name: {name}, labels: \
+         {{topology.kubernetes.io/region: r1, topology.kubernetes.io/zone: {zone}}}}}}}\n---\n\
+         {{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: shop, labels: \
+         {{topology.istio.io/network: {network}, security.istio.io/tlsMode: istio}}}}, spec: \
+         {{nodeName: {name}, containers: [{{name: app}}, {{name: istio-proxy}}]}}, status: {{phase: Running, podIP: \
+         {address}}}}}\n"
+    );
+}
+
+/// A service with a slice of pods, each with its conditions.
+fn service(text: &mut String, name: &str, more: &str, pods: &[(&str, &str, &str)]) {
+    let _ = write!(
+        text,
+        "---\n{{apiVersion: v1, kind: Service, metadata: {{name: {name}, namespace: shop}}, {more}}}\n"
+    );
+    let endpoints: Vec<String> = pods
+        .iter()
+        .map(|(pod, address, conditions)| {
+            format!(
+                "{{addresses: [{address}], conditions: {{{conditions}}}, targetRef: {{kind: Pod, name: \
+                 {pod}, namespace: shop}}}}"
+            )
+        })
+        .collect();
+    let _ = write!(
+        text,
+        "---\n{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: {name}, \
+         namespace: shop, labels: {{kubernetes.io/service-name: {name}}}}}, addressType: IPv4, ports: \
+         [{{name: http, port: 8080}}], endpoints: [{}]}}\n",
+        endpoints.join(", ")
+    );
+}
+
+const READY: &str = "ready: true";
+
+/// Cluster `near` of network `n1` with the client and one endpoint of `cart`; `far` of `n2` with two, in
+/// the zones `x` and `z`, behind the gateway 34.0.0.1 whose pod is in zone `g`. `lone` is in `far` only.
+fn mesh(rules: &str, conditions: &str) -> Arc<Mesh> {
+    let ports = "spec: {clusterIP: 172.20.0.1, ports: [{name: http, port: 80}]}";
+    let (mut near, mut far) = (String::new(), String::new());
+    pod(&mut near, ("client", "10.1.0.1", "a"), "n1");
+    pod(&mut near, ("cart-a", "10.1.0.2", "a"), "n1");
+    service(&mut near, "cart", ports, &[("cart-a", "10.1.0.2", READY)]);
+    for one in [("cart-x", "10.2.0.1", "x"), ("cart-y", "10.2.0.2", "z"), ("gate", "10.2.0.9", "g")]
+    {
+        pod(&mut far, one, "n2");
+    }
+    let both = [("cart-x", "10.2.0.1", READY), ("cart-y", "10.2.0.2", conditions)];
+    service(&mut far, "cart", ports, &both);
+    service(&mut far, "lone", ports, &both);
+    let _ = write!(
+        far,
+        "---\n{{apiVersion: v1, kind: Service, metadata: {{name: gate, namespace: shop, labels: \
+         {{topology.istio.io/network: n2}}}}, spec: {{type: LoadBalancer, clusterIP: 172.20.0.9, ports: \
+         [{{name: http, port: 15443}}]}}, status: {{loadBalancer: {{ingress: [{{ip: 34.0.0.1}}]}}}}}}\n---\n\
+         {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: gate, namespace: shop, \
+         labels: {{kubernetes.io/service-name: gate}}}}, addressType: IPv4, ports: [{{name: http, port: \
+         15443}}], endpoints: [{{addresses: [10.2.0.9], conditions: {{ready: true}}, targetRef: {{kind: \
+         Pod, name: gate, namespace: shop}}}}]}}\n"
+    );
+    service(
+        &mut near,
+        "own",
+        "spec: {clusterIP: None, ports: [{name: http, port: 80, appProtocol: tcp}]}",
+        &[("cart-a", "10.1.0.2", READY)],
+    );
+    let outside = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: bank, namespace: \
+                   shop}, spec: {hosts: [bank.example.com], addresses: [10.250.0.1], ports: [{name: http, \
+                   number: 80, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 203.0.113.7}]}}\n";
+    let describe = "role: remote\ncontrolPlane: near\n";
+    let source = |origin, name: &str, text: &str| Source {
+        origin,
+        name: name.into(),
+        text: text.as_bytes().to_vec(),
+    };
+    let mut registry = Registry::new(Compat::default());
+    let found = registry.load([
+        source(Origin::Cluster("near".into()), "near.yaml", &near),
+        source(Origin::Cluster("far".into()), "far.yaml", &far),
+        source(Origin::Description("near".into()), "near/cluster.yaml", "role: primary\n"),
+        source(Origin::Description("far".into()), "far/cluster.yaml", describe),
+        source(Origin::Config, "config.yaml", &format!("{outside}---\n{rules}")),
+    ]);
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+    registry.mesh()
+}
+
+const DETECTION: &str = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: all, namespace: shop}, spec: \
+     {host: '*.local', trafficPolicy: {outlierDetection: {}}}}\n";
+
+/// What moves, by host: ` ZONE SHARE ZONE`, `-` for nowhere, and what is cut off.
+fn felt(mesh: &Mesh, failure: &str, loss: Loss) -> Vec<String> {
+    let failures: Vec<Failure> = failure.split(' ').map(|one| one.parse().unwrap()).collect();
+    let scenario = Scenario { failures, loss };
+    let proxies = [mesh.proxy("near/shop/client").unwrap()];
+    let survey = Survey::new(mesh, &proxies, services);
+    let impacts = survey.impact(&scenario, 9.0);
+    let mut told = Vec::new();
+    for impact in impacts.iter().filter(|impact| impact.is_felt()) {
+        let zone = |place: &Option<mesh_lb::whatif::Place>| {
+            place
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |(locality, _)| locality.zone().to_owned())
+        };
+        let moved = impact.shift.moved.iter();
+        let moved: Vec<String> = moved
+            .map(|one| format!("{} {:.0} {}", zone(&one.from), one.share, zone(&one.to)))
+            .collect();
+        let host =
+            impact.destination.service.hostname.as_str().split('.').next().unwrap().to_owned();
+        let cut = if impact.is_cut_off() { " cut off" } else { "" };
+        told.push(format!("{host}: {}{cut}", moved.join(", ")));
+    }
+    told
+}
+
+#[track_caller]
+fn check(mesh: &Mesh, failure: &str, expected: &[&str]) {
+    assert_eq!(felt(mesh, failure, Loss::Unhealthy), expected, "{failure}");
+}
+
+const NOTHING: &[&str] = &[];
+
+#[test]
+fn an_endpoint_behind_a_gateway_that_another_stands_behind_is_not_missed() {
+    for rules in ["", DETECTION] {
+        let mesh = mesh(rules, READY);
+        check(&mesh, "endpoint=10.2.0.1", NOTHING);
+        check(&mesh, "zone=r1/z", NOTHING);
+        check(&mesh, "service=lone.shop,50%", NOTHING);
+    }
+    let far = "zone=r1/x zone=r1/z";
+    check(&mesh("", READY), far, &["cart: x 50 -", "lone: x 100 - cut off"]);
+    // With it the nearest zone has all of `cart` before.
+    check(&mesh(DETECTION, READY), far, &["lone: x 100 - cut off"]);
+    // Who is not ready takes over from nobody.
+    check(&mesh("", "ready: false"), "zone=r1/x", &["cart: x 50 -", "lone: x 100 - cut off"]);
+}
+
+#[test]
+fn clients_without_outlier_detection_lose_what_they_send_to_a_gateway_that_is_gone() {
+    // The gateway's own service is behind it, too.
+    let lost = ["cart: x 50 -", "gate: g 100 - cut off", "lone: x 100 - cut off"];
+    for failure in
+        ["gateway=34.0.0.1", "network=n2", "zone=r1/g", "endpoint=10.2.0.9", "service=gate.shop"]
+    {
+        check(&mesh("", READY), failure, &lost);
+    }
+}
+
+#[test]
+fn endpoints_of_a_network_without_gateways_are_out_of_reach() {
+    let mesh = mesh("", READY);
+    let removed = felt(&mesh, "gateway=34.0.0.1", Loss::Removed);
+    // One endpoint of three is left, where a gateway stood for two as one host.
+    let lost = ["cart: a 17 -, x 50 -", "gate: g 100 - cut off", "lone: x 100 - cut off"];
+    assert_eq!(removed, lost);
+}
+
+#[test]
+fn what_service_entries_list_is_outside_of_every_cluster() {
+    let mesh = mesh("", READY);
+    let bank = |told: &[String]| told.iter().any(|one| one.starts_with("bank"));
+    assert!(!bank(&felt(&mesh, "cluster=near", Loss::Unhealthy)));
+    assert!(bank(&felt(&mesh, "service=bank.example.com", Loss::Unhealthy)));
+}
+
+#[test]
+fn what_is_ending_does_not_come_back() {
+    for ending in
+        ["ready: false, serving: true, terminating: true", "ready: false, terminating: true"]
+    {
+        let mesh = mesh("", ending);
+        let told = felt(&mesh, "endpoint=10.2.0.2", Loss::Unhealthy);
+        assert_eq!(told, NOTHING, "{ending}");
+    }
+}
+
+#[test]
+fn clients_that_choose_by_themselves_find_nobody_when_all_are_gone() {
+    check(&mesh("", READY), "endpoint=10.1.0.2", &["cart: a 50 x", "own:  cut off"]);
+}
