@@ -41,4 +41,4 @@ pub use self::sample::{Sample, SampleHttp};
 pub use self::shared_names::{Replaced, replaced};
 pub use self::useless::{Idle, Useless, useless};
 pub use self::widening::{Widening, widenings};
-pub use self::witness::{example, samples};
+pub use self::witness::{example, samples, samples_between};

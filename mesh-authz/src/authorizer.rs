@@ -1,4 +1,6 @@
 //! CUSTOM → DENY → ALLOW: deciding, by walking the filters of a chain.
+use std::collections::BTreeSet;
+
 use mesh_model::compat::DataPlane;
 use mesh_model::resource::Action;
 
@@ -202,6 +204,17 @@ impl Authorizer {
         }
     }
 
+    /// Returns the names of the external authorizers that may be asked about a request; of a waypoint those of
+    /// what is addressed to no service.
+    pub fn external_authorizers(&self, traffic: Traffic) -> BTreeSet<&str> {
+        let filters = self.chain(traffic).filters.iter();
+        let providers = filters.filter_map(|filter| match filter {
+            Filter::ExternalAuthorization { provider } => Some(&**provider),
+            Filter::Rbac(_) => None,
+        });
+        providers.collect()
+    }
+
     pub(crate) fn observe<'p>(
         &'p self,
         request: &Request<'_>,
@@ -228,6 +241,11 @@ impl Authorizer {
         let compiled = &self.chain(traffic).compiled;
         compiled.iter().any(|of| of.action == action && of.is_dry_run)
             || self.l4.as_ref().is_some_and(|l4| l4.has_trial(action))
+    }
+
+    /// Whether both see the same of a request.
+    pub(crate) fn sees_like(&self, other: &Self) -> bool {
+        self.sight == other.sight
     }
 
     /// Returns the request as policies see it.

@@ -1,14 +1,16 @@
 //! A changed value changes what some request is answered: such a request is found.
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "helpers of tests may fail like tests")]
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mesh_authz::analysis::diff;
+use mesh_authz::compile::ProviderKind;
 use mesh_authz::identity::TrustBundle;
 use mesh_authz::matcher::{PathNormalization, PathOptions};
 use mesh_authz::{Authorizer, Environment, Policies, Workload};
 use mesh_model::manifest::{Limits, read};
 use mesh_model::name::{Namespace, TrustDomain};
-use mesh_model::resource::{self, AuthorizationPolicy, Resource};
+use mesh_model::resource::{self, AuthorizationPolicy, Provider, Resource};
 use mesh_testkit::oracle::authz as oracle;
 use mesh_testkit::strategy::authz::{mutated, policies, request};
 use proptest::prelude::*;
@@ -181,6 +183,99 @@ fn a_value_that_other_rules_hide_from_most_requests_counts() {
         let new = of([beside, (action, &with("[GET]"))]);
         assert_ne!(diff(&old, &new), [], "{beside:?} {action}");
     }
+}
+
+/// Whether a difference between two sets of rules is told, in either direction.
+fn check_rules(action: &str, old: &str, new: &str) {
+    let [old, new] =
+        [old, new].map(|rules| authorizer(&[policy(action, rules)], &Environment::default()));
+    assert_ne!(diff(&old, &new), [], "{action}");
+    assert_ne!(diff(&new, &old), [], "{action}");
+}
+
+#[test]
+fn a_combination_that_is_lost_counts() {
+    let from = ["{source: {namespaces: [a]}}", "{source: {ipBlocks: [10.0.0.0/8]}}"];
+    let to = ["{operation: {paths: [/a]}}", "{operation: {methods: [PUT]}}"];
+    let rule = |from: &str, to: &str| format!("{{from: [{from}], to: [{to}]}}");
+    let all = format!("[{}]", rule(&from.join(", "), &to.join(", ")));
+    for lost in 0..4 {
+        let pairs = (0..4).filter(|pair| *pair != lost);
+        let kept: Vec<String> = pairs.map(|pair| rule(from[pair % 2], to[pair / 2])).collect();
+        for action in ["ALLOW", "DENY"] {
+            check_rules(action, &all, &format!("[{}]", kept.join(", ")));
+        }
+    }
+}
+
+#[test]
+fn a_combination_of_values_that_is_lost_counts() {
+    let rule = |namespaces: &str, methods: &str, paths: &str, ports: &str| {
+        format!(
+            "{{from: [{{source: {{namespaces: [{namespaces}]}}}}], to: [{{operation: {{methods: \
+             [{methods}], paths: [{paths}], ports: [{ports}]}}}}]}}"
+        )
+    };
+    let all = rule("a, b", "GET, PUT", "/a, /b", "'1', '2'");
+    let kept = [
+        rule("a", "GET, PUT", "/a, /b", "'1', '2'"),
+        rule("b", "GET", "/a, /b", "'1', '2'"),
+        rule("b", "PUT", "/a", "'1', '2'"),
+        rule("b", "PUT", "/b", "'1'"),
+    ];
+    for action in ["ALLOW", "DENY"] {
+        check_rules(action, &format!("[{all}]"), &format!("[{}]", kept.join(", ")));
+    }
+}
+
+#[test]
+fn a_template_and_a_prefix_differ() {
+    let rule = |path: &str| format!("[{{to: [{{operation: {{paths: ['{path}']}}}}]}}]");
+    for [one, other] in
+        [["/a/*", "/a/{**}"], ["/a/*", "/a/{*}"], ["/a/{*}", "/a/{**}"], ["/{*}", "*"]]
+    {
+        for action in ["ALLOW", "DENY"] {
+            check_rules(action, &rule(one), &rule(other));
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_allows_nothing_closes_the_workload_whatever_is_denied_beside_it() {
+    let deny = "[{from: [{source: {notPrincipals: ['*']}}]}, {to: [{operation: {notPorts: ['8443'], notMethods: [PUT]}}]}]";
+    let deny = policy("DENY", deny);
+    let mut allow = policy("ALLOW", "[]");
+    allow.meta.name = "q".into();
+    let old = authorizer(std::slice::from_ref(&deny), &Environment::default());
+    let new = authorizer(&[deny, allow], &Environment::default());
+    assert_ne!(diff(&old, &new), []);
+    assert_ne!(diff(&new, &old), []);
+}
+
+#[test]
+fn what_an_external_authorizer_is_no_longer_asked_counts() {
+    let custom = |provider: &str| {
+        let mut policy = policy("CUSTOM", "[{to: [{operation: {paths: [/a], ports: ['80']}}]}]");
+        policy.spec.provider = Some(Provider { name: provider.into() });
+        policy
+    };
+    let environment = Environment {
+        providers: ["g", "h"].map(|name| (name.into(), ProviderKind::Grpc)).into(),
+        ..Environment::default()
+    };
+    let of = |policies: &[AuthorizationPolicy]| authorizer(policies, &environment);
+    let found = |old: &Authorizer, new: &Authorizer| {
+        let found = diff(old, new).into_iter();
+        let told = found.map(|of| (of.if_denied_by.map(String::from), of.new.is_allowed()));
+        told.collect::<BTreeSet<_>>()
+    };
+    let by = |name: &str, is_allowed| (Some(name.to_owned()), is_allowed);
+    assert_eq!(found(&of(&[custom("g")]), &of(&[])), [by("g", true)].into());
+    assert_eq!(found(&of(&[]), &of(&[custom("g")])), [by("g", false)].into());
+    let other = [by("g", true), by("h", false)].into();
+    assert_eq!(found(&of(&[custom("g")]), &of(&[custom("h")])), other);
+    // A provider that cannot be used denies.
+    assert_eq!(found(&of(&[custom("g")]), &of(&[custom("none")])), [(None, false)].into());
 }
 
 /// Pairs of policy sets that are compared: more where it costs less.

@@ -224,18 +224,21 @@ impl std::fmt::Display for Decider {
     }
 }
 
-/// Whether a workload answers a request, and who says so.
+/// Whether a workload answers a request, and who says so; `denier` is the external authorizer that denies.
 pub(crate) fn verdict(
     mesh: &Mesh,
     (to, authorizer): (&Proxy, &Authorizer),
     request: &RequestFile,
+    denier: Option<&str>,
 ) -> Result<(bool, Decider), Failure> {
     let Entrance { refused, request, rule } = Entrance::new(mesh, (to, authorizer), request)?;
     if let Some((_, by)) = refused {
         return Ok((false, Decider { by, rule: None }));
     }
     request.with(rule, |request| {
-        let decision = authorizer.decide(request);
+        let decision = authorizer.decide_asking(request, |check| {
+            if denier == Some(check.provider) { Verdict::Deny } else { Verdict::Allow }
+        });
         let reason = decision.reason();
         let by = reason.rule().map_or_else(|| reason.to_string(), ToString::to_string);
         let rule = reason.rule().map(|rule| rule.rule);

@@ -18,11 +18,15 @@ use crate::compile::Traffic;
 use crate::rbac::{Body, Clause, Entry, Node, PermissionTest, Policy, PrincipalTest, Test};
 
 mod apart;
+mod between;
+mod hunt;
 mod part;
 mod spelling;
 mod value;
 
 use self::apart::{Apart, Lock};
+pub(super) use self::between::decide;
+pub use self::between::samples_between;
 use self::part::set;
 use self::value::{candidates, others, telling};
 
@@ -49,9 +53,16 @@ pub fn samples(authorizer: &Authorizer, traffic: Traffic) -> Vec<Sample> {
     {
         of_rule(&apart, policy, &mut found);
     }
+    distinct(&[authorizer], found)
+}
+
+/// The requests without repetition, and without those that each of the proxies refuses before it asks any
+/// policy.
+fn distinct(authorizers: &[&Authorizer], mut found: Vec<Sample>) -> Vec<Sample> {
     let mut seen = BTreeSet::new();
     found.retain(|sample| {
-        sample.with(|request| authorizer.see(request).is_ok()) && seen.insert(format!("{sample:?}"))
+        sample.with(|request| authorizers.iter().any(|authorizer| authorizer.see(request).is_ok()))
+            && seen.insert(format!("{sample:?}"))
     });
     found
 }

@@ -1,14 +1,14 @@
 //! Requests that are newly allowed or denied.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_authz::{Authorizer, data_plane};
+use mesh_authz::{Authorizer, Traffic, data_plane};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::Mesh;
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
 
 use super::Sides;
-use super::requests::requests;
+use super::requests::Asked;
 use crate::Failure;
 use crate::commands::authz::entrance::Door;
 use crate::commands::authz::request::RequestFile;
@@ -22,6 +22,8 @@ pub(super) struct Change {
     pub(super) request: Value,
     pub(super) by_old: Decider,
     pub(super) by_new: Decider,
+    /// The external authorizer that denies the request, or would; `None`: all of them allow.
+    pub(super) if_denied_by: Option<String>,
     /// How many of the requests that were tried change so.
     pub(super) count: usize,
 }
@@ -40,23 +42,60 @@ pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Result<Vec<Change
         if was.answers_like(&is) {
             continue;
         }
-        let mut alike: BTreeMap<(bool, Decider, Decider), Change> = BTreeMap::new();
+        let same_door = was.door() == is.door();
+        let authorizers = [was.sampled(), is.sampled()];
         let doors = [was.door(), is.door()];
-        for request in requests(sides, &new, [was.sampled(), is.sampled()], &doors) {
-            let mut file: RequestFile = serde_json::from_value(request.clone())?;
-            file.fill_to(new.addresses.first().copied());
-            let ((before, by_old), (allowed, by_new)) = (was.verdict(&file)?, is.verdict(&file)?);
-            if before == allowed {
-                continue;
-            }
-            let workload = reference.clone();
-            let known = alike.entry((allowed, by_old.clone(), by_new.clone()));
-            let change = Change { workload, allowed, request, by_old, by_new, count: 0 };
-            known.or_insert(change).count += 1;
-        }
-        changes.extend(alike.into_values());
+        let asked = Asked { sides, proxies: [&old, &new], authorizers, doors: &doors, same_door };
+        changes.extend(of_workload(reference, [&was, &is], &asked)?);
     }
     Ok(changes)
+}
+
+/// The changes of one workload, with external authorizers that allow, and with each of them denying alone.
+fn of_workload(
+    workload: &str,
+    [was, is]: [&Judge<'_>; 2],
+    asked: &Asked<'_>,
+) -> Result<Vec<Change>, Failure> {
+    let [of_old, of_new] = [was, is].map(|judge| external_authorizers(&judge.authorizer));
+    let deniers: BTreeSet<&str> = of_old.union(&of_new).copied().collect();
+    let mut alike: BTreeMap<(bool, Option<&str>, Decider, Decider), Change> = BTreeMap::new();
+    for request in asked.requests() {
+        let mut file: RequestFile = serde_json::from_value(request.clone())?;
+        file.fill_to(is.proxy.addresses.first().copied());
+        let mut usual = None;
+        for denier in std::iter::once(None).chain(deniers.iter().copied().map(Some)) {
+            let (before, by_old) = was.verdict(&file, denier)?;
+            let (allowed, by_new) = is.verdict(&file, denier)?;
+            // What changes whoever denies is told once.
+            let answers = Some((before, allowed));
+            if before == allowed || usual == answers {
+                continue;
+            }
+            usual = usual.or(answers.filter(|_| denier.is_none()));
+            let key = (allowed, denier, by_old.clone(), by_new.clone());
+            let change = || Change {
+                workload: workload.to_owned(),
+                allowed,
+                request: request.clone(),
+                by_old,
+                by_new,
+                if_denied_by: denier.map(str::to_owned),
+                count: 0,
+            };
+            alike.entry(key).or_insert_with(change).count += 1;
+        }
+    }
+    Ok(alike.into_values().collect())
+}
+
+/// Who may be asked about a request of a workload, or of a service behind a waypoint.
+fn external_authorizers(authorizer: &Authorizer) -> BTreeSet<&str> {
+    let services = authorizer.services().iter().map(|service| &service.authorizer);
+    let all = services.chain([authorizer]).flat_map(|of| {
+        [Traffic::Http, Traffic::Tcp].map(|traffic| of.external_authorizers(traffic))
+    });
+    all.flatten().collect()
 }
 
 /// A workload and what decides who may call it.
@@ -93,8 +132,12 @@ impl<'m> Judge<'m> {
         self.as_sidecar.as_ref().unwrap_or(&self.authorizer)
     }
 
-    fn verdict(&self, request: &RequestFile) -> Result<(bool, Decider), Failure> {
-        verdict(self.mesh, (self.proxy, &self.authorizer), request)
+    fn verdict(
+        &self,
+        request: &RequestFile,
+        denier: Option<&str>,
+    ) -> Result<(bool, Decider), Failure> {
+        verdict(self.mesh, (self.proxy, &self.authorizer), request, denier)
     }
 }
 
@@ -104,7 +147,7 @@ impl Change {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        json!({
+        let mut told = json!({
             "workload": self.workload,
             "change": self.word(),
             "request": self.request,
@@ -113,6 +156,10 @@ impl Change {
             "by_new": self.by_new.by,
             "rule_new": self.by_new.rule,
             "count": self.count,
-        })
+        });
+        if let (Some(denier), Some(told)) = (&self.if_denied_by, told.as_object_mut()) {
+            told.insert("if_denied_by".to_owned(), denier.as_str().into());
+        }
+        told
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use mesh_authz::analysis::{Sample, samples};
+use mesh_authz::analysis::{Sample, samples, samples_between};
 use mesh_authz::identity::Value as Claim;
 use mesh_authz::{Authorizer, Traffic};
 use mesh_model::registry::Mesh;
@@ -13,41 +13,141 @@ use serde_json::{Map, Value, json};
 use super::Sides;
 use crate::commands::authz::entrance::Door;
 
-/// Returns requests for a workload as request files, without repetition.
-///
-/// Those for a service behind a waypoint name one of its addresses; the others are left to go to the
-/// workload's own.
-pub(super) fn requests(
-    sides: Sides<'_>,
-    to: &Proxy,
-    authorizers: [&Authorizer; 2],
-    doors: &[Option<Door<'_>>; 2],
-) -> Vec<Value> {
-    let mut seen = BTreeSet::new();
-    let mut found = of_workload(sides, to, authorizers);
-    let services: BTreeSet<&str> =
-        authorizers.iter().flat_map(|of| of.services()).map(|service| &*service.host).collect();
-    for host in services {
-        let of = authorizers.map(|of| of.services().iter().find(|known| *known.host == *host));
-        let addresses = of.iter().flatten().flat_map(|service| service.addresses.first());
-        let addresses: BTreeSet<&IpAddr> = addresses.collect();
-        let known = of.map(|service| service.map(|service| &service.authorizer));
-        let [old, new] = known;
-        let Some((old, new)) = old.or(new).zip(new.or(old)) else { continue };
-        for request in of_workload(sides, to, [old, new]) {
-            found.extend(addresses.iter().map(|address| {
-                let mut request = request.clone();
-                if let Some(fields) = request.as_object_mut() {
-                    fields.insert("destination_ip".to_owned(), address.to_string().into());
-                }
-                request
-            }));
+/// What is compared at one workload.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) sides: Sides<'a>,
+    /// The workload, on either side.
+    pub(super) proxies: [&'a Proxy; 2],
+    pub(super) authorizers: [&'a Authorizer; 2],
+    pub(super) doors: &'a [Option<Door<'a>>; 2],
+    /// Whether the doors let the same requests in, so that what changes is a rule's doing.
+    pub(super) same_door: bool,
+}
+
+/// Requests for one workload; what more there were is not tried.
+const MOST: usize = 40_000;
+
+impl Asked<'_> {
+    /// Returns requests as request files, without repetition.
+    ///
+    /// Those for a service behind a waypoint name one of its addresses; the others are left to go to the
+    /// workload's own.
+    pub(super) fn requests(&self) -> Vec<Value> {
+        let mut seen = BTreeSet::new();
+        let mut found = self.of_workload(self.authorizers);
+        let services: BTreeSet<&str> = self
+            .authorizers
+            .iter()
+            .flat_map(|of| of.services())
+            .map(|service| &*service.host)
+            .collect();
+        for host in services {
+            let of = self.authorizers;
+            let of = of.map(|of| of.services().iter().find(|known| *known.host == *host));
+            let addresses = of.iter().flatten().flat_map(|service| service.addresses.first());
+            let addresses: BTreeSet<&IpAddr> = addresses.collect();
+            let known = of.map(|service| service.map(|service| &service.authorizer));
+            let [old, new] = known;
+            let Some((old, new)) = old.or(new).zip(new.or(old)) else { continue };
+            for request in self.of_workload([old, new]) {
+                found.extend(addresses.iter().map(|address| {
+                    let mut request = request.clone();
+                    if let Some(fields) = request.as_object_mut() {
+                        fields.insert("destination_ip".to_owned(), address.to_string().into());
+                    }
+                    request
+                }));
+            }
         }
+        let tokens = issuers(self.doors);
+        found.extend(found.clone().iter().flat_map(|request| with_issuers(request, &tokens)));
+        found.retain(|request| seen.insert(request.to_string()));
+        found
     }
-    let tokens = issuers(doors);
-    found.extend(found.clone().iter().flat_map(|request| with_issuers(request, &tokens)));
-    found.retain(|request| seen.insert(request.to_string()));
-    found
+
+    fn of_workload(&self, [old, new]: [&Authorizer; 2]) -> Vec<Value> {
+        let domains = self.trust_domains();
+        let mut found = Vec::new();
+        for port in self.ports() {
+            let [_, to] = self.proxies;
+            let identities = domains.iter().map(|domain| {
+                Some(format!("spiffe://{domain}/ns/{}/sa/default", to.namespace).into())
+            });
+            for identity in std::iter::once(None).chain(identities) {
+                let plain = Sample::plain(Traffic::Http);
+                found.push(Sample { identity, destination_port: port, ..plain });
+            }
+        }
+        for traffic in [Traffic::Http, Traffic::Tcp] {
+            found.extend(samples_between(old, new, traffic));
+            let all = [old, new].into_iter().filter(|_| !self.same_door);
+            found.extend(all.flat_map(|authorizer| samples(authorizer, traffic)));
+        }
+        let trusted = found.iter().flat_map(|sample| as_trusted(sample, &domains));
+        let all: Vec<Sample> = trusted.take(MOST).collect();
+        let mut seen = BTreeSet::new();
+        let files = all.iter().map(file);
+        files.filter(|file| seen.insert(file.to_string())).collect()
+    }
+
+    /// The trust domains of the mesh, on either side.
+    fn trust_domains(&self) -> BTreeSet<&str> {
+        let [_, to] = self.proxies;
+        differing_first(self.sides.each().map(|mesh| trust_domains(mesh, to)), DOMAINS)
+    }
+
+    /// The ports at which services reach the workload, and those of which PeerAuthentications say
+    /// something, on either side; 80 if there are none.
+    fn ports(&self) -> BTreeSet<u16> {
+        let [old_to, new_to] = self.proxies;
+        let ports = [ports_of(self.sides.old, old_to), ports_of(self.sides.new, new_to)];
+        let mut ports = differing_first(ports, PORTS);
+        if ports.is_empty() {
+            ports.insert(80);
+        }
+        ports
+    }
+}
+
+/// Trust domains of which peers are tried.
+const DOMAINS: usize = 8;
+/// Ports that the plainest requests are tried at.
+const PORTS: usize = 64;
+
+/// Some of the values of two sides: those that one alone has come before those of both.
+fn differing_first<T: Copy + Ord>([old, new]: [Vec<T>; 2], most: usize) -> BTreeSet<T> {
+    let (old, new) = (BTreeSet::from_iter(old), BTreeSet::from_iter(new));
+    old.symmetric_difference(&new).chain(old.intersection(&new)).take(most).copied().collect()
+}
+
+/// The sample, and the same by peers that show an identity of the mesh's trust domains: others are not
+/// let in by most.
+fn as_trusted<'s>(
+    sample: &'s Sample,
+    domains: &'s BTreeSet<&str>,
+) -> impl Iterator<Item = Sample> + 's {
+    let rest = sample.identity.as_ref().map(|identity| {
+        let path = identity.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
+        path.map_or("ns/x/sa/x", |(_, path)| path)
+    });
+    let others = rest.into_iter().flat_map(move |rest| {
+        domains.iter().map(move |domain| {
+            let identity = format!("spiffe://{domain}/{rest}").into();
+            Sample { identity: Some(identity), ..sample.clone() }
+        })
+    });
+    std::iter::once(sample.clone()).chain(others)
+}
+
+fn trust_domains<'m>(mesh: &'m Mesh, to: &Proxy) -> Vec<&'m str> {
+    let Some(plane) = mesh.control_plane_of(to.cluster.as_str()) else { return Vec::new() };
+    let own = mesh.description(to.cluster.as_str()).map(|known| &*known.trust_domain);
+    let config = &plane.config;
+    let roots = config.ca_certificates.iter().flat_map(|root| &root.trust_domains);
+    let others = config.trust_domain_aliases.iter().chain(roots).map(AsRef::as_ref);
+    let all = own.into_iter().chain([&*config.trust_domain]).chain(others);
+    all.filter(|domain| !domain.is_empty()).collect()
 }
 
 /// Issuers whose tokens are tried.
@@ -75,34 +175,6 @@ fn with_issuers(request: &Value, issuers: &BTreeSet<(&str, Option<&str>)>) -> Ve
     made.collect()
 }
 
-fn of_workload(sides: Sides<'_>, to: &Proxy, authorizers: [&Authorizer; 2]) -> Vec<Value> {
-    let mut found = Vec::new();
-    for port in ports(sides, to) {
-        let identity =
-            format!("spiffe://{}/ns/{}/sa/default", sides.new.config().trust_domain, to.namespace);
-        for identity in [None, Some(identity.into())] {
-            let plain = Sample::plain(Traffic::Http);
-            found.push(Sample { identity, destination_port: port, ..plain });
-        }
-    }
-    for traffic in [Traffic::Http, Traffic::Tcp] {
-        found.extend(authorizers.into_iter().flat_map(|authorizer| samples(authorizer, traffic)));
-    }
-    let mut seen = BTreeSet::new();
-    let files = found.iter().map(file);
-    files.filter(|file| seen.insert(file.to_string())).collect()
-}
-
-/// The ports at which services reach the workload, on either side; 80 if none does.
-fn ports(sides: Sides<'_>, to: &Proxy) -> BTreeSet<u16> {
-    let mut ports: BTreeSet<u16> =
-        sides.each().into_iter().flat_map(|mesh| ports_of(mesh, to)).collect();
-    if ports.is_empty() {
-        ports.insert(80);
-    }
-    ports
-}
-
 fn ports_of(mesh: &Mesh, to: &Proxy) -> Vec<u16> {
     let Some(plane) = mesh.control_plane_of(to.cluster.as_str()) else { return Vec::new() };
     let shards = plane.services.iter().filter_map(|service| plane.shards(service));
@@ -113,7 +185,9 @@ fn ports_of(mesh: &Mesh, to: &Proxy) -> Vec<u16> {
             && workload.namespace == to.namespace
             && *workload.instance == *to.name
     });
-    own.map(|endpoint| endpoint.port).collect()
+    let mode = plane.peer_authentications.server_mode(&to.namespace, &to.labels);
+    let named = mode.ports.keys().filter_map(|port| u16::try_from(*port).ok());
+    own.map(|endpoint| endpoint.port).chain(named).collect()
 }
 
 /// A request as the request file of `mesh authz` has it; what it does not say is left out.

@@ -49,6 +49,9 @@ fn decisions(difference: &Difference) {
     for change in &difference.decisions {
         let word = if change.allowed { "allowed now" } else { "denied now" };
         say!("  {word}: {} {}", change.workload, change.request);
+        if let Some(denier) = &change.if_denied_by {
+            say!("    if `{denier}` denies it");
+        }
         if change.count > 1 {
             say!("    and {} other requests like it", change.count - 1);
         }

@@ -129,10 +129,16 @@ fn around(shape: Shape<'_>) -> Vec<Candidate> {
         Shape::Present => vec![Candidate::Text(String::new())],
         Shape::Range(range) => bounds(range).into_iter().map(Candidate::Ip).collect(),
         Shape::Value(test) => {
-            let texts = leaves(test).into_iter().flat_map(edges);
+            let leaves = leaves(test).into_iter();
+            let texts = leaves.flat_map(|form| {
+                // One of several words, which some claims have.
+                let words = format!("{} other", parts(form).concat());
+                edges(form).into_iter().chain([words])
+            });
             texts.map(|text| Candidate::Json(Value::Text(text.into()))).collect()
         }
-        Shape::Template(_) | Shape::Port(_) | Shape::Refused(_) => Vec::new(),
+        Shape::Template(template) => strange(template).into_iter().map(Candidate::Text).collect(),
+        Shape::Port(_) | Shape::Refused(_) => Vec::new(),
     }
 }
 
@@ -240,6 +246,12 @@ fn spelled_out(template: &PathTemplate) -> Vec<Candidate> {
     let fill = |many: &str, one: &str| text.replace("**", many).replace('*', one);
     let fills = [fill("x", "x"), fill("x/x", "x"), fill("", "x"), fill("x", "x/x"), fill("x", "")];
     fills.into_iter().map(Candidate::Text).collect()
+}
+
+/// Paths with characters that no operator stands for, or none of some releases of Envoy.
+fn strange(template: &PathTemplate) -> [String; 2] {
+    let one = template.as_envoy().replace("**", "*");
+    [one.replace('*', "["), one]
 }
 
 /// The texts that a test of a structured value asks for.

@@ -1,0 +1,155 @@
+//! Requests that a change of policies decides differently.
+//!
+//! ```text
+//! old ─┐                 ┌─ hunt ─▶ a request that each of them matches and that is decided differently
+//!      ├─ changed rules ─┤
+//! new ─┘                 └─ around ─▶ what lies around each of their values
+//! ```
+//!
+//! What is decided differently matches a rule that one side alone has, unless that side alone denies what
+//! no ALLOW rule matches. So rules that stay as they are cost next to nothing, however many there are.
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::apart::Apart;
+use super::hunt::{Hunt, Wanted};
+use super::{distinct, of_rule};
+use crate::analysis::sample::Sample;
+use crate::authorizer::Authorizer;
+use crate::compile::{Chain, Traffic};
+use crate::decision::{Decision, Verdict};
+use crate::rbac::{Filter, Origin, Policy, Purpose};
+
+/// Requests that are made of the values of one side's rules: past it what is left of them is not tried.
+const MOST_AROUND: usize = 8_000;
+
+/// Returns requests that tell one set of policies from another: for each rule that only one of them has one
+/// that is decided differently because of it, if that is found, and those that lie around its values.
+///
+/// They are looked for within a fixed amount of work, so that finding none proves nothing.
+pub fn samples_between(old: &Authorizer, new: &Authorizer, traffic: Traffic) -> Vec<Sample> {
+    let [old, new] = [old, new].map(|authorizer| Side::new(authorizer, traffic));
+    let mut found = vec![Sample::plain(traffic)];
+    for (own, other) in [(&old, &new), (&new, &old)] {
+        let changed = own.changed(other);
+        let mut wanted: Vec<Wanted<'_>> = changed.iter().copied().map(Wanted::Rule).collect();
+        if other.is_closed && !own.is_closed {
+            wanted.push(Wanted::Closed);
+        }
+        found.extend(Hunt::new(own, other, traffic).all(&wanted));
+        let apart = Apart::new(own.authorizer, traffic);
+        let mut around = Vec::new();
+        for rule in &changed {
+            if around.len() >= MOST_AROUND {
+                break;
+            }
+            of_rule(&apart, rule.policy, &mut around);
+        }
+        around.truncate(MOST_AROUND);
+        found.extend(around);
+    }
+    distinct(&[old.authorizer, new.authorizer], found)
+}
+
+/// A rule that decides something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deciding<'p> {
+    pub(super) policy: &'p Policy,
+    pub(super) is_allow: bool,
+    /// The external authorizer that denies what the rule means; others are taken to allow.
+    pub(super) denier: Option<&'p str>,
+}
+
+/// The rules of one side.
+#[derive(Debug)]
+pub(super) struct Side<'p> {
+    pub(super) authorizer: &'p Authorizer,
+    rules: Vec<Deciding<'p>>,
+    by_origin: BTreeMap<&'p Origin, Vec<&'p Policy>>,
+    /// Whether what no ALLOW rule matches is denied.
+    is_closed: bool,
+}
+
+impl<'p> Side<'p> {
+    fn new(authorizer: &'p Authorizer, traffic: Traffic) -> Self {
+        let chain = authorizer.chain(traffic);
+        let rules = deciding(chain);
+        let mut by_origin = BTreeMap::<_, Vec<_>>::new();
+        for rule in &rules {
+            by_origin.entry(&rule.policy.origin).or_default().push(rule.policy);
+        }
+        let is_closed = chain.filters.iter().any(|filter| match filter {
+            Filter::Rbac(filter) => filter.purpose == Purpose::Allow && filter.rules.is_some(),
+            Filter::ExternalAuthorization { .. } => false,
+        });
+        Self { authorizer, rules, by_origin, is_closed }
+    }
+
+    pub(super) fn decide(&self, sample: &Sample, denier: Option<&str>) -> Decision<'p> {
+        decide(self.authorizer, sample, denier)
+    }
+
+    /// The rules of an origin, of which there is one as a rule.
+    pub(super) fn rules_of(&self, origin: &Origin) -> &[&'p Policy] {
+        self.by_origin.get(origin).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub(super) fn allow(&self) -> impl Iterator<Item = &'p Policy> {
+        self.rules.iter().filter(|rule| rule.is_allow).map(|rule| rule.policy)
+    }
+
+    /// The rules that the other side has not, by whatever name.
+    fn changed(&self, other: &Self) -> Vec<Deciding<'p>> {
+        if !self.authorizer.sees_like(other.authorizer) {
+            return self.rules.clone();
+        }
+        let (own, others) = (self.unlike(other), other.unlike(self));
+        let what = |rule: &Deciding<'_>| {
+            (rule.is_allow, rule.denier.map(str::to_owned), format!("{:?}", rule.policy.body))
+        };
+        let others: BTreeSet<_> = others.iter().map(what).collect();
+        own.into_iter().filter(|rule| !others.contains(&what(rule))).collect()
+    }
+
+    /// The rules that the other side has not by the same name.
+    fn unlike(&self, other: &Self) -> Vec<Deciding<'p>> {
+        let key = |rule: &Deciding<'p>| (rule.is_allow, rule.denier, &*rule.policy.name);
+        let known: BTreeMap<_, _> =
+            other.rules.iter().map(|rule| (key(rule), &rule.policy.body)).collect();
+        let is_new = |rule: &&Deciding<'p>| known.get(&key(rule)) != Some(&&rule.policy.body);
+        self.rules.iter().filter(is_new).copied().collect()
+    }
+}
+
+/// Decides, one external authorizer being taken to deny, others to allow.
+pub(in crate::analysis) fn decide<'p>(
+    authorizer: &'p Authorizer,
+    sample: &Sample,
+    denier: Option<&str>,
+) -> Decision<'p> {
+    sample.with(|request| {
+        authorizer.decide_asking(request, |check| {
+            if denier == Some(check.provider) { Verdict::Deny } else { Verdict::Allow }
+        })
+    })
+}
+
+/// The rules of a chain that decide something, in the order of the filters.
+fn deciding(chain: &Chain) -> Vec<Deciding<'_>> {
+    let mut found = Vec::new();
+    let mut filters = chain.filters.iter().peekable();
+    while let Some(filter) = filters.next() {
+        let Filter::Rbac(filter) = filter else { continue };
+        let denier = match filters.peek() {
+            Some(Filter::ExternalAuthorization { provider }) => Some(&**provider),
+            Some(Filter::Rbac(_)) | None => None,
+        };
+        let asked = filter.shadow_rules.as_ref().filter(|_| filter.purpose == Purpose::Custom);
+        let enforced = filter.rules.as_ref().filter(|_| filter.purpose != Purpose::Audit);
+        for (rules, denier) in [(asked, denier), (enforced, None)] {
+            let policies = rules.into_iter().flat_map(|rules| rules.policies());
+            let is_allow = filter.purpose == Purpose::Allow;
+            found.extend(policies.map(|policy| Deciding { policy, is_allow, denier }));
+        }
+    }
+    found
+}
