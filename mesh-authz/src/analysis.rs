@@ -10,8 +10,7 @@
 //! ```
 //!
 //! Proofs are sound and incomplete: what is reported is so, and some of what is so is not reported.
-//! They hold for certificates of any number of names, and take texts to have no line breaks, as requests
-//! have none. Examples are requests that the [`Authorizer`] itself
+//! They hold for certificates of any number of names, whatever these hold. Examples are requests that the [`Authorizer`] itself
 //! was asked about, so they are real as well; that none was found proves nothing.
 //!
 //! [`Authorizer`]: crate::Authorizer

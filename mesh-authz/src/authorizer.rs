@@ -2,6 +2,7 @@
 use std::collections::BTreeSet;
 
 use mesh_model::compat::DataPlane;
+use mesh_model::name::Namespace;
 use mesh_model::resource::Action;
 
 use crate::compile::index::Plan;
@@ -65,6 +66,8 @@ pub struct Authorizer {
     /// What decides instead of the chains where a ztunnel does.
     l4: Option<L4>,
     services: Services,
+    /// Whether a filter without policies is none, as gRPC servers have it.
+    needs_policies: bool,
 }
 
 /// A chain with the plans of its filters.
@@ -145,7 +148,14 @@ impl Authorizer {
             },
             DataPlane::Grpc => {
                 let compiled = Compiled::new(Chain::of_grpc(policies, workload, environment));
-                Self { http: compiled.clone(), tcp: compiled, sight, ..Self::default() }
+                let needs_policies = true;
+                Self {
+                    http: compiled.clone(),
+                    tcp: compiled,
+                    sight,
+                    needs_policies,
+                    ..Self::default()
+                }
             }
             DataPlane::Ztunnel => {
                 let l4 = Some(L4::new(policies, workload, environment));
@@ -231,6 +241,14 @@ impl Authorizer {
         }
     }
 
+    /// The policies that it was made of, by namespace and name, in the order in which they are asked; of a
+    /// waypoint those of what is addressed to no service.
+    pub(crate) fn policies(&self) -> Vec<(Namespace, Box<str>)> {
+        let compiled = self.http.chain.compiled.iter();
+        let compiled = compiled.map(|of| (of.namespace.clone(), of.name.clone()));
+        compiled.chain(self.l4.iter().flat_map(L4::policies)).collect()
+    }
+
     /// What a ztunnel decides by, where one decides.
     pub(crate) const fn l4(&self) -> Option<&L4> {
         self.l4.as_ref()
@@ -241,6 +259,17 @@ impl Authorizer {
         let compiled = &self.chain(traffic).compiled;
         compiled.iter().any(|of| of.action == action && of.is_dry_run)
             || self.l4.as_ref().is_some_and(|l4| l4.has_trial(action))
+    }
+
+    /// The ALLOW rule without which everything is allowed: the only one of a gRPC server.
+    pub(crate) fn only_allow(&self) -> Option<&Origin> {
+        let mut filters = self.http.chain.filters.iter().filter(|_| self.needs_policies);
+        let rules = filters.find_map(|filter| match filter {
+            Filter::Rbac(filter) if filter.purpose == Purpose::Allow => filter.rules.as_ref(),
+            Filter::Rbac(_) | Filter::ExternalAuthorization { .. } => None,
+        })?;
+        let [only] = rules.policies() else { return None };
+        Some(&only.origin)
     }
 
     /// Whether both see the same of a request.

@@ -15,14 +15,15 @@ use mesh_model::manifest::Diagnostic;
 use mesh_model::name::{Labels, Namespace};
 use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::{Action, AuthorizationPolicy};
-use mesh_model::view::{Proxy, ProxyKind};
+use mesh_model::view::Proxy;
 
 use crate::analysis::{
     Idle, Never, NeverMatches, Replaced, Risk, Useless, allows_nothing, dead_values,
     needing_several_names, replaced, risky_patterns, useless, widenings,
 };
-use crate::authorizer::Authorizer;
+use crate::authorizer::{Authorizer, L4};
 use crate::compile::{Chain, Environment, Traffic};
+use crate::dry_run::is_dry_run;
 use crate::of_mesh::data_plane;
 use crate::rbac::Origin;
 
@@ -40,14 +41,20 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
         }
         let workloads = plane.workloads();
         found.extend(plane.useless(&workloads));
-        for authorizer in &workloads {
-            found.extend(plane.empty(authorizer));
-            found.extend(plane.widened(authorizer));
+        for workload in &workloads {
+            found.extend(plane.empty(workload));
+            found.extend(plane.widened(&workload.authorizer));
         }
         found.extend(plane.replaced());
     }
     sort(&mut found);
     found
+}
+
+/// A workload, or a service behind a waypoint.
+struct Workload {
+    name: String,
+    authorizer: Authorizer,
 }
 
 /// A rule by its policy's namespace and name, and its place.
@@ -73,30 +80,39 @@ impl Plane<'_> {
         })
     }
 
-    /// One workload for each set of policies, as its proxy decides; waypoints for each service.
-    fn workloads(&self) -> Vec<Authorizer> {
-        let mut kinds: BTreeSet<(Namespace, Labels)> = BTreeSet::new();
-        let mut waypoints: BTreeMap<(Namespace, Labels), Proxy> = BTreeMap::new();
+    /// One workload for each set of policies and data plane that has it, as its proxy decides or it
+    /// decides itself; waypoints for each service.
+    fn workloads(&self) -> Vec<Workload> {
+        let mut kinds: BTreeMap<(Namespace, Labels, &str), Proxy> = BTreeMap::new();
         for proxy in self.proxies() {
-            let kind = (proxy.namespace.clone(), proxy.labels.clone());
-            if proxy.kind == ProxyKind::Waypoint {
-                waypoints.entry(kind).or_insert(proxy);
-            } else {
-                kinds.insert(kind);
+            let data_plane = match data_plane(self.mesh, &proxy) {
+                DataPlane::IstioProxy | DataPlane::Envoy => "proxy",
+                DataPlane::Grpc => "grpc",
+                DataPlane::Ztunnel => "ztunnel",
+            };
+            let kind = (proxy.namespace.clone(), proxy.labels.clone(), data_plane);
+            kinds.entry(kind).or_insert(proxy);
+        }
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        for ((.., data_plane), proxy) in &kinds {
+            let own = Authorizer::of_proxy(self.mesh, self.plane, proxy);
+            let services: Vec<Workload> = own
+                .services()
+                .iter()
+                .map(|service| Workload {
+                    name: format!("service {} behind {}", service.host, proxy.reference()),
+                    authorizer: service.authorizer.clone(),
+                })
+                .collect();
+            let own = Workload { name: proxy.reference(), authorizer: own };
+            for workload in services.into_iter().chain([own]) {
+                if seen.insert((*data_plane, workload.authorizer.policies())) {
+                    found.push(workload);
+                }
             }
         }
-        let of_waypoints = waypoints.values().flat_map(|proxy| {
-            let own = Authorizer::of_proxy(self.mesh, self.plane, proxy);
-            let services: Vec<Authorizer> =
-                own.services().iter().map(|service| service.authorizer.clone()).collect();
-            services.into_iter().chain([own])
-        });
-        let authorizers = kinds.iter().map(|(namespace, labels)| {
-            Authorizer::of_workload(self.mesh, self.plane, namespace, labels)
-        });
-        let mut seen = BTreeSet::new();
-        let all = authorizers.chain(of_waypoints);
-        all.filter(|of| seen.insert(names(of.chain(Traffic::Http)))).collect()
+        found
     }
 
     /// `HZ-AUTHZ-…`: patterns that look tighter than they are.
@@ -133,7 +149,7 @@ impl Plane<'_> {
 
     /// `HZ-AUTHZ-NEVER-MATCHES`, `HZ-AUTHZ-NEVER-MATCHES-HTTP`, `HZ-AUTHZ-SEVERAL-NAMES`,
     /// `HZ-AUTHZ-SHADOWED`: rules without an effect on any workload.
-    fn useless(&self, workloads: &[Authorizer]) -> Vec<Diagnostic> {
+    fn useless(&self, workloads: &[Workload]) -> Vec<Diagnostic> {
         let mut uses: BTreeMap<Rule<'_>, usize> = BTreeMap::new();
         let mut found: BTreeMap<(Rule<'_>, &str), Vec<Diagnostic>> = BTreeMap::new();
         let others = self.of_ztunnels();
@@ -142,7 +158,7 @@ impl Plane<'_> {
                 *uses.entry((&policy.namespace, &policy.name, rule)).or_default() += 1;
             }
         }
-        for authorizer in workloads {
+        for Workload { authorizer, .. } in workloads {
             for policy in &authorizer.chain(Traffic::Http).compiled {
                 for rule in 0..policy.rules.len() {
                     *uses.entry((&policy.namespace, &policy.name, rule)).or_default() += 1;
@@ -234,18 +250,32 @@ impl Plane<'_> {
 
     /// `HZ-AUTHZ-ALLOWS-NOTHING`: ALLOW policies have rules, and none of them can match. A policy without
     /// rules says so itself.
-    fn empty(&self, authorizer: &Authorizer) -> Option<Diagnostic> {
-        let chain = authorizer.chain(Traffic::Http);
-        let mut allow = chain.compiled.iter().filter(|of| of.action == Action::Allow);
-        let first = allow.find(|of| !of.is_dry_run && !of.rules.is_empty())?;
-        let is_closed = allows_nothing(chain) && allows_nothing(authorizer.chain(Traffic::Tcp));
-        is_closed.then(|| {
-            let message =
-                "no rule of the workload's ALLOW policies can match: all requests are denied";
-            let help = "mend a rule, or say so by a policy without rules";
-            let subject = self.subject(&first.namespace, &first.name);
-            subject.warning("HZ-AUTHZ-ALLOWS-NOTHING", "spec.rules", (message.to_owned(), help))
-        })
+    fn empty(&self, workload: &Workload) -> Option<Diagnostic> {
+        let authorizer = &workload.authorizer;
+        let is_closed = [Traffic::Http, Traffic::Tcp]
+            .into_iter()
+            .all(|traffic| allows_nothing(authorizer.chain(traffic)));
+        if !is_closed && !authorizer.l4().is_some_and(L4::allows_nothing) {
+            return None;
+        }
+        let policies = self.plane.authorization_policies.iter();
+        let names = authorizer.policies();
+        let allow = policies.filter(|policy| {
+            policy.spec.action == Action::Allow
+                && !is_dry_run(policy)
+                && !policy.spec.rules.is_empty()
+        });
+        let with_rules: BTreeSet<_> =
+            allow.map(|policy| (&policy.meta.namespace, &*policy.meta.name)).collect();
+        let (namespace, name) =
+            names.iter().find(|(namespace, name)| with_rules.contains(&(namespace, &**name)))?;
+        let message = format!(
+            "no rule of the ALLOW policies of {} can match: all requests to it are denied",
+            workload.name
+        );
+        let help = "mend a rule, or say so by a policy without rules";
+        let subject = self.subject(namespace, name);
+        Some(subject.warning("HZ-AUTHZ-ALLOWS-NOTHING", "spec.rules", (message, help)))
     }
 
     /// `HZ-AUTHZ-WIDENED`: a broader policy lets through what another one keeps out. The first request
@@ -355,11 +385,6 @@ fn reason(why: &Never<'_>) -> String {
             format!("what {field} asks for ({:?}) is excluded beside it", field.values)
         }
     }
-}
-
-/// The policies of a chain, by namespace and name.
-fn names(chain: &Chain) -> Vec<(Namespace, Box<str>)> {
-    chain.compiled.iter().map(|of| (of.namespace.clone(), of.name.clone())).collect()
 }
 
 fn count(chain: &Chain) -> usize {

@@ -201,6 +201,14 @@ impl Authorization {
 }
 
 impl Group {
+    /// Whether a clause has matches and no match a field, so that nothing passes it.
+    pub(crate) fn is_never(&self) -> bool {
+        let is_empty = |clause: &Clause| {
+            !clause.matches.is_empty() && clause.matches.iter().all(Match::is_empty)
+        };
+        self.clauses.iter().any(is_empty)
+    }
+
     pub(crate) fn matches(&self, peer: &Peer<'_>) -> bool {
         self.clauses.iter().all(|clause| {
             clause.matches.is_empty()

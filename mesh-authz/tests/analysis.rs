@@ -15,13 +15,8 @@ use mesh_model::registry::ServerMode;
 use mesh_model::resource::{
     self, AuthorizationPolicy, MutualTlsMode, Operation, Resource, Rule, To,
 };
-use mesh_testkit::oracle::authz as oracle;
-use mesh_testkit::strategy::authz::{policies as random, request};
+use mesh_testkit::strategy::authz::policies as random;
 use proptest::prelude::*;
-
-#[path = "law/decision.rs"]
-#[expect(dead_code, reason = "other tests use the rest of it")]
-mod decision;
 
 /// `NAME ACTION RULES`, a policy a line, rules in YAML's flow style.
 fn policies(text: &str) -> Vec<AuthorizationPolicy> {
@@ -526,43 +521,4 @@ proptest! {
             prop_assert!(!passes || dead_values(&policy, options).is_empty(), "{raw} {value}");
         }
     }
-
-    /// A rule that is called useless can go without any request noticing, HTTP or not, whatever names the
-    /// caller's certificate has: the specification typed out says so.
-    #[test]
-    fn a_useless_rule_can_go(policies in random(5), requests in prop::collection::vec(request(), 15)) {
-        let full = decision::authorizer(&policies);
-        let trust_domains = decision::TRUST_DOMAINS.map(str::to_owned);
-        for of in useless(&full) {
-            let mut less = policies.clone();
-            for policy in less.iter_mut().filter(|policy| *policy.meta.name == *of.name) {
-                let never = Rule { to: vec![To { operation: Some(nothing()) }], ..Rule::default() };
-                policy.spec.rules[of.rule] = never;
-            }
-            for request in requests.iter().filter(|request| request.is_http || of.tcp.is_some()) {
-                let [a, b] = [&policies, &less].map(|policies| {
-                    oracle::decide(policies, &trust_domains, request).0
-                });
-                prop_assert_eq!(a, b, "{:?} without {}[{}]", request, of.name, of.rule);
-            }
-            let less = decision::authorizer(&less);
-            for traffic in [Traffic::Http, Traffic::Tcp] {
-                if traffic == Traffic::Tcp && of.tcp.is_none() {
-                    continue;
-                }
-                for sample in samples(&full, traffic) {
-                    let (a, b) = sample.with(|request| {
-                        (full.decide(request).is_allowed(), less.decide(request).is_allowed())
-                    });
-                    prop_assert_eq!(a, b, "{}", sample);
-                }
-            }
-        }
-    }
-}
-
-/// What no connection asks for.
-fn nothing() -> Operation {
-    let port: Box<str> = "1".into();
-    Operation { ports: vec![port.clone()], not_ports: vec![port], ..Operation::default() }
 }

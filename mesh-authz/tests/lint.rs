@@ -1,7 +1,9 @@
 //! Hazards of policies, found over a mesh of text.
+use std::sync::Arc;
+
 use mesh_authz::lint::lint;
 use mesh_model::Compat;
-use mesh_model::registry::{Origin, Registry, Source};
+use mesh_model::registry::{Mesh, Origin, Registry, Source};
 
 const PODS: &str = "
 {apiVersion: v1, kind: Pod, metadata: {name: cart-0, namespace: shop, labels: {app: cart}},
@@ -33,17 +35,7 @@ fn check(policies: &str, expected: &[&str]) {
 
 /// The same of policies and pods in YAML; findings of `HZ-AUTHZ-GRPC-NAMES` begin with their severity.
 fn check_mesh(text: &str, pods: &str, expected: &[&str]) {
-    let source = |origin, name: &str, text: &str| Source {
-        origin,
-        name: name.into(),
-        text: text.as_bytes().to_vec(),
-    };
-    let mut registry = Registry::new(Compat::default());
-    registry.load([
-        source(Origin::Config, "policies.yaml", text),
-        source(Origin::Cluster("c".into()), "pods.yaml", pods),
-    ]);
-    let found = lint(&registry.mesh());
+    let found = lint(&mesh(text, pods));
     let found: Vec<String> = found
         .iter()
         .map(|found| {
@@ -106,6 +98,54 @@ fn allowing_nothing_by_mistake_is_told_and_by_intent_is_not() {
         &["HZ-AUTHZ-ALLOWS-NOTHING p spec.rules", "HZ-AUTHZ-NEVER-MATCHES p spec.rules[0]"],
     );
     check("p cart ALLOW []", &[]);
+}
+
+/// A mesh of policies and pods.
+fn mesh(text: &str, pods: &str) -> Arc<Mesh> {
+    mesh_of("", text, pods)
+}
+
+/// The same with settings.
+fn mesh_of(settings: &str, text: &str, pods: &str) -> Arc<Mesh> {
+    let source = |origin, name: &str, text: &str| Source {
+        origin,
+        name: name.into(),
+        text: text.as_bytes().to_vec(),
+    };
+    let mut registry = Registry::new(Compat::default());
+    registry.load([
+        source(Origin::MeshConfig, "mesh.yaml", settings),
+        source(Origin::Config, "policies.yaml", text),
+        source(Origin::Cluster("c".into()), "pods.yaml", pods),
+    ]);
+    registry.mesh()
+}
+
+#[test]
+fn who_is_allowed_nothing_is_named() {
+    let policy = |rule: &str| {
+        format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: \
+             shop}}, spec: {{selector: {{matchLabels: {{app: web}}}}, rules: [{rule}]}}}}\n"
+        )
+    };
+    let told = |rule: &str, pods: &str| {
+        let found = lint(&mesh(&policy(rule), pods)).into_iter();
+        let found = found.filter(|found| found.code == "HZ-AUTHZ-ALLOWS-NOTHING");
+        found.map(|found| found.message).collect::<Vec<_>>()
+    };
+    let contradiction = "{to: [{operation: {ports: ['80'], notPorts: ['80']}}]}";
+    let expected =
+        "no rule of the ALLOW policies of c/shop/web-0 can match: all requests to it are denied";
+    assert_eq!(told(contradiction, PODS), [expected]);
+    // A ztunnel has no rule about paths, and takes no notice of trust domains.
+    let ambient = PODS.replace("{app: ", "{istio.io/dataplane-mode: ambient, app: ");
+    let path = "{to: [{operation: {paths: [/a]}}]}";
+    assert_eq!(told(path, &ambient), [expected]);
+    assert!(told(path, PODS).is_empty());
+    let domains = "{from: [{source: {namespaces: [a], trustDomains: [x], notTrustDomains: [x]}}]}";
+    assert_eq!(told(domains, PODS), [expected]);
+    assert!(told(domains, &ambient).is_empty());
 }
 
 #[test]
@@ -213,6 +253,25 @@ fn policies_of_services_behind_a_waypoint_are_looked_at() {
  spec: {targetRefs: [{kind: Service, group: '', name: db}], rules: [{to: [{operation: {methods: [GET]}}]},
   {to: [{operation: {methods: [GET], ports: [\"80\"]}}]}]}}";
     check_mesh(policy, pods, &["HZ-AUTHZ-SHADOWED p spec.rules[1]"]);
+}
+
+/// What stands for the trust domain in a proxy stands for nothing on a gRPC server.
+#[test]
+fn a_rule_is_of_use_that_a_grpc_server_understands_otherwise() {
+    let text = "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: istio},
+ spec: {rules: [{from: [{source: {principals: [cluster.local/ns/a/sa/b], notPrincipals: [cluster.local/ns/a/sa/b]}}]},
+                {from: [{source: {principals: [old/ns/a/sa/b], notPrincipals: [cluster.local/ns/a/sa/b]}}]}]}}";
+    let settings = "trustDomainAliases: [old]";
+    let told = |pods: &str| {
+        let found = lint(&mesh_of(settings, text, pods)).into_iter();
+        let found = found.filter(|found| found.code == "HZ-AUTHZ-NEVER-MATCHES");
+        found.map(|found| found.field).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(&GRPC_SERVER.replace("grpc-agent", "sidecar")),
+        ["spec.rules[0]", "spec.rules[1]"]
+    );
+    assert_eq!(told(GRPC_SERVER), ["spec.rules[0]"]);
 }
 
 /// A ztunnel leaves a rule of paths out, and what it hides from sidecars decides there.

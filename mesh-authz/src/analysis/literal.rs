@@ -41,6 +41,22 @@ impl Subject<'_> {
     }
 }
 
+impl Subject<'_> {
+    /// Whether the part may hold a line break, which the dot of a pattern does not stand for: names of
+    /// certificates may, claims and server names as well, but neither paths nor headers.
+    fn may_break_lines(self) -> bool {
+        match self {
+            Self::Identity | Self::Tunnel | Self::ServerName | Self::Metadata(..) => true,
+            Self::Path
+            | Self::Header(_)
+            | Self::SourceIp
+            | Self::RemoteIp
+            | Self::DestinationIp
+            | Self::Port => false,
+        }
+    }
+}
+
 /// What a test asks of that part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Shape<'t> {
@@ -144,12 +160,12 @@ impl<'t> Plain<'t> {
     }
 }
 
-/// Whether whatever passes `b` passes `a`; false where that is not known.
-pub(super) fn covers(a: Shape<'_>, b: Shape<'_>) -> bool {
+/// Whether every value of a part that passes `b` passes `a`; false where that is not known.
+pub(super) fn covers(subject: Subject<'_>, a: Shape<'_>, b: Shape<'_>) -> bool {
     match (a, b) {
         (Shape::Refused(true), _) | (_, Shape::Refused(false)) => true,
         (Shape::Present, Shape::Present | Shape::Text(_)) => true,
-        (Shape::Text(a), Shape::Text(b)) => text_covers(a, b),
+        (Shape::Text(a), Shape::Text(b)) => text_covers(subject, a, b),
         (Shape::Range(a), Shape::Range(b)) => {
             a.prefix_len() <= b.prefix_len() && a.contains(b.address())
         }
@@ -166,7 +182,7 @@ pub(super) fn covers(a: Shape<'_>, b: Shape<'_>) -> bool {
     }
 }
 
-fn text_covers(a: &StringTest, b: &StringTest) -> bool {
+fn text_covers(subject: Subject<'_>, a: &StringTest, b: &StringTest) -> bool {
     if a == b {
         return true;
     }
@@ -179,7 +195,9 @@ fn text_covers(a: &StringTest, b: &StringTest) -> bool {
             a.matches(text.as_bytes())
         }
         (Form::Pattern(pattern), Form::Prefix(text) | Form::Suffix(text)) => match pattern {
-            Pattern::NonEmpty | Pattern::Contains { .. } => pattern.matches(text.as_bytes()),
+            Pattern::NonEmpty | Pattern::Contains { .. } => {
+                !subject.may_break_lines() && pattern.matches(text.as_bytes())
+            }
             Pattern::Principal { .. }
             | Pattern::ServiceAccount { .. }
             | Pattern::TrustDomain { .. } => false,
@@ -203,6 +221,8 @@ fn starts(pattern: &Pattern) -> Option<String> {
 
 fn pattern_covers(a: &Pattern, b: &Pattern) -> bool {
     match (a, b) {
+        // What stands before the slash of a trust domain may break a line.
+        (Pattern::NonEmpty, Pattern::TrustDomain { .. }) => false,
         (Pattern::NonEmpty, _) => true,
         (Pattern::Principal { suffix: a }, Pattern::Principal { suffix: b }) => b.ends_with(&**a),
         (Pattern::Principal { suffix }, Pattern::ServiceAccount { .. }) => suffix.is_empty(),

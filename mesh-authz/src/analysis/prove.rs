@@ -2,8 +2,10 @@
 //!
 //! A peer's certificate may have several names, of which each test may mean another one: that two tests of
 //! the identity exclude each other proves nothing.
+use std::collections::BTreeMap;
+
 use crate::compile::{Chain, CompiledPolicy};
-use crate::rbac::{Body, Entry, Field, Origin, Policy};
+use crate::rbac::{Body, Entry, Field, Filter, Origin, Policy, Purpose};
 use crate::rule::Omission;
 use mesh_model::resource::Action;
 
@@ -104,7 +106,7 @@ fn is_possible(shape: Shape<'_>, place: usize, clauses: &[Plain<'_>], names: Nam
     shape != Shape::Refused(false)
         && others.all(|(_, of)| {
             if of.is_negated {
-                !of.shapes.iter().any(|excluded| covers(*excluded, shape))
+                !of.shapes.iter().any(|excluded| covers(own.subject, *excluded, shape))
             } else {
                 !is_single || of.shapes.iter().any(|other| !disjoint(*other, shape))
             }
@@ -125,7 +127,8 @@ pub struct Shadowed<'p> {
 /// The other chain of the workload may need them: see [`useless`](super::useless).
 ///
 /// Only enforced ALLOW and DENY policies count. Of two rules that match the same the later one is
-/// reported. Costs the square of the number of rules.
+/// reported. Costs the square of the number of rules. Where a gRPC server has one ALLOW rule only, that
+/// one keeps the workload closed even if it matches nothing: see [`useless`](super::useless).
 pub fn shadowed(chain: &Chain) -> Vec<Shadowed<'_>> {
     let rules: Vec<&Policy> = chain
         .compiled
@@ -134,8 +137,17 @@ pub fn shadowed(chain: &Chain) -> Vec<Shadowed<'_>> {
         .filter(|policy| matches!(policy.action, Action::Allow | Action::Deny))
         .flat_map(|policy| &policy.rules)
         .filter_map(|rule| rule.policy.as_deref())
-        .filter(|rule| contradiction(rule, Names::Several).is_none() && rule.body != Body::Never)
+        .filter(|rule| !is_never(rule))
         .collect();
+    // Of rules of one name, which only gRPC servers have, the last counts.
+    let mut named = BTreeMap::<_, Vec<usize>>::new();
+    for (place, rule) in rules.iter().enumerate() {
+        named.entry((rule.origin.action, &rule.name)).or_default().push(place);
+    }
+    let counts_without = |(at, other): (usize, &Policy), place: usize| {
+        let mut alike = named.get(&(other.origin.action, &other.name)).into_iter().flatten();
+        alike.rfind(|known| **known != place) == Some(&at)
+    };
     let by = |(place, rule): (usize, &&Policy)| {
         let mut others = rules.iter().enumerate();
         let decides = |(at, other): &(usize, &&Policy)| {
@@ -143,6 +155,7 @@ pub fn shadowed(chain: &Chain) -> Vec<Shadowed<'_>> {
             let is_over = other.origin.action == Action::Deny;
             *at != place
                 && (is_same || is_over)
+                && counts_without((*at, other), place)
                 && rule_covers(other, rule)
                 && (*at < place || !is_same || !rule_covers(rule, other))
         };
@@ -182,7 +195,8 @@ fn entry_covers<T: Literal + PartialEq>(a: &Entry<T>, b: &Entry<T>) -> bool {
 /// Whether clauses that all hold leave nothing that another one excludes.
 fn is_implied(wider: &Plain<'_>, known: &[Plain<'_>]) -> bool {
     let mut about = known.iter().filter(|clause| clause.subject == wider.subject);
-    let passes = |shape: Shape<'_>| wider.shapes.iter().any(|wide| covers(*wide, shape));
+    let passes =
+        |shape: Shape<'_>| wider.shapes.iter().any(|wide| covers(wider.subject, *wide, shape));
     if !wider.is_negated {
         return about
             .any(|clause| !clause.is_negated && clause.shapes.iter().all(|shape| passes(*shape)));
@@ -191,7 +205,7 @@ fn is_implied(wider: &Plain<'_>, known: &[Plain<'_>]) -> bool {
     wider.shapes.iter().all(|excluded| {
         about.iter().any(|clause| {
             if clause.is_negated {
-                clause.shapes.iter().any(|shape| covers(*shape, *excluded))
+                clause.shapes.iter().any(|shape| covers(wider.subject, *shape, *excluded))
             } else {
                 clause.subject.is_single()
                     && clause.shapes.iter().all(|shape| disjoint(*shape, *excluded))
@@ -202,14 +216,20 @@ fn is_implied(wider: &Plain<'_>, known: &[Plain<'_>]) -> bool {
 
 /// Returns whether ALLOW policies are enforced of which no rule can match: everything is denied.
 pub fn allows_nothing(chain: &Chain) -> bool {
-    let mut allow = enforced_allow(chain).peekable();
-    allow.peek().is_some()
-        && allow.flat_map(|policy| &policy.rules).all(|rule| match &rule.policy {
-            None => true,
-            Some(policy) => {
-                policy.body == Body::Never || contradiction(policy, Names::Several).is_some()
-            }
-        })
+    let mut rules = chain.filters.iter().filter_map(|filter| match filter {
+        Filter::Rbac(filter) if filter.purpose == Purpose::Allow => filter.rules.as_ref(),
+        Filter::Rbac(_) | Filter::ExternalAuthorization { .. } => None,
+    });
+    rules.next().is_some_and(|rules| rules.policies().iter().all(|rule| is_never(rule)))
+}
+
+/// Whether it is known that nothing matches a rule.
+fn is_never(rule: &Policy) -> bool {
+    let is_empty = match &rule.body {
+        Body::Never => true,
+        Body::Rule { permissions, principals } => permissions.is_empty() || principals.is_empty(),
+    };
+    is_empty || contradiction(rule, Names::Several).is_some()
 }
 
 /// Returns the policy whose removal opens the workload: the only ALLOW policy that is enforced, without

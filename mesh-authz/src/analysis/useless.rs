@@ -43,15 +43,20 @@ const MOST_RULES: usize = 100;
 /// Finds the rules that do nothing for HTTP requests, and whether they do nothing at all: those that
 /// nothing matches, and those that others make useless. In the order of namespaces and names.
 ///
-/// What does nothing in both chains can go: no decision changes.
+/// What does nothing in both chains can go: no decision changes. Nothing is said of a ztunnel, and not of
+/// the only ALLOW rule of a gRPC server, without which it allows everything.
 pub fn useless(authorizer: &Authorizer) -> Vec<Useless<'_>> {
     let mut tcp = idle(authorizer.chain(Traffic::Tcp));
     let http = idle(authorizer.chain(Traffic::Http)).into_iter();
-    http.map(|(key, http)| {
-        let (namespace, name, rule) = key;
-        Useless { namespace, name, rule, http, tcp: tcp.remove(&key) }
-    })
-    .collect()
+    let only = authorizer.only_allow();
+    let is_needed =
+        |key: &Key<'_>| only.is_some_and(|rule| (&rule.namespace, &*rule.name, rule.rule) == *key);
+    http.filter(|(key, _)| !is_needed(key))
+        .map(|(key, http)| {
+            let (namespace, name, rule) = key;
+            Useless { namespace, name, rule, http, tcp: tcp.remove(&key) }
+        })
+        .collect()
 }
 
 type Key<'p> = (&'p Namespace, &'p str, usize);

@@ -1,7 +1,7 @@
 //! Deciding as a ztunnel does: about connections, by identity, addresses and port.
 use std::net::IpAddr;
 
-use mesh_model::name::Identity;
+use mesh_model::name::{Identity, Namespace};
 use mesh_model::resource::Action;
 
 use super::Observer;
@@ -11,7 +11,7 @@ use crate::dry_run::DryRun;
 use crate::rbac::Origin;
 use crate::request::Request;
 use crate::select::Workload;
-use crate::ztunnel::{self, Authorization, L4Connection, Peer, convert};
+use crate::ztunnel::{self, Authorization, Group, L4Connection, Peer, convert};
 
 /// The policies of a workload as its ztunnel has them, DENY first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -143,6 +143,21 @@ impl L4 {
             policy.authorization.is_dry_run
                 && policy.origins.iter().any(|origin| origin.action == action)
         })
+    }
+
+    /// The policies by namespace and name.
+    pub(super) fn policies(&self) -> impl Iterator<Item = (Namespace, Box<str>)> {
+        let all = self.0.iter().map(|policy| &policy.authorization);
+        all.map(|policy| (policy.namespace.clone(), policy.name.clone()))
+    }
+
+    /// Whether ALLOW policies are enforced of which it is known that nothing matches them.
+    pub(crate) fn allows_nothing(&self) -> bool {
+        let all = self.0.iter().map(|policy| &policy.authorization);
+        let mut allow = all
+            .filter(|policy| policy.action == ztunnel::Action::Allow && !policy.is_dry_run)
+            .peekable();
+        allow.peek().is_some() && allow.all(|policy| policy.groups.iter().all(Group::is_never))
     }
 
     /// What each policy says of a request, and each of its groups, by `told`: whether the group matches.

@@ -280,7 +280,12 @@ impl Check<'_> {
             vec![value.to_owned()]
         };
         let any = aliases.iter().any(|alias| {
-            matches!(self.peer(&format!("spiffe://{}", pattern(alias))), Answer::Is(true))
+            // A suffix is an expression of its own, whose dot is no line break.
+            let expression = match alias.strip_prefix('*') {
+                Some(suffix) => format!(".*{}", regex::escape(suffix)),
+                None => pattern(alias),
+            };
+            matches!(self.peer(&format!("spiffe://{expression}")), Answer::Is(true))
         });
         Answer::Is(any)
     }
@@ -451,9 +456,9 @@ fn pattern(value: &str) -> String {
     if value == "*" {
         ".+".to_owned()
     } else if let Some(suffix) = value.strip_prefix('*') {
-        format!(".*{}", regex::escape(suffix))
+        format!("(?s:.*){}", regex::escape(suffix))
     } else if let Some(prefix) = value.strip_suffix('*') {
-        format!("{}.*", regex::escape(prefix))
+        format!("{}(?s:.*)", regex::escape(prefix))
     } else {
         regex::escape(value)
     }

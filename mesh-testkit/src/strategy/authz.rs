@@ -156,6 +156,8 @@ fn peer() -> impl Strategy<Value = Option<Vec<String>>> {
         "spiffe://other/ns/ab/sa/x",
         "spiffe://td/r/e/ns/a/k/v/sa/x/p/q",
         "spiffe://td/ns/a",
+        "spiffe://td/ns/a/sa/x\n",
+        "spiffe://td\n2/ns/b/sa/y",
         "https://x",
         "",
         "x",
@@ -168,6 +170,7 @@ fn claims() -> impl Strategy<Value = Option<Value>> {
         json!("v"),
         json!("vw"),
         json!(""),
+        json!("v\nw"),
         json!(["v", 1]),
         json!(["x", "vw"]),
         json!(true),
@@ -191,7 +194,8 @@ pub fn request() -> impl Strategy<Value = Request> {
     };
     let text = |words: &'static [&'static str]| select(words).prop_map(str::to_owned);
     let header = (text(&["x-h", "X-H", "User-Agent", "y"]), text(&["v", "vw", "", "V"]));
-    let connection = (ip(), ip(), ip(), select(vec![80, 8080, 0]), peer(), text(&["", "v", "VW"]));
+    let connection =
+        (ip(), ip(), ip(), select(vec![80, 8080, 0]), peer(), text(&["", "v", "VW", "v\nw"]));
     let http = (
         text(&["GET", "POST", ""]),
         prop::option::weighted(0.9, text(&["a.com", "A.COM", "a.com:80", "b.org", ""])),
