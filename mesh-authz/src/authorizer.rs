@@ -1,5 +1,6 @@
 //! CUSTOM → DENY → ALLOW: deciding, by walking the filters of a chain.
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use mesh_model::compat::DataPlane;
 use mesh_model::name::Namespace;
@@ -60,12 +61,14 @@ use self::waypoint::Services;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Authorizer {
-    http: Compiled,
-    tcp: Compiled,
+    // Services behind a waypoint that have the same policies share what is compiled of them.
+    http: Arc<Compiled>,
+    tcp: Arc<Compiled>,
     sight: Sight,
     /// What decides instead of the chains where a ztunnel does.
     l4: Option<L4>,
     services: Services,
+    space_delimited: Box<[Box<str>]>,
     /// Whether a filter without policies is none, as gRPC servers have it.
     needs_policies: bool,
 }
@@ -137,7 +140,7 @@ impl Authorizer {
     /// A ztunnel's answer reads the first URI of the peer's certificate, and allocates.
     pub fn new(policies: &Policies<'_>, workload: &Workload, environment: &Environment) -> Self {
         let compiled =
-            |traffic| Compiled::new(Chain::new(policies, workload, environment, traffic));
+            |traffic| Arc::new(Compiled::new(Chain::new(policies, workload, environment, traffic)));
         let sight = environment.sight();
         match environment.compat.data_plane {
             DataPlane::IstioProxy | DataPlane::Envoy => Self {
@@ -147,10 +150,11 @@ impl Authorizer {
                 ..Self::default()
             },
             DataPlane::Grpc => {
-                let compiled = Compiled::new(Chain::of_grpc(policies, workload, environment));
+                let chain = Chain::of_grpc(policies, workload, environment);
+                let compiled = Arc::new(Compiled::new(chain));
                 let needs_policies = true;
                 Self {
-                    http: compiled.clone(),
+                    http: Arc::clone(&compiled),
                     tcp: compiled,
                     sight,
                     needs_policies,
@@ -162,6 +166,22 @@ impl Authorizer {
                 Self { l4, sight, ..Self::default() }
             }
         }
+    }
+
+    /// The same for a workload whose tokens have claims of words beside `scope` and `permission`: what
+    /// [`analysis`](crate::analysis) makes of claims is read so. Deciding takes payloads as they are.
+    #[must_use]
+    pub fn with_space_delimited_claims(
+        mut self,
+        claims: impl IntoIterator<Item = Box<str>>,
+    ) -> Self {
+        self.space_delimited = claims.into_iter().collect();
+        self
+    }
+
+    /// The claims of words beside `scope` and `permission`.
+    pub(crate) fn space_delimited_claims(&self) -> &[Box<str>] {
+        &self.space_delimited
     }
 
     /// The same with what a workload's PeerAuthentications became for its ztunnel; nothing is different

@@ -1,26 +1,24 @@
 //! Everything an authorizer needs, from the mesh: which policies, whose trust, which providers.
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
-use mesh_model::endpoint::Provider;
 use mesh_model::name::{Labels, Namespace, TrustDomain, is_dns_label};
-use mesh_model::registry::{ControlPlane, Mesh, Service};
+use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::mesh_config::{self, MeshConfig, PathNormalizationType};
 use mesh_model::resource::{JwtRule, Meta, Pod};
 use mesh_model::view::{Proxy, ProxyKind};
 
-use crate::authorizer::{Authorizer, ServiceBehind};
+use crate::authorizer::Authorizer;
 use crate::compile::{Chain, Environment, Policies, ProviderKind, RootNamespace};
 use crate::identity::{IdentitySource, TrustBundle};
 use crate::matcher::{PathNormalization, PathOptions};
 use crate::select::{
-    AttachedService, BrokenPolicy, Selection, ServiceRegistry, Workload, WorkloadKind,
-    select_jwt_rules,
+    AttachedService, BrokenPolicy, Selection, Workload, WorkloadKind, select_jwt_rules,
 };
 use crate::ztunnel;
+
+mod waypoint;
 
 impl Authorizer {
     /// Compiles what decides who may call the workload of a proxy, as what carries the mesh there
@@ -30,26 +28,16 @@ impl Authorizer {
     /// service that a request is addressed to, its destination being one of the service's addresses: by the
     /// policies that refer to that service or to the waypoint; what is addressed to none by the latter.
     pub fn of_proxy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
+        if proxy.kind == ProxyKind::Waypoint {
+            return waypoint::authorizer(mesh, plane, proxy);
+        }
         let workload = workload(&proxy.namespace, &proxy.labels);
         let data_plane = data_plane(mesh, proxy);
-        if proxy.kind != ProxyKind::Waypoint {
-            let own = Self::of(mesh, plane, &workload, IdentitySource::Certificate, data_plane);
-            let peers = (data_plane == DataPlane::Ztunnel)
-                .then(|| ztunnel::of_workload(plane, &proxy.namespace, &proxy.labels));
-            return own.with_authorizations(peers.into_iter().flatten());
-        }
-        let of = |services| {
-            let kind = WorkloadKind::Waypoint(services);
-            let workload = Workload { kind, ..workload.clone() };
-            Self::of(mesh, plane, &workload, IdentitySource::FilterState, data_plane)
-        };
-        let services = behind(mesh, plane, &workload);
-        let services = services.into_iter().map(|service| ServiceBehind {
-            host: service.hostname.as_str().into(),
-            addresses: addresses(service),
-            authorizer: of(vec![attached(mesh, plane, service)]),
-        });
-        of(Vec::new()).with_services(services)
+        let own = Self::of(mesh, plane, &workload, IdentitySource::Certificate, data_plane);
+        let peers = (data_plane == DataPlane::Ztunnel)
+            .then(|| ztunnel::of_workload(plane, &proxy.namespace, &proxy.labels));
+        own.with_authorizations(peers.into_iter().flatten())
+            .with_space_delimited_claims(words(&jwt_rules(mesh, plane, proxy, Vec::new())))
     }
 
     /// The same as an Envoy decides, whatever is beside the workload: what generators write down.
@@ -159,61 +147,6 @@ fn is_captured(mesh: &Mesh, cluster: &str, pod: &Meta) -> bool {
 const MODE: &str = "istio.io/dataplane-mode";
 const AMBIENT: &str = "ambient";
 
-/// The services that a waypoint serves: those that name it by label, or whose namespaces do.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/serviceregistry/ambient/waypoints.go` `fetchWaypointForTarget`.
-fn behind<'p>(mesh: &Mesh, plane: &'p ControlPlane, waypoint: &Workload) -> Vec<&'p Arc<Service>> {
-    let gateway = waypoint.labels.value("gateway.networking.k8s.io/gateway-name");
-    let manifests = mesh.manifests(plane);
-    let is_behind = |service: &&Arc<Service>| {
-        let own = (!service.labels.value(USE_WAYPOINT).is_empty()).then_some(&service.labels);
-        let of_namespace = || manifests.namespace(&service.namespace).map(|meta| &meta.labels);
-        own.or_else(of_namespace).is_some_and(|labels| {
-            let namespace = labels.value("istio.io/use-waypoint-namespace");
-            let is_near = *namespace == *waypoint.namespace.as_str()
-                || (namespace.is_empty() && service.namespace == waypoint.namespace);
-            is_near && !gateway.is_empty() && *labels.value(USE_WAYPOINT) == *gateway
-        })
-    };
-    plane.services.iter().filter(is_behind).collect()
-}
-
-/// A service as policies refer to it: by the object's name, which of a `ServiceEntry` is not the host.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/model/policyattachment.go` `WithService`; `serviceentry/conversion.go`.
-fn attached(mesh: &Mesh, plane: &ControlPlane, service: &Service) -> AttachedService {
-    let (registry, name) = match service.provider {
-        Provider::Kubernetes => (ServiceRegistry::Kubernetes, None),
-        Provider::External => {
-            let host = service.hostname.as_str();
-            let mut entries = mesh.manifests(plane).service_entries();
-            let entry = entries.find(|entry| {
-                entry.meta.namespace == service.namespace
-                    && entry.spec.hosts.iter().any(|known| **known == *host)
-            });
-            (ServiceRegistry::External, entry.map(|entry| entry.meta.name.clone()))
-        }
-    };
-    let name = name.unwrap_or_else(|| (&*service.name).into());
-    AttachedService { name, namespace: service.namespace.clone(), registry }
-}
-
-/// The addresses by which a service is reached, in any cluster.
-fn addresses(service: &Service) -> Vec<IpAddr> {
-    let of_clusters = service.cluster_vips.iter().flat_map(|(_, vips)| vips.iter());
-    let texts = of_clusters.chain([&service.default_address]);
-    let written = texts.filter_map(|text| text.parse::<IpAddr>().ok());
-    let allocated = [service.auto_allocated.v4, service.auto_allocated.v6];
-    let all = written.chain(allocated.into_iter().flatten());
-    all.filter(|address| !address.is_unspecified()).collect()
-}
-
-const USE_WAYPOINT: &str = "istio.io/use-waypoint";
-
 impl Chain {
     /// Compiles what a gRPC server without a proxy is told of who may call it.
     ///
@@ -256,9 +189,12 @@ pub fn jwt_rules_of_service<'p>(
     waypoint: &Proxy,
     host: &str,
 ) -> Vec<&'p JwtRule> {
-    let services = behind(mesh, plane, &workload(&waypoint.namespace, &waypoint.labels));
-    let named = services.into_iter().filter(|service| *service.hostname.as_str() == *host);
-    jwt_rules(mesh, plane, waypoint, named.map(|service| attached(mesh, plane, service)).collect())
+    jwt_rules(mesh, plane, waypoint, waypoint::attached(mesh, plane, waypoint, host))
+}
+
+/// The claims that rules of tokens take for lists of words.
+fn words(rules: &[&JwtRule]) -> BTreeSet<Box<str>> {
+    rules.iter().flat_map(|rule| &rule.space_delimited_claims).cloned().collect()
 }
 
 fn jwt_rules<'p>(

@@ -123,6 +123,16 @@ pub fn select<'p>(
     selected
 }
 
+/// Whether a policy applies to a workload.
+pub(crate) fn applies(
+    policy: &AuthorizationPolicy,
+    workload: &Workload,
+    selection: &Selection,
+) -> bool {
+    visited(workload, selection).contains(&&policy.meta.namespace)
+        && Attached::of(policy).is_attached(workload, selection)
+}
+
 /// The namespaces whose policies count: the root, the workload's own, those of a waypoint's services.
 fn visited<'w>(workload: &'w Workload, selection: &'w Selection) -> Vec<&'w Namespace> {
     let mut order = vec![&selection.root_namespace, &workload.namespace];

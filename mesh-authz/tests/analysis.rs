@@ -7,6 +7,7 @@ use mesh_authz::analysis::{
     example, last_allow, needing_several_names, never_matching, risky_patterns, samples, shadowed,
     useless, widenings,
 };
+use mesh_authz::identity::Value;
 use mesh_authz::matcher::{NormalPath, PathNormalization, PathOptions, StringTest};
 use mesh_authz::{Authorizer, Environment, Policies, Traffic, Workload};
 use mesh_model::manifest::{Limits, read};
@@ -268,6 +269,21 @@ fn what_a_change_newly_allows_and_denies_is_told_with_a_request() {
         .collect();
     assert_eq!(paths, [("/a", false), ("/b", true)]);
     assert_eq!(diff(&old, &old), []);
+}
+
+#[test]
+fn examples_have_claims_as_the_workload_reads_them() {
+    let text = "p ALLOW [{when: [{key: 'request.auth.claims[g]', values: ['a b']}]}]";
+    let authorizer = authorizer(&policies(text)).with_space_delimited_claims(["g".into()]);
+    let chain = authorizer.chain(Traffic::Http);
+    let rule = chain.compiled[0].rules[0].policy.as_ref().unwrap();
+    let found = example(&authorizer, Traffic::Http, rule).unwrap();
+    let http = found.http.as_ref().unwrap();
+    assert_eq!(http.space_delimited, [Box::from("g")]);
+    // No word has a blank, but an element of a list may.
+    let words = Value::List([Value::Text("a b".into())].into());
+    assert_eq!(http.claims.as_ref().unwrap().get("g"), Some(&words));
+    assert!(found.with(|request| authorizer.decide(request).is_allowed()));
 }
 
 #[test]

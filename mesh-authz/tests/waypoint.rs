@@ -1,5 +1,6 @@
 //! Waypoints decide by what refers to them and to the services behind them.
 #![expect(clippy::expect_used, reason = "helpers of tests may fail like tests")]
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mesh_authz::compile::Environment;
@@ -134,6 +135,46 @@ fn a_policy_of_one_service_decides_about_no_other() {
     check_addressed(&mesh, "::ffff:10.9.0.1", true);
     check_addressed(&mesh, "10.9.0.2", false);
     check_addressed(&mesh, "10.0.0.1", true);
+}
+
+/// Services with the same policies share what is compiled, so that thousands behind one waypoint cost what
+/// their policies cost.
+#[test]
+fn services_with_the_same_policies_share_what_is_compiled_of_them() {
+    let service = |name: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}, namespace: shop, labels: \
+             {{istio.io/use-waypoint: gate}}}}, spec: {{ports: [{{name: http, port: 80}}]}}}}\n---\n"
+        )
+    };
+    let services: String = (0..300).map(|at| service(&format!("s{at}"))).collect();
+    let of = |name: &str| format!("targetRefs: [{{kind: Service, group: '', name: {name}}}]");
+    let gateway = "targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: gate}]";
+    let policies = [
+        policy("shop/all", gateway),
+        policy("shop/one", &of("s1")),
+        policy("shop/two", &of("s2")),
+        policy("shop/other", &of("s2")),
+        policy("far/elsewhere", &of("s3")),
+        policy(
+            "istio-system/class",
+            "targetRefs: [{kind: GatewayClass, group: gateway.networking.k8s.io, name: istio-waypoint}]",
+        ),
+    ];
+    let mesh = mesh_of(&policies.join("---\n"), &services);
+    let proxy = mesh.proxy("c/shop/gate-0").expect("the pod is there");
+    let plane = mesh.control_plane_of("c").expect("the cluster serves itself");
+    let authorizer = Authorizer::of_proxy(&mesh, plane, &proxy);
+    let chains = || authorizer.services().iter().map(|of| of.authorizer.chain(Traffic::Http));
+    let made: BTreeSet<*const Chain> = chains().map(std::ptr::from_ref).collect();
+    assert_eq!((chains().count(), made.len()), (302, 3));
+    let names = |host: &str| {
+        let named = authorizer.services().iter().find(|service| service.host.starts_with(host));
+        let chain = named.expect("the service is there").authorizer.chain(Traffic::Http);
+        chain.compiled.iter().map(|policy| policy.name.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let found = ["s1.", "s2.", "s3.", "tax."].map(names);
+    assert_eq!(found, ["class all one", "class all other two", "class all", "class all"]);
 }
 
 /// With `ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES` selectors count where its tunnels end.

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::authorizer::Authorizer;
 use crate::compile::Traffic;
 use crate::identity::{Metadata, Payload, Peer, Value};
 use crate::request::{Connection, Header, Http, Request};
@@ -43,8 +44,11 @@ pub struct SampleHttp {
     pub path: Box<str>,
     /// The other headers.
     pub headers: Vec<(Box<str>, Box<str>)>,
-    /// The claims of a token that was believed.
+    /// The claims of a token that was believed, as the token has them.
     pub claims: Option<BTreeMap<Box<str>, Value>>,
+    /// The claims whose texts are lists of words, beside those that always are: as the rule of the
+    /// RequestAuthentication says by which the token was believed.
+    pub space_delimited: Vec<Box<str>>,
 }
 
 impl Sample {
@@ -64,9 +68,19 @@ impl Sample {
                 path: "/".into(),
                 headers: Vec::new(),
                 claims: None,
+                space_delimited: Vec::new(),
             }),
             metadata: Metadata::default(),
         }
+    }
+
+    /// The same of a workload, as whose RequestAuthentications tokens are read.
+    pub(super) fn of(authorizer: &Authorizer, traffic: Traffic) -> Self {
+        let mut plain = Self::plain(traffic);
+        if let Some(http) = &mut plain.http {
+            http.space_delimited = authorizer.space_delimited_claims().into();
+        }
+        plain
     }
 
     /// Hands the request on, borrowed.
@@ -79,8 +93,8 @@ impl Sample {
             .flat_map(|http| &http.headers)
             .map(|(name, value)| Header { name, value: value.as_bytes() })
             .collect();
-        let claims = http.and_then(|http| http.claims.clone());
-        let payload = claims.map(|claims| Payload::new(claims, &[]));
+        let payload =
+            http.and_then(|http| Some(Payload::new(http.claims.clone()?, &http.space_delimited)));
         use_it(&Request {
             connection: Connection {
                 source_ip: self.source_ip,

@@ -62,7 +62,7 @@ fn widening<'p>(
     }
     let tried = others.iter().flat_map(|who| permissions.iter().map(move |what| (who, what)));
     let request = tried.into_iter().find_map(|(who, what)| {
-        let sample = fit(authorizer, who, Sample::plain(traffic))?;
+        let sample = fit(authorizer, who, Sample::of(authorizer, traffic))?;
         let sample = fit(authorizer, what, sample)?;
         is_widened(authorizer, &sample, narrow).then_some(sample)
     })?;

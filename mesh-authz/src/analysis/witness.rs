@@ -46,7 +46,7 @@ pub fn example(authorizer: &Authorizer, traffic: Traffic, policy: &Policy) -> Op
 /// Where another rule would decide a request whatever the value is, the rest of it is changed until none
 /// does, if that is found. None has a path that the proxy refuses before it asks any policy.
 pub fn samples(authorizer: &Authorizer, traffic: Traffic) -> Vec<Sample> {
-    let mut found = vec![Sample::plain(traffic)];
+    let mut found = vec![Sample::of(authorizer, traffic)];
     let compiled = authorizer.chain(traffic).compiled.iter();
     let apart = Apart::new(authorizer, traffic);
     for policy in compiled.flat_map(|policy| &policy.rules).filter_map(|rule| rule.policy.as_ref())
@@ -116,7 +116,7 @@ fn meet(
     to: &Entry<PermissionTest>,
     from: &Entry<PrincipalTest>,
 ) -> Option<Sample> {
-    let sample = fit(authorizer, to, Sample::plain(traffic))?;
+    let sample = fit(authorizer, to, Sample::of(authorizer, traffic))?;
     // Paths of permissions and headers of principals may be one part: both are asked again.
     let sample = fit(authorizer, from, sample)?;
     holds(authorizer, to, &sample).then_some(sample)

@@ -38,8 +38,8 @@ impl Authorizer {
         else {
             return false;
         };
-        self.http.replace(at_http, of_http);
-        self.tcp.replace(at_tcp, of_tcp);
+        Arc::make_mut(&mut self.http).replace(at_http, of_http);
+        Arc::make_mut(&mut self.tcp).replace(at_tcp, of_tcp);
         true
     }
 }

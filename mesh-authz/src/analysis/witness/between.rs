@@ -28,7 +28,7 @@ const MOST_AROUND: usize = 8_000;
 /// They are looked for within a fixed amount of work, so that finding none proves nothing.
 pub fn samples_between(old: &Authorizer, new: &Authorizer, traffic: Traffic) -> Vec<Sample> {
     let [old, new] = [old, new].map(|authorizer| Side::new(authorizer, traffic));
-    let mut found = vec![Sample::plain(traffic)];
+    let mut found = vec![Sample::of(new.authorizer, traffic)];
     for (own, other) in [(&old, &new), (&new, &old)] {
         let changed = own.changed(other);
         let mut wanted: Vec<Wanted<'_>> = changed.iter().copied().map(Wanted::Rule).collect();

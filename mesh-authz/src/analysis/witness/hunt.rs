@@ -82,7 +82,7 @@ impl<'h, 'o, 'n> Hunt<'h, 'o, 'n> {
     fn one(&self, wanted: &Wanted<'o>, budget: &mut Budget) -> Option<Sample> {
         let Wanted::Rule(rule) = wanted else {
             let quarry = Quarry { way: None, is_allow: true, denier: None };
-            return self.follow(&quarry, Sample::plain(self.traffic), budget);
+            return self.follow(&quarry, Sample::of(self.own.authorizer, self.traffic), budget);
         };
         let Body::Rule { permissions, principals } = &rule.policy.body else { return None };
         for places in ways(permissions.len(), principals.len()) {
