@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use mesh_authz::identity::Peer;
-use mesh_authz::{Authorizer, Connection, Http, Request, data_plane};
+use mesh_authz::{Authorizer, data_plane};
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
+
+#[path = "fixture/request.rs"]
+mod request;
 
 /// A mesh of one pod `web` with some metadata and containers, and policies.
 fn mesh(compat: Compat, pod: &str, policies: &str) -> Arc<Mesh> {
@@ -41,24 +44,8 @@ fn reason(mesh: &Mesh, identity: Option<&str>) -> String {
     let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
     let authorizer = Authorizer::of_proxy(mesh, plane, &proxy);
     let uris: Vec<&str> = identity.into_iter().collect();
-    let request = Request {
-        connection: Connection {
-            source_ip: "10.0.0.2".parse().expect("an address"),
-            remote_ip: None,
-            destination_ip: "10.0.0.1".parse().expect("an address"),
-            destination_port: 8080,
-            peer: identity.map(|_| Peer { uri_sans: &uris, ..Peer::default() }),
-            sni: None,
-        },
-        http: Some(Http {
-            method: "GET",
-            authority: Some("web"),
-            path: "/x",
-            headers: &[],
-            payload: None,
-        }),
-        metadata: None,
-    };
+    let mut request = request::get("/x");
+    request.connection.peer = identity.map(|_| Peer { uri_sans: &uris, ..Peer::default() });
     let explained = authorizer.explain(&request);
     assert_eq!(explained.decision, authorizer.decide(&request));
     explained.decision.reason().code().to_owned()

@@ -1,12 +1,14 @@
 //! What policies on trial would do.
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "helpers of tests may fail like tests")]
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use mesh_authz::{Authorizer, Connection, Environment, Http, Policies, Request, Verdict, Workload};
+use mesh_authz::{Authorizer, Environment, Policies, Verdict, Workload};
 use mesh_model::manifest::{Limits, read};
 use mesh_model::name::Namespace;
 use mesh_model::resource::{self, AuthorizationPolicy, Resource};
+
+#[path = "fixture/request.rs"]
+mod request;
 
 /// `NAME ACTION RULES`; `?` after the name puts the policy on trial.
 fn policy(line: &str) -> AuthorizationPolicy {
@@ -32,19 +34,7 @@ fn check(policies: &[&str], expected: &[&str]) {
     let policies = Policies { understood: policies.iter().collect(), broken: Vec::new() };
     let workload = Workload { namespace: Namespace::from("a"), ..Workload::default() };
     let authorizer = Authorizer::new(&policies, &workload, &Environment::default());
-    let address = IpAddr::from([10, 0, 0, 1]);
-    let connection = Connection {
-        source_ip: address,
-        remote_ip: None,
-        destination_ip: address,
-        destination_port: 80,
-        peer: None,
-        sni: None,
-    };
-    let http =
-        Http { method: "GET", authority: Some("a"), path: "/a", headers: &[], payload: None };
-    let explained =
-        authorizer.explain(&Request { connection, http: Some(http), metadata: None }).trials();
+    let explained = authorizer.explain(&request::get("/a")).trials();
     let found: Vec<String> = explained
         .iter()
         .map(|trial| match trial.would {

@@ -1,14 +1,16 @@
 //! A security policy whose text cannot be used closes what it might have closed.
 #![expect(clippy::expect_used, reason = "helpers of tests may fail like tests")]
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use mesh_authz::{Authorizer, Connection, Http, Request};
+use mesh_authz::Authorizer;
 use mesh_model::Compat;
 use mesh_model::manifest::Severity;
 use mesh_model::name::Namespace;
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
 use mesh_model::resource::MutualTlsMode;
+
+#[path = "fixture/request.rs"]
+mod request;
 
 const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: web}}, \
     spec: {containers: [{name: istio-proxy, image: proxyv2}]}, status: {phase: Running, podIP: 10.0.0.1}}";
@@ -31,19 +33,7 @@ fn is_allowed(policy: &[u8]) -> bool {
     let mesh = mesh(policy);
     let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
     let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
-    let http =
-        Http { method: "GET", authority: Some("web"), path: "/", headers: &[], payload: None };
-    let address = IpAddr::from([10, 0, 0, 1]);
-    let connection = Connection {
-        source_ip: address,
-        remote_ip: None,
-        destination_ip: address,
-        destination_port: 80,
-        peer: None,
-        sni: None,
-    };
-    let request = Request { connection, http: Some(http), metadata: None };
-    Authorizer::of_proxy(&mesh, plane, &proxy).decide(&request).is_allowed()
+    Authorizer::of_proxy(&mesh, plane, &proxy).decide(&request::get("/")).is_allowed()
 }
 
 #[track_caller]

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use mesh_authz::compile::Environment;
 use mesh_authz::select::{Workload, WorkloadKind};
-use mesh_authz::{Authorizer, Chain, Connection, Http, Policies, Request, Traffic};
+use mesh_authz::{Authorizer, Chain, Policies, Traffic};
 use mesh_model::Compat;
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
+
+#[path = "fixture/request.rs"]
+mod request;
 
 const CLUSTER: &str = "
 {apiVersion: v1, kind: Namespace, metadata: {name: far, labels: {istio.io/use-waypoint: gate, istio.io/use-waypoint-namespace: shop}}}
@@ -93,24 +96,8 @@ fn check_addressed(mesh: &Mesh, address: &str, expected: bool) {
     let proxy = mesh.proxy("c/shop/gate-0").expect("the pod is there");
     let plane = mesh.control_plane_of("c").expect("the cluster serves itself");
     let authorizer = Authorizer::of_proxy(mesh, plane, &proxy);
-    let request = Request {
-        connection: Connection {
-            source_ip: "10.0.0.9".parse().expect("an address"),
-            remote_ip: None,
-            destination_ip: address.parse().expect("an address"),
-            destination_port: 80,
-            peer: None,
-            sni: None,
-        },
-        http: Some(Http {
-            method: "GET",
-            authority: Some("any"),
-            path: "/",
-            headers: &[],
-            payload: None,
-        }),
-        metadata: None,
-    };
+    let mut request = request::get("/");
+    request.connection.destination_ip = address.parse().expect("an address");
     let explained = authorizer.explain(&request);
     assert_eq!(explained.decision, authorizer.decide(&request));
     assert_eq!(explained.decision.is_allowed(), expected, "{address}: {explained:?}");
