@@ -231,7 +231,7 @@ impl Level {
         match &list.localities {
             None => Some(&list.whole),
             Some(localities) => {
-                let locality = localities.schedulers.get(worker)?.pick()?;
+                let locality = localities.schedulers.get(worker)?.pick();
                 localities.lists.get(usize::try_from(locality).ok()?)
             }
         }

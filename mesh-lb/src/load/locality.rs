@@ -5,7 +5,7 @@
 use super::degraded::Availability;
 use super::overprovision::Overprovisioning;
 use crate::pick::edf::weight_of;
-use crate::pick::turns::Turns;
+use crate::pick::turns::LooseTurns;
 
 /// The weight of one locality of a priority, and its hosts counted by health.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -107,32 +107,28 @@ impl LocalityWeights {
     /// Envoy `source/extensions/load_balancing_policies/common/locality_wrr.cc`,
     /// `LocalityWrr::rebuildLocalityScheduler`.
     pub fn scheduler(&self, seed: u64) -> Option<LocalityScheduler> {
-        let eligible =
-            (0..).zip(self.effective.iter().copied()).filter(|(_, weight)| *weight > 0.0);
-        let (localities, weights): (Vec<u32>, Vec<f64>) = eligible.unzip();
-        if localities.is_empty() {
-            return None;
-        }
-        let turns = Turns::with_picks(&weights, seed);
-        Some(LocalityScheduler { localities: localities.into(), turns })
+        let eligible = (0..).zip(self.effective.iter().copied());
+        let eligible: Vec<(u32, f64)> = eligible.filter(|(_, weight)| *weight > 0.0).collect();
+        Some(LocalityScheduler { turns: LooseTurns::new(&eligible, seed)? })
     }
 }
 
 /// Picks localities in turn, by weight; shared between threads without lock. Threads that pick at the
 /// same moment may take the same turn, which changes no share.
 #[derive(Debug)]
+// What one worker changes lies on no cache line of another.
+#[repr(align(128))]
 pub struct LocalityScheduler {
-    localities: Box<[u32]>,
-    turns: Turns,
+    turns: LooseTurns,
 }
 
 impl LocalityScheduler {
     /// Returns the index of the locality that is due.
     ///
-    /// One after another these are the picks of [`Turns`].
+    /// One after another these are the picks of [`Turns`](crate::pick::turns::Turns).
     #[inline]
-    pub fn pick(&self) -> Option<u32> {
-        self.localities.get(usize::try_from(self.turns.pick_loosely()?).ok()?).copied()
+    pub fn pick(&self) -> u32 {
+        self.turns.pick()
     }
 }
 
@@ -153,7 +149,7 @@ mod tests {
         let factor = Overprovisioning::default();
         let picks = LocalityWeights::new(&localities, factor, Availability::Healthy)
             .and_then(|weights| weights.scheduler(0))
-            .map(|scheduler| (0..6).filter_map(|_| scheduler.pick()).collect::<Vec<_>>());
+            .map(|scheduler| (0..6).map(|_| scheduler.pick()).collect::<Vec<_>>());
         assert_eq!(picks.as_deref(), expected);
     }
 

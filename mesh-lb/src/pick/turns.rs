@@ -11,11 +11,13 @@
 //! weight 5:  1 2 3 …  ┘                                   ▲ ticket
 //! ```
 mod few;
+mod loose;
 mod plan;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use self::few::Few;
+pub(crate) use self::loose::LooseTurns;
 use self::plan::Queues;
 use super::edf::Edf;
 use crate::number::double;
@@ -70,21 +72,11 @@ impl Turns {
             Kind::Several(planned) => Some(planned.pick()),
         }
     }
-
-    /// The same for turns that need not be taken exactly once each: threads that pick at the same
-    /// moment may take the same one. Shares stay what they are.
-    #[inline]
-    pub(crate) fn pick_loosely(&self) -> Option<u32> {
-        match &self.kind {
-            Kind::Nobody => None,
-            Kind::Alone => Some(0),
-            Kind::Several(planned) => Some(planned.pick_loosely()),
-        }
-    }
 }
 
 /// As many turns as are planned at once; a power of two.
 const BLOCK: u64 = 64;
+const BLOCK_LEN: u32 = 64;
 /// Two blocks.
 const RING: usize = 128;
 
@@ -116,18 +108,20 @@ enum Planner {
     /// For many different weights.
     Tree {
         edf: Edf,
+        names: Box<[u32]>,
         weights: Box<[f64]>,
     },
 }
 
 impl Planned {
     fn new(weights: &[f64], seed: u64) -> Self {
+        let names: Vec<u32> = (0..).take(weights.len()).collect();
         Self {
             tickets: Tickets::default(),
             until: AtomicU64::new(0),
             is_planning: AtomicBool::new(false),
             ring: [const { AtomicU32::new(0) }; RING],
-            planner: Planner::new(weights, seed),
+            planner: Planner::new(&names, weights, seed),
             spread: Spread::new(weights),
         }
     }
@@ -136,21 +130,6 @@ impl Planned {
     fn pick(&self) -> u32 {
         let ticket = self.tickets.next.fetch_add(1, Ordering::Relaxed);
         if self.is_planned_for(ticket) { self.turn(ticket) } else { self.plan_for(ticket) }
-    }
-
-    #[inline]
-    fn pick_loosely(&self) -> u32 {
-        let ticket = self.tickets.next.load(Ordering::Relaxed);
-        self.tickets.next.store(ticket.wrapping_add(1), Ordering::Relaxed);
-        if self.is_planned_for(ticket) {
-            return self.turn(ticket);
-        }
-        let until = self.until.load(Ordering::Acquire);
-        if until > ticket.saturating_add(2 * BLOCK) {
-            // A thread that was interrupted has set the tickets back.
-            self.tickets.next.store(until - BLOCK, Ordering::Relaxed);
-        }
-        self.plan_for(ticket)
     }
 
     /// Whether the turn of this ticket and the block after it are planned, and it is in the ring.
@@ -186,8 +165,12 @@ impl Planned {
         }
         while until <= ticket.saturating_add(BLOCK) {
             let half = usize::try_from(until % (2 * BLOCK)).unwrap_or(0);
-            let block = self.ring.iter().skip(half).take(RING / 2);
-            self.planner.plan(block);
+            let mut block = self.ring.iter().skip(half).take(RING / 2);
+            self.planner.plan(BLOCK_LEN, |entry| {
+                if let Some(turn) = block.next() {
+                    turn.store(entry, Ordering::Relaxed);
+                }
+            });
             until += BLOCK;
             self.until.store(until, Ordering::Release);
         }
@@ -222,23 +205,25 @@ impl Spread {
 }
 
 impl Planner {
-    fn new(weights: &[f64], seed: u64) -> Self {
-        let row = Few::new(weights, seed).map(Self::Row);
-        row.or_else(|| Queues::new(weights, seed).map(Self::Queues)).unwrap_or_else(|| {
+    fn new(names: &[u32], weights: &[f64], seed: u64) -> Self {
+        let row = Few::new(names, weights, seed).map(Self::Row);
+        let queues = || Queues::new(names, weights, seed).map(Self::Queues);
+        row.or_else(queues).unwrap_or_else(|| {
             let entries = u32::try_from(weights.len()).unwrap_or(u32::MAX);
             let edf = Edf::with_picks(entries, seed, |entry| weight_at(weights, entry));
-            Self::Tree { edf, weights: weights.into() }
+            Self::Tree { edf, names: names.into(), weights: weights.into() }
         })
     }
 
-    fn plan<'t>(&self, block: impl Iterator<Item = &'t AtomicU32>) {
+    /// Tells the entries of so many turns.
+    fn plan(&self, turns: u32, mut turn: impl FnMut(u32)) {
         match self {
-            Self::Row(few) => few.plan(block),
-            Self::Queues(queues) => queues.plan(block),
-            Self::Tree { edf, weights } => {
-                for turn in block {
-                    let entry = edf.pick_alone(|entry| weight_at(weights, entry));
-                    turn.store(entry.unwrap_or(0), Ordering::Relaxed);
+            Self::Row(few) => few.plan(turns, turn),
+            Self::Queues(queues) => queues.plan(turns, turn),
+            Self::Tree { edf, names, weights } => {
+                for _ in 0..turns {
+                    let entry = edf.pick_alone(|entry| weight_at(weights, entry)).unwrap_or(0);
+                    turn(name_at(names, entry));
                 }
             }
         }
@@ -250,6 +235,11 @@ fn weight_at(weights: &[f64], entry: u32) -> f64 {
     entry.copied().unwrap_or(0.0)
 }
 
+fn name_at(names: &[u32], entry: u32) -> u32 {
+    let entry = usize::try_from(entry).ok().and_then(|entry| names.get(entry));
+    entry.copied().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,11 +248,12 @@ mod tests {
         let entries = u32::try_from(weights.len()).unwrap();
         let edf = Edf::with_picks(entries, seed, |entry| weight_at(weights, entry));
         let turns = Turns::with_picks(weights, seed);
-        let loose = Turns::with_picks(weights, seed);
+        let named: Vec<(u32, f64)> = (0..).zip(weights.iter().copied()).collect();
+        let loose = LooseTurns::new(&named, seed);
         for pick in 0..picks {
             let expected = edf.pick(|entry| weight_at(weights, entry));
             assert_eq!(turns.pick(), expected, "{weights:?} {seed} {pick}");
-            assert_eq!(loose.pick_loosely(), expected, "{weights:?} {seed} {pick}");
+            assert_eq!(loose.as_ref().map(LooseTurns::pick), expected, "{weights:?} {seed} {pick}");
         }
     }
 
@@ -312,12 +303,11 @@ mod tests {
 
     #[test]
     fn threads_share_turns_by_weight() {
-        for counts in [counts(Turns::pick), counts(Turns::pick_loosely)] {
-            assert_eq!(counts.iter().sum::<u32>(), 60_000);
-            for (entry, count) in (0..).zip(counts) {
-                let expected: u32 = 200 * (entry % 5 + 1);
-                assert!(count.abs_diff(expected) <= expected / 10 + 20, "{entry}: {count}");
-            }
+        let counts = counts(Turns::pick);
+        assert_eq!(counts.iter().sum::<u32>(), 60_000);
+        for (entry, count) in (0..).zip(counts) {
+            let expected: u32 = 200 * (entry % 5 + 1);
+            assert!(count.abs_diff(expected) <= expected / 10 + 20, "{entry}: {count}");
         }
     }
 
@@ -333,19 +323,5 @@ mod tests {
             assert!(count.abs_diff(entry % 5 * 100) <= 3, "{counts:?}");
         }
         assert_eq!(Spread::new(&[0.0, f64::NAN]).entry(7), 1);
-    }
-
-    #[test]
-    fn tickets_that_were_set_back_catch_up() {
-        let weights: Vec<f64> = (1..=9_u32).map(f64::from).collect();
-        let turns = Turns::with_picks(&weights, 0);
-        let Kind::Several(planned) = &turns.kind else { panic!("several") };
-        assert_eq!((0..1000).filter_map(|_| turns.pick_loosely()).count(), 1000);
-        planned.tickets.next.store(3, Ordering::Relaxed);
-        let mut counts = [0_u32; 9];
-        (0..4500).filter_map(|_| turns.pick_loosely()).for_each(|e| counts[e as usize] += 1);
-        for (count, expected) in counts.into_iter().zip((100..).step_by(100)) {
-            assert!(count.abs_diff(expected) <= 4, "{counts:?}");
-        }
     }
 }

@@ -16,89 +16,106 @@ pub(super) struct Few {
     // INVARIANT: at most `MOST_ENTRIES`, each entry once, by the deadline, then in the order in which
     // deadlines were set.
     row: Box<[Standing]>,
-    /// The time between two turns of each entry: 1 divided by its weight.
-    // INVARIANT: none is negative or NaN, so that no sum with a deadline is.
-    periods: [f64; MOST_ENTRIES],
 }
 
 /// An entry in the row.
 #[derive(Debug)]
 struct Standing {
     entry: AtomicU32,
-    // The bits of a double that is not negative.
+    // The bits of doubles that are not negative.
     deadline: AtomicU64,
+    period: AtomicU64,
 }
 
-/// The same while a block is planned.
-#[derive(Clone, Copy, Debug, Default)]
+/// The same while turns are planned.
+#[derive(Clone, Copy, Debug)]
 struct Due {
     entry: u32,
+    // INVARIANT: neither this nor the period is negative or NaN, so that no sum of them is.
     deadline: f64,
+    /// The time between two turns: 1 divided by the weight.
+    period: f64,
 }
 
 impl Few {
-    /// `None` if there are too many entries.
-    pub(super) fn new(weights: &[f64], seed: u64) -> Option<Self> {
+    /// Entries have names; `None` if there are too many.
+    pub(super) fn new(names: &[u32], weights: &[f64], seed: u64) -> Option<Self> {
         if weights.len() > MOST_ENTRIES {
             return None;
         }
         let initial = InitialPicks::new(weights, seed);
-        let deadlines = initial.deadlines.into_iter().map(orderly);
-        let mut row: Vec<(u32, f64)> = (0..).zip(deadlines).collect();
-        row.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let standing = |(entry, deadline): (u32, f64)| Standing {
-            entry: AtomicU32::new(entry),
-            deadline: AtomicU64::new(deadline.to_bits()),
-        };
-        let mut periods = [f64::INFINITY; MOST_ENTRIES];
-        for (period, weight) in periods.iter_mut().zip(weights) {
-            *period = orderly(1.0 / weight);
-        }
-        let few = Self { row: row.into_iter().map(standing).collect(), periods };
-        let discarded = AtomicU32::new(0);
-        few.plan((0..initial.left).map(|_| &discarded));
+        let entries = names.iter().zip(weights).zip(initial.deadlines);
+        let entries = entries.map(|((entry, weight), deadline)| Due {
+            entry: *entry,
+            deadline: orderly(deadline),
+            period: orderly(1.0 / weight),
+        });
+        let mut row: Vec<Due> = entries.collect();
+        row.sort_by(|a, b| a.deadline.total_cmp(&b.deadline));
+        let few = Self { row: row.into_iter().map(Standing::new).collect() };
+        few.plan(u32::try_from(initial.left).unwrap_or(u32::MAX), |_| {});
         Some(few)
     }
 
-    /// Fills a block with the entries that come next.
-    pub(super) fn plan<'t>(&self, block: impl Iterator<Item = &'t AtomicU32>) {
-        let mut row = [Due::default(); MOST_ENTRIES];
-        for (due, standing) in row.iter_mut().zip(&self.row) {
-            *due = standing.due();
-        }
-        let row = row.get_mut(..self.row.len()).unwrap_or_default();
-        for turn in block {
-            let Some((first, others)) = row.split_first_mut() else { return };
-            turn.store(first.entry, Ordering::Relaxed);
-            let due = Due { deadline: first.deadline + self.period(first.entry), ..*first };
-            let mut gap = first;
-            for other in others {
-                if due.deadline < other.deadline {
-                    break;
-                }
-                *gap = *other;
-                gap = other;
-            }
-            *gap = due;
-        }
-        for (standing, due) in self.row.iter().zip(row) {
-            standing.entry.store(due.entry, Ordering::Relaxed);
-            standing.deadline.store(due.deadline.to_bits(), Ordering::Relaxed);
+    /// Tells the entries of so many turns.
+    #[inline]
+    pub(super) fn plan(&self, turns: u32, turn: impl FnMut(u32)) {
+        // Rows of a known length stay in registers.
+        match self.row.len() {
+            2 => self.plan_row::<2>(turns, turn),
+            3 => self.plan_row::<3>(turns, turn),
+            4 => self.plan_row::<4>(turns, turn),
+            _ => self.plan_row::<MOST_ENTRIES>(turns, turn),
         }
     }
 
-    #[inline]
-    fn period(&self, entry: u32) -> f64 {
-        let entry = usize::try_from(entry).unwrap_or(0) % MOST_ENTRIES;
-        self.periods.get(entry).copied().unwrap_or(f64::INFINITY)
+    /// `N` is the length of the row; of `MOST_ENTRIES` the row may be a part.
+    fn plan_row<const N: usize>(&self, turns: u32, mut turn: impl FnMut(u32)) {
+        let mut row = [Due { entry: 0, deadline: f64::INFINITY, period: f64::INFINITY }; N];
+        for (due, standing) in row.iter_mut().zip(&self.row) {
+            *due = standing.due();
+        }
+        let length = if N == MOST_ENTRIES { self.row.len() } else { N };
+        for _ in 0..turns {
+            let Some(first) = row.first_mut() else { return };
+            turn(first.entry);
+            first.deadline += first.period;
+            let due = *first;
+            for at in 1..N {
+                match row.get(at) {
+                    Some(other) if at < length && other.deadline <= due.deadline => {
+                        row.swap(at - 1, at);
+                    }
+                    Some(_) | None => break,
+                }
+            }
+        }
+        for (standing, due) in self.row.iter().zip(row) {
+            standing.put(due);
+        }
     }
 }
 
 impl Standing {
+    const fn new(due: Due) -> Self {
+        Self {
+            entry: AtomicU32::new(due.entry),
+            deadline: AtomicU64::new(due.deadline.to_bits()),
+            period: AtomicU64::new(due.period.to_bits()),
+        }
+    }
+
     fn due(&self) -> Due {
         Due {
             entry: self.entry.load(Ordering::Relaxed),
             deadline: f64::from_bits(self.deadline.load(Ordering::Relaxed)),
+            period: f64::from_bits(self.period.load(Ordering::Relaxed)),
         }
+    }
+
+    fn put(&self, due: Due) {
+        self.entry.store(due.entry, Ordering::Relaxed);
+        self.deadline.store(due.deadline.to_bits(), Ordering::Relaxed);
+        self.period.store(due.period.to_bits(), Ordering::Relaxed);
     }
 }

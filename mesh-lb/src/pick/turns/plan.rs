@@ -1,5 +1,5 @@
 //! Planning turns: which entry is due first, and next, and next.
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::pick::edf::{Due, InitialPicks, NEVER, due, orderly};
 
@@ -46,12 +46,12 @@ impl Place {
 }
 
 impl Queues {
-    /// `None` if there are too many different weights.
-    pub(super) fn new(weights: &[f64], seed: u64) -> Option<Self> {
+    /// Entries have names; `None` if there are too many different weights.
+    pub(super) fn new(names: &[u32], weights: &[f64], seed: u64) -> Option<Self> {
         let initial = InitialPicks::new(weights, seed);
         let mut members: Vec<(f64, Vec<Place>)> = Vec::new();
         let deadlines = initial.deadlines.iter().zip(weights);
-        for (entry, (&deadline, &weight)) in (0_u32..).zip(deadlines) {
+        for ((order_offset, &entry), (&deadline, &weight)) in (0..).zip(names).zip(deadlines) {
             let is_same = |(of, _): &(f64, Vec<Place>)| of.to_bits() == weight.to_bits();
             let queue = members.iter().position(is_same).unwrap_or(members.len());
             if queue == MOST_WEIGHTS {
@@ -63,7 +63,7 @@ impl Queues {
             members.get_mut(queue)?.1.push(Place {
                 entry,
                 deadline: AtomicU64::new(orderly(deadline).to_bits()),
-                order_offset: AtomicU64::new(entry.into()),
+                order_offset: AtomicU64::new(order_offset),
             });
         }
         let mut places: Vec<Place> = Vec::with_capacity(weights.len());
@@ -76,13 +76,12 @@ impl Queues {
         }
         let order_offset = AtomicU64::new(u64::try_from(weights.len()).unwrap_or(u64::MAX));
         let planner = Self { queues: queues.into(), places: places.into(), order_offset };
-        let discarded = AtomicU32::new(0);
-        planner.plan((0..initial.left).map(|_| &discarded));
+        planner.plan(u32::try_from(initial.left).unwrap_or(u32::MAX), |_| {});
         Some(planner)
     }
 
-    /// Fills a block with the entries that come next.
-    pub(super) fn plan<'t>(&self, block: impl Iterator<Item = &'t AtomicU32>) {
+    /// Tells the entries of so many turns.
+    pub(super) fn plan(&self, turns: u32, mut turn: impl FnMut(u32)) {
         // What the queues begin with is kept at hand while the block is planned.
         let mut heads = [NEVER; MOST_WEIGHTS];
         for (head, queue) in heads.iter_mut().zip(&self.queues) {
@@ -90,7 +89,7 @@ impl Queues {
         }
         let heads = heads.get_mut(..self.queues.len()).unwrap_or_default();
         let mut order_offset = self.order_offset.load(Ordering::Relaxed);
-        for turn in block {
+        for _ in 0..turns {
             let mut first = (0, NEVER);
             for (queue, head) in heads.iter().enumerate() {
                 first = if *head < first.1 { (queue, *head) } else { first };
@@ -101,7 +100,7 @@ impl Queues {
             };
             let at = queue.at.load(Ordering::Relaxed);
             let Some(place) = self.places.get(at) else { return };
-            turn.store(place.entry, Ordering::Relaxed);
+            turn(place.entry);
             let deadline = f64::from_bits(u64::try_from(first.1 >> 64).unwrap_or(0));
             let deadline = orderly(deadline + queue.period).to_bits();
             place.deadline.store(deadline, Ordering::Relaxed);

@@ -67,7 +67,7 @@ pub(super) fn locality_weights(input: &Value) -> Answered {
     let scheduler = weights.scheduler(seed);
     let built = scheduler.is_some();
     let sequence: Vec<u32> = scheduler
-        .map(|scheduler| (0..count).filter_map(|_| scheduler.pick()).collect())
+        .map(|scheduler| (0..count).map(|_| scheduler.pick()).collect())
         .unwrap_or_default();
     Ok(json!({
         "effective_weights": weights.effective(),
