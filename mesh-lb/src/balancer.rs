@@ -12,6 +12,7 @@ mod host;
 mod level;
 mod policy;
 mod source;
+mod zones;
 
 use std::sync::Arc;
 
@@ -20,12 +21,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use self::host::{Host, InFlight};
 use self::host::{HostState, Traffic};
-use self::level::{Level, LevelInput};
+use self::level::{Found, Level, LevelInput, Wanted};
 pub use self::policy::{Algorithm, BalancerPolicy, Selection};
 use self::source::Draw;
+pub use self::zones::LocalCluster;
+use self::zones::ZoneRules;
 use crate::assign::{AssignedEndpoint, Assignment};
 use crate::health::status::{CoarseHealth, HealthFlags, HealthStatus, HostHealth};
-use crate::load::{LevelHosts, PriorityChoice, PriorityLoad};
+use crate::load::{
+    LevelHosts, NoZoneRouting, PriorityChoice, PriorityLoad, ZoneChoice, ZoneRouting,
+};
 use crate::pick::client_side::OrcaReport;
 use crate::pick::hash_policy::{HashInput, RequestHash, hash};
 use crate::pick::slow_start::LatestHost;
@@ -94,18 +99,29 @@ impl Pick<'_> {
 /// # Upstream
 ///
 /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
-/// `ZoneAwareLoadBalancerBase::chooseHost`; there is no local cluster, and so no zone-aware routing.
+/// `ZoneAwareLoadBalancerBase::chooseHost`.
 #[derive(Debug)]
 pub struct Balancer {
     policy: BalancerPolicy,
     load: PriorityLoad,
-    /// The choice of each hundredth of the hashes; empty without priorities.
+    /// The choice of each hundredth of the hashes; a single one if all are the same, none without
+    /// priorities.
     choices: Box<[PriorityChoice]>,
     levels: Box<[Arc<Level>]>,
+    /// What follows from the cluster of the callers, if it is known.
+    zones: Option<Box<ZoneRules>>,
     latest: LatestHost,
     traffic: Arc<Traffic>,
     // INVARIANT: that of the policy, at least 1.
     workers: u32,
+}
+
+/// What a balancer is assembled with, its endpoints aside.
+struct Change<'p> {
+    policy: &'p BalancerPolicy,
+    latest: LatestHost,
+    now_ms: u64,
+    local: Option<Arc<LocalCluster>>,
 }
 
 impl Balancer {
@@ -126,13 +142,14 @@ impl Balancer {
             load: PriorityLoad::default(),
             choices: Box::default(),
             levels: Box::default(),
+            zones: None,
             latest: LatestHost::new(&policy.slow_start, now_ms),
             traffic: Arc::default(),
             workers: policy.worker_count(),
         };
         let mut latest = nothing.latest;
         let inputs = nothing.inputs(assignment, now_ms, &mut latest, health);
-        nothing.assembled(inputs, policy, latest, now_ms)
+        nothing.assembled(inputs, Change { policy, latest, now_ms, local: None })
     }
 
     /// Builds the balancer that takes the place of this one after a change of endpoints, health or
@@ -166,7 +183,66 @@ impl Balancer {
                 input.weigh(&weights);
             }
         }
-        self.assembled(inputs, policy, latest, now_ms)
+        self.assembled(inputs, Change { policy, latest, now_ms, local: self.local_cluster() })
+    }
+
+    /// Returns the balancer of a caller that is one of this cluster, which is routed by zone: the hosts
+    /// of its own locality take what they can, and what remains goes where there are more hosts than
+    /// callers. This one stays as it is.
+    ///
+    /// Balancers made of it by an [update](Self::update) know the cluster, too; when the cluster changes
+    /// this is to be called again, and only what routing compares is computed again. Nothing changes
+    /// where zones do not matter: [`Balancer::zone_routing`] says whether they do, and if not, why.
+    /// They never do for ring hash and Maglev, priorities below the first and localities that
+    /// [share by weight](crate::share::Spread::locality_weighted).
+    ///
+    /// # Examples
+    ///
+    /// Four of ten callers are here, and two of ten hosts: half of the requests stay.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use mesh_lb::assign::{Assignment, Input};
+    /// use mesh_lb::{Balancer, BalancerPolicy, LocalCluster};
+    /// use mesh_model::{Compat, endpoint::Gateways};
+    /// use mesh_testkit::by_hand;
+    ///
+    /// let assignment = |here: usize, there: usize| {
+    ///     let places = [vec!["eu/west/a"; here], vec!["eu/west/b"; there]].concat();
+    ///     let shards = by_hand::shards(places.iter().enumerate().map(|(number, place)| {
+    ///         by_hand::endpoint(&format!("10.0.0.{number}"), "c1", place)
+    ///     }));
+    ///     let (proxy, service) = (by_hand::proxy("c1", "eu/west/a"), by_hand::service("cart.shop"));
+    ///     let (compat, gateways) = (Compat::default(), Gateways::default());
+    ///     let port = service.port(80).unwrap();
+    ///     Assignment::compute(&Input::new(&proxy, &compat, (&service, port), &shards, &gateways))
+    /// };
+    /// let balancer = Balancer::new(&assignment(2, 8), &BalancerPolicy::default());
+    /// let callers = Arc::new(LocalCluster::new(&assignment(4, 6)));
+    /// let balancer = balancer.with_local_cluster(callers, 0);
+    /// let routing = balancer.zone_routing().unwrap().unwrap();
+    /// assert_eq!(routing.local_percent_to_route(), 5_000); // Of 10,000.
+    /// ```
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
+    /// `ZoneAwareLoadBalancerBase::resizePerPriorityState`, `regenerateLocalityRoutingStructures`.
+    pub fn with_local_cluster(&self, local: Arc<LocalCluster>, now_ms: u64) -> Self {
+        let inputs = self.levels.iter().map(|level| level.input().clone()).collect();
+        let (policy, latest) = (&self.policy, self.latest);
+        self.assembled(inputs, Change { policy, latest, now_ms, local: Some(local) })
+    }
+
+    /// Returns how requests to the first priority find their zone, or why zones do not matter; none if
+    /// the callers' own cluster is not known.
+    pub fn zone_routing(&self) -> Option<Result<&ZoneRouting, NoZoneRouting>> {
+        self.zones.as_ref().map(|zones| zones.routing.as_ref().map_err(|why| *why))
+    }
+
+    fn local_cluster(&self) -> Option<Arc<LocalCluster>> {
+        self.zones.as_ref().map(|zones| Arc::clone(&zones.cluster))
     }
 
     /// Takes a report of a host's load, for [`Algorithm::ClientSide`]; others do not listen. Nothing
@@ -237,17 +313,13 @@ impl Balancer {
             input
         };
         let inputs = self.levels.iter().zip(&weights).map(weighed).collect();
-        Some(self.assembled(inputs, &self.policy, self.latest, now_ms))
+        let (policy, latest, local) = (&self.policy, self.latest, self.local_cluster());
+        Some(self.assembled(inputs, Change { policy, latest, now_ms, local }))
     }
 
     /// Builds the balancer of these levels, of what this one has where that is the same.
-    fn assembled(
-        &self,
-        inputs: Vec<LevelInput>,
-        policy: &BalancerPolicy,
-        latest: LatestHost,
-        now_ms: u64,
-    ) -> Self {
+    fn assembled(&self, inputs: Vec<LevelInput>, change: Change<'_>) -> Self {
+        let Change { policy, latest, now_ms, local } = change;
         let hosts: Vec<LevelHosts> =
             inputs.iter().map(|input| input.counts(policy.spread.overprovisioning)).collect();
         let mut load = PriorityLoad::default();
@@ -255,6 +327,7 @@ impl Balancer {
         let in_slow_start = latest.in_slow_start(now_ms);
         let now_ms = (policy.slow_start.window_ms > 0).then_some(now_ms);
         let same_policy = *policy == self.policy;
+        let zones = local.map(|local| Box::new(ZoneRules::new(local, inputs.first(), policy)));
         let levels: Box<[Arc<Level>]> = inputs
             .into_iter()
             .zip(load.levels())
@@ -263,18 +336,19 @@ impl Balancer {
                 let old = self.levels.get(index);
                 (input.panic, input.in_slow_start, input.now_ms) =
                     (load.panic, in_slow_start, now_ms);
+                input.is_zoned = index == 0 && zones.is_some();
                 match old.filter(|old| same_policy && old.is_of(&input)) {
                     Some(same) => Arc::clone(same),
                     None => Arc::new(Level::new(index, input, policy, old.map(AsRef::as_ref))),
                 }
             })
             .collect();
-        let hundredths = if levels.is_empty() { 0..0 } else { 0..100 };
         Self {
             policy: policy.clone(),
-            choices: hundredths.map(|hundredth| load.choose(hundredth)).collect(),
+            choices: choices(&load),
             load,
             levels,
+            zones,
             latest,
             traffic: Arc::clone(&self.traffic),
             workers: policy.worker_count(),
@@ -320,13 +394,15 @@ impl Balancer {
             });
             input.push_locality(locality.locality(), locality.weight(), endpoints);
         }
+        inputs.iter_mut().for_each(|input| input.order_localities(assignment.client()));
         inputs
     }
 
     /// Returns the endpoint for a request; none if there is none to send it to.
     ///
     /// `random` is drawn in the order of upstream: once for the priority, unless the request has a
-    /// hash that says it; then as often as least request samples. Does not allocate, unless bounded
+    /// hash that says it; for the zone, if [zones](Self::with_local_cluster) matter; then as often as
+    /// least request samples. Does not allocate, unless bounded
     /// load passes over the first host of more than 1,024.
     #[inline]
     pub fn pick(&self, request: &PickRequest, mut random: impl FnMut() -> u64) -> Option<Pick<'_>> {
@@ -334,21 +410,24 @@ impl Balancer {
             Some(hash) if self.policy.algorithm.is_consistent() => hash,
             Some(_) | None => random(),
         };
-        let choice = *self.choices.get(usize::try_from(hash % 100).ok()?)?;
+        let choice = match &*self.choices {
+            [only] => *only,
+            choices => *choices.get(usize::try_from(hash % 100).ok()?)?,
+        };
         let level = self.levels.get(usize::try_from(choice.priority).ok()?)?;
-        let host = match level.table() {
-            Some(table) => table.pick(level, hash, request.attempt, &self.traffic)?,
-            None => {
-                let worker = self.worker(request.worker);
-                let source = level.source(choice.availability, worker)?;
-                let draw = Draw {
-                    policy: &self.policy,
-                    hosts: level.hosts(),
-                    worker,
-                    now_ms: request.now_ms,
-                };
-                source.pick(draw, hash, random)?
+        let worker = self.worker(request.worker);
+        let zone = || match &self.zones {
+            None => ZoneChoice::Anywhere,
+            Some(zones) => zones.choose(&self.policy, &mut random),
+        };
+        let (availability, attempt) = (choice.availability, request.attempt);
+        let host = match level.find(Wanted { availability, hash, attempt, worker }, zone)? {
+            Found::Host(host) => host,
+            Found::List(source) => {
+                let (policy, hosts, now_ms) = (&self.policy, level.hosts(), request.now_ms);
+                source.pick(Draw { policy, hosts, worker, now_ms }, hash, random)?
             }
+            Found::Bounded(table) => table.pick(level, hash, attempt, &self.traffic)?,
         };
         Some(Pick { host: level.host(host)?, choice, panic: level.is_panicking() })
     }
@@ -424,6 +503,16 @@ impl Balancer {
             (Some(_) | None, Some(_) | None) => false,
         }
     }
+}
+
+/// Returns the choice of each hundredth of the hashes, or the only one.
+fn choices(load: &PriorityLoad) -> Box<[PriorityChoice]> {
+    let hundredths = if load.levels().is_empty() { 0..0 } else { 0..100 };
+    let mut choices: Vec<PriorityChoice> = hundredths.map(|one| load.choose(one)).collect();
+    if choices.windows(2).all(|pair| pair.first() == pair.last()) {
+        choices.truncate(1);
+    }
+    choices.into()
 }
 
 /// Returns the health that an endpoint is assigned with, as Envoy reads it.

@@ -185,7 +185,7 @@ impl Assignment {
     }
 
     /// The client's locality.
-    pub(super) const fn client(&self) -> &Locality {
+    pub(crate) const fn client(&self) -> &Locality {
         &self.client
     }
 

@@ -3,13 +3,17 @@ use mesh_model::name::Locality;
 
 use super::host::Host;
 use super::policy::BalancerPolicy;
-use super::source::{Source, Table};
+use super::source::{Kind, Source, Table};
+use super::zones::in_order;
 use crate::health::status::CoarseHealth;
 use crate::load::{
     Availability, LevelHosts, LocalityHosts, LocalityScheduler, LocalityWeights, Overprovisioning,
+    Zone, ZoneChoice,
 };
 use crate::pick::client_side::ReportedWeight;
 use crate::pick::edf::InSlowStart;
+use crate::pick::maglev::Maglev;
+use crate::pick::ring_hash::Ring;
 use crate::pick::weight::NormalizedWeights;
 
 /// What a level is built from.
@@ -17,9 +21,13 @@ use crate::pick::weight::NormalizedWeights;
 pub(super) struct LevelInput {
     hosts: Vec<Host>,
     localities: Vec<LocalityInput>,
+    /// Whether the first locality is the caller's own.
+    pub(super) has_local_locality: bool,
     pub(super) panic: bool,
     /// Whether the level is to be built whatever there was before.
     pub(super) is_new: bool,
+    /// Whether requests may be routed by zone.
+    pub(super) is_zoned: bool,
     pub(super) in_slow_start: InSlowStart,
     /// The time, if hosts are warmed up at all.
     pub(super) now_ms: Option<u64>,
@@ -33,6 +41,8 @@ struct LocalityInput {
     /// The places of its hosts.
     first: u32,
     end: u32,
+    /// The sum of the weights that its healthy hosts are assigned with.
+    healthy_weight: u64,
 }
 
 impl Default for LevelInput {
@@ -40,8 +50,10 @@ impl Default for LevelInput {
         Self {
             hosts: Vec::new(),
             localities: Vec::new(),
+            has_local_locality: false,
             panic: false,
             is_new: false,
+            is_zoned: false,
             in_slow_start: InSlowStart::No,
             now_ms: None,
         }
@@ -59,7 +71,29 @@ impl LevelInput {
         let first = place(&self.hosts);
         self.hosts.extend(hosts);
         let end = place(&self.hosts);
-        self.localities.push(LocalityInput { name: name.clone(), weight, first, end });
+        let mut locality =
+            LocalityInput { name: name.clone(), weight, first, end, healthy_weight: 0 };
+        let healthy = self.of_locality(&locality).iter().filter(|host| is_healthy(host));
+        locality.healthy_weight = healthy.map(|host| u64::from(host.weight())).sum();
+        self.localities.push(locality);
+    }
+
+    /// Puts the localities in order. One without hosts does not exist.
+    pub(super) fn order_localities(&mut self, own: &Locality) {
+        self.localities.retain(|locality| locality.first < locality.end);
+        self.localities.sort_by_cached_key(|locality| in_order(&locality.name, own));
+        let first = self.localities.first();
+        self.has_local_locality = first.is_some_and(|first| first.name == *own);
+    }
+
+    /// Returns the localities, as zone-aware routing looks at them.
+    pub(super) fn zones(&self) -> Vec<Zone<&Locality>> {
+        let zones = self.localities.iter().map(|locality| {
+            let LocalityHosts { total, healthy, .. } = count(self.of_locality(locality));
+            let healthy_weight = locality.healthy_weight;
+            Zone { locality: &locality.name, total, healthy, healthy_weight }
+        });
+        zones.collect()
     }
 
     pub(super) fn hosts(&self) -> &[Host] {
@@ -101,6 +135,10 @@ fn places(first: u32, hosts: &[Host], wanted: Option<Availability>) -> Box<[u32]
     (first..).zip(hosts).filter(|(_, host)| fits(host)).map(|(place, _)| place).collect()
 }
 
+fn is_healthy(host: &Host) -> bool {
+    availability(host) == Some(Availability::Healthy)
+}
+
 const fn availability(host: &Host) -> Option<Availability> {
     match host.health().coarse() {
         CoarseHealth::Healthy => Some(Availability::Healthy),
@@ -116,7 +154,7 @@ fn count(hosts: &[Host]) -> LocalityHosts {
     LocalityHosts {
         weight: 0,
         total: number(&|_| true),
-        healthy: number(&|host| availability(host) == Some(Availability::Healthy)),
+        healthy: number(&is_healthy),
         degraded: number(&|host| availability(host) == Some(Availability::Degraded)),
         excluded: number(&|host| host.health().is_excluded()),
     }
@@ -126,37 +164,69 @@ fn count(hosts: &[Host]) -> LocalityHosts {
 #[derive(Debug)]
 pub(super) struct Level {
     input: LevelInput,
-    lists: Lists,
+    /// How requests find a host.
+    route: Route,
+    /// How they do that are to go to degraded hosts, if that is another way.
+    degraded: Option<Route>,
 }
 
 #[derive(Debug)]
-enum Lists {
-    /// A ring or table: localities are in its weights, degraded hosts are not in it.
-    Table(Table),
-    /// In panic: all hosts.
-    All(Source),
-    /// In panic, too, but requests fail.
-    Nobody,
-    ByHealth {
-        healthy: OfHealth,
-        degraded: OfHealth,
-    },
-}
-
-/// The lists of one availability.
-#[derive(Debug)]
-struct OfHealth {
-    /// All of the level.
+struct Route {
+    // First, since each pick looks at it first.
+    split: Split,
+    /// All hosts of the priority, of one availability outside panic.
     whole: Source,
-    localities: Option<Localities>,
+    /// A list for each locality, where localities are told apart.
+    lists: Box<[Source]>,
 }
 
-/// The lists of the localities of a priority, and whose turn it is.
+/// What a request's host is picked from.
 #[derive(Debug)]
-struct Localities {
-    /// One a worker.
-    schedulers: Box<[LocalityScheduler]>,
-    lists: Box<[Source]>,
+enum Split {
+    /// Nothing: in panic requests are to fail.
+    Nobody,
+    /// A ring or table: localities are in its weights, degraded hosts are not in it.
+    Ring(Ring),
+    Maglev(Maglev),
+    /// The same with hosts that are passed over if they carry too much.
+    Bounded(Box<Table>),
+    /// All hosts.
+    Not,
+    /// The list of a locality, each in its turn; a scheduler a worker.
+    ByWeight(Box<[LocalityScheduler]>),
+    /// The list of the one locality that has hosts and weight.
+    Only(usize),
+    /// The list of a locality, if the zones say so.
+    ByZone,
+}
+
+/// What is found for a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found<'l> {
+    /// The place of its host.
+    Host(u32),
+    /// What its host is picked from.
+    List(&'l Source),
+    Bounded(&'l Table),
+}
+
+/// What is asked for a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) availability: Availability,
+    pub(super) hash: u64,
+    pub(super) attempt: u32,
+    pub(super) worker: usize,
+}
+
+impl Split {
+    fn of(table: Table) -> Self {
+        match table {
+            Table { kind: Kind::Ring(ring), bound: None } => Self::Ring(ring),
+            Table { kind: Kind::Maglev(maglev), bound: None } => Self::Maglev(maglev),
+            bounded => Self::Bounded(Box::new(bounded)),
+        }
+    }
 }
 
 impl Level {
@@ -168,22 +238,26 @@ impl Level {
         old: Option<&Self>,
     ) -> Self {
         let builder = Builder { index, input: &input, policy, old };
-        let lists = match builder.table() {
-            Some(table) => Lists::Table(table),
-            None if policy.spread.on_panic.fails(input.panic) => Lists::Nobody,
-            None if input.panic => Lists::All(builder.all()),
-            None => Lists::ByHealth {
-                healthy: builder.of_health(Availability::Healthy),
-                degraded: builder.of_health(Availability::Degraded),
-            },
+        let (route, degraded) = match builder.table() {
+            Some(table) => (builder.route(None, Split::of(table)), None),
+            None if policy.spread.on_panic.fails(input.panic) => {
+                (builder.route(None, Split::Nobody), None)
+            }
+            None if input.panic => (builder.route(None, Split::Not), None),
+            None => {
+                let [healthy, degraded] = [Availability::Healthy, Availability::Degraded]
+                    .map(|wanted| builder.route(Some(wanted), builder.split(wanted)));
+                (healthy, Some(degraded))
+            }
         };
-        Self { input, lists }
+        Self { input, route, degraded }
     }
 
     /// Whether nothing has changed that the level is built from.
     pub(super) fn is_of(&self, input: &LevelInput) -> bool {
         !input.is_new
             && self.input.panic == input.panic
+            && self.input.is_zoned == input.is_zoned
             && self.input.in_slow_start == input.in_slow_start
             && self.input.localities == input.localities
             && self.input.hosts.len() == input.hosts.len()
@@ -208,41 +282,54 @@ impl Level {
         self.input.panic
     }
 
-    #[inline]
-    pub(super) const fn table(&self) -> Option<&Table> {
-        match &self.lists {
-            Lists::Table(table) => Some(table),
-            Lists::All(_) | Lists::Nobody | Lists::ByHealth { .. } => None,
-        }
-    }
-
-    /// Draws the list that a request's host is picked from.
+    /// Finds the host of a request, or draws what it is picked from; `zone` is asked for its zone if zones
+    /// are told apart.
     ///
     /// # Upstream
     ///
     /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
     /// `ZoneAwareLoadBalancerBase::hostSourceToUse`.
     #[inline]
-    pub(super) fn source(&self, wanted: Availability, worker: usize) -> Option<&Source> {
-        if let Lists::All(source) = &self.lists {
-            return Some(source);
-        }
-        let list = self.of_health(wanted)?;
-        match &list.localities {
-            None => Some(&list.whole),
-            Some(localities) => {
-                let locality = localities.schedulers.get(worker)?.pick();
-                localities.lists.get(usize::try_from(locality).ok()?)
+    pub(super) fn find(
+        &self,
+        wanted: Wanted,
+        zone: impl FnOnce() -> ZoneChoice,
+    ) -> Option<Found<'_>> {
+        let route = self.route(wanted.availability);
+        let locality = match &route.split {
+            Split::ByWeight(schedulers) => {
+                usize::try_from(schedulers.get(wanted.worker)?.pick()).ok()?
             }
-        }
+            Split::Only(locality) => *locality,
+            Split::Not => return Some(Found::List(&route.whole)),
+            Split::Maglev(maglev) => {
+                return maglev.pick(wanted.hash, wanted.attempt).map(Found::Host);
+            }
+            Split::Ring(ring) => return ring.pick(wanted.hash, wanted.attempt).map(Found::Host),
+            Split::Bounded(table) => return Some(Found::Bounded(table)),
+            Split::Nobody => return None,
+            Split::ByZone => match zone() {
+                ZoneChoice::Locality(pick) => pick.locality,
+                ZoneChoice::Anywhere => return Some(Found::List(&route.whole)),
+                ZoneChoice::NoHost => return None,
+            },
+        };
+        route.lists.get(locality).map(Found::List)
     }
 
     #[inline]
-    const fn of_health(&self, wanted: Availability) -> Option<&OfHealth> {
-        match (&self.lists, wanted) {
-            (Lists::ByHealth { healthy, .. }, Availability::Healthy) => Some(healthy),
-            (Lists::ByHealth { degraded, .. }, Availability::Degraded) => Some(degraded),
-            (Lists::Table(_) | Lists::All(_) | Lists::Nobody, _) => None,
+    fn route(&self, wanted: Availability) -> &Route {
+        match (wanted, &self.degraded) {
+            (Availability::Degraded, Some(degraded)) => degraded,
+            (Availability::Healthy, _) | (Availability::Degraded, None) => &self.route,
+        }
+    }
+
+    /// The route that was there before an update, of one availability or in panic.
+    fn like(&self, wanted: Option<Availability>) -> Option<&Route> {
+        match wanted {
+            None => self.input.panic.then_some(&self.route),
+            Some(wanted) => (!self.input.panic).then(|| self.route(wanted)),
         }
     }
 }
@@ -260,26 +347,30 @@ impl Builder<'_> {
         Source::new(hosts, old, self.input, self.policy)
     }
 
-    fn all(&self) -> Source {
-        let old = self.old.and_then(|old| match &old.lists {
-            Lists::All(source) => Some(source),
-            Lists::Table(_) | Lists::Nobody | Lists::ByHealth { .. } => None,
-        });
-        self.source(places(0, &self.input.hosts, None), old)
+    /// Tables and those who find nobody have no lists.
+    fn route(&self, wanted: Option<Availability>, split: Split) -> Route {
+        let old = self.old.and_then(|old| old.like(wanted));
+        let lists = match split {
+            Split::Nobody | Split::Ring(_) | Split::Maglev(_) | Split::Bounded(_) => {
+                return Route { split, whole: Source::default(), lists: Box::default() };
+            }
+            Split::Not => Box::default(),
+            Split::ByWeight(_) | Split::Only(_) | Split::ByZone => {
+                let lists = self.input.localities.iter().enumerate().map(|(index, locality)| {
+                    let hosts = self.input.of_locality(locality);
+                    let old = old.and_then(|old| old.lists.get(index));
+                    self.source(places(locality.first, hosts, wanted), old)
+                });
+                lists.collect()
+            }
+        };
+        let hosts = places(0, &self.input.hosts, wanted);
+        Route { split, whole: self.source(hosts, old.map(|old| &old.whole)), lists }
     }
 
-    fn of_health(&self, wanted: Availability) -> OfHealth {
-        let old = self.old.and_then(|old| old.of_health(wanted));
-        let localities = self.schedulers(wanted).map(|schedulers| {
-            let lists = self.input.localities.iter().enumerate().map(|(index, locality)| {
-                let hosts = self.input.of_locality(locality);
-                let old = old.and_then(|old| old.localities.as_ref()?.lists.get(index));
-                self.source(places(locality.first, hosts, Some(wanted)), old)
-            });
-            Localities { schedulers, lists: lists.collect() }
-        });
-        let hosts = places(0, &self.input.hosts, Some(wanted));
-        OfHealth { whole: self.source(hosts, old.map(|old| &old.whole)), localities }
+    fn split(&self, wanted: Availability) -> Split {
+        let unweighted = if self.input.is_zoned { Split::ByZone } else { Split::Not };
+        self.by_weight(wanted).unwrap_or(unweighted)
     }
 
     /// Whether localities share by weight: that is asked for, and there are weights.
@@ -288,7 +379,7 @@ impl Builder<'_> {
         self.policy.spread.locality_weighted && self.input.localities.iter().any(has_weight)
     }
 
-    fn schedulers(&self, wanted: Availability) -> Option<Box<[LocalityScheduler]>> {
+    fn by_weight(&self, wanted: Availability) -> Option<Split> {
         if !self.is_weighted() {
             return None;
         }
@@ -306,9 +397,15 @@ impl Builder<'_> {
         let level = u64::try_from(self.index).unwrap_or(0);
         let of_level = level.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let weights = LocalityWeights::new(&localities, factor, wanted)?;
-        (0..self.policy.n_workers())
+        let mut weighty =
+            weights.effective().iter().enumerate().filter(|(_, weight)| **weight > 0.0);
+        if let (Some((only, _)), None) = (weighty.next(), weighty.next()) {
+            return Some(Split::Only(only));
+        }
+        let schedulers: Option<_> = (0..self.policy.n_workers())
             .map(|worker| weights.scheduler(self.policy.seed_of(worker).wrapping_add(of_level)))
-            .collect()
+            .collect();
+        schedulers.map(Split::ByWeight)
     }
 
     fn table(&self) -> Option<Table> {
@@ -320,18 +417,19 @@ impl Builder<'_> {
             let fits = |host: &&Host| wanted.is_none() || availability(host) == wanted;
             hosts.iter().filter(fits).map(Host::weight).collect()
         };
-        let weights = if self.is_weighted() {
-            let localities: Vec<(u32, Vec<u32>)> = self
-                .input
-                .localities
-                .iter()
-                .map(|one| (one.weight.unwrap_or(0), weights(self.input.of_locality(one))))
-                .collect();
-            NormalizedWeights::by_locality(localities.iter().map(|(w, hosts)| (*w, &**hosts)))
-        } else {
-            NormalizedWeights::flat(&weights(&self.input.hosts))
-        };
-        let hosts = places(0, &self.input.hosts, wanted);
-        Table::new(&self.policy.algorithm, hosts, weights, &self.input.hosts)
+        if !self.is_weighted() {
+            let hosts = places(0, &self.input.hosts, wanted);
+            let weights = NormalizedWeights::flat(&weights(&self.input.hosts));
+            return Table::new(&self.policy.algorithm, hosts, weights, &self.input.hosts);
+        }
+        let (mut hosts, mut localities) = (Vec::new(), Vec::new());
+        for locality in &self.input.localities {
+            let of_locality = self.input.of_locality(locality);
+            hosts.extend(places(locality.first, of_locality, wanted));
+            localities.push((locality.weight.unwrap_or(0), weights(of_locality)));
+        }
+        let weights =
+            NormalizedWeights::by_locality(localities.iter().map(|(w, hosts)| (*w, &**hosts)));
+        Table::new(&self.policy.algorithm, hosts.into(), weights, &self.input.hosts)
     }
 }

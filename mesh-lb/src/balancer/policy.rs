@@ -3,8 +3,10 @@ use mesh_model::compat::DataPlane;
 use mesh_model::resource::destination_rule::{
     ConsistentHashLb, HashAlgorithm, HashKey, LbPolicy, LoadBalancerSettings, SimpleLb,
 };
-use mesh_model::view::{Destination, ProxyView};
+use mesh_model::view::{Destination, ProxyKind, ProxyView};
 
+use crate::assign::EffectiveSetting;
+use crate::load::ZoneAwareConfig;
 use crate::pick::bounded_load::HashBalanceFactor;
 use crate::pick::client_side::ClientSideWeights;
 use crate::pick::hash::HashFunction;
@@ -101,6 +103,12 @@ impl Algorithm {
 pub struct BalancerPolicy {
     /// How traffic spreads over priorities and localities.
     pub spread: Spread,
+    /// When zones matter, to a caller whose [cluster](super::LocalCluster) is known. Localities that
+    /// share by weight, ring and table know no zones.
+    pub zone_aware: ZoneAwareConfig,
+    /// The share of requests that are routed by zone, in whole percent: 100, which more act as. Below
+    /// that, and above 0, a random number more is drawn for a request, before that of its zone.
+    pub zone_routing_enabled: u32,
     /// How a host is picked there.
     pub algorithm: Algorithm,
     /// How new hosts are warmed up; round robin, client-side weights and least request.
@@ -124,6 +132,8 @@ impl Default for BalancerPolicy {
     fn default() -> Self {
         Self {
             spread: Spread::default(),
+            zone_aware: ZoneAwareConfig::default(),
+            zone_routing_enabled: 100,
             algorithm: Algorithm::least_request(),
             slow_start: SlowStart::default(),
             hash_policies: Vec::new(),
@@ -161,7 +171,7 @@ impl BalancerPolicy {
         let policy = destination.cluster_policy.as_deref();
         let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
         let spread = Spread::of(view, destination);
-        let of_settings = Self::of_settings(settings);
+        let of_settings = Self::of_settings(settings).with_zones_of(view, destination);
         if spread.data_plane != DataPlane::Grpc {
             return Self { spread, ..of_settings };
         }
@@ -178,6 +188,36 @@ impl BalancerPolicy {
             | Algorithm::Passthrough => Algorithm::RoundRobin,
         };
         Self { spread, algorithm, slow_start: SlowStart::default(), ..of_settings }
+    }
+
+    /// Zones matter as the effective setting says; where it says nothing of zones, as in any Envoy.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/core/loadbalancer/loadbalancer.go` `ApplyToCluster`.
+    fn with_zones_of(mut self, view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
+        let policy = destination.cluster_policy.as_deref();
+        let config = &view.plane().config;
+        let setting = EffectiveSetting::new(
+            policy.and_then(|policy| policy.load_balancer.as_ref()),
+            destination.service.traffic_distribution,
+            config.zone_aware_lb_setting.as_ref(),
+            Some(&config.locality_lb_setting),
+        );
+        let zones = match setting {
+            EffectiveSetting::ZoneAware(zones) if view.proxy().kind != ProxyKind::Waypoint => zones,
+            EffectiveSetting::ZoneAware(_)
+            | EffectiveSetting::None
+            | EffectiveSetting::Locality(_)
+            | EffectiveSetting::Distribution(_) => return self,
+        };
+        if zones.enabled == Some(false) {
+            self.zone_routing_enabled = 0;
+        }
+        if let Some(least) = zones.min_cluster_size {
+            self.zone_aware.min_cluster_size = least;
+        }
+        self
     }
 
     /// Returns what `loadBalancer` of a traffic policy says of picking a host; the spread is the

@@ -15,7 +15,7 @@ use crate::pick::turns::Turns;
 use crate::pick::weight::NormalizedWeights;
 
 /// One list of hosts: healthy or degraded ones, of a priority or a locality, or all of a priority.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Source {
     /// The places of the hosts in their level.
     hosts: Box<[u32]>,
@@ -214,19 +214,19 @@ fn weight(hosts: &[u32], entry: u32, draw: Draw<'_>) -> f64 {
 #[derive(Debug)]
 pub(super) struct Table {
     /// Names hosts by their places in the level; by their numbers if they are bounded.
-    kind: Kind,
-    bound: Option<Box<Bound>>,
+    pub(super) kind: Kind,
+    pub(super) bound: Option<Box<Bound>>,
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Ring(Ring),
     Maglev(Maglev),
 }
 
 /// What it takes to pass over hosts that carry too much.
 #[derive(Debug)]
-struct Bound {
+pub(super) struct Bound {
     factor: HashBalanceFactor,
     /// The places in their level of the hosts that the table numbers.
     hosts: Box<[u32]>,

@@ -80,6 +80,8 @@ pub enum NoZoneRouting {
     LocalClusterNotOk,
     /// There are too few healthy hosts (`lb_zone_cluster_too_small`).
     ClusterTooSmall,
+    /// The data plane knows no zones.
+    OtherDataPlane,
 }
 
 /// The shares of one locality, in ten-thousandths.

@@ -1,0 +1,130 @@
+//! Zone-aware routing of a balancer: the cluster that the callers form, and what follows from it.
+use std::sync::Arc;
+
+use mesh_model::name::Locality;
+use rustc_hash::FxHashSet;
+
+use super::level::LevelInput;
+use super::policy::BalancerPolicy;
+use super::{assigned_health, host};
+use crate::assign::{AssignedEndpoint, Assignment};
+use crate::health::status::{CoarseHealth, HostHealth};
+use crate::load::{
+    DataPlane, LevelHosts, NoZoneRouting, Zone, ZoneChoice, ZoneRouting, ZoneUse, Zones,
+};
+
+/// The cluster that the callers themselves form, of which the picking proxy is one: what
+/// [zone-aware routing](super::Balancer::with_local_cluster) compares a destination with.
+///
+/// It is what the proxy is assigned of its own workload's cluster
+/// ([`ClusterForm::SelfDiscovery`](crate::assign::ClusterForm::SelfDiscovery) where istiod sends it).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LocalCluster {
+    // INVARIANT: the caller's own locality first, if it is there at all; the others ascending.
+    zones: Box<[Zone<Locality>]>,
+    has_local_locality: bool,
+    hosts: LevelHosts,
+}
+
+impl LocalCluster {
+    /// Counts the callers in the health that they are assigned with. Only the first priority counts:
+    /// Envoy refuses others in this cluster.
+    pub fn new(assignment: &Assignment) -> Self {
+        Self::with_health(assignment, assigned_health)
+    }
+
+    /// Counts the callers in the health that `health` says.
+    pub fn with_health(
+        assignment: &Assignment,
+        health: impl Fn(AssignedEndpoint<'_>) -> HostHealth,
+    ) -> Self {
+        let mut seen: FxHashSet<Box<str>> = FxHashSet::default();
+        let mut hosts = LevelHosts::default();
+        let mut zones: Vec<Zone<Locality>> = Vec::new();
+        for locality in assignment.localities().filter(|locality| locality.priority() == 0) {
+            let name = locality.locality().clone();
+            let mut zone = Zone { locality: name, total: 0, healthy: 0, healthy_weight: 0 };
+            let new = locality.endpoints().filter(|one| seen.insert(host::address(*one)));
+            for (endpoint, health) in new.map(|endpoint| (endpoint, health(endpoint))) {
+                zone.total += 1;
+                hosts.excluded += u32::from(health.is_excluded());
+                match health.coarse() {
+                    CoarseHealth::Healthy => {
+                        zone.healthy += 1;
+                        zone.healthy_weight += u64::from(endpoint.weight());
+                    }
+                    CoarseHealth::Degraded => hosts.degraded += 1,
+                    CoarseHealth::Unhealthy => {}
+                }
+            }
+            hosts.total += zone.total;
+            hosts.healthy += zone.healthy;
+            zones.extend((zone.total > 0).then_some(zone));
+        }
+        let own = assignment.client();
+        zones.sort_by_cached_key(|zone| in_order(&zone.locality, own));
+        let has_local_locality = zones.first().is_some_and(|zone| zone.locality == *own);
+        Self { zones: zones.into(), has_local_locality, hosts }
+    }
+}
+
+/// By what localities are ordered: the caller's own comes first, the others ascend.
+///
+/// # Upstream
+///
+/// Envoy `source/common/upstream/upstream_impl.cc`, `PriorityStateManager::updateClusterPrioritySet`.
+pub(super) fn in_order(locality: &Locality, own: &Locality) -> (bool, Locality) {
+    (locality != own, locality.clone())
+}
+
+/// How the requests of a balancer's first priority find their zone.
+#[derive(Clone, Debug)]
+pub(super) struct ZoneRules {
+    pub(super) cluster: Arc<LocalCluster>,
+    pub(super) routing: Result<ZoneRouting, NoZoneRouting>,
+}
+
+impl ZoneRules {
+    pub(super) fn new(
+        cluster: Arc<LocalCluster>,
+        first: Option<&LevelInput>,
+        policy: &BalancerPolicy,
+    ) -> Self {
+        let callers: Vec<Zone<&Locality>> = cluster
+            .zones
+            .iter()
+            .map(|zone| {
+                let Zone { total, healthy, healthy_weight, .. } = *zone;
+                Zone { locality: &zone.locality, total, healthy, healthy_weight }
+            })
+            .collect();
+        let hosts = first.map(LevelInput::zones).unwrap_or_default();
+        let local = Zones { zones: &callers, has_local_locality: cluster.has_local_locality };
+        let has_local_locality = first.is_some_and(|first| first.has_local_locality);
+        let upstream = Zones { zones: &hosts, has_local_locality };
+        let routing = match policy.spread.data_plane {
+            DataPlane::IstioProxy | DataPlane::Envoy => {
+                ZoneRouting::new(&policy.zone_aware, &local, &upstream)
+            }
+            DataPlane::Grpc | DataPlane::Ztunnel => Err(NoZoneRouting::OtherDataPlane),
+        };
+        Self { cluster, routing }
+    }
+
+    /// Draws where a request goes.
+    #[inline(never)]
+    pub(super) fn choose(
+        &self,
+        policy: &BalancerPolicy,
+        mut random: impl FnMut() -> u64,
+    ) -> ZoneChoice {
+        let (routing_enabled, spread) = (policy.zone_routing_enabled, &policy.spread);
+        let sample = match routing_enabled {
+            1..100 if self.routing.is_ok() => random(),
+            _ => 0,
+        };
+        let zone_use = ZoneUse { routing_enabled, on_panic: spread.on_panic };
+        let routing = self.routing.as_ref().map_err(|why| *why);
+        zone_use.choose(routing, sample, &self.cluster.hosts, spread.panic_threshold, random)
+    }
+}
