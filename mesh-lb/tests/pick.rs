@@ -96,6 +96,21 @@ proptest! {
     }
 }
 
+fn check_maglev<'k>(size: u64, weights: &[u32], key: impl Fn(u32) -> &'k str) {
+    let normalized = NormalizedWeights::flat(weights);
+    let maglev = Maglev::new(TableSize::new(size).unwrap_or_default(), &normalized, &key);
+    let mut hosts: Vec<(u32, f64, u64, u64)> = normalized
+        .hosts()
+        .iter()
+        .map(|&(host, weight)| {
+            let bytes = key(host).as_bytes();
+            (host, weight, xx_hash_64(bytes, 0), xx_hash_64(bytes, 1))
+        })
+        .collect();
+    hosts.sort_by_key(|host| key(host.0));
+    assert_eq!(maglev.table(), oracle::maglev(size, &hosts));
+}
+
 fn key(host: u32) -> &'static str {
     const KEYS: [&str; 10] = ["k", "d", "a", "10.0.0.1:80", "b", "c", "zz", "", "e", "f"];
     KEYS.get(host as usize).copied().unwrap_or("other")
@@ -124,18 +139,20 @@ proptest! {
         weights in proptest::collection::vec(1..20u32, 0..10),
         size in prop_oneof![Just(2u64), Just(7), Just(101), Just(251)],
     ) {
-        let normalized = NormalizedWeights::flat(&weights);
-        let maglev = Maglev::new(TableSize::new(size).unwrap_or_default(), &normalized, key);
-        let mut hosts: Vec<(u32, f64, u64, u64)> = normalized
-            .hosts()
-            .iter()
-            .map(|&(host, weight)| {
-                let bytes = key(host).as_bytes();
-                (host, weight, xx_hash_64(bytes, 0), xx_hash_64(bytes, 1))
-            })
-            .collect();
-        hosts.sort_by_key(|host| key(host.0));
-        prop_assert_eq!(maglev.table(), oracle::maglev(size, &hosts));
+        check_maglev(size, &weights, key);
+    }
+
+    /// Every way to fill a table: while much is free, while little is, and at the end.
+    #[test]
+    fn large_maglev_tables_of_many_hosts_agree_with_the_oracle(
+        weights in prop_oneof![
+            proptest::collection::vec(1..6u32, 1..150),
+            (1..150usize).prop_map(|hosts| vec![1; hosts]),
+        ],
+        size in prop_oneof![Just(127u64), Just(1009), Just(2039)],
+    ) {
+        let keys: Vec<String> = (0..weights.len()).map(|host| format!("10.0.0.{host}:80")).collect();
+        check_maglev(size, &weights, |host| keys.get(host as usize).map_or("", String::as_str));
     }
 
     /// The host that is chosen is never more overloaded than the one that the table named.

@@ -72,13 +72,13 @@ struct Candidate {
     /// How far it is to each of the slots that come after this one: the first is the skip.
     strides: [usize; AHEAD],
     target: f64,
-    /// The inverse of `skip` modulo the table size, once it is needed.
-    inverse: Option<u64>,
+    /// The part of a round, 2^64, that lies between a slot and the next number's, once it is needed.
+    apart: Option<u64>,
 }
 
-/// As many steps of a permutation are looked at at once: what is found in the first ones does not have
-/// to be known before the next are taken.
-const AHEAD: usize = 4;
+/// As many steps of a permutation are looked at at once, at most: what is found in the first ones does
+/// not have to be known before the next are taken.
+const AHEAD: usize = 8;
 
 impl Maglev {
     /// Builds the table of `weights`; `key` names each host, as for a
@@ -113,22 +113,19 @@ impl Maglev {
         if candidates.is_empty() {
             return Self::default();
         }
-        let mut round = Round { at: 0, iteration: 1.0, max: weights.max(), free: length };
+        let mut round = Round::new(weights, length);
         let mut table = vec![0; length];
         let mut free = vec![u64::MAX; length.div_ceil(64)];
         // While most slots are free the first step is likely to find one. A walk takes `length / free`
-        // steps; looking at all that is left takes `free` longer ones.
-        let (most, few) = (length - length / 3, (length / 5).isqrt());
-        round.fill(&mut candidates, &mut table, most, |one| one.take_next(length, &mut free));
-        round.fill(&mut candidates, &mut table, few, |one| one.take_slot(length, &mut free));
+        // steps; looking at all that is left takes `free`.
+        let (most, some, few) = (length - length / 3, length / 6, length.isqrt());
+        let (hosts, slots) = (&mut candidates, &mut table);
+        round.fill(hosts, slots, most, |one| one.take_next(length, &mut free));
+        round.fill(hosts, slots, some, |one| one.take_slot::<4>(length, &mut free));
+        round.fill(hosts, slots, few, |one| one.take_slot::<AHEAD>(length, &mut free));
         let divisor = Divisor::new(length);
         let mut last = untaken(&free, length);
-        while !last.is_empty() {
-            let Some(candidate) = round.next(&mut candidates) else { break };
-            if let Some(slot) = table.get_mut(candidate.take_last(divisor, &mut last)) {
-                *slot = candidate.host;
-            }
-        }
+        round.fill(hosts, slots, 0, |one| one.take_last(divisor, &mut last));
         Self { table: table.into(), divisor }
     }
 
@@ -179,7 +176,7 @@ fn candidates<'k>(
                     far
                 }),
                 target: 0.0,
-                inverse: None,
+                apart: None,
             }
         })
         .collect()
@@ -187,15 +184,27 @@ fn candidates<'k>(
 
 /// Whose turn it is: everybody's once an iteration, but for those who have had more than their weight.
 struct Round {
-    at: usize,
+    /// The first of the candidates that are looked at, as many as a word has bits.
+    first: usize,
+    /// Those of them whose turn is still to come, a bit each.
+    due: u64,
     /// The number of the iteration, from 1.
     iteration: f64,
     max: f64,
+    /// Whether all weigh the same, so that it is everybody's turn.
+    is_even: bool,
     /// How many slots are left.
     free: usize,
 }
 
 impl Round {
+    fn new(weights: &NormalizedWeights, free: usize) -> Self {
+        let max = weights.max();
+        let is_even = weights.min() >= max;
+        // The first look goes on to the first candidate of the first iteration.
+        Self { first: usize::MAX - LOOK, due: 0, iteration: 0.0, max, is_even, free }
+    }
+
     /// Fills the table until so many slots are left; `take` takes one.
     #[inline]
     fn fill(
@@ -205,47 +214,43 @@ impl Round {
         left: usize,
         mut take: impl FnMut(&mut Candidate) -> usize,
     ) {
-        loop {
-            for (at, candidate) in candidates.iter_mut().enumerate().skip(self.at) {
-                if self.iteration * candidate.weight < candidate.target {
-                    continue;
-                }
-                if self.free <= left {
-                    self.at = at;
-                    return;
-                }
-                candidate.target += self.max;
-                if let Some(slot) = table.get_mut(take(candidate)) {
-                    *slot = candidate.host;
-                }
-                self.free -= 1;
+        while self.free > left && !candidates.is_empty() {
+            if self.due == 0 {
+                self.look_on(candidates);
+                continue;
             }
-            self.at = 0;
-            self.iteration += 1.0;
+            let next = usize::try_from(self.due.trailing_zeros()).unwrap_or(0);
+            self.due &= self.due - 1;
+            let Some(candidate) = candidates.get_mut(self.first + next) else { return };
+            candidate.target += self.max;
+            if let Some(slot) = table.get_mut(take(candidate)) {
+                *slot = candidate.host;
+            }
+            self.free -= 1;
         }
     }
 
-    /// Returns the candidate that takes a slot; none if there are no candidates.
+    /// Finds out who of the next candidates is due. Nobody's turn changes it for another one.
     #[inline]
-    fn next<'c>(&mut self, candidates: &'c mut [Candidate]) -> Option<&'c mut Candidate> {
-        loop {
-            let begin = self.at;
-            let rest = candidates.get(begin..).unwrap_or_default();
-            let due = |one: &Candidate| self.iteration * one.weight >= one.target;
-            if let Some(step) = rest.iter().position(due) {
-                self.at = begin + step + 1;
-                let candidate = candidates.get_mut(begin + step)?;
-                candidate.target += self.max;
-                return Some(candidate);
-            }
-            if candidates.is_empty() {
-                return None;
-            }
-            self.at = 0;
+    fn look_on(&mut self, candidates: &[Candidate]) {
+        self.first += LOOK;
+        if self.first >= candidates.len() {
+            self.first = 0;
             self.iteration += 1.0;
+        }
+        let next = candidates.iter().skip(self.first).take(LOOK);
+        if self.is_even {
+            self.due = u64::MAX >> (LOOK - next.len());
+            return;
+        }
+        for (bit, one) in next.enumerate() {
+            self.due |= u64::from(self.iteration * one.weight >= one.target) << bit;
         }
     }
 }
+
+/// As many candidates are looked at at once as a word has bits.
+const LOOK: usize = 64;
 
 impl Candidate {
     /// Takes the next free slot of this host's own permutation of the table, step by step. Which slots
@@ -261,21 +266,23 @@ impl Candidate {
         self.take(slot, slots, free)
     }
 
-    /// The same, several steps at once.
+    /// The same, `N` steps at once.
     #[inline]
-    fn take_slot(&mut self, slots: usize, free: &mut [u64]) -> usize {
-        let [one, two, three, four] = self.strides;
+    fn take_slot<const N: usize>(&mut self, slots: usize, free: &mut [u64]) -> usize {
         let mut here = self.slot;
         let slot = loop {
-            let ahead = [0, one, two, three].map(|stride| around(here, stride, slots));
-            let [first, second, third, fourth] = ahead.map(|slot| bit(free, slot));
-            let found = first | second << 1 | third << 2 | fourth << 3;
+            let mut ahead = [here; N];
+            for (slot, stride) in ahead.iter_mut().skip(1).zip(self.strides) {
+                *slot = around(here, stride, slots);
+            }
+            let found =
+                (0..).zip(ahead).fold(0, |found, (step, slot)| found | bit(free, slot) << step);
             if found != 0 {
                 // No branch: nobody could foresee which one it is.
                 let at = usize::try_from(found.trailing_zeros()).unwrap_or(0);
                 break ahead.get(at).copied().unwrap_or(here);
             }
-            here = around(here, four, slots);
+            here = around(here, self.strides.get(N - 1).copied().unwrap_or(0), slots);
         };
         self.take(slot, slots, free)
     }
@@ -292,21 +299,26 @@ impl Candidate {
 
     /// Takes the free slot that comes next in this host's permutation when few are left: how far
     /// away each is follows from the inverse of the skip, which is less work than to walk there.
+    ///
+    /// Of a round of 2^64, which wraps as words do, the way to a slot is a product. What is rounded up
+    /// in it adds up to less than a step, which is at least 2^41.
     fn take_last(&mut self, slots: Divisor, free: &mut Vec<u32>) -> usize {
-        let length = slots.len();
         let wide = |number: usize| u64::try_from(number).unwrap_or(0);
         let [skip, ..] = self.strides.map(wide);
-        let inverse = *self.inverse.get_or_insert_with(|| inverse(skip, slots));
-        // The step at which this host's permutation, begun at slot 0, comes to a slot.
-        let step = |slot: u64| slots.remainder(slot * inverse);
-        let here = step(wide(self.slot));
-        let away = |slot: u32| {
-            // Of the two numbers of steps one wraps to something larger.
-            let steps = step(slot.into()).wrapping_sub(here);
-            steps.min(steps.wrapping_add(length))
-        };
-        let next = free.iter().map(|&slot| away(slot)).enumerate().min_by_key(|found| found.1);
-        let Some((place, _)) = next else { return usize::MAX };
+        let apart = *self.apart.get_or_insert_with(|| {
+            let apart = (u128::from(inverse(skip, slots)) << 64).div_ceil(slots.len().into());
+            u64::try_from(apart).unwrap_or(0)
+        });
+        let here = wide(self.slot);
+        let mut next = None;
+        for (place, slot) in free.iter().enumerate() {
+            let away = u64::from(*slot).wrapping_sub(here).wrapping_mul(apart);
+            next = match next {
+                Some((least, _)) if least <= away => next,
+                Some(_) | None => Some((away, place)),
+            };
+        }
+        let Some((_, place)) = next else { return usize::MAX };
         let slot = u64::from(free.swap_remove(place));
         self.slot = usize::try_from(slots.remainder(slot + skip)).unwrap_or(0);
         usize::try_from(slot).unwrap_or(usize::MAX)
