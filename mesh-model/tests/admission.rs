@@ -200,13 +200,50 @@ fn a_namespace_that_selectors_may_mean_is_remembered() {
 }
 
 #[test]
+fn a_policy_that_is_misspelt_or_misplaced_is_remembered() {
+    let head = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n";
+    let without_metadata = format!("{head}Metadata: {{name: p, namespace: shop}}\nspec: {{}}\n");
+    let misspelt = format!("{head}metadata: {{name: p, namspace: shop}}\nspec: {{}}\n");
+    let beside = format!("{head}metadata: {{name: p, namespace: shop}}\naction: DENY\n");
+    let list = format!("kind: List\nitem:\n- {}", POLICY.trim_end().replace('\n', "\n  "));
+    let text = format!("kind: List\nitems:\n- |\n  {}", POLICY.trim_end().replace('\n', "\n  "));
+    for (text, expected) in [
+        (&without_metadata, "AuthorizationPolicy//"),
+        (&misspelt, "AuthorizationPolicy//p"),
+        (&beside, "AuthorizationPolicy/shop/p"),
+        (&list, "AuthorizationPolicy//"),
+        (&text, "AuthorizationPolicy//"),
+    ] {
+        assert_eq!(broken_of(&[POD, ("config/a.yaml", text)]), [expected], "{text}");
+    }
+    let settings = format!("rootNamespace: istio-system\n---\n{POLICY}");
+    let told = broken_of(&[POD, ("mesh.yaml", &settings)]);
+    assert_eq!(told, ["AuthorizationPolicy/shop/p", "MeshConfig//"]);
+    let described = "role: primary\n---\nrole: remote\n";
+    let none: [&str; 0] = [];
+    assert_eq!(broken_of(&[POD, ("clusters/c1/cluster.yaml", described)]), none);
+}
+
+#[test]
+fn settings_in_a_map_that_is_refused_are_remembered() {
+    let policy = ("config/p.yaml", POLICY);
+    for data in ["{mesh: 'rootNamespace: sec', other: 5}", "{mesh: {rootNamespace: sec}}", "[a]"] {
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\ndata: {data}\n"
+        );
+        let told = broken_of(&[POD, policy, ("config/m.yaml", &text)]);
+        assert_eq!(told, ["MeshConfig//", "AuthorizationPolicy//"], "{data}");
+    }
+}
+
+#[test]
 fn a_policy_that_cannot_be_read_is_remembered_wherever_it_stands() {
     let list = "kind: List\nitems:\n- apiVersion: security.istio.io/v1\n  kind: AuthorizationPolicy\n  spec: {[\n";
     assert_eq!(broken_of(&[POD, ("config/a.yaml", list)]), ["AuthorizationPolicy//"]);
     let item = "kind: List\nitems: [5, [AuthorizationPolicy], \"AuthorizationPolicy\"]\n";
     assert_eq!(broken_of(&[POD, ("config/a.yaml", item)]), ["AuthorizationPolicy//"; 2]);
     let kind = "apiVersion: security.istio.io/v1\nkind: [PeerAuthentication]\nspec: {}\n";
-    assert_eq!(broken_of(&[POD, ("config/a.yaml", kind)]), ["PeerAuthentication/default/"]);
+    assert_eq!(broken_of(&[POD, ("config/a.yaml", kind)]), ["PeerAuthentication//"]);
     for held in [
         "items:\n- {kind: AuthorizationPolicy, metadata: {namespace: shop}}\n",
         "kind: List\nitems: {a: {kind: AuthorizationPolicy}}\n",

@@ -168,6 +168,9 @@ impl Registry {
         document: &Document,
         reason: String,
     ) {
+        if object.kind == "ConfigMap" && *object.name == *"istio" {
+            return self.remember_settings(origin, reason);
+        }
         if object.kind == NAMESPACE {
             return self.push_broken(Broken::of(object, origin, reason));
         }
@@ -190,6 +193,13 @@ impl Registry {
         };
         if let Some(finding) = found.iter().find(is_of_security) {
             self.remember_settings(origin, format!("{}: {}", finding.field, finding.message));
+        }
+    }
+
+    /// Remembers that there are two of what decides about policies.
+    pub(super) fn remember_surplus(&mut self, origin: &Origin) {
+        if *origin == Origin::MeshConfig {
+            self.remember_settings(origin, "its file holds two documents".to_owned());
         }
     }
 

@@ -10,7 +10,9 @@ use super::topology::Topology;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
 use crate::manifest::decode::clip;
-use crate::manifest::{self, Diagnostic, Document, Limits, Node, SECURITY_KINDS, Severity};
+use crate::manifest::{
+    self, Diagnostic, Document, Limits, Node, Place, SECURITY_KINDS, Severity, Value,
+};
 use crate::name::{ClusterId, Labels, Namespace, is_dns_label, nearest_name};
 use crate::resource::{
     self, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey, ProxyEntry,
@@ -116,6 +118,12 @@ impl Registry {
             self.remember_unreadable(&source.origin, unreadable);
         }
         for document in &reading.documents {
+            if self.is_surplus(&source.origin, document) {
+                diagnostics.push(surplus(document));
+                self.remember_unnamed(&source.origin, document, "its file holds one document");
+                self.remember_surplus(&source.origin);
+                continue;
+            }
             self.place_settings(&source.origin, document);
             match &source.origin {
                 Origin::MeshConfig | Origin::MeshNetworks
@@ -166,17 +174,26 @@ impl Registry {
         Some(())
     }
 
+    /// Whether a document is the second of a part that has one.
+    fn is_surplus(&self, origin: &Origin, document: &Document) -> bool {
+        match origin {
+            Origin::MeshConfig | Origin::MeshNetworks => {
+                // A ConfigMap holds both.
+                let is_map = MeshConfigMap::of(&document.node).is_some();
+                !is_map && self.place_of(origin).is_some()
+            }
+            Origin::Description(_) => self.place_of(origin).is_some(),
+            Origin::Proxies | Origin::Config | Origin::Cluster(_) => false,
+        }
+    }
+
+    fn place_of(&self, origin: &Origin) -> Option<&(Arc<str>, Place)> {
+        self.parts.places.get(&(origin.clone(), settings_key(origin)?))
+    }
+
     /// Remembers where the documents that are no objects stand; of `proxies.json` the first entry.
     fn place_settings(&mut self, origin: &Origin, document: &Document) {
-        let kind = match origin {
-            Origin::MeshConfig => "MeshConfig",
-            Origin::MeshNetworks => "MeshNetworks",
-            Origin::Description(_) => DESCRIPTION,
-            Origin::Proxies => "ProxyEntry",
-            Origin::Config | Origin::Cluster(_) => return,
-        };
-        let name = if let Origin::Description(cluster) = origin { cluster.as_str() } else { "" };
-        let key = ObjectKey { kind, namespace: Namespace::default(), name: name.into() };
+        let Some(key) = settings_key(origin) else { return };
         let place = (document.file.clone(), document.node.place);
         Arc::make_mut(&mut self.parts.places).entry((origin.clone(), key)).or_insert(place);
     }
@@ -311,6 +328,16 @@ impl Registry {
             self.remember(key, origin, document, reason);
             return;
         };
+        if SECURITY_KINDS.contains(&key.kind)
+            && let Some(found) = unknown_field(document, &key)
+        {
+            self.refuse(&key, document);
+            let any = found.field != "metadata.namespace";
+            let namespace = if any { key.namespace.clone() } else { Namespace::default() };
+            self.remember(ObjectKey { namespace, ..key }, origin, document, found.message.clone());
+            diagnostics.push(found);
+            return;
+        }
         if SECURITY_KINDS.contains(&key.kind) && !is_dns_label(key.namespace.as_str()) {
             diagnostics.push(no_namespace(document, &key));
             let key = ObjectKey { namespace: Namespace::default(), ..key };
@@ -391,6 +418,76 @@ const IN_EVERY_CLUSTER: [&str; 9] = [
 ];
 
 /// A namespace that the API server refuses: nobody knows which one was meant.
+/// What a part of the mesh folder that is one document is known by.
+fn settings_key(origin: &Origin) -> Option<ObjectKey> {
+    let (kind, name) = match origin {
+        Origin::MeshConfig => ("MeshConfig", ""),
+        Origin::MeshNetworks => ("MeshNetworks", ""),
+        Origin::Description(cluster) => (DESCRIPTION, cluster.as_str()),
+        Origin::Proxies => ("ProxyEntry", ""),
+        Origin::Config | Origin::Cluster(_) => return None,
+    };
+    Some(ObjectKey { kind, namespace: Namespace::default(), name: name.into() })
+}
+
+fn surplus(document: &Document) -> Diagnostic {
+    Diagnostic {
+        code: "ONE-DOCUMENT",
+        severity: Severity::Error,
+        file: document.file.clone(),
+        place: document.node.place,
+        object: String::new(),
+        field: String::new(),
+        message: "the file holds one document, and this is another: it is left out".to_owned(),
+        help: "join them, or put objects into `config/` or the folder of a cluster".to_owned(),
+    }
+}
+
+/// A field of a security object that admission refuses beside `spec`, and a namespace that is misspelt:
+/// what they say may be what the object is for.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/webhooks/validation/server/server.go` `checkFields`; the strict validation of
+/// `kubectl`.
+fn unknown_field(document: &Document, key: &ObjectKey) -> Option<Diagnostic> {
+    const KNOWN: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+    let entries = |node: &Node| -> Vec<(String, Place)> {
+        let Value::Map(entries) = &node.value else { return Vec::new() };
+        entries.iter().map(|entry| (entry.key.to_string(), entry.place)).collect()
+    };
+    let node = &document.node;
+    let metadata = node.get(&["metadata"]).map(entries).unwrap_or_default();
+    let is_namespace = |name: &str| nearest_name(name, ["namespace"].into_iter()).is_some();
+    let has_namespace = metadata.iter().any(|(name, _)| name == "namespace");
+    let misspelt = metadata.iter().find(|(name, _)| !has_namespace && is_namespace(name));
+    let top = entries(node);
+    let surplus = top.iter().find(|(name, _)| !KNOWN.contains(&name.as_str()));
+    let (field, message, (_, place)) = match (misspelt, surplus) {
+        (Some(found), _) => {
+            let message =
+                format!("`{}` is no field of metadata: its namespace is unknown", clip(&found.0));
+            ("metadata.namespace".to_owned(), message, found)
+        }
+        (None, Some(found)) => {
+            let message =
+                format!("an object has no field `{}`: admission refuses it", clip(&found.0));
+            (clip(&found.0), message, found)
+        }
+        (None, None) => return None,
+    };
+    Some(Diagnostic {
+        code: "FIELD-MISPLACED",
+        severity: Severity::Error,
+        file: document.file.clone(),
+        place: *place,
+        object: key.to_string(),
+        field,
+        message,
+        help: "write `apiVersion`, `kind`, `metadata` with `namespace`, and `spec`".to_owned(),
+    })
+}
+
 fn no_namespace(document: &Document, key: &ObjectKey) -> Diagnostic {
     Diagnostic {
         code: "NAMESPACE-NAME",

@@ -15,12 +15,17 @@ pub(super) fn is_list_kind(kind: &str) -> bool {
 pub(super) fn is_list(node: &Node) -> bool {
     match &node.value {
         Value::List(_) => true,
-        Value::Map(_) => {
+        Value::Map(entries) => {
             let kind = node.get(&["kind"]).and_then(Node::as_str).unwrap_or_default();
             match node.get(&["items"]).map(|items| &items.value) {
                 Some(Value::List(_)) => is_list_kind(kind),
-                // `kubectl get` without a result.
-                None | Some(Value::Null) => kind == "List",
+                // `kubectl get` without a result; what says more means items by another name.
+                None | Some(Value::Null) => {
+                    let is_of_list = |entry: &Entry| {
+                        ["apiVersion", "kind", "metadata", "items"].contains(&&*entry.key)
+                    };
+                    kind == "List" && entries.iter().all(is_of_list)
+                }
                 Some(
                     Value::Bool(_)
                     | Value::Integer(_)

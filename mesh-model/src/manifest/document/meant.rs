@@ -55,7 +55,8 @@ impl Meant {
             return Self { security_kinds: kind.into_iter().collect(), tells_namespace };
         }
         let letters = letters(text);
-        let is_binary = ["!binary", "2002:binary"].iter().any(|tag| letters.contains(tag));
+        let is_binary =
+            ["!binary", "2002:binary"].iter().any(|tag| letters.contains(tag)) || is_packed(text);
         let may_be = |kind: &&str| is_binary || letters.contains(&kind.to_ascii_lowercase());
         let security_kinds = SECURITY_KINDS.into_iter().filter(may_be).collect();
         Self { security_kinds, tells_namespace: false }
@@ -88,7 +89,8 @@ fn tells_namespace(node: &Node) -> bool {
     if !matches!(node.value, Value::Map(_)) {
         return false;
     }
-    let Some(metadata) = node.get(&["metadata"]) else { return true };
+    // Nobody forgets all of it: it stands there under another name.
+    let Some(metadata) = node.get(&["metadata"]) else { return false };
     let is_map = matches!(metadata.value, Value::Map(_));
     let namespace = metadata.get(&["namespace"]).filter(|node| !node.is_null());
     is_map && namespace.is_none_or(|node| node.as_str().is_some())
@@ -98,13 +100,19 @@ fn tells_namespace(node: &Node) -> bool {
 fn names(node: &Node, kind: &str) -> bool {
     let is_kind = |text: &str| kind.eq_ignore_ascii_case(text.trim());
     match &node.value {
-        Value::String(text) => is_kind(text),
+        Value::String(text) => letters(text).contains(&kind.to_ascii_lowercase()),
         Value::List(items) => items.iter().any(|item| names(item, kind)),
         Value::Map(entries) => {
             entries.iter().any(|entry| is_kind(&entry.key) || names(&entry.node, kind))
         }
         Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => false,
     }
+}
+
+/// Whether what cannot be read is no text at all, such as an archive.
+fn is_packed(text: &str) -> bool {
+    let lost = text.chars().filter(|letter| *letter == char::REPLACEMENT_CHARACTER).count();
+    lost > text.chars().count() / 8
 }
 
 /// The letters of a text in lower case, as they are meant.
