@@ -128,7 +128,7 @@ fn a_caller_shows_what_its_rules_make_it_send() {
         ("auto", KNOWN_CALLERS.to_owned(), "", "allow_matched"),
         ("mutual", rule("ISTIO_MUTUAL"), "enableAutoMtls: false\n", "allow_matched"),
         ("plain", rule("DISABLE"), "", "no_allow_policy_matched"),
-        ("own", rule("SIMPLE"), "", "no_allow_policy_matched"),
+        ("own", rule("SIMPLE"), "", "connection_fails"),
         ("off", KNOWN_CALLERS.to_owned(), "enableAutoMtls: false\n", "no_allow_policy_matched"),
     ];
     for (name, policies, settings, expected) in cases {
@@ -151,9 +151,12 @@ fn a_caller_whose_root_is_not_trusted_does_not_connect() {
     std::fs::write(folder.join("clusters/c2/caller.yaml"), CALLER).unwrap();
     let request = json!({"destination_port": 8080, "host": "old"});
     let from = ["c1/shop/old-0", "--from", "c2/shop/cli-0"];
-    for (own, other, expected) in
-        [("a", "a", "allow_matched"), ("a", "b", "peer_not_trusted"), ("a", "", "allow_matched")]
-    {
+    for (own, other, expected) in [
+        ("a", "a", "allow_matched"),
+        ("a", "b", "connection_fails"),
+        ("a", "A", "allow_matched"),
+        ("a", "", "allow_matched"),
+    ] {
         let describe = |root: &str| format!("role: primary\nrootCaFingerprint: \"{root}\"\n");
         std::fs::write(folder.join("clusters/c1/cluster.yaml"), describe(own)).unwrap();
         std::fs::write(folder.join("clusters/c2/cluster.yaml"), describe(other)).unwrap();

@@ -22,6 +22,7 @@ mod coverage;
 pub(crate) mod entrance;
 mod matrix;
 pub(crate) mod request;
+mod token;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -125,7 +126,10 @@ fn fill(
     for request in requests {
         if let Some(from) = from {
             let port = request.destination_port().ok();
-            let shown = Shown::of(mesh, Call { from, to, host: request.host(), port });
+            let shown = Shown::of(
+                mesh,
+                Call { from, to, host: request.host(), port, is_http: request.http().is_some() },
+            );
             if let Shown::Nothing(why) = &shown
                 && !request.says_peer()
             {

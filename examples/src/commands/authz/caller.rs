@@ -19,8 +19,8 @@ pub(super) enum Shown {
     Identity(String),
     /// No identity of the mesh, and why.
     Nothing(String),
-    /// A certificate that the other side cannot verify: there is no connection.
-    Stranger(String),
+    /// There is no connection: the other side cannot verify the certificate, or does not speak it.
+    Refused(String),
 }
 
 /// What a call needs to be known by.
@@ -31,6 +31,7 @@ pub(super) struct Call<'c> {
     /// The host that is asked for, without its port.
     pub(super) host: Option<&'c str>,
     pub(super) port: Option<u16>,
+    pub(super) is_http: bool,
 }
 
 impl Shown {
@@ -51,15 +52,15 @@ impl Shown {
         if !is_in_mesh(mesh, from) {
             return Self::Nothing("it has no proxy".to_owned());
         }
-        if let Some(why) = sends_without(mesh, call) {
-            return Self::Nothing(why);
+        if let Some(without) = without_identity(mesh, call) {
+            return without;
         }
         let root = |proxy: &Proxy| {
             let described = mesh.description(proxy.cluster.as_str());
             described.map(|known| &*known.root_ca_fingerprint).filter(|text| !text.is_empty())
         };
         match (root(from), root(to)) {
-            (Some(own), Some(other)) if own != other => Self::Stranger(format!(
+            (Some(own), Some(other)) if !own.eq_ignore_ascii_case(other) => Self::Refused(format!(
                 "cluster `{}` signs with the root {own}, `{}` trusts {other}: the handshake fails",
                 from.cluster, to.cluster
             )),
@@ -68,8 +69,8 @@ impl Shown {
     }
 }
 
-/// Why a caller in the mesh does not use mutual TLS of the mesh, if it does not.
-fn sends_without(mesh: &Mesh, call: Call<'_>) -> Option<String> {
+/// What a caller in the mesh sends, if it is not mutual TLS of the mesh.
+fn without_identity(mesh: &Mesh, call: Call<'_>) -> Option<Shown> {
     let Call { from, to, .. } = call;
     if [from, to].into_iter().any(|proxy| data_plane(mesh, proxy) == DataPlane::Ztunnel) {
         return None;
@@ -78,7 +79,10 @@ fn sends_without(mesh: &Mesh, call: Call<'_>) -> Option<String> {
     let view = mesh.view(from)?;
     let Some((service, port)) = destination(&view, call) else {
         let is_off = !view.plane().config.enable_auto_mtls;
-        return (is_off || is_grpc).then(|| no_rule(is_grpc));
+        if is_off || is_grpc {
+            return Some(Shown::Nothing(no_rule(is_grpc)));
+        }
+        return (!speaks_mutual_tls(&view, call)).then(|| Shown::Nothing(PLAIN_ONLY.to_owned()));
     };
     let destination = view.destination_of(service, port, Subset::None);
     let Destination { service, port, rule, cluster_policy, .. } = &destination;
@@ -86,19 +90,40 @@ fn sends_without(mesh: &Mesh, call: Call<'_>) -> Option<String> {
     if let Some(mode) = tls.map(|tls| tls.mode) {
         let meta = rule.map(|rule| &rule.rule.meta);
         let name = meta.map(|meta| format!("{}/{}", meta.namespace, meta.name)).unwrap_or_default();
-        return (mode != ClientTlsMode::IstioMutual).then(|| {
-            let (host, port) = (&service.hostname, port.number);
-            format!("DestinationRule {name} says {} for {host}:{port}", word(mode))
-        });
+        let (host, port) = (&service.hostname, port.number);
+        let said = format!("DestinationRule {name} says {} for {host}:{port}", word(mode));
+        return match mode {
+            ClientTlsMode::IstioMutual if speaks_mutual_tls(&view, call) => None,
+            ClientTlsMode::IstioMutual => {
+                Some(Shown::Refused(format!("{said}, and the workload speaks plain text only")))
+            }
+            ClientTlsMode::Disable => Some(Shown::Nothing(said)),
+            // The chains of a sidecar take TLS that is not the mesh's as bytes, and HTTP inside of it not at all.
+            ClientTlsMode::Simple | ClientTlsMode::Mutual if call.is_http => Some(Shown::Refused(
+                format!("{said}, and no HTTP of the workload is behind TLS that is not the mesh's"),
+            )),
+            ClientTlsMode::Simple | ClientTlsMode::Mutual => Some(Shown::Nothing(said)),
+        };
     }
     if is_grpc || !is_auto_mutual(&view, &destination) {
-        return Some(no_rule(is_grpc));
+        return Some(Shown::Nothing(no_rule(is_grpc)));
     }
+    (!speaks_mutual_tls(&view, call)).then(|| Shown::Nothing(PLAIN_ONLY.to_owned()))
+}
+
+/// Whether a workload takes mutual TLS on the port: its label does not say otherwise, no
+/// PeerAuthentication disables it, and something carries the mesh to it.
+fn speaks_mutual_tls(view: &ProxyView<'_>, call: Call<'_>) -> bool {
+    let to = call.to;
     let of_workload = view.server_mode(&to.namespace, &to.labels);
     let mode = call.port.map_or(of_workload.mode, |port| of_workload.of_port(port));
-    (mode == MutualTlsMode::Disable)
-        .then(|| "PeerAuthentication says DISABLE for the workload that it calls".to_owned())
+    let label = to.labels.get("security.istio.io/tlsMode");
+    mode != MutualTlsMode::Disable
+        && label.is_none_or(|label| label == "istio")
+        && is_in_mesh(view.mesh(), to)
 }
+
+const PLAIN_ONLY: &str = "the workload that it calls speaks plain text only";
 
 const fn word(mode: ClientTlsMode) -> &'static str {
     match mode {

@@ -10,6 +10,7 @@ use mesh_model::view::{Proxy, ProxyKind};
 
 use super::plane_of;
 use super::request::RequestFile;
+use super::token;
 use crate::Failure;
 
 /// A request at the door of a workload.
@@ -49,7 +50,7 @@ impl<'e> Entrance<'e> {
         let looks_at_names = is_workload && data_plane != DataPlane::Grpc;
         let mut refused = match request.has_peer() {
             true if let Some(why) = request.stranger() => {
-                Some(("peer_not_trusted", why.to_owned()))
+                Some(("connection_fails", why.to_owned()))
             }
             true if looks_at_names && !request.is_mutual(&trust_domains(mesh, plane, to)) => Some((
                 "peer_not_trusted",
@@ -65,11 +66,15 @@ impl<'e> Entrance<'e> {
             )),
             true | false => None,
         };
-        let mut rule = None;
+        let (mut request, mut rule) = (request, None);
         if matches!(data_plane, DataPlane::IstioProxy | DataPlane::Envoy) {
-            match request.token_rule(&rules(mesh, plane, (to, authorizer), &request)) {
+            let passed = token::pass(&request, &rules(mesh, plane, (to, authorizer), &request));
+            match passed.rule {
                 Ok(found) => rule = found,
                 Err(why) => refused = refused.or(Some(("token_refused", why))),
+            }
+            if let Some(changed) = passed.request {
+                request = Cow::Owned(changed);
             }
         }
         Ok(Self { refused, request, rule })

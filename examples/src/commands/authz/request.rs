@@ -143,7 +143,7 @@ impl RequestFile {
         self.peer = Some(match shown {
             Shown::Identity(name) => Some(PeerFile { uri_sans: vec![name], ..PeerFile::default() }),
             Shown::Nothing(_) => None,
-            Shown::Stranger(why) => {
+            Shown::Refused(why) => {
                 self.stranger = Some(why);
                 Some(PeerFile::default())
             }
@@ -197,33 +197,20 @@ impl RequestFile {
         self.destination_ip
     }
 
-    /// The rule that validates the token, if there is a token; the sentence tells why none does.
-    pub(super) fn token_rule<'r>(
-        &self,
-        rules: &[&'r JwtRule],
-    ) -> Result<Option<&'r JwtRule>, String> {
-        let Some(jwt) = self.jwt.as_ref().filter(|_| !rules.is_empty()) else { return Ok(None) };
-        let issuer = jwt.claims.get("iss").and_then(Value::as_str).unwrap_or_default();
-        let audience = jwt.claims.get("aud");
-        let of_issuer = rules.iter().filter(|rule| *rule.issuer == *issuer);
-        let is_for = |rule: &JwtRule| {
-            let is_meant = |one: &str| rule.audiences.iter().any(|known| **known == *one);
-            rule.audiences.is_empty()
-                || match audience {
-                    Some(Value::String(one)) => is_meant(one),
-                    Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).any(is_meant),
-                    _ => false,
-                }
-        };
-        if let Some(rule) = of_issuer.clone().find(|rule| is_for(rule)) {
-            return Ok(Some(rule));
-        }
-        Err(match of_issuer.count() {
-            0 => format!(
-                "no RequestAuthentication of the workload knows the token's issuer `{issuer}`"
-            ),
-            _ => format!("the token of `{issuer}` is for another audience"),
-        })
+    /// The claims of the token, if there is one.
+    pub(super) fn claims(&self) -> Option<&BTreeMap<String, Value>> {
+        self.jwt.as_ref().map(|jwt| &jwt.claims)
+    }
+
+    /// The method and the headers of an HTTP request; none of a connection.
+    pub(super) fn http(&self) -> Option<(&str, &[(String, String)])> {
+        let method = self.method.as_deref().unwrap_or("GET");
+        (self.protocol == Protocol::Http).then_some((method, self.headers.as_slice()))
+    }
+
+    /// The same with other headers.
+    pub(super) fn with_headers(&self, headers: Vec<(String, String)>) -> Self {
+        Self { headers, ..self.clone() }
     }
 
     pub(super) fn destination_port(&self) -> Result<u16, Failure> {
