@@ -141,7 +141,11 @@ fn rules<'m>(
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/networking/plugin/authn/util.go` `TrustDomainsForValidation`.
-fn trust_domains<'m>(mesh: &'m Mesh, plane: &'m ControlPlane, to: &Proxy) -> Vec<&'m str> {
+pub(super) fn trust_domains<'m>(
+    mesh: &'m Mesh,
+    plane: &'m ControlPlane,
+    to: &Proxy,
+) -> Vec<&'m str> {
     let config = &plane.config;
     let described = mesh.description(to.cluster.as_str()).map(|known| &*known.trust_domain);
     let own = described.filter(|domain| !domain.is_empty()).unwrap_or(&config.trust_domain);

@@ -6,6 +6,10 @@
 //!              "from": [{"identity": "spiffe://…" or null, "access": "always|depends|never"}]}]}
 //! ```
 //!
+//! The matrix is of identities: what a caller's rules make it send is looked at where --from and --to name
+//! one pair. Of a workload behind a ztunnel with policies it says `depends` for everybody who gets a
+//! connection.
+//!
 //! Workloads by reference (waypoints once for themselves and once for each `service` behind them), callers by identity, plain text (null) first. `last_allow` is the policy
 //! without which everything that is not denied is allowed.
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +18,11 @@ use mesh_authz::analysis::{Access, Caller, access_over, last_allow};
 use mesh_authz::{Authorizer, Traffic, data_plane, is_in_mesh};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
-use mesh_model::view::Proxy;
+use mesh_model::view::{Proxy, ProxyKind};
 use serde_json::{Value, json};
 
-use super::entrance::server_mode;
+use super::caller::{Call, Shown};
+use super::entrance::{server_mode, trust_domains};
 use super::identity;
 use crate::say::say;
 use crate::{Failure, Output, json};
@@ -52,16 +57,32 @@ struct Answers {
 
 pub(super) fn run(mesh: &Mesh, question: Question<'_>, output: Output) -> Result<(), Failure> {
     let all: Vec<Proxy> = mesh.proxies().filter_map(|name| mesh.proxy(&name).ok()).collect();
-    let callers: BTreeSet<Option<String>> = match question.from {
-        Some(from) => [shown(mesh, from)].into(),
-        None => all.iter().map(|proxy| shown(mesh, proxy)).chain([None]).collect(),
+    let mut is_refused = false;
+    let callers: BTreeSet<Option<String>> = match (question.from, question.to) {
+        (Some(from), Some(to)) => {
+            let is_http = question.traffic == Traffic::Http;
+            let call = Call { from, to, host: None, port: question.port, is_http };
+            match Shown::of(mesh, call) {
+                Shown::Identity(name) => [Some(name)].into(),
+                Shown::Nothing(_) => [None].into(),
+                Shown::Refused(_) => {
+                    is_refused = true;
+                    [Some(identity(mesh, from))].into()
+                }
+            }
+        }
+        (Some(from), None) => [shown(mesh, from)].into(),
+        (None, _) => all.iter().map(|proxy| shown(mesh, proxy)).chain([None]).collect(),
     };
     let callers: Vec<Option<String>> = callers.into_iter().collect();
     let called: Vec<&Proxy> = match question.to {
         Some(to) => vec![to],
         None => all.iter().collect(),
     };
-    let columns = columns(mesh, &callers, &called, question);
+    let mut columns = columns(mesh, &callers, &called, question);
+    if is_refused {
+        columns.iter_mut().for_each(|column| column.answers.access.fill(Access::Never));
+    }
     match output {
         Output::Json => json::print(&answer(&callers, &columns, question)),
         Output::Table => table(&callers, &columns, question),
@@ -85,7 +106,7 @@ fn columns(
     let mut found = Vec::new();
     for proxy in called {
         let Some(plane) = mesh.control_plane_of(proxy.cluster.as_str()) else { continue };
-        let key = (plane.id.clone(), proxy.namespace.clone(), proxy.labels.clone());
+        let key = (proxy.cluster.clone(), proxy.namespace.clone(), proxy.labels.clone());
         let kind = (proxy.kind, data_plane(mesh, proxy));
         let answers = known.entry((key, kind)).or_insert_with(|| {
             let mode = server_mode(plane, proxy);
@@ -95,7 +116,12 @@ fn columns(
                 let answers = answers(&service.authorizer, &mode, callers, question);
                 (Some(service.host.to_string()), answers)
             });
-            [own].into_iter().chain(of_services).collect::<Vec<_>>()
+            let mut answers: Vec<_> = [own].into_iter().chain(of_services).collect();
+            let door = Doorkeeper::of(mesh, plane, proxy);
+            for (_, answers) in &mut answers {
+                door.correct(answers, callers, &mode, question);
+            }
+            answers
         });
         found.extend(answers.iter().map(|(service, answers)| Column {
             workload: proxy.reference(),
@@ -104,6 +130,53 @@ fn columns(
         }));
     }
     found
+}
+
+/// What decides before policies do, and what analysis cannot tell.
+struct Doorkeeper<'m> {
+    /// The trust domains whose peers have a connection; any if there are none.
+    trust_domains: Vec<&'m str>,
+    /// Whether a ztunnel decides by policies: what they come to depends on more than is looked at.
+    has_ztunnel: bool,
+}
+
+impl<'m> Doorkeeper<'m> {
+    fn of(mesh: &'m Mesh, plane: &'m ControlPlane, proxy: &Proxy) -> Self {
+        let data_plane = data_plane(mesh, proxy);
+        let looks = proxy.kind == ProxyKind::Sidecar && data_plane != DataPlane::Grpc;
+        let decides = || {
+            !Authorizer::of_proxy(mesh, plane, proxy).is_equal(&Authorizer::default())
+                || last_allow(Authorizer::of_envoy(mesh, plane, proxy).chain(Traffic::Tcp))
+                    .is_some()
+        };
+        Self {
+            trust_domains: if looks { trust_domains(mesh, plane, proxy) } else { Vec::new() },
+            has_ztunnel: data_plane == DataPlane::Ztunnel && decides(),
+        }
+    }
+
+    fn correct(
+        &self,
+        answers: &mut Answers,
+        callers: &[Option<String>],
+        mode: &ServerMode,
+        question: Question<'_>,
+    ) {
+        for (caller, access) in callers.iter().zip(&mut answers.access) {
+            let is_foreign = caller.as_deref().is_some_and(|name| {
+                let domain = name.strip_prefix("spiffe://").and_then(|rest| rest.split('/').next());
+                !self.trust_domains.is_empty()
+                    && !self.trust_domains.contains(&domain.unwrap_or_default())
+            });
+            let open = Caller { identity: caller.as_deref(), port: question.port };
+            let open = access_over(&Authorizer::default(), question.traffic, open, mode);
+            if is_foreign {
+                *access = Access::Never;
+            } else if self.has_ztunnel {
+                *access = if open == Access::Never { Access::Never } else { Access::Depends };
+            }
+        }
+    }
 }
 
 /// What decides about a workload; what a ztunnel decides about is told as a sidecar has it, of
