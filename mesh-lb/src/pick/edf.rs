@@ -157,28 +157,7 @@ impl Edf {
     /// Returns the entry that is due first and puts it back with the weight it has now; none if
     /// there are no entries. Does not allocate.
     #[inline]
-    pub fn pick(&self, weight: impl FnMut(u32) -> f64) -> Option<u32> {
-        self.pick_as(weight, |deadline, old, new| {
-            deadline.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        })
-    }
-
-    /// The same for a caller that knows that nobody else picks meanwhile.
-    #[inline]
-    pub(super) fn pick_alone(&self, weight: impl FnMut(u32) -> f64) -> Option<u32> {
-        self.pick_as(weight, |deadline, _, new| {
-            deadline.store(new, Ordering::Relaxed);
-            true
-        })
-    }
-
-    /// `claim` sets a deadline, unless another thread has set it before.
-    #[inline]
-    fn pick_as(
-        &self,
-        mut weight: impl FnMut(u32) -> f64,
-        claim: impl Fn(&AtomicU64, u64, u64) -> bool,
-    ) -> Option<u32> {
+    pub fn pick(&self, mut weight: impl FnMut(u32) -> f64) -> Option<u32> {
         loop {
             let entry = self.winners.get(1)?.load(Ordering::Relaxed);
             let index = usize::try_from(entry).ok()?;
@@ -187,7 +166,8 @@ impl Edf {
             let next = orderly(f64::from_bits(deadline) + 1.0 / weight(entry)).to_bits();
             // Two threads may set the same number: deadlines that are equal besides are rare.
             let order_offset = self.order_offset.load(Ordering::Relaxed);
-            if !claim(&picked.deadline, deadline, next) {
+            let (set, relaxed) = (&picked.deadline, Ordering::Relaxed);
+            if set.compare_exchange(deadline, next, relaxed, relaxed).is_err() {
                 continue; // Another thread has picked it.
             }
             self.order_offset.store(order_offset + 1, Ordering::Relaxed);

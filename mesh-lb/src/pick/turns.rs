@@ -13,13 +13,13 @@
 mod few;
 mod loose;
 mod plan;
+mod tournament;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use self::few::Few;
 pub(crate) use self::loose::LooseTurns;
 use self::plan::Queues;
-use super::edf::Edf;
 use crate::number::double;
 
 /// A scheduler over entries `0..n` whose weights stay, shared between threads: a pick takes no lock
@@ -105,12 +105,6 @@ enum Planner {
     /// For few entries.
     Row(Few),
     Queues(Queues),
-    /// For many different weights.
-    Tree {
-        edf: Edf,
-        names: Box<[u32]>,
-        weights: Box<[f64]>,
-    },
 }
 
 impl Planned {
@@ -207,32 +201,16 @@ impl Spread {
 impl Planner {
     fn new(names: &[u32], weights: &[f64], seed: u64) -> Self {
         let row = Few::new(names, weights, seed).map(Self::Row);
-        let queues = || Queues::new(names, weights, seed).map(Self::Queues);
-        row.or_else(queues).unwrap_or_else(|| {
-            let entries = u32::try_from(weights.len()).unwrap_or(u32::MAX);
-            let edf = Edf::with_picks(entries, seed, |entry| weight_at(weights, entry));
-            Self::Tree { edf, names: names.into(), weights: weights.into() }
-        })
+        row.unwrap_or_else(|| Self::Queues(Queues::new(names, weights, seed)))
     }
 
     /// Tells the entries of so many turns.
-    fn plan(&self, turns: u32, mut turn: impl FnMut(u32)) {
+    fn plan(&self, turns: u32, turn: impl FnMut(u32)) {
         match self {
             Self::Row(few) => few.plan(turns, turn),
             Self::Queues(queues) => queues.plan(turns, turn),
-            Self::Tree { edf, names, weights } => {
-                for _ in 0..turns {
-                    let entry = edf.pick_alone(|entry| weight_at(weights, entry)).unwrap_or(0);
-                    turn(name_at(names, entry));
-                }
-            }
         }
     }
-}
-
-fn weight_at(weights: &[f64], entry: u32) -> f64 {
-    let entry = usize::try_from(entry).ok().and_then(|entry| weights.get(entry));
-    entry.copied().unwrap_or(0.0)
 }
 
 fn name_at(names: &[u32], entry: u32) -> u32 {
@@ -243,6 +221,11 @@ fn name_at(names: &[u32], entry: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pick::edf::Edf;
+
+    fn weight_at(weights: &[f64], entry: u32) -> f64 {
+        weights.get(entry as usize).copied().unwrap_or(0.0)
+    }
 
     fn check(weights: &[f64], seed: u64, picks: usize) {
         let entries = u32::try_from(weights.len()).unwrap();
