@@ -52,6 +52,7 @@ mod aggregate;
 mod data_plane;
 mod degraded;
 mod explain;
+mod explain_places;
 mod locality;
 mod overprovision;
 mod panic;
@@ -65,6 +66,7 @@ pub use self::aggregate::{Aggregate, AggregateLevel, composite_member};
 pub use self::degraded::Availability;
 pub(crate) use self::degraded::entitled;
 pub use self::explain::explain;
+pub use self::explain_places::{explain_localities, explain_zones};
 pub use self::locality::{LocalityHosts, LocalityScheduler, LocalityWeights};
 pub use self::overprovision::{
     HostWeights, InvalidOverprovisioning, LevelHosts, Overprovisioning, Percent,

@@ -4,6 +4,7 @@ use mesh_lb::load::{Zone, ZoneAwareConfig, ZoneRouting, Zones};
 use mesh_lb::pick::bounded_load::HashBalanceFactor;
 use mesh_lb::pick::edf::Edf;
 use mesh_lb::pick::hash::{HashFunction, xx_hash_64};
+use mesh_lb::pick::least_request::{ChoiceCount, pick_of_all, pick_of_choices};
 use mesh_lb::pick::maglev::{Maglev, TableSize};
 use mesh_lb::pick::ring_hash::{Ring, RingHashConfig};
 use mesh_lb::pick::weight::NormalizedWeights;
@@ -140,6 +141,27 @@ proptest! {
         size in prop_oneof![Just(2u64), Just(7), Just(101), Just(251)],
     ) {
         check_maglev(size, &weights, key);
+    }
+
+    /// Hosts that are busy alike are drawn between, and no number is drawn in vain.
+    #[test]
+    fn the_least_busy_host_is_the_oracles(
+        active in proptest::collection::vec(0..4u64, 0..12),
+        choices in 2..5u32,
+        draws in proptest::collection::vec(any::<u64>(), 12),
+    ) {
+        let of = |host: usize| active[host];
+        let mut drawn = draws.iter().copied();
+        let count = ChoiceCount::new(choices).unwrap();
+        let picked = pick_of_choices(active.len(), count, of, || drawn.next().unwrap());
+        let used = draws.len() - drawn.len();
+        prop_assert_eq!(picked, oracle::least_of_drawn(&active, &draws[..used]));
+        prop_assert_eq!(used, if active.is_empty() { 0 } else { choices as usize });
+
+        let mut drawn = draws.iter().copied();
+        let picked = pick_of_all(active.len(), of, || drawn.next().unwrap());
+        let used = draws.len() - drawn.len();
+        prop_assert_eq!((picked, used), oracle::least_of_all(&active, &draws));
     }
 
     /// Every way to fill a table: while much is free, while little is, and at the end.

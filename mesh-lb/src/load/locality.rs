@@ -23,7 +23,7 @@ pub struct LocalityHosts {
 }
 
 impl LocalityHosts {
-    const fn eligible(&self, availability: Availability) -> u32 {
+    pub(super) const fn eligible(&self, availability: Availability) -> u32 {
         match availability {
             Availability::Healthy => self.healthy,
             Availability::Degraded => self.degraded,

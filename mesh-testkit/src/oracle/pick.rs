@@ -50,6 +50,33 @@ pub fn ring(entries: &[(u64, u32)], hash: u64) -> Option<u32> {
         .map(|(_, host)| host)
 }
 
+/// The least busy of the hosts that are drawn; of equals the one that was drawn first.
+pub fn least_of_drawn(active: &[u64], draws: &[u64]) -> Option<usize> {
+    let hosts = u64::try_from(active.len()).ok()?;
+    let drawn = draws.iter().filter_map(|draw| usize::try_from(draw.checked_rem(hosts)?).ok());
+    drawn.min_by_key(|&host| active.get(host))
+}
+
+/// The least busy of all hosts. Each that is as busy as the least before it draws a number; of the least
+/// busy ones the last wins whose number is divisible by how many of them there are up to it. Returns how
+/// many numbers were drawn, too.
+pub fn least_of_all(active: &[u64], draws: &[u64]) -> (Option<usize>, usize) {
+    let ties = |&host: &usize| {
+        let before = active.get(..host).and_then(|before| before.iter().min());
+        before.is_some() && before == active.get(host)
+    };
+    let drawing: Vec<usize> = (0..active.len()).filter(ties).collect();
+    let draw_of = |host: usize| {
+        let place = drawing.iter().position(|&drawing| drawing == host);
+        place.and_then(|place| draws.get(place)).copied()
+    };
+    let least = active.iter().min();
+    let best: Vec<usize> = (0..active.len()).filter(|&host| active.get(host) == least).collect();
+    let wins = |&(count, host): &(u64, usize)| draw_of(host).is_none_or(|draw| draw % count == 0);
+    let best = (1..).zip(best).filter(wins).map(|(_, host)| host);
+    (best.last(), drawing.len())
+}
+
 /// Fills a Maglev table of a prime number of slots. `hosts`, ascending by key, are a host's
 /// number, weight (they sum to 1), and the two hashes of its key.
 pub fn maglev(slots: u64, hosts: &[(u32, f64, u64, u64)]) -> Vec<u32> {
