@@ -4,6 +4,7 @@
 //! sources ──load──▶ parts ──topology──▶ control planes, each with
 //!                                       services, endpoints, gateways, rules, policies
 //! ```
+mod absent;
 pub mod allocation;
 mod alone;
 mod broken;
@@ -34,6 +35,7 @@ mod topology;
 mod virtual_services;
 mod visibility;
 
+pub use self::absent::{Absences, Absent, AbsentReason};
 pub(crate) use self::alone::{service_of, workload_of};
 pub use self::broken::Broken;
 pub use self::change::Change;
@@ -48,9 +50,9 @@ pub use self::load::Registry;
 pub use self::manifests::Manifests;
 pub(crate) use self::map::Entry;
 pub use self::merge::merge_clusters;
-pub(crate) use self::mesh::DOMAIN;
 pub use self::mesh::Mesh;
 pub(crate) use self::mesh::Refused;
+pub(crate) use self::mesh::DOMAIN;
 pub(crate) use self::objects::Store;
 pub use self::origin::{Origin, Source};
 pub use self::peer_authentications::{PeerAuthentications, ServerMode};

@@ -1,12 +1,15 @@
 //! One object of a cluster described by itself, for a proxy that asks about its own.
+use std::sync::Arc;
+
 use super::discovery::Discovery;
+use super::external::Instance;
 use super::index::members;
 use super::kubernetes::{self, Addresses, Cluster, Pods};
 use super::place::{NETWORK, NetworkOf};
 use super::{SYSTEM_NAMESPACE, Service, Store};
 use crate::endpoint::Workload;
 use crate::name::{ClusterId, TrustDomain};
-use crate::resource::{self, MeshNetworks, Pod};
+use crate::resource::{self, MeshNetworks, Pod, WorkloadEntry};
 
 /// Describes one pod of a cluster, whether its namespace is discovered or not.
 pub(crate) fn workload_of(
@@ -16,13 +19,38 @@ pub(crate) fn workload_of(
     networks: &MeshNetworks,
     pod: &Pod,
 ) -> Workload {
+    with_cluster(id, trust_domain, store, networks, |cluster| {
+        kubernetes::workload_of_pod(pod, cluster)
+    })
+}
+
+/// Describes one machine of a cluster.
+pub(super) fn workload_of_machine(
+    id: &ClusterId,
+    trust_domain: &TrustDomain,
+    store: &Store,
+    networks: &MeshNetworks,
+    entry: &WorkloadEntry,
+) -> Arc<Workload> {
+    with_cluster(id, trust_domain, store, networks, |cluster| {
+        Instance::of_workload_entry(entry, cluster).workload
+    })
+}
+
+/// Hands out a cluster as conversions of what does not refer to other objects read it.
+fn with_cluster<T>(
+    id: &ClusterId,
+    trust_domain: &TrustDomain,
+    store: &Store,
+    networks: &MeshNetworks,
+    with: impl FnOnce(&Cluster<'_>) -> T,
+) -> T {
     let system = store.namespace(SYSTEM_NAMESPACE).map(|meta| meta.labels.value(NETWORK));
     let networks = NetworkOf::new(id, system.unwrap_or_default(), members(networks));
     let addresses = Addresses::default();
     let pods = undiscovered(store, &addresses);
     let (domain, nodes) = ("", &store.nodes);
-    let cluster = Cluster { id, trust_domain, domain, networks: &networks, nodes, pods };
-    kubernetes::workload_of_pod(pod, &cluster)
+    with(&Cluster { id, trust_domain, domain, networks: &networks, nodes, pods })
 }
 
 /// Converts a service as its own cluster has it, not merged with those of other clusters.

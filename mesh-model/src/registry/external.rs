@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use self::endpoints::selected_by_service;
 use self::endpoints::{of_host, of_instance};
-pub(crate) use self::instance::Instance;
+pub(crate) use self::instance::{Instance, is_healthy};
 pub(crate) use self::service::{Settings, visibility};
 use super::kubernetes::Cluster;
 use super::{Resolution, Service};
@@ -35,7 +35,7 @@ impl<'o> Machines<'o> {
         cluster: &Cluster<'_>,
     ) -> Self {
         let mut machines: BTreeMap<Namespace, Vec<Instance<'o>>> = BTreeMap::new();
-        for entry in entries.into_iter().filter(|entry| instance::is_healthy(entry)) {
+        for entry in entries.into_iter().filter(|entry| is_healthy(entry)) {
             let machine = Instance::of_workload_entry(entry, cluster);
             machines.entry(entry.meta.namespace.clone()).or_default().push(machine);
         }

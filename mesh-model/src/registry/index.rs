@@ -12,7 +12,7 @@ mod shards;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) use self::cluster::{Changed, ClusterIndex, ServiceName, members};
+pub(super) use self::cluster::{Changed, ClusterIndex, ServiceName, members, service_of_slice};
 pub(super) use self::gateways::is_candidate;
 pub(super) use self::plane::{Plane, PlaneIndex, cluster_set_host};
 use super::map::Key;

@@ -41,7 +41,7 @@ impl<'o> Instance<'o> {
     ///
     /// istio/istio `pilot/pkg/serviceregistry/serviceentry/conversion.go` `ConvertWorkloadEntry`,
     /// `convertWorkloadEntryToWorkloadInstance`.
-    pub(super) fn of_workload_entry(entry: &'o WorkloadEntry, cluster: &Cluster<'_>) -> Self {
+    pub(crate) fn of_workload_entry(entry: &'o WorkloadEntry, cluster: &Cluster<'_>) -> Self {
         let labels = entry.spec.labels.overlaid(&entry.meta.labels);
         let name = workload_name(&entry.meta);
         Self::of_spec(&entry.spec, &labels, (name, &entry.meta.name), &entry.meta, cluster)
@@ -162,7 +162,7 @@ fn workload_name(meta: &Meta) -> &str {
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/serviceregistry/serviceentry/conversion.go` `isHealthy`.
-pub(super) fn is_healthy(entry: &WorkloadEntry) -> bool {
+pub(crate) fn is_healthy(entry: &WorkloadEntry) -> bool {
     let is_checked = matches!(
         entry.meta.annotations.value(HEALTH_CHECKS),
         "1" | "t" | "T" | "TRUE" | "true" | "True"

@@ -444,11 +444,15 @@ fn unlike<'l, T: PartialEq>(old: &'l [T], new: &'l [T]) -> (&'l [T], &'l [T]) {
 
 /// The service whose endpoints a slice lists, if it counts.
 fn service_of<'s>(slice: &'s EndpointSlice, discovery: &Discovery<'_>) -> Option<Key<'s>> {
+    service_of_slice(slice).filter(|(namespace, _)| discovery.contains(namespace))
+}
+
+/// The service whose endpoints a slice of any namespace lists, if it does.
+pub(crate) fn service_of_slice(slice: &EndpointSlice) -> Option<Key<'_>> {
     let labels = &slice.meta.labels;
     let (namespace, name) = (slice.meta.namespace.as_str(), labels.value(SERVICE_OF_SLICE));
     let is_foreign = labels.get(FOREIGN_SERVICE_OF_SLICE).is_some();
-    let counts = !is_foreign && !name.is_empty() && discovery.contains(namespace);
-    counts.then_some((namespace, name))
+    (!is_foreign && !name.is_empty()).then_some((namespace, name))
 }
 
 /// Converts a service with what its namespace says.
