@@ -21,6 +21,6 @@ pub(crate) use self::labels::share_text;
 pub use self::labels::{Labels, Selector};
 pub use self::locality::Locality;
 pub(crate) use self::nearest::hint;
-pub use self::nearest::nearest_name;
+pub use self::nearest::{closest_name, nearest_name};
 pub use self::port::{InvalidPort, Port};
 pub use self::protocol::Protocol;

@@ -52,7 +52,7 @@ pub(crate) use self::map::Entry;
 pub use self::merge::merge_clusters;
 pub use self::mesh::Mesh;
 pub(crate) use self::mesh::Refused;
-pub(crate) use self::mesh::DOMAIN;
+pub(crate) use self::mesh::{ClusterPart, DOMAIN};
 pub(crate) use self::objects::Store;
 pub use self::origin::{Origin, Source};
 pub use self::peer_authentications::{PeerAuthentications, ServerMode};

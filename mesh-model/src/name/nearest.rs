@@ -5,16 +5,22 @@ const LONGEST: usize = 64;
 
 /// Returns the name nearest to what was written, if it is near enough to be meant.
 pub fn nearest_name<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (written.chars().count() * 2 / 5).clamp(1, 3);
+    closest(written, names).filter(|(distance, _)| *distance <= limit).map(|(_, name)| name)
+}
+
+/// Returns the name nearest to what was written, near or not; of several the first by alphabet.
+pub fn closest_name<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    closest(written, names).map(|(_, name)| name)
+}
+
+fn closest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<(usize, &'a str)> {
     if written.len() > LONGEST {
         return None;
     }
+    let written = written.to_lowercase();
     let names = names.filter(|name| name.len() <= LONGEST);
-    let limit = (written.chars().count() * 2 / 5).clamp(1, 3);
-    names
-        .map(|name| (distance(&written.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, name)| name)
+    names.map(|name| (distance(&written, &name.to_lowercase()), name)).min()
 }
 
 /// The end of a sentence about a name that does not exist: the nearest one, or else what to do.

@@ -1,8 +1,8 @@
 //! From the mesh to one proxy, and to what it sees.
 use super::{Evidence, Proxy, ProxyView, proxy_of_pod};
-use crate::name::{ClusterId, hint, nearest_name};
-use crate::registry::{DOMAIN, Mesh};
-use crate::resource::{PodPhase, ProxyRef};
+use crate::name::{ClusterId, closest_name, hint, nearest_name};
+use crate::registry::{ClusterPart, DOMAIN, Mesh};
+use crate::resource::{Pod, PodPhase, ProxyRef};
 
 impl Mesh {
     /// Finds the proxy beside a pod, named `CLUSTER/NAMESPACE/POD`.
@@ -24,15 +24,10 @@ impl Mesh {
             });
         };
         let Some(pod) = part.store.pods.get((namespace, pod)) else {
-            let names = part.store.pods.with_first(namespace);
-            let nearest = nearest_name(pod, names.map(|pod| &*pod.meta.name));
-            return Err(UnknownProxy::Pod {
-                reference: shown(reference),
-                nearest: nearest.map(|name| format!("{cluster}/{namespace}/{name}")),
-            });
+            let nearest = self.nearest_pod(&parsed);
+            return Err(UnknownProxy::Pod { reference: shown(reference), nearest });
         };
-        let has_ended = matches!(pod.status.phase, PodPhase::Failed | PodPhase::Succeeded);
-        if has_ended || pod.status.pod_ip.is_none() {
+        if !runs(pod) {
             return Err(UnknownProxy::NotRunning(shown(reference)));
         }
         let entry =
@@ -49,11 +44,38 @@ impl Mesh {
         }))
     }
 
+    /// The pod that was probably meant: the same of another cluster, else one of the namespace, else of the
+    /// cluster.
+    fn nearest_pod(&self, ProxyRef { cluster, namespace, pod }: &ProxyRef) -> Option<String> {
+        let has_pod = |part: &&ClusterPart| part.store.pods.contains((namespace, pod));
+        let mut elsewhere = self.parts.clusters.iter().filter(|(_, part)| has_pod(part));
+        if let Some((other, _)) = elsewhere.next() {
+            return Some(format!("{other}/{namespace}/{pod}"));
+        }
+        let pods = &self.parts.clusters.get(&**cluster)?.store.pods;
+        let of_namespace = pods.with_first(namespace).filter(|pod| runs(pod));
+        if let Some(name) = closest_name(pod, of_namespace.map(|pod| &*pod.meta.name)) {
+            return Some(format!("{cluster}/{namespace}/{name}"));
+        }
+        let running = pods.iter().filter(|pod| runs(pod));
+        let names = running.map(|pod| format!("{}/{}", pod.meta.namespace, pod.meta.name));
+        let names: Vec<String> = names.collect();
+        let written = format!("{namespace}/{pod}");
+        let nearest = closest_name(&written, names.iter().map(String::as_str))?;
+        Some(format!("{cluster}/{nearest}"))
+    }
+
     /// The mesh as a proxy sees it; `None` if the proxy's cluster is not part of the mesh.
     pub fn view<'m>(&'m self, proxy: &'m Proxy) -> Option<ProxyView<'m>> {
         let plane = self.control_plane_of(proxy.cluster.as_str())?;
         Some(ProxyView::new(self, plane, proxy))
     }
+}
+
+/// Whether a pod has an address and has not ended.
+fn runs(pod: &Pod) -> bool {
+    let has_ended = matches!(pod.status.phase, PodPhase::Failed | PodPhase::Succeeded);
+    !has_ended && pod.status.pod_ip.is_some()
 }
 
 /// There is no such proxy.

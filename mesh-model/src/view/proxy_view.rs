@@ -6,7 +6,7 @@ use super::destination::{endpoint_tls, port_level, subset_policy, with_mesh_defa
 use super::mtls::{ClientTls, ServerMode};
 use super::{Proxy, ProxyKind, Scope};
 use crate::endpoint::{Endpoint, Gateways, Shards};
-use crate::name::{Hostname, Labels, Namespace, hint, nearest_name};
+use crate::name::{Hostname, Labels, Namespace, closest_name, hint, nearest_name};
 use crate::registry::{ControlPlane, Effect, MergedRule, Mesh, Service, ServicePort};
 use crate::resource::MutualTlsMode;
 use crate::resource::destination_rule::TrafficPolicy;
@@ -256,16 +256,31 @@ impl<'m> ProxyView<'m> {
             .into_iter()
             .find_map(|host| self.scope.service(host));
         found.cloned().ok_or_else(|| {
-            // As it was written, as it was meant, and as people type it.
-            let names = || self.services().iter().map(|service| service.hostname.as_str());
-            let domain = format!(".svc.{domain}");
-            let typed = names().filter_map(|name| name.strip_suffix(domain.as_str()));
-            let nearest = nearest_name(host, typed)
-                .or_else(|| nearest_name(full.as_str(), names()))
-                .or_else(|| nearest_name(host, names()))
-                .map(str::to_owned);
+            let nearest = self.nearest_service(host, full.as_str());
             UnknownDestination::Service { host: host.to_owned(), nearest }
         })
+    }
+
+    /// The service that was probably meant: as people type it, else by its full name.
+    fn nearest_service(&self, host: &str, full: &str) -> Option<String> {
+        let domain = format!(".svc.{}", self.plane.domain);
+        let names = || self.services().iter().map(|service| service.hostname.as_str());
+        let typed = || names().filter_map(|name| name.strip_suffix(domain.as_str()));
+        // `cart.shop.svc` is short of the domain alone.
+        let host = host.strip_suffix(domain.as_str()).unwrap_or(host);
+        let host = host.strip_suffix(".svc").unwrap_or(host);
+        let own = first_label(host);
+        // The service of another namespace is nearer than one of a similar name.
+        let elsewhere = closest_name(host, typed().filter(|name| first_label(name) == own));
+        let nearest = elsewhere
+            .or_else(|| nearest_name(host, typed()))
+            .or_else(|| {
+                let similar = nearest_name(own, typed().map(first_label))?;
+                closest_name(host, typed().filter(|name| first_label(name) == similar))
+            })
+            .or_else(|| nearest_name(host, names()))
+            .or_else(|| nearest_name(full, names()));
+        nearest.map(str::to_owned)
     }
 
     /// Describes a destination that is known to exist; a subset that no rule defines has no policy
@@ -311,6 +326,11 @@ impl<'m> ProxyView<'m> {
             port,
         }
     }
+}
+
+/// The part of a host before its first dot.
+fn first_label(host: &str) -> &str {
+    host.split('.').next().unwrap_or(host)
 }
 
 /// Where traffic goes: a service, a port, a subset, and how it is to be handled.
