@@ -156,7 +156,7 @@ impl Assignment {
     /// Says why each endpoint is where it is and why others are absent; computed when called.
     pub fn explain(&self) -> Explanation<'_> {
         let list = "failoverPriority or trafficDistribution";
-        Explanation::new(self, Wanted { list, labels: &[] })
+        Explanation::new(self, Wanted { list, labels: &[], ejects: false })
     }
 
     /// The same for the destination and the client that it was computed for, so that every label is
@@ -181,7 +181,9 @@ impl Assignment {
             | EffectiveSetting::Locality(_)
             | EffectiveSetting::ZoneAware(_) => "failoverPriority",
         };
-        Explanation::new(self, Wanted { list, labels: wanted.wanted() })
+        let of_cluster = destination.cluster_policy.as_deref();
+        let ejects = of_cluster.is_some_and(|policy| policy.outlier_detection.is_some());
+        Explanation::new(self, Wanted { list, labels: wanted.wanted(), ejects })
     }
 
     /// The client's locality.

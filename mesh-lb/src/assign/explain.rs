@@ -5,8 +5,8 @@ use mesh_model::endpoint::{Endpoint, HealthStatus};
 use mesh_model::name::Locality;
 
 use super::{
-    AssignedEndpoint, AssignedLocality, Assignment, DropReason, LabelMatch, Nearness, Reason,
-    Target,
+    AssignedEndpoint, AssignedLocality, Assignment, DropReason, Equal, LabelMatch, Nearness,
+    Reason, Target,
 };
 
 /// Why endpoints are where they are and why others are absent.
@@ -85,6 +85,8 @@ pub(super) struct Wanted<'c> {
     pub(super) list: &'c str,
     /// The labels with the values that they must have; none where they are not known.
     pub(super) labels: &'c [(&'c str, &'c str)],
+    /// Whether the cluster has outlier detection, be it by the mesh's default alone.
+    pub(super) ejects: bool,
 }
 
 /// The client's locality, and the labels that rank endpoints.
@@ -109,9 +111,16 @@ fn reasons(endpoint: AssignedEndpoint<'_>, client: Client<'_>) -> Vec<Said> {
     reasons
 }
 
+/// What the mesh's default does and does not.
+const NOT_RANKED_BY: &str = "outlier detection is the mesh's defaultTrafficPolicy alone: the cluster ejects \
+                             by it, but priorities look at DestinationRules only, so all are 0";
+
 fn ranked(locality: AssignedLocality<'_>, (client, wanted): Client<'_>) -> Said {
     let reason = locality.reason();
     let text = match reason {
+        Reason::Equal(Equal::NoOutlierDetection) if wanted.ejects => {
+            return Said::new("outlier_detection_of_mesh_default", NOT_RANKED_BY);
+        }
         Reason::Equal(why) => why.text().to_owned(),
         Reason::Distributed { share } => format!(
             "distribute gives {share} percent to localities like {} for a client in {}",
@@ -173,7 +182,7 @@ fn near(nearness: Nearness, locality: &Locality, client: &Locality) -> String {
 }
 
 /// Which labels match, and which is the first that does not.
-fn matched(labels: LabelMatch, Wanted { list, labels: wanted }: Wanted<'_>) -> String {
+fn matched(labels: LabelMatch, Wanted { list, labels: wanted, .. }: Wanted<'_>) -> String {
     let LabelMatch { matched, of, is_other_network } = labels;
     if wanted.is_empty() {
         return if is_other_network {
@@ -238,12 +247,28 @@ fn reached(endpoint: AssignedEndpoint<'_>) -> Option<Said> {
     };
     let fronts: Vec<String> = endpoint.fronts().map(|front| front.address.to_string()).collect();
     let text = format!(
-        "gateway of network `{}`; stands for {} of its endpoints: {}",
+        "gateway of network `{}`; stands for {} of its endpoints: {}{}",
         gateway.network,
         fronts.len(),
-        fronts.join(", ")
+        fronts.join(", "),
+        unready(endpoint)
     );
     Some(Said { code, text })
+}
+
+/// What becomes of the endpoints behind a gateway that are not ready: clients see the gateway alone.
+fn unready(endpoint: AssignedEndpoint<'_>) -> String {
+    let count = endpoint.fronts().count();
+    let is_unready = |front: &&Endpoint| front.health == HealthStatus::Unhealthy;
+    match (endpoint.fronts().filter(is_unready).count(), count) {
+        (0, _) => String::new(),
+        (1, 1) => ", which is not ready, and clients are not told".to_owned(),
+        (unready, count) if unready == count => {
+            ", none of which is ready, and clients are not told".to_owned()
+        }
+        (1, _) => ", one of which is not ready, and clients are not told".to_owned(),
+        (unready, _) => format!(", {unready} of which are not ready, and clients are not told"),
+    }
 }
 
 impl fmt::Display for Explanation<'_> {

@@ -104,7 +104,8 @@ pub enum DropReason {
     IngressStaysInNetwork,
     /// No gateway of its network has a port and an address that the proxy can use.
     NoReachableGateway,
-    /// It is in reach of the proxy and has no host to connect to.
+    /// It is in reach of the proxy and has no host to connect to, which counts where any network has a
+    /// gateway.
     NoHost,
     /// It is behind a gateway that forwards only Istio's mutual TLS, which it does not speak.
     NoMutualTls,
@@ -244,7 +245,11 @@ impl DropReason {
                 "no_reachable_gateway",
                 "no gateway of its network has a port and an address that the proxy can use",
             ),
-            Self::NoHost => ("no_host", "it has no host to connect to and is behind no gateway"),
+            Self::NoHost => (
+                "no_host",
+                "it has no host to connect to, as a Unix socket has none: istiod drops such endpoints \
+                 wherever any network has a gateway",
+            ),
             Self::NoMutualTls => (
                 "no_mutual_tls",
                 "gateways forward only Istio's mutual TLS, which is not spoken to it",
