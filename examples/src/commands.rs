@@ -7,6 +7,7 @@ pub(crate) mod load;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod routes;
+pub(crate) mod selector;
 pub(crate) mod serve;
 pub(crate) mod snapshot;
 pub(crate) mod spill;

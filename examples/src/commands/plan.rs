@@ -9,6 +9,7 @@ use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 use serde_json::{Value, json};
 
 use self::service::Plan;
+use super::selector;
 use crate::{Failure, Output, folder, json};
 
 pub(crate) mod service;
@@ -26,7 +27,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", requires = "service")]
     subset: Option<String>,
     /// What is unhealthy beside what the manifests say: cluster=c2, region=eu, zone=eu/a, network=n2,
-    /// gateway=ADDR, endpoint=ADDR, service=HOST,30%.
+    /// gateway=ADDR, endpoint=ADDR, service=HOST,30% (the first endpoints, cluster by cluster, their number
+    /// rounded to whole ones).
     #[arg(long, value_name = "SELECTOR")]
     unhealthy: Vec<Fails>,
 }
@@ -36,12 +38,14 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let proxy = mesh.proxy(&arguments.proxy)?;
     let view = view(&mesh, &proxy)?;
     let unhealthy = Scenario { failures: arguments.unhealthy.clone(), loss: Loss::Unhealthy };
-    must_exist(&unhealthy, &mesh)?;
+    selector::must_exist(&unhealthy, &mesh)?;
     let plans = match &arguments.service {
         Some(service) => {
             let (host, port) = host_and_port(service)?;
             let subset = Subset::from(arguments.subset.as_deref().unwrap_or_default());
-            vec![Plan::new(&view, view.destination(host, port, subset)?, &unhealthy)]
+            let destination = view.destination(host, port, subset)?;
+            let absences = mesh.absences();
+            vec![Plan::new(&view, destination, &unhealthy, &absences)]
         }
         None => all(&view, &unhealthy),
     };
@@ -50,16 +54,6 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
         Output::Table => table::print(&proxy, &plans),
     }
     Ok(())
-}
-
-/// Refuses a scenario in which something fails that the mesh does not have.
-pub(crate) fn must_exist(scenario: &Scenario, mesh: &Mesh) -> Result<(), Failure> {
-    match scenario.failures.iter().find(|failure| !failure.exists_in(mesh)) {
-        None => Ok(()),
-        Some(failure) => {
-            Err(Failure::Unanswered(format!("`{failure}` selects nothing in this mesh")))
-        }
-    }
 }
 
 /// The mesh as a proxy sees it.
@@ -71,8 +65,9 @@ pub(crate) fn view<'m>(mesh: &'m Mesh, proxy: &'m Proxy) -> Result<ProxyView<'m>
 
 /// Every service port that the proxy sees, with the subsets that rules define, sorted.
 pub(crate) fn all<'m>(view: &ProxyView<'m>, unhealthy: &Scenario) -> Vec<Plan<'m>> {
+    let absences = view.mesh().absences();
     let destinations = destinations(view).into_iter();
-    destinations.map(|destination| Plan::new(view, destination, unhealthy)).collect()
+    destinations.map(|one| Plan::new(view, one, unhealthy, &absences)).collect()
 }
 
 /// Every destination that the proxy sees: all of each service port, then the subsets that rules

@@ -84,8 +84,11 @@ fn regions(plan: &Plan<'_>) -> String {
     if shares.is_empty() {
         return "nowhere: every request fails".to_owned();
     }
+    // Thirds are not 33 each.
+    let is_whole = shares.iter().all(|(_, share)| (share - share.round()).abs() < 0.05);
+    let digits = if is_whole { 0 } else { 1 };
     let words: Vec<String> =
-        shares.iter().map(|(region, share)| format!("{region} {share:.0}%")).collect();
+        shares.iter().map(|(region, share)| format!("{region} {share:.digits$}%")).collect();
     words.join(", ")
 }
 
@@ -102,9 +105,13 @@ fn ladders(view: &ProxyView<'_>) {
     for plan in destinations(view, &Scenario::default()) {
         let (host, port, _) = plan.key();
         let mut row = vec![format!("{}:{port}", short(host)), regions(&plan)];
-        row.extend(plan.ladder().iter().map(|(_, loads)| {
-            let loads: Vec<String> = loads.iter().map(ToString::to_string).collect();
-            if loads.is_empty() { "-".to_owned() } else { loads.join("/") }
+        row.extend(plan.ladder().iter().map(|(healthy, loads)| {
+            let texts: Vec<String> = loads.iter().map(ToString::to_string).collect();
+            match texts.as_slice() {
+                [] => "-".to_owned(),
+                _ if plan.fails_at(*healthy) => "fails".to_owned(),
+                texts => texts.join("/"),
+            }
         }));
         rows.push(row);
     }

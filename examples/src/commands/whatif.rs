@@ -1,15 +1,16 @@
 //! `mesh whatif`: what happens to traffic when something fails.
 use std::path::Path;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use mesh_lb::whatif::{
     Asked, Failure as Fails, Loss, Player, Scenario, Survey, services_and_subsets,
 };
 use mesh_model::Compat;
 use mesh_model::registry::Mesh;
-use mesh_model::view::{Proxy, Subset};
+use mesh_model::view::{Proxy, Subset, UnknownDestination};
 
 use super::plan::{host_and_port, view};
+use super::selector;
 use crate::{Failure, Output, folder, json};
 
 mod json_form;
@@ -19,12 +20,13 @@ pub(crate) use self::json_form::moved_to_json;
 pub(crate) use self::table::movement;
 
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("senders").required(true)))]
 pub(crate) struct Arguments {
     /// The proxy that sends.
-    #[arg(long, value_name = "CLUSTER/NS/POD", required_unless_present = "all_proxies")]
+    #[arg(long, value_name = "CLUSTER/NS/POD", group = "senders")]
     proxy: Option<String>,
     /// Every proxy of the mesh; those that are sent the same are one class.
-    #[arg(long, conflicts_with = "proxy")]
+    #[arg(long, group = "senders")]
     all_proxies: bool,
     /// One destination; every service that the proxies see by default.
     #[arg(long, value_name = "HOST:PORT")]
@@ -33,7 +35,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", requires = "service")]
     subset: Option<String>,
     /// What fails: cluster=c2, region=eu, zone=eu/a, network=n2, gateway=ADDR, endpoint=ADDR,
-    /// service=HOST,30%.
+    /// service=HOST,30% (the first endpoints, cluster by cluster, their number rounded to whole ones).
     #[arg(long = "fail", value_name = "SELECTOR", required = true, num_args = 1..)]
     fail: Vec<Fails>,
     /// Endpoints that fail are removed instead of unhealthy.
@@ -56,9 +58,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let loss = if arguments.remove { Loss::Removed } else { Loss::Unhealthy };
     let scenario = Scenario { failures: arguments.fail.clone(), loss };
-    if let Some(failure) = scenario.failures.iter().find(|failure| !failure.exists_in(&mesh)) {
-        return Err(Failure::Unanswered(format!("`{failure}` selects nothing in this mesh")));
-    }
+    selector::must_exist(&scenario, &mesh)?;
     let proxies = proxies(&mesh, arguments)?;
     let survey = survey(&mesh, &proxies, arguments)?;
     let impacts = survey.impact(&scenario, arguments.overload);
@@ -97,15 +97,33 @@ fn survey<'m>(
     };
     let (host, port) = host_and_port(service)?;
     let subset = arguments.subset.as_deref().unwrap_or_default();
-    let mut refused = None;
+    let mut refused: Option<UnknownDestination> = None;
     let survey = Survey::new(mesh, proxies, |view| {
         let found = view.destination(host, port, Subset::from(subset));
-        let found = found.map_err(|error| refused.get_or_insert(error).clone()).ok();
-        let asked = found.map(|d| Asked { service: d.service, port: d.port, subset: d.subset });
-        asked.into_iter().collect()
+        match found {
+            Ok(found) => {
+                vec![Asked { service: found.service, port: found.port, subset: found.subset }]
+            }
+            Err(error) => {
+                let is_nearer =
+                    refused.as_ref().is_none_or(|known| nearness(&error) > nearness(known));
+                refused = if is_nearer { Some(error) } else { refused.take() };
+                Vec::new()
+            }
+        }
     });
     match refused {
         Some(error) if survey.destinations().is_empty() => Err(error.into()),
         Some(_) | None => Ok(survey),
+    }
+}
+
+/// How much of what was asked for exists: the proxy that came nearest tells what is wrong.
+const fn nearness(error: &UnknownDestination) -> u8 {
+    match error {
+        UnknownDestination::Subset { .. } => 3,
+        UnknownDestination::Port { .. } => 2,
+        UnknownDestination::Service { nearest: Some(_), .. } => 1,
+        UnknownDestination::Service { .. } | _ => 0,
     }
 }

@@ -1,9 +1,14 @@
 //! The plan of one destination: endpoints, shares, reasons, and the ladder of failover.
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use mesh_lb::assign::{AssignedEndpoint, Assignment, Discovery, Explanation, Said, Target};
+use mesh_lb::load::OnPanic;
 use mesh_lb::share::{Shares, Spread};
 use mesh_lb::whatif::{self, Outcome, Scenario};
 use mesh_model::endpoint::{Endpoint, HealthStatus};
 use mesh_model::name::Locality;
+use mesh_model::registry::{Absences, Absent};
 use mesh_model::resource::destination_rule::{HashAlgorithm, LbPolicy, SimpleLb};
 use mesh_model::view::{Destination, ProxyView};
 use serde_json::{Value, json};
@@ -57,7 +62,7 @@ pub(crate) struct Dropped {
     pub(crate) cluster: String,
     pub(crate) network: String,
     pub(crate) code: &'static str,
-    pub(crate) text: &'static str,
+    pub(crate) text: String,
 }
 
 impl<'m> Plan<'m> {
@@ -65,6 +70,7 @@ impl<'m> Plan<'m> {
         view: &ProxyView<'m>,
         destination: Destination<'m>,
         unhealthy: &Scenario,
+        absences: &Absences<'_>,
     ) -> Self {
         let Outcome { assignment, discovery, spread, shares } =
             unhealthy.outcome(view, &destination);
@@ -84,6 +90,8 @@ impl<'m> Plan<'m> {
             .dropped()
             .map(|(endpoint, reason)| Dropped::new(endpoint, reason.code(), reason.text()));
         let mut dropped: Vec<Dropped> = dropped.collect();
+        let absent = absences.of(view.plane(), &destination.service, &destination.port);
+        dropped.extend(absent.iter().map(Dropped::absent));
         if !discovery.picks() {
             let reason = Said::new("original_destination", ASKED_FOR);
             endpoints.retain(|endpoint| endpoint.via == "direct");
@@ -113,8 +121,19 @@ impl<'m> Plan<'m> {
     }
 
     pub(crate) fn has_outlier_detection(&self) -> bool {
-        let policy = self.destination.policy.as_deref();
+        let policy = self.destination.cluster_policy.as_deref();
         policy.is_some_and(|policy| policy.outlier_detection.is_some())
+    }
+
+    /// What the cluster has of outlier detection, in words.
+    pub(crate) fn outlier_detection(&self) -> &'static str {
+        let by_rule = self.destination.policy.as_deref();
+        let is_by_rule = by_rule.is_some_and(|policy| policy.outlier_detection.is_some());
+        match (self.has_outlier_detection(), is_by_rule) {
+            (true, true) => "outlier detection",
+            (true, false) => "outlier detection of the mesh's default",
+            (false, _) => "no outlier detection",
+        }
     }
 
     /// How the cluster finds its endpoints.
@@ -145,7 +164,7 @@ impl<'m> Plan<'m> {
         }
     }
 
-    /// Why the proxy picks no endpoint, where that is so.
+    /// Why the proxy picks no endpoint, or none that answers, where that is so.
     pub(crate) fn emptiness(&self) -> Option<(&'static str, String)> {
         match self.discovery {
             Discovery::OriginalDestination => {
@@ -156,7 +175,7 @@ impl<'m> Plan<'m> {
                 let text = "the host that the client asked for is looked up".to_owned();
                 return Some(("dynamic_dns", text));
             }
-            _ if !self.endpoints.is_empty() => return None,
+            _ if !self.endpoints.is_empty() => return self.sickness(),
             Discovery::Eds | Discovery::StrictDns | Discovery::LogicalDns | Discovery::Alias => {}
         }
         let (host, _, subset) = self.key();
@@ -165,12 +184,35 @@ impl<'m> Plan<'m> {
         let (code, text) = if count == 0 {
             ("no_endpoints", format!("no cluster has an endpoint of `{host}`"))
         } else if !subset.is_empty() && self.dropped.iter().all(is_outside) {
-            (
-                "empty_subset",
-                format!("none of {count} endpoints has the labels of subset `{subset}`"),
-            )
+            let has = match count {
+                1 => "its only endpoint lacks".to_owned(),
+                count => format!("none of {count} endpoints has"),
+            };
+            ("empty_subset", format!("{has} the labels of subset `{subset}`"))
         } else {
-            ("all_left_out", format!("all {count} endpoints are left out, each for its reason"))
+            let text = match count {
+                1 => "its only endpoint is left out".to_owned(),
+                count => format!("all {count} endpoints are left out, each for its reason"),
+            };
+            ("all_left_out", text)
+        };
+        Some((code, format!("{text}: every request fails")))
+    }
+
+    /// Why none of the endpoints answers, where that is so.
+    fn sickness(&self) -> Option<(&'static str, String)> {
+        if self.shares.is_reachable() {
+            return None;
+        }
+        let is_healthy = |one: &&PlannedEndpoint| one.health_word() == "healthy";
+        let healthy = self.endpoints.iter().filter(is_healthy).count();
+        let (code, text) = match (healthy, self.endpoints.len()) {
+            (0, 1) => ("none_healthy", "its only endpoint is not healthy".to_owned()),
+            (0, count) => ("none_healthy", format!("none of its {count} endpoints is healthy")),
+            (healthy, count) => (
+                "fails_in_panic",
+                format!("{healthy} of its {count} endpoints are healthy, too few not to panic"),
+            ),
         };
         Some((code, format!("{text}: every request fails")))
     }
@@ -178,6 +220,15 @@ impl<'m> Plan<'m> {
     /// The load of each priority for each healthy share of the first one, the others unchanged.
     pub(crate) fn ladder(&self) -> [(u32, Vec<u32>); 5] {
         whatif::ladder(&self.spread, &self.shares)
+    }
+
+    /// Whether nothing answers while that share of the first priority is healthy, in percent, the others
+    /// unchanged; the load of Envoy is then 100 for the first one, which has no host to take it.
+    pub(crate) fn fails_at(&self, healthy: u32) -> bool {
+        let mut levels = self.shares.hosts().iter();
+        let is_fit = levels.next().is_some_and(|first| healthy > 0 && first.total > first.excluded);
+        let panics = self.spread.panic_threshold.get() > 0 && self.spread.on_panic == OnPanic::Send;
+        !is_fit && !panics && levels.all(|level| level.healthy == 0)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -210,7 +261,9 @@ impl<'m> Plan<'m> {
             "dropped": self.dropped.iter().map(Dropped::to_json).collect::<Vec<_>>(),
             "reason": self.emptiness().map(|(code, text)| json!({"code": code, "text": text})),
             "ladder": ladder
-                .map(|(healthy, loads)| json!({"healthy": healthy, "loads": loads}))
+                .map(|(healthy, loads)| {
+                    json!({"healthy": healthy, "loads": loads, "fails": self.fails_at(healthy)})
+                })
                 .collect::<Vec<_>>(),
         })
     }
@@ -226,13 +279,15 @@ fn endpoints(
         assignment.endpoints().enumerate().map(|(i, e)| (e.locality().priority(), i)).collect();
     order.sort_unstable();
     let repeated = repeated(assignment);
+    let first_of = |index: usize| repeated.get(index).copied().flatten();
     let mut planned: Vec<PlannedEndpoint> = explanation
         .used
         .into_iter()
         .zip(order)
         .map(|(mut used, (priority, index))| {
-            if repeated.get(index) == Some(&true) {
-                used.reasons.push(Said::new("repeated_address", REPEATED));
+            if let Some(first) = first_of(index) {
+                let text = why_repeated(first, used.endpoint.target());
+                used.reasons.push(Said::new("repeated_address", text));
             }
             let endpoint = used.endpoint;
             let target = endpoint.target();
@@ -280,15 +335,39 @@ const ASKED_FOR: &str = "dialled if the client asks for its address";
 const OUT_OF_REACH: &str =
     "the address that the client asked for is dialled as it is, and this one is in another network";
 
-/// Why a host gets nothing that has another one's address.
-const REPEATED: &str = "Envoy keeps the first of several hosts with one address, so this one gets \
-                        nothing (istio/istio#56355)";
+/// Why a host gets nothing that has the address of another one, the first.
+fn why_repeated(first: Target<'_>, again: Target<'_>) -> &'static str {
+    match (first, again) {
+        (
+            Target::Direct(first) | Target::Tunnel(first),
+            Target::Direct(again) | Target::Tunnel(again),
+        ) if first.workload == again.workload => {
+            "its ServiceEntry has several addresses, for each of which istiod lists it again; Envoy keeps the \
+             first of several hosts with one address, so this one gets nothing"
+        }
+        (_, Target::Gateway(_) | Target::DoubleTunnel(_)) => {
+            "Envoy keeps the first of several hosts with one address, so this one gets nothing \
+             (istio/istio#56355)"
+        }
+        (_, Target::Direct(_) | Target::Tunnel(_)) => {
+            "Envoy keeps the first of several hosts with one address, so this one gets nothing"
+        }
+    }
+}
 
-/// Whether each endpoint has the address of one before it, in the order of the assignment.
-fn repeated(assignment: &Assignment) -> Vec<bool> {
-    let mut seen = std::collections::BTreeSet::new();
+/// For each endpoint the first with its address, if that is one before it, in the order of the
+/// assignment.
+fn repeated(assignment: &Assignment) -> Vec<Option<Target<'_>>> {
+    let mut seen = BTreeMap::new();
     let targets = assignment.endpoints().map(|endpoint| endpoint.target());
-    targets.map(|target| !seen.insert((target.address(), target.port()))).collect()
+    let repeated = targets.map(|target| match seen.entry((target.address(), target.port())) {
+        Entry::Vacant(place) => {
+            place.insert(target);
+            None
+        }
+        Entry::Occupied(first) => Some(*first.get()),
+    });
+    repeated.collect()
 }
 
 fn named(endpoint: &Endpoint) -> Option<String> {
@@ -297,8 +376,12 @@ fn named(endpoint: &Endpoint) -> Option<String> {
     is_known.then(|| format!("{}/{}", workload.namespace, workload.instance))
 }
 
-/// `ADDRESS:PORT`, an IPv6 address in brackets.
+/// `ADDRESS:PORT`, an IPv6 address in brackets; the address alone where there is no port, as of a Unix
+/// socket.
 pub(crate) fn host_port(address: &str, port: u16) -> String {
+    if port == 0 {
+        return address.to_owned();
+    }
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 
@@ -352,13 +435,24 @@ impl Dropped {
         (&self.address, &self.cluster)
     }
 
-    fn new(endpoint: &Endpoint, code: &'static str, text: &'static str) -> Self {
+    fn new(endpoint: &Endpoint, code: &'static str, text: &str) -> Self {
         Self {
             address: host_port(&endpoint.address.to_string(), endpoint.port),
             cluster: endpoint.workload.cluster.to_string(),
             network: endpoint.workload.network.to_string(),
             code,
-            text,
+            text: text.to_owned(),
+        }
+    }
+
+    /// What stands behind the service and was never an endpoint of it.
+    fn absent(absent: &Absent) -> Self {
+        Self {
+            address: host_port(&absent.address.to_string(), absent.port.unwrap_or_default()),
+            cluster: absent.cluster.to_string(),
+            network: absent.network.to_string(),
+            code: absent.reason.code(),
+            text: absent.reason.to_string(),
         }
     }
 

@@ -23,8 +23,7 @@ fn or_unknown(locality: &str) -> &str {
 pub(crate) fn print_plan(plan: &Plan<'_>) {
     let (host, port, subset) = plan.key();
     let subset = if subset.is_empty() { String::new() } else { format!(" subset {subset}") };
-    let outlier =
-        if plan.has_outlier_detection() { "outlier detection" } else { "no outlier detection" };
+    let outlier = plan.outlier_detection();
     say!("\n{host}:{port}{subset}  [{}, {}, {outlier}]", plan.kind(), plan.lb());
     if let Some((_, text)) = plan.emptiness() {
         say!("  {text}");
@@ -64,8 +63,11 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
     }
     let ladder = plan.ladder();
     if ladder.first().is_some_and(|(_, loads)| loads.len() > 1) {
-        let steps: Vec<String> =
-            ladder.iter().map(|(healthy, loads)| step(*healthy, loads)).collect();
+        let step = |(healthy, loads): &(u32, Vec<u32>)| match plan.fails_at(*healthy) {
+            true => format!("{healthy}% -> nothing answers"),
+            false => step(*healthy, loads),
+        };
+        let steps: Vec<String> = ladder.iter().map(step).collect();
         say!("  P0 healthy: {}", steps.join("   "));
     }
 }

@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 
 use mesh_lb::whatif::{Scenario, Survey, Surveyed, SurveyedClass, ladder};
+use mesh_model::registry::Absences;
 
 use super::html::{Cell, Page, Tag};
 use crate::commands::plan::service::{Plan, host_port};
@@ -42,16 +43,18 @@ pub(super) fn section(page: &mut Page, survey: &Survey<'_>) {
     if survey.destinations().is_empty() {
         page.nothing("No proxy sees a service.");
     }
+    let classes = survey.destinations().iter().flat_map(|surveyed| &surveyed.classes);
+    let Some(absences) = classes.map(|class| class.view.mesh().absences()).next() else { return };
     for surveyed in survey.destinations() {
-        destination(page, surveyed);
+        destination(page, surveyed, &absences);
     }
 }
 
-fn destination(page: &mut Page, surveyed: &Surveyed<'_>) {
+fn destination(page: &mut Page, surveyed: &Surveyed<'_>, absences: &Absences<'_>) {
     let Some(first) = surveyed.classes.first() else { return };
     let destination = &surveyed.destination;
     let rows = rows(surveyed);
-    let plan = Plan::new(&first.view, destination.clone(), &Scenario::default());
+    let plan = Plan::new(&first.view, destination.clone(), &Scenario::default(), absences);
     let lost = surveyed.classes.iter().filter(|class| class.before.is_unreachable());
     let lost: usize = lost.map(|class| class.n_proxies).sum();
     let mut tags = Vec::new();
@@ -72,7 +75,7 @@ fn destination(page: &mut Page, surveyed: &Surveyed<'_>) {
         page.details(("destination", &name, ""), &tags, |page| {
             ladders(page, &rows);
             for row in &rows {
-                endpoints(page, surveyed, row);
+                endpoints(page, (surveyed, row), absences);
             }
         });
     });
@@ -139,9 +142,13 @@ fn places(class: &SurveyedClass<'_>) -> String {
 }
 
 /// The endpoints of one row.
-fn endpoints(page: &mut Page, surveyed: &Surveyed<'_>, row: &Row<'_, '_>) {
+fn endpoints(
+    page: &mut Page,
+    (surveyed, row): (&Surveyed<'_>, &Row<'_, '_>),
+    absences: &Absences<'_>,
+) {
     let view = &row.class.view;
-    let plan = Plan::new(view, surveyed.destination.clone(), &Scenario::default());
+    let plan = Plan::new(view, surveyed.destination.clone(), &Scenario::default(), absences);
     let (used, left_out) = (plan.endpoints.len(), plan.dropped.len());
     let name = format!("endpoints for {}", row.names.first().map_or("", String::as_str));
     let counts =
@@ -149,7 +156,8 @@ fn endpoints(page: &mut Page, surveyed: &Surveyed<'_>, row: &Row<'_, '_>) {
     page.details(("endpoints", &name, ""), &counts, |page| {
         if let Some((_, text)) = plan.emptiness() {
             page.nothing(&text);
-        } else {
+        }
+        if !plan.endpoints.is_empty() {
             page.table(
                 &["priority", "share", "weight", "address", "cluster", "locality", "why"],
                 &used_rows(&plan),
@@ -159,7 +167,7 @@ fn endpoints(page: &mut Page, surveyed: &Surveyed<'_>, row: &Row<'_, '_>) {
             .dropped
             .iter()
             .map(|one| {
-                vec![Cell::key(&one.address), Cell::name(&one.cluster), Cell::prose(one.text)]
+                vec![Cell::key(&one.address), Cell::name(&one.cluster), Cell::prose(&one.text)]
             })
             .collect();
         if !dropped.is_empty() {
