@@ -6,6 +6,7 @@ use super::Subject;
 use super::scene::{Scene, some};
 use crate::endpoint::Workload;
 use crate::manifest::Diagnostic;
+use crate::registry::ServerMode;
 use crate::resource::{
     Action, AuthorizationPolicy, Condition, MutualTlsMode, Operation, Rule, Source,
 };
@@ -74,6 +75,13 @@ impl<'s> Case<'s, '_> {
             .map(|says| &*says.trust_domain)
             .chain([&*config.trust_domain, "cluster.local"])
             .chain(config.trust_domain_aliases.iter().map(AsRef::as_ref))
+            .chain(
+                config
+                    .ca_certificates
+                    .iter()
+                    .flat_map(|root| &root.trust_domains)
+                    .map(AsRef::as_ref),
+            )
             .collect();
         let is_foreign = |principal: &&str| {
             let domain = principal.split('/').next().unwrap_or_default();
@@ -81,7 +89,9 @@ impl<'s> Case<'s, '_> {
         };
         let (index, foreign) = self.rules().find_map(|(index, rule)| {
             let sources = rule.from.iter().filter_map(|from| from.source.as_ref());
-            let mut named = sources.flat_map(|source| &source.principals).map(AsRef::as_ref);
+            let principals = rule.when.iter().filter(|one| *one.key == *"source.principal");
+            let named = sources.flat_map(|source| &source.principals);
+            let mut named = named.chain(principals.flat_map(|one| &one.values)).map(AsRef::as_ref);
             named.find(is_foreign).map(|principal| (index, principal))
         })?;
         let message = format!(
@@ -100,9 +110,10 @@ impl<'s> Case<'s, '_> {
         }
         let asks =
             |source: &Source| !source.ip_blocks.is_empty() || !source.not_ip_blocks.is_empty();
-        let (index, _) = self
-            .rules()
-            .find(|(_, rule)| rule.from.iter().filter_map(|f| f.source.as_ref()).any(asks))?;
+        let (index, _) = self.rules().find(|(_, rule)| {
+            rule.from.iter().filter_map(|f| f.source.as_ref()).any(asks)
+                || rule.when.iter().any(|condition| *condition.key == *"source.ip")
+        })?;
         let message = "clients of other networks arrive through a gateway, whose address is what \
                        ipBlocks see: all of them look alike";
         let field = format!("spec.rules[{index}].from");
@@ -112,23 +123,17 @@ impl<'s> Case<'s, '_> {
 
     /// `HZ-AUTHZ-NEEDS-MTLS`: identities of clients that need not show one.
     fn identity(&self, workloads: &[&Workload]) -> Option<Diagnostic> {
-        let (index, _) = self.rules().find(|(_, rule)| needs_identity(rule))?;
+        let (index, rule) = self.rules().find(|(_, rule)| needs_identity(rule))?;
         let modes = &self.scene.plane.peer_authentications;
-        let is_open = |mode: MutualTlsMode| {
-            matches!(
-                mode,
-                MutualTlsMode::Permissive | MutualTlsMode::Disable | MutualTlsMode::Unset
-            )
-        };
         let open = |workload: &&&Workload| {
-            is_open(modes.server_mode(&workload.namespace, &workload.labels).mode)
+            is_open_on(rule, &modes.server_mode(&workload.namespace, &workload.labels))
         };
         let names: Vec<&str> =
             workloads.iter().filter(open).map(|workload| &*workload.instance).collect();
         let field = format!("spec.rules[{index}]");
         if names.is_empty() {
             let by_luck = |workload: &&&Workload| {
-                is_open(modes.understood_mode(&workload.namespace, &workload.labels).mode)
+                is_open_on(rule, &modes.understood_mode(&workload.namespace, &workload.labels))
             };
             let names: Vec<&str> =
                 workloads.iter().filter(by_luck).map(|workload| &*workload.instance).collect();
@@ -159,16 +164,21 @@ impl<'s> Case<'s, '_> {
 
     /// `HZ-AUTHZ-L7-ON-TCP`: fields of requests where there are none.
     fn requests(&self, workloads: &[&'s Workload]) -> Option<Diagnostic> {
-        let (index, _) = self.rules().find(|(_, rule)| needs_http(rule))?;
         let plane = self.scene.plane;
         let key =
             |workload: &'s Workload| (&workload.cluster, &workload.namespace, &*workload.instance);
         let selected: BTreeSet<_> = workloads.iter().map(|workload| key(workload)).collect();
-        let (service, port) = plane.services.iter().find_map(|service| {
-            let port = service.ports.iter().find(|port| port.protocol.is_tcp())?;
+        let (service, port, index) = plane.services.iter().find_map(|service| {
+            let tcp = service.ports.iter().filter(|port| port.protocol.is_tcp());
+            let tcp: Vec<_> = tcp.collect();
             let mut endpoints = self.scene.endpoints(service).into_iter();
-            let is_served = endpoints.any(|endpoint| selected.contains(&key(&endpoint.workload)));
-            is_served.then_some((service, port))
+            endpoints.find_map(|endpoint| {
+                let port = tcp.iter().find(|port| *port.name == *endpoint.port_name)?;
+                let is_selected = selected.contains(&key(&endpoint.workload));
+                let mut rules = self.rules().filter(|_| is_selected);
+                let (index, _) = rules.find(|(_, rule)| needs_http(rule, endpoint.port))?;
+                Some((service, *port, index))
+            })
         })?;
         let consequence = match self.policy.spec.action {
             Action::Deny => {
@@ -186,30 +196,33 @@ impl<'s> Case<'s, '_> {
     }
 }
 
+/// Whether a rule asks for an identity: what asks for the absence of one matches plain text, too.
 fn needs_identity(rule: &Rule) -> bool {
     let asks = |source: &Source| {
         let lists = [
             &source.principals,
-            &source.not_principals,
             &source.namespaces,
-            &source.not_namespaces,
             &source.service_accounts,
-            &source.not_service_accounts,
             &source.trust_domains,
-            &source.not_trust_domains,
         ];
         lists.iter().any(|list| !list.is_empty())
     };
-    let conditions = |condition: &Condition| {
-        matches!(&*condition.key, "source.principal" | "source.namespace" | "source.serviceAccount")
-    };
+    const KEYS: [&str; 4] =
+        ["source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain"];
+    let conditions =
+        |condition: &Condition| KEYS.contains(&&*condition.key) && !condition.values.is_empty();
     rule.from.iter().filter_map(|from| from.source.as_ref()).any(asks)
         || rule.when.iter().any(conditions)
 }
 
-/// Whether a rule reads requests and does not say at which ports.
-fn needs_http(rule: &Rule) -> bool {
-    let asks = |operation: &Operation| {
+/// Whether a rule reads requests on a port.
+fn needs_http(rule: &Rule, port: u16) -> bool {
+    let is_named = |list: &[Box<str>]| list.iter().any(|one| one.parse() == Ok(port));
+    let concerns = |operation: &&Operation| {
+        (operation.ports.is_empty() || is_named(&operation.ports))
+            && !is_named(&operation.not_ports)
+    };
+    let reads = |operation: &Operation| {
         let lists = [
             &operation.hosts,
             &operation.not_hosts,
@@ -218,8 +231,35 @@ fn needs_http(rule: &Rule) -> bool {
             &operation.paths,
             &operation.not_paths,
         ];
-        operation.ports.is_empty() && lists.iter().any(|list| !list.is_empty())
+        lists.iter().any(|list| !list.is_empty())
     };
-    let names_ports = rule.when.iter().any(|condition| *condition.key == *"destination.port");
-    !names_ports && rule.to.iter().filter_map(|to| to.operation.as_ref()).any(asks)
+    let of_ports = |condition: &&Condition| *condition.key == *"destination.port";
+    let is_out = rule.when.iter().filter(of_ports).any(|condition| {
+        let is_other = !condition.values.is_empty() && !is_named(&condition.values);
+        is_other || is_named(&condition.not_values)
+    });
+    let sources = || rule.from.iter().filter_map(|from| from.source.as_ref());
+    let tokens = sources().any(|source| {
+        !source.request_principals.is_empty() || !source.not_request_principals.is_empty()
+    });
+    let of_requests = rule.when.iter().any(|condition| condition.key.starts_with("request."));
+    let mut operations =
+        rule.to.iter().filter_map(|to| to.operation.as_ref()).filter(concerns).peekable();
+    let is_concerned = rule.to.is_empty() || operations.peek().is_some();
+    !is_out && is_concerned && (tokens || of_requests || operations.any(reads))
+}
+
+/// Whether some port that a rule concerns is in a mode that takes plain text.
+fn is_open_on(rule: &Rule, server: &ServerMode) -> bool {
+    let is_open = |mode: MutualTlsMode| {
+        matches!(mode, MutualTlsMode::Permissive | MutualTlsMode::Disable | MutualTlsMode::Unset)
+    };
+    let operations: Vec<&Operation> =
+        rule.to.iter().filter_map(|to| to.operation.as_ref()).collect();
+    let names_ports = !operations.is_empty() && operations.iter().all(|one| !one.ports.is_empty());
+    if names_ports {
+        let ports = operations.iter().flat_map(|one| &one.ports).filter_map(|one| one.parse().ok());
+        return ports.into_iter().any(|port: u16| is_open(server.of_port(port)));
+    }
+    is_open(server.mode) || server.ports.values().any(|mode| is_open(*mode))
 }

@@ -23,6 +23,26 @@ fn identities_need_mutual_tls() {
 }
 
 #[test]
+fn what_plain_text_matches_needs_no_mutual_tls() {
+    let denied = "{action: DENY, rules: [{from: [{source: {notPrincipals: [\"*\"]}}]}]}";
+    policy(spread(), denied).lacks("HZ-AUTHZ-NEEDS-MTLS");
+    let domain = "{rules: [{when: [{key: source.trustDomain, values: [a]}]}]}";
+    policy(spread(), domain).has("HZ-AUTHZ-NEEDS-MTLS");
+    let port = |port: &str| {
+        let text = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: cart, \
+                    namespace: shop}\nspec: {selector: {matchLabels: {app: cart}}, mtls: {mode: STRICT}, \
+                    portLevelMtls: {9090: {mode: DISABLE}}}\n";
+        let spec = format!(
+            "{{rules: [{{from: [{{source: {{namespaces: [a]}}}}], to: [{{operation: {{ports: \
+             [\"{port}\"]}}}}]}}]}}"
+        );
+        policy(spread().file("config/port.yaml", text), &spec)
+    };
+    port("9090").has("HZ-AUTHZ-NEEDS-MTLS");
+    port("8080").lacks("HZ-AUTHZ-NEEDS-MTLS");
+}
+
+#[test]
 fn principals_are_of_the_mesh_or_of_an_alias() {
     let spec = "{rules: [{from: [{source: {principals: [other.example/ns/a/sa/b]}}]}]}";
     policy(spread(), spec).has("HZ-AUTHZ-TRUST-DOMAIN");
@@ -30,12 +50,16 @@ fn principals_are_of_the_mesh_or_of_an_alias() {
     policy(alias, spec).lacks("HZ-AUTHZ-TRUST-DOMAIN");
     policy(spread(), "{rules: [{from: [{source: {principals: [\"*/ns/a/sa/b\"]}}]}]}")
         .lacks("HZ-AUTHZ-TRUST-DOMAIN");
+    let root = "caCertificates: [{pem: a, trustDomains: [other.example]}]\n";
+    policy(spread().file("mesh.yaml", root), spec).lacks("HZ-AUTHZ-TRUST-DOMAIN");
+    let when = "{rules: [{when: [{key: source.principal, values: [other.example/ns/a/sa/b]}]}]}";
+    policy(spread(), when).has("HZ-AUTHZ-TRUST-DOMAIN");
 }
 
 #[test]
 fn requests_exist_only_on_http_ports() {
     let spec = "{rules: [{to: [{operation: {methods: [GET]}}]}]}";
-    let port = |port: &str| {
+    let with = |port: &str, spec: &str| {
         let text = service("side", "172.20.0.4", port).replace("app: side", "app: cart");
         let slice = "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: side, \
                      namespace: shop, labels: {kubernetes.io/service-name: side}}\naddressType: IPv4\n\
@@ -43,8 +67,17 @@ fn requests_exist_only_on_http_ports() {
                      [10.0.0.1], nodeName: c1-0, targetRef: {kind: Pod, name: cart-0, namespace: shop}}]\n";
         policy(spread().file("clusters/c1/side.yaml", &format!("{text}{slice}")), spec)
     };
-    port("{name: tcp, port: 90}").has("HZ-AUTHZ-L7-ON-TCP");
-    port("{name: http, port: 90}").lacks("HZ-AUTHZ-L7-ON-TCP");
+    with("{name: tcp, port: 90}", spec).has("HZ-AUTHZ-L7-ON-TCP");
+    with("{name: http, port: 90}", spec).lacks("HZ-AUTHZ-L7-ON-TCP");
+    let on = |ports: &str| {
+        let operation = format!("{{methods: [POST], {ports}}}");
+        with("{name: tcp, port: 90}", &format!("{{rules: [{{to: [{{operation: {operation}}}]}}]}}"))
+    };
+    on("ports: [\"90\"]").has("HZ-AUTHZ-L7-ON-TCP");
+    on("ports: [\"8080\"]").lacks("HZ-AUTHZ-L7-ON-TCP");
+    on("notPorts: [\"90\"]").lacks("HZ-AUTHZ-L7-ON-TCP");
+    let token = "{rules: [{from: [{source: {requestPrincipals: [\"*\"]}}]}]}";
+    with("{name: tcp, port: 90}", token).has("HZ-AUTHZ-L7-ON-TCP");
 }
 
 #[test]
@@ -58,4 +91,6 @@ fn gateways_hide_addresses() {
     let spec = "{rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}";
     policy(networks(), spec).has("HZ-AUTHZ-IP-VIA-GATEWAY");
     policy(spread(), spec).lacks("HZ-AUTHZ-IP-VIA-GATEWAY");
+    let when = "{rules: [{when: [{key: source.ip, values: [10.0.0.0/8]}]}]}";
+    policy(networks(), when).has("HZ-AUTHZ-IP-VIA-GATEWAY");
 }
