@@ -27,7 +27,7 @@ impl Row<'_, '_> {
 fn place(class: &SurveyedClass<'_>) -> String {
     let proxy = class.view.proxy();
     match proxy.locality.to_string().as_str() {
-        "" => proxy.cluster.to_string(),
+        "" => format!("cluster {}", proxy.cluster),
         locality => format!("{locality} ({})", proxy.cluster),
     }
 }
