@@ -170,13 +170,13 @@ pub(super) fn fit<T: Literal + Test>(
         let subject = Plain::of(clause).map(|plain| plain.subject);
         let is_about = |other: &&Clause<T>| Plain::of(other).map(|plain| plain.subject) == subject;
         let about: Vec<&Clause<T>> = entry.clauses.iter().filter(is_about).collect();
-        let tries = changes(&about, &sample);
         // Only those clauses count that stand before or are about the same part.
         let before = entry.clauses.iter().take(place);
-        let counting: Vec<&Clause<T>> = before.chain(about).collect();
-        sample = tries
-            .into_iter()
-            .find(|changed| passes(authorizer, counting.iter().copied(), changed))?;
+        let counting: Vec<&Clause<T>> = before.chain(about.iter().copied()).collect();
+        let mut tries = changes(&about, &sample);
+        let found = tries.find(|changed| passes(authorizer, counting.iter().copied(), changed))?;
+        drop(tries);
+        sample = found;
     }
     holds(authorizer, entry, &sample).then_some(sample)
 }
@@ -197,15 +197,21 @@ fn passes<'c, T: Test + 'c>(
     })
 }
 
-/// The request with other values in the part that some clauses are about.
-fn changes<T: Literal>(clauses: &[&Clause<T>], sample: &Sample) -> Vec<Sample> {
+/// The request with other values in the part that some clauses are about, made one by one.
+fn changes<'c, T: Literal>(
+    clauses: &[&'c Clause<T>],
+    sample: &'c Sample,
+) -> impl Iterator<Item = Sample> + use<'c, T> {
     let plain: Vec<Plain<'_>> = clauses.iter().filter_map(|clause| Plain::of(clause)).collect();
-    let Some(subject) = plain.first().map(|plain| plain.subject) else {
-        return clauses.iter().flat_map(|clause| alternatives(clause, sample)).collect();
-    };
-    let shapes: Vec<Shape<'_>> = plain.iter().flat_map(|plain| plain.shapes.clone()).collect();
-    let values = candidates(subject, &shapes);
-    values.into_iter().filter_map(|value| set(sample.clone(), subject, value)).collect()
+    let subject = plain.first().map(|plain| plain.subject);
+    let values = subject.map(|subject| {
+        let shapes: Vec<Shape<'_>> = plain.iter().flat_map(|plain| plain.shapes.clone()).collect();
+        candidates(subject, &shapes).into_iter().map(move |value| (subject, value))
+    });
+    let others = clauses.iter().filter(|_| subject.is_none());
+    let others: Vec<Sample> = others.flat_map(|clause| alternatives(clause, sample)).collect();
+    let values = values.into_iter().flatten();
+    values.filter_map(|(subject, value)| set(sample.clone(), subject, value)).chain(others)
 }
 
 /// The request with every part of an alternative settled, for clauses about several parts: the issuer and

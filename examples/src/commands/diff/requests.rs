@@ -25,8 +25,8 @@ pub(super) struct Asked<'a> {
     pub(super) same_door: bool,
 }
 
-/// Requests for one workload; what more there were is not tried.
-const MOST: usize = 40_000;
+/// Requests of either kind of traffic for one workload or service; what more there were is not tried.
+const MOST: usize = 10_000;
 
 impl Asked<'_> {
     /// Returns requests as request files, without repetition.
@@ -80,14 +80,13 @@ impl Asked<'_> {
             }
         }
         for traffic in [Traffic::Http, Traffic::Tcp] {
-            found.extend(samples_between(old, new, traffic));
+            let mut tried = samples_between(old, new, traffic);
             let all = [old, new].into_iter().filter(|_| !self.same_door);
-            found.extend(all.flat_map(|authorizer| samples(authorizer, traffic)));
+            tried.extend(all.flat_map(|authorizer| samples(authorizer, traffic)));
+            found.extend(tried.iter().flat_map(|sample| as_trusted(sample, &domains)).take(MOST));
         }
-        let trusted = found.iter().flat_map(|sample| as_trusted(sample, &domains));
-        let all: Vec<Sample> = trusted.take(MOST).collect();
         let mut seen = BTreeSet::new();
-        let files = all.iter().map(file);
+        let files = found.iter().map(file);
         files.filter(|file| seen.insert(file.to_string())).collect()
     }
 

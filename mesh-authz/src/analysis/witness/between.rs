@@ -20,7 +20,7 @@ use crate::decision::{Decision, Verdict};
 use crate::rbac::{Filter, Origin, Policy, Purpose};
 
 /// Requests that are made of the values of one side's rules: past it what is left of them is not tried.
-const MOST_AROUND: usize = 8_000;
+const MOST_AROUND: usize = 4_000;
 
 /// Returns requests that tell one set of policies from another: for each rule that only one of them has one
 /// that is decided differently because of it, if that is found, and those that lie around its values.
@@ -28,26 +28,46 @@ const MOST_AROUND: usize = 8_000;
 /// They are looked for within a fixed amount of work, so that finding none proves nothing.
 pub fn samples_between(old: &Authorizer, new: &Authorizer, traffic: Traffic) -> Vec<Sample> {
     let [old, new] = [old, new].map(|authorizer| Side::new(authorizer, traffic));
-    let mut found = vec![Sample::of(new.authorizer, traffic)];
-    for (own, other) in [(&old, &new), (&new, &old)] {
+    let [lost, gained] = [(&old, &new), (&new, &old)].map(|(own, other)| {
         let changed = own.changed(other);
         let mut wanted: Vec<Wanted<'_>> = changed.iter().copied().map(Wanted::Rule).collect();
         if other.is_closed && !own.is_closed {
             wanted.push(Wanted::Closed);
         }
-        found.extend(Hunt::new(own, other, traffic).all(&wanted));
-        let apart = Apart::new(own.authorizer, traffic);
-        let mut around = Vec::new();
-        for rule in &changed {
-            if around.len() >= MOST_AROUND {
-                break;
-            }
-            of_rule(&apart, rule.policy, &mut around);
-        }
-        around.truncate(MOST_AROUND);
-        found.extend(around);
-    }
+        let hunted = Hunt::new(own, other, traffic).all(&wanted);
+        (hunted, around(own.authorizer, traffic, &changed))
+    });
+    let mut found = vec![Sample::of(new.authorizer, traffic)];
+    found.extend(in_turn(lost.0, gained.0));
+    found.extend(in_turn(lost.1, gained.1));
     distinct(&[old.authorizer, new.authorizer], found)
+}
+
+/// What lies around the values of rules.
+fn around(authorizer: &Authorizer, traffic: Traffic, rules: &[Deciding<'_>]) -> Vec<Sample> {
+    let apart = Apart::new(authorizer, traffic);
+    let mut found = Vec::new();
+    for rule in rules {
+        if found.len() >= MOST_AROUND {
+            break;
+        }
+        of_rule(&apart, rule.policy, &mut found);
+    }
+    found.truncate(MOST_AROUND);
+    found
+}
+
+/// One of each as long as there are any, so that whoever takes the first few has some of both.
+fn in_turn(one: Vec<Sample>, other: Vec<Sample>) -> Vec<Sample> {
+    let mut found = Vec::with_capacity(one.len() + other.len());
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    loop {
+        let pair = [one.next(), other.next()];
+        if pair == [None, None] {
+            return found;
+        }
+        found.extend(pair.into_iter().flatten());
+    }
 }
 
 /// A rule that decides something.

@@ -211,7 +211,7 @@ fn missing<T: Literal + Test>(
         for clause in &entry.clauses {
             let about = own.iter().filter(|known| subject(known) == subject(clause));
             let about: Vec<&Clause<T>> = about.chain([clause]).collect();
-            let changed = changes(&about, sample).into_iter().take(VALUES);
+            let changed = changes(&about, sample).take(VALUES);
             found.extend(changed.filter(|changed| !meets(entry, changed)));
         }
     }
