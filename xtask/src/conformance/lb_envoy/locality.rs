@@ -193,7 +193,7 @@ fn reason(why: NoZoneRouting) -> &'static str {
         NoZoneRouting::FewerThanTwoLocalLocalities => "fewer_than_2_local_localities",
         NoZoneRouting::LocalClusterNotOk => "lb_local_cluster_not_ok",
         NoZoneRouting::ClusterTooSmall => "lb_zone_cluster_too_small",
-        _ => "unknown",
+        NoZoneRouting::OtherDataPlane | _ => "unknown",
     }
 }
 

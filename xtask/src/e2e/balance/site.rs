@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_lb::assign::{AssignedEndpoint, Assignment, Input};
 use mesh_lb::health::status::{HealthFlags, HealthStatus, HostHealth};
-use mesh_lb::load::{Overprovisioning, PanicThreshold};
+use mesh_lb::load::{Overprovisioning, PanicThreshold, ZoneAwareConfig};
 use mesh_lb::pick::bounded_load::HashBalanceFactor;
 use mesh_lb::pick::hash::HashFunction;
 use mesh_lb::pick::hash_policy::{AbsentCookie, HashMethod, HashPolicy};
@@ -79,6 +79,8 @@ pub(super) struct Settings {
     pub(super) hash: Vec<HashPolicy>,
     /// Weights of localities in percent of priority 0, the only one then.
     pub(super) distribute: Vec<(&'static str, u32)>,
+    /// When zones matter, to a member of a fleet.
+    pub(super) zone_aware: ZoneAwareConfig,
 }
 
 impl Settings {
@@ -92,6 +94,7 @@ impl Settings {
             bound: None,
             hash: vec![HashPolicy { method: HashMethod::Header("x-key".into()), terminal: false }],
             distribute: Vec::new(),
+            zone_aware: ZoneAwareConfig::default(),
         }
     }
 
@@ -144,6 +147,7 @@ impl Site {
                 overprovisioning: Overprovisioning::new(settings.factor).unwrap_or_default(),
                 ..Spread::default()
             },
+            zone_aware: settings.zone_aware,
             algorithm: settings.algorithm(),
             hash_policies: settings.hash.clone(),
             ..BalancerPolicy::default()
@@ -158,7 +162,7 @@ impl Site {
 
 /// The assignment of hosts with these priorities: a host of priority 0 has all the labels that the
 /// client fails over by, and one less for each further priority.
-fn assignment(hosts: &[SiteHost], settings: &Settings) -> Assignment {
+pub(super) fn assignment(hosts: &[SiteHost], settings: &Settings) -> Assignment {
     const LABELS: [&str; 4] = ["near-1", "near-2", "near-3", "near-4"];
     let all = |count: usize| LABELS.into_iter().take(count).map(|label| (label, "yes"));
     let mut client = by_hand::proxy("c1", "eu/a/1");

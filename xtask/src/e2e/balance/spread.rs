@@ -1,4 +1,4 @@
-//! The shares of hosts that no [`Balancer`](mesh_lb::Balancer) stands for: of subsets and of zones.
+//! The shares of hosts that no [`Balancer`](mesh_lb::Balancer) stands for: those of subsets.
 use std::collections::BTreeMap;
 
 use mesh_lb::health::status::CoarseHealth;

@@ -1,11 +1,14 @@
 //! Zone-aware routing: the Envoy belongs to a fleet, and prefers hosts of its own zone.
+use std::sync::Arc;
+
+use mesh_lb::LocalCluster;
 use mesh_lb::health::status::HealthStatus::{Healthy, Unhealthy};
-use mesh_lb::load::{LocalityBasis, Zone, ZoneAwareConfig, ZoneRouting, Zones};
+use mesh_lb::load::{LocalityBasis, ZoneAwareConfig};
 use serde_json::{Value, json};
 
-use super::scenario::{Expected, PICKS, Probe, REQUESTS, Scenario};
-use super::site::{self, SiteHost, ZONES};
-use super::spread::{self, Shares};
+use super::scenario::{self, Expected, Probe, REQUESTS, Scenario};
+use super::site::{self, Policy, Settings, Site, SiteHost, ZONES};
+use super::spread::Shares;
 use crate::e2e::random::Random;
 
 /// The fleet by zone: nobody ever calls it.
@@ -88,50 +91,16 @@ fn scenario(sentence: &str, zones: Counts, config: &ZoneAwareConfig) -> Scenario
     Scenario { sentence: sentence.to_owned(), cluster, probes: vec![probe] }
 }
 
-/// The healthy hosts of a zone.
-fn healthy<'h>(hosts: &'h [SiteHost], zone: &'h str) -> impl Iterator<Item = usize> + 'h {
-    let fits = move |(_, host): &(usize, &SiteHost)| host.zone == zone && host.health == Healthy;
-    hosts.iter().enumerate().filter(fits).map(|(at, _)| at)
-}
-
-/// What zone-aware routing of ours gives in the long run. There is no panic and only one priority.
+/// What our balancer gives in the long run, as one of the fleet.
 fn shares(hosts: &[SiteHost], config: &ZoneAwareConfig) -> Shares {
-    let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    let weight = |at: usize| hosts.get(at).map_or(0, |host| u64::from(host.weight));
-    let upstream = ZONES.map(|zone| Zone {
-        locality: zone,
-        total: narrow(hosts.iter().filter(|host| host.zone == zone).count()),
-        healthy: narrow(healthy(hosts, zone).count()),
-        healthy_weight: healthy(hosts, zone).map(weight).sum(),
-    });
-    let mut fleet = upstream;
-    for (zone, count) in fleet.iter_mut().zip(FLEET) {
-        (zone.total, zone.healthy, zone.healthy_weight) = (count, count, count.into());
-    }
-    let of = |zones| Zones { zones, has_local_locality: true };
-    let mut result = Shares::new();
-    match ZoneRouting::new(config, &of(&fleet), &of(&upstream)) {
-        Ok(routing) => {
-            let mut random = Random::new(7);
-            for _ in 0..PICKS {
-                let zone = routing.pick(|| random.next()).locality;
-                let zone = ZONES.get(zone).copied().unwrap_or_default();
-                by_weight(&mut result, hosts, &[zone], 100.0 / f64::from(PICKS));
-            }
-        }
-        Err(_) => by_weight(&mut result, hosts, &ZONES, 100.0),
-    }
-    result
-}
-
-/// Adds a share to the healthy hosts of some zones, by weight.
-fn by_weight(shares: &mut Shares, hosts: &[SiteHost], zones: &[&str], share: f64) {
-    let chosen: Vec<usize> = zones.iter().flat_map(|zone| healthy(hosts, zone)).collect();
-    let weight = |at: usize| hosts.get(at).map_or(0.0, |host| f64::from(host.weight));
-    let all: f64 = chosen.iter().map(|&at| weight(at)).sum();
-    for at in chosen {
-        spread::add(shares, &[at], share * weight(at) / all);
-    }
+    let settings = Settings { zone_aware: *config, ..Settings::of(Policy::RoundRobin) };
+    let callers = ZONES
+        .into_iter()
+        .zip(FLEET)
+        .flat_map(|(zone, count)| (0..count).map(move |_| SiteHost::healthy(0, zone)));
+    let fleet = site::assignment(&callers.collect::<Vec<_>>(), &settings);
+    let fleet = Arc::new(LocalCluster::new(&fleet));
+    scenario::shares(&Site::new(hosts, &settings).balancer.with_local_cluster(fleet, 0))
 }
 
 fn cluster(hosts: &[SiteHost], config: &ZoneAwareConfig) -> Value {
