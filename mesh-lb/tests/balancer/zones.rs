@@ -10,6 +10,8 @@ use mesh_lb::share::Spread;
 use mesh_lb::{Algorithm, Balancer, BalancerPolicy, LocalCluster, PickRequest, assigned_health};
 use mesh_model::Compat;
 use mesh_model::endpoint::Gateways;
+use mesh_model::registry::{Origin, Registry, Source};
+use mesh_model::view::{Proxy, ProxyKind, Subset};
 use mesh_testkit::{by_hand, oracle};
 use proptest::prelude::*;
 
@@ -240,6 +242,38 @@ fn callers_are_counted_once_an_address_and_by_the_first_priority() {
     // The others are of priorities below, since they are further away from the caller.
     let cluster = |hosts| LocalCluster::with_health(&super::assignment(hosts), assigned_health);
     assert_eq!(cluster(&further), cluster(near));
+}
+
+/// What a client of this kind makes of `loadBalancer` in a rule: the least size, and how much is routed.
+fn check_rule(kind: ProxyKind, load_balancer: &str, expected: (u64, u32)) {
+    let text = format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: cart, namespace: shop}}, spec: {{ports: [{{name: http, port: 80}}]}}}}
+---
+{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: cart, namespace: shop}},
+  spec: {{host: cart.shop.svc.cluster.local, trafficPolicy: {{loadBalancer: {load_balancer}}}}}}}"
+    );
+    let mut registry = Registry::default();
+    let origin = Origin::Cluster("c1".into());
+    let source = Source { origin, name: "mesh.yaml".into(), text: text.into_bytes() };
+    let diagnostics = registry.load([source]);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    let mesh = registry.mesh();
+    let proxy = Proxy { kind, ..by_hand::proxy("c1", OWN) };
+    let policy = mesh.view(&proxy).and_then(|view| {
+        let cart = view.destination("cart.shop", 80, Subset::None).ok()?;
+        Some(BalancerPolicy::of(&view, &cart))
+    });
+    let got = policy.map(|one| (one.zone_aware.min_cluster_size, one.zone_routing_enabled));
+    assert_eq!(got, Some(expected));
+}
+
+#[test]
+fn a_rule_says_when_zones_matter_except_to_waypoints() {
+    check_rule(ProxyKind::Sidecar, "{simple: RANDOM}", (6, 100));
+    let few = "{zoneAwareLbSetting: {minClusterSize: 3}}";
+    check_rule(ProxyKind::Sidecar, few, (3, 100));
+    check_rule(ProxyKind::Waypoint, few, (6, 100));
+    check_rule(ProxyKind::Sidecar, "{zoneAwareLbSetting: {enabled: false}}", (6, 0));
 }
 
 fn counts() -> impl Strategy<Value = [Counts; 3]> {
