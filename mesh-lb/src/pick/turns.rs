@@ -1,4 +1,4 @@
-//! Weighted turns among weights that do not change: the picks of [`Edf`], sooner.
+//! Weighted turns among weights that do not change: the picks of [`Edf`](super::edf::Edf), sooner.
 //!
 //! Weights that stay leave nothing to decide at a pick: turns are planned ahead, a block at a time,
 //! and a pick takes the next ticket. Entries of one weight take turns among themselves, whatever the
@@ -25,9 +25,10 @@ use crate::number::double;
 /// A scheduler over entries `0..n` whose weights stay, shared between threads: a pick takes no lock
 /// and never waits.
 ///
-/// Picks are those of an [`Edf`] with the same weights and seed, one for one. Several threads share
-/// them out among themselves. A thread that comes while another one still plans, because it was
-/// interrupted, takes a turn of a sequence that has the same shares and needs no plan.
+/// Picks are those of an [`Edf`](super::edf::Edf) with the same weights and seed, one for one.
+/// Several threads share them out among themselves. A thread that comes while another one still
+/// plans, because it was interrupted, takes a turn of a sequence that has the same shares and needs
+/// no plan.
 ///
 /// # Examples
 ///
@@ -52,7 +53,7 @@ enum Kind {
 
 impl Turns {
     /// Creates a scheduler in the state after as many picks as the seed says, as
-    /// [`Edf::with_picks`] does.
+    /// [`Edf::with_picks`](super::edf::Edf::with_picks) does.
     pub fn with_picks(weights: &[f64], seed: u64) -> Self {
         let kind = match weights {
             [] => Kind::Nobody,
