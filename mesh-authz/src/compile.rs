@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
 use mesh_model::name::Namespace;
 use mesh_model::resource::{Action, AuthorizationPolicy};
 
 use crate::dry_run::is_dry_run;
 use crate::identity::{IdentitySource, TrustBundle};
-use crate::matcher::PathOptions;
+use crate::matcher::{PathNormalization, PathOptions};
 use crate::rbac::{Body, Filter, Origin, Policy, Purpose, RbacFilter, Rules};
 use crate::request::Sight;
 use crate::rule::{Compiler, Context, Omission};
@@ -51,6 +52,10 @@ impl Environment {
         let mut paths = self.paths;
         paths.dot_segments_with_parameters &= envoy.strip_dotdot_segments_with_parameters;
         paths.ignores_parameters &= envoy.rbac_respect_ignore_path_parameters;
+        if self.compat.data_plane == DataPlane::Grpc {
+            // A path is a method's name there: no connection manager makes another of it.
+            paths.normalization = PathNormalization::None;
+        }
         let joins_headers = !envoy.rbac_match_headers_individually;
         Sight { paths, identity: self.identity, joins_headers }
     }

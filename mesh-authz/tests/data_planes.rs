@@ -40,11 +40,15 @@ const AMBIENT: &str = "labels: {istio.io/dataplane-mode: ambient}|{name: app, im
 
 /// The code of the reason for which a request of `cli` is answered.
 fn reason(mesh: &Mesh, identity: Option<&str>) -> String {
+    reason_of("/x", mesh, identity)
+}
+
+fn reason_of(path: &str, mesh: &Mesh, identity: Option<&str>) -> String {
     let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
     let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
     let authorizer = Authorizer::of_proxy(mesh, plane, &proxy);
     let uris: Vec<&str> = identity.into_iter().collect();
-    let mut request = request::get("/x");
+    let mut request = request::get(path);
     request.connection.peer = identity.map(|_| Peer { uri_sans: &uris, ..Peer::default() });
     let explained = authorizer.explain(&request);
     assert_eq!(explained.decision, authorizer.decide(&request));
@@ -84,6 +88,18 @@ fn a_grpc_server_has_no_policy_without_rules() {
     assert_eq!(code(SIDECAR), "no_allow_policy_matched");
     assert_eq!(code(GRPC), "no_allow_policy");
     assert_eq!(code(AMBIENT), "no_allow_policy_matched");
+}
+
+/// What is a path to a proxy is a method's name to a gRPC server.
+#[test]
+fn a_grpc_server_takes_paths_as_they_are() {
+    let policies = policy(
+        "AuthorizationPolicy",
+        "{action: DENY, rules: [{to: [{operation: {paths: [/x]}}]}]}",
+    );
+    let code = |pod| reason_of("/y/../x", &mesh(Compat::default(), pod, &policies), None);
+    assert_eq!(code(SIDECAR), "deny_matched");
+    assert_eq!(code(GRPC), "no_allow_policy");
 }
 
 /// A ztunnel knows nothing of paths: a DENY rule of only those never fires.
