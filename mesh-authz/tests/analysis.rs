@@ -349,6 +349,10 @@ fn patterns_that_look_tighter_than_they_are_are_told() {
         "p ALLOW [{to: [{operation: {hosts: [a.com, 'b.com:*', b.com, 'c.com*']}}]}]",
         &["0 host_without_port to.operation.hosts [\"a.com\"]"],
     );
+    check_risks("p ALLOW [{to: [{operation: {hosts: [A.com, 'a.com:*']}}]}]", &[]);
+    check_risks("p ALLOW [{to: [{operation: {hosts: [b.com, '*']}}]}]", &[]);
+    check_risks("p ALLOW [{to: [{operation: {hosts: ['*:8080']}}]}]", &[]);
+    check_risks("p DENY [{to: [{operation: {paths: ['*'], ports: ['80']}}]}]", &[]);
     check_risks(
         "p ALLOW [{to: [{operation: {hosts: ['*a.com:80', '*.b.com:80']}}]}]",
         &["0 unescaped_suffix to.operation.hosts [\"*a.com:80\"]"],

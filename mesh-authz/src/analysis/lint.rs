@@ -155,10 +155,15 @@ impl List<'_> {
             add(Risk::PathWithoutSlash, &is_open_path);
         }
         let is_own = matches!(name, "ports" | "destination.port" | "destination.ip");
+        // Every request has them.
+        let denies_all =
+            matches!(name, "paths" | "methods") && self.values.iter().any(|one| **one == *"*");
         let is_joined = header(name).is_some_and(joins_lines);
         match (action, self.is_negated) {
             (Action::Deny, false) if is_joined => add(Risk::HeaderOfOneText, &|value| value != "*"),
-            (Action::Deny, false) if !is_own => add(Risk::PositiveMatchWithDeny, &|_| true),
+            (Action::Deny, false) if !is_own && !denies_all => {
+                add(Risk::PositiveMatchWithDeny, &|_| true);
+            }
             (Action::Allow, true) => add(Risk::NegativeMatchWithAllow, &|_| true),
             _ => {}
         }
@@ -167,8 +172,12 @@ impl List<'_> {
 
     /// Whether a host means itself without a port only.
     fn lacks_port(&self, value: &str) -> bool {
+        // Case does not count; and `*` means every host and port.
+        let value = value.to_ascii_lowercase();
         let with_port = |other: &str| {
-            other.strip_prefix(value).is_some_and(|rest| rest.starts_with([':', '*']))
+            let other = other.to_ascii_lowercase();
+            let rest = other.strip_prefix(value.as_str());
+            other == "*" || rest.is_some_and(|rest| rest.starts_with([':', '*']))
         };
         !value.ends_with('*')
             && !value.contains(':')
@@ -181,9 +190,11 @@ fn header(key: &str) -> Option<&str> {
     key.strip_prefix("request.headers[")?.strip_suffix(']')
 }
 
-/// Whether a suffix goes on in the middle of a word.
+/// Whether a suffix goes on in the middle of a word; one that is only a port begins with its colon.
 fn is_bare_suffix(value: &str, separator: &str) -> bool {
-    value.strip_prefix('*').is_some_and(|rest| !rest.is_empty() && !rest.starts_with(separator))
+    value.strip_prefix('*').is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with(separator) && !rest.starts_with(':')
+    })
 }
 
 /// Whether the start of a path ends in the middle of a word.
