@@ -21,6 +21,12 @@ type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Problem> {
+    story().await?.iter().for_each(|line| println!("{line}"));
+    Ok(())
+}
+
+/// Tells how a thousand requests are shared, before and after.
+pub(crate) async fn story() -> Result<Vec<String>, Problem> {
     let served = [const { AtomicUsize::new(0) }; 3].map(Arc::new);
     let mut ports = Vec::new();
     for count in &served {
@@ -28,7 +34,9 @@ async fn main() -> Result<(), Problem> {
     }
     let (proxy, mesh) = {
         let mut registry = Registry::new(Compat::default());
-        registry.load(manifests(&ports));
+        for diagnostic in registry.load(manifests(&ports)) {
+            eprintln!("{diagnostic}");
+        }
         let mesh = registry.mesh();
         (mesh.proxy("here/shop/web-0")?, mesh)
     };
@@ -49,12 +57,13 @@ async fn main() -> Result<(), Problem> {
             assigned_health(endpoint)
         }
     });
+    let mut told = Vec::new();
     for (when, balancer) in [("all healthy", before), ("one ejected", after)] {
         send(&mut balanced(Arc::new(balancer)), 1000).await?;
         let counts = served.each_ref().map(|count| count.swap(0, Ordering::Relaxed));
-        println!("{when}: near {} and {}, far {}", counts[0], counts[1], counts[2]);
+        told.push(format!("{when}: near {} and {}, far {}", counts[0], counts[1], counts[2]));
     }
-    Ok(())
+    Ok(told)
 }
 
 /// A service that sends each request to the endpoint that a balancer picks, and counts it as in flight.
@@ -113,9 +122,9 @@ fn manifests(ports: &[u16]) -> Vec<Source> {
             format!("  - {{address: 127.0.0.1, locality: {place}, ports: {{http: {port}}}}}\n")
         })
         .collect();
-    let pod = "{apiVersion: v1, kind: Node, metadata: {name: n, labels: \
+    let pod = "{apiVersion: v1, kind: Node, metadata: {name: node-1, labels: \
         {topology.kubernetes.io/region: eu, topology.kubernetes.io/zone: a}}}\n---\n\
-        {apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: shop}, spec: {nodeName: n, \
+        {apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: shop}, spec: {nodeName: node-1, \
         containers: [{name: istio-proxy, image: proxyv2}]}, status: {podIP: 10.0.0.1}}\n";
     let config = format!(
         "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\n\

@@ -8,6 +8,20 @@ mod mtls;
 #[expect(dead_code, reason = "the story is told here without its program")]
 mod token;
 
+#[path = "../examples/tower.rs"]
+#[expect(dead_code, reason = "the story is told here without its program")]
+mod tower;
+
+#[tokio::test]
+async fn requests_go_to_the_near_endpoints_and_spill_when_one_is_ejected() {
+    let told = tower::story().await.expect("it ends well");
+    // 70 percent stay near, drawn by a seed.
+    assert_eq!(
+        told,
+        ["all healthy: near 500 and 500, far 0", "one ejected: near 0 and 672, far 328"]
+    );
+}
+
 #[test]
 fn the_bearer_of_a_token_may_do_what_its_claims_say() {
     let told = token::story().expect("it ends well");
