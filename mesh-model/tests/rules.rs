@@ -279,6 +279,9 @@ fn files_of_the_folder() {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\n";
     check_file("clusters/c1/a.yaml", &format!("{pod}---\n{pod}"), "DUPLICATE-OBJECT");
     check_file("config/a.yaml", pod, "KIND-MISPLACED");
+    check_file("mesh.yaml", "rootNamespace: a\n---\nrootNamespace: b\n", "ONE-DOCUMENT");
+    let beside = strange.replace("Shop}\nspec: {}", "shop}\nmtls: {mode: STRICT}");
+    check_file("config/a.yaml", &beside, "FIELD-MISPLACED");
     let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\naddressType: FQDN\n";
     check_file("clusters/c1/a.yaml", slice, "SLICE-FQDN");
 }
