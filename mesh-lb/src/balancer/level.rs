@@ -258,6 +258,7 @@ impl Level {
         !input.is_new
             && self.input.panic == input.panic
             && self.input.is_zoned == input.is_zoned
+            && self.input.has_local_locality == input.has_local_locality
             && self.input.in_slow_start == input.in_slow_start
             && self.input.localities == input.localities
             && self.input.hosts.len() == input.hosts.len()

@@ -72,8 +72,9 @@ fn explain_spill(
     let available = load.normalized_total_availability();
     steps.push(format!("total health = min(100, {}) = {}", sum(&health), available.get()));
     if available == Percent::NONE && threshold == PanicThreshold::OFF {
-        steps
-            .push("panic is off and nothing is healthy: priority 0 gets 100, and fails".to_owned());
+        let has_healthy = hosts.first().is_some_and(|first| first.measures().0 > 0);
+        let outcome = if has_healthy { "" } else { ", and fails: none of its hosts is healthy" };
+        steps.push(format!("panic is off and total health is 0: priority 0 gets 100{outcome}"));
         return;
     }
     if available != Percent::NONE {
@@ -183,7 +184,10 @@ fn explain_panic(
             0 => String::new(),
             lump => format!(" + {lump} left over"),
         };
-        steps.push(format!("priority {index}: load = 100 × {hosts} / {total}{lump} = {load}"));
+        steps.push(match total {
+            0 => format!("priority {index}: load = {load}, for no priority has a host"),
+            _ => format!("priority {index}: load = 100 × {hosts} / {total}{lump} = {load}"),
+        });
     }
 }
 
@@ -215,6 +219,37 @@ mod tests {
                 "priority 2: load = min(30, 28 × 100 / 98) = 28, leaves 2",
                 "priority 0: receives the 2 that rounding left over, as load",
                 "panic is off (threshold 0)",
+            ],
+        );
+    }
+
+    #[test]
+    fn health_that_rounds_to_0_is_not_taken_for_none() {
+        let told = |healthy: u32, total: u32, expected: &str| {
+            let hosts = [LevelHosts::healthy_of(healthy, total)];
+            let threshold = PanicThreshold::OFF;
+            let mut load = PriorityLoad::default();
+            load.spill(DataPlane::Envoy, &hosts, threshold);
+            let steps = explain(DataPlane::Envoy, &hosts, threshold, &load);
+            assert_eq!(steps.last().map(String::as_str), Some(expected));
+        };
+        let all = "panic is off and total health is 0: priority 0 gets 100";
+        told(1, 200, all);
+        told(0, 10, &format!("{all}, and fails: none of its hosts is healthy"));
+    }
+
+    #[test]
+    fn no_host_at_all_divides_nothing() {
+        check(
+            DataPlane::Envoy,
+            &[LevelHosts::default()],
+            50,
+            &[
+                "priority 0: no host counts: health = 0",
+                "total health = min(100, 0) = 0",
+                "priority 0: 0.0% of its hosts are available, below the threshold of 50%: panic, health is ignored",
+                "every priority panics: loads follow the number of hosts instead",
+                "priority 0: load = 100, for no priority has a host",
             ],
         );
     }

@@ -34,7 +34,8 @@ impl SlowStart {
     pub fn weight(&self, weight: f64, coarse: CoarseHealth, since_healthy_ms: Option<u64>) -> f64 {
         match since_healthy_ms {
             Some(since) if coarse == CoarseHealth::Healthy && since < self.window_ms => {
-                weight * self.factor(since).max(self.min_weight_percent / 100.0)
+                // A percentage ends at 100, as Envoy's does.
+                weight * self.factor(since).max(self.min_weight_percent.clamp(0.0, 100.0) / 100.0)
             }
             Some(_) | None => weight,
         }

@@ -182,6 +182,9 @@ fn settings_that_are_no_numbers_act_as_their_defaults() {
         let budget = RetryBudget { budget_percent: odd, ..RetryBudget::default() };
         assert_eq!(budget.max(u64::MAX), 3);
     }
+    let all =
+        SlowStart { window_ms: 100, min_weight_percent: f64::INFINITY, ..SlowStart::default() };
+    assert!((all.weight(8.0, CoarseHealth::Healthy, Some(1)) - 8.0).abs() < 1e-12);
     assert_eq!(PanicThreshold::from_fraction(f64::INFINITY).get(), 100);
     assert_eq!(PanicThreshold::new(u32::MAX).get(), 100);
     assert_eq!(ejection_threshold(&[], u32::MAX), None);

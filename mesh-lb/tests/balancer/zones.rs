@@ -197,6 +197,41 @@ fn an_update_of_either_side_moves_the_shares_and_keeps_the_rest() {
     assert_eq!(stays(&fewer), Ok(5880)); // 1,176 of 2,000: the callers are still known.
 }
 
+/// The same hosts, seen by a proxy elsewhere: whose zone comes first is asked anew.
+#[test]
+fn a_caller_that_moves_has_another_zone() {
+    let seen_from = |own: &str| {
+        let (proxy, service) = (by_hand::proxy("c1", own), by_hand::service("cart.shop"));
+        let hosts = ZONES.iter().take(2).zip(0..).flat_map(|(zone, at)| {
+            (0..3).map(move |n| by_hand::endpoint(&format!("10.0.{at}.{n}"), "c1", zone))
+        });
+        let callers = ZONES
+            .iter()
+            .zip(0..)
+            .map(|(zone, at)| by_hand::endpoint(&format!("10.9.{at}.0"), "c1", zone));
+        let (compat, gateways) = (Compat::default(), Gateways::default());
+        let [hosts, callers] = [by_hand::shards(hosts), by_hand::shards(callers)].map(|shards| {
+            service.port(80).map_or_else(Assignment::default, |port| {
+                let key = (&service, port);
+                Assignment::compute(&Input::new(&proxy, &compat, key, &shards, &gateways))
+            })
+        });
+        (hosts, Arc::new(LocalCluster::new(&callers)))
+    };
+    let told = |balancer: &Balancer| format!("{:?}", balancer.zone_routing());
+    for [from, to] in [[ZONES[2], ZONES[0]], [ZONES[0], ZONES[2]]] {
+        let ((before, callers_before), (after, callers)) = (seen_from(from), seen_from(to));
+        let policy = random();
+        let moved = Balancer::new(&before, &policy)
+            .with_local_cluster(callers_before, 0)
+            .update(&after, &policy, 0, assigned_health)
+            .with_local_cluster(Arc::clone(&callers), 0);
+        let fresh = Balancer::new(&after, &policy).with_local_cluster(callers, 0);
+        assert_eq!(told(&moved), told(&fresh), "{from} {to}");
+        assert_eq!(by_zone(&moved), by_zone(&fresh), "{from} {to}");
+    }
+}
+
 #[test]
 fn localities_that_share_by_weight_do_not_look_at_zones() {
     let hosts: Vec<(String, &str, u32)> = (0..12_u32)
