@@ -185,7 +185,7 @@ fn explain_panic(
             lump => format!(" + {lump} left over"),
         };
         steps.push(match total {
-            0 => format!("priority {index}: load = {load}, for no priority has a host"),
+            0 => format!("priority {index}: load = 0 of 0 hosts{lump} = {load}"),
             _ => format!("priority {index}: load = 100 × {hosts} / {total}{lump} = {load}"),
         });
     }
@@ -249,7 +249,7 @@ mod tests {
                 "total health = min(100, 0) = 0",
                 "priority 0: 0.0% of its hosts are available, below the threshold of 50%: panic, health is ignored",
                 "every priority panics: loads follow the number of hosts instead",
-                "priority 0: load = 100, for no priority has a host",
+                "priority 0: load = 0 of 0 hosts + 100 left over = 100",
             ],
         );
     }
