@@ -183,6 +183,9 @@ fn the_matrix_of_a_pair_knows_what_the_caller_sends() {
     check_access(&folder, pair, "always");
     // Of a ztunnel nothing is claimed where policies decide.
     check_access(&folder, ["c1/shop/web-0", "c1/shop/cli-0"], "depends");
+    std::fs::write(folder.join("config/p.yaml"), "").unwrap();
+    check_access(&folder, ["c1/shop/web-0", "c1/shop/cli-0"], "always");
+    std::fs::write(folder.join("config/p.yaml"), KNOWN_CALLERS).unwrap();
     std::fs::write(folder.join("mesh.yaml"), "enableAutoMtls: false\n").unwrap();
     check_access(&folder, pair, "never");
     std::fs::remove_file(folder.join("mesh.yaml")).unwrap();

@@ -145,9 +145,8 @@ impl<'m> Doorkeeper<'m> {
         let data_plane = data_plane(mesh, proxy);
         let looks = proxy.kind == ProxyKind::Sidecar && data_plane != DataPlane::Grpc;
         let decides = || {
-            !Authorizer::of_proxy(mesh, plane, proxy).is_equal(&Authorizer::default())
-                || last_allow(Authorizer::of_envoy(mesh, plane, proxy).chain(Traffic::Tcp))
-                    .is_some()
+            let policies = Authorizer::of_envoy(mesh, plane, proxy);
+            [Traffic::Http, Traffic::Tcp].iter().any(|of| !policies.chain(*of).filters.is_empty())
         };
         Self {
             trust_domains: if looks { trust_domains(mesh, plane, proxy) } else { Vec::new() },
