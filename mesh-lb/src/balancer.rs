@@ -10,6 +10,7 @@
 //! have [reported](Balancer::handle_report) other loads, too; what upstream keeps over an update is kept.
 mod host;
 mod level;
+mod places;
 mod policy;
 mod source;
 mod zones;
@@ -22,6 +23,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub use self::host::{Host, InFlight};
 use self::host::{HostState, Traffic};
 use self::level::{Found, Level, LevelInput, Wanted};
+use self::places::Places;
 pub use self::policy::{Algorithm, BalancerPolicy, Selection};
 use self::source::Draw;
 pub use self::zones::LocalCluster;
@@ -106,14 +108,24 @@ pub struct Balancer {
     load: PriorityLoad,
     /// The choice of each hundredth of the hashes; a single one if all are the same, none without
     /// priorities.
-    choices: Box<[PriorityChoice]>,
+    choices: Box<[Choice]>,
     levels: Box<[Arc<Level>]>,
+    /// Where the lists of each priority have got to, of those too that are no more.
+    places: Box<[Arc<Places>]>,
     /// What follows from the cluster of the callers, if it is known.
     zones: Option<Box<ZoneRules>>,
     latest: LatestHost,
     traffic: Arc<Traffic>,
     // INVARIANT: that of the policy, at least 1.
     workers: u32,
+}
+
+/// What becomes of one hundredth of the hashes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Choice {
+    choice: PriorityChoice,
+    /// Whether the priority is in panic.
+    panic: bool,
 }
 
 /// What a balancer is assembled with, its endpoints aside.
@@ -142,6 +154,7 @@ impl Balancer {
             load: PriorityLoad::default(),
             choices: Box::default(),
             levels: Box::default(),
+            places: Box::default(),
             zones: None,
             latest: LatestHost::new(&policy.slow_start, now_ms),
             traffic: Arc::default(),
@@ -155,15 +168,29 @@ impl Balancer {
     /// Builds the balancer that takes the place of this one after a change of endpoints, health or
     /// policy. This one stays as it is, for those who still hold it.
     ///
-    /// Kept are: requests in flight and the beginning of slow start, by address; where each list has
-    /// got to in its turns, by its place; and, as far as nothing about a priority has changed, all of
-    /// it: schedulers, rings and tables, which are not built again. What hosts have reported is kept by
-    /// address, and taken up as [`Balancer::reweighed`] does.
+    /// Kept are, of hosts that stay, by address: requests in flight, the beginning of slow start, and
+    /// what they have reported, which is taken up as [`Balancer::reweighed`] does. A host that comes
+    /// back later is a new one, and its old requests count only in [`Balancer::active`].
+    ///
+    /// Turns among hosts of equal weight go on, whatever becomes of a list and for however long: a list
+    /// is known by its place (the priority; the index of the locality, if localities are told apart;
+    /// healthy, degraded, or all hosts in panic). Turns by weight, those of localities too, begin at
+    /// the seed again in priorities of which anything has changed: a host, its health, its weight.
+    /// The others are kept as they are, with rings and tables, which are not built again; that a
+    /// priority panics since another one is ill, or does so no longer, changes nothing of it (but its
+    /// ring or table).
+    ///
+    /// Two things are not upstream's: a change that active health checks or outlier detection find
+    /// makes Envoy begin turns by weight anew in all priorities (one that EDS tells does not), and a
+    /// change of policy makes it begin with a new cluster, of which nothing is old;
+    /// [`Balancer::with_health`] does that.
     ///
     /// # Upstream
     ///
     /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
-    /// `EdfLoadBalancerBase::refresh`: an update refreshes the priorities that it touches.
+    /// `EdfLoadBalancerBase::refresh`: an update refreshes the priorities that it touches;
+    /// `source/extensions/load_balancing_policies/round_robin/round_robin_lb.h`, `refreshHostSource`;
+    /// `source/common/upstream/upstream_impl.cc`, `ClusterImplBase::reloadHealthyHostsHelper`.
     pub fn update(
         &self,
         assignment: &Assignment,
@@ -328,26 +355,24 @@ impl Balancer {
         let now_ms = (policy.slow_start.window_ms > 0).then_some(now_ms);
         let same_policy = *policy == self.policy;
         let zones = local.map(|local| Box::new(ZoneRules::new(local, inputs.first(), policy)));
-        let levels: Box<[Arc<Level>]> = inputs
-            .into_iter()
-            .zip(load.levels())
-            .enumerate()
-            .map(|(index, (mut input, load))| {
-                let old = self.levels.get(index);
-                (input.panic, input.in_slow_start, input.now_ms) =
-                    (load.panic, in_slow_start, now_ms);
-                input.is_zoned = index == 0 && zones.is_some();
-                match old.filter(|old| same_policy && old.is_of(&input)) {
-                    Some(same) => Arc::clone(same),
-                    None => Arc::new(Level::new(index, input, policy, old.map(AsRef::as_ref))),
-                }
-            })
-            .collect();
+        let (mut levels, mut places) = (Vec::new(), self.places.to_vec());
+        places.resize(inputs.len().max(places.len()), Arc::default());
+        let parts = inputs.into_iter().zip(load.levels()).zip(&mut places).enumerate();
+        for (index, ((mut input, load), places)) in parts {
+            (input.panic, input.in_slow_start, input.now_ms) = (load.panic, in_slow_start, now_ms);
+            input.is_zoned = index == 0 && zones.is_some();
+            let old = self.levels.get(index);
+            levels.push(match old.filter(|old| same_policy && old.is_of(&input, policy)) {
+                Some(same) => Arc::clone(same),
+                None => Arc::new(Level::new(index, input, policy, Arc::make_mut(places))),
+            });
+        }
         Self {
             policy: policy.clone(),
             choices: choices(&load),
             load,
-            levels,
+            levels: levels.into(),
+            places: places.into(),
             zones,
             latest,
             traffic: Arc::clone(&self.traffic),
@@ -410,7 +435,7 @@ impl Balancer {
             Some(hash) if self.policy.algorithm.is_consistent() => hash,
             Some(_) | None => random(),
         };
-        let choice = match &*self.choices {
+        let Choice { choice, panic } = match &*self.choices {
             [only] => *only,
             choices => *choices.get(usize::try_from(hash % 100).ok()?)?,
         };
@@ -421,7 +446,7 @@ impl Balancer {
             Some(zones) => zones.choose(&self.policy, &mut random),
         };
         let (availability, attempt) = (choice.availability, request.attempt);
-        let host = match level.find(Wanted { availability, hash, attempt, worker }, zone)? {
+        let host = match level.find(Wanted { availability, panic, hash, attempt, worker }, zone)? {
             Found::Host(host) => host,
             Found::List(source) => {
                 let (policy, hosts, now_ms) = (&self.policy, level.hosts(), request.now_ms);
@@ -429,7 +454,7 @@ impl Balancer {
             }
             Found::Bounded(table) => table.pick(level, hash, attempt, &self.traffic)?,
         };
-        Some(Pick { host: level.host(host)?, choice, panic: level.is_panicking() })
+        Some(Pick { host: level.host(host)?, choice, panic })
     }
 
     /// The place of the turns of a worker.
@@ -506,9 +531,16 @@ impl Balancer {
 }
 
 /// Returns the choice of each hundredth of the hashes, or the only one.
-fn choices(load: &PriorityLoad) -> Box<[PriorityChoice]> {
+fn choices(load: &PriorityLoad) -> Box<[Choice]> {
     let hundredths = if load.levels().is_empty() { 0..0 } else { 0..100 };
-    let mut choices: Vec<PriorityChoice> = hundredths.map(|one| load.choose(one)).collect();
+    let mut choices: Vec<Choice> = hundredths
+        .map(|one| {
+            let choice = load.choose(one);
+            let level = usize::try_from(choice.priority).ok();
+            let level = level.and_then(|level| load.levels().get(level));
+            Choice { choice, panic: level.is_some_and(|level| level.panic) }
+        })
+        .collect();
     if choices.windows(2).all(|pair| pair.first() == pair.last()) {
         choices.truncate(1);
     }

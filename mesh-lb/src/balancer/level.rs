@@ -2,13 +2,14 @@
 use mesh_model::name::Locality;
 
 use super::host::Host;
+use super::places::{List, Places};
 use super::policy::BalancerPolicy;
 use super::source::{Kind, Source, Table};
 use super::zones::in_order;
 use crate::health::status::CoarseHealth;
 use crate::load::{
-    Availability, LevelHosts, LocalityHosts, LocalityScheduler, LocalityWeights, Overprovisioning,
-    Zone, ZoneChoice,
+    Availability, LevelHosts, LocalityHosts, LocalityScheduler, LocalityWeights, OnPanic,
+    Overprovisioning, Zone, ZoneChoice,
 };
 use crate::pick::client_side::ReportedWeight;
 use crate::pick::edf::InSlowStart;
@@ -168,6 +169,8 @@ pub(super) struct Level {
     route: Route,
     /// How they do that are to go to degraded hosts, if that is another way.
     degraded: Option<Route>,
+    /// How they do in panic, if that is another way.
+    panic: Option<Route>,
 }
 
 #[derive(Debug)]
@@ -214,6 +217,8 @@ pub(super) enum Found<'l> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) availability: Availability,
+    /// Whether the priority is in panic.
+    pub(super) panic: bool,
     pub(super) hash: u64,
     pub(super) attempt: u32,
     pub(super) worker: usize,
@@ -230,36 +235,39 @@ impl Split {
 }
 
 impl Level {
-    /// Builds the level at this index; `old` is the one that was there before an update.
+    /// Builds the level at this index, whose lists go on where `places` says.
+    ///
+    /// All of its lists are built at once: a priority that panics because another one fails does not
+    /// begin any of its turns anew, and neither does it when it calms down.
     pub(super) fn new(
         index: usize,
         input: LevelInput,
         policy: &BalancerPolicy,
-        old: Option<&Self>,
+        places: &mut Places,
     ) -> Self {
-        let builder = Builder { index, input: &input, policy, old };
-        let (route, degraded) = match builder.table() {
-            Some(table) => (builder.route(None, Split::of(table)), None),
-            None if policy.spread.on_panic.fails(input.panic) => {
-                (builder.route(None, Split::Nobody), None)
-            }
-            None if input.panic => (builder.route(None, Split::Not), None),
-            None => {
-                let [healthy, degraded] = [Availability::Healthy, Availability::Degraded]
-                    .map(|wanted| builder.route(Some(wanted), builder.split(wanted)));
-                (healthy, Some(degraded))
-            }
-        };
-        Self { input, route, degraded }
+        let mut builder = Builder { index, input: &input, policy, places };
+        if let Some(table) = builder.table() {
+            let route = Route::without_lists(Split::of(table));
+            return Self { input, route, degraded: None, panic: None };
+        }
+        let [route, degraded] = [Availability::Healthy, Availability::Degraded].map(|wanted| {
+            let split = builder.split(wanted);
+            builder.route(Some(wanted), split)
+        });
+        let panic = policy.may_panic().then(|| match policy.spread.on_panic {
+            OnPanic::Fail => Route::without_lists(Split::Nobody),
+            OnPanic::Send => builder.route(None, Split::Not),
+        });
+        Self { input, route, degraded: Some(degraded), panic }
     }
 
-    /// Whether nothing has changed that the level is built from.
-    pub(super) fn is_of(&self, input: &LevelInput) -> bool {
+    /// Whether nothing has changed that the level is built from. Panic only says which of its lists is
+    /// asked, but it is another table that is built for it.
+    pub(super) fn is_of(&self, input: &LevelInput, policy: &BalancerPolicy) -> bool {
         !input.is_new
-            && self.input.panic == input.panic
+            && (self.input.panic == input.panic || !policy.algorithm.is_consistent())
             && self.input.is_zoned == input.is_zoned
             && self.input.has_local_locality == input.has_local_locality
-            && self.input.in_slow_start == input.in_slow_start
             && self.input.localities == input.localities
             && self.input.hosts.len() == input.hosts.len()
             && self.input.hosts.iter().zip(&input.hosts).all(|(a, b)| a.is_like(b))
@@ -279,10 +287,6 @@ impl Level {
         self.input.hosts.get(usize::try_from(place).ok()?)
     }
 
-    pub(super) const fn is_panicking(&self) -> bool {
-        self.input.panic
-    }
-
     /// Finds the host of a request, or draws what it is picked from; `zone` is asked for its zone if zones
     /// are told apart.
     ///
@@ -296,7 +300,7 @@ impl Level {
         wanted: Wanted,
         zone: impl FnOnce() -> ZoneChoice,
     ) -> Option<Found<'_>> {
-        let route = self.route(wanted.availability);
+        let route = self.route(wanted);
         let locality = match &route.split {
             Split::ByWeight(schedulers) => {
                 usize::try_from(schedulers.get(wanted.worker)?.pick()).ok()?
@@ -319,19 +323,20 @@ impl Level {
     }
 
     #[inline]
-    fn route(&self, wanted: Availability) -> &Route {
-        match (wanted, &self.degraded) {
-            (Availability::Degraded, Some(degraded)) => degraded,
-            (Availability::Healthy, _) | (Availability::Degraded, None) => &self.route,
-        }
+    fn route(&self, wanted: Wanted) -> &Route {
+        let other = match wanted.availability {
+            _ if wanted.panic => &self.panic,
+            Availability::Degraded => &self.degraded,
+            Availability::Healthy => return &self.route,
+        };
+        other.as_ref().unwrap_or(&self.route)
     }
+}
 
-    /// The route that was there before an update, of one availability or in panic.
-    fn like(&self, wanted: Option<Availability>) -> Option<&Route> {
-        match wanted {
-            None => self.input.panic.then_some(&self.route),
-            Some(wanted) => (!self.input.panic).then(|| self.route(wanted)),
-        }
+impl Route {
+    /// Tables and those who find nobody have no lists.
+    fn without_lists(split: Split) -> Self {
+        Self { split, whole: Source::default(), lists: Box::default() }
     }
 }
 
@@ -340,33 +345,25 @@ struct Builder<'a> {
     index: usize,
     input: &'a LevelInput,
     policy: &'a BalancerPolicy,
-    old: Option<&'a Level>,
+    places: &'a mut Places,
 }
 
 impl Builder<'_> {
-    fn source(&self, hosts: Box<[u32]>, old: Option<&Source>) -> Source {
-        Source::new(hosts, old, self.input, self.policy)
+    fn source(&mut self, hosts: Box<[u32]>, list: List) -> Source {
+        let turns = |worker| self.places.turns(list, worker, self.policy);
+        Source::new(hosts, turns, self.input, self.policy)
     }
 
-    /// Tables and those who find nobody have no lists.
-    fn route(&self, wanted: Option<Availability>, split: Split) -> Route {
-        let old = self.old.and_then(|old| old.like(wanted));
-        let lists = match split {
-            Split::Nobody | Split::Ring(_) | Split::Maglev(_) | Split::Bounded(_) => {
-                return Route { split, whole: Source::default(), lists: Box::default() };
-            }
-            Split::Not => Box::default(),
-            Split::ByWeight(_) | Split::Only(_) | Split::ByZone => {
-                let lists = self.input.localities.iter().enumerate().map(|(index, locality)| {
-                    let hosts = self.input.of_locality(locality);
-                    let old = old.and_then(|old| old.lists.get(index));
-                    self.source(places(locality.first, hosts, wanted), old)
-                });
-                lists.collect()
-            }
-        };
+    fn route(&mut self, wanted: Option<Availability>, split: Split) -> Route {
+        let are_apart = matches!(split, Split::ByWeight(_) | Split::Only(_) | Split::ByZone);
+        let localities = if are_apart { &*self.input.localities } else { &[] };
+        let lists = localities.iter().enumerate().map(|(index, locality)| {
+            let hosts = places(locality.first, self.input.of_locality(locality), wanted);
+            self.source(hosts, List { wanted, locality: Some(index) })
+        });
+        let lists = lists.collect();
         let hosts = places(0, &self.input.hosts, wanted);
-        Route { split, whole: self.source(hosts, old.map(|old| &old.whole)), lists }
+        Route { split, whole: self.source(hosts, List { wanted, locality: None }), lists }
     }
 
     fn split(&self, wanted: Availability) -> Split {

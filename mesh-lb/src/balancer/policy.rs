@@ -6,7 +6,7 @@ use mesh_model::resource::destination_rule::{
 use mesh_model::view::{Destination, ProxyKind, ProxyView};
 
 use crate::assign::EffectiveSetting;
-use crate::load::ZoneAwareConfig;
+use crate::load::{PanicThreshold, ZoneAwareConfig};
 use crate::pick::bounded_load::HashBalanceFactor;
 use crate::pick::client_side::ClientSideWeights;
 use crate::pick::hash::HashFunction;
@@ -144,6 +144,15 @@ impl Default for BalancerPolicy {
 }
 
 impl BalancerPolicy {
+    /// Whether a priority can panic at all.
+    pub(super) fn may_panic(&self) -> bool {
+        let of_envoy = match self.spread.data_plane {
+            DataPlane::IstioProxy | DataPlane::Envoy => true,
+            DataPlane::Grpc | DataPlane::Ztunnel => false,
+        };
+        of_envoy && self.spread.panic_threshold != PanicThreshold::OFF
+    }
+
     pub(super) fn worker_count(&self) -> u32 {
         self.workers.clamp(1, 1024)
     }

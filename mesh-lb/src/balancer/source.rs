@@ -44,10 +44,10 @@ enum Schedule {
 }
 
 impl Source {
-    /// `old` is the list that was in this place before an update, if there was one.
+    /// `turns` says where a worker has got to among hosts of equal weight.
     pub(super) fn new(
         hosts: Box<[u32]>,
-        old: Option<&Self>,
+        mut turns: impl FnMut(usize) -> Arc<RoundRobin>,
         level: &LevelInput,
         policy: &BalancerPolicy,
     ) -> Self {
@@ -68,14 +68,8 @@ impl Source {
             | Algorithm::Passthrough => Box::default(),
         };
         let workers = (0..policy.n_workers()).map(|worker| {
-            let seed = policy.seed_of(worker);
-            let old = old.and_then(|old| old.workers.get(worker));
-            let among_equals = old.map_or_else(
-                || Arc::new(RoundRobin::new(seed)),
-                |old| Arc::clone(&old.among_equals),
-            );
-            let schedule = Schedule::new(&hosts, &weights, level, policy, seed);
-            Turn { among_equals, schedule }
+            let schedule = Schedule::new(&hosts, &weights, level, policy, policy.seed_of(worker));
+            Turn { among_equals: turns(worker), schedule }
         });
         let workers = workers.collect();
         Self { len: Divisor::new(hosts.len()), hosts, counters, workers }
