@@ -272,6 +272,23 @@ impl Balancer {
         self.zones.as_ref().map(|zones| Arc::clone(&zones.cluster))
     }
 
+    /// Takes note that an active health check has passed a host that counted as failed until then:
+    /// [slow start](crate::pick::slow_start) begins again, now. To be called at each
+    /// [event](crate::health::active::CheckEvent::passed) that says so, before the
+    /// [update](Self::update) that brings the new health; of several passes the last one counts.
+    /// Nothing else begins it again, no end of an ejection and no news of EDS. Takes no lock and does
+    /// not allocate.
+    ///
+    /// `host` may be that of an older balancer which this one was made of.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/health_checkers/common/health_checker_base_impl.cc`,
+    /// `ActiveHealthCheckSession::handleSuccess`: `setLastHcPassTime`.
+    pub fn handle_health_check_pass(&self, host: &Host, now_ms: u64) {
+        host.state().pass(now_ms);
+    }
+
     /// Takes a report of a host's load, for [`Algorithm::ClientSide`]; others do not listen. Nothing
     /// is picked differently until the balancer is [weighed](Self::reweighed) or
     /// [updated](Self::update). Takes no lock and does not allocate.

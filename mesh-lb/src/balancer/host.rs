@@ -22,7 +22,8 @@ pub struct Host {
 #[repr(align(64))]
 pub(super) struct HostState {
     active: AtomicU32,
-    // When it was first seen healthy; `NEVER` before that.
+    // When it last passed a health check although it counted as failed, or was first seen healthy;
+    // `NEVER` before that.
     passed_ms: AtomicU64,
     reported: ReportedWeight,
     traffic: Arc<Traffic>,
@@ -60,6 +61,12 @@ impl HostState {
     #[inline]
     pub(super) fn active(&self) -> u32 {
         self.active.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that a health check has passed the host, which counted as failed.
+    pub(super) fn pass(&self, now_ms: u64) {
+        // The last moment of all stands for none.
+        self.passed_ms.store(now_ms.min(NEVER - 1), Ordering::Relaxed);
     }
 
     /// Takes note that the host is healthy now, for slow start.
@@ -122,7 +129,7 @@ impl Host {
         self.state.active()
     }
 
-    /// Returns how long ago it was first seen healthy, for slow start.
+    /// Returns how long ago it turned healthy, for slow start.
     pub(super) fn since_healthy_ms(&self, now_ms: u64) -> Option<u64> {
         let passed = self.state.passed_ms.load(Ordering::Relaxed);
         (passed != NEVER).then(|| now_ms.saturating_sub(passed))

@@ -1,6 +1,7 @@
 //! What a balancer picks, what it keeps over updates, and that a pick allocates nothing.
 mod client_side;
 mod places;
+mod slow_start;
 mod zones;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,6 @@ use mesh_lb::pick::client_side::ClientSideWeights;
 use mesh_lb::pick::least_request::{ActiveRequestBias, ChoiceCount};
 use mesh_lb::pick::maglev::TableSize;
 use mesh_lb::pick::ring_hash::RingHashConfig;
-use mesh_lb::pick::slow_start::SlowStart;
 use mesh_lb::share::Spread;
 use mesh_lb::simulate::moved_keys;
 use mesh_lb::{Algorithm, Balancer, BalancerPolicy, PickRequest, Selection, assigned_health};
@@ -326,24 +326,6 @@ fn threads_share_out_the_turns_of_one_worker() {
             assert!(got.abs_diff(due) <= 400, "{weights:?} {counts:?}");
         }
     }
-}
-
-#[test]
-fn a_new_host_is_warmed_up() {
-    let slow_start = SlowStart { window_ms: 10_000, ..SlowStart::default() };
-    let by_turns = BalancerPolicy { slow_start, ..policy(Algorithm::RoundRobin) };
-    let old = Balancer::new(&assignment(&local(&[1])), &by_turns);
-    let later = 100_000;
-    let new = old.update(&assignment(&local(&[1, 1])), &by_turns, later, assigned_health);
-    let count = |now_ms| {
-        let request = PickRequest { now_ms, ..PickRequest::default() };
-        let address = |_| new.pick(&request, || 0).unwrap().host.address();
-        (0..1100).map(address).filter(|address| *address == "10.0.0.2:8080").count()
-    };
-    let cold = count(later);
-    assert!((95..=105).contains(&cold), "{cold}"); // A tenth of the weight: 1 of 11.
-    let warm = count(later + 20_000);
-    assert!((540..=560).contains(&warm), "{warm}");
 }
 
 #[test]
