@@ -365,7 +365,7 @@ impl Balancer {
     fn assembled(&self, inputs: Vec<LevelInput>, change: Change<'_>) -> Self {
         let Change { policy, latest, now_ms, local } = change;
         let hosts: Vec<LevelHosts> =
-            inputs.iter().map(|input| input.counts(policy.spread.overprovisioning)).collect();
+            inputs.iter().map(|input| input.counts(&policy.spread)).collect();
         let mut load = PriorityLoad::default();
         load.spill(policy.spread.data_plane, &hosts, policy.spread.panic_threshold);
         let in_slow_start = latest.in_slow_start(now_ms);

@@ -18,8 +18,8 @@ use crate::assign::{
     AssignedEndpoint, AssignedLocality, Assignment, EffectiveSetting, supports_unhealthy_endpoints,
 };
 use crate::load::{
-    Availability, DataPlane, LevelHosts, LevelLoad, LocalityHosts, OnPanic, Overprovisioning,
-    PanicThreshold, PriorityLoad,
+    Availability, DataPlane, HostWeights, LevelHosts, LevelLoad, LocalityHosts, OnPanic,
+    Overprovisioning, PanicThreshold, PriorityLoad,
 };
 
 /// How a cluster spreads traffic over its assignment.
@@ -32,12 +32,17 @@ pub struct Spread {
     pub panic_threshold: PanicThreshold,
     /// Whether localities of a priority share by their weights instead of by their hosts.
     pub locality_weighted: bool,
-    /// Whether the weight of a locality falls with its health. On rings and Maglev's tables it stands.
+    /// Whether the weight of a locality falls with its health, and counts for nothing in panic. On rings
+    /// and Maglev's tables it stands: balancers of these look at it no more than Envoy does, and
+    /// whoever asks for the shares of one says no here.
     pub health_weighted: bool,
     /// Whether endpoints share by their weights (RANDOM ignores them).
     pub host_weighted: bool,
     /// How much more than its share a host carries.
     pub overprovisioning: Overprovisioning,
+    /// Whether a priority is as healthy as its hosts weigh, instead of as many as they are; of Envoy. It
+    /// changes neither panic nor the weights of localities. No istiod sets it.
+    pub weighted_priority_health: bool,
     /// What becomes of requests to a priority in panic; ring hash and Maglev send them whatever this
     /// says. No istiod sets it.
     pub on_panic: OnPanic,
@@ -53,6 +58,7 @@ impl Default for Spread {
             health_weighted: true,
             host_weighted: true,
             overprovisioning: Overprovisioning::default(),
+            weighted_priority_health: false,
             on_panic: OnPanic::Send,
         }
     }
@@ -92,6 +98,7 @@ impl Spread {
             health_weighted: !matches!(algorithm, Some(LbPolicy::ConsistentHash(_))),
             host_weighted: !is_random,
             overprovisioning: Overprovisioning::default(),
+            weighted_priority_health: false,
             on_panic: OnPanic::Send,
         }
     }
@@ -110,6 +117,7 @@ impl Spread {
             health_weighted: true,
             host_weighted: matches!(algorithm, Some(LbPolicy::ConsistentHash(_))),
             overprovisioning: Overprovisioning::new(u32::MAX).unwrap_or_default(),
+            weighted_priority_health: false,
             on_panic: OnPanic::Send,
         }
     }
@@ -390,7 +398,8 @@ impl Hosts<'_> {
     /// The counts of each priority.
     fn levels(&self, spread: &Spread) -> Vec<LevelHosts> {
         let overprovisioning = spread.overprovisioning;
-        let none = LevelHosts { overprovisioning, ..LevelHosts::default() };
+        let weights = spread.weighted_priority_health.then(HostWeights::default);
+        let none = LevelHosts { overprovisioning, weights, ..LevelHosts::default() };
         let n_levels = self.groups.iter().map(|group| group.level() + 1).max();
         let mut levels = vec![none; n_levels.unwrap_or_default()];
         for group in &self.groups {
@@ -398,9 +407,27 @@ impl Hosts<'_> {
                 level.healthy = level.healthy.saturating_add(group.healthy);
                 level.total = level.total.saturating_add(group.total);
                 level.excluded = level.excluded.saturating_add(group.excluded);
+                if let Some(weights) = &mut level.weights {
+                    self.weigh(group, weights);
+                }
             }
         }
         levels
+    }
+
+    /// Adds the weights of the hosts of a locality.
+    fn weigh(&self, group: &GroupHosts, weights: &mut HostWeights) {
+        for (weight, fitness) in self.all.get(group.range()).unwrap_or_default() {
+            let weight = u64::from(*weight);
+            match fitness {
+                Fitness::Healthy => weights.healthy += weight,
+                Fitness::Excluded => weights.excluded += weight,
+                Fitness::Unhealthy | Fitness::Repeated => {}
+            }
+            if *fitness != Fitness::Repeated {
+                weights.total += weight;
+            }
+        }
     }
 
     /// The weight that each host of a locality has in a pick; 0 if it is not among the candidates.

@@ -8,14 +8,15 @@ use super::source::{Kind, Source, Table};
 use super::zones::in_order;
 use crate::health::status::CoarseHealth;
 use crate::load::{
-    Availability, LevelHosts, LocalityHosts, LocalityScheduler, LocalityWeights, OnPanic,
-    Overprovisioning, Zone, ZoneChoice,
+    Availability, HostWeights, LevelHosts, LocalityHosts, LocalityScheduler, LocalityWeights,
+    OnPanic, Zone, ZoneChoice,
 };
 use crate::pick::client_side::ReportedWeight;
 use crate::pick::edf::InSlowStart;
 use crate::pick::maglev::Maglev;
 use crate::pick::ring_hash::Ring;
 use crate::pick::weight::NormalizedWeights;
+use crate::share::Spread;
 
 /// What a level is built from.
 #[derive(Clone, Debug)]
@@ -111,16 +112,16 @@ impl LevelInput {
         self.hosts.iter_mut().zip(weights).for_each(|(host, weight)| host.weigh(*weight));
     }
 
-    /// Counts the hosts by health.
-    pub(super) fn counts(&self, overprovisioning: Overprovisioning) -> LevelHosts {
+    /// Counts the hosts by health, and weighs them if that is asked for.
+    pub(super) fn counts(&self, spread: &Spread) -> LevelHosts {
         let counts = count(&self.hosts);
         LevelHosts {
             total: counts.total,
             healthy: counts.healthy,
             degraded: counts.degraded,
             excluded: counts.excluded,
-            overprovisioning,
-            weights: None,
+            overprovisioning: spread.overprovisioning,
+            weights: spread.weighted_priority_health.then(|| weights(&self.hosts)),
         }
     }
 
@@ -158,6 +159,19 @@ fn count(hosts: &[Host]) -> LocalityHosts {
         healthy: number(&is_healthy),
         degraded: number(&|host| availability(host) == Some(Availability::Degraded)),
         excluded: number(&|host| host.health().is_excluded()),
+    }
+}
+
+/// The same as sums of weights, which are those that hosts have now.
+fn weights(hosts: &[Host]) -> HostWeights {
+    let sum = |fits: &dyn Fn(&Host) -> bool| {
+        hosts.iter().filter(|host| fits(host)).map(|host| u64::from(host.weight())).sum()
+    };
+    HostWeights {
+        total: sum(&|_| true),
+        healthy: sum(&is_healthy),
+        degraded: sum(&|host| availability(host) == Some(Availability::Degraded)),
+        excluded: sum(&|host| host.health().is_excluded()),
     }
 }
 
@@ -251,12 +265,15 @@ impl Level {
             return Self { input, route, degraded: None, panic: None };
         }
         let [route, degraded] = [Availability::Healthy, Availability::Degraded].map(|wanted| {
-            let split = builder.split(wanted);
+            let split = builder.split(Some(wanted));
             builder.route(Some(wanted), split)
         });
         let panic = policy.may_panic().then(|| match policy.spread.on_panic {
             OnPanic::Fail => Route::without_lists(Split::Nobody),
-            OnPanic::Send => builder.route(None, Split::Not),
+            OnPanic::Send => {
+                let split = builder.split(None);
+                builder.route(None, split)
+            }
         });
         Self { input, route, degraded: Some(degraded), panic }
     }
@@ -366,8 +383,10 @@ impl Builder<'_> {
         Route { split, whole: self.source(hosts, List { wanted, locality: None }), lists }
     }
 
-    fn split(&self, wanted: Availability) -> Split {
-        let unweighted = if self.input.is_zoned { Split::ByZone } else { Split::Not };
+    /// In panic hosts are told apart by nothing but weights that stand.
+    fn split(&self, wanted: Option<Availability>) -> Split {
+        let is_zoned = self.input.is_zoned && wanted.is_some();
+        let unweighted = if is_zoned { Split::ByZone } else { Split::Not };
         self.by_weight(wanted).unwrap_or(unweighted)
     }
 
@@ -377,7 +396,7 @@ impl Builder<'_> {
         self.policy.spread.locality_weighted && self.input.localities.iter().any(has_weight)
     }
 
-    fn by_weight(&self, wanted: Availability) -> Option<Split> {
+    fn by_weight(&self, wanted: Option<Availability>) -> Option<Split> {
         if !self.is_weighted() {
             return None;
         }
@@ -390,11 +409,17 @@ impl Builder<'_> {
                 ..count(self.input.of_locality(locality))
             })
             .collect();
-        let factor = self.policy.spread.overprovisioning;
+        let Spread { overprovisioning, health_weighted, .. } = self.policy.spread;
         // A seed a level, the same for both availabilities.
         let level = u64::try_from(self.index).unwrap_or(0);
         let of_level = level.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let weights = LocalityWeights::new(&localities, factor, wanted)?;
+        let weights = match wanted {
+            Some(wanted) if health_weighted => {
+                LocalityWeights::new(&localities, overprovisioning, wanted)?
+            }
+            None if health_weighted => return None,
+            Some(_) | None => LocalityWeights::standing(&localities, wanted)?,
+        };
         let mut weighty =
             weights.effective().iter().enumerate().filter(|(_, weight)| **weight > 0.0);
         if let (Some((only, _)), None) = (weighty.next(), weighty.next()) {

@@ -87,6 +87,27 @@ impl LocalityWeights {
         })
     }
 
+    /// Takes the weights as they stand, whatever the health of a locality, as long as it has an eligible
+    /// host (none: a host at all, as in panic). There are none if no locality has one.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/thread_aware_lb_impl.cc`,
+    /// `normalizeLocalityWeights`, does so for rings and tables.
+    pub fn standing(
+        localities: &[LocalityHosts],
+        availability: Option<Availability>,
+    ) -> Option<Self> {
+        let eligible = |locality: &LocalityHosts| {
+            availability.map_or(locality.total, |availability| locality.eligible(availability))
+        };
+        let weight = |locality: &LocalityHosts| {
+            if eligible(locality) > 0 { weight_of(locality.weight) } else { 0.0 }
+        };
+        let has_host = localities.iter().any(|locality| eligible(locality) > 0);
+        has_host.then(|| Self { effective: localities.iter().map(weight).collect() })
+    }
+
     /// Returns the effective weight of each locality.
     pub const fn effective(&self) -> &[f64] {
         &self.effective

@@ -116,6 +116,25 @@ fn priorities_are_drawn_by_load() {
 }
 
 #[test]
+fn a_priority_is_as_healthy_as_its_hosts_weigh_if_that_is_asked_for() {
+    let mut endpoints = local(&[1, 9]);
+    endpoints.push(("10.0.1.9".to_owned(), "us/east/b", 1));
+    let assignment = assignment(&endpoints);
+    let second = |endpoint: mesh_lb::assign::AssignedEndpoint<'_>| {
+        let sick = endpoint.target().address().to_string() == "10.0.0.2";
+        let status = if sick { HealthStatus::Unhealthy } else { HealthStatus::Healthy };
+        HostHealth::new(status, HealthFlags::NONE)
+    };
+    for (weighted_priority_health, loads) in [(false, [70, 30]), (true, [14, 86])] {
+        let spread = Spread { weighted_priority_health, ..Spread::default() };
+        let policy = BalancerPolicy { spread, ..policy(Algorithm::RoundRobin) };
+        let balancer = Balancer::with_health(&assignment, &policy, 0, second);
+        let load = balancer.load().levels().iter().map(|level| level.healthy_load.get());
+        assert_eq!(load.collect::<Vec<_>>(), loads);
+    }
+}
+
+#[test]
 fn of_two_endpoints_with_one_address_the_first_counts() {
     let mut endpoints = local(&[1, 1]);
     endpoints.push(("10.0.0.1".to_owned(), "us/east/b", 1));
@@ -397,7 +416,7 @@ proptest! {
             Algorithm::RoundRobin, Algorithm::Random,
             Algorithm::Maglev { size: TableSize::default(), bound: None },
         ]),
-        distributed: bool,
+        (distributed, by_health, by_weight) in any::<(bool, bool, bool)>(),
         threshold in prop_oneof![Just(0), Just(50)],
         fails: bool,
         seed: u64,
@@ -417,7 +436,10 @@ proptest! {
         let spread = Spread {
             panic_threshold: PanicThreshold::new(threshold),
             locality_weighted: distributed,
+            // On ring and table weights of localities stand; of lists they may, if that is asked for.
+            health_weighted: by_health && !algorithm.is_consistent(),
             host_weighted: algorithm != Algorithm::Random,
+            weighted_priority_health: by_weight,
             // Ring and table send in panic whatever is asked: then the shares are not asked either.
             on_panic: if fails && !algorithm.is_consistent() { OnPanic::Fail } else { OnPanic::Send },
             ..Spread::default()
@@ -433,9 +455,6 @@ proptest! {
             if sick { mesh_model::endpoint::HealthStatus::Unhealthy }
             else { mesh_model::endpoint::HealthStatus::Healthy }
         });
-        // Ring and table do not lower the weight of a locality that is ill: equal only in health.
-        prop_assume!(!(distributed && algorithm.is_consistent() && sick.contains(&true)));
-
         const PICKS: u32 = 20_000;
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         let mut random = draws(seed);
