@@ -176,6 +176,75 @@ fn lists_of_health() {
         &format!("--health {many}"),
         "--health has 130 numbers; a cluster has at most 129 priorities",
     );
+    check("--health 1 --data-plane nginx", "invalid value 'nginx' for '--data-plane <DATA-PLANE>'");
+    check("--health 1 --data-plane grpc --panic 0", "--panic: a gRPC client knows no panic");
+    check("--health 1 --data-plane ztunnel --factor 1", "--factor: a ztunnel knows no overprov");
+    check("--localities 1:2/3 --data-plane grpc", "--localities: a gRPC client knows no loc");
+    check("--localities 1:2", "--localities: `1:2` is no locality; write WEIGHT:HEALTHY/TOTAL");
+    check("--localities 1:3/2", "--localities: `1:3/2` has 3 healthy hosts of 2");
+    check("--localities 1:1/2,", "--localities: `` is no locality");
+    check("--localities x:1/2", "--localities: `x` is not a whole number");
+    check("--localities 1:1/2 --health 1", "cannot be used with");
+    check("--zones 4", "--zones: `4` is no zone; write CALLERS:HOSTS, such as 4:10");
+    check("--zones 4:-1", "--zones: `-1` is not a whole number");
+    check("--zones 4:1,1:1 --min-cluster-size x", "--min-cluster-size: `x` is not a whole number");
+}
+
+#[test]
+fn the_arithmetic_of_localities_and_zones() {
+    let check = |arguments: &[&str], steps: &[&str]| {
+        let (code, answer, said) = run(None, &[&["spill"], arguments].concat(), "");
+        assert_eq!((code, said.as_str()), (0, ""));
+        assert_eq!(answer.lines().collect::<Vec<_>>(), steps);
+    };
+    check(
+        &["--localities", "1:1/2, 2:1/1"],
+        &[
+            "locality 0: weight = 1 × min(1, 140 % × 1 / 2) = 0.7",
+            "locality 1: weight = 2 × min(1, 140 % × 1 / 1) = 2",
+            "locality 0: share = 0.7 / 2.7 = 25.93 %",
+            "locality 1: share = 2 / 2.7 = 74.07 %",
+        ],
+    );
+    check(
+        &["--localities", "1:1/2,1:2/2", "--factor", "100"],
+        &[
+            "locality 0: weight = 1 × min(1, 100 % × 1 / 2) = 0.5",
+            "locality 1: weight = 1 × min(1, 100 % × 2 / 2) = 1",
+            "locality 0: share = 0.5 / 1.5 = 33.33 %",
+            "locality 1: share = 1 / 1.5 = 66.67 %",
+        ],
+    );
+    check(
+        &["--zones", "4:5,4:10,2:5"],
+        &[
+            "zone 0: 4000 of 10000 callers, 2500 of 10000 hosts",
+            "zone 1: 4000 of 10000 callers, 5000 of 10000 hosts",
+            "zone 2: 2000 of 10000 callers, 2500 of 10000 hosts",
+            "here 2500 × 10000 / 4000 = 6250 of 10000 requests stay",
+            "zone 1: takes 5000 - 4000 = 1000 of 1500 that leave",
+            "zone 2: takes 2500 - 2000 = 500 of 1500 that leave",
+        ],
+    );
+    let few = ["--zones", "4:1,4:2"];
+    check(&few, &["zones do not matter: fewer than 6 hosts are healthy"]);
+    let (code, answer, _) = run(None, &["spill", few[0], few[1], "--min-cluster-size", "3"], "");
+    assert!(code == 0 && answer.contains("of 10000 requests stay"), "{answer}");
+}
+
+#[test]
+fn other_data_planes_give_all_to_one_priority() {
+    let check = |plane: &str, health: &str, shares: &str, why: &str| {
+        let arguments = ["spill", "--health", health, "--data-plane", plane];
+        let (code, answer, said) = run(None, &arguments, "");
+        assert_eq!((code, said.as_str()), (0, ""));
+        assert!(answer.lines().any(|line| line == shares) && answer.contains(why), "{answer}");
+    };
+    check("istio-proxy", "25,25,20", "34/33/33", "panic");
+    check("grpc", "0,1,100", "0/100/0", "priority 1: 1 of 100 hosts are healthy: load = 100");
+    check("grpc", "0,0", "0/100", "no priority has a healthy host: the last priority is used, and");
+    check("ztunnel", "1,100", "100/0", "priority 0: 1 of 100 hosts are healthy: load = 100");
+    check("ztunnel", "0,0", "0/0", "no priority has a healthy host: there is no destination");
 }
 
 #[test]

@@ -107,6 +107,16 @@ fn spill_tells_each_priority_and_the_steps() {
         .collect();
     assert_eq!((loads, code), (vec![34, 33, 33], 0));
     refused(&["spill", "--health", "25,abc,140"], &["abc"]);
+    let grpc = ["spill", "--health", "25,25,20", "--data-plane", "grpc"];
+    check(&answer("shop", &grpc, "").0, &shape, "spill of gRPC");
+    let (found, code) = answer("shop", &["spill", "--localities", "1:1/2,2:1/1"], "");
+    let locality = json!({"locality": 0, "weight": 1, "healthy": 1, "total": 2, "share": 25.9});
+    check(&found, &json!({"localities": [locality], "steps": [""]}), "spill over localities");
+    assert_eq!(code, 0);
+    let (found, code) = answer("shop", &["spill", "--zones", "4:5,4:10,2:5"], "");
+    let zone = json!({"zone": 0, "callers": 4, "hosts": 5});
+    check(&found, &json!({"zones": [zone], "steps": [""]}), "spill over zones");
+    assert_eq!(code, 0);
 }
 
 #[test]

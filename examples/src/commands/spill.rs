@@ -1,7 +1,7 @@
-//! `mesh spill`: traffic over priorities, with the arithmetic.
+//! `mesh spill`: traffic over priorities, localities or zones, with the arithmetic.
 use std::num::{IntErrorKind, ParseIntError};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mesh_lb::load::{
     DataPlane, LevelHosts, Overprovisioning, PanicThreshold, PriorityLoad, explain,
 };
@@ -9,6 +9,32 @@ use serde_json::{Value, json};
 
 use crate::say::say;
 use crate::{Failure, Output, folder, json};
+
+mod places;
+
+/// The program that spreads the traffic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Plane {
+    /// Istio's build of Envoy, which spreads as Envoy does.
+    IstioProxy,
+    /// Envoy: by health, overprovisioned, with panic.
+    Envoy,
+    /// A proxyless gRPC client: all to the first priority with a host that is ready.
+    Grpc,
+    /// A ztunnel: all to the best rank with a host.
+    Ztunnel,
+}
+
+impl From<Plane> for DataPlane {
+    fn from(plane: Plane) -> Self {
+        match plane {
+            Plane::IstioProxy => Self::IstioProxy,
+            Plane::Envoy => Self::Envoy,
+            Plane::Grpc => Self::Grpc,
+            Plane::Ztunnel => Self::Ztunnel,
+        }
+    }
+}
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -24,30 +50,87 @@ pub(crate) struct Arguments {
     /// Degraded hosts of each priority, in percent or as a count like the healthy ones.
     #[arg(long, value_name = "NUMBER,…", allow_hyphen_values = true)]
     degraded: Option<String>,
-    /// The panic threshold in percent: Envoy's default; Istio configures 0 unless minHealthPercent
-    /// says otherwise.
-    #[arg(long, value_name = "PERCENT", default_value = "50", allow_hyphen_values = true)]
-    panic: String,
-    /// The overprovisioning factor in percent.
-    #[arg(long, value_name = "PERCENT", default_value = "140", allow_hyphen_values = true)]
-    factor: String,
+    /// The panic threshold in percent, of Envoy [default: 50, Envoy's own; Istio configures 0 unless
+    /// minHealthPercent says otherwise].
+    #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
+    panic: Option<String>,
+    /// The overprovisioning factor in percent, of Envoy [default: 140].
+    #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
+    factor: Option<String>,
+    /// The program that spreads the traffic.
+    #[arg(long, value_name = "DATA-PLANE", value_enum, default_value = "envoy")]
+    data_plane: Plane,
+    /// The localities of one priority instead: how they share its traffic by weight, as it falls with
+    /// the health of their hosts.
+    #[arg(
+        long,
+        value_name = "WEIGHT:HEALTHY/TOTAL,…",
+        conflicts_with_all = ["health", "healthy_hosts", "total", "degraded", "panic", "zones"],
+    )]
+    localities: Option<String>,
+    /// The zones of one priority instead, the caller's own first: how many callers are in each, and
+    /// how many healthy hosts; where zone-aware routing sends requests.
+    #[arg(
+        long,
+        value_name = "CALLERS:HOSTS,…",
+        conflicts_with_all = ["health", "healthy_hosts", "total", "degraded", "panic", "factor"],
+    )]
+    zones: Option<String>,
+    /// The healthy hosts below which zones do not matter [default: 6].
+    #[arg(long, value_name = "COUNT", requires = "zones", allow_hyphen_values = true)]
+    min_cluster_size: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let plane = DataPlane::from(arguments.data_plane);
+    only_of_envoy(plane, arguments)?;
+    if let Some(text) = &arguments.localities {
+        return places::localities(text, factor(arguments)?, output);
+    }
+    if let Some(text) = &arguments.zones {
+        return places::zones(text, arguments.min_cluster_size.as_deref(), output);
+    }
     let hosts = hosts(arguments)?;
-    let panic = number("--panic", &arguments.panic)?;
+    let panic = number("--panic", arguments.panic.as_deref().unwrap_or("50"))?;
     if panic > 100 {
         return Err(Failure::Unanswered(format!("--panic {panic}: a percentage is at most 100")));
     }
     let threshold = PanicThreshold::new(panic);
     let mut load = PriorityLoad::default();
-    load.spill(DataPlane::Envoy, &hosts, threshold);
-    let steps = explain(DataPlane::Envoy, &hosts, threshold, &load);
+    load.spill(plane, &hosts, threshold);
+    let steps = explain(plane, &hosts, threshold, &load);
     match output {
         Output::Json => json::print(&answer(&hosts, &load, &steps)),
         Output::Table => table(&hosts, &load, &steps),
     }
     Ok(())
+}
+
+/// Refuses what only Envoy has, where another data plane is asked for.
+fn only_of_envoy(plane: DataPlane, arguments: &Arguments) -> Result<(), Failure> {
+    let who = match plane {
+        DataPlane::IstioProxy | DataPlane::Envoy => return Ok(()),
+        DataPlane::Grpc => "a gRPC client",
+        DataPlane::Ztunnel => "a ztunnel",
+    };
+    let Arguments { panic, factor, degraded, localities, zones, .. } = arguments;
+    let flags = [
+        (panic, "--panic", "panic"),
+        (factor, "--factor", "overprovisioning"),
+        (degraded, "--degraded", "degraded hosts"),
+        (localities, "--localities", "localities whose weight falls with their health"),
+        (zones, "--zones", "zone-aware routing"),
+    ];
+    match flags.into_iter().find(|(given, ..)| given.is_some()) {
+        None => Ok(()),
+        Some((_, flag, what)) => Err(Failure::Unanswered(format!("{flag}: {who} knows no {what}"))),
+    }
+}
+
+fn factor(arguments: &Arguments) -> Result<Overprovisioning, Failure> {
+    let factor = number("--factor", arguments.factor.as_deref().unwrap_or("140"))?;
+    Overprovisioning::new(factor)
+        .map_err(|_| Failure::Unanswered("--factor 0: the factor is greater than 0".to_owned()))
 }
 
 /// The host counts of each priority.
@@ -70,9 +153,7 @@ fn hosts(arguments: &Arguments) -> Result<Vec<LevelHosts>, Failure> {
         Some(text) => same_length("--degraded", list("--degraded", text)?, healthy.len())?,
         None => vec![0; healthy.len()],
     };
-    let factor = number("--factor", &arguments.factor)?;
-    let overprovisioning = Overprovisioning::new(factor)
-        .map_err(|_| Failure::Unanswered("--factor 0: the factor is greater than 0".to_owned()))?;
+    let overprovisioning = factor(arguments)?;
     let is_percent = arguments.health.is_some();
     let levels = healthy.into_iter().zip(totals).zip(degraded).enumerate();
     levels
