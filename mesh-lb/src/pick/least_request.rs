@@ -286,7 +286,7 @@ mod tests {
         };
         let (mut drawn, mut told) = ([0_i32; 4], [0_i32; 4]);
         for _ in 0..4_000 {
-            let best = (0..120).map(|_| busy(usize::from(draw().to_be_bytes()[0] % 100))).min();
+            let best = (0..120).filter_map(|_| index(draw() >> 20, 100)).map(busy).min();
             drawn[usize::try_from(best.unwrap()).unwrap()] += 1;
             let host = pick_of_choices(100, count, busy, &mut draw).unwrap();
             told[usize::try_from(busy(host)).unwrap()] += 1;
