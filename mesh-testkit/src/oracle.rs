@@ -4,6 +4,8 @@
 pub mod ads_client;
 pub mod assign;
 pub mod authz;
+pub mod breaker;
+pub mod connections;
 pub mod grpc;
 pub mod hash;
 pub mod health;

@@ -165,7 +165,7 @@ impl Connection {
     ) {
         if self.backend.is_none() {
             self.backend = pick(scenario.pick, random, open);
-            played.connections += 1;
+            played.connections += u64::from(self.backend.is_some());
             self.sent = 0;
         }
         let Some(backend) = self.backend else { return };
@@ -234,7 +234,8 @@ mod tests {
             GatewayScenario { gateways: 0, ..GatewayScenario::default() },
             GatewayScenario { backends: 0, ..GatewayScenario::default() },
         ] {
-            assert!(through_gateways(&scenario).busiest() == 0.0);
+            let played = through_gateways(&scenario);
+            assert!(played.busiest() == 0.0 && played.connections() == 0);
         }
     }
 

@@ -1,10 +1,10 @@
 //! Engines of load, pick and retry, each against its oracle.
+mod accounts;
 mod grpc;
 mod hash;
 mod retry;
+mod simulate;
 mod ztunnel;
-
-use std::sync::Arc;
 
 use mesh_lb::health::active::{CheckResult, Due, HealthCheckConfig, HealthSession, Traffic};
 use mesh_lb::health::status::{CoarseHealth, HealthFlag, HealthFlags};
@@ -18,9 +18,8 @@ use mesh_lb::pick::hash::HashFunction;
 use mesh_lb::pick::ring_hash::{Ring, RingHashConfig};
 use mesh_lb::pick::slow_start::SlowStart;
 use mesh_lb::pick::weight::NormalizedWeights;
-use mesh_lb::retry::accounts::{Accounts, Resource, Taken};
 use mesh_lb::retry::budget::RetryBudget;
-use mesh_lb::retry::circuit_breaker::{RetryLimit, RoutingPriority, Thresholds};
+use mesh_lb::retry::circuit_breaker::RetryLimit;
 use mesh_lb::retry::previous_priorities::{PreviousPriorities, UpdateFrequency};
 use mesh_testkit::oracle;
 use mesh_testkit::oracle::health::Found;
@@ -319,50 +318,5 @@ proptest! {
             got.push(session.flags().contains(HealthFlag::FailedActiveHc));
         }
         prop_assert_eq!(got, oracle::health::failed_after(is_new, thresholds, &told));
-    }
-
-    /// However resources are taken and given back, those in use are those that are held, and a refusal
-    /// means that the limit was reached.
-    #[test]
-    fn accounts_are_those_of_a_list(
-        limits in (0..5u32, 0..5u32, 0..5u32),
-        budget in proptest::option::of((0..100u32, 0..3u32)),
-        steps in vec((0..3usize, any::<bool>()), 0..100),
-    ) {
-        let resources = [Resource::PendingRequests, Resource::Requests, Resource::Retries];
-        let thresholds = Thresholds {
-            max_pending_requests: Some(limits.0),
-            max_requests: Some(limits.1),
-            max_retries: Some(limits.2),
-            retry_budget: budget.map(|(percent, floor)| RetryBudget {
-                budget_percent: f64::from(percent),
-                min_retry_concurrency: floor,
-            }),
-            ..Thresholds::default()
-        };
-        let accounts = Arc::new(Accounts::new(&[thresholds]));
-        let priority = RoutingPriority::Default;
-        let mut held: [Vec<Taken>; 3] = Default::default();
-        for (at, take) in steps {
-            let resource = resources[at];
-            let limit = match (resource, budget) {
-                (Resource::Retries, Some((percent, floor))) => {
-                    let share = f64::from(percent) / 100.0 * (held[0].len() + held[1].len()) as f64;
-                    let whole = (0..=200u8).rev().find(|&n| f64::from(n) <= share).unwrap_or(0);
-                    usize::from(whole).max(floor as usize)
-                }
-                _ => [limits.0, limits.1, limits.2][at] as usize,
-            };
-            if take {
-                let taken = accounts.take(priority, resource);
-                prop_assert_eq!(taken.is_some(), held[at].len() < limit);
-                held[at].extend(taken);
-            } else {
-                held[at].pop();
-            }
-            for (held, resource) in held.iter().zip(resources) {
-                prop_assert_eq!(held.len(), accounts.in_use(priority, resource) as usize);
-            }
-        }
     }
 }
