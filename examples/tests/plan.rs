@@ -338,6 +338,21 @@ fn selectors_that_match_nothing_are_answered_with_what_exists() {
 }
 
 #[test]
+fn a_part_of_a_service_that_is_no_endpoint_is_told() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("meshes/shop");
+    let check = |fail: &str, is_told: bool| {
+        let output = mesh(&folder, &["whatif", "--all-proxies", "--fail", fail, "-o", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{fail}");
+        let said = text(&output.stderr);
+        assert_eq!(said.contains(&format!("nothing fails by `{fail}`")), is_told, "{said}");
+    };
+    check("service=cart.shop,1%", true);
+    check("service=cart.shop,0%", true);
+    check("service=cart.shop,100%", false);
+    check("region=eu-west", false);
+}
+
+#[test]
 fn of_all_proxies_the_one_that_came_nearest_tells_what_is_wrong() {
     let whatif = |more: &[&str]| {
         refusal(&[&["whatif", "--all-proxies", "--fail", "cluster=eu"], more].concat())

@@ -282,8 +282,10 @@ async fn a_file_that_breaks_pushes_nothing_and_is_told() {
 async fn the_service_for_secrets_serves_both_protocols() {
     let server = Server::start("sds");
     let names = ["default", "ROOTCA"];
+    // What is not there, or is no name at all, is left out.
+    let more = [&names[..], &["kubernetes://web/tls", "://", ""]].concat();
     let mut sotw: Client<_, DiscoveryResponse> =
-        server.stream(&format!("{SDS}StreamSecrets"), ask(SECRET, &names)).await;
+        server.stream(&format!("{SDS}StreamSecrets"), ask(SECRET, &more)).await;
     assert_eq!(sotw.hear().await.resources.len(), 2);
     let mut delta: Client<_, DeltaDiscoveryResponse> =
         server.stream(&format!("{SDS}DeltaSecrets"), subscribe(SECRET, &names)).await;
@@ -297,8 +299,9 @@ async fn a_stranger_is_refused_and_told_why() {
     let path = format!("{ADS}StreamAggregatedResources");
     let ids = [
         ("blue/web/nobody", Code::NotFound, "blue/web/nobody"),
-        ("nobody", Code::NotFound, "`nobody`"),
-        ("sidecar~10.0.0.1~site-v1-0.web~d", Code::NotFound, "CLUSTER_ID"),
+        ("nobody", Code::InvalidArgument, "`nobody`"),
+        ("sidecar~10.0.0.1~nobody.web~d", Code::NotFound, "no cluster has"),
+        ("sidecar~10.0.0.1~site-v1-0.web~d", Code::InvalidArgument, "several clusters have"),
     ];
     for (id, code, part) in ids {
         let first = DiscoveryRequest { node: node(id), ..ask(CLUSTER, &[]) };

@@ -2,11 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 use std::sync::Arc;
 
+use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
 use mesh_xds_gen::delta::{
-    EmptyList, ErrorDetail, InvalidRequest, RejectedNames, Retirement, SessionConfig, StatusCode,
-    incremental, sotw,
+    AbsentNames, EmptyList, ErrorDetail, InvalidRequest, RejectedNames, Retirement, SessionConfig,
+    StatusCode, incremental, sotw,
 };
 use mesh_xds_gen::snapshot::{Reference, Resource, Snapshot, TypeUrl, Version};
+use prost::Message;
 
 fn type_url(short: &str) -> TypeUrl {
     match short {
@@ -187,6 +190,49 @@ fn a_name_subscribed_again_is_sent_again_and_one_that_is_not_there_is_told() {
         ("snapshot EDS a=1 gone=1", "EDS gone"),
         ("snapshot EDS a=1", "EDS !gone"),
     ]);
+}
+
+#[test]
+fn names_that_are_not_there_wait_or_are_answered_empty_as_upstream() {
+    let steps = |absent: &'static str, gone: &'static str, back: &'static str| {
+        [
+            ("snapshot EDS a=1 CDS c=1", ""),
+            ("CDS +c +none", "CDS c"), // Of clusters all is sent, and absence says enough.
+            ("EDS +a +b", if absent.is_empty() { "EDS a" } else { "EDS a b" }),
+            ("ack EDS +a +b", ""),
+            ("RDS +80", absent),
+            ("snapshot EDS b=1 CDS c=1", gone),
+            ("ack EDS +a +b", ""),
+            ("snapshot EDS a=1 b=1 CDS c=1", back),
+        ]
+    };
+    check_sotw(&steps("", "EDS b", ""));
+    let config = SessionConfig { absent_names: AbsentNames::Empty, ..SessionConfig::default() };
+    check(config, false, &steps("RDS 80", "EDS a b", "EDS a"));
+}
+
+#[test]
+fn what_stands_for_absent_names_has_the_name_and_nothing_else() {
+    let config = SessionConfig { absent_names: AbsentNames::Empty, ..SessionConfig::default() };
+    let mut session = sotw::Session::new(config, 1);
+    session.handle_snapshot(snapshot(""));
+    let mut ask = |type_url: TypeUrl| {
+        let (node, names) = ("a/b/c".to_owned(), vec!["x".to_owned()]);
+        let (nonce, error) = (String::new(), None);
+        session.handle_request(&sotw::Request { node, type_url, names, nonce, error }).unwrap();
+        session.poll_response().map(|response| response.resources)
+    };
+    let endpoints = ask(TypeUrl::ENDPOINT).unwrap();
+    let expected = ClusterLoadAssignment { cluster_name: "x".to_owned(), ..Default::default() };
+    assert_eq!(ClusterLoadAssignment::decode(&**endpoints[0].bytes()).unwrap(), expected);
+    let routes = ask(TypeUrl::ROUTE).unwrap();
+    let expected = RouteConfiguration {
+        name: "x".to_owned(),
+        validate_clusters: Some(false),
+        ..Default::default()
+    };
+    assert_eq!(RouteConfiguration::decode(&**routes[0].bytes()).unwrap(), expected);
+    assert!(ask(TypeUrl::SECRET).is_none());
 }
 
 #[test]

@@ -204,6 +204,41 @@ fn one_endpoint_is_one_resource_of_one_type() {
 }
 
 #[test]
+fn of_a_gateway_too_one_endpoint_is_one_type() {
+    let (before, after, effect) = unready(3);
+    let mut proxy = before.proxy("c0/ns-0/load-0").unwrap();
+    (proxy.kind, proxy.namespace) = (ProxyKind::Router, "istio-system".into());
+    let (old, new) = (before.view(&proxy).unwrap(), after.view(&proxy).unwrap());
+    let reach = Reach::of(&old, &new, &effect);
+    assert!(matches!(&reach.endpoints, Part::Hosts(hosts) if hosts.len() == 1), "{reach:?}");
+    assert!(reach.clusters.is_none() && !reach.listeners && !reach.routes, "{reach:?}");
+    let mut generator = Generator::new();
+    let previous = generator.snapshot(&old);
+    let delta = generator.delta((&old, &previous), &new, &effect);
+    assert_eq!(
+        delta.types().map(|(kind, _)| kind.clone()).collect::<Vec<_>>(),
+        [TypeUrl::ENDPOINT]
+    );
+    assert_eq!(generator.snapshot(&new).diff(&previous), delta);
+}
+
+#[test]
+fn what_servers_demand_of_connections_reaches_no_route() {
+    let (before, after, _) = changed(1, r#""mode":"STRICT""#, r#""mode":"DISABLE""#);
+    let proxy = before.proxy("c0/ns-0/load-0").unwrap();
+    let (old, new) = (before.view(&proxy).unwrap(), after.view(&proxy).unwrap());
+    let mut generator = Generator::new();
+    let (previous, next) = (generator.snapshot(&old), generator.snapshot(&new));
+    assert_eq!(next, scratch(&new));
+    for (kind, is_shared) in
+        [(TypeUrl::CLUSTER, false), (TypeUrl::ROUTE, true), (TypeUrl::NAME_TABLE, true)]
+    {
+        let (a, b) = (previous.collection(&kind).unwrap(), next.collection(&kind).unwrap());
+        assert_eq!(Arc::ptr_eq(a, b), is_shared, "{kind}");
+    }
+}
+
+#[test]
 fn a_rule_of_routes_reaches_no_other_cluster_than_those_of_its_hosts() {
     let (before, after, effect) = changed(1, r#""timeout":"5s""#, r#""timeout":"6s""#);
     let proxy = before.proxy("c0/ns-0/load-0").unwrap();

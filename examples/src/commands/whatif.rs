@@ -59,6 +59,11 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let loss = if arguments.remove { Loss::Removed } else { Loss::Unhealthy };
     let scenario = Scenario { failures: arguments.fail.clone(), loss };
     selector::must_exist(&scenario, &mesh)?;
+    for failure in scenario.failures.iter().filter(|failure| !failure.fails_in(&mesh)) {
+        eprintln!(
+            "note: nothing fails by `{failure}`: that part of its endpoints, rounded, is none"
+        );
+    }
     let proxies = proxies(&mesh, arguments)?;
     let survey = survey(&mesh, &proxies, arguments)?;
     let impacts = survey.impact(&scenario, arguments.overload);

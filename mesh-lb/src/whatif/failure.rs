@@ -6,6 +6,8 @@ use std::str::FromStr;
 use mesh_model::endpoint::{Endpoint, NetworkGateway};
 use mesh_model::registry::{ControlPlane, Mesh};
 
+use super::scenario::Ranks;
+
 /// One thing that fails.
 ///
 /// ```
@@ -55,6 +57,21 @@ impl Failure {
         let is_cluster =
             matches!(self, Self::Cluster(name) if mesh.clusters().any(|c| *c == **name));
         is_cluster || mesh.control_planes().any(|plane| self.exists_for(plane))
+    }
+
+    /// Returns whether anything in a mesh does fail so. A part of a service that is less than half an
+    /// endpoint is none of them, and a service may have no endpoints.
+    pub fn fails_in(&self, mesh: &Mesh) -> bool {
+        let Self::Service(name, percent) = self else { return self.exists_in(mesh) };
+        mesh.control_planes().any(|plane| {
+            let services = plane.services.iter();
+            let mut named = services.filter(|service| is_host(name, service.hostname.as_str()));
+            named.any(|service| {
+                let endpoints = plane.shards(service).map(|shards| Ranks::of_each(shards).len());
+                let total = u32::try_from(endpoints.unwrap_or_default()).unwrap_or(u32::MAX);
+                Rank { index: 0, total }.is_within(*percent)
+            })
+        })
     }
 
     fn exists_for(&self, plane: &ControlPlane) -> bool {

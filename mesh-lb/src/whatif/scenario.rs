@@ -166,16 +166,7 @@ impl Scenario {
         if host.is_empty() || !self.failures.iter().any(is_partial) {
             return Ranks::default();
         }
-        let keys =
-            shards.endpoints().map(|endpoint| (&endpoint.workload.cluster, &endpoint.address));
-        let mut order: Vec<(usize, Key<'s>)> = keys.enumerate().collect();
-        order.sort_by_key(|(index, key)| (*key, *index));
-        order.dedup_by_key(|(_, key)| *key);
-        order.sort_by_key(|(index, _)| *index);
-        let mut by_key: Vec<(Key<'s>, u32)> =
-            (0..).zip(order).map(|(rank, (_, key))| (key, rank)).collect();
-        by_key.sort_unstable();
-        Ranks(by_key)
+        Ranks::of_each(shards)
     }
 
     pub(super) fn hits(&self, endpoint: &Endpoint, host: &str, ranks: &Ranks<'_>) -> bool {
@@ -263,7 +254,24 @@ type Key<'s> = (&'s ClusterId, &'s Address);
 #[derive(Debug, Default)]
 pub(super) struct Ranks<'s>(Vec<(Key<'s>, u32)>);
 
-impl Ranks<'_> {
+impl<'s> Ranks<'s> {
+    pub(super) fn of_each(shards: &'s Shards) -> Self {
+        let keys =
+            shards.endpoints().map(|endpoint| (&endpoint.workload.cluster, &endpoint.address));
+        let mut order: Vec<(usize, Key<'s>)> = keys.enumerate().collect();
+        order.sort_by_key(|(index, key)| (*key, *index));
+        order.dedup_by_key(|(_, key)| *key);
+        order.sort_by_key(|(index, _)| *index);
+        let mut by_key: Vec<(Key<'s>, u32)> =
+            (0..).zip(order).map(|(rank, (_, key))| (key, rank)).collect();
+        by_key.sort_unstable();
+        Self(by_key)
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     fn of(&self, endpoint: &Endpoint) -> Rank {
         let key = (&endpoint.workload.cluster, &endpoint.address);
         let found = self.0.binary_search_by(|(known, _)| known.cmp(&key)).ok();

@@ -16,6 +16,8 @@ pub struct Difference {
     /// Whether what workloads demand of requests and tell of traffic is different: authorization,
     /// tokens, telemetry.
     pub policies: bool,
+    /// Whether what workloads demand of connections is different (PeerAuthentication).
+    pub mutual_tls: bool,
     /// Whether anything else is.
     pub rest: bool,
 }
@@ -28,7 +30,6 @@ impl ControlPlane {
             && Arc::ptr_eq(&self.gateways, &before.gateways)
             && Arc::ptr_eq(&self.named_gateways, &before.named_gateways)
             && Arc::ptr_eq(&self.destination_rules, &before.destination_rules)
-            && Arc::ptr_eq(&self.peer_authentications, &before.peer_authentications)
             && Arc::ptr_eq(&self.cluster_local, &before.cluster_local)
             && self.id == before.id
             && self.domain == before.domain
@@ -39,11 +40,12 @@ impl ControlPlane {
         let policies = !Arc::ptr_eq(&self.authorization_policies, &before.authorization_policies)
             || !Arc::ptr_eq(&self.telemetries, &before.telemetries)
             || !Arc::ptr_eq(&self.request_authentications, &before.request_authentications);
+        let mutual_tls = !Arc::ptr_eq(&self.peer_authentications, &before.peer_authentications);
         let is_same = |a: &super::control_plane::ServiceShards, b: &_| a.shares_with(b);
         let pairs = map::differences(&before.shards, &self.shards, is_same).into_iter();
         let either = pairs.filter_map(|(old, new)| new.or(old));
         let endpoints = either.map(|found| (found.hostname.clone(), found.namespace.clone()));
-        Difference { endpoints: endpoints.collect(), policies, rest: false }
+        Difference { endpoints: endpoints.collect(), policies, mutual_tls, rest: false }
     }
 
     /// Whether what scopes are made of is shared with another revision: proxies then import what

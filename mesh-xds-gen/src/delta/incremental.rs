@@ -265,6 +265,7 @@ fn compose(
     type_url: &TypeUrl,
     subscription: &mut Subscription,
     collection: &Collection,
+    _: SessionConfig,
 ) -> Option<Composed> {
     let answer = std::mem::take(&mut subscription.answer);
     let mut composed =

@@ -17,6 +17,9 @@ pub struct SessionConfig {
     /// What becomes of names that come with a rejection in the state-of-the-world protocol; default
     /// [`RejectedNames::Ignored`].
     pub rejected_names: RejectedNames,
+    /// What is answered of a name that does not exist, in the state-of-the-world protocol; default
+    /// [`AbsentNames::Silent`].
+    pub absent_names: AbsentNames,
     /// When resources that a new snapshot lacks go away; default [`Retirement::AtOnce`].
     pub retirement: Retirement,
     /// How many types one stream may speak of; default 32.
@@ -49,6 +52,22 @@ pub enum RejectedNames {
     Adopted,
 }
 
+/// What is answered of endpoints and routes that a client names and that do not exist, in the
+/// state-of-the-world protocol; in the delta protocol they are told to be removed.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "something is said or nothing is")]
+pub enum AbsentNames {
+    /// Nothing, as the protocol document has it: what waits for them goes on waiting until they
+    /// exist, or until its own time is out (in Envoy 15 seconds).
+    #[default]
+    Silent,
+    /// A load assignment without endpoints and a route configuration without hosts, as istiod does
+    /// (`pilot/pkg/xds/eds.go` `buildEmptyClusterLoadAssignment`,
+    /// `pilot/pkg/networking/core/httproute.go` `BuildHTTPRoutes`): requests fail at once. They are
+    /// sent too when a name ceases to exist.
+    Empty,
+}
+
 /// When resources go away that a new snapshot lacks.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there is one phase or there are two")]
@@ -68,6 +87,7 @@ impl Default for SessionConfig {
         Self {
             empty_list: EmptyList::default(),
             rejected_names: RejectedNames::default(),
+            absent_names: AbsentNames::default(),
             retirement: Retirement::default(),
             max_types: 32,
             max_names: 100_000,
@@ -213,7 +233,8 @@ pub(crate) struct Outgoing {
     pub(crate) composed: Composed,
 }
 
-pub(crate) type Compose = fn(&TypeUrl, &mut Subscription, &Collection) -> Option<Composed>;
+pub(crate) type Compose =
+    fn(&TypeUrl, &mut Subscription, &Collection, SessionConfig) -> Option<Composed>;
 
 impl Core {
     pub(crate) fn new(config: SessionConfig, stream: u64) -> Self {
@@ -302,11 +323,11 @@ impl Core {
     /// an empty answer would delete what the client has.
     fn poll_serving(&mut self, compose: Compose) -> Option<Outgoing> {
         let serving = self.rollout.serving()?;
-        let nonces = &mut self.nonces;
+        let (nonces, config) = (&mut self.nonces, self.config);
         let outgoing = self.types.iter_mut().find_map(|(type_url, state)| {
             let subscription = state.subscription.as_mut().filter(|it| !it.is_idle())?;
             let collection = serving.collection(type_url).cloned().unwrap_or_default();
-            let composed = compose(type_url, subscription, &collection)?;
+            let composed = compose(type_url, subscription, &collection, config)?;
             let nonce = nonces.next();
             state.exchange.send(nonce, collection.clone());
             Some(Outgoing { type_url: type_url.clone(), nonce, collection, composed })

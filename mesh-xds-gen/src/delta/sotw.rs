@@ -14,14 +14,20 @@
 //! istio/istio `pkg/xds/server.go` `ShouldRespond`; envoyproxy/envoy
 //! `docs/root/api-docs/xds_protocol.rst`. Where they differ the document counts: a name list
 //! without `*` ends a wildcard (istiod keeps it for clusters and listeners), and what does not
-//! exist is not answered (istiod invents an empty route configuration or load assignment).
+//! exist is not answered (istiod invents an empty route configuration or load assignment, and so
+//! does a session with [`AbsentNames::Empty`]).
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
+use prost::Message;
 
 use super::session::{Core, TypeState};
 use super::subscription::{Composed, Need, Subscription, WILDCARD, warming};
 use super::{
-    EmptyList, ErrorDetail, InvalidRequest, Nonce, RejectedNames, SessionConfig, TypeStatus,
+    AbsentNames, EmptyList, ErrorDetail, InvalidRequest, Nonce, RejectedNames, SessionConfig,
+    TypeStatus,
 };
 use crate::snapshot::{Collection, Resource, Snapshot, TypeUrl, Version};
 
@@ -280,21 +286,34 @@ fn compose(
     type_url: &TypeUrl,
     subscription: &mut Subscription,
     collection: &Collection,
+    config: SessionConfig,
 ) -> Option<Composed> {
     let refreshing = subscription.is_refreshing();
     let answer = std::mem::take(&mut subscription.answer);
-    let mut work = subscription.take_work(collection);
-    work.retain(|name, need| match collection.find(name) {
-        Some(resource) => *need > Need::IfChanged || subscription.differs(name, Some(resource)),
-        None => subscription.held.contains_key(name),
-    });
-    let changed: Vec<Arc<Resource>> =
-        work.keys().filter_map(|name| collection.find(name)).cloned().collect();
+    let work = subscription.take_work(collection);
+    let mut changed: Vec<Arc<Resource>> = Vec::new();
+    let mut gone: Vec<Arc<str>> = Vec::new();
+    for (name, need) in work {
+        let is_named = subscription.names.contains(&name);
+        let made = || empty(type_url, &name).filter(|_| is_named).map(Arc::new);
+        let found = match (collection.find(&name), config.absent_names) {
+            (Some(resource), _) => Some(resource.clone()),
+            (None, AbsentNames::Empty) => made(),
+            (None, AbsentNames::Silent) => None,
+        };
+        match found {
+            Some(found) if need > Need::IfChanged || subscription.differs(&name, Some(&found)) => {
+                changed.push(found);
+            }
+            None if subscription.held.contains_key(&name) => gone.push(name),
+            Some(_) | None => {}
+        }
+    }
     // Whoever starts anew asks for the endpoints too, and is answered then.
     let warming = if refreshing { Vec::new() } else { warming(changed.iter()) };
 
     if type_url.is_full_state() {
-        if work.is_empty() && !answer {
+        if changed.is_empty() && gone.is_empty() && !answer {
             return None;
         }
         let resources = subscription.covered(collection);
@@ -302,7 +321,7 @@ fn compose(
         subscription.held = sent.collect();
         return Some(Composed { resources, warming, ..Composed::default() });
     }
-    for name in work.keys().filter(|name| collection.find(name).is_none()) {
+    for name in &gone {
         // Absence means nothing here: a client keeps what it named, and its parent decides (but of
         // a wildcard no more is remembered than exists).
         if !subscription.names.contains(name) {
@@ -313,4 +332,18 @@ fn compose(
     subscription.held.extend(sent);
     let due = answer || !changed.is_empty();
     due.then(|| Composed { resources: changed, warming, ..Composed::default() })
+}
+
+/// What stands for endpoints or routes that do not exist.
+fn empty(type_url: &TypeUrl, name: &Arc<str>) -> Option<Resource> {
+    let named = name.to_string();
+    let bytes = if *type_url == TypeUrl::ENDPOINT {
+        ClusterLoadAssignment { cluster_name: named, ..Default::default() }.encode_to_vec()
+    } else if *type_url == TypeUrl::ROUTE {
+        let validate_clusters = Some(false);
+        RouteConfiguration { name: named, validate_clusters, ..Default::default() }.encode_to_vec()
+    } else {
+        return None;
+    };
+    Some(Resource::new(type_url.clone(), name.clone(), bytes))
 }

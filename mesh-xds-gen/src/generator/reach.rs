@@ -10,6 +10,8 @@ use crate::cluster;
 
 /// The one kind of rules that can let a proxy see more services.
 const VIRTUAL_SERVICE: &str = "VirtualService";
+/// The one kind of rules that concerns whatever can be sent over mutual TLS.
+const PEER_AUTHENTICATION: &str = "PeerAuthentication";
 
 /// What of one proxy's snapshot a change can make different.
 ///
@@ -98,7 +100,7 @@ impl Reach {
             || !effect.networks.is_empty()
             || !effect.proxies.is_empty() && names_proxy(effect, after)
             || !effect.namespaces.iter().all(|namespace| is_explained(effect, namespace))
-            || before.proxy().kind != ProxyKind::Sidecar;
+            || !matches!(before.proxy().kind, ProxyKind::Sidecar | ProxyKind::Router);
         if is_general || !effect.policies.iter().all(|policy| is_of_few(policy.kind)) {
             return Self::everything();
         }
@@ -133,6 +135,9 @@ impl Reach {
         if !effect.hosts.is_empty() {
             (reach.listeners, reach.routes) = (true, true);
         }
+        if effect.policies.iter().any(|policy| policy.kind == PEER_AUTHENTICATION) {
+            reach.add_mutual_tls();
+        }
         let concerns_rules = !effect.hosts.is_empty() || !effect.services.is_empty();
         if concerns_rules && reach.clusters.is_none() {
             // The proxy's own ports may be of a service that it does not see.
@@ -152,7 +157,16 @@ impl Reach {
         }
         let mut reach = Self::of_endpoints(before, view, &difference.endpoints);
         reach.listeners |= difference.policies;
+        if difference.mutual_tls {
+            reach.add_mutual_tls();
+        }
         reach
+    }
+
+    /// What tells clients how servers want to be spoken to, and what servers do about it.
+    fn add_mutual_tls(&mut self) {
+        (self.clusters, self.endpoints) = (Part::All, Part::All);
+        self.listeners = true;
     }
 
     fn add_service(&mut self, host: &Hostname, is_described: bool) {
@@ -232,7 +246,7 @@ fn is_explained(effect: &Effect, namespace: &Namespace) -> bool {
     effect.policies.iter().any(|policy| policy.namespace == *namespace && is_of_few(policy.kind))
 }
 
-/// Whether a policy of this kind concerns only listeners, or only the hosts that its effect names.
+/// Whether a policy of this kind concerns some types only, or only the hosts that its effect names.
 fn is_of_few(kind: &str) -> bool {
     matches!(
         kind,
@@ -240,6 +254,7 @@ fn is_of_few(kind: &str) -> bool {
             | "RequestAuthentication"
             | "Telemetry"
             | "DestinationRule"
+            | PEER_AUTHENTICATION
             | VIRTUAL_SERVICE
     )
 }

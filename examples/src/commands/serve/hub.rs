@@ -157,8 +157,7 @@ impl Hub {
     /// Tells who connects, and that the mesh has such a proxy.
     pub(super) fn client(&self, node: &Node) -> Result<Client, Status> {
         let mesh = self.meshes.borrow().mesh.clone();
-        // Whoever cannot say who it is, is unknown too.
-        let reference = identify::reference(node, &mesh).map_err(Status::not_found)?;
+        let reference = identify::reference(node, &mesh)?;
         let plane = self.plane.unwrap_or_else(|| identify::data_plane(node));
         let client = Client { node: node.id.clone(), reference, plane };
         let known = mesh.proxy(&client.reference).map(|_| ());

@@ -10,24 +10,44 @@ use mesh_envoy_proto::prost_types::value::Kind;
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::Mesh;
 use mesh_model::view::ProxyKind;
+use tonic::Status;
 
 /// Longer than any id: a pod's name and a namespace have at most 253 bytes each.
 const MAX_ID: usize = 1_024;
 /// As much of an id that is too long is told.
 const TOLD: usize = 64;
 
-/// The pod that a node id names, as `CLUSTER/NAMESPACE/POD`; or a sentence that says what is wrong
-/// with it. A node that does not say its cluster is in the only one that has its pod.
+/// Why a node is nobody, in a sentence.
+#[derive(Debug)]
+pub(super) enum Stranger {
+    /// It does not say who it is.
+    Malformed(String),
+    /// There is no such pod.
+    Unknown(String),
+}
+
+impl From<Stranger> for Status {
+    fn from(stranger: Stranger) -> Self {
+        match stranger {
+            Stranger::Malformed(sentence) => Self::invalid_argument(sentence),
+            Stranger::Unknown(sentence) => Self::not_found(sentence),
+        }
+    }
+}
+
+/// The pod that a node id names, as `CLUSTER/NAMESPACE/POD`. A node that does not say its cluster is in the only one that has its pod.
 ///
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/model/context.go` `ParseServiceNodeWithMetadata`;
 /// `pilot/pkg/serviceregistry/aggregate/controller.go` `skipSearchingRegistryForProxy`.
-pub(super) fn reference(node: &Node, mesh: &Mesh) -> Result<String, String> {
+pub(super) fn reference(node: &Node, mesh: &Mesh) -> Result<String, Stranger> {
+    let malformed = |sentence| Err(Stranger::Malformed(sentence));
     let id = node.id.as_str();
     if id.len() > MAX_ID {
         let begin: String = id.chars().take(TOLD).collect();
-        return Err(format!("node id `{begin}…` has {} bytes, more than {MAX_ID}", id.len()));
+        let bytes = id.len();
+        return malformed(format!("node id `{begin}…` has {bytes} bytes, more than {MAX_ID}"));
     }
     if id.contains('~') {
         return service_node(node, mesh);
@@ -36,31 +56,32 @@ pub(super) fn reference(node: &Node, mesh: &Mesh) -> Result<String, String> {
         [cluster, namespace, pod] if ![cluster, namespace, pod].iter().any(|it| it.is_empty()) => {
             Ok(id.to_owned())
         }
-        _ => Err(format!(
+        _ => malformed(format!(
             "node id `{id}` is neither `TYPE~IP~POD.NAMESPACE~DOMAIN` nor `CLUSTER/NAMESPACE/POD`"
         )),
     }
 }
 
-fn service_node(node: &Node, mesh: &Mesh) -> Result<String, String> {
+fn service_node(node: &Node, mesh: &Mesh) -> Result<String, Stranger> {
+    let malformed = |sentence| Err(Stranger::Malformed(sentence));
     let id = node.id.as_str();
     let parts: Vec<&str> = id.split('~').collect();
     let [kind, address, name, _domain] = parts.as_slice() else {
-        return Err(format!("node id `{id}` has {} parts between `~`, not 4", parts.len()));
+        return malformed(format!("node id `{id}` has {} parts between `~`, not 4", parts.len()));
     };
     let kinds = [ProxyKind::Sidecar, ProxyKind::Router, ProxyKind::Waypoint, ProxyKind::Ztunnel];
     if !kinds.iter().any(|known| known.as_str() == *kind) {
-        return Err(format!("node id `{id}` is of the unknown type `{kind}`"));
+        return malformed(format!("node id `{id}` is of the unknown type `{kind}`"));
     }
     let ips = text(node, "INSTANCE_IPS").unwrap_or_default();
     let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
     if !is_address(address) && !ips.split(',').all(is_address) {
-        return Err(format!("node id `{id}` has the address `{address}`, which is none"));
+        return malformed(format!("node id `{id}` has the address `{address}`, which is none"));
     }
     let Some((pod, namespace)) =
         name.rsplit_once('.').filter(|(pod, ns)| !pod.is_empty() && !ns.is_empty())
     else {
-        return Err(format!("node id `{id}` names `{name}`, which is not `POD.NAMESPACE`"));
+        return malformed(format!("node id `{id}` names `{name}`, which is not `POD.NAMESPACE`"));
     };
     let told = text(node, "CLUSTER_ID").filter(|cluster| !cluster.is_empty());
     if let Some(cluster) = told.filter(|cluster| cluster.len() <= MAX_ID) {
@@ -72,10 +93,14 @@ fn service_node(node: &Node, mesh: &Mesh) -> Result<String, String> {
         (Some(only), None) => Ok(only),
         (found, _) => {
             let who = if found.is_none() { "no cluster has" } else { "several clusters have" };
-            Err(format!(
+            let sentence = format!(
                 "node `{id}` does not say its cluster: metadata `CLUSTER_ID` is absent, and {who} such \
                  a pod"
-            ))
+            );
+            Err(match found {
+                None => Stranger::Unknown(sentence),
+                Some(_) => Stranger::Malformed(sentence),
+            })
         }
     }
 }
@@ -140,7 +165,9 @@ mod tests {
     fn check(id: &str, metadata: &[(&str, &str)], expected: Result<&str, &str>) {
         match (reference(&node(id, metadata), &mesh()), expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected),
-            (Err(sentence), Err(part)) => assert!(sentence.contains(part), "{sentence}"),
+            (Err(Stranger::Malformed(sentence) | Stranger::Unknown(sentence)), Err(part)) => {
+                assert!(sentence.contains(part), "{sentence}");
+            }
             (found, _) => panic!("{found:?} for {id}"),
         }
     }
@@ -177,7 +204,7 @@ mod tests {
     #[test]
     fn an_id_that_no_pod_can_have_is_not_told_whole() {
         let id = format!("east/shop/{}", "é".repeat(100_000));
-        let Err(sentence) = reference(&node(&id, &[]), &mesh()) else {
+        let Err(Stranger::Malformed(sentence)) = reference(&node(&id, &[]), &mesh()) else {
             panic!("such a pod there is not")
         };
         assert!(sentence.len() < 300 && sentence.contains("200010 bytes"), "{sentence}");

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use mesh_model::compat::DataPlane;
 use mesh_xds_gen::delta::{
-    EmptyList, InvalidRequest, Nonce, RejectedNames, Retirement, SessionConfig, StatusCode,
-    TypeStatus,
+    AbsentNames, EmptyList, InvalidRequest, Nonce, RejectedNames, Retirement, SessionConfig,
+    StatusCode, TypeStatus,
 };
 use mesh_xds_gen::snapshot::{Snapshot, TypeUrl};
 use tokio::sync::{mpsc, watch};
@@ -106,13 +106,17 @@ impl<S: Session> Stream<S> {
 
 impl<S: Session> Conversation<S> {
     fn new(stream: Stream<S>, client: Client) -> Self {
-        let empty_list = match client.plane {
-            DataPlane::Grpc => EmptyList::Nothing,
-            DataPlane::IstioProxy | DataPlane::Envoy | DataPlane::Ztunnel => EmptyList::Wildcard,
+        // An empty route configuration is not among the answers that istiod has for gRPC.
+        let (empty_list, absent_names) = match client.plane {
+            DataPlane::Grpc => (EmptyList::Nothing, AbsentNames::Silent),
+            DataPlane::IstioProxy | DataPlane::Envoy | DataPlane::Ztunnel => {
+                (EmptyList::Wildcard, AbsentNames::Empty)
+            }
         };
         let config = SessionConfig {
             empty_list,
             rejected_names: RejectedNames::Adopted,
+            absent_names,
             retirement: Retirement::MakeBeforeBreak,
             ..SessionConfig::default()
         };
