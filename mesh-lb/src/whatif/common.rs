@@ -6,6 +6,7 @@ use mesh_model::endpoint::{Address, Endpoint, HealthStatus};
 use mesh_model::name::NetworkId;
 use mesh_model::view::{Destination, ProxyView};
 
+use super::outcome::answers;
 use super::overload::Numbers;
 use super::scenario::Failed;
 use super::shift::Parts;
@@ -31,6 +32,7 @@ pub(super) struct Common {
     hosts: HostTable,
     parts: Parts,
     portions: Box<[Portion]>,
+    answers: Box<[bool]>,
     /// The shares that were computed last.
     // INVARIANT: at most `KEPT`.
     known: Vec<Known>,
@@ -89,6 +91,7 @@ impl Outcomes {
                 hosts,
                 parts: Parts::of(&assignment),
                 portions: portions(&assignment, numbers),
+                answers: answers(&assignment),
                 known: Vec::with_capacity(KEPT),
             });
             self.commons.len() - 1
@@ -128,6 +131,11 @@ impl Common {
 
     pub(super) const fn parts(&self) -> &Parts {
         &self.parts
+    }
+
+    /// Whether nothing is answered of what an outcome sends.
+    pub(super) fn is_unreachable(&self, outcome: &Outcome) -> bool {
+        outcome.is_unreachable_by(&self.answers)
     }
 
     pub(super) const fn portions(&self) -> &[Portion] {

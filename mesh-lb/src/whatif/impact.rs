@@ -124,8 +124,8 @@ fn touched<'s, 'm>(
             destination,
             class,
             shift,
-            is_unreachable: outcome.is_unreachable(),
-            was_unreachable: class.before.is_unreachable(),
+            is_unreachable: after.is_unreachable(&outcome),
+            was_unreachable: before.is_unreachable(&class.before),
             after: Some(outcome),
             overloaded: Vec::new(),
             common,
@@ -170,13 +170,15 @@ impl<'c> Side<'c> {
 
 fn untouched<'s, 'm>(surveyed: &'s Surveyed<'m>, class: &'s SurveyedClass<'m>) -> Impact<'s, 'm> {
     let destination = &surveyed.destination;
+    let common = surveyed.before.commons().get(class.common);
+    let is_unreachable = common.is_some_and(|common| common.is_unreachable(&class.before));
     Impact {
         destination,
         class,
         after: None,
         shift: Shift::default(),
-        is_unreachable: class.before.is_unreachable(),
-        was_unreachable: class.before.is_unreachable(),
+        is_unreachable,
+        was_unreachable: is_unreachable,
         overloaded: Vec::new(),
         common: class.common,
     }

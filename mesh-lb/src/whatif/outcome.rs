@@ -1,5 +1,7 @@
 //! Where the traffic of one destination goes, by place and by endpoint.
-use mesh_model::endpoint::Endpoint;
+use std::collections::BTreeMap;
+
+use mesh_model::endpoint::{Address, Endpoint};
 use mesh_model::name::{ClusterId, Locality};
 use mesh_model::view::{Destination, ProxyView};
 
@@ -98,8 +100,17 @@ impl Outcome {
     /// with one behind it. Where the client's own destination is kept none of the endpoints that it may
     /// ask for answers; hosts that are looked up are always reached.
     pub fn is_unreachable(&self) -> bool {
+        self.is_unreachable_by(&answers(&self.assignment))
+    }
+
+    /// The same, given [`answers`] of the assignment.
+    pub(super) fn is_unreachable_by(&self, answers: &[bool]) -> bool {
         match self.discovery {
-            Discovery::Eds | Discovery::StrictDns | Discovery::LogicalDns => !self.is_answered(),
+            Discovery::Eds | Discovery::StrictDns | Discovery::LogicalDns => {
+                let used = self.shares.endpoints().iter().enumerate();
+                let mut used = used.filter(|(_, share)| **share > 0.0);
+                !used.any(|(index, _)| answers.get(index) != Some(&false))
+            }
             Discovery::OriginalDestination => {
                 let known = self.assignment.endpoints().filter_map(|one| match one.target() {
                     Target::Direct(direct) | Target::Tunnel(direct) => Some(is_fit(direct)),
@@ -113,26 +124,25 @@ impl Outcome {
     }
 }
 
-impl Outcome {
-    /// Whether anything that is sent to can answer. One host stands for all localities behind an address.
-    fn is_answered(&self) -> bool {
-        let shares = self.shares.endpoints().iter();
-        let used = self.assignment.endpoints().zip(shares).filter(|(_, share)| **share > 0.0);
-        let mut gateways = Vec::new();
-        for (endpoint, _) in used {
-            match endpoint.target() {
-                // In panic Envoy sends to what is unhealthy, too, and may be answered.
-                Target::Direct(_) | Target::Tunnel(_) => return true,
-                Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
-                    gateways.push(&gateway.address);
-                }
-            }
-        }
-        self.assignment.endpoints().any(|endpoint| {
-            let address = endpoint.target().address();
-            gateways.contains(&address) && endpoint.fronts().any(is_fit)
-        })
+/// Whether what is sent to may answer, by the order of the assignment; none if all may.
+///
+/// In panic Envoy sends to what is unhealthy, too, and may be answered. One host stands for all
+/// localities behind the address of a gateway.
+pub(super) fn answers(assignment: &Assignment) -> Box<[bool]> {
+    let is_gateway =
+        |target: Target<'_>| matches!(target, Target::Gateway(_) | Target::DoubleTunnel(_));
+    let mut fit: BTreeMap<&Address, bool> = BTreeMap::new();
+    for endpoint in assignment.endpoints().filter(|one| is_gateway(one.target())) {
+        *fit.entry(endpoint.target().address()).or_default() |= endpoint.fronts().any(is_fit);
     }
+    if fit.values().all(|is_fit| *is_fit) {
+        return Box::default();
+    }
+    let answers = |endpoint: AssignedEndpoint<'_>| {
+        let target = endpoint.target();
+        !is_gateway(target) || fit.get(target.address()) == Some(&true)
+    };
+    assignment.endpoints().map(answers).collect()
 }
 
 /// The cluster that an endpoint's traffic ends in; a gateway that `MeshNetworks` lists has none of its

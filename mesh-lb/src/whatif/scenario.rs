@@ -186,6 +186,9 @@ impl Scenario {
             return Vec::new();
         }
         let fronts = self.fronts(assignment, failed);
+        if fronts.is_empty() && failed.gateways.is_none() {
+            return Vec::new();
+        }
         let own = &view.proxy().network;
         let is_cut_off = |network: &NetworkId| {
             let after = failed.gateways.as_ref();
