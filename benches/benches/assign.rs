@@ -2,6 +2,14 @@
 //!
 //! The budget of the whole EDS resource, computed and encoded, is 30 µs (`eds`), and 5 µs after one
 //! endpoint has changed (`eds_after_a_change`).
+//!
+//! `mesh/*` are all assignments of one sidecar in the meshes that `bigmesh.py` writes: 1,000 services of 10
+//! endpoints in one network and in three, 10 services of 1,000. `million/new_resource` is the budget of
+//! 20 µs a client class: the EDS resource of a service of which one endpoint changed, among 20,000 services
+//! and 1,000,000 endpoints.
+#[path = "shared/endpoints.rs"]
+mod million;
+
 use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::net::IpAddr;
@@ -10,11 +18,15 @@ use std::sync::Arc;
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use mesh_lb::assign::{Assignment, Input};
+use mesh_lb::whatif::services_and_subsets;
 use mesh_model::Compat;
 use mesh_model::endpoint::{Address, Endpoint, Gateways, NetworkGateway, Shard, Shards, Workload};
 use mesh_model::name::{ClusterId, NetworkId};
+use mesh_model::registry::Registry;
 use mesh_model::resource::destination_rule::LocalityLbSetting;
+use mesh_model::view::{Destination, Subset};
 use mesh_testkit::by_hand;
+use mesh_testkit::synthetic::Synthetic;
 use mesh_xds_gen::endpoint::Encoder;
 
 /// Pods as a registry holds them: equal names share their text; nine labels of their own beside those
@@ -163,5 +175,62 @@ fn changed(before: &Shards, address: &str) -> Shards {
     first.chain(before.iter().skip(1).cloned()).collect()
 }
 
-criterion_group!(benches, assign);
+/// Every assignment of one sidecar.
+fn meshes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("assign/mesh");
+    let sizes = [
+        ("1000_services_of_10", Synthetic::default()),
+        ("1000_services_of_10_in_3_networks", Synthetic { networks: 3, ..Synthetic::default() }),
+        (
+            "10_services_of_1000",
+            Synthetic { services: 10, endpoints: 1_000, ..Synthetic::default() },
+        ),
+    ];
+    for (name, size) in sizes {
+        let mut registry = Registry::new(Compat::default());
+        registry.load(size.sources());
+        let mesh = registry.mesh();
+        let Ok(proxy) = mesh.proxy("c0/ns-0/load-0") else { continue };
+        let Some(view) = mesh.view(&proxy) else { continue };
+        let asked = services_and_subsets(&view).into_iter();
+        let destinations: Vec<Destination<'_>> = asked
+            .map(|asked| {
+                view.destination_of(asked.service, asked.port, Subset::from(&*asked.subset))
+            })
+            .collect();
+        let count = |assignment: Assignment| assignment.endpoints().count();
+        let all = |destinations: &[Destination<'_>]| -> usize {
+            destinations.iter().map(|to| count(Assignment::new(&view, to))).sum()
+        };
+        assert!(all(&destinations) >= 10_000, "every endpoint is assigned");
+        group.bench_function(name, |bencher| bencher.iter(|| all(black_box(&destinations))));
+    }
+    group.finish();
+}
+
+/// The resource of a service after one of its endpoints has changed, among a million.
+fn million(criterion: &mut Criterion) {
+    let mut registry = million::registry(20_000, true);
+    let before = registry.mesh();
+    registry.apply(million::slice(7, true, false));
+    let after = registry.mesh();
+    let proxy = by_hand::proxy("c1", "");
+    let (Some(old), Some(new)) = (before.view(&proxy), after.view(&proxy)) else { return };
+    let name = "outbound|80||s-7.ns-7.svc.cluster.local";
+    let assigned = mesh_xds_gen::endpoint::assignment(&old, name).unwrap_or_default();
+    assert_eq!(assigned.endpoints().count(), 50, "its endpoints are there");
+    let mut views = [&old, &new].into_iter().cycle();
+    let mut encoder = Encoder::default();
+    let mut group = criterion.benchmark_group("assign/million");
+    group.bench_function("new_resource", |bencher| {
+        bencher.iter(|| {
+            let view = views.next().unwrap_or(&old);
+            let assignment = mesh_xds_gen::endpoint::assignment(black_box(view), name);
+            encoder.encode(name, &assignment.unwrap_or_default())
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, assign, meshes, million);
 criterion_main!(benches);
