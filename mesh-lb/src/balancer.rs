@@ -22,7 +22,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use self::host::{Host, InFlight};
 use self::host::{HostState, Traffic};
-use self::level::{Found, Level, LevelInput, Wanted};
+use self::level::{Found, Level, LevelInput, Wanted, Way};
 use self::places::Places;
 pub use self::policy::{Algorithm, BalancerPolicy, Selection};
 use self::source::Draw;
@@ -122,10 +122,13 @@ pub struct Balancer {
 
 /// What becomes of one hundredth of the hashes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+// A pick finds it without multiplying.
+#[repr(align(16))]
 struct Choice {
     choice: PriorityChoice,
     /// Whether the priority is in panic.
     panic: bool,
+    way: Way,
 }
 
 /// What a balancer is assembled with, its endpoints aside.
@@ -452,18 +455,18 @@ impl Balancer {
             Some(hash) if self.policy.algorithm.is_consistent() => hash,
             Some(_) | None => random(),
         };
-        let Choice { choice, panic } = match &*self.choices {
-            [only] => *only,
-            choices => *choices.get(usize::try_from(hash % 100).ok()?)?,
+        let chosen = match &*self.choices {
+            [only] => only,
+            choices => choices.get(usize::try_from(hash % 100).ok()?)?,
         };
-        let level = self.levels.get(usize::try_from(choice.priority).ok()?)?;
+        let level = self.levels.get(usize::try_from(chosen.choice.priority).ok()?)?;
         let worker = self.worker(request.worker);
         let zone = || match &self.zones {
             None => ZoneChoice::Anywhere,
             Some(zones) => zones.choose(&self.policy, &mut random),
         };
-        let (availability, attempt) = (choice.availability, request.attempt);
-        let host = match level.find(Wanted { availability, panic, hash, attempt, worker }, zone)? {
+        let (way, attempt) = (chosen.way, request.attempt);
+        let host = match level.find(Wanted { way, hash, attempt, worker }, zone)? {
             Found::Host(host) => host,
             Found::List(source) => {
                 let (policy, hosts, now_ms) = (&self.policy, level.hosts(), request.now_ms);
@@ -471,6 +474,7 @@ impl Balancer {
             }
             Found::Bounded(table) => table.pick(level, hash, attempt, &self.traffic)?,
         };
+        let Choice { choice, panic, .. } = *chosen;
         Some(Pick { host: level.host(host)?, choice, panic })
     }
 
@@ -555,7 +559,8 @@ fn choices(load: &PriorityLoad) -> Box<[Choice]> {
             let choice = load.choose(one);
             let level = usize::try_from(choice.priority).ok();
             let level = level.and_then(|level| load.levels().get(level));
-            Choice { choice, panic: level.is_some_and(|level| level.panic) }
+            let panic = level.is_some_and(|level| level.panic);
+            Choice { choice, panic, way: Level::way(choice.availability, panic) }
         })
         .collect();
     if choices.windows(2).all(|pair| pair.first() == pair.last()) {

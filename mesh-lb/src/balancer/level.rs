@@ -179,13 +179,15 @@ fn weights(hosts: &[Host]) -> HostWeights {
 #[derive(Debug)]
 pub(super) struct Level {
     input: LevelInput,
-    /// How requests find a host.
+    /// How requests find a host: the first way.
     route: Route,
-    /// How they do that are to go to degraded hosts, if that is another way.
-    degraded: Option<Route>,
-    /// How they do in panic, if that is another way.
-    panic: Option<Route>,
+    /// How those do that go to degraded hosts, and those in panic: the second way and the third. A ring
+    /// or table has none but the first.
+    others: Option<Box<[Route; 2]>>,
 }
+
+/// One of the ways of a level.
+pub(super) type Way = u8;
 
 #[derive(Debug)]
 struct Route {
@@ -230,9 +232,7 @@ pub(super) enum Found<'l> {
 /// What is asked for a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
-    pub(super) availability: Availability,
-    /// Whether the priority is in panic.
-    pub(super) panic: bool,
+    pub(super) way: Way,
     pub(super) hash: u64,
     pub(super) attempt: u32,
     pub(super) worker: usize,
@@ -260,22 +260,32 @@ impl Level {
         places: &mut Places,
     ) -> Self {
         let mut builder = Builder { index, input: &input, policy, places };
+        let nobody = || Route::without_lists(Split::Nobody);
         if let Some(table) = builder.table() {
             let route = Route::without_lists(Split::of(table));
-            return Self { input, route, degraded: None, panic: None };
+            return Self { input, route, others: None };
         }
         let [route, degraded] = [Availability::Healthy, Availability::Degraded].map(|wanted| {
             let split = builder.split(Some(wanted));
             builder.route(Some(wanted), split)
         });
-        let panic = policy.may_panic().then(|| match policy.spread.on_panic {
-            OnPanic::Fail => Route::without_lists(Split::Nobody),
-            OnPanic::Send => {
+        let panic = match policy.spread.on_panic {
+            OnPanic::Send if policy.may_panic() => {
                 let split = builder.split(None);
                 builder.route(None, split)
             }
-        });
-        Self { input, route, degraded: Some(degraded), panic }
+            OnPanic::Send | OnPanic::Fail => nobody(),
+        };
+        Self { input, route, others: Some(Box::new([degraded, panic])) }
+    }
+
+    /// Which way requests go that are to go to these hosts.
+    pub(super) const fn way(availability: Availability, panic: bool) -> Way {
+        match availability {
+            _ if panic => 2,
+            Availability::Degraded => 1,
+            Availability::Healthy => 0,
+        }
     }
 
     /// Whether nothing has changed that the level is built from. Panic only says which of its lists is
@@ -317,7 +327,11 @@ impl Level {
         wanted: Wanted,
         zone: impl FnOnce() -> ZoneChoice,
     ) -> Option<Found<'_>> {
-        let route = self.route(wanted);
+        let route = match (wanted.way, self.others.as_deref()) {
+            (0, _) | (_, None) => &self.route,
+            (1, Some([degraded, _])) => degraded,
+            (_, Some([_, panic])) => panic,
+        };
         let locality = match &route.split {
             Split::ByWeight(schedulers) => {
                 usize::try_from(schedulers.get(wanted.worker)?.pick()).ok()?
@@ -337,16 +351,6 @@ impl Level {
             },
         };
         route.lists.get(locality).map(Found::List)
-    }
-
-    #[inline]
-    fn route(&self, wanted: Wanted) -> &Route {
-        let other = match wanted.availability {
-            _ if wanted.panic => &self.panic,
-            Availability::Degraded => &self.degraded,
-            Availability::Healthy => return &self.route,
-        };
-        other.as_ref().unwrap_or(&self.route)
     }
 }
 
