@@ -8,6 +8,12 @@
 //! client notices by itself (a gateway that no longer answers); the assignment and its shares are then
 //! computed as at any other time. [`Survey`] finds the proxies of a mesh that are sent
 //! the same, and looks at all of them at once.
+//!
+//! Zones do not count here: within a priority hosts share alike, or localities by weight. That is what a
+//! proxy does that does not know its own cluster. One of Istio's that does (`ENABLE_SELF_DISCOVERY`)
+//! keeps more in its zone, as much as `zoneAwareLbSetting` lets it; which priorities there are is told
+//! for it, too, but not how zones split one. [`Balancer`](crate::Balancer::with_local_cluster) knows
+//! that, from the callers' endpoints.
 mod failure; // Reading order: what fails, what then holds, what moved, who suffers; then all clients at once.
 
 mod fallen;
