@@ -281,7 +281,7 @@ impl Hosts<'_> {
     /// Adds the weights of the hosts of a locality.
     fn weigh(&self, group: &GroupHosts, weights: &mut HostWeights) {
         for (weight, fitness) in self.all.get(group.range()).unwrap_or_default() {
-            let weight = u64::from(*weight);
+            let weight = u64::from((*weight).max(1));
             match fitness {
                 Fitness::Healthy => weights.healthy += weight,
                 Fitness::Excluded => weights.excluded += weight,

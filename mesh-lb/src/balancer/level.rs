@@ -162,10 +162,10 @@ fn count(hosts: &[Host]) -> LocalityHosts {
     }
 }
 
-/// The same as sums of weights, which are those that hosts have now.
+/// The same as sums of weights, which are those that hosts have now; one of nothing is one, as upstream.
 fn weights(hosts: &[Host]) -> HostWeights {
     let sum = |fits: &dyn Fn(&Host) -> bool| {
-        hosts.iter().filter(|host| fits(host)).map(|host| u64::from(host.weight())).sum()
+        hosts.iter().filter(|host| fits(host)).map(|host| u64::from(host.weight().max(1))).sum()
     };
     HostWeights {
         total: sum(&|_| true),

@@ -125,13 +125,17 @@ fn a_priority_is_as_healthy_as_its_hosts_weigh_if_that_is_asked_for() {
         let status = if sick { HealthStatus::Unhealthy } else { HealthStatus::Healthy };
         HostHealth::new(status, HealthFlags::NONE)
     };
-    for (weighted_priority_health, loads) in [(false, [70, 30]), (true, [14, 86])] {
+    let check = |assignment: &Assignment, weighted_priority_health, loads: [u32; 2]| {
         let spread = Spread { weighted_priority_health, ..Spread::default() };
         let policy = BalancerPolicy { spread, ..policy(Algorithm::RoundRobin) };
-        let balancer = Balancer::with_health(&assignment, &policy, 0, second);
+        let balancer = Balancer::with_health(assignment, &policy, 0, second);
         let load = balancer.load().levels().iter().map(|level| level.healthy_load.get());
         assert_eq!(load.collect::<Vec<_>>(), loads);
-    }
+    };
+    check(&assignment, false, [70, 30]);
+    check(&assignment, true, [14, 86]);
+    endpoints.iter_mut().for_each(|endpoint| endpoint.2 = 0);
+    check(&crate::assignment(&endpoints), true, [70, 30]); // A weight of 0 acts as 1.
 }
 
 #[test]
