@@ -13,15 +13,19 @@ use std::sync::Arc;
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
 use mesh_model::name::Namespace;
+use mesh_model::registry::TokenPlace;
 use mesh_model::resource::{Action, AuthorizationPolicy};
 
 use crate::dry_run::is_dry_run;
 use crate::identity::{IdentitySource, TrustBundle};
-use crate::matcher::{PathNormalization, PathOptions};
-use crate::rbac::{Body, Filter, Origin, Policy, Purpose, RbacFilter, Rules};
+use crate::matcher::{Form, PathNormalization, PathOptions, Pattern, StringTest};
+use crate::rbac::{
+    Body, Clause, Entry, Field, Filter, HeaderTest, HeaderValue, Node, Origin, Place, Policy,
+    PrincipalTest, Purpose, RbacFilter, Rules,
+};
 use crate::request::Sight;
 use crate::rule::{Compiler, Context, Omission};
-use crate::select::{BrokenPolicy, Selected, Selection, Workload, WorkloadKind, select};
+use crate::select::{BrokenPolicy, Selected, Selection, Subject, Workload, WorkloadKind, select};
 
 mod grpc;
 pub(crate) mod index;
@@ -340,10 +344,28 @@ impl Builder<'_> {
         self.chain.compiled.push(compiled);
     }
 
+    /// What a broken policy may have denied of the traffic; nothing if it is not about it.
+    fn closed(&self, policy: &BrokenPolicy) -> Option<Body> {
+        match (&policy.subject, self.traffic) {
+            (Subject::Connections, _) | (Subject::Requests, Traffic::Http) => Some(Body::always()),
+            (Subject::Tokens(places), Traffic::Http) => Some(Body::Rule {
+                permissions: [Entry { clauses: Box::default() }].into(),
+                principals: places.iter().map(carries).collect(),
+            }),
+            (Subject::Requests | Subject::Tokens(_), Traffic::Tcp) => None,
+        }
+    }
+
     fn broken(&mut self, broken: &[&BrokenPolicy], action: Action, built: &mut Built) {
         for policy in broken {
+            let body =
+                if action == Action::Allow { Some(Body::Never) } else { self.closed(policy) };
+            let Some(body) = body else { continue };
+            let name = policy_name("", &policy.namespace, &policy.name, 0);
+            let is_policy = policy.subject == Subject::Connections;
             let stand_in = Arc::new(Policy {
-                name: policy_name("", &policy.namespace, &policy.name, 0),
+                // A RequestAuthentication may have the name of a policy.
+                name: if is_policy { name } else { format!("{name}-jwt").into() },
                 origin: Origin {
                     namespace: policy.namespace.clone(),
                     name: policy.name.clone(),
@@ -351,7 +373,7 @@ impl Builder<'_> {
                     action: policy.action.unwrap_or(Action::Deny),
                     is_broken: true,
                 },
-                body: if action == Action::Allow { Body::Never } else { Body::always() },
+                body,
             });
             built.enforced.get_or_insert_default().push(Arc::clone(&stand_in));
             self.chain.compiled.push(CompiledPolicy {
@@ -363,6 +385,25 @@ impl Builder<'_> {
             });
         }
     }
+}
+
+/// What a request must have for a RequestAuthentication to be about it.
+fn carries(place: &TokenPlace) -> Entry<PrincipalTest> {
+    let (name, value) = match place {
+        TokenPlace::Header(name) => (name.clone(), HeaderValue::Present),
+        TokenPlace::Query => {
+            let form = Form::Pattern(Pattern::Contains { literals: ["?".into()].into() });
+            (":path".into(), HeaderValue::Text(StringTest::from(form)))
+        }
+    };
+    let key = format!("request.headers[{name}]").into();
+    let field = Field {
+        place: Place::When { index: 0, key },
+        is_negated: false,
+        values: ["*".into()].into(),
+    };
+    let node = Node::Test(PrincipalTest::Header(HeaderTest { name, value }));
+    Entry { clauses: [Clause { field, node }].into() }
 }
 
 fn named(policy: &AuthorizationPolicy, prefix: &str, rule: usize, body: Body) -> Arc<Policy> {

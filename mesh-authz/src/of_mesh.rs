@@ -64,7 +64,7 @@ impl Authorizer {
         identity: IdentitySource,
         data_plane: DataPlane,
     ) -> Self {
-        let broken = BrokenPolicy::of_plane(plane);
+        let broken = BrokenPolicy::of_workloads(mesh, plane);
         let of_plane = Environment::of_plane(plane, mesh.compat());
         let compat = Compat { data_plane, ..of_plane.compat.clone() };
         let environment = Environment { identity, compat, ..of_plane };
@@ -152,7 +152,7 @@ impl Chain {
     ///
     /// Policies that could not be understood deny what they might have denied.
     pub fn of_grpc_server(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
-        let broken = BrokenPolicy::of_plane(plane);
+        let broken = BrokenPolicy::of_workloads(mesh, plane);
         let workload = workload(&proxy.namespace, &proxy.labels);
         let environment = Environment::of_plane(plane, mesh.compat());
         Self::of_grpc(&policies(plane, &broken), &workload, &environment)

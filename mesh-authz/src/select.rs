@@ -13,11 +13,12 @@ use mesh_model::resource::{Action, AuthorizationPolicy};
 
 mod attachment;
 mod broken;
+pub(crate) mod lost;
 mod request_authentication;
 
 use self::attachment::Attached;
-pub(crate) use self::attachment::target_refs;
-pub use self::broken::BrokenPolicy;
+pub(crate) use self::attachment::{target_refs, target_refs_of_tokens};
+pub use self::broken::{BrokenPolicy, Subject};
 pub use self::request_authentication::select_jwt_rules;
 
 /// The workload whose policies are asked for.

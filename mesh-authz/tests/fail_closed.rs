@@ -121,3 +121,173 @@ fn a_lost_demand_for_mutual_tls_is_strict() {
     check(&format!("{kind}  name: a\n  namespace: other\n{spec}"), MutualTlsMode::Permissive);
     check(&format!("{kind}  name: a\n{spec}"), MutualTlsMode::Strict);
 }
+
+/// The parts of a mesh with a waypoint `infra/waypoint`: what is asked of it, and of `shop/web`.
+const WAYPOINT: &str = "{apiVersion: v1, kind: Pod, metadata: {name: wp, namespace: infra, labels: \
+    {gateway.networking.k8s.io/gateway-name: waypoint, gateway.networking.k8s.io/gateway-class-name: istio-waypoint}}, \
+    spec: {containers: [{name: istio-proxy, image: proxyv2}]}, status: {phase: Running, podIP: 10.0.0.7}}\n---\n";
+const USES: &str = "istio.io/use-waypoint: waypoint, istio.io/use-waypoint-namespace: infra";
+
+/// Who answers `GET /`, of `web` of shop itself, `other` beside it, and the waypoint for `10.9.0.1`.
+fn answers(cluster: &str, config: &str) -> [bool; 3] {
+    let source = |path: &str, text: String| Source {
+        origin: Origin::of_path(path).expect("a path of a mesh"),
+        name: Arc::from(path),
+        text: text.into_bytes(),
+    };
+    let other = POD.replace("app: web", "app: other").replace("name: web", "name: other");
+    let pods = format!("{POD}\n---\n{}\n---\n{WAYPOINT}{cluster}", other.replace("0.0.1", "0.0.2"));
+    let mut registry = Registry::new(Compat::default());
+    registry.load([
+        source("clusters/c1/pod.yaml", pods),
+        source("config/p.yaml", format!("apiVersion: security.istio.io/v1\n{config}")),
+    ]);
+    let mesh = registry.mesh();
+    let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
+    ["shop/web", "shop/other", "infra/wp"].map(|name| {
+        let proxy = mesh.proxy(&format!("c1/{name}")).expect("the pod is there");
+        let authorizer = Authorizer::of_proxy(&mesh, plane, &proxy);
+        let mut request = request::get("/");
+        request.connection.destination_ip = [10, 9, 0, 1].into();
+        authorizer.decide(&request).is_allowed()
+    })
+}
+
+fn service(labels: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: shop, labels: {{{labels}}}}}, \
+         spec: {{clusterIP: 10.9.0.1, selector: {{app: web}}, ports: [{{name: http, port: 80}}]}}}}\n"
+    )
+}
+
+/// A policy of `shop/web`, the service.
+fn of_service(spec: &str) -> String {
+    format!(
+        "kind: AuthorizationPolicy\nmetadata: {{name: p, namespace: shop}}\n\
+         spec: {{targetRefs: [{{kind: Service, group: '', name: web}}], {spec}}}\n"
+    )
+}
+
+const DENY: &str = "action: DENY, rules: [{to: [{operation: {paths: [/]}}]}]";
+
+#[test]
+fn what_is_attached_to_a_service_is_in_force_at_its_waypoint() {
+    let policy = of_service(DENY);
+    assert_eq!(answers(&service(USES), &policy), [true, true, false]);
+    assert_eq!(answers(&service(""), &policy), [true, true, true]);
+}
+
+#[test]
+fn a_service_that_cannot_be_read_closes_what_its_policies_might_have() {
+    let policy = of_service(DENY);
+    let broken = format!("{USES}, x: 5");
+    // What it selects can be told.
+    assert_eq!(answers(&service(&broken), &policy), [false, true, false]);
+    // Here nothing can.
+    let text = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: [\n";
+    assert_eq!(answers(text, &policy), [false, false, false]);
+    let anchored = text.replace("kind: Service", "kind: &a Service");
+    assert_eq!(answers(&anchored, &policy), [false, false, false]);
+    // It is behind no waypoint: its policies never were in force.
+    assert_eq!(answers(&service("x: 5"), &policy), [true, true, true]);
+    assert_eq!(answers(&service("x: 5, istio.io/use-waypoint: none"), &policy), [true, true, true]);
+    // Others' services, and kinds that are no services of the mesh.
+    assert_eq!(answers(&text.replace("shop", "other"), &policy), [true, true, true]);
+    let knative = text.replace("apiVersion: v1", "apiVersion: serving.knative.dev/v1");
+    assert_eq!(answers(&knative, &policy), [true, true, true]);
+    let pod = text.replace("kind: Service", "kind: Pod");
+    assert_eq!(answers(&pod, &policy), [true, true, true]);
+}
+
+#[test]
+fn its_allow_policies_allow_nothing() {
+    let broken = service(&format!("{USES}, x: 5"));
+    assert_eq!(answers(&broken, &of_service("rules: [{}]")), [false, true, false]);
+    assert_eq!(answers(&broken, &of_service("action: AUDIT, rules: [{}]")), [true, true, true]);
+}
+
+#[test]
+fn a_waypoint_that_a_service_may_be_behind_is_missed_too() {
+    let policy = |name: &str| {
+        format!(
+            "kind: AuthorizationPolicy\nmetadata: {{name: p, namespace: infra}}\nspec: {{action: DENY, rules: [{{}}], \
+             targetRefs: [{{kind: Gateway, group: gateway.networking.k8s.io, name: {name}}}]}}\n"
+        )
+    };
+    let broken = service(&format!("{USES}, x: 5"));
+    assert_eq!(answers(&service(USES), &policy("waypoint")), [true, true, false]);
+    assert_eq!(answers(&broken, &policy("waypoint")), [false, true, false]);
+    assert_eq!(answers(&broken, &policy("ingress")), [true, true, true]);
+}
+
+#[test]
+fn so_does_a_namespace_whose_services_say_nothing_of_a_waypoint() {
+    let namespace = |labels: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{{labels}}}}}}}\n---\n{}",
+            service("")
+        )
+    };
+    let policy = of_service(DENY);
+    assert_eq!(answers(&namespace(USES), &policy), [true, true, false]);
+    assert_eq!(answers(&namespace(&format!("{USES}, x: 5")), &policy), [false, false, false]);
+    assert_eq!(answers(&namespace("x: 5"), &policy), [true, true, true]);
+    let says_none = namespace("x: ").replace(
+        "web, namespace: shop, labels: {",
+        "web, namespace: shop, labels: {istio.io/use-waypoint: none, y: z",
+    );
+    assert_eq!(
+        answers(&says_none.replace("x: }", "istio.io/use-waypoint: 5}"), &policy),
+        [true, true, true]
+    );
+}
+
+/// Whether a request with such headers, and a path, is allowed beside a RequestAuthentication.
+fn is_open(spec: &str, header: &str, path: &str) -> bool {
+    let policy = format!(
+        "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n\
+         metadata: {{name: r, namespace: shop}}\nspec: {spec}\n"
+    );
+    let mesh = mesh(policy.as_bytes());
+    let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
+    let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
+    let headers = [mesh_authz::Header { name: header, value: b"x" }];
+    let mut request = request::get(path);
+    if let Some(http) = &mut request.http {
+        http.headers = &headers;
+    }
+    Authorizer::of_proxy(&mesh, plane, &proxy).decide(&request).is_allowed()
+}
+
+#[test]
+fn a_lost_demand_on_tokens_denies_what_may_carry_one() {
+    let default = "{jwtRules: [{issuer: 5}]}";
+    assert!(is_open(default, "user-agent", "/"));
+    assert!(!is_open(default, "Authorization", "/"));
+    assert!(!is_open(default, "user-agent", "/?access%5Ftoken=x"));
+    let header = "{jwtRules: [{issuer: 5, fromHeaders: [{name: x-token}], outputPayloadToHeader: x-claims}]}";
+    assert!(is_open(header, "authorization", "/?access_token=x"));
+    assert!(!is_open(header, "x-token", "/"));
+    assert!(!is_open(header, "x-claims", "/"));
+    // Nobody knows where this one looks, or what it writes.
+    assert!(!is_open("{jwtRules: [{issuer: 5, fromHeader: x-token}]}", "user-agent", "/"));
+    assert!(!is_open("[", "user-agent", "/"));
+    // Of others.
+    assert!(is_open(
+        "{selector: {matchLabels: {app: other}}, jwtRules: [{issuer: 5}]}",
+        "authorization",
+        "/"
+    ));
+}
+
+#[test]
+fn a_lost_demand_on_tokens_is_not_about_connections() {
+    let policy = "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n\
+                  metadata: {name: r, namespace: shop}\nspec: [\n";
+    let mesh = mesh(policy.as_bytes());
+    let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
+    let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
+    let mut request = request::get("/");
+    request.http = None;
+    assert!(Authorizer::of_proxy(&mesh, plane, &proxy).decide(&request).is_allowed());
+}

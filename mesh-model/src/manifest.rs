@@ -11,7 +11,7 @@ mod node;
 
 pub use self::diagnostic::{Diagnostic, Severity};
 pub use self::document::{
-    Document, Head, Limits, Meant, Reading, SECURITY_KINDS, Unreadable, read,
+    Document, Head, Limits, Meant, Reading, SECURITY_KINDS, TARGET_KINDS, Unreadable, read,
 };
 pub use self::field_name::FieldName;
 pub use self::node::{Entry, Node, Place, Value};

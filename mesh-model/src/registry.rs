@@ -37,7 +37,7 @@ mod visibility;
 
 pub use self::absent::{Absences, Absent, AbsentReason};
 pub(crate) use self::alone::{service_of, workload_of};
-pub use self::broken::Broken;
+pub use self::broken::{Broken, TokenPlace};
 pub use self::change::Change;
 pub use self::cluster_local::ClusterLocalHosts;
 pub use self::control_plane::{ControlPlane, SYSTEM_NAMESPACE};

@@ -17,7 +17,7 @@ use mesh_model::resource::{Action, AuthorizationPolicy};
 use super::{Chain, CompiledPolicy, CompiledRule, Environment, Policies};
 use crate::rbac::{Body, Filter, Origin, Policy, Purpose, RbacFilter, Rules};
 use crate::rule::{Compiler, Context, Omission, Unusable};
-use crate::select::{BrokenPolicy, Workload};
+use crate::select::{BrokenPolicy, Subject, Workload};
 
 impl Chain {
     /// Compiles the policies of a workload for a proxyless gRPC server.
@@ -31,7 +31,9 @@ impl Chain {
         workload: &Workload,
         environment: &Environment,
     ) -> Self {
-        let (selected, broken) = super::selected(policies, workload, environment);
+        let (selected, mut broken) = super::selected(policies, workload, environment);
+        // Nothing looks at tokens there.
+        broken.deny.retain(|policy| policy.subject == Subject::Connections);
         let mut chain = Self::default();
         chain.add(Purpose::Deny, &selected.deny, &broken.deny, environment);
         chain.add(Purpose::Allow, &selected.allow, &broken.allow, environment);

@@ -16,6 +16,7 @@ use super::{jwt_rules, policies, words};
 use crate::authorizer::{Authorizer, ServiceBehind};
 use crate::compile::{Environment, Policies};
 use crate::identity::IdentitySource;
+use crate::select::lost::{self, AtWaypoint, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use crate::select::{
     AttachedService, BrokenPolicy, ServiceRegistry, Workload, WorkloadKind, applies, target_refs,
 };
@@ -27,9 +28,8 @@ pub(super) fn authorizer(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Au
     let mut of_plane = Environment::of_plane(plane, mesh.compat());
     of_plane.compat.data_plane = DataPlane::IstioProxy;
     let environment = Environment { identity: IdentitySource::FilterState, ..of_plane };
-    let workload = workload(proxy, Vec::new());
     let words = |services| words(&jwt_rules(mesh, plane, proxy, services));
-    let own = Authorizer::new(&policies, &workload, &environment);
+    let own = own(&policies, &lost::at_waypoint(mesh, plane, proxy), proxy, &environment);
     let own = own.with_space_delimited_claims(words(Vec::new()));
     let mut compiler = Compiler::new(&policies, &environment);
     let names = Names::new(mesh, plane);
@@ -43,6 +43,26 @@ pub(super) fn authorizer(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Au
         }
     });
     own.with_services(services)
+}
+
+/// Compiles what decides about what is addressed to no service that is known: the waypoint's own policies,
+/// and those of services that could not be read.
+fn own(
+    policies: &Policies<'_>,
+    lost: &AtWaypoint<'_>,
+    proxy: &Proxy,
+    environment: &Environment,
+) -> Authorizer {
+    let (alone, selection) = (workload(proxy, Vec::new()), environment.selection());
+    let understood = policies.understood.iter().copied();
+    let own = understood.filter(|policy| applies(policy, &alone, &selection));
+    let denying =
+        lost.denying.iter().copied().filter(|policy| !applies(policy, &alone, &selection));
+    let policies = Policies {
+        understood: own.chain(denying).collect(),
+        broken: policies.broken.iter().copied().chain(&lost.broken).collect(),
+    };
+    Authorizer::new(&policies, &workload(proxy, lost.services.clone()), environment)
 }
 
 /// The service of a host behind a waypoint, as policies refer to it; nothing if it is not behind it.
@@ -144,28 +164,36 @@ struct Behind<'b> {
     plane: &'b ControlPlane,
     waypoint: &'b Proxy,
     gateway: &'b str,
+    /// Namespaces that cannot be read and may name it.
+    lost: Vec<Namespace>,
 }
 
 impl<'b> Behind<'b> {
     fn new(mesh: &'b Mesh, plane: &'b ControlPlane, waypoint: &'b Proxy) -> Self {
         let gateway = waypoint.labels.value("gateway.networking.k8s.io/gateway-name");
-        Self { mesh, plane, waypoint, gateway }
+        let lost = lost::may_be_behind(mesh, plane, waypoint);
+        Self { mesh, plane, waypoint, gateway, lost }
+    }
+
+    fn may_be_of_lost(&self, namespace: &Namespace) -> bool {
+        self.lost.iter().any(|lost| lost.is_empty() || lost == namespace)
     }
 
     fn has(&self, service: &Service) -> bool {
         let manifests = self.mesh.manifests(self.plane);
         let own = (!service.labels.value(USE_WAYPOINT).is_empty()).then_some(&service.labels);
         let of_namespace = || manifests.namespace(&service.namespace).map(|meta| &meta.labels);
+        if own.is_none() && self.may_be_of_lost(&service.namespace) {
+            return true;
+        }
         own.or_else(of_namespace).is_some_and(|labels| {
-            let namespace = labels.value("istio.io/use-waypoint-namespace");
+            let namespace = labels.value(USE_WAYPOINT_NAMESPACE);
             let is_near = *namespace == *self.waypoint.namespace.as_str()
                 || (namespace.is_empty() && service.namespace == self.waypoint.namespace);
             is_near && !self.gateway.is_empty() && *labels.value(USE_WAYPOINT) == *self.gateway
         })
     }
 }
-
-const USE_WAYPOINT: &str = "istio.io/use-waypoint";
 
 /// The names of `ServiceEntries` by namespace and host.
 struct Names<'m>(BTreeMap<(&'m Namespace, &'m str), &'m str>);

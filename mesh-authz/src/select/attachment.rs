@@ -6,11 +6,20 @@ use mesh_model::resource::{
 
 use super::{AttachedService, Selection, ServiceRegistry, Workload, WorkloadKind};
 
-const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
+pub(super) const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 /// The references of a policy; the single one counts only without a list.
 pub(crate) fn target_refs(policy: &AuthorizationPolicy) -> &[PolicyTargetReference] {
+    if policy.spec.target_refs.is_empty() {
+        policy.spec.target_ref.as_slice()
+    } else {
+        &policy.spec.target_refs
+    }
+}
+
+/// The same of a RequestAuthentication.
+pub(crate) fn target_refs_of_tokens(policy: &RequestAuthentication) -> &[PolicyTargetReference] {
     if policy.spec.target_refs.is_empty() {
         policy.spec.target_ref.as_slice()
     } else {
@@ -36,12 +45,10 @@ impl<'p> Attached<'p> {
     }
 
     pub(super) fn of_request_authentication(policy: &'p RequestAuthentication) -> Self {
-        let spec = &policy.spec;
-        let only = spec.target_ref.as_slice();
         Self {
             namespace: &policy.meta.namespace,
-            selector: spec.selector.as_ref(),
-            refs: if spec.target_refs.is_empty() { only } else { &spec.target_refs },
+            selector: policy.spec.selector.as_ref(),
+            refs: target_refs_of_tokens(policy),
         }
     }
 

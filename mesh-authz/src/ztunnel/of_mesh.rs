@@ -14,7 +14,7 @@ use super::convert::{
     convert, convert_peer_authentication, mode_of, port_policy_name, static_strict,
 };
 use super::{Action, Authorization, Group, Scope};
-use crate::select::BrokenPolicy;
+use crate::select::{BrokenPolicy, Subject};
 
 /// Converts all policies of a control plane, sorted by namespace and name.
 ///
@@ -31,7 +31,7 @@ pub fn authorizations(mesh: &Mesh, plane: &ControlPlane) -> Vec<Authorization> {
     let mut found: Vec<Authorization> =
         policies.filter_map(|policy| convert(policy, &root, sends_dry_run)).collect();
     found.extend(of_peers(plane, &root));
-    found.extend(stand_ins(plane, &root));
+    found.extend(stand_ins(mesh, plane, &root));
     found.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     // Of two policies of one name nobody knows which one is meant; a stand-in denies for both.
     found.dedup_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name));
@@ -86,7 +86,7 @@ pub fn policies_of_workload(
     let converted = plane.authorization_policies.iter();
     let converted = converted.filter_map(|policy| convert(policy, &root, sends_dry_run));
     let mut selected: Vec<String> = converted
-        .chain(stand_ins(plane, &root))
+        .chain(stand_ins(mesh, plane, &root))
         .filter(|policy| match &policy.scope {
             Scope::WorkloadSelector(selector) if labels.is_empty() => {
                 let is_near = policy.namespace == *namespace || policy.namespace == root;
@@ -173,13 +173,14 @@ fn has_exceptions(policy: &PeerAuthentication, own: MutualTlsMode, is_strict: bo
 }
 
 /// What stands in for the policies that could not be understood, under names that no other has.
-fn stand_ins(plane: &ControlPlane, root: &Namespace) -> Vec<Authorization> {
+fn stand_ins(mesh: &Mesh, plane: &ControlPlane, root: &Namespace) -> Vec<Authorization> {
     let metas = plane.authorization_policies.iter().map(|policy| &policy.meta);
     // No object's name has a `~`.
     let mut names: BTreeMap<(Namespace, Box<str>), u32> =
         metas.map(|meta| ((meta.namespace.clone(), meta.name.clone()), 1)).collect();
+    let broken = BrokenPolicy::of_workloads(mesh, plane);
     let mut found: Vec<Authorization> =
-        BrokenPolicy::of_plane(plane).iter().filter_map(|broken| stand_in(broken, root)).collect();
+        broken.iter().filter_map(|broken| stand_in(broken, root)).collect();
     for policy in &mut found {
         let uses = names.entry((policy.namespace.clone(), policy.name.clone())).or_default();
         *uses = uses.saturating_add(1);
@@ -190,14 +191,18 @@ fn stand_ins(plane: &ControlPlane, root: &Namespace) -> Vec<Authorization> {
     found
 }
 
-/// What stands in for a policy that could not be understood: as DENY everything, as ALLOW nothing.
+/// What stands in for a policy that could not be understood: as DENY everything, as ALLOW nothing; for
+/// what is about requests, which no ztunnel sees, nothing.
 pub(crate) fn stand_in(broken: &BrokenPolicy, root: &Namespace) -> Option<Authorization> {
+    if broken.subject != Subject::Connections {
+        return None;
+    }
     let (action, groups) = match broken.action {
         Some(resource::Action::Allow) => (Action::Allow, Vec::new()),
         Some(resource::Action::Deny) | None => (Action::Deny, vec![Group::default()]),
         Some(resource::Action::Audit | resource::Action::Custom) => return None,
     };
-    let namespace = &broken.namespace;
+    let namespace = broken.workloads.as_ref().unwrap_or(&broken.namespace);
     Some(Authorization {
         namespace: namespace.clone(),
         name: broken.name.clone(),

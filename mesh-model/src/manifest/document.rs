@@ -30,7 +30,7 @@ mod yaml;
 use self::head::Guess;
 pub use self::head::Head;
 pub use self::limits::Limits;
-pub use self::meant::{Meant, SECURITY_KINDS};
+pub use self::meant::{Meant, SECURITY_KINDS, TARGET_KINDS};
 use self::split::Piece;
 
 /// One object of a source.

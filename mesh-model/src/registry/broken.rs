@@ -5,16 +5,20 @@
 //! ```
 use std::sync::Arc;
 
-use super::load::labels_of;
 use super::map::Key;
 use super::mesh::Parts;
 use super::objects::in_both;
+use super::topology::Topology;
 use super::{Origin, Registry};
 use crate::manifest::{
-    Diagnostic, Document, Entry, Head, Meant, SECURITY_KINDS, Severity, Unreadable,
+    Diagnostic, Document, Head, Meant, SECURITY_KINDS, Severity, TARGET_KINDS, Unreadable,
 };
 use crate::name::{ClusterId, Labels, Namespace};
 use crate::resource::{Action, MeshConfig, ObjectKey};
+
+mod told;
+
+pub use self::told::TokenPlace;
 
 /// The namespace of objects that do not name theirs.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";
@@ -35,12 +39,12 @@ const OF_SECURITY: [&str; 6] = [
     "discoverySelectors",
 ];
 
-/// A security policy that could not be understood, or the settings of the mesh (kind `MeshConfig`).
+/// A security policy that could not be understood, the settings of the mesh (kind `MeshConfig`), or a
+/// Service, ServiceEntry or Namespace, by which policies are attached.
 ///
 /// Nobody can tell what it would have denied, so the workloads that it may select deny what it might
-/// have denied, until it is mended. A RequestAuthentication denies nothing that its callers could not
-/// reach without a token: where it is not in force no request has a principal, and rules that ask for
-/// one do not match.
+/// have denied, until it is mended: of a RequestAuthentication requests that carry what it may take for a
+/// token, and those with headers that it may write.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
 pub struct Broken {
@@ -50,8 +54,14 @@ pub struct Broken {
     pub origin: Origin,
     /// The labels of the workloads that it selects; `None` if that cannot be told: any.
     pub selector: Option<Labels>,
+    /// The labels that it has itself, of a Service, ServiceEntry or Namespace: those that are texts;
+    /// `None` if they cannot be told.
+    pub labels: Option<Labels>,
     /// What an AuthorizationPolicy does; `None` if that cannot be told, and for other kinds.
     pub action: Option<Action>,
+    /// Where a RequestAuthentication looks and what it writes; `None` if that cannot be told, and for
+    /// other kinds.
+    pub token_places: Option<Box<[TokenPlace]>>,
     /// What is wrong with it.
     pub reason: String,
 }
@@ -59,13 +69,26 @@ pub struct Broken {
 impl Broken {
     /// An object of which nothing more can be told.
     fn of(object: ObjectKey, origin: &Origin, reason: String) -> Self {
-        Self { object, origin: origin.clone(), selector: None, action: None, reason }
+        Self {
+            object,
+            origin: origin.clone(),
+            selector: None,
+            labels: None,
+            action: None,
+            token_places: None,
+            reason,
+        }
     }
 
     /// An object of which there are two.
     fn twice(kind: &'static str, (namespace, name): Key<'_>, origin: &Origin) -> Self {
         let object = ObjectKey { kind, namespace: namespace.into(), name: name.into() };
         Self::of(object, origin, "`config/` has an object of this name, too".to_owned())
+    }
+
+    /// Whether it is something that has endpoints.
+    fn is_service(&self) -> bool {
+        matches!(self.object.kind, "Service" | "ServiceEntry")
     }
 
     /// Returns whether the object counts for the proxies of a control plane: of the clusters only its
@@ -89,23 +112,26 @@ impl Broken {
 /// policies of a kind, if there are any, where settings that decide whom they concern are not understood,
 /// or of one namespace, where selectors decide whether it is read and its labels cannot be.
 pub(super) fn of_plane(parts: &Parts, config: &MeshConfig, plane: &ClusterId) -> Arc<[Broken]> {
-    let [policy, peer, _] = SECURITY_KINDS;
-    let mut found: Vec<Broken> =
-        parts.broken.iter().filter(|broken| broken.counts_for(plane)).cloned().collect();
+    let [policy, peer, request] = SECURITY_KINDS;
+    let counting = parts.broken.iter().filter(|broken| broken.counts_for(plane));
+    let mut found: Vec<Broken> = counting.filter(|it| !it.is_service()).cloned().collect();
     let settings = found.iter().find(|broken| broken.object.kind == SETTINGS).cloned();
     let selects = !config.discovery_selectors.is_empty();
     let namespaces: Vec<Broken> = found.extract_if(.., |it| it.object.kind == NAMESPACE).collect();
     let own = parts.clusters.get(plane).map(|part| &part.store);
     let (policies, peers) =
         (&parts.config.authorization_policies, &parts.config.peer_authentications);
-    let mut has_any = [!policies.is_empty(), !peers.is_empty()];
+    let requests = &parts.config.request_authentications;
+    let mut has_any = [!policies.is_empty(), !peers.is_empty(), !requests.is_empty()];
     if let Some(own) = own {
         let origin = Origin::Cluster(plane.clone());
         let mut stand_in = |kind, name: Key<'_>| found.push(Broken::twice(kind, name, &origin));
         in_both(&own.authorization_policies, policies).for_each(|name| stand_in(policy, name));
         in_both(&own.peer_authentications, peers).for_each(|name| stand_in(peer, name));
+        in_both(&own.request_authentications, requests).for_each(|name| stand_in(request, name));
         has_any[0] |= !own.authorization_policies.is_empty();
         has_any[1] |= !own.peer_authentications.is_empty();
+        has_any[2] |= !own.request_authentications.is_empty();
     }
     // Nobody can tell whether the policies of such a namespace are read.
     let unknown = namespaces.into_iter().filter(|_| selects).map(|it| {
@@ -113,13 +139,34 @@ pub(super) fn of_plane(parts: &Parts, config: &MeshConfig, plane: &ClusterId) ->
         Broken { object: ObjectKey { namespace, ..it.object.clone() }, ..it }
     });
     for stands in unknown.chain(settings) {
-        let kinds = [policy, peer].into_iter().zip(has_any).filter(|(_, has_any)| *has_any);
+        let kinds = SECURITY_KINDS.into_iter().zip(has_any).filter(|(_, has_any)| *has_any);
         found.extend(kinds.map(|(kind, _)| {
             let object = ObjectKey { kind, ..stands.object.clone() };
             Broken { object, ..stands.clone() }
         }));
     }
     found.into()
+}
+
+/// Returns the services and namespaces that could not be read and that policies for the proxies of a
+/// control plane may be attached by.
+///
+/// Services count from every cluster that it discovers, namespaces from its own, as what is readable of
+/// them.
+pub(super) fn targets_of_plane(parts: &Parts, plane: &ClusterId) -> Arc<[Broken]> {
+    let targets = parts.broken.iter().filter(|it| TARGET_KINDS.contains(&it.object.kind));
+    let mut targets = targets.peekable();
+    if targets.peek().is_none() {
+        return Arc::default();
+    }
+    let discovered = Topology::of(parts).discovered_by(plane);
+    let counts = |broken: &&Broken| match (&broken.origin, broken.object.kind) {
+        (Origin::Cluster(cluster), "Service") => discovered.contains(cluster),
+        // A service of the config folder is of no cluster.
+        (_, "Service") => false,
+        _ => broken.counts_for(plane),
+    };
+    targets.filter(counts).cloned().collect()
 }
 
 impl Registry {
@@ -131,33 +178,46 @@ impl Registry {
         if *origin == Origin::MeshConfig || is_settings_map {
             self.remember_settings(origin, reason.to_owned());
         }
-        if head.kind == NAMESPACE {
-            let object = ObjectKey {
-                kind: NAMESPACE,
-                namespace: Namespace::default(),
-                name: head.name.as_str().into(),
-            };
+        self.remember_meant(origin, head, meant, reason);
+        for kind in &meant.target_kinds {
+            let object = object_of(kind, head, meant.tells_namespace);
             self.push_broken(Broken::of(object, origin, reason.to_owned()));
         }
-        self.remember_meant(origin, head, meant, reason);
     }
 
     /// Remembers what was read, but is no object, for all that it may have been.
     pub(super) fn remember_unnamed(&mut self, origin: &Origin, document: &Document, reason: &str) {
-        self.remember_meant(origin, &document.head(), &document.meant(), reason);
+        let (head, meant) = (document.head(), document.meant());
+        self.remember_meant(origin, &head, &meant, reason);
+        for kind in &meant.target_kinds {
+            let object = object_of(kind, &head, meant.tells_namespace);
+            self.remember_target(object, origin, document, reason.to_owned());
+        }
     }
 
     fn remember_meant(&mut self, origin: &Origin, head: &Head, meant: &Meant, reason: &str) {
-        let namespace = match (meant.tells_namespace, head.namespace.as_str()) {
-            (false, _) => "",
-            (true, "") => DEFAULT_NAMESPACE,
-            (true, namespace) => namespace,
-        };
         for kind in &meant.security_kinds {
-            let (namespace, name) = (Namespace::from(namespace), head.name.as_str().into());
-            let broken = Broken::of(ObjectKey { kind, namespace, name }, origin, reason.to_owned());
-            self.push_broken(broken);
+            let object = object_of(kind, head, meant.tells_namespace);
+            self.push_broken(Broken::of(object, origin, reason.to_owned()));
         }
+    }
+
+    /// Remembers an object that policies are attached by; one that is there, too, and says the same has
+    /// lost nothing.
+    fn remember_target(
+        &mut self,
+        object: ObjectKey,
+        origin: &Origin,
+        document: &Document,
+        reason: String,
+    ) {
+        let labels = told::labels(document);
+        let known = self.store(origin).labels_of_target(&object);
+        if known.is_some() && known == labels.as_ref() {
+            return;
+        }
+        let selector = told::selector_of_service(document);
+        self.push_broken(Broken { selector, labels, ..Broken::of(object, origin, reason) });
     }
 
     /// Remembers an object that was refused, if it is one of security.
@@ -171,8 +231,11 @@ impl Registry {
         if object.kind == "ConfigMap" && *object.name == *"istio" {
             return self.remember_settings(origin, reason);
         }
-        if object.kind == NAMESPACE {
-            return self.push_broken(Broken::of(object, origin, reason));
+        if TARGET_KINDS.contains(&object.kind) {
+            if !document.meant().tells_namespace {
+                object.namespace = Namespace::default();
+            }
+            return self.remember_target(object, origin, document, reason);
         }
         if !SECURITY_KINDS.contains(&object.kind) {
             return;
@@ -180,8 +243,13 @@ impl Registry {
         if !document.meant().tells_namespace {
             object.namespace = Namespace::default();
         }
-        let (selector, action) = (selector_of(document), action_of(document));
-        self.push_broken(Broken { selector, action, ..Broken::of(object, origin, reason) });
+        let is_tokens = object.kind == "RequestAuthentication";
+        self.push_broken(Broken {
+            selector: told::selector(document),
+            action: told::action(document),
+            token_places: is_tokens.then(|| told::token_places(document)).flatten(),
+            ..Broken::of(object, origin, reason)
+        });
     }
 
     /// Remembers settings of the mesh if what is wrong with them is security's.
@@ -214,33 +282,13 @@ impl Registry {
     }
 }
 
-/// The labels in `spec.selector.matchLabels` of an object that could not be decoded.
-///
-/// Only a selector that is readable as a whole narrows what the object may concern, and only one that
-/// stands alone: a reference beside it may mean others.
-fn selector_of(document: &Document) -> Option<Labels> {
-    let spec = document.node.get(&["spec"])?;
-    let references = ["targetRef", "target_ref", "targetRefs", "target_refs"];
-    if references.iter().any(|field| spec.get(&[*field]).is_some_and(|node| !node.is_null())) {
-        return None;
-    }
-    let labels = spec.get(&["selector"])?.get(&["matchLabels", "match_labels"])?;
-    // Who wrote a pattern where labels are equal or not meant more than it says.
-    let is_plain = |entry: &Entry| {
-        let value = entry.node.as_str().unwrap_or_default();
-        !entry.key.is_empty() && !entry.key.contains('*') && !value.contains('*')
+/// An object as its head names it; a namespace is in none.
+fn object_of(kind: &'static str, head: &Head, tells_namespace: bool) -> ObjectKey {
+    let namespace = match (tells_namespace, head.namespace.as_str()) {
+        _ if kind == NAMESPACE => "",
+        (false, _) => "",
+        (true, "") => DEFAULT_NAMESPACE,
+        (true, namespace) => namespace,
     };
-    labels_of(labels).filter(|_| labels.entries().iter().all(is_plain))
-}
-
-/// The action of a policy that could not be decoded; absent is ALLOW.
-fn action_of(document: &Document) -> Option<Action> {
-    let action = document.node.get(&["spec"])?.get(&["action"]);
-    let Some(action) = action.filter(|action| !action.is_null()) else {
-        return Some(Action::Allow);
-    };
-    let text = action.as_str()?;
-    [Action::Allow, Action::Deny, Action::Audit, Action::Custom]
-        .into_iter()
-        .find(|known| known.as_str() == text)
+    ObjectKey { kind, namespace: namespace.into(), name: head.name.as_str().into() }
 }

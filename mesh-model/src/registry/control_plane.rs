@@ -47,6 +47,9 @@ pub struct ControlPlane {
     pub authorization_policies: Arc<[Arc<AuthorizationPolicy>]>,
     /// What is meant to secure its workloads and is not in force as it was meant.
     pub broken: Arc<[Broken]>,
+    /// Services, ServiceEntries and Namespaces that could not be read: policies and waypoints are attached
+    /// by them.
+    pub lost_targets: Arc<[Broken]>,
     /// The Telemetry objects, oldest first.
     pub telemetries: Arc<[Arc<Telemetry>]>,
     /// The RequestAuthentications, oldest first.
@@ -116,6 +119,7 @@ impl ControlPlane {
         keep(&mut self.peer_authentications, &before.peer_authentications);
         keep(&mut self.authorization_policies, &before.authorization_policies);
         keep(&mut self.broken, &before.broken);
+        keep(&mut self.lost_targets, &before.lost_targets);
         keep(&mut self.telemetries, &before.telemetries);
         keep(&mut self.request_authentications, &before.request_authentications);
         keep(&mut self.cluster_local, &before.cluster_local);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::map::{Entry, Key, Map, differences};
 use super::{Change, Origin};
+use crate::name::Labels;
 use crate::resource::{
     AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, KubernetesGateway, MeshConfigMap,
     Meta, Namespace, Node, ObjectKey, Opaque, PeerAuthentication, Pod, ProxyConfig,
@@ -197,6 +198,19 @@ pub(crate) fn in_both<'m, T: Object>(
 ) -> impl Iterator<Item = Key<'m>> {
     let entries = (!other.is_empty()).then(|| one.values()).into_iter().flatten();
     entries.map(Entry::key).filter(|key| other.contains(*key))
+}
+
+impl Store {
+    /// The labels of an object that policies are attached by, if it is there.
+    pub(crate) fn labels_of_target(&self, object: &ObjectKey) -> Option<&Labels> {
+        let key = (object.namespace.as_str(), &*object.name);
+        match object.kind {
+            "Service" => self.services.get(key).map(|object| &object.meta.labels),
+            "ServiceEntry" => self.service_entries.get(key).map(|object| &object.meta.labels),
+            "Namespace" => self.namespace(&object.name).map(|meta| &meta.labels),
+            _ => None,
+        }
+    }
 }
 
 /// The change to what `new` gives; without that the one that takes away what was there.

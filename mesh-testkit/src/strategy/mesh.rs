@@ -129,14 +129,22 @@ fn proxies() -> impl Strategy<Value = Change> {
 
 /// Security policies that could not be understood.
 fn broken() -> impl Strategy<Value = Change> {
-    let kind = select(vec!["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"]);
+    let kind = select(vec![
+        "AuthorizationPolicy",
+        "PeerAuthentication",
+        "RequestAuthentication",
+        "Service",
+        "Namespace",
+    ]);
     let namespace = select(vec!["shop", "data", "istio-system"]);
     let origin = select(vec![Origin::Config, Origin::Cluster("c1".into())]);
     let one = (kind, namespace, origin).prop_map(|(kind, namespace, origin)| Broken {
         object: ObjectKey { kind, namespace: namespace.into(), name: "broken".into() },
         origin,
         selector: None,
+        labels: None,
         action: None,
+        token_places: None,
         reason: "it is broken".to_owned(),
     });
     prop::collection::vec(one, 0..3).prop_map(Change::Broken)

@@ -133,7 +133,10 @@ const PLANS: &[Plan] = &[
             "lint",
         ],
         everywhere: &[],
-        extra: &[],
+        extra: &[
+            // What is on trial denies nothing, attached or not.
+            ("select", "dry_run"),
+        ],
     },
     Plan {
         package: "mesh-xds-gen",

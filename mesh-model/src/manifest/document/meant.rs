@@ -12,12 +12,17 @@ use crate::name::nearest_name;
 pub const SECURITY_KINDS: [&str; 3] =
     ["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"];
 
+/// The kinds that policies and waypoints are attached by: what their loss detaches is in force nowhere.
+pub const TARGET_KINDS: [&str; 3] = ["Service", "ServiceEntry", "Namespace"];
+
 /// What an object may have been meant as.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers build documents by hand")]
 pub struct Meant {
     /// Those of [`SECURITY_KINDS`] that it may be, in their order.
     pub security_kinds: Vec<&'static str>,
+    /// Those of [`TARGET_KINDS`] that it may be, in their order.
+    pub target_kinds: Vec<&'static str>,
     /// Whether its namespace is what its head says, `default` if that is empty; else it may be any.
     pub tells_namespace: bool,
 }
@@ -33,8 +38,10 @@ impl Meant {
         let is_object = matches!(node.value, Value::Map(_)) && !holds_others;
         if is_object && !kind.is_empty() && !kind.contains(['{', '$']) {
             let security_kinds = of_kind(kind, version).into_iter().collect();
-            return Self { security_kinds, tells_namespace: tells_namespace(node) };
+            let target_kinds = target_of_kind(kind, version).into_iter().collect();
+            return Self { security_kinds, target_kinds, tells_namespace: tells_namespace(node) };
         }
+        let target = kind.strip_suffix("List").and_then(|kind| target_of_kind(kind, version));
         let mut security_kinds: Vec<&str> =
             SECURITY_KINDS.into_iter().filter(|kind| names(node, kind)).collect();
         // A typed list: its items need not say what they are.
@@ -43,7 +50,11 @@ impl Meant {
         if security_kinds.is_empty() && is_object && group(version) == "security.istio.io" {
             security_kinds = SECURITY_KINDS.into();
         }
-        Self { security_kinds, tells_namespace: is_object && tells_namespace(node) }
+        Self {
+            security_kinds,
+            target_kinds: target.into_iter().collect(),
+            tells_namespace: is_object && tells_namespace(node),
+        }
     }
 
     /// Tells of text that could not be read.
@@ -51,16 +62,41 @@ impl Meant {
         let is_told = *is_plain && !head.kind.is_empty() && !list::is_list_kind(&head.kind);
         if is_told {
             let kind = of_kind(&head.kind, &head.api_version);
-            let tells_namespace = !head.namespace.is_empty();
-            return Self { security_kinds: kind.into_iter().collect(), tells_namespace };
+            let target = target_of_kind(&head.kind, &head.api_version);
+            return Self {
+                security_kinds: kind.into_iter().collect(),
+                target_kinds: target.into_iter().collect(),
+                tells_namespace: !head.namespace.is_empty(),
+            };
         }
         let letters = letters(text);
         let is_binary =
             ["!binary", "2002:binary"].iter().any(|tag| letters.contains(tag)) || is_packed(text);
         let may_be = |kind: &&str| is_binary || letters.contains(&kind.to_ascii_lowercase());
         let security_kinds = SECURITY_KINDS.into_iter().filter(may_be).collect();
-        Self { security_kinds, tells_namespace: false }
+        let is_named = |kind: &&str| is_kind_of_text(&letters, &kind.to_ascii_lowercase());
+        let target_kinds = TARGET_KINDS.into_iter().filter(is_named).collect();
+        Self { security_kinds, target_kinds, tells_namespace: false }
     }
+}
+
+/// Whether a name follows the word `kind` in a text of small letters, be there one word between them.
+fn is_kind_of_text(text: &str, kind: &str) -> bool {
+    let words = |rest: &'_ str| -> bool {
+        rest.split(|letter: char| !letter.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .take(2)
+            .any(|word| word == kind)
+    };
+    text.match_indices("kind").any(|(at, word)| text.get(at + word.len()..).is_some_and(words))
+}
+
+/// The kind that policies are attached by that an object says it is, misspelt or not.
+fn target_of_kind(kind: &str, version: &str) -> Option<&'static str> {
+    let meant = nearest_name(kind.trim(), TARGET_KINDS.into_iter())?;
+    let of_core = group(version).is_empty();
+    let is_meant = if meant == "ServiceEntry" { is_ours(version) } else { of_core };
+    is_meant.then_some(meant)
 }
 
 /// The security kind that an object says it is, misspelt or not.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::Touched;
 use crate::endpoint::Shards;
+use crate::manifest::TARGET_KINDS;
 use crate::name::{ClusterId, Hostname, Namespace};
 use crate::registry::control_plane::{ServiceShards, keep};
 use crate::registry::effect::Effect;
@@ -79,7 +80,8 @@ impl Registry {
     pub(super) fn name_policy(&self, policy: &ObjectKey, effect: &mut Effect) {
         effect.policies.insert(policy.clone());
         let root = &*self.index.around.config.root_namespace;
-        if *policy.namespace.as_str() == *root || policy.namespace.is_empty() {
+        let is_target = TARGET_KINDS.contains(&policy.kind);
+        if *policy.namespace.as_str() == *root || policy.namespace.is_empty() || is_target {
             effect.everything = true;
         } else {
             effect.namespaces.insert(policy.namespace.clone());
@@ -460,6 +462,8 @@ impl Registry {
                 effect.everything |= keep(&mut next.broken, &before.broken);
             } else if let Stored::RequestAuthentication(_) = object {
                 next.request_authentications = plane.request_authentications();
+                next.broken = plane.broken();
+                effect.everything |= keep(&mut next.broken, &before.broken);
             } else if let Stored::Telemetry(_) = object {
                 next.telemetries = plane.telemetries();
             } else {
@@ -474,10 +478,11 @@ impl Registry {
         for id in self.planes.keys().cloned().collect::<Vec<_>>() {
             let Some(plane) = self.index.plane(&id, &self.parts) else { continue };
             let policies = Arc::new(plane.peer_authentications());
-            let broken = plane.broken();
+            let (broken, lost_targets) = (plane.broken(), plane.lost_targets());
             if let Some(plane) = self.plane_mut(&id) {
                 plane.peer_authentications = policies;
                 plane.broken = broken;
+                plane.lost_targets = lost_targets;
             }
         }
     }

@@ -97,6 +97,7 @@ impl<'o> Plane<'o> {
             peer_authentications: Arc::new(self.peer_authentications()),
             authorization_policies: self.authorization_policies(),
             broken: self.broken(),
+            lost_targets: self.lost_targets(),
             telemetries: self.telemetries(),
             request_authentications: self.request_authentications(),
             cluster_local: around.cluster_local.clone(),
@@ -220,6 +221,11 @@ impl<'o> Plane<'o> {
     /// What is meant to secure its workloads and is not in force as it was meant.
     pub(crate) fn broken(&self) -> Arc<[Broken]> {
         broken::of_plane(self.parts, &self.index.around.config, self.id)
+    }
+
+    /// What policies may be attached by, and could not be read.
+    pub(crate) fn lost_targets(&self) -> Arc<[Broken]> {
+        broken::targets_of_plane(self.parts, self.id)
     }
 
     pub(crate) fn authorization_policies(&self) -> Arc<[Arc<AuthorizationPolicy>]> {
