@@ -18,7 +18,7 @@ const CLUSTER: &str = "
 {apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: shop, labels: {app: web, istio.io/dataplane-mode: ambient}},
  spec: {serviceAccountName: web, containers: [{name: app}]}, status: {phase: Running, podIP: 10.0.0.1}}
 ---
-{apiVersion: v1, kind: Pod, metadata: {name: old-0, namespace: shop, labels: {app: old}},
+{apiVersion: v1, kind: Pod, metadata: {name: old-0, namespace: shop, labels: {app: old, security.istio.io/tlsMode: istio}},
  spec: {serviceAccountName: old}, status: {phase: Running, podIP: 10.0.0.2}}
 ---
 {apiVersion: v1, kind: Service, metadata: {name: api, namespace: shop, labels: {istio.io/use-waypoint: gate}},
@@ -96,7 +96,7 @@ fn a_caller_without_a_proxy_shows_no_identity() {
 
 /// A caller with a sidecar in another cluster, and a service before `web-1`.
 const CALLER: &str = "
-{apiVersion: v1, kind: Pod, metadata: {name: web-1, namespace: shop, labels: {app: old-1}},
+{apiVersion: v1, kind: Pod, metadata: {name: web-1, namespace: shop, labels: {app: old-1, security.istio.io/tlsMode: istio}},
  spec: {serviceAccountName: web, containers: [{name: app}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.0.0.9}}
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: cli-0, namespace: shop},

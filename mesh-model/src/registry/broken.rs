@@ -26,6 +26,9 @@ pub(super) const DEFAULT_NAMESPACE: &str = "default";
 /// The kind of what stands for settings of the mesh that security depends on.
 const SETTINGS: &str = "MeshConfig";
 
+/// The name of a control plane that runs in none of the clusters.
+pub(super) const EXTERNAL: &str = "external";
+
 /// The kind of what `discoverySelectors` are asked of.
 const NAMESPACE: &str = "Namespace";
 
@@ -133,6 +136,14 @@ pub(super) fn of_plane(parts: &Parts, config: &MeshConfig, plane: &ClusterId) ->
         has_any[1] |= !own.peer_authentications.is_empty();
         has_any[2] |= !own.request_authentications.is_empty();
     }
+    let unknown = unknown_plane(parts, plane);
+    if unknown.is_some() {
+        let of_clusters = any_in_clusters(parts);
+        let known = has_any.map(|has_any| has_any && settings.is_some());
+        has_any = of_clusters;
+        has_any.iter_mut().zip(known).for_each(|(has_any, known)| *has_any |= known);
+    }
+    let settings = settings.or(unknown);
     // Nobody can tell whether the policies of such a namespace are read.
     let unknown = namespaces.into_iter().filter(|_| selects).map(|it| {
         let namespace = Namespace::from(&*it.object.name);
@@ -146,6 +157,28 @@ pub(super) fn of_plane(parts: &Parts, config: &MeshConfig, plane: &ClusterId) ->
         }));
     }
     found.into()
+}
+
+/// What stands for a control plane that runs in no cluster of the mesh: policies of any may be meant.
+fn unknown_plane(parts: &Parts, plane: &ClusterId) -> Option<Broken> {
+    if parts.clusters.contains_key(plane) || *plane.as_str() == *EXTERNAL {
+        return None;
+    }
+    let object =
+        ObjectKey { kind: SETTINGS, namespace: Namespace::default(), name: Box::default() };
+    let reason = format!("no cluster is called `{plane}`, which is to be the control plane");
+    Some(Broken::of(object, &Origin::Config, reason))
+}
+
+/// Whether any cluster has policies, by kind; those of `config/` count for everybody.
+fn any_in_clusters(parts: &Parts) -> [bool; 3] {
+    let mut found = [false; 3];
+    for store in parts.clusters.values().map(|part| &part.store) {
+        found[0] |= !store.authorization_policies.is_empty();
+        found[1] |= !store.peer_authentications.is_empty();
+        found[2] |= !store.request_authentications.is_empty();
+    }
+    found
 }
 
 /// Returns the services and namespaces that could not be read and that policies for the proxies of a
@@ -179,6 +212,9 @@ impl Registry {
             self.remember_settings(origin, reason.to_owned());
         }
         self.remember_meant(origin, head, meant, reason);
+        if let Origin::Description(cluster) = origin {
+            self.close_cluster(cluster);
+        }
         for kind in &meant.target_kinds {
             let object = object_of(kind, head, meant.tells_namespace);
             self.push_broken(Broken::of(object, origin, reason.to_owned()));
@@ -269,6 +305,16 @@ impl Registry {
         if *origin == Origin::MeshConfig {
             self.remember_settings(origin, "its file holds two documents".to_owned());
         }
+        if let Origin::Description(cluster) = origin {
+            self.close_cluster(cluster);
+        }
+    }
+
+    /// Nobody can tell who serves a cluster, or who its workloads are.
+    fn close_cluster(&mut self, cluster: &ClusterId) {
+        let part = self.parts.clusters.entry(cluster.clone()).or_default();
+        let known = part.description.as_deref().cloned().unwrap_or_default();
+        part.description = Some(Arc::new(known.closed()));
     }
 
     fn remember_settings(&mut self, origin: &Origin, reason: String) {

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::broken::DEFAULT_NAMESPACE;
+use super::broken::{DEFAULT_NAMESPACE, EXTERNAL};
 use super::index::Index;
 use super::mesh::{Parts, Refused};
 use super::objects::Store;
@@ -21,9 +21,6 @@ use crate::resource::{
 
 /// The kind of `cluster.yaml`.
 const DESCRIPTION: &str = "ClusterDescription";
-
-/// A control plane that runs in none of the clusters.
-const EXTERNAL: &str = "external";
 
 /// The mutable side: what was loaded, and the index made of it.
 #[derive(Clone, Debug, Default)]
@@ -222,15 +219,19 @@ impl Registry {
                 help: "write the folder's name, or leave it out".to_owned(),
             });
         }
-        self.parts.clusters.entry(cluster.clone()).or_default().description =
-            Some(Arc::new(description));
+        let part = self.parts.clusters.entry(cluster.clone()).or_default();
+        // Another document could not be read.
+        let is_closed = part.description.as_ref().is_some_and(|known| known.hides_control_plane());
+        let description = if is_closed { description.closed() } else { description };
+        part.description = Some(Arc::new(description));
     }
 
-    /// Warns of clusters that a description names and the mesh does not have.
+    /// Tells of clusters that a description names and the mesh does not have.
     fn check_descriptions(&self, diagnostics: &mut Vec<Diagnostic>) {
         for (id, part) in &self.parts.clusters {
             let Some(description) = &part.description else { continue };
             let control_plane = (!description.control_plane.is_empty()
+                && !description.hides_control_plane()
                 && &*description.control_plane != EXTERNAL)
                 .then_some(("controlPlane".to_owned(), &description.control_plane));
             let list = |field: &'static str, names: &'_ Option<Vec<Box<str>>>| -> Vec<_> {
@@ -289,9 +290,11 @@ impl Registry {
             Some(nearest) => format!("did you mean `{nearest}`?"),
             None => "name a folder of `clusters/`".to_owned(),
         };
+        // Whose policies count is unknown: what any may deny is denied.
+        let is_closed = field == "controlPlane";
         Diagnostic {
             code: "CLUSTER-UNKNOWN",
-            severity: Severity::Warning,
+            severity: if is_closed { Severity::Error } else { Severity::Warning },
             file,
             place,
             object: DESCRIPTION.to_owned(),

@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use crate::manifest::decode::{Cursor, Message, choice, message};
-use crate::manifest::{Diagnostic, Node};
-use crate::name::Cidr;
+use crate::manifest::{Diagnostic, Node, Severity};
+use crate::name::{Cidr, nearest_name};
 
 message! {
     /// `clusters/NAME/cluster.yaml`, where every field may be left out. It describes the cluster, and
@@ -76,8 +76,65 @@ impl Default for ClusterDescription {
     }
 }
 
+/// What stands for a name that could not be read: no cluster and no trust domain is called so.
+const UNTOLD: &str = "unreadable.invalid";
+
+/// The fields that security depends on: by which policies proxies are served, and who its workloads are.
+const OF_SECURITY: [&str; 3] = ["controlPlane", "role", "trustDomain"];
+
 impl ClusterDescription {
-    /// Reads a document; an unknown field is an error. What cannot be read keeps its default.
+    /// The same where another document for the cluster cannot be read, or says something else: see
+    /// [`decode`](Self::decode).
+    #[must_use]
+    pub fn closed(self) -> Self {
+        Self { control_plane: UNTOLD.into(), trust_domain: UNTOLD.into(), ..self }
+    }
+
+    /// Returns whether it cannot be told which control plane serves the cluster.
+    pub fn hides_control_plane(&self) -> bool {
+        *self.control_plane == *UNTOLD
+    }
+
+    /// Returns whether it cannot be told of which trust domain the cluster's workloads are.
+    pub fn hides_trust_domain(&self) -> bool {
+        *self.trust_domain == *UNTOLD
+    }
+
+    /// Puts names that nothing has in the place of what an error hides: neither is the mesh's own then.
+    fn close(&mut self, found: &[Diagnostic]) {
+        for finding in found.iter().filter(|finding| finding.severity == Severity::Error) {
+            let name = finding.field.split(['.', '[']).next().unwrap_or_default();
+            let meant = nearest_name(name, Self::FIELDS.into_iter());
+            let hides = |field| meant.is_none_or(|meant| meant == field);
+            let [control_plane, role, trust_domain] = OF_SECURITY;
+            if hides(control_plane) || hides(role) {
+                self.control_plane = UNTOLD.into();
+            }
+            if hides(trust_domain) {
+                self.trust_domain = UNTOLD.into();
+            }
+        }
+    }
+
+    const FIELDS: [&str; 14] = [
+        "name",
+        "role",
+        "controlPlane",
+        "reads",
+        "region",
+        "zone",
+        "network",
+        "podCidrs",
+        "serviceCidrs",
+        "routable",
+        "trustDomain",
+        "rootCaFingerprint",
+        "reachable",
+        "istioVersion",
+    ];
+
+    /// Reads a document; an unknown field is an error. What cannot be read keeps its default, but for the
+    /// control plane and the trust domain, which are no known ones then: security fails closed.
     pub fn decode(document: &Node, file: &Arc<str>) -> (Self, Vec<Diagnostic>) {
         let mut cursor = Cursor::default();
         let mut description = Self::default();
@@ -86,7 +143,9 @@ impl ClusterDescription {
             description.overlay(document, &mut cursor);
         }
         cursor.refuse_unknown();
-        (description, cursor.into_diagnostics(file, "ClusterDescription"))
+        let found = cursor.into_diagnostics(file, "ClusterDescription");
+        description.close(&found);
+        (description, found)
     }
 }
 
@@ -133,5 +192,23 @@ mod tests {
                 ("CIDR", "podCidrs[0]"),
             ],
         );
+    }
+
+    #[test]
+    fn what_security_depends_on_falls_back_to_nothing_known() {
+        let check = |json: &str, hidden: [bool; 2]| {
+            let (description, _) =
+                ClusterDescription::decode(&node(json), &Arc::from("cluster.yaml"));
+            let found = [&description.control_plane, &description.trust_domain];
+            assert_eq!(found.map(|name| **name == *UNTOLD), hidden, "{json}");
+        };
+        check(r#"{"trustDomain": ["t"]}"#, [false, true]);
+        check(r#"{"trustDomian": "t"}"#, [false, true]);
+        check(r#"{"controlPlane": 1}"#, [true, false]);
+        check(r#"{"controlplan": "c1"}"#, [true, false]);
+        check(r#"{"role": "primry"}"#, [true, false]);
+        check(r#"{"podCidr": [], "reachable": 1}"#, [false, false]);
+        check(r#"{"whatever": 1}"#, [true, true]);
+        check("5", [true, true]);
     }
 }

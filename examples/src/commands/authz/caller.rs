@@ -8,8 +8,9 @@ use mesh_model::endpoint::Shards;
 use mesh_model::registry::{Mesh, Service, ServicePort};
 use mesh_model::resource::MutualTlsMode;
 use mesh_model::resource::destination_rule::ClientTlsMode;
-use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
+use mesh_model::view::{Destination, Proxy, ProxyKind, ProxyView, Subset};
 
+use super::entrance::hides_trust_domain;
 use super::identity;
 
 /// What comes with a connection.
@@ -55,6 +56,10 @@ impl Shown {
         if let Some(without) = without_identity(mesh, call) {
             return without;
         }
+        if hides_trust_domain(mesh, from) {
+            let text = format!("the trust domain of cluster `{}` cannot be told", from.cluster);
+            return Self::Refused(text);
+        }
         let root = |proxy: &Proxy| {
             let described = mesh.description(proxy.cluster.as_str());
             described.map(|known| &*known.root_ca_fingerprint).filter(|text| !text.is_empty())
@@ -93,7 +98,7 @@ fn without_identity(mesh: &Mesh, call: Call<'_>) -> Option<Shown> {
         let (host, port) = (&service.hostname, port.number);
         let said = format!("DestinationRule {name} says {} for {host}:{port}", word(mode));
         return match mode {
-            ClientTlsMode::IstioMutual if speaks_mutual_tls(&view, call) => None,
+            ClientTlsMode::IstioMutual if takes_mutual_tls(&view, call) => None,
             ClientTlsMode::IstioMutual => {
                 Some(Shown::Refused(format!("{said}, and the workload speaks plain text only")))
             }
@@ -111,19 +116,30 @@ fn without_identity(mesh: &Mesh, call: Call<'_>) -> Option<Shown> {
     (!speaks_mutual_tls(&view, call)).then(|| Shown::Nothing(PLAIN_ONLY.to_owned()))
 }
 
-/// Whether a workload takes mutual TLS on the port: its label does not say otherwise, no
-/// PeerAuthentication disables it, and something carries the mesh to it.
-fn speaks_mutual_tls(view: &ProxyView<'_>, call: Call<'_>) -> bool {
+/// Whether a workload takes mutual TLS on the port: no PeerAuthentication disables it, and something
+/// carries the mesh to it.
+fn takes_mutual_tls(view: &ProxyView<'_>, call: Call<'_>) -> bool {
     let to = call.to;
     let of_workload = view.server_mode(&to.namespace, &to.labels);
     let mode = call.port.map_or(of_workload.mode, |port| of_workload.of_port(port));
-    let label = to.labels.get("security.istio.io/tlsMode");
-    mode != MutualTlsMode::Disable
-        && label.is_none_or(|label| label == "istio")
-        && is_in_mesh(view.mesh(), to)
+    mode != MutualTlsMode::Disable && is_in_mesh(view.mesh(), to)
 }
 
-const PLAIN_ONLY: &str = "the workload that it calls speaks plain text only";
+/// Whether callers see that a workload takes mutual TLS, where no rule says it: by the label that the
+/// injection of a sidecar writes. Without the label it is taken to speak plain text, whatever runs there.
+/// What comes to a waypoint came through a tunnel.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/model/context.go` `GetTLSModeFromEndpointLabels`;
+/// `pilot/pkg/xds/endpoints/mtls_checker.go`.
+fn speaks_mutual_tls(view: &ProxyView<'_>, call: Call<'_>) -> bool {
+    let label = call.to.labels.value("security.istio.io/tlsMode");
+    takes_mutual_tls(view, call) && (label == "istio" || call.to.kind == ProxyKind::Waypoint)
+}
+
+const PLAIN_ONLY: &str = "the workload that it calls speaks plain text only: its label \
+    `security.istio.io/tlsMode` is not `istio`, or mutual TLS is disabled";
 
 const fn word(mode: ClientTlsMode) -> &'static str {
     match mode {

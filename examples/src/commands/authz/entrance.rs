@@ -73,6 +73,12 @@ impl<'e> Entrance<'e> {
                 Ok(found) => rule = found,
                 Err(why) => refused = refused.or(Some(("token_refused", why))),
             }
+            if request.claims().is_some() && may_be_refused(plane, (to, authorizer)) {
+                let why = "a RequestAuthentication that may be the workload's could not be \
+                           understood: nobody knows whether it takes the token"
+                    .to_owned();
+                refused = refused.or(Some(("policy_broken", why)));
+            }
             if let Some(changed) = passed.request {
                 request = Cow::Owned(changed);
             }
@@ -123,6 +129,20 @@ pub(super) fn facing<'a>(
     authorizer.services().iter().find(|service| service.addresses.contains(&address))
 }
 
+/// Whether a RequestAuthentication that could not be understood may be about a workload's tokens.
+fn may_be_refused(plane: &ControlPlane, (to, authorizer): (&Proxy, &Authorizer)) -> bool {
+    let mut broken = plane.broken.iter().filter(|it| it.object.kind == "RequestAuthentication");
+    let is_waypoint = !authorizer.services().is_empty();
+    broken.any(|it| {
+        let namespace = &it.object.namespace;
+        let is_near = namespace.is_empty()
+            || *namespace == to.namespace
+            || *namespace.as_str() == *plane.config.root_namespace;
+        let selects = it.selector.as_ref().is_none_or(|selector| to.labels.contains(selector));
+        is_waypoint || is_near && selects
+    })
+}
+
 /// The rules of the workload, or of the service behind a waypoint that a request is addressed to.
 fn rules<'m>(
     mesh: &'m Mesh,
@@ -134,6 +154,12 @@ fn rules<'m>(
         Some(service) => jwt_rules_of_service(mesh, plane, to, &service.host),
         None => jwt_rules_of_proxy(mesh, plane, to),
     }
+}
+
+/// Whether the trust domain of a workload's cluster cannot be told.
+pub(super) fn hides_trust_domain(mesh: &Mesh, proxy: &Proxy) -> bool {
+    let described = mesh.description(proxy.cluster.as_str());
+    described.is_some_and(|known| known.hides_trust_domain())
 }
 
 /// The trust domains whose peers a workload accepts.
@@ -149,6 +175,8 @@ pub(super) fn trust_domains<'m>(
     let config = &plane.config;
     let described = mesh.description(to.cluster.as_str()).map(|known| &*known.trust_domain);
     let own = described.filter(|domain| !domain.is_empty()).unwrap_or(&config.trust_domain);
+    // Nobody is of the empty one.
+    let own = if hides_trust_domain(mesh, to) { "" } else { own };
     let aliases = config.trust_domain_aliases.iter().map(AsRef::as_ref);
     let of_roots = config.ca_certificates.iter().flat_map(|root| &root.trust_domains);
     [own].into_iter().chain(aliases).chain(of_roots.map(AsRef::as_ref)).collect()

@@ -1,0 +1,124 @@
+//! `mesh authz` where what it depends on cannot be told: it denies.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// `web` of both clusters, `c2` being served by `c1`; nobody but `web` of `c2` may call.
+const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: web, \
+    security.istio.io/tlsMode: istio}}, spec: {serviceAccountName: web}, status: {phase: Running, podIP: 10.0.0.";
+const POLICY: &str = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
+    metadata: {name: p, namespace: shop}\n\
+    spec: {action: DENY, rules: [{from: [{source: {principals: ['t/ns/shop/sa/web']}}], \
+    to: [{operation: {ports: ['81']}}]}]}\n";
+
+/// What is answered to calls in a mesh with this description of `c2`, in which nobody is called `t`.
+fn ask(
+    name: &str,
+    description: &str,
+    files: &[(&str, &str)],
+    call: [&str; 2],
+    request: &str,
+) -> String {
+    let folder = std::env::temp_dir().join(format!("mesh-closed-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let c1 = format!("{POD}1}}}}\n---\n{POLICY}");
+    let c2 = format!("{POD}2}}}}\n");
+    let own = [
+        ("clusters/c1/all.yaml", c1.as_str()),
+        ("clusters/c1/cluster.yaml", "role: primary\n"),
+        ("clusters/c2/all.yaml", c2.as_str()),
+        ("clusters/c2/cluster.yaml", description),
+    ];
+    for (file, text) in own.iter().chain(files) {
+        let file = folder.join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let [from, to] = call;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
+    command.arg("-f").arg(&folder).args(["authz", "--from", from, "--to", to]);
+    command.args(["--request", "-", "-o", "json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
+    let answer = child.wait_with_output().unwrap().stdout;
+    std::fs::remove_dir_all(&folder).unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let code = answer.pointer("/reason/code").and_then(Value::as_str);
+    code.unwrap_or("no answer").to_owned()
+}
+
+const GET: &str = "{\"destination_port\": 80, \"host\": \"web\"}";
+const TO_C1: [&str; 2] = ["c2/shop/web", "c1/shop/web"];
+const TO_C2: [&str; 2] = ["c1/shop/web", "c2/shop/web"];
+
+#[test]
+fn who_the_workloads_of_a_cluster_are_may_be_unknown() {
+    let aliases = [("mesh.yaml", "trustDomainAliases: [t]\n")];
+    let check = |name: &str, description: &str, expected: [&str; 2]| {
+        let found = [TO_C1, TO_C2].map(|call| ask(name, description, &aliases, call, GET));
+        assert_eq!(found, expected, "{description}");
+    };
+    let served = "role: remote\ncontrolPlane: c1\n";
+    check("said", &format!("{served}trustDomain: t\n"), ["no_allow_policy", "peer_not_trusted"]);
+    check("list", &format!("{served}trustDomain: [t]\n"), ["connection_fails", "peer_not_trusted"]);
+    check("typo", &format!("{served}trustDomian: t\n"), ["connection_fails", "peer_not_trusted"]);
+}
+
+#[test]
+fn who_serves_a_cluster_may_be_unknown() {
+    let check = |name: &str, description: &str, expected: &str| {
+        assert_eq!(ask(name, description, &[], TO_C2, GET), expected, "{description}");
+    };
+    check("served", "role: remote\ncontrolPlane: c1\n", "no_allow_policy");
+    check("unknown", "role: remote\ncontrolPlane: c9\n", "policy_broken");
+    check("misspelt", "role: remote\ncontrolPlan: c1\n", "policy_broken");
+    check("number", "role: remote\ncontrolPlane: 5\n", "policy_broken");
+    check("external", "role: remote\ncontrolPlane: external\n", "no_allow_policy");
+}
+
+#[test]
+fn a_description_that_cannot_be_read_tells_neither() {
+    let check = |name: &str, description: &str| {
+        let found = [TO_C1, TO_C2].map(|call| ask(name, description, &[], call, GET));
+        assert_eq!(found, ["connection_fails", "peer_not_trusted"], "{description}");
+    };
+    check("unread", "role: [\n");
+    check("two", "role: remote\n---\nrole: remote\ntrustDomain: t\n");
+}
+
+#[test]
+fn a_token_that_nobody_may_believe_is_not_one() {
+    let broken = [(
+        "clusters/c1/r.yaml",
+        "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n\
+         metadata: {name: r, namespace: shop}\nspec: {jwtRules: [{issuer: 5}]}\n",
+    )];
+    let served = "role: remote\ncontrolPlane: c1\n";
+    let request = "{\"destination_port\": 80, \"jwt\": {\"claims\": {\"iss\": \"i\"}}}";
+    assert_eq!(ask("token", served, &broken, TO_C1, request), "policy_broken");
+    assert_eq!(ask("tokenless", served, &broken, TO_C1, GET), "no_allow_policy");
+}
+
+#[test]
+fn a_workload_without_the_label_of_a_sidecar_is_called_in_plain_text() {
+    let strict = |spec: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n\
+             metadata: {{name: p, namespace: shop}}\nspec: {{mtls: {{mode: {spec}}}}}\n"
+        )
+    };
+    let plain =
+        POD.replace("name: web", "name: plain").replace("security.istio.io/tlsMode: istio", "a: b");
+    let pod = format!("{plain}9}}}}\n");
+    let check = |name: &str, mode: &str, to: &str, expected: &str| {
+        let files =
+            [("clusters/c1/plain.yaml", pod.as_str()), ("clusters/c1/pa.yaml", &strict(mode))];
+        let served = "role: remote\ncontrolPlane: c1\n";
+        assert_eq!(ask(name, served, &files, ["c1/shop/web", to], GET), expected, "{mode} {to}");
+    };
+    check("strict-label", "STRICT", "c1/shop/web", "no_allow_policy");
+    check("strict-plain", "STRICT", "c1/shop/plain", "mutual_tls_required");
+    check("open-plain", "PERMISSIVE", "c1/shop/plain", "no_allow_policy");
+}
