@@ -286,7 +286,10 @@ impl Plane<'_> {
         }
         let mut seen = BTreeSet::new();
         let of = |rule: &Origin| (rule.namespace.clone(), rule.name.clone());
-        widenings(authorizer, Traffic::Http)
+        let config = &self.plane.config;
+        let aliases = config.trust_domain_aliases.iter().map(AsRef::as_ref);
+        let trust_domains: Vec<&str> = [&*config.trust_domain].into_iter().chain(aliases).collect();
+        widenings(authorizer, Traffic::Http, &trust_domains)
             .into_iter()
             .filter(|found| seen.insert((of(found.narrow), of(found.broad))))
             .map(|found| {

@@ -250,11 +250,12 @@ fn a_broad_policy_lets_through_what_a_narrow_one_keeps_out() {
     let text = "admin ALLOW [{from: [{source: {principals: [cluster.local/ns/a/sa/root]}}], to: [{operation: {paths: ['/admin*']}}]}]
                 all ALLOW [{from: [{source: {namespaces: [a]}}]}]";
     let authorizer = authorizer(&policies(text));
-    let found = widenings(&authorizer, Traffic::Http);
+    let found = widenings(&authorizer, Traffic::Http, &["td.test"]);
     let [widening] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((&*widening.narrow.name, &*widening.broad.name), ("admin", "all"));
     let request = &widening.request;
     assert!(request.http.as_ref().unwrap().path.starts_with("/admin"));
+    assert!(request.identity.as_ref().unwrap().starts_with("spiffe://td.test/ns/a/"));
     assert!(request.with(|request| authorizer.decide(request).is_allowed()));
 }
 

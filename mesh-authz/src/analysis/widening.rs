@@ -26,7 +26,13 @@ pub struct Widening<'p> {
 /// restricts a path, a port or a host does not restrict it where a broader one is in force.
 ///
 /// Costs the square of the number of rules.
-pub fn widenings(authorizer: &Authorizer, traffic: Traffic) -> Vec<Widening<'_>> {
+///
+/// Where a request of another peer shows the same, it is one of the first of `trust_domains`.
+pub fn widenings<'p>(
+    authorizer: &'p Authorizer,
+    traffic: Traffic,
+    trust_domains: &[&str],
+) -> Vec<Widening<'p>> {
     let compiled = authorizer.chain(traffic).compiled.iter();
     let rules: Vec<&Policy> = compiled
         .filter(|policy| policy.action == Action::Allow && !policy.is_dry_run)
@@ -34,7 +40,22 @@ pub fn widenings(authorizer: &Authorizer, traffic: Traffic) -> Vec<Widening<'_>>
         .filter_map(|rule| rule.policy.as_deref())
         .collect();
     let pairs = rules.iter().flat_map(|narrow| rules.iter().map(move |broad| (*narrow, *broad)));
-    pairs.filter_map(|(narrow, broad)| widening(authorizer, traffic, narrow, broad)).collect()
+    let found = pairs.filter_map(|(narrow, broad)| {
+        let mut found = widening(authorizer, traffic, narrow, broad)?;
+        let mut near = trust_domains.iter().filter_map(|of| moved(&found.request, of));
+        if let Some(request) = near.find(|near| is_widened(authorizer, near, narrow)) {
+            found.request = request;
+        }
+        Some(found)
+    });
+    found.collect()
+}
+
+/// The same request by a peer of a trust domain.
+fn moved(sample: &Sample, trust_domain: &str) -> Option<Sample> {
+    let (_, rest) = sample.identity.as_deref()?.strip_prefix("spiffe://")?.split_once('/')?;
+    let identity = Some(format!("spiffe://{trust_domain}/{rest}").into());
+    Some(Sample { identity, ..sample.clone() })
 }
 
 fn widening<'p>(
