@@ -122,3 +122,31 @@ fn a_workload_without_the_label_of_a_sidecar_is_called_in_plain_text() {
     check("strict-plain", "STRICT", "c1/shop/plain", "mutual_tls_required");
     check("open-plain", "PERMISSIVE", "c1/shop/plain", "no_allow_policy");
 }
+
+#[test]
+fn flags_say_what_a_request_leaves_out_and_contradict_nothing() {
+    let check = |name: &str, flags: &[&str], request: &str, code: i32| {
+        let folder = std::env::temp_dir().join(format!("mesh-flags-{name}-{}", std::process::id()));
+        let file = folder.join("clusters/c1/all.yaml");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let rules = POLICY.replace("from: [{source: {principals: ['t/ns/shop/sa/web']}}], ", "");
+        std::fs::write(file, format!("{POD}1}}}}\n---\n{rules}")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
+        command.arg("-f").arg(&folder).args(["authz", "--to", "c1/shop/web", "--request", "-"]);
+        command.args(flags).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{flags:?} {request}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    };
+    check("port", &["--port", "81"], "{}", 1);
+    check("other", &["--port", "80"], "{}", 0);
+    check("same", &["--port", "80", "--protocol", "http"], GET, 0);
+    check("ports", &["--port", "81"], GET, 2);
+    check(
+        "protocols",
+        &["--protocol", "tcp"],
+        "{\"destination_port\": 80, \"protocol\": \"http\"}",
+        2,
+    );
+}

@@ -330,3 +330,38 @@ fn diff_finds_what_changes_behind_waypoints_and_ztunnels() {
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }
+
+#[test]
+fn the_trace_of_a_ztunnel_names_the_field_that_failed() {
+    let folder = folder("l4-trace", POLICIES);
+    let arguments = ["authz", "--request", "-", "--to", "c1/shop/web-0"];
+    let (_, answer, _) = mesh(&folder, &arguments, &json!({"destination_port": 80}));
+    let failed = &answer["trace"][0]["rules"][0]["failed"];
+    assert_eq!(
+        failed,
+        &json!({"field": "to.operation.ports", "negated": false, "expected": ["8080"], "saw": "80"}),
+        "{answer}"
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_trace_of_a_connection_names_the_field_that_requests_only_have() {
+    let folder = folder("tcp-trace", POLICIES);
+    let arguments = ["authz", "--request", "-", "--to", "c1/shop/old-0"];
+    let request = json!({"destination_port": 9090, "protocol": "tcp"});
+    let (_, answer, _) = mesh(&folder, &arguments, &request);
+    let failed = &answer["trace"][0]["rules"][0]["failed"];
+    assert_eq!(failed["field"], "when[request.auth.claims[roles]].values", "{answer}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_sidecar_trusts_names_of_every_type_and_a_tunnel_uris() {
+    let folder = folder("dns-names", "");
+    let request =
+        json!({"destination_port": 80, "peer": {"dns_sans": ["spiffe://cluster.local/ns/a/sa/b"]}});
+    check(&folder, &["c1/shop/old-0"], &request, "no_allow_policy");
+    check(&folder, &["c1/shop/web-0"], &request, "peer_not_trusted");
+    std::fs::remove_dir_all(&folder).unwrap();
+}

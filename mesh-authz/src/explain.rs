@@ -11,6 +11,7 @@ use crate::dry_run::DryRun;
 use crate::rbac::{Body, Clause, Entry, Field, Origin, Place, Policy, Test};
 use crate::request::{Request, Seen};
 use crate::rule::Omission;
+use crate::ztunnel::L4Failure;
 
 mod saw;
 
@@ -69,8 +70,8 @@ pub enum Outcome<'p> {
     Matched,
     /// A field does not.
     Failed(Failure<'p>),
-    /// It does not, as a ztunnel has it, which knows no fields.
-    Unmatched,
+    /// A field of the connection does not, as a ztunnel has it.
+    Unmatched(L4Failure),
     /// The rule was left out of what the proxy got; its omissions say why.
     LeftOut,
     /// The path is refused before any policy is asked.
@@ -240,12 +241,16 @@ fn trace<'p>(policy: &'p CompiledPolicy, seen: Option<&Seen<'_>>) -> PolicyTrace
     }
 }
 
-/// What a ztunnel's policy says, whose groups match or do not.
-fn trace_of_connection(policy: &Origin, is_dry_run: bool, groups: Vec<bool>) -> PolicyTrace<'_> {
+/// What a ztunnel's policy says, whose groups match, or fail by a field.
+fn trace_of_connection(
+    policy: &Origin,
+    is_dry_run: bool,
+    groups: Vec<Option<L4Failure>>,
+) -> PolicyTrace<'_> {
     let groups = groups.into_iter().enumerate();
-    let rules = groups.map(|(rule, is_match)| RuleTrace {
+    let rules = groups.map(|(rule, failure)| RuleTrace {
         rule,
-        outcome: if is_match { Outcome::Matched } else { Outcome::Unmatched },
+        outcome: failure.map_or(Outcome::Matched, Outcome::Unmatched),
         omissions: &[],
     });
     PolicyTrace {

@@ -38,12 +38,12 @@ pub(crate) struct Arguments {
     /// Who may call whom instead: every workload, or those of --to and --from, whatever is asked for.
     #[arg(long, conflicts_with_all = ["request", "coverage"])]
     matrix: bool,
-    /// With --matrix: only calls of this port of the workload.
-    #[arg(long, requires = "matrix")]
+    /// The port of the workload: of requests that say none; with --matrix: only calls of it.
+    #[arg(long)]
     port: Option<u16>,
-    /// With --matrix: what the port speaks.
-    #[arg(long, requires = "matrix", default_value = "http")]
-    protocol: Protocol,
+    /// What the port speaks, `http` unless the request says it.
+    #[arg(long)]
+    protocol: Option<Protocol>,
     /// Which rules of the workload are reached instead: by a JSON list of requests; `-` is stdin.
     #[arg(long, value_name = "FILE", conflicts_with = "request")]
     coverage: Option<PathBuf>,
@@ -66,23 +66,35 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let (to, from) = (proxy(&arguments.to)?, proxy(&arguments.from)?);
     match (question, to) {
         (Question::Decision(mut request), Some(to)) => {
+            place(std::slice::from_mut(&mut *request), arguments)?;
             fill(std::slice::from_mut(&mut *request), &mesh, from.as_ref(), &to)?;
             decide(&mesh, &to, &request, output)
         }
         (Question::Coverage(mut requests), Some(to)) => {
+            place(&mut requests, arguments)?;
             fill(&mut requests, &mesh, from.as_ref(), &to)?;
             let authorizer = Authorizer::of_proxy(&mesh, plane_of(&mesh, &to)?, &to);
             coverage::run(&mesh, (&to, &authorizer), &requests, output)
         }
         (Question::Matrix | Question::Decision(_) | Question::Coverage(_), to) => {
             let traffic = match arguments.protocol {
-                Protocol::Http => Traffic::Http,
-                Protocol::Tcp => Traffic::Tcp,
+                Some(Protocol::Http) | None => Traffic::Http,
+                Some(Protocol::Tcp) => Traffic::Tcp,
             };
             let (to, from, port) = (to.as_ref(), from.as_ref(), arguments.port);
             matrix::run(&mesh, matrix::Question { to, from, port, traffic }, output)
         }
     }
+}
+
+/// Fills port and protocol of requests; what they say otherwise is a contradiction.
+fn place(requests: &mut [RequestFile], arguments: &Arguments) -> Result<(), Failure> {
+    let is_http = arguments.protocol.map(|protocol| protocol == Protocol::Http);
+    for request in requests {
+        let wrong = |flag| Failure::Unanswered(format!("`{flag}` contradicts the request"));
+        request.fill_place(arguments.port, is_http).map_err(wrong)?;
+    }
+    Ok(())
 }
 
 /// What is asked.
@@ -333,13 +345,37 @@ fn rule_trace(rule: &RuleTrace<'_>) -> Value {
                 "saw": failure.saw,
             }),
         ),
-        Outcome::Unmatched => {
-            (false, json!({"field": "", "saw": "a connection that it does not mean"}))
-        }
-        Outcome::LeftOut => (false, json!({"field": "", "saw": "the rule was left out"})),
+        Outcome::Unmatched(failure) => (
+            false,
+            json!({
+                "field": failure.field,
+                "negated": failure.is_negated,
+                "expected": failure.values,
+                "saw": failure.saw,
+            }),
+        ),
+        Outcome::LeftOut => (false, left_out(rule)),
         Outcome::NotAsked => (false, json!({"field": "", "saw": "the path is refused before"})),
     };
-    json!({"rule": rule.rule, "matched": matched, "failed": failed})
+    // What no data plane could use of the rule, so that it is wider than written or gone.
+    let omitted: Vec<String> = rule.omissions.iter().map(ToString::to_string).collect();
+    json!({"rule": rule.rule, "matched": matched, "failed": failed, "left_out": omitted})
+}
+
+/// The value that a rule was left out for.
+fn left_out(rule: &RuleTrace<'_>) -> Value {
+    let omission = rule.omissions.iter().find(|omission| omission.drops_rule);
+    omission.map_or_else(
+        || json!({"field": "", "saw": "the rule was left out"}),
+        |omission| {
+            json!({
+                "field": omission.field.to_string(),
+                "negated": omission.field.is_negated,
+                "expected": omission.field.values,
+                "saw": format!("the rule was left out: {}", omission.why),
+            })
+        },
+    )
 }
 
 fn table(explained: &Explanation<'_>, refused: Option<&(&'static str, String)>) {
@@ -368,9 +404,12 @@ fn table(explained: &Explanation<'_>, refused: Option<&(&'static str, String)>) 
             match &rule.outcome {
                 Outcome::Matched => say!("         rule {}: matches", rule.rule),
                 Outcome::Failed(failure) => say!("         rule {}: {failure}", rule.rule),
-                Outcome::Unmatched => say!("         rule {}: does not match", rule.rule),
+                Outcome::Unmatched(failure) => say!("         rule {}: {failure}", rule.rule),
                 Outcome::LeftOut => say!("         rule {}: left out", rule.rule),
                 Outcome::NotAsked => say!("         rule {}: not asked", rule.rule),
+            }
+            for omission in rule.omissions {
+                say!("           {omission}");
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::dry_run::DryRun;
 use crate::rbac::Origin;
 use crate::request::Request;
 use crate::select::Workload;
-use crate::ztunnel::{self, Authorization, Group, L4Connection, Peer, convert};
+use crate::ztunnel::{self, Authorization, Group, L4Connection, L4Failure, Peer, convert};
 
 /// The policies of a workload as its ztunnel has them, DENY first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -160,17 +160,18 @@ impl L4 {
         allow.peek().is_some() && allow.all(|policy| policy.groups.iter().all(Group::is_never))
     }
 
-    /// What each policy says of a request, and each of its groups, by `told`: whether the group matches.
+    /// What each policy says of a request, and each of its groups, by `told`: why the group does not match,
+    /// unless it does.
     pub(crate) fn look<'p, T>(
         &'p self,
         request: &Request<'_>,
-        told: impl Fn(&'p Origin, bool, Vec<bool>) -> T,
+        told: impl Fn(&'p Origin, bool, Vec<Option<L4Failure>>) -> T,
     ) -> Vec<T> {
         let identity = identity(request);
         let connection = connection(request, identity.as_ref());
         let peer = Peer::of(&connection);
         let looked = self.0.iter().filter_map(|policy| {
-            let groups = policy.authorization.groups.iter().map(|group| group.matches(&peer));
+            let groups = policy.authorization.groups.iter().map(|group| group.failure(&peer));
             let is_dry_run = policy.authorization.is_dry_run;
             Some(told(policy.origins.first()?, is_dry_run, groups.collect()))
         });

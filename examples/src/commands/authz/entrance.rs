@@ -47,12 +47,13 @@ impl<'e> Entrance<'e> {
         } else {
             Cow::Borrowed(request)
         };
+        let is_tunnel = data_plane == DataPlane::Ztunnel;
         let looks_at_names = is_workload && data_plane != DataPlane::Grpc;
         let mut refused = match request.has_peer() {
             true if let Some(why) = request.stranger() => {
                 Some(("connection_fails", why.to_owned()))
             }
-            true if looks_at_names && !request.is_mutual(&trust_domains(mesh, plane, to)) => Some((
+            true if looks_at_names && !request.is_mutual(&trust_domains(mesh, plane, to), is_tunnel) => Some((
                 "peer_not_trusted",
                 "the peer shows no identity of the mesh's trust domains, so there is no connection"
                     .to_owned(),

@@ -15,8 +15,7 @@ use crate::{Failure, strict_json};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RequestFile {
-    #[serde(default)]
-    protocol: Protocol,
+    protocol: Option<Protocol>,
     source_ip: Option<IpAddr>,
     remote_ip: Option<IpAddr>,
     destination_ip: Option<IpAddr>,
@@ -39,10 +38,9 @@ pub(crate) struct RequestFile {
 }
 
 /// What the filter chain speaks.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 enum Protocol {
-    #[default]
     Http,
     Tcp,
 }
@@ -150,6 +148,29 @@ impl RequestFile {
         });
     }
 
+    /// Fills port and protocol as flags say; the flag that the file contradicts is the error.
+    pub(super) fn fill_place(
+        &mut self,
+        port: Option<u16>,
+        is_http: Option<bool>,
+    ) -> Result<(), &'static str> {
+        let protocol = is_http.map(|is_http| if is_http { Protocol::Http } else { Protocol::Tcp });
+        let differs = |one: Option<u16>| one.zip(port).is_some_and(|(one, other)| one != other);
+        if differs(self.destination_port) {
+            return Err("--port");
+        }
+        if self.protocol.zip(protocol).is_some_and(|(own, given)| own != given) {
+            return Err("--protocol");
+        }
+        self.destination_port = self.destination_port.or(port);
+        self.protocol = self.protocol.or(protocol);
+        Ok(())
+    }
+
+    fn is_http(&self) -> bool {
+        self.protocol != Some(Protocol::Tcp)
+    }
+
     /// Whether the file says what the peer shows, be it nothing.
     pub(super) const fn says_peer(&self) -> bool {
         self.peer.is_some()
@@ -165,15 +186,17 @@ impl RequestFile {
         Self { peer: Some(None), ..self.clone() }
     }
 
-    /// Whether the connection is mutual TLS of the mesh: the peer shows an identity of one of its trust
-    /// domains.
-    pub(super) fn is_mutual(&self, trust_domains: &[&str]) -> bool {
+    /// Whether the connection is mutual TLS of the mesh: the peer shows a name of one of its trust domains.
+    /// Sidecars look at names of every type, as a prefix; where a tunnel ends only URIs count.
+    pub(super) fn is_mutual(&self, trust_domains: &[&str], is_tunnel: bool) -> bool {
         let Some(Some(peer)) = &self.peer else { return false };
         let is_of = |name: &str, domain: &str| {
             let rest = name.strip_prefix("spiffe://").and_then(|rest| rest.strip_prefix(domain));
             rest.is_some_and(|rest| rest.starts_with('/'))
         };
-        trust_domains.iter().any(|domain| peer.uri_sans.iter().any(|name| is_of(name, domain)))
+        let others = peer.dns_sans.iter().filter(|_| !is_tunnel);
+        let mut names = peer.uri_sans.iter().chain(others);
+        names.any(|name| trust_domains.iter().any(|domain| is_of(name, domain)))
     }
 
     /// Why the handshake with the caller fails, if it does.
@@ -205,7 +228,7 @@ impl RequestFile {
     /// The method and the headers of an HTTP request; none of a connection.
     pub(super) fn http(&self) -> Option<(&str, &[(String, String)])> {
         let method = self.method.as_deref().unwrap_or("GET");
-        (self.protocol == Protocol::Http).then_some((method, self.headers.as_slice()))
+        self.is_http().then_some((method, self.headers.as_slice()))
     }
 
     /// The same with other headers.
@@ -258,7 +281,7 @@ impl RequestFile {
                 }),
                 sni: self.sni.as_deref(),
             },
-            http: (self.protocol == Protocol::Http).then(|| Http {
+            http: self.is_http().then(|| Http {
                 method: self.method.as_deref().unwrap_or("GET"),
                 authority: self.host.as_deref(),
                 path: self.path.as_deref().unwrap_or("/"),
