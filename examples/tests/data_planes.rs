@@ -365,3 +365,24 @@ fn a_sidecar_trusts_names_of_every_type_and_a_tunnel_uris() {
     check(&folder, &["c1/shop/web-0"], &request, "peer_not_trusted");
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn the_matrix_of_workloads_has_what_each_shows_to_each() {
+    let folder = folder("workloads", KNOWN_CALLERS);
+    std::fs::write(folder.join("clusters/c1/caller.yaml"), CALLER).unwrap();
+    let arguments = ["authz", "--matrix", "--workloads", "--port", "8080"];
+    let (code, answer, _) = mesh(&folder, &arguments, &Value::Null);
+    assert_eq!(code, Some(0));
+    let access = |to: &str, from: &str| {
+        let rows = answer["matrix"].as_array().unwrap().iter();
+        let row = rows.clone().find(|row| row["to"] == to && row["service"].is_null()).unwrap();
+        let callers = row["from"].as_array().unwrap();
+        let caller = callers.iter().find(|caller| caller["workload"] == from).unwrap();
+        (caller["identity"].is_string(), caller["access"].as_str().unwrap().to_owned())
+    };
+    let known = (true, "always".to_owned());
+    assert_eq!(access("c1/shop/web-1", "c1/shop/cli-0"), known, "{answer}");
+    // Without the label of a sidecar it is called in plain text.
+    assert_eq!(access("c1/shop/cli-0", "c1/shop/web-1"), (false, "never".to_owned()), "{answer}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// Who may call whom instead: every workload, or those of --to and --from, whatever is asked for.
     #[arg(long, conflicts_with_all = ["request", "coverage"])]
     matrix: bool,
+    /// With --matrix: pair by pair, with what each workload shows to each that it calls.
+    #[arg(long, conflicts_with_all = ["request", "coverage"])]
+    workloads: bool,
     /// The port of the workload: of requests that say none; with --matrix: only calls of it.
     #[arg(long)]
     port: Option<u16>,
@@ -82,7 +85,9 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
                 Some(Protocol::Tcp) => Traffic::Tcp,
             };
             let (to, from, port) = (to.as_ref(), from.as_ref(), arguments.port);
-            matrix::run(&mesh, matrix::Question { to, from, port, traffic }, output)
+            let is_by_workload = arguments.workloads;
+            let question = matrix::Question { to, from, port, traffic, is_by_workload };
+            matrix::run(&mesh, question, output)
         }
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The matrix is of identities: what a caller's rules make it send is looked at where --from and --to name
-//! one pair. Of a workload behind a ztunnel with policies it says `depends` for everybody who gets a
+//! one pair, and pair by pair with --workloads. Of a workload behind a ztunnel with policies it says `depends` for everybody who gets a
 //! connection.
 //!
 //! Workloads by reference (waypoints once for themselves and once for each `service` behind them), callers by identity, plain text (null) first. `last_allow` is the policy
@@ -27,6 +27,8 @@ use super::identity;
 use crate::say::say;
 use crate::{Failure, Output, json};
 
+mod workloads;
+
 /// Which callers and workloads are asked about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question<'q> {
@@ -35,6 +37,8 @@ pub(super) struct Question<'q> {
     pub(super) from: Option<&'q Proxy>,
     pub(super) port: Option<u16>,
     pub(super) traffic: Traffic,
+    /// Whether callers are workloads, not identities.
+    pub(super) is_by_workload: bool,
 }
 
 /// One workload that is called.
@@ -57,6 +61,9 @@ struct Answers {
 
 pub(super) fn run(mesh: &Mesh, question: Question<'_>, output: Output) -> Result<(), Failure> {
     let all: Vec<Proxy> = mesh.proxies().filter_map(|name| mesh.proxy(&name).ok()).collect();
+    if question.is_by_workload {
+        return workloads::run(mesh, &all, question, output);
+    }
     let mut is_refused = false;
     let callers: BTreeSet<Option<String>> = match (question.from, question.to) {
         (Some(from), Some(to)) => {
