@@ -92,7 +92,7 @@ fn documents_that_cannot_be_used_are_told_by_place_and_the_others_count() {
     assert_eq!((code, answer.contains("x.yaml: info[FILE-UNUSED]")), (0, true), "{answer}");
     let (code, answer) =
         findings("plane", "clusters/c1/cluster.yaml", b"{role: remote, controlPlane: c2}\n");
-    assert_eq!((code, answer.contains("the mesh has no cluster `c2`")), (0, true), "{answer}");
+    assert_eq!((code, answer.contains("the mesh has no cluster `c2`")), (1, true), "{answer}");
 }
 
 #[cfg(unix)]
