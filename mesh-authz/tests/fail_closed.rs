@@ -61,6 +61,20 @@ fn text_that_cannot_be_read_denies() {
     check(format!("{BLOCK}  rules: {deep}\n"), true);
 }
 
+/// The API server would drop the field, and let everybody in.
+#[test]
+fn a_field_that_no_policy_has_denies() {
+    let policy = |labels: &str, spec: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: shut, namespace: shop}}\nspec: \
+             {{selector: {{matchLabels: {{app: {labels}}}}}, {spec}}}\n"
+        )
+    };
+    let misspelt = "rules: [{form: [{source: {principals: [a]}}]}]";
+    check(policy("web", misspelt), true);
+    check(policy("cart", misspelt), false);
+}
+
 #[test]
 fn so_it_is_in_every_style() {
     let head = "apiVersion: security.istio.io/v1, kind: AuthorizationPolicy";
@@ -120,6 +134,8 @@ fn a_lost_demand_for_mutual_tls_is_strict() {
     check(&format!("{kind}  name: a\n  namespace: shop\n{spec}"), MutualTlsMode::Strict);
     check(&format!("{kind}  name: a\n  namespace: other\n{spec}"), MutualTlsMode::Permissive);
     check(&format!("{kind}  name: a\n{spec}"), MutualTlsMode::Strict);
+    let misspelt = "spec: {mtls: {mode: PERMISSIVE}, portLevelMtlss: {80: {mode: STRICT}}}\n";
+    check(&format!("{kind}  name: a\n  namespace: shop\n{misspelt}"), MutualTlsMode::Strict);
 }
 
 /// The parts of a mesh with a waypoint `infra/waypoint`: what is asked of it, and of `shop/web`.

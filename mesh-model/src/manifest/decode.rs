@@ -166,9 +166,11 @@ impl Cursor {
         }
     }
 
-    /// Makes errors of the unknown fields, for formats of our own.
-    pub(crate) fn refuse_unknown(&mut self) {
-        let refused = self.unknown.drain(..).map(|problem| Problem {
+    /// Makes errors of the unknown fields whose paths begin so: for formats of our own, and where a
+    /// field that is ignored does harm.
+    pub(crate) fn refuse_unknown(&mut self, path: &str) {
+        let refused = self.unknown.extract_if(.., |problem| problem.field.starts_with(path));
+        let refused = refused.map(|problem| Problem {
             message: problem.message.replace(" is ignored", ""),
             ..problem
         });

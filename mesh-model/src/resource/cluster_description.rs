@@ -142,7 +142,7 @@ impl ClusterDescription {
         if !document.is_null() && cursor.expect_map(document) {
             description.overlay(document, &mut cursor);
         }
-        cursor.refuse_unknown();
+        cursor.refuse_unknown("");
         let found = cursor.into_diagnostics(file, "ClusterDescription");
         description.close(&found);
         (description, found)

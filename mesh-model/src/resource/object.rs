@@ -6,13 +6,15 @@
 //! ```
 //!
 //! Of Istio's kinds unknown fields are warned of; of Kubernetes' own kinds the mesh reads a part
-//! only, so unknown fields are silently left out.
+//! only, so unknown fields are silently left out. Security policies with unknown fields are refused, as
+//! `kubectl` and strict decoding refuse them: what the API server makes of them, which drops the fields,
+//! may let more pass than is written.
 use std::sync::Arc;
 
 use super::kind::{self, Found, Kind, Scope};
 use super::{MeshConfigMap, Meta, ObjectKey, Resource};
 use crate::manifest::decode::{Cursor, Problem};
-use crate::manifest::{Diagnostic, Head, Node, Severity, Value};
+use crate::manifest::{Diagnostic, Head, Node, SECURITY_KINDS, Severity, Value};
 use crate::name::Namespace;
 
 /// What a document turned out to be.
@@ -45,6 +47,10 @@ pub fn decode(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded 
         };
         let resource =
             (!meta.name.is_empty()).then(|| read(node, &found, meta, &mut cursor)).flatten();
+        // Without the field a rule may be wider than it is written.
+        if SECURITY_KINDS.contains(&found.kind.key) {
+            cursor.refuse_unknown("spec.");
+        }
         decoded.resource = resource.filter(|_| cursor.errors.is_empty());
         (decoded.object, unnamed) =
             if key.name.is_empty() { (None, Some(key)) } else { (Some(key), None) };
