@@ -8,9 +8,11 @@
 //! long run, before retries and connection limits.
 mod spread;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_model::endpoint::{Address, HealthStatus};
+use mesh_model::name::Locality;
 use rustc_hash::FxHashSet;
 
 pub use self::spread::Spread;
@@ -141,6 +143,8 @@ pub(crate) struct HostTable {
     healths: Arc<[HealthStatus]>,
     /// What is sent to and does not answer, by index; empty if everything does.
     silent: Vec<bool>,
+    /// For each group the first one of its locality; empty if they are all of different ones.
+    twins: Box<[usize]>,
 }
 
 impl HostTable {
@@ -157,6 +161,7 @@ impl HostTable {
         let few = Vec::with_capacity(len.min(LOOKED_THROUGH));
         let mut seen = Seen { few, many: FxHashSet::default() };
         let is_envoy = matches!(spread.data_plane, DataPlane::IstioProxy | DataPlane::Envoy);
+        let keeps_first = is_envoy && spread.one_host_an_address;
         for locality in assignment.localities() {
             let mut group = GroupHosts { first: all.len(), ..GroupHosts::default() };
             for endpoint in locality.endpoints() {
@@ -164,7 +169,7 @@ impl HostTable {
                 healths.push(status);
                 let target = endpoint.target();
                 // Envoy keeps the first of several hosts with one address.
-                let is_repeated = is_envoy && !seen.is_new((target.address(), target.port()));
+                let is_repeated = keeps_first && !seen.is_new((target.address(), target.port()));
                 let (weight, fitness) = match is_repeated {
                     true => (0, Fitness::Repeated),
                     false => (endpoint.weight(), Fitness::of(status)),
@@ -174,7 +179,8 @@ impl HostTable {
             }
             groups.push(group);
         }
-        Self { groups, all, healths: healths.into(), silent: Vec::new() }
+        let twins = if spread.locality_weighted { twins(assignment) } else { Box::default() };
+        Self { groups, all, healths: healths.into(), silent: Vec::new(), twins }
     }
 
     /// The same while some are sent their share and do not answer: what they are sent is lost.
@@ -197,6 +203,14 @@ impl HostTable {
             group.priority = locality.priority();
             group.weight = locality.weight().unwrap_or_default();
         }
+        for (index, twin) in self.twins.iter().enumerate() {
+            let priority = groups.get(index).map(|group| group.priority);
+            let mut known = groups.iter().zip(&self.twins).take(index);
+            let first = known.position(|(one, of)| of == twin && Some(one.priority) == priority);
+            if let Some(group) = groups.get_mut(index) {
+                group.first_of_locality = first;
+            }
+        }
         let hosts = Hosts { groups, all: &self.all, silent: &self.silent };
         Shares { told: Arc::new(compute(spread, &hosts)), healths: Arc::clone(&self.healths) }
     }
@@ -210,6 +224,16 @@ impl HostTable {
         };
         Shares { told: Arc::new(told), healths: Arc::clone(&self.healths) }
     }
+}
+
+/// For each locality of an assignment the first one that is the same to Envoy: istiod tells them apart by
+/// their raw texts (`r1/z1` and `r1/z1/`) and by how well labels match. Empty if there are none.
+fn twins(assignment: &Assignment) -> Box<[usize]> {
+    let mut first: BTreeMap<&Locality, usize> = BTreeMap::new();
+    let localities = assignment.localities().enumerate();
+    let twins: Box<[usize]> =
+        localities.map(|(index, of)| *first.entry(of.locality()).or_insert(index)).collect();
+    if first.len() == twins.len() { Box::default() } else { twins }
 }
 
 /// So many addresses are looked through; of more a set is made.
@@ -255,6 +279,8 @@ struct GroupHosts {
     total: u32,
     healthy: u32,
     excluded: u32,
+    /// The first group of the same locality and priority, if that is another one.
+    first_of_locality: Option<usize>,
 }
 
 impl Hosts<'_> {
@@ -313,6 +339,32 @@ impl Hosts<'_> {
         })
     }
 
+    /// The groups with what all groups of their localities count; a locality has the weight of the last.
+    ///
+    /// # Upstream
+    ///
+    /// envoyproxy/envoy `source/common/upstream/upstream_impl.cc`
+    /// `PriorityStateManager::initializePriorityFor`.
+    fn localities(&self) -> Vec<GroupHosts> {
+        let mut joined = self.groups.clone();
+        for group in &self.groups {
+            if let Some(first) = group.first_of_locality.and_then(|first| joined.get_mut(first)) {
+                first.weight = group.weight;
+                first.total = first.total.saturating_add(group.total);
+                first.healthy = first.healthy.saturating_add(group.healthy);
+                first.excluded = first.excluded.saturating_add(group.excluded);
+            }
+        }
+        for index in 0..joined.len() {
+            let first = joined.get(index).and_then(|group| group.first_of_locality);
+            let whole = first.and_then(|first| joined.get(first)).copied();
+            if let Some((group, whole)) = joined.get_mut(index).zip(whole) {
+                *group = GroupHosts { first_of_locality: first, ..whole };
+            }
+        }
+        joined
+    }
+
     /// The weight of each locality that is left, and their sum for each priority; none at all where
     /// hosts decide alone.
     fn weights(&self, spread: &Spread, loads: &[LevelLoad]) -> (Vec<f64>, Vec<f64>) {
@@ -328,10 +380,12 @@ impl Hosts<'_> {
             let usable = if panics { group.total } else { group.healthy };
             if usable > 0 { f64::from(group.weight) } else { 0.0 }
         };
-        let weights: Vec<f64> = self.groups.iter().map(weight).collect();
+        let localities = self.localities();
+        let weights: Vec<f64> = localities.iter().map(weight).collect();
         let mut sums = vec![0.0; loads.len()];
-        for (group, weight) in self.groups.iter().zip(&weights) {
-            if let Some(sum) = sums.get_mut(group.level()) {
+        for (group, weight) in localities.iter().zip(&weights) {
+            let sum = sums.get_mut(group.level());
+            if let Some(sum) = sum.filter(|_| group.first_of_locality.is_none()) {
                 *sum += weight;
             }
         }
@@ -387,6 +441,7 @@ fn compute(spread: &Spread, hosts: &Hosts<'_>) -> Told {
         }
     }
     let (weights, sums) = hosts.weights(spread, loads);
+    join(&hosts.groups, &mut localities);
     for (index, (group, locality)) in hosts.groups.iter().zip(&mut localities).enumerate() {
         let sum = *locality;
         let level = loads.get(group.level());
@@ -409,6 +464,24 @@ fn compute(spread: &Spread, hosts: &Hosts<'_>) -> Told {
         *locality = of_group.iter().sum();
     }
     Told { load, hosts: levels, localities, endpoints }
+}
+
+/// Makes what each group has what all groups of its locality have.
+fn join(groups: &[GroupHosts], sums: &mut [f64]) {
+    let twins =
+        || groups.iter().enumerate().filter_map(|(at, of)| Some((at, of.first_of_locality?)));
+    for (at, first) in twins() {
+        let own = sums.get(at).copied().unwrap_or_default();
+        if let Some(sum) = sums.get_mut(first) {
+            *sum += own;
+        }
+    }
+    for (at, first) in twins() {
+        let whole = sums.get(first).copied().unwrap_or_default();
+        if let Some(sum) = sums.get_mut(at) {
+            *sum = whole;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -439,6 +512,24 @@ mod tests {
         assert!(shares.localities.iter().zip(localities).all(close), "{:?}", shares.localities);
         let endpoints: f64 = shares.endpoints.iter().sum();
         assert!((endpoints - localities.iter().sum::<f64>()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn groups_of_one_locality_share_its_weight_which_is_the_last_ones() {
+        let weighted = Spread { locality_weighted: true, ..Spread::default() };
+        let mut groups: Vec<GroupHosts> = Vec::new();
+        let all = [(1, Fitness::Healthy); 4];
+        for (index, weight) in [9, 1, 2].into_iter().enumerate() {
+            let mut group = GroupHosts { weight, first: index, ..GroupHosts::default() };
+            group.add(Fitness::Healthy);
+            groups.push(group);
+        }
+        groups[1].first_of_locality = Some(0);
+        let shares = compute(&weighted, &Hosts { groups, all: &all[..3], silent: &[] });
+        let expected = [100.0 / 6.0, 100.0 / 6.0, 200.0 / 3.0];
+        let found = shares.endpoints.iter().zip(expected);
+        assert!(found.clone().all(|(a, b)| (a - b).abs() < 1e-9), "{:?}", shares.endpoints);
+        assert!(shares.localities.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9));
     }
 
     #[test]

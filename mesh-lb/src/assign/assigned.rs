@@ -263,6 +263,11 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Returns what tells one host of a cluster from another: the address and the port.
+    pub(crate) const fn dialled(self) -> (&'a Address, u16) {
+        (self.address(), self.port())
+    }
+
     /// Returns the word for it: `direct`, `tunnel`, `gateway` or `double_tunnel`.
     pub const fn via(self) -> &'static str {
         match self {

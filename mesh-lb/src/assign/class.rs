@@ -8,6 +8,7 @@ use mesh_model::view::{Destination, IpFamilies, Proxy, ProxyKind, ProxyView};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::basis::Bases;
+use super::failover_priority::asked_label;
 use super::{Assignment, ClusterForm, Input};
 
 /// What every assignment reads of its client, whatever the destination.
@@ -73,14 +74,14 @@ impl ClientClass {
     pub fn new(input: &Input<'_>) -> Self {
         let proxy = input.proxy;
         let setting = input.setting();
-        let label = |text: &str| {
-            let key = text.split_once('=').map_or(text, |(key, _)| key);
-            proxy.labels.value(key).into()
-        };
         let is_own = input.form == ClusterForm::SelfDiscovery;
         Self {
             standpoint: Standpoint::of(proxy),
-            labels: setting.failover_priority().map(label).collect(),
+            labels: setting
+                .failover_priority()
+                .filter_map(asked_label)
+                .map(|label| proxy.labels.value(label).into())
+                .collect(),
             node: if input.service.node_local { proxy.node.clone() } else { Box::default() },
             workload: is_own
                 .then(|| (proxy.labels.clone(), proxy.metadata_text("WORKLOAD_NAME").into())),

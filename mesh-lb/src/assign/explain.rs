@@ -245,12 +245,22 @@ fn reached(endpoint: AssignedEndpoint<'_>) -> Option<Said> {
         Target::Gateway(gateway) => ("gateway", gateway),
         Target::DoubleTunnel(gateway) => ("double_tunnel_gateway", gateway),
     };
-    let fronts: Vec<String> = endpoint.fronts().map(|front| front.address.to_string()).collect();
+    let mut fronts: Vec<(String, usize)> = Vec::new();
+    for address in endpoint.fronts().map(|front| front.address.to_string()) {
+        match fronts.iter_mut().find(|(known, _)| *known == address) {
+            Some((_, times)) => *times += 1,
+            None => fronts.push((address, 1)),
+        }
+    }
+    let named = fronts.iter().map(|(address, times)| match times {
+        1 => address.clone(),
+        times => format!("{address} ({times} times)"),
+    });
     let text = format!(
         "gateway of network `{}`; stands for {} of its endpoints: {}{}",
         gateway.network,
         fronts.len(),
-        fronts.join(", "),
+        named.collect::<Vec<_>>().join(", "),
         unready(endpoint)
     );
     Some(Said { code, text })

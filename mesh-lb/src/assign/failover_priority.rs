@@ -62,6 +62,14 @@ impl<'a> WantedLabels<'a> {
     }
 }
 
+/// The label of a client that an entry asks for; none where the entry says the value.
+pub(crate) fn asked_label(entry: &str) -> Option<&str> {
+    match fixed_value(entry) {
+        Some(_) => None,
+        None => entry.split('=').next(),
+    }
+}
+
 /// Splits `label=value`; anything but exactly one `=` gives no value.
 fn fixed_value(entry: &str) -> Option<(&str, &str)> {
     entry.split_once('=').filter(|(_, value)| !value.contains('='))

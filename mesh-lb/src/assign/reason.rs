@@ -243,7 +243,8 @@ impl DropReason {
             }
             Self::NoReachableGateway => (
                 "no_reachable_gateway",
-                "no gateway of its network has a port and an address that the proxy can use",
+                "its network is entered by the gateways of its own cluster, or of the network where its cluster has \
+                 none, and none of these has a port and an address that the proxy can use",
             ),
             Self::NoHost => (
                 "no_host",

@@ -150,6 +150,12 @@ impl LevelHosts {
     /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
     /// `LoadBalancerBase::recalculatePerPriorityState`.
     #[inline]
+    /// Whether the priority can be given any load. Of many hosts a few healthy ones round to none.
+    pub fn is_available(&self) -> bool {
+        let (healthy, degraded) = self.health();
+        healthy.get() > 0 || degraded.get() > 0
+    }
+
     pub(crate) fn health(&self) -> (Percent, Percent) {
         let (healthy, degraded, total) = self.measures();
         (

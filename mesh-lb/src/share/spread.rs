@@ -3,7 +3,7 @@ use mesh_model::compat::Compat;
 use mesh_model::resource::destination_rule::{LbPolicy, SimpleLb};
 use mesh_model::view::{Destination, ProxyView};
 
-use crate::assign::{EffectiveSetting, supports_unhealthy_endpoints};
+use crate::assign::{Discovery, EffectiveSetting, supports_unhealthy_endpoints};
 use crate::load::{DataPlane, OnPanic, Overprovisioning, PanicThreshold};
 
 /// How a cluster spreads traffic over its assignment.
@@ -22,6 +22,9 @@ pub struct Spread {
     pub health_weighted: bool,
     /// Whether endpoints share by their weights (RANDOM ignores them).
     pub host_weighted: bool,
+    /// Whether of several hosts with one address only the first is there, as in Envoy's EDS clusters;
+    /// clusters that DNS resolves have them all.
+    pub one_host_an_address: bool,
     /// How much more than its share a host carries.
     pub overprovisioning: Overprovisioning,
     /// Whether a priority is as healthy as its hosts weigh, instead of as many as they are; of Envoy. It
@@ -41,6 +44,7 @@ impl Default for Spread {
             locality_weighted: false,
             health_weighted: true,
             host_weighted: true,
+            one_host_an_address: true,
             overprovisioning: Overprovisioning::default(),
             weighted_priority_health: false,
             on_panic: OnPanic::Send,
@@ -81,6 +85,7 @@ impl Spread {
             locality_weighted: is_locality_weighted(compat, setting, fails_over),
             health_weighted: !matches!(algorithm, Some(LbPolicy::ConsistentHash(_))),
             host_weighted: !is_random,
+            one_host_an_address: Discovery::of(view, destination) == Discovery::Eds,
             overprovisioning: Overprovisioning::default(),
             weighted_priority_health: false,
             on_panic: OnPanic::Send,
@@ -100,6 +105,7 @@ impl Spread {
             locality_weighted: !is_least,
             health_weighted: true,
             host_weighted: matches!(algorithm, Some(LbPolicy::ConsistentHash(_))),
+            one_host_an_address: false,
             overprovisioning: Overprovisioning::new(u32::MAX).unwrap_or_default(),
             weighted_priority_health: false,
             on_panic: OnPanic::Send,

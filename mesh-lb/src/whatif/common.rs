@@ -168,7 +168,7 @@ pub(super) fn each_received<'a>(
     assignment: &'a Assignment,
     mut with: impl FnMut(usize, Id, &'a Endpoint, f64),
 ) {
-    let mut behind: BTreeMap<&Address, Vec<(Id, &'a Endpoint)>> = BTreeMap::new();
+    let mut behind: BTreeMap<(&Address, u16), Vec<(Id, &'a Endpoint)>> = BTreeMap::new();
     let mut gateways = Vec::new();
     for (index, endpoint) in assignment.endpoints().enumerate() {
         match (endpoint.target(), endpoint.id()) {
@@ -176,7 +176,7 @@ pub(super) fn each_received<'a>(
                 with(index, id, direct, 1.0);
             }
             (Target::Gateway(_) | Target::DoubleTunnel(_), _) | (_, None) => {
-                let address = endpoint.target().address();
+                let address = endpoint.target().dialled();
                 let fit = endpoint.behind().filter(|(_, behind)| is_fit(behind));
                 behind.entry(address).or_default().extend(fit);
                 gateways.push((index, address));
@@ -184,7 +184,7 @@ pub(super) fn each_received<'a>(
         }
     }
     for (index, address) in gateways {
-        let fit = behind.get(address).map(Vec::as_slice).unwrap_or_default();
+        let fit = behind.get(&address).map(Vec::as_slice).unwrap_or_default();
         let weight = |behind: &Endpoint| f64::from(behind.effective_weight());
         let total: f64 = fit.iter().map(|(_, behind)| weight(behind)).sum();
         fit.iter().for_each(|(id, behind)| with(index, *id, behind, weight(behind) / total));

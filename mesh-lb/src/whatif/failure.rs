@@ -1,9 +1,10 @@
 //! One thing that fails: `cluster=c2`, `region=eu`, `zone=eu/a`, `network=n2`, `gateway=ADDR`,
 //! `endpoint=ADDR`, `service=HOST,30%`.
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use mesh_model::endpoint::{Endpoint, NetworkGateway};
+use mesh_model::endpoint::{Address, Endpoint, NetworkGateway};
 use mesh_model::registry::{ControlPlane, Mesh};
 
 use super::scenario::Ranks;
@@ -129,14 +130,21 @@ fn is_host(typed: &str, host: &str) -> bool {
     host == typed || host.strip_prefix(typed).is_some_and(|rest| rest.starts_with('.'))
 }
 
-fn is_address(typed: &str, address: &mesh_model::endpoint::Address, port: u16) -> bool {
-    let text = address.to_string();
-    let with_port = if address.ip().is_some_and(|ip| ip.is_ipv6()) {
-        format!("[{text}]:{port}")
-    } else {
-        format!("{text}:{port}")
+/// Whether somebody means this address, however it is written: an IPv6 address with or without brackets,
+/// with or without the port.
+fn is_address(typed: &str, address: &Address, port: u16) -> bool {
+    let Some(ip) = address.ip() else {
+        let text = address.to_string();
+        return typed.strip_prefix(&*text).is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix(':').is_some_and(|of| of == port.to_string())
+        });
     };
-    typed == text || typed == with_port
+    let bare = typed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(typed);
+    match (bare.parse::<IpAddr>(), typed.parse::<SocketAddr>()) {
+        (Ok(typed), _) => typed == ip,
+        (Err(_), Ok(typed)) => typed == SocketAddr::new(ip, port),
+        (Err(_), Err(_)) => false,
+    }
 }
 
 /// The text does not say what fails.
@@ -245,6 +253,23 @@ mod tests {
             let sentence = text.parse::<Failure>().unwrap_err().to_string();
             assert!(sentence.starts_with(&format!("`{text}`")), "{sentence}");
         }
+    }
+
+    #[test]
+    fn an_address_is_meant_however_it_is_written() {
+        let check = |typed: &str, address: &str, is_meant: bool| {
+            assert_eq!(is_address(typed, &Address::parse(address), 80), is_meant, "{typed}");
+        };
+        for typed in ["2001:db8::1", "[2001:db8::1]", "2001:0db8::0001", "[2001:db8::1]:80"] {
+            check(typed, "2001:db8::1", true);
+        }
+        check("[2001:db8::1]:81", "2001:db8::1", false);
+        check("10.0.0.1:80", "10.0.0.1", true);
+        check("10.0.0.1:81", "10.0.0.1", false);
+        check("10.0.0.11", "10.0.0.1", false);
+        check("gw.example.com", "gw.example.com", true);
+        check("gw.example.com:80", "gw.example.com", true);
+        check("gw.example.com.org", "gw.example.com", false);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What a failure does to all that was surveyed.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::registry::ControlPlane;
 use mesh_model::view::Destination;
@@ -12,6 +12,9 @@ use super::shift::{Numbered, Places};
 use super::survey::{Survey, Surveyed, SurveyedClass};
 use super::{Loss, Outcome, Scenario, Shift};
 use crate::capacity::Overloaded;
+
+/// Shares below this are rounding.
+const NOTHING: f64 = 1e-6;
 
 /// What a failure does to the traffic of one class of proxies to one destination.
 #[derive(Clone, Debug)]
@@ -46,9 +49,30 @@ impl Impact<'_, '_> {
         self.is_unreachable && !self.was_unreachable
     }
 
+    /// Returns how much of the destination's traffic is sent to other hosts without leaving its place
+    /// (locality and cluster), in percent; computed when called. To which endpoint a gateway sends on is
+    /// its own affair.
+    pub fn moved_within(&self) -> f64 {
+        let Some(after) = &self.after else { return 0.0 };
+        let mut change: BTreeMap<_, f64> = BTreeMap::new();
+        for (outcome, sign) in [(&self.class.before, -1.0), (after, 1.0)] {
+            for (host, share) in outcome.assignment.endpoints().zip(outcome.shares.endpoints()) {
+                *change.entry(host.target().dialled()).or_default() += sign * share;
+            }
+        }
+        let left: f64 = change.values().map(|change| f64::max(-change, 0.0)).sum();
+        let moved = self.shift.moved.iter().filter(|moved| moved.from.is_some());
+        let elsewhere: f64 = moved.map(|moved| moved.share).sum();
+        let within = left - elsewhere;
+        if within > NOTHING { within } else { 0.0 }
+    }
+
     /// Returns whether there is anything to tell.
     pub fn is_felt(&self) -> bool {
-        !self.shift.moved.is_empty() || self.is_cut_off() || !self.overloaded.is_empty()
+        !self.shift.moved.is_empty()
+            || self.is_cut_off()
+            || !self.overloaded.is_empty()
+            || self.moved_within() > 0.0
     }
 }
 

@@ -131,16 +131,16 @@ impl Outcome {
 pub(super) fn answers(assignment: &Assignment) -> Box<[bool]> {
     let is_gateway =
         |target: Target<'_>| matches!(target, Target::Gateway(_) | Target::DoubleTunnel(_));
-    let mut fit: BTreeMap<&Address, bool> = BTreeMap::new();
+    let mut fit: BTreeMap<(&Address, u16), bool> = BTreeMap::new();
     for endpoint in assignment.endpoints().filter(|one| is_gateway(one.target())) {
-        *fit.entry(endpoint.target().address()).or_default() |= endpoint.fronts().any(is_fit);
+        *fit.entry(endpoint.target().dialled()).or_default() |= endpoint.fronts().any(is_fit);
     }
     if fit.values().all(|is_fit| *is_fit) {
         return Box::default();
     }
     let answers = |endpoint: AssignedEndpoint<'_>| {
         let target = endpoint.target();
-        !is_gateway(target) || fit.get(target.address()) == Some(&true)
+        !is_gateway(target) || fit.get(&target.dialled()) == Some(&true)
     };
     assignment.endpoints().map(answers).collect()
 }

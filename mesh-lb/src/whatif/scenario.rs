@@ -198,7 +198,7 @@ impl Scenario {
         let is_lost = |endpoint: AssignedEndpoint<'_>| match endpoint.target() {
             Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
                 failed.fallen.contains(gateway)
-                    || fronts.get(&gateway.address).is_some_and(|front| front.is_lost())
+                    || fronts.get(&endpoint.target().dialled()).is_some_and(|front| front.is_lost())
             }
             Target::Direct(to) | Target::Tunnel(to) => is_cut_off(&to.workload.network),
         };
@@ -211,14 +211,13 @@ impl Scenario {
         &self,
         assignment: &'a Assignment,
         failed: &Failed<'_>,
-    ) -> BTreeMap<&'a Address, Front> {
-        let mut fronts: BTreeMap<&Address, Front> = BTreeMap::new();
+    ) -> BTreeMap<(&'a Address, u16), Front> {
+        let mut fronts: BTreeMap<(&Address, u16), Front> = BTreeMap::new();
         for endpoint in assignment.endpoints() {
-            let (Target::Gateway(gateway) | Target::DoubleTunnel(gateway)) = endpoint.target()
-            else {
+            let (Target::Gateway(_) | Target::DoubleTunnel(_)) = endpoint.target() else {
                 continue;
             };
-            let front = fronts.entry(&gateway.address).or_default();
+            let front = fronts.entry(endpoint.target().dialled()).or_default();
             for behind in endpoint.fronts() {
                 front.is_hit |= self.hits(behind, failed.host, &failed.ranks);
                 front.answers |= is_fit(behind);

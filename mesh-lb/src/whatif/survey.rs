@@ -17,7 +17,7 @@ use super::common::Outcomes;
 use super::fallen::Fallen;
 use super::overload::Carriers;
 use super::{Outcome, Scenario, clients::class_name};
-use crate::assign::{Discovery, EffectiveSetting, Standpoint};
+use crate::assign::{Discovery, EffectiveSetting, Standpoint, asked_label};
 use crate::share::Spread;
 
 /// What is asked about: a port of a service that a proxy sees, or a subset of it.
@@ -224,8 +224,8 @@ impl Read {
     }
 
     fn ranks(&mut self, list: &[Box<str>]) {
-        let key = |text: &str| text.split_once('=').map_or(text, |(key, _)| key).into();
-        self.labels.extend(list.iter().map(|text| key(text)));
+        let asked = list.iter().filter_map(|text| asked_label(text));
+        self.labels.extend(asked.map(Box::from));
     }
 }
 
@@ -361,14 +361,12 @@ fn class_key(at: usize, client: &Client<'_>, destination: &Destination<'_>) -> C
         config.zone_aware_lb_setting.as_ref(),
         Some(&config.locality_lb_setting),
     );
-    let key = |text: &'_ str| -> Box<str> {
-        proxy.labels.value(text.split_once('=').map_or(text, |(key, _)| key)).into()
-    };
+    let asked = setting.failover_priority().filter_map(asked_label);
     let is_on_node = destination.service.node_local;
     ClassKey {
         destination: at,
         place: client.place,
-        labels: setting.failover_priority().map(key).collect(),
+        labels: asked.map(|label| proxy.labels.value(label).into()).collect(),
         node: if is_on_node { proxy.node.clone() } else { Box::default() },
     }
 }

@@ -63,10 +63,17 @@ fn mesh_without_outlier_detection(scene: &Scene<'_>) -> Option<Diagnostic> {
     if setting.enabled == Some(false) {
         return None;
     }
+    // Where a rule has a setting of its own the mesh's is not in effect.
+    let is_own = |policy: &Policy<'_>| {
+        policy.load_balancer.is_some_and(|settings| {
+            settings.locality_lb_setting.is_some() || settings.zone_aware_lb_setting.is_some()
+        })
+    };
+    let is_guarded = |policy: &Policy<'_>| policy.outlier_detection.is_some() || is_own(policy);
     let guarded: BTreeSet<&str> = scene
         .rules
         .iter()
-        .filter(|rule| rule.policies().iter().any(|policy| policy.outlier_detection.is_some()))
+        .filter(|rule| rule.policies().iter().any(is_guarded))
         .flat_map(|rule| rule.services.iter().map(|service| service.hostname.as_str()))
         .collect();
     let is_bare = |host: &str| !guarded.contains(host);
@@ -82,9 +89,10 @@ fn mesh_without_outlier_detection(scene: &Scene<'_>) -> Option<Diagnostic> {
     if bare.is_empty() {
         return None;
     }
+    let (have, their) = if bare.len() == 1 { ("has", "its") } else { ("have", "their") };
     let message = format!(
-        "locality load balancing is on and no rule gives outlier detection to {}, which have \
-         endpoints in several localities: their traffic goes to every locality alike",
+        "locality load balancing is on and no rule gives outlier detection to {}, which {have} \
+         endpoints in several localities: {their} traffic goes to every locality alike",
         super::scene::some(&bare)
     );
     let help =

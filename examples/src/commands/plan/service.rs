@@ -85,7 +85,8 @@ impl<'m> Plan<'m> {
             })
             .collect();
         let explanation = assignment.explain_to(view, &destination);
-        let mut endpoints = endpoints(&assignment, &shares, explanation);
+        let mut endpoints =
+            endpoints((&assignment, spread.one_host_an_address), &shares, explanation);
         let dropped = assignment
             .dropped()
             .map(|(endpoint, reason)| Dropped::new(endpoint, reason.code(), reason.text()));
@@ -206,7 +207,14 @@ impl<'m> Plan<'m> {
         }
         let is_healthy = |one: &&PlannedEndpoint| one.health_word() == "healthy";
         let healthy = self.endpoints.iter().filter(is_healthy).count();
+        let panics = self.shares.load().levels().iter().any(|level| level.panic);
         let (code, text) = match (healthy, self.endpoints.len()) {
+            (healthy, count) if healthy > 0 && !panics => (
+                "rounded_to_nothing",
+                format!(
+                    "{healthy} of its {count} endpoints are healthy, which Envoy rounds down to no load"
+                ),
+            ),
             (0, 1) => ("none_healthy", "its only endpoint is not healthy".to_owned()),
             (0, count) => ("none_healthy", format!("none of its {count} endpoints is healthy")),
             (healthy, count) => (
@@ -228,7 +236,7 @@ impl<'m> Plan<'m> {
         let mut levels = self.shares.hosts().iter();
         let is_fit = levels.next().is_some_and(|first| healthy > 0 && first.total > first.excluded);
         let panics = self.spread.panic_threshold.get() > 0 && self.spread.on_panic == OnPanic::Send;
-        !is_fit && !panics && levels.all(|level| level.healthy == 0)
+        !is_fit && !panics && levels.all(|level| !level.is_available())
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -270,7 +278,7 @@ impl<'m> Plan<'m> {
 }
 
 fn endpoints(
-    assignment: &Assignment,
+    (assignment, keeps_first): (&Assignment, bool),
     shares: &Shares,
     explanation: Explanation<'_>,
 ) -> Vec<PlannedEndpoint> {
@@ -278,7 +286,7 @@ fn endpoints(
     let mut order: Vec<(u32, usize)> =
         assignment.endpoints().enumerate().map(|(i, e)| (e.locality().priority(), i)).collect();
     order.sort_unstable();
-    let repeated = repeated(assignment);
+    let repeated = if keeps_first { repeated(assignment) } else { Vec::new() };
     let first_of = |index: usize| repeated.get(index).copied().flatten();
     let mut planned: Vec<PlannedEndpoint> = explanation
         .used
@@ -426,6 +434,11 @@ impl PlannedEndpoint {
                 "code": first.map_or("", |reason| reason.code),
                 "text": text.join("; "),
             },
+            "reasons": self
+                .reasons
+                .iter()
+                .map(|reason| json!({"code": reason.code, "text": reason.text}))
+                .collect::<Vec<_>>(),
         })
     }
 }

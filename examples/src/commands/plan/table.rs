@@ -1,4 +1,5 @@
 //! A plan for people.
+use mesh_lb::assign::Said;
 use mesh_model::view::Proxy;
 
 use super::service::{Plan, host_port};
@@ -32,7 +33,9 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
     let left_out = plan.dropped.iter().map(|dropped| dropped.address.len());
     let width = addresses.chain(left_out).fold(22, usize::max);
     for endpoint in &plan.endpoints {
-        let reasons = endpoint.reasons.iter().filter(|reason| !reason.is_about_weight());
+        // A weight of 1 that is the endpoint's own is what everybody expects.
+        let is_told = |reason: &&Said| reason.code != "weight" || endpoint.weight != 1;
+        let reasons = endpoint.reasons.iter().filter(is_told);
         let reasons: Vec<&str> = reasons.map(|reason| reason.text.as_str()).collect();
         let health = match endpoint.health_word() {
             "healthy" => String::new(),

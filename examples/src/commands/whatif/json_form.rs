@@ -34,6 +34,7 @@ fn service<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>, player: &mut Player
         "before": cells(class.before.cells()),
         "after": cells(impact.outcome().cells()),
         "moved": impact.shift.moved.iter().map(moved_to_json).collect::<Vec<_>>(),
+        "moved_within": impact.moved_within(),
         // Not -0.0, which the sum of nothing is.
         "lost": impact.shift.lost() + 0.0,
         "unreachable": impact.is_unreachable,

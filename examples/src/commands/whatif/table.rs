@@ -64,6 +64,10 @@ fn print_one<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) {
     for moved in impact.shift.moved.iter() {
         say!("  {:>6.2}%  {}", moved.share, movement(moved));
     }
+    let within = impact.moved_within();
+    if within > 0.0 {
+        say!("  {within:>6.2}%  to other endpoints of the same places");
+    }
     if impact.is_unreachable {
         say!("  UNREACHABLE: every request fails");
     }
@@ -122,6 +126,9 @@ fn counted(number: u32, one: &str, many: &str) -> String {
 }
 
 fn places(outcome: &Outcome) -> String {
+    if !outcome.discovery.picks() {
+        return "whatever address or host the client asks for".to_owned();
+    }
     let cells = outcome.cells();
     let text = |cell: &Cell| {
         let place = place(&cell.locality, &cell.cluster);
