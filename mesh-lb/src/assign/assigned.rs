@@ -4,7 +4,7 @@ use mesh_model::name::Locality;
 
 use super::basis::{Place, Rank};
 use super::draft::Reach;
-use super::run::{Form, Id, PartIdentity, Run};
+use super::run::{Content, Form, Id, PartIdentity, Run};
 use super::{Assignment, Reason};
 
 /// Some members of a locality.
@@ -58,12 +58,12 @@ impl<'a> AssignedLocality<'a> {
 
     /// Returns how many endpoints and gateways it holds.
     pub fn len(self) -> usize {
-        self.place.parts.iter().map(|part| part.len(self.assignment)).sum()
+        self.own_parts().iter().map(|part| part.len(self.assignment)).sum()
     }
 
     /// Returns whether all its endpoints were dropped.
     pub const fn is_empty(self) -> bool {
-        self.place.parts.is_empty()
+        self.place.is_empty()
     }
 
     /// Returns the endpoints in the order of the shards, then the gateways by address and port.
@@ -75,7 +75,11 @@ impl<'a> AssignedLocality<'a> {
     pub fn parts(
         self,
     ) -> impl DoubleEndedIterator<Item = AssignedPart<'a>> + ExactSizeIterator + Clone {
-        self.place.parts.iter().map(move |part| AssignedPart { locality: self, part })
+        self.own_parts().iter().map(move |part| AssignedPart { locality: self, part })
+    }
+
+    fn own_parts(self) -> &'a [Part] {
+        self.assignment.basis().parts_of(self.place)
     }
 }
 
@@ -157,9 +161,18 @@ impl<'a> AssignedPart<'a> {
         self,
     ) -> Option<(AssignedEndpoint<'a>, impl DoubleEndedIterator<Item = &'a Endpoint> + Clone)> {
         let Part::Run(run) = self.part else { return None };
-        let of = run.whole(self.locality.assignment.shards())?;
-        let [Kind { name: Some(_), .. }] = of.cohort().kinds() else { return None };
-        Some((self.endpoints().next()?, of.endpoints()))
+        let Content::All(form) = run.content else { return None };
+        let of = run.cohort_of(self.locality.assignment.shards())?;
+        let [kind @ Kind { name: Some(_), .. }] = of.cohort().kinds() else { return None };
+        let (first, index) = (of.endpoint(0)?, *of.indices().first()?);
+        let first = AssignedEndpoint {
+            locality: self.locality,
+            form,
+            target: Target::of_endpoint(first, form.reach),
+            fronts: &[],
+            known: Some(((run.shard, index), kind)),
+        };
+        Some((first, of.endpoints()))
     }
 
     /// Returns the endpoints in the order of the shards, or the gateway.

@@ -72,9 +72,8 @@ impl Assignment {
         if Self::reshapes(input) {
             return Self::reshaped(draft, input);
         }
-        let basis = Arc::new(draft.into_basis());
-        let mut groups = basis.groups();
-        Self::on(basis, input, &mut groups)
+        let (basis, mut groups) = draft.into_basis();
+        Self::on(Arc::new(basis), input, &mut groups)
     }
 
     /// Whether ranking splits localities, or takes endpoints from them.
@@ -92,7 +91,7 @@ impl Assignment {
 
     /// The assignment that does not; what a distribution leaves out is recorded.
     fn reshaped(mut draft: Draft<'_>, input: &Input<'_>) -> Self {
-        let groups = std::mem::take(&mut draft.groups);
+        let groups = draft.take_groups();
         let sees_behind = input.compat.fixes.gateway_labels;
         let has_label = |member: &Member, label: &str, value: &str| {
             has_label(&draft, member, (label, value), sees_behind)
@@ -104,8 +103,8 @@ impl Assignment {
             }
         }
         let ranks = groups.iter().map(Rank::of).collect();
-        draft.groups = groups;
-        let basis = Arc::new(draft.into_basis());
+        draft.put_groups(groups);
+        let basis = Arc::new(draft.into_basis().0);
         Self { basis, ranks, client: input.proxy.locality.clone() }
     }
 

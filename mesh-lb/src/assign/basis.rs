@@ -11,8 +11,8 @@ use mesh_model::name::Locality;
 use super::assigned::{Entry, Part};
 use super::draft::{Batch, Draft, Member, Source};
 use super::{
-    Assignment, ClusterForm, DropReason, Group, Input, Reason, Standpoint, Transport, group, run,
-    split_horizon, weight,
+    Assignment, ClusterForm, DropReason, Group, Input, Reason, Standpoint, Transport, draft, group,
+    run, split_horizon,
 };
 
 /// The endpoints and gateways that clients may use, by locality, before anything is ranked.
@@ -21,6 +21,8 @@ pub(crate) struct Basis {
     pub(super) shards: Shards,
     // INVARIANT: in the order of EDS: by raw locality, then by raw priority.
     pub(super) places: Box<[Place]>,
+    /// The parts of all places, one place after the other.
+    parts: Box<[Part]>,
     pub(super) dropped: Box<[(Batch, DropReason)]>,
 }
 
@@ -30,7 +32,15 @@ pub(super) struct Place {
     pub(super) locality: Locality,
     /// The weight where no rank gives another.
     pub(super) weight: Option<u32>,
-    pub(super) parts: Box<[Part]>,
+    /// Where its parts begin and end among those of the basis.
+    parts: (u32, u32),
+}
+
+impl Place {
+    pub(super) const fn is_empty(&self) -> bool {
+        let (start, end) = self.parts;
+        start == end
+    }
 }
 
 /// What a client makes of a place.
@@ -58,17 +68,24 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    /// Ends the draft.
-    pub(super) fn into_basis(mut self) -> Basis {
-        let groups = std::mem::take(&mut self.groups);
-        let place = |group: Group<Member>| Place {
-            // Every group of a draft has one.
-            locality: group.locality.unwrap_or_default(),
-            weight: group.weight,
-            parts: parts(&group.members, &self),
+    /// Ends the draft; the groups are those of the places, to be ranked.
+    pub(super) fn into_basis(self) -> (Basis, Vec<Group<()>>) {
+        let mut parts = Vec::with_capacity(self.members.len());
+        let mut rest = self.members.iter().peekable();
+        let place = |(number, group): (usize, &Group<()>)| {
+            let start = narrow(parts.len());
+            let members = std::iter::from_fn(|| rest.next_if(|(of, _)| *of == number));
+            add_parts(members.map(|(_, member)| member), &self, &mut parts);
+            Place {
+                // Every group of a draft has one.
+                locality: group.locality.clone().unwrap_or_default(),
+                weight: group.weight,
+                parts: (start, narrow(parts.len())),
+            }
         };
-        let places = groups.into_iter().map(place).collect();
-        Basis { shards: self.shards.clone(), places, dropped: self.dropped.into() }
+        let places = self.groups.iter().enumerate().map(place).collect();
+        let (shards, parts) = (self.shards.clone(), parts.into());
+        (Basis { shards, places, parts, dropped: self.dropped.into() }, self.groups)
     }
 }
 
@@ -80,16 +97,9 @@ impl Basis {
         }
     }
 
-    /// The places as groups without members, to be ranked.
-    pub(super) fn groups(&self) -> Vec<Group<()>> {
-        let group = |place: &Place| Group {
-            locality: Some(place.locality.clone()),
-            weight: place.weight,
-            priority: 0,
-            members: Vec::new(),
-            reason: Reason::default(),
-        };
-        self.places.iter().map(group).collect()
+    /// The parts of a place.
+    pub(super) fn parts_of(&self, place: &Place) -> &[Part] {
+        draft::part(&self.parts, place.parts)
     }
 }
 
@@ -142,8 +152,8 @@ impl Bases {
         let node = if input.service.node_local { &*input.proxy.node } else { "" };
         let is_of = |known: &Known| known.standpoint == standpoint && *known.node == *node;
         let at = self.known.iter().position(is_of).unwrap_or_else(|| {
-            let basis = Arc::new(Draft::of(input).into_basis());
-            let groups = basis.groups();
+            let (basis, groups) = Draft::of(input).into_basis();
+            let basis = Arc::new(basis);
             self.known.push(Known { standpoint, node: node.into(), basis, groups });
             self.known.len() - 1
         });
@@ -154,30 +164,33 @@ impl Bases {
     }
 }
 
-/// Members as an assignment keeps them: endpoints of one cohort together, gateways with what they stand
-/// for.
-fn parts(members: &[Member], draft: &Draft<'_>) -> Box<[Part]> {
-    let batch = |member: &Member| match member.source {
-        Source::Endpoints(batch) => Some((batch, member.form)),
-        Source::Gateway { .. } => None,
-    };
-    let runs = run::collect(members.iter().filter_map(batch), draft.shards).map(Part::Run);
-    let gateways = members.iter().filter_map(|member| match member.source {
-        Source::Endpoints(_) => None,
-        Source::Gateway { gateway, fronts } => {
-            let behind = draft.fronted(fronts).iter().copied();
-            Some(Part::Gateway(Box::new(Entry {
-                gateway: draft.gateway(gateway)?.clone(),
-                form: member.form,
-                fronts: run::collect(behind, draft.shards).collect(),
-            })))
-        }
+/// Adds the members of a place as an assignment keeps them: endpoints of one cohort together, then
+/// gateways with what they stand for. Gateways come last among members anyway.
+fn add_parts<'m>(
+    members: impl IntoIterator<Item = &'m Member>,
+    draft: &Draft<'_>,
+    parts: &mut Vec<Part>,
+) {
+    let mut members = members.into_iter().peekable();
+    let batches = std::iter::from_fn(|| {
+        let next = members.next_if(|member| matches!(member.source, Source::Endpoints(_)))?;
+        let Source::Endpoints(batch) = next.source else { return None };
+        Some((batch, next.form))
     });
-    // Gateways come last anyway.
-    let mut parts = Vec::with_capacity(members.len());
-    parts.extend(runs);
-    parts.extend(gateways);
-    parts.into()
+    parts.extend(run::collect(batches, draft.shards).map(Part::Run));
+    parts.extend(members.filter_map(|member| {
+        let Source::Gateway { gateway, fronts } = member.source else { return None };
+        let behind = draft.fronted(fronts).iter().copied();
+        Some(Part::Gateway(Box::new(Entry {
+            gateway: draft.gateway(gateway)?.clone(),
+            form: member.form,
+            fronts: run::collect(behind, draft.shards).collect(),
+        })))
+    }));
+}
+
+fn narrow(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Keeps only endpoints and gateways that speak Istio's mutual TLS.
@@ -186,16 +199,14 @@ fn parts(members: &[Member], draft: &Draft<'_>) -> Box<[Part]> {
 ///
 /// istio/istio `pilot/pkg/xds/endpoints/ep_filters.go` `EndpointsWithMTLSFilter`.
 fn keep_mutual_tls(draft: &mut Draft<'_>) {
-    let mut groups = std::mem::take(&mut draft.groups);
-    for group in &mut groups {
-        group.members.retain(|member| {
-            let is_kept = member.form.transport == Transport::Istio;
-            if !is_kept {
-                draft.drop_behind(member, DropReason::NotForPassThrough);
-            }
-            is_kept
-        });
-        group.weight = weight::refreshed(group.members.iter().map(Member::weight));
-    }
-    draft.groups = groups;
+    let mut members = std::mem::take(&mut draft.members);
+    members.retain(|(_, member)| {
+        let is_kept = member.form.transport == Transport::Istio;
+        if !is_kept {
+            draft.drop_behind(member, DropReason::NotForPassThrough);
+        }
+        is_kept
+    });
+    draft.members = members;
+    draft.refresh_weights();
 }

@@ -2,7 +2,7 @@
 use mesh_model::endpoint::{CohortOf, Endpoint, HealthStatus, NetworkGateway, Shards};
 
 use super::run::Form;
-use super::{ClusterForm, DropReason, Group, Transport};
+use super::{ClusterForm, DropReason, Group, Transport, weight};
 
 /// Endpoints of a cohort about which no rule in force says different things.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -111,7 +111,11 @@ impl Member {
 /// The endpoints that are left so far, by locality.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
-    pub(super) groups: Vec<Group<Member>>,
+    /// The localities, without their members: those stand in one list, which is one allocation however many
+    /// localities there are.
+    pub(super) groups: Vec<Group<()>>,
+    // INVARIANT: sorted by group, of which each tells the number.
+    pub(super) members: Vec<(usize, Member)>,
     pub(super) dropped: Vec<(Batch, DropReason)>,
     pub(super) gateways: Vec<&'a NetworkGateway>,
     /// The endpoints that gateways stand for, and what they were before.
@@ -124,6 +128,7 @@ impl<'a> Draft<'a> {
     pub(super) const fn new(shards: &'a Shards, form: ClusterForm) -> Self {
         Self {
             groups: Vec::new(),
+            members: Vec::new(),
             dropped: Vec::new(),
             gateways: Vec::new(),
             fronts: Vec::new(),
@@ -134,6 +139,37 @@ impl<'a> Draft<'a> {
 
     pub(super) const fn form(&self) -> ClusterForm {
         self.form
+    }
+
+    /// Sums the weights anew of what is left in each group.
+    pub(super) fn refresh_weights(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.weight = None);
+        for (number, member) in &self.members {
+            if let Some(group) = self.groups.get_mut(*number) {
+                group.weight = weight::refreshed(group.weight.into_iter().chain([member.weight()]));
+            }
+        }
+    }
+
+    /// Takes the groups, each with its members.
+    pub(super) fn take_groups(&mut self) -> Vec<Group<Member>> {
+        let groups = std::mem::take(&mut self.groups).into_iter();
+        let mut groups: Vec<_> = groups.map(|group| with_members(group, Vec::new()).0).collect();
+        for (number, member) in std::mem::take(&mut self.members) {
+            if let Some(group) = groups.get_mut(number) {
+                group.members.push(member);
+            }
+        }
+        groups
+    }
+
+    /// Puts groups in the place of those that were taken.
+    pub(super) fn put_groups(&mut self, groups: Vec<Group<Member>>) {
+        for (number, group) in groups.into_iter().enumerate() {
+            let (group, members) = with_members(group, Vec::new());
+            self.members.extend(members.into_iter().map(|member| (number, member)));
+            self.groups.push(group);
+        }
     }
 
     pub(super) fn gateway(&self, gateway: u32) -> Option<&'a NetworkGateway> {
@@ -169,7 +205,13 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// A gateway's part of a list.
+/// A group with other members, and those that it had.
+fn with_members<M, N>(group: Group<M>, members: Vec<N>) -> (Group<N>, Vec<M>) {
+    let Group { locality, weight, priority, members: before, reason } = group;
+    (Group { locality, weight, priority, members, reason }, before)
+}
+
+/// A part of a list.
 pub(super) fn part<T>(list: &[T], (start, end): (u32, u32)) -> &[T] {
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
     range.and_then(|(start, end)| list.get(start..end)).unwrap_or_default()

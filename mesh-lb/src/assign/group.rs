@@ -1,12 +1,12 @@
 //! Endpoints that pass the filter, by locality.
+use std::cmp::Ordering;
+
 use mesh_model::compat::DataPlane;
 use mesh_model::endpoint::{
     COMMON_LABELS, Cohort, CohortOf, Endpoint, HealthStatus, Kind, Shards, SpokenTls, Workload,
 };
-use mesh_model::name::Locality;
 use mesh_model::resource::MutualTlsMode;
 use mesh_model::resource::destination_rule::ClientTlsMode;
-use rustc_hash::FxHashMap;
 
 use super::draft::{Batch, Draft, Member, Reach, Source, Which};
 use super::filter::{Filter, Standing};
@@ -71,7 +71,7 @@ pub(super) fn apply<'a>(input: &'a Input<'a>) -> Draft<'a> {
             }
         }
     }
-    draft.groups = localities.into_groups(input.shards);
+    localities.end(&mut draft);
     draft
 }
 
@@ -118,101 +118,50 @@ fn ranks_by_other_labels(input: &Input<'_>) -> bool {
     ranks && !setting.failover_priority().all(is_common)
 }
 
-/// So many localities are looked through; if there are more, they are found by their texts.
-const LOOKED_THROUGH: usize = 16;
-
-/// The groups so far, in the order of their first endpoints.
-struct Localities<'a> {
-    groups: Vec<Place<'a>>,
-    // INVARIANT: empty, or all groups.
-    by_text: FxHashMap<&'a str, usize>,
-    /// The members of all groups, each with its group.
-    members: Vec<(usize, Member)>,
-    /// The group of the last endpoint: neighbours mostly share it.
-    last: usize,
-}
-
-/// A locality, and how many members it has.
-struct Place<'a> {
-    text: &'a str,
-    locality: &'a Locality,
-    len: usize,
-}
+/// What passed the filter, each with its locality's text and its cohort, in the order of the shards.
+struct Localities<'a>(Vec<(&'a str, &'a Cohort, Member)>);
 
 impl<'a> Localities<'a> {
     /// None yet, with room for those of shards.
     fn of(shards: &Shards) -> Self {
-        let len = shards.iter().map(|shard| shard.cohorts().len()).sum();
-        Self {
-            groups: Vec::with_capacity(len),
-            members: Vec::with_capacity(len),
-            by_text: FxHashMap::default(),
-            last: 0,
-        }
+        Self(Vec::with_capacity(shards.iter().map(|shard| shard.cohorts().len()).sum()))
     }
 
     fn push(&mut self, cohort: &'a Cohort, member: Member) {
-        let text = &*cohort.workload().locality;
-        if self.groups.get(self.last).is_none_or(|last| !is_same(last.text, text)) {
-            self.last = self.find(text, cohort.locality());
-        }
-        if let Some(group) = self.groups.get_mut(self.last) {
-            group.len += 1;
-            self.members.push((self.last, member));
-        }
+        self.0.push((&*cohort.workload().locality, cohort, member));
     }
 
-    /// The group of a locality's text, which is made if there is none.
-    fn find(&mut self, text: &'a str, locality: &'a Locality) -> usize {
-        let Self { groups, by_text, .. } = self;
-        let known = if by_text.is_empty() {
-            groups.iter().position(|known| is_same(known.text, text))
-        } else {
-            by_text.get(text).copied()
-        };
-        if let Some(known) = known {
-            return known;
-        }
-        let new = groups.len();
-        groups.push(Place { text, locality, len: 0 });
-        if !by_text.is_empty() {
-            by_text.insert(text, new);
-        } else if groups.len() > LOOKED_THROUGH {
-            by_text.extend(groups.iter().enumerate().map(|(at, group)| (group.text, at)));
-        }
-        new
-    }
-
-    fn into_groups(self, shards: &Shards) -> Vec<Group<Member>> {
-        let Self { groups, members, .. } = self;
-        let mut order: Vec<(&str, usize)> =
-            groups.iter().map(|group| group.text).zip(0..).collect();
-        order.sort_unstable();
-        let group = |place: &Place<'_>| Group {
-            locality: Some(place.locality.clone()),
-            weight: Some(0),
-            priority: 0,
-            members: Vec::with_capacity(place.len),
-            reason: Reason::default(),
-        };
-        let mut sorted: Vec<Group<Member>> =
-            order.iter().filter_map(|(_, at)| groups.get(*at)).map(group).collect();
-        let mut ranks = vec![0_usize; order.len()];
-        for (rank, (_, at)) in order.into_iter().enumerate() {
-            if let Some(place) = ranks.get_mut(at) {
-                *place = rank;
+    /// Puts the groups into a draft, by their texts, and their members.
+    fn end(self, draft: &mut Draft<'_>) {
+        let Self(mut members) = self;
+        // Stable, and soon done: what is of one cluster mostly lies in one region.
+        members.sort_by(|(one, ..), (other, ..)| ordering(one, other));
+        draft.members.reserve_exact(members.len());
+        let mut last = None;
+        for (text, cohort, member) in members {
+            if last.is_none_or(|last| !is_same(last, text)) {
+                draft.groups.push(Group {
+                    locality: Some(cohort.locality().clone()),
+                    weight: Some(0),
+                    priority: 0,
+                    members: Vec::new(),
+                    reason: Reason::default(),
+                });
             }
-        }
-        for (at, member) in members {
-            if let Some(group) = ranks.get(at).and_then(|rank| sorted.get_mut(*rank)) {
+            last = Some(text);
+            if let Some(group) = draft.groups.last_mut() {
                 let more = member.form.weight.saturating_mul(member.count);
                 group.weight = group.weight.map(|sum| sum.saturating_add(more));
-                group.members.push(member);
             }
+            draft.members.push((draft.groups.len().saturating_sub(1), member));
         }
-        sorted.iter_mut().for_each(|group| restore_order(&mut group.members, shards));
-        sorted
+        restore_order(&mut draft.members, draft.shards);
     }
+}
+
+/// The order of two texts, which mostly are one.
+fn ordering(a: &str, b: &str) -> Ordering {
+    if std::ptr::eq(a, b) { Ordering::Equal } else { a.cmp(b) }
 }
 
 /// Whether two texts are equal; mostly they are one.
@@ -222,29 +171,45 @@ fn is_same(a: &str, b: &str) -> bool {
 
 /// Puts endpoints in the order of their shard where it has two cohorts in one locality that serve the
 /// port.
-fn restore_order(members: &mut Vec<Member>, shards: &Shards) {
-    let batches = |pair: &[Member]| match pair {
+fn restore_order(members: &mut Vec<(usize, Member)>, shards: &Shards) {
+    let is_mixed = |pair: &[(usize, Member)]| match pair {
         [
-            Member { source: Source::Endpoints(a), .. },
-            Member { source: Source::Endpoints(b), .. },
-        ] => a.shard == b.shard && a.cohort != b.cohort,
+            (one, Member { source: Source::Endpoints(a), .. }),
+            (other, Member { source: Source::Endpoints(b), .. }),
+        ] => one == other && a.shard == b.shard && a.cohort != b.cohort,
         _ => false,
     };
-    if !members.windows(2).any(batches) {
+    if !members.windows(2).any(is_mixed) {
         return;
     }
-    let each = members.iter().flat_map(|member| {
+    let mut restored = Vec::with_capacity(members.len());
+    for group in members.chunk_by(|(one, _), (other, _)| one == other) {
+        if group.windows(2).any(is_mixed) {
+            restored.extend(one_by_one(group, shards));
+        } else {
+            restored.extend_from_slice(group);
+        }
+    }
+    *members = restored;
+}
+
+/// Each endpoint of a group as a member of its own, in the order of the shards.
+fn one_by_one(
+    group: &[(usize, Member)],
+    shards: &Shards,
+) -> impl Iterator<Item = (usize, Member)> + use<> {
+    let each = group.iter().flat_map(|(number, member)| {
         let Source::Endpoints(batch) = member.source else { return Vec::new() };
         let one = |(place, id)| {
             let which = Which::Place(place);
             let source = Source::Endpoints(Batch { which, ..batch });
-            (id, Member { source, count: 1, form: member.form })
+            (id, (*number, Member { source, count: 1, form: member.form }))
         };
         batch.places(shards).zip(batch.ids(shards)).map(one).collect()
     });
-    let mut each: Vec<((u32, u32), Member)> = each.collect();
+    let mut each: Vec<((u32, u32), (usize, Member))> = each.collect();
     each.sort_by_key(|(id, _)| *id);
-    *members = each.into_iter().map(|(_, member)| member).collect();
+    each.into_iter().map(|(_, member)| member)
 }
 
 /// How endpoints are used: their health, and whether they are spoken to by mutual TLS or

@@ -51,14 +51,6 @@ impl Run {
         shards.get(usize::try_from(self.shard).ok()?)?.cohort(usize::try_from(self.cohort).ok()?)
     }
 
-    /// Its cohort if all of that is used, which has one kind.
-    pub(super) fn whole<'s>(&self, shards: &'s Shards) -> Option<CohortOf<'s>> {
-        match self.content {
-            Content::All(_) => self.cohort_of(shards),
-            Content::Kinds(_) | Content::Places(..) => None,
-        }
-    }
-
     /// How many endpoints it names.
     pub(super) fn len(&self, shards: &Shards) -> usize {
         let Some(of) = self.cohort_of(shards) else { return 0 };

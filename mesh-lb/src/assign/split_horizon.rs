@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::draft::{Batch, Draft, Member, Reach, Source};
 use super::run::Form;
-use super::{ClusterForm, DropReason, Group, Input, Transport, weight};
+use super::{ClusterForm, DropReason, Input, Transport, weight};
 
 /// Replaces endpoints of other networks by gateways and scales all weights, if the mesh has
 /// gateways (or ambient spans networks).
@@ -31,15 +31,11 @@ pub(super) fn apply<'a>(input: &'a Input<'a>, draft: &mut Draft<'a>) {
         table: GatewayTable::default(),
         tallies: Vec::new(),
     };
-    let mut groups = std::mem::take(&mut draft.groups);
-    for (index, group) in groups.iter_mut().enumerate() {
-        group.members.retain_mut(|member| split.keeps(index, member, draft));
-    }
-    split.add_gateways(&mut groups, draft);
-    for group in &mut groups {
-        group.weight = weight::refreshed(group.members.iter().map(Member::weight));
-    }
-    draft.groups = groups;
+    let mut members = std::mem::take(&mut draft.members);
+    members.retain_mut(|(group, member)| split.keeps(*group, member, draft));
+    split.add_gateways(&mut members, draft);
+    draft.members = members;
+    draft.refresh_weights();
 }
 
 /// What of the proxy decides how it reaches a network.
@@ -255,7 +251,7 @@ impl<'a> Split<'a> {
     }
 
     /// Appends the gateways to their localities, by address and port.
-    fn add_gateways(self, groups: &mut [Group<Member>], draft: &mut Draft<'a>) {
+    fn add_gateways(self, members: &mut Vec<(usize, Member)>, draft: &mut Draft<'a>) {
         let Self { horizon, table, mut tallies, .. } = self;
         let texts: Vec<String> =
             table.gateways.iter().map(|gateway| gateway.address.to_string()).collect();
@@ -265,12 +261,12 @@ impl<'a> Split<'a> {
         });
         let reach = if horizon.is_ambient { Reach::DoubleTunnel } else { Reach::Gateway };
         for tally in tallies {
-            if let Some(group) = groups.get_mut(tally.group) {
-                let source = draft.front(tally.gateway, tally.fronts);
-                let weight = tally.weight.max(1);
-                group.members.push(Member::gateway(source, reach, weight, draft.form()));
-            }
+            let source = draft.front(tally.gateway, tally.fronts);
+            let weight = tally.weight.max(1);
+            members.push((tally.group, Member::gateway(source, reach, weight, draft.form())));
         }
+        // Stable: gateways come after the endpoints of their locality, as they are ordered here.
+        members.sort_by_key(|(group, _)| *group);
         draft.gateways = table.gateways;
     }
 }
