@@ -86,7 +86,7 @@ fn types<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, name: &str, view: &P
     let listeners = listener::listeners(view);
     let names = listener::route_names(&listeners);
     group.bench_function(format!("{name}/rds"), |bencher| {
-        bencher.iter(|| encoded(route::routes(black_box(view), names.iter().map(String::as_str))));
+        bencher.iter(|| route::encoded(black_box(view), names.iter().map(String::as_str)));
     });
     group.bench_function(format!("{name}/nds"), |bencher| {
         bencher.iter(|| encoded([name_table::name_table(black_box(view))]));
@@ -111,7 +111,7 @@ fn snapshots(criterion: &mut Criterion<CpuTime>) {
         let view = mesh.view(&proxy).expect("the first cluster serves itself");
         let names = listener::route_names(&listener::listeners(&view));
         assert_eq!(names.len(), 1, "one port has one route configuration");
-        bencher.iter(|| encoded(route::routes(black_box(&view), names.iter().map(String::as_str))));
+        bencher.iter(|| route::encoded(black_box(&view), names.iter().map(String::as_str)));
     });
     let measures = Synthetic::default();
     let (before, after, effect) = unready(&measures);

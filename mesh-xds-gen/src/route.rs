@@ -17,6 +17,7 @@ mod catch_all;
 mod cors;
 mod destination;
 pub mod domains;
+mod encode;
 mod fault;
 mod gateway;
 pub mod hash_policy;
@@ -32,8 +33,12 @@ mod value;
 mod virtual_host;
 mod wrapper;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
 use mesh_model::view::{ProxyKind, ProxyView};
+use prost::Message;
 
 pub use self::catch_all::OutboundPolicy;
 pub(crate) use self::outbound::virtual_hosts as outbound_virtual_hosts;
@@ -66,11 +71,29 @@ pub fn routes<'n>(
     view: &ProxyView<'_>,
     names: impl IntoIterator<Item = &'n str>,
 ) -> Vec<RouteConfiguration> {
-    let names: std::collections::BTreeSet<&str> = names.into_iter().collect();
+    let names: BTreeSet<&str> = names.into_iter().collect();
     if view.proxy().kind == ProxyKind::Router {
         return gateway::Gateway::new(view).configurations(names);
     }
     names.into_iter().map(|name| route_configuration(view, name)).collect()
+}
+
+/// The same as bytes, each with its name: what [`routes`] gives, encoded.
+pub fn encoded<'n>(
+    view: &ProxyView<'_>,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Vec<(Arc<str>, Arc<[u8]>)> {
+    if view.proxy().kind == ProxyKind::Router {
+        let messages = routes(view, names).into_iter();
+        return messages.map(|routes| (routes.name.as_str().into(), bytes(&routes))).collect();
+    }
+    let names: BTreeSet<&str> = names.into_iter().collect();
+    let names = names.into_iter();
+    names.map(|name| (name.into(), outbound::encoded_of_view(view, name))).collect()
+}
+
+fn bytes(routes: &RouteConfiguration) -> Arc<[u8]> {
+    routes.encode_to_vec().into()
 }
 
 /// The route configuration of one name, as a sidecar asks for it: `PORT`, `HOST:PORT` for a service

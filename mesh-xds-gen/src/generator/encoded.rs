@@ -116,11 +116,13 @@ impl Writer {
         view: &ProxyView<'_>,
         names: impl IntoIterator<Item = &'n str>,
     ) -> Vec<Arc<Resource>> {
-        let mut routes = route::routes(view, names);
         if is_stock(view) {
+            let mut routes = route::routes(view, names);
             routes.iter_mut().for_each(stock::adapt_route);
+            return routes.iter().map(|routes| Arc::new(self.routes(routes))).collect();
         }
-        routes.iter().map(|routes| Arc::new(self.routes(routes))).collect()
+        let encoded = route::encoded(view, names).into_iter();
+        encoded.map(|(name, bytes)| Arc::new(Resource::new(TypeUrl::ROUTE, name, bytes))).collect()
     }
 
     /// The name table.

@@ -5,10 +5,14 @@
 //! istio/istio `pilot/pkg/networking/core/httproute.go` `generateVirtualHostDomains`,
 //! `GenerateAltVirtualHosts`.
 use std::net::IpAddr;
+use std::ops::Range;
 
 use mesh_model::registry::UNSPECIFIED;
 
-use super::value::{bracketed, host_port};
+/// What stands between a service and the domain of its cluster.
+const SVC: &str = ".svc.";
+/// So many bytes the domains of a service take, or less.
+const USUAL: usize = 192;
 
 /// What the domains of a service's virtual host depend on.
 #[derive(Clone, Copy, Debug)]
@@ -57,63 +61,165 @@ impl Domains {
     /// );
     /// ```
     pub fn of(names: &ServiceNames<'_>) -> Self {
-        let mut domains = Self::default();
+        let list = DomainList::of(names);
+        let all = list.iter().map(str::to_owned).collect();
+        let alternates = list.domains.iter().filter(|domain| domain.is_alternate);
+        let alternates = alternates.map(|domain| list.text(domain).to_owned()).collect();
+        Self { all, alternates }
+    }
+}
+
+/// The same, one text behind the other: there are many of them, and most are soon thrown away.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DomainList {
+    text: String,
+    domains: Vec<Domain>,
+}
+
+#[derive(Clone, Debug)]
+struct Domain {
+    range: Range<usize>,
+    is_alternate: bool,
+}
+
+impl DomainList {
+    /// Returns the domains of a service: see [`Domains::of`].
+    pub(super) fn of(names: &ServiceNames<'_>) -> Self {
+        let port = names.port.map(|port| port.to_string());
+        let port = port.as_deref();
+        let mut list = Self { text: String::with_capacity(USUAL), domains: Vec::with_capacity(8) };
         for host in names.hosts {
-            let alternates = alternates(host, names.port, names.proxy_domain);
-            push(&mut domains.all, host, names.port);
-            domains.all.extend(alternates.iter().cloned());
-            domains.alternates.extend(alternates);
+            list.push(host, port, false);
+            list.push_alternates(host, port, names.proxy_domain);
         }
         if names.headless {
-            let below: Vec<String> = domains.all.iter().map(|name| ["*.", name].concat()).collect();
-            domains.all.extend(below);
+            for index in 0..list.domains.len() {
+                let start = list.text.len();
+                list.text.push_str("*.");
+                if let Some(domain) = list.domains.get(index) {
+                    list.text.extend_from_within(domain.range.clone());
+                }
+                list.end(start, false);
+            }
         }
         let usable = names.addresses.iter();
         for address in usable.filter(|address| !matches!(**address, "" | UNSPECIFIED)) {
-            push(&mut domains.all, address, names.port);
+            list.push(address, port, false);
         }
-        domains
+        list
+    }
+
+    /// The domains of a host that no service has: it, and where one is given with a port.
+    pub(super) fn of_host(host: &str, port: Option<u32>) -> Self {
+        let mut list = Self::default();
+        list.push(host, port.map(|port| port.to_string()).as_deref(), false);
+        list
+    }
+
+    /// Every domain.
+    pub(super) fn any() -> Self {
+        let mut list = Self::default();
+        list.add(&["*"], false);
+        list
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
+        self.domains.iter().map(|domain| self.text(domain))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.domains.is_empty()
+    }
+
+    /// Whether a domain is a short or absolute form of some name.
+    pub(super) fn is_alternate(&self, text: &str) -> bool {
+        self.domains.iter().any(|domain| domain.is_alternate && self.text(domain) == text)
+    }
+
+    /// Keeps only some of the domains.
+    pub(super) fn retain(&mut self, mut keeps: impl FnMut(&str) -> bool) {
+        let Self { text, domains } = self;
+        domains.retain(|domain| keeps(text.get(domain.range.clone()).unwrap_or_default()));
+    }
+
+    fn text(&self, domain: &Domain) -> &str {
+        self.text.get(domain.range.clone()).unwrap_or_default()
+    }
+
+    /// Adds a name, and once more with the port where one is wanted.
+    fn push(&mut self, name: &str, port: Option<&str>, is_alternate: bool) {
+        if name.contains(':') {
+            self.add(&["[", name, "]"], is_alternate);
+        } else {
+            self.add(&[name], is_alternate);
+        }
+        self.push_with_port(&[name], port, is_alternate);
+    }
+
+    /// Adds a name with the port where one is wanted.
+    fn push_with_port(&mut self, name: &[&str], port: Option<&str>, is_alternate: bool) {
+        let Some(port) = port else { return };
+        let is_v6 = name.iter().any(|part| part.contains(':'));
+        let [open, close] = if is_v6 { ["[", "]:"] } else { ["", ":"] };
+        self.add(&[&[open], name, &[close, port]].concat(), is_alternate);
+    }
+
+    fn add(&mut self, parts: &[&str], is_alternate: bool) {
+        let start = self.text.len();
+        parts.iter().for_each(|part| self.text.push_str(part));
+        self.end(start, is_alternate);
+    }
+
+    fn end(&mut self, start: usize, is_alternate: bool) {
+        self.domains.push(Domain { range: start..self.text.len(), is_alternate });
+    }
+
+    /// Adds the absolute form of a host, and those that resolve to it within the proxy's domain.
+    fn push_alternates(&mut self, host: &str, port: Option<&str>, proxy_domain: &str) {
+        if host.parse::<IpAddr>().is_err() {
+            self.add(&[host, "."], true);
+        }
+        // Upstream does this for addresses too.
+        self.push_with_port(&[host, "."], port, true);
+        match split_at_svc(proxy_domain) {
+            Some((namespace, domain)) => {
+                for name in kubernetes_names(host, namespace, domain).into_iter().flatten() {
+                    self.push(name, port, true);
+                }
+            }
+            None => {
+                for name in names_below(host, proxy_domain) {
+                    self.push(&name, port, true);
+                }
+            }
+        }
     }
 }
 
-/// Adds a name, and once more with the port where one is wanted.
-fn push(domains: &mut Vec<String>, name: &str, port: Option<u32>) {
-    domains.push(bracketed(name));
-    domains.extend(port.map(|port| host_port(name, port)));
+/// What stands before and behind the first `.svc.`, which is looked for byte by byte: hosts are short.
+fn split_at_svc(text: &str) -> Option<(&str, &str)> {
+    let at = text.as_bytes().windows(SVC.len()).position(|window| window == SVC.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + SVC.len()..)?))
 }
 
-/// The absolute form of a host, and those that resolve to it within the proxy's domain.
-fn alternates(host: &str, port: Option<u32>, proxy_domain: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    if host.parse::<IpAddr>().is_err() {
-        found.push([host, "."].concat());
-    }
-    // Upstream does this for addresses too.
-    found.extend(port.map(|port| host_port(&format!("{host}."), port)));
-    for name in short_names(host, proxy_domain) {
-        push(&mut found, &name, port);
-    }
-    found
-}
-
-fn short_names(host: &str, proxy_domain: &str) -> Vec<String> {
-    match proxy_domain.split_once(".svc.") {
-        Some((namespace, domain)) => kubernetes_names(host, namespace, domain).unwrap_or_default(),
-        None => names_below(host, proxy_domain),
-    }
-}
-
-/// The forms of `NAME.NAMESPACE.svc.DOMAIN`; `None` for any other host.
-fn kubernetes_names(host: &str, own_namespace: &str, domain: &str) -> Option<Vec<String>> {
-    host.strip_suffix(domain)?.strip_suffix(".svc.")?;
-    let (service, _) = host.split_once(".svc.")?;
+/// The forms of `NAME.NAMESPACE.svc.DOMAIN`, the name alone only within its namespace; `None` for any
+/// other host.
+fn kubernetes_names<'h>(
+    host: &'h str,
+    own_namespace: &str,
+    domain: &str,
+) -> Option<impl Iterator<Item = &'h str>> {
+    host.strip_suffix(domain)?.strip_suffix(SVC)?;
+    let (service, _) = split_at_svc(host)?;
     let (name, namespace) = service.split_once('.')?;
-    let with_svc = [service, ".svc"].concat();
-    Some(if namespace == own_namespace {
-        vec![name.to_owned(), with_svc, service.to_owned()]
+    // What stands before `.svc.`, and the same with `.svc`.
+    let with_svc = host.get(..service.len() + SVC.len() - 1)?;
+    let names = if namespace == own_namespace {
+        [Some(name), Some(with_svc), Some(service)]
     } else {
-        vec![service.to_owned(), with_svc]
-    })
+        [Some(service), Some(with_svc), None]
+    };
+    Some(names.into_iter().flatten())
 }
 
 /// The part of a host that is not shared with the end of the proxy's domain.

@@ -14,10 +14,13 @@ use mesh_model::resource::virtual_service::Retry;
 use mesh_model::resource::{Json, MeshConfig, VirtualService};
 use mesh_model::view::network::address;
 use mesh_model::view::{Egress, Proxy, ProxyView};
+use prost::Message;
 
 use super::catch_all::{self, OutboundPolicy};
+use super::domains::DomainList;
 use super::translate::Translation;
-use super::{virtual_host, wrapper};
+use super::virtual_host::Draft;
+use super::{encode, virtual_host, wrapper};
 
 /// The route configuration of a proxy's explicit HTTP proxy port.
 const HTTP_PROXY: &str = "http_proxy";
@@ -129,6 +132,14 @@ pub(super) fn of_view(view: &ProxyView<'_>, name: &str) -> RouteConfiguration {
     Outbound::of_view(view, wanted.port, name).configuration(name)
 }
 
+/// The same as bytes.
+pub(super) fn encoded_of_view(view: &ProxyView<'_>, name: &str) -> Arc<[u8]> {
+    match Wanted::parse(name) {
+        Some(wanted) => Outbound::of_view(view, wanted.port, name).encoded(wanted, name),
+        None => configuration(name, None).encode_to_vec().into(),
+    }
+}
+
 /// The virtual hosts of a port in the order in which they are built, as the egress listener has them
 /// that the port or the name means; without the one for all other hosts.
 ///
@@ -137,7 +148,10 @@ pub(super) fn of_view(view: &ProxyView<'_>, name: &str) -> RouteConfiguration {
 /// istio/istio `httproute.go` `BuildSidecarOutboundVirtualHosts`.
 pub(crate) fn virtual_hosts(view: &ProxyView<'_>, name: &str, port: u32) -> Vec<VirtualHost> {
     let outbound = Outbound::of_view(view, port, name);
-    outbound.virtual_hosts(if outbound.is_http_proxy { 0 } else { port })
+    let services = outbound.services_at(outbound.port(port));
+    let translation = outbound.translation(outbound.port(port), &services);
+    let hosts = outbound.hosts(&translation).into_iter();
+    hosts.map(|host| host.message(&translation)).collect()
 }
 
 fn is_http_proxy(egress: &Egress) -> bool {
@@ -178,44 +192,82 @@ impl<'o> Outbound<'o> {
     /// Returns the route configuration of a name.
     pub fn configuration(&self, name: &str) -> RouteConfiguration {
         let Some(wanted) = Wanted::parse(name) else { return configuration(name, None) };
-        let port = if self.is_http_proxy { 0 } else { wanted.port };
-        let mut hosts = self.virtual_hosts(port);
-        if wanted.is_detected {
-            hosts = only(hosts, name);
-        }
-        hosts.sort_by(|a, b| a.name.cmp(&b.name));
-        if !wanted.is_detected {
-            hosts.push(catch_all::virtual_host(&self.policy, self.headers));
-        }
-        configuration(name, Some(hosts))
+        let services = self.services_at(self.port(wanted.port));
+        let translation = self.translation(self.port(wanted.port), &services);
+        let hosts = self.sorted_hosts(&translation, wanted, name).into_iter();
+        let hosts = hosts.map(|host| host.message(&translation)).chain(self.catch_all(wanted));
+        configuration(name, Some(hosts.collect()))
     }
 
-    fn virtual_hosts(&self, port: u32) -> Vec<VirtualHost> {
-        let services = self.services_at(port);
-        let rules: Vec<&Arc<VirtualService>> = self
-            .virtual_services
-            .iter()
-            .filter(|rule| port == 80 || concerns(rule, &services))
-            .collect();
-        let translation = Translation {
+    /// The same as bytes.
+    fn encoded(&self, wanted: Wanted, name: &str) -> Arc<[u8]> {
+        let services = self.services_at(self.port(wanted.port));
+        let translation = self.translation(self.port(wanted.port), &services);
+        let hosts = self.sorted_hosts(&translation, wanted, name);
+        let frame = configuration(name, Some(Vec::new()));
+        encode::configuration(&translation, &frame, &hosts, self.catch_all(wanted).as_ref())
+    }
+
+    /// The port that services are looked for at: all of them for clients that name any.
+    fn port(&self, wanted: u32) -> u32 {
+        if self.is_http_proxy { 0 } else { wanted }
+    }
+
+    fn translation<'t>(
+        &'t self,
+        port: u32,
+        services: &'t BTreeMap<Hostname, Arc<Service>>,
+    ) -> Translation<'t> {
+        Translation {
             proxy: self.proxy,
             listener_port: port,
             gateways: &[MESH],
             is_tls: false,
-            services: &services,
+            services,
             default_retry: self.default_retry,
             headers: self.headers,
             view: self.view,
-        };
+        }
+    }
+
+    /// The virtual host for all other hosts.
+    fn catch_all(&self, wanted: Wanted) -> Option<VirtualHost> {
+        (!wanted.is_detected).then(|| catch_all::virtual_host(&self.policy, self.headers))
+    }
+
+    /// The virtual hosts that a name means, by name.
+    fn sorted_hosts(
+        &self,
+        translation: &Translation<'_>,
+        wanted: Wanted,
+        name: &str,
+    ) -> Vec<Draft> {
+        let mut hosts = self.hosts(translation);
+        if wanted.is_detected {
+            hosts = only(hosts, name);
+        }
+        hosts.sort_by(|a, b| a.name.cmp(&b.name));
+        hosts
+    }
+
+    fn hosts(&self, translation: &Translation<'_>) -> Vec<Draft> {
+        let port = translation.listener_port;
+        let rules: Vec<&Arc<VirtualService>> = self
+            .virtual_services
+            .iter()
+            .filter(|rule| port == 80 || concerns(rule, translation.services))
+            .collect();
         let owners = wrapper::owners(self.virtual_services, self.services);
-        let wrappers = wrapper::wrappers(&translation, &rules, &owners);
-        let mut by_port = virtual_host::by_port(&translation, wrappers, self.dual_stack);
+        let wrappers = wrapper::wrappers(translation, &rules, &owners);
+        let mut by_port = virtual_host::by_port(translation, wrappers, self.dual_stack);
         if port != 0 {
             return by_port.remove(&port).unwrap_or_default();
         }
         // Bare names mean port 80; at other ports only those with the port say where to.
         for (_, hosts) in by_port.iter_mut().filter(|(number, _)| **number != 80) {
-            hosts.iter_mut().for_each(|host| host.domains.retain(|domain| domain.contains(':')));
+            for host in hosts.iter_mut() {
+                host.domains.retain(|domain| domain.contains(':'));
+            }
             hosts.retain(|host| !host.domains.is_empty());
         }
         by_port.into_values().flatten().collect()
@@ -275,11 +327,11 @@ fn concerns(rule: &VirtualService, services: &BTreeMap<Hostname, Arc<Service>>) 
 /// # Upstream
 ///
 /// istio/istio `httproute.go` `getVirtualHostsForSniffedServicePort`.
-fn only(mut hosts: Vec<VirtualHost>, name: &str) -> Vec<VirtualHost> {
+fn only(mut hosts: Vec<Draft>, name: &str) -> Vec<Draft> {
     let without_port = split_port(name);
     hosts.retain(|host| host.domains.iter().any(|domain| domain == name || domain == without_port));
     if let [host] = hosts.as_mut_slice() {
-        host.domains = vec!["*".to_owned()];
+        host.domains = DomainList::any();
     }
     hosts
 }

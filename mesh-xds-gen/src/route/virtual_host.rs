@@ -6,30 +6,29 @@
 //! `dedupeDomains`.
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use mesh_envoy_proto::envoy::config::route::v3::{Route, VirtualHost};
+use mesh_envoy_proto::envoy::config::route::v3::VirtualHost;
+use mesh_envoy_proto::prost_types::Any;
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::Service;
 use mesh_model::view::network::addresses;
 use rustc_hash::FxHashSet;
 
-use super::domains::{Domains, ServiceNames};
+use super::domains::{DomainList, ServiceNames};
 use super::session;
 use super::translate::Translation;
-use super::value::{bracketed, host_port};
-use super::wrapper::Wrapper;
+use super::value::host_port;
+use super::wrapper::{Routes, Wrapper, default_route_of};
 
-/// Builds the virtual hosts of one route configuration.
-#[derive(Debug)]
-struct Builder<'t> {
-    translation: &'t Translation<'t>,
-    dual_stack: bool,
-    /// Names in use.
-    names: FxHashSet<String>,
-    /// Domains in use, in lower case.
-    domains: FxHashSet<String>,
-    /// The full names of services, with and without port.
-    full_names: FxHashSet<String>,
+/// A virtual host before it is a message or bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) name: String,
+    pub(super) domains: DomainList,
+    pub(super) routes: Routes,
+    /// Whose it is, if it is one service's.
+    service: Option<Arc<Service>>,
 }
 
 /// The virtual hosts of all wrappers by port, in the order in which they are built.
@@ -37,103 +36,133 @@ pub(super) fn by_port(
     translation: &Translation<'_>,
     wrappers: Vec<Wrapper>,
     dual_stack: bool,
-) -> BTreeMap<u32, Vec<VirtualHost>> {
-    let (names, domains, full_names) = Default::default();
-    let mut builder = Builder { translation, dual_stack, names, domains, full_names };
-    for wrapper in &wrappers {
-        for service in &wrapper.services {
-            let host = service.hostname.as_str();
-            builder.full_names.insert(host.to_owned());
-            if builder.has_suffix() {
-                builder.full_names.insert(host_port(host, wrapper.port));
-            }
+) -> BTreeMap<u32, Vec<Draft>> {
+    let mut drafts: Vec<(u32, Draft)> = Vec::with_capacity(wrappers.len());
+    for Wrapper { port, hosts, services, routes } in wrappers {
+        for host in &hosts {
+            drafts.push((port, Draft::of_host(translation, host, port, routes.clone())));
+        }
+        for service in services {
+            let routes = routes.clone();
+            drafts.push((port, Draft::of_service(translation, dual_stack, service, port, routes)));
         }
     }
-    let mut found: BTreeMap<u32, Vec<VirtualHost>> = BTreeMap::new();
-    for wrapper in wrappers {
-        let Wrapper { port, hosts, services, routes } = wrapper;
-        let at_port = found.entry(port).or_default();
-        if let ([], [service]) = (hosts.as_slice(), services.as_slice()) {
-            at_port.extend(builder.of_service(service, port, Cow::Owned(routes)));
-            continue;
-        }
-        for host in &hosts {
-            at_port.extend(builder.of_host(host, port, Cow::Borrowed(&routes)));
-        }
-        for service in &services {
-            at_port.extend(builder.of_service(service, port, Cow::Borrowed(&routes)));
+    let mut kept = kept(&drafts, has_suffix(translation)).into_iter();
+    let mut found: BTreeMap<u32, Vec<Draft>> = BTreeMap::new();
+    for (port, mut draft) in drafts {
+        draft.domains.retain(|_| kept.next().unwrap_or_default());
+        if !draft.domains.is_empty() {
+            found.entry(port).or_default().push(draft);
         }
     }
     found
 }
 
-impl Builder<'_> {
-    fn of_host(&mut self, host: &str, port: u32, routes: Cow<'_, [Route]>) -> Option<VirtualHost> {
-        let mut all = vec![bracketed(host)];
-        if !self.ignores_port() {
-            all.push(host_port(host, port));
+/// Whether a port in `Host` does not count: Envoy is told to ignore it.
+fn ignores_port(translation: &Translation<'_>) -> bool {
+    translation.proxy.data_plane != DataPlane::Grpc
+}
+
+/// Whether names of services stand once more with their port.
+fn has_suffix(translation: &Translation<'_>) -> bool {
+    !ignores_port(translation) || translation.listener_port == 0
+}
+
+/// Which of all domains count, in their order: none of a virtual host whose name is in use, none that
+/// another has, and no short or absolute form that is the full name of a service.
+fn kept(drafts: &[(u32, Draft)], has_suffix: bool) -> Vec<bool> {
+    let drafts = || drafts.iter().map(|(_, draft)| draft);
+    let mut full_names: FxHashSet<&str> = FxHashSet::default();
+    for draft in drafts() {
+        if let Some(service) = &draft.service {
+            full_names.insert(service.hostname.as_str());
+            full_names.extend(has_suffix.then_some(&*draft.name));
         }
-        self.build(host_port(host, port), Domains { all, ..Default::default() }, routes)
+    }
+    let n_domains = drafts().map(|draft| draft.domains.iter().len()).sum();
+    let mut names: FxHashSet<&str> = FxHashSet::default();
+    let mut domains: FxHashSet<Cow<'_, str>> = FxHashSet::default();
+    domains.reserve(n_domains);
+    let mut kept = Vec::with_capacity(n_domains);
+    for draft in drafts() {
+        let is_new = names.insert(&draft.name);
+        kept.extend(draft.domains.iter().map(|domain| {
+            let is_foreign = || full_names.contains(domain) && draft.domains.is_alternate(domain);
+            is_new && !is_foreign() && domains.insert(lower_case(domain))
+        }));
+    }
+    kept
+}
+
+fn lower_case(text: &str) -> Cow<'_, str> {
+    let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
+}
+
+impl Draft {
+    fn of_host(translation: &Translation<'_>, host: &str, port: u32, routes: Routes) -> Self {
+        let counted = (!ignores_port(translation)).then_some(port);
+        let domains = DomainList::of_host(host, counted);
+        Self { name: host_port(host, port), domains, routes, service: None }
     }
 
     fn of_service(
-        &mut self,
-        service: &Service,
+        translation: &Translation<'_>,
+        dual_stack: bool,
+        service: Arc<Service>,
         port: u32,
-        routes: Cow<'_, [Route]>,
-    ) -> Option<VirtualHost> {
-        let proxy = self.translation.proxy;
-        let found = addresses(service, proxy, self.dual_stack);
+        routes: Routes,
+    ) -> Self {
+        let proxy = translation.proxy;
+        let found = addresses(&service, proxy, dual_stack);
         let found: Vec<&str> = found.iter().map(AsRef::as_ref).collect();
         let aliases = service.aliases.iter().map(|alias| alias.as_str());
         let hosts: Vec<&str> = std::iter::once(service.hostname.as_str()).chain(aliases).collect();
-        let domains = Domains::of(&ServiceNames {
+        let domains = DomainList::of(&ServiceNames {
             hosts: &hosts,
             proxy_domain: &proxy.dns_domain,
             headless: service.is_kubernetes_headless(),
             addresses: &found,
-            port: self.has_suffix().then_some(port),
+            port: has_suffix(translation).then_some(port),
         });
         let name = host_port(service.hostname.as_str(), port);
-        let mut host = self.build(name, domains, routes)?;
-        let flags = self.translation.view.map(|view| &view.mesh().compat().flags);
-        if let Some(sessions) = flags.and_then(|flags| session::per_route(Some(service), flags)) {
-            host.typed_per_filter_config.insert(session::FILTER.to_owned(), sessions);
+        Self { name, domains, routes, service: Some(service) }
+    }
+
+    /// What it says to filters.
+    pub(super) fn sessions(&self, translation: &Translation<'_>) -> Option<Any> {
+        let flags = &translation.view?.mesh().compat().flags;
+        session::per_route(Some(self.service.as_ref()?), flags)
+    }
+
+    /// The message.
+    pub(super) fn message(self, translation: &Translation<'_>) -> VirtualHost {
+        let sessions = self.sessions(translation);
+        let routes = match self.routes {
+            Routes::OfRule(routes) => Arc::unwrap_or_clone(routes),
+            Routes::Default { service, port } => {
+                vec![default_route_of(translation, &service, port)]
+            }
+        };
+        VirtualHost {
+            domains: self.domains.iter().map(str::to_owned).collect(),
+            routes,
+            ..frame(translation, sessions, self.name)
         }
-        Some(host)
     }
+}
 
-    /// Whether a port in `Host` does not count: Envoy is told to ignore it.
-    fn ignores_port(&self) -> bool {
-        self.translation.proxy.data_plane != DataPlane::Grpc
-    }
-
-    /// Whether names of services stand once more with their port.
-    fn has_suffix(&self) -> bool {
-        !self.ignores_port() || self.translation.listener_port == 0
-    }
-
-    /// The virtual host, unless its name or all of its domains are in use.
-    fn build(
-        &mut self,
-        name: String,
-        domains: Domains,
-        routes: Cow<'_, [Route]>,
-    ) -> Option<VirtualHost> {
-        if !self.names.insert(name.clone()) {
-            return None;
-        }
-        let Domains { mut all, alternates } = domains;
-        all.retain(|domain| {
-            let is_foreign = self.full_names.contains(domain) && alternates.contains(domain);
-            !is_foreign && self.domains.insert(domain.to_lowercase())
-        });
-        (!all.is_empty()).then(|| VirtualHost {
-            name,
-            domains: all,
-            routes: routes.into_owned(),
-            include_request_attempt_count: self.translation.headers.attempt_count,
-            ..Default::default()
-        })
+/// What a virtual host has beside its domains and routes.
+pub(super) fn frame(
+    translation: &Translation<'_>,
+    sessions: Option<Any>,
+    name: String,
+) -> VirtualHost {
+    let filters = sessions.map(|sessions| (session::FILTER.to_owned(), sessions));
+    VirtualHost {
+        name,
+        include_request_attempt_count: translation.headers.attempt_count,
+        typed_per_filter_config: filters.into_iter().collect(),
+        ..Default::default()
     }
 }

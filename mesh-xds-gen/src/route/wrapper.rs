@@ -14,6 +14,7 @@ use mesh_model::name::most_specific;
 use mesh_model::name::{Hostname, Namespace, Protocol};
 use mesh_model::registry::{Resolution, Service, ServicePort};
 use mesh_model::resource::VirtualService;
+use mesh_model::resource::destination_rule::ConsistentHashLb;
 use rustc_hash::FxHashSet;
 
 use super::retry::PreviousHosts;
@@ -32,7 +33,21 @@ pub(super) struct Wrapper {
     /// The services.
     pub(super) services: Vec<Arc<Service>>,
     /// What happens to requests.
-    pub(super) routes: Vec<Route>,
+    pub(super) routes: Routes,
+}
+
+/// The routes of a virtual host.
+#[derive(Clone, Debug)]
+pub(super) enum Routes {
+    /// Those of a VirtualService, which several virtual hosts may have.
+    OfRule(Arc<Vec<Route>>),
+    /// The one of a service's port that no VirtualService has.
+    Default {
+        /// The service.
+        service: Arc<Service>,
+        /// Its port.
+        port: u16,
+    },
 }
 
 /// Which VirtualService has the most specific host for each service.
@@ -83,7 +98,7 @@ pub(super) fn wrappers(
         .filter(|service| {
             !claimed.contains(&service.hostname) && service.resolution != Resolution::Alias
         })
-        .flat_map(|service| of_service(translation, service))
+        .flat_map(of_service)
         .collect();
     found.extend(plain);
     found
@@ -104,6 +119,7 @@ fn of_rule(
     if routes.is_empty() {
         return Vec::new();
     }
+    let routes = Routes::OfRule(Arc::new(routes));
     let semantics = Semantics::of(rule);
     let (hosts, mut services) = separate(translation, rule, owners);
     if semantics == Semantics::Gateway {
@@ -173,27 +189,46 @@ fn is_same(a: &VirtualService, b: &VirtualService) -> bool {
 }
 
 /// A wrapper with the default route for every port of a service.
-fn of_service(
-    translation: &Translation<'_>,
-    service: &Arc<Service>,
-) -> impl Iterator<Item = Wrapper> {
+fn of_service(service: &Arc<Service>) -> impl Iterator<Item = Wrapper> {
     service.ports.iter().filter(|port| is_http_or_detected(port)).map(|port| Wrapper {
         port: u32::from(port.number),
         hosts: Vec::new(),
         services: vec![service.clone()],
-        routes: vec![default_route(translation, service, port.number)],
+        routes: Routes::Default { service: service.clone(), port: port.number },
     })
 }
 
+/// The key by which the default route of a service knows requests again.
+pub(super) fn default_hash<'t>(
+    translation: &Translation<'t>,
+    service: &Service,
+    port: u16,
+) -> Option<&'t ConsistentHashLb> {
+    hash_policy::of_service(translation.view?, service, port)
+}
+
 /// The route of a service that no VirtualService has.
+pub(super) fn default_route_of(
+    translation: &Translation<'_>,
+    service: &Service,
+    port: u16,
+) -> Route {
+    let hash = default_hash(translation, service, port);
+    default_route(translation, service.hostname.as_str(), port, hash)
+}
+
+/// The route to a host and port that no VirtualService has.
 ///
 /// # Upstream
 ///
 /// istio/istio `route.go` `BuildDefaultHTTPOutboundRoute`.
-fn default_route(translation: &Translation<'_>, service: &Service, port: u16) -> Route {
-    let host = service.hostname.as_str();
+pub(super) fn default_route(
+    translation: &Translation<'_>,
+    host: &str,
+    port: u16,
+    hash: Option<&ConsistentHashLb>,
+) -> Route {
     let cluster = ClusterName::outbound(port, "", host).to_string();
-    let hash = translation.view.and_then(|view| hash_policy::of_service(view, service, port));
     let mut forward = RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(cluster)),
         retry_policy: retry::policy(translation.default_retry, PreviousHosts::Avoided),
