@@ -177,9 +177,11 @@ impl Balancer {
     ///
     /// Turns among hosts of equal weight go on, whatever becomes of a list and for however long: a list
     /// is known by its place (the priority; the index of the locality, if localities are told apart;
-    /// healthy, degraded, or all hosts in panic). Turns by weight, those of localities too, begin at
-    /// the seed again in priorities of which anything has changed: a host, its health, its weight.
-    /// The others are kept as they are, with rings and tables, which are not built again; that a
+    /// healthy, degraded, or all hosts in panic). Turns by weight begin at the seed again in priorities
+    /// of which anything has changed: a host, its health, its weight. Turns of localities begin anew
+    /// in them, too, each time elsewhere, or updates that are as frequent as picks would starve a
+    /// locality: upstream draws a random number then; here it follows from the seed and from how often
+    /// the priority has changed, so that the same changes give the same picks. The others are kept as they are, with rings and tables, which are not built again; that a
     /// priority panics since another one is ill, or does so no longer, changes nothing of it (but its
     /// ring or table).
     ///

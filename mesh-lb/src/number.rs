@@ -24,6 +24,14 @@ pub(crate) const fn truncated_wide(value: f64) -> u64 {
     value as u64
 }
 
+/// Returns a number that looks like a random one, another for each `number` (the last step of
+/// `SplitMix64`).
+pub(crate) const fn mixed(number: u64) -> u64 {
+    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
 /// Returns the remainder of a random number or hash as an index below `len`; none if that is 0.
 pub(crate) fn index(random: u64, len: usize) -> Option<usize> {
     let len = u64::try_from(len).ok()?;

@@ -8,6 +8,8 @@ mod ejection;
 mod gateway;
 mod stability;
 
+use crate::number::mixed;
+
 pub use self::ejection::{EjectionOutcome, EjectionScenario, play_ejections};
 pub use self::gateway::{ConnectionPick, GatewayScenario, Spreading, directly, through_gateways};
 pub use self::stability::{MovedKeys, moved_keys};
@@ -32,8 +34,6 @@ impl Seeded {
     /// Returns the next number.
     pub const fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        mixed(self.0)
     }
 }

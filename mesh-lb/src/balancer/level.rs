@@ -259,7 +259,10 @@ impl Level {
         policy: &BalancerPolicy,
         places: &mut Places,
     ) -> Self {
-        let mut builder = Builder { index, input: &input, policy, places };
+        // A seed a level, the same for both availabilities.
+        let of_level = u64::try_from(index).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let seed = places.begin().wrapping_add(of_level);
+        let mut builder = Builder { seed, input: &input, policy, places };
         let nobody = || Route::without_lists(Split::Nobody);
         if let Some(table) = builder.table() {
             let route = Route::without_lists(Split::of(table));
@@ -363,7 +366,8 @@ impl Route {
 
 /// Upstream keeps turns by the place of a list: the priority, the kind, the index of the locality.
 struct Builder<'a> {
-    index: usize,
+    /// What the turns of localities begin at, beyond the seed of a worker.
+    seed: u64,
     input: &'a LevelInput,
     policy: &'a BalancerPolicy,
     places: &'a mut Places,
@@ -414,9 +418,6 @@ impl Builder<'_> {
             })
             .collect();
         let Spread { overprovisioning, health_weighted, .. } = self.policy.spread;
-        // A seed a level, the same for both availabilities.
-        let level = u64::try_from(self.index).unwrap_or(0);
-        let of_level = level.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let weights = match wanted {
             Some(wanted) if health_weighted => {
                 LocalityWeights::new(&localities, overprovisioning, wanted)?
@@ -430,7 +431,7 @@ impl Builder<'_> {
             return Some(Split::Only(only));
         }
         let schedulers: Option<_> = (0..self.policy.n_workers())
-            .map(|worker| weights.scheduler(self.policy.seed_of(worker).wrapping_add(of_level)))
+            .map(|worker| weights.scheduler(self.policy.seed_of(worker).wrapping_add(self.seed)))
             .collect();
         schedulers.map(Split::ByWeight)
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::policy::BalancerPolicy;
 use crate::load::Availability;
+use crate::number::mixed;
 use crate::pick::round_robin::RoundRobin;
 
 /// The place of a list in its priority.
@@ -27,9 +28,20 @@ pub(super) struct List {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Places {
     turns: BTreeMap<(List, usize), Arc<RoundRobin>>,
+    /// How often the turns of its localities have begun.
+    begun: u64,
 }
 
 impl Places {
+    /// Returns what the turns of localities are seeded with that begin now: 0 the first time, then
+    /// something else each time. Upstream draws a random number; here it follows from how often they
+    /// began, so that the same changes give the same picks.
+    pub(super) fn begin(&mut self) -> u64 {
+        let begun = self.begun;
+        self.begun = begun.wrapping_add(1);
+        if begun == 0 { 0 } else { mixed(begun.wrapping_mul(0x9e37_79b9_7f4a_7c15)) }
+    }
+
     /// Returns the turns of a worker in a list: those there are, or new ones that begin at its seed.
     pub(super) fn turns(
         &mut self,

@@ -1,5 +1,6 @@
 //! What a balancer picks, what it keeps over updates, and that a pick allocates nothing.
 mod client_side;
+mod localities;
 mod places;
 mod slow_start;
 mod zones;
