@@ -310,7 +310,9 @@ impl Balancer {
     ///
     /// To be asked every [so often](crate::pick::client_side::ClientSideWeights::period_ms). A host
     /// whose reports do not count (too few, too old) weighs as the median of its priority. If one
-    /// weight changes all schedulers begin anew, those of other priorities too.
+    /// weight changes all schedulers of hosts begin anew, those of other priorities too. Localities go
+    /// on in their turns, and priorities keep their loads until the next [update](Self::update), even
+    /// if their health goes [by weight](crate::share::Spread::weighted_priority_health).
     ///
     /// # Examples
     ///
@@ -344,7 +346,8 @@ impl Balancer {
     /// # Upstream
     ///
     /// Envoy `source/extensions/load_balancing_policies/common/orca_weight_manager.cc`,
-    /// `OrcaWeightManager::updateWeightsOnMainThread`.
+    /// `OrcaWeightManager::updateWeightsOnMainThread`; `load_balancer_impl.cc` there,
+    /// `EdfLoadBalancerBase::refresh`, which computes nothing else.
     pub fn reweighed(&self, now_ms: u64) -> Option<Self> {
         let weights = self.policy.algorithm.client_side()?;
         let of_level = |level: &Arc<Level>| weights.of_hosts(level.input().reports(), now_ms);
@@ -355,15 +358,26 @@ impl Balancer {
         if self.levels.iter().zip(&weights).all(stay) {
             return None;
         }
-        let weighed = |(level, weights): (&Arc<Level>, &Vec<u32>)| {
+        let mut places = self.places.to_vec();
+        let weighed = self.levels.iter().zip(&weights).zip(&mut places);
+        let levels = weighed.map(|((level, weights), places)| {
             let mut input = level.input().clone();
             input.weigh(weights);
-            input.is_new = true;
-            input
-        };
-        let inputs = self.levels.iter().zip(&weights).map(weighed).collect();
-        let (policy, latest, local) = (&self.policy, self.latest, self.local_cluster());
-        Some(self.assembled(inputs, Change { policy, latest, now_ms, local }))
+            input.in_slow_start = self.latest.in_slow_start(now_ms);
+            input.now_ms = (self.policy.slow_start.window_ms > 0).then_some(now_ms);
+            Arc::new(level.reweighed(&input, &self.policy, Arc::make_mut(places)))
+        });
+        Some(Self {
+            levels: levels.collect(),
+            policy: self.policy.clone(),
+            load: self.load.clone(),
+            choices: self.choices.clone(),
+            places: places.into(),
+            zones: self.zones.clone(),
+            latest: self.latest,
+            traffic: Arc::clone(&self.traffic),
+            workers: self.workers,
+        })
     }
 
     /// Builds the balancer of these levels, of what this one has where that is the same.

@@ -1,4 +1,6 @@
 //! One priority of a balancer.
+use std::sync::Arc;
+
 use mesh_model::name::Locality;
 
 use super::host::Host;
@@ -26,8 +28,6 @@ pub(super) struct LevelInput {
     /// Whether the first locality is the caller's own.
     pub(super) has_local_locality: bool,
     pub(super) panic: bool,
-    /// Whether the level is to be built whatever there was before.
-    pub(super) is_new: bool,
     /// Whether requests may be routed by zone.
     pub(super) is_zoned: bool,
     pub(super) in_slow_start: InSlowStart,
@@ -54,7 +54,6 @@ impl Default for LevelInput {
             localities: Vec::new(),
             has_local_locality: false,
             panic: false,
-            is_new: false,
             is_zoned: false,
             in_slow_start: InSlowStart::No,
             now_ms: None,
@@ -212,7 +211,7 @@ enum Split {
     /// All hosts.
     Not,
     /// The list of a locality, each in its turn; a scheduler a worker.
-    ByWeight(Box<[LocalityScheduler]>),
+    ByWeight(Arc<[LocalityScheduler]>),
     /// The list of the one locality that has hosts and weight.
     Only(usize),
     /// The list of a locality, if the zones say so.
@@ -261,22 +260,37 @@ impl Level {
     ) -> Self {
         // A seed a level, the same for both availabilities.
         let of_level = u64::try_from(index).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let seed = places.begin().wrapping_add(of_level);
-        let mut builder = Builder { seed, input: &input, policy, places };
+        let turns = Turns::At(places.begin().wrapping_add(of_level));
+        Self::built(Builder { turns, input: &input, policy, places })
+    }
+
+    /// Builds the level with other weights of its hosts, and nothing else: localities go on in their
+    /// turns.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
+    /// `EdfLoadBalancerBase::refresh`: the schedulers of hosts.
+    pub(super) fn reweighed(
+        &self,
+        input: &LevelInput,
+        policy: &BalancerPolicy,
+        places: &mut Places,
+    ) -> Self {
+        Self::built(Builder { turns: Turns::Of(self), input, policy, places })
+    }
+
+    fn built(mut builder: Builder<'_>) -> Self {
+        let (input, policy) = (builder.input.clone(), builder.policy);
         let nobody = || Route::without_lists(Split::Nobody);
         if let Some(table) = builder.table() {
             let route = Route::without_lists(Split::of(table));
             return Self { input, route, others: None };
         }
-        let [route, degraded] = [Availability::Healthy, Availability::Degraded].map(|wanted| {
-            let split = builder.split(Some(wanted));
-            builder.route(Some(wanted), split)
-        });
+        let [route, degraded] = [Availability::Healthy, Availability::Degraded]
+            .map(|wanted| builder.route(Some(wanted)));
         let panic = match policy.spread.on_panic {
-            OnPanic::Send if policy.may_panic() => {
-                let split = builder.split(None);
-                builder.route(None, split)
-            }
+            OnPanic::Send if policy.may_panic() => builder.route(None),
             OnPanic::Send | OnPanic::Fail => nobody(),
         };
         Self { input, route, others: Some(Box::new([degraded, panic])) }
@@ -294,8 +308,7 @@ impl Level {
     /// Whether nothing has changed that the level is built from. Panic only says which of its lists is
     /// asked, but it is another table that is built for it.
     pub(super) fn is_of(&self, input: &LevelInput, policy: &BalancerPolicy) -> bool {
-        !input.is_new
-            && (self.input.panic == input.panic || !policy.algorithm.is_consistent())
+        (self.input.panic == input.panic || !policy.algorithm.is_consistent())
             && self.input.is_zoned == input.is_zoned
             && self.input.has_local_locality == input.has_local_locality
             && self.input.localities == input.localities
@@ -317,6 +330,15 @@ impl Level {
         self.input.hosts.get(usize::try_from(place).ok()?)
     }
 
+    #[inline]
+    fn route(&self, way: Way) -> &Route {
+        match (way, self.others.as_deref()) {
+            (0, _) | (_, None) => &self.route,
+            (1, Some([degraded, _])) => degraded,
+            (_, Some([_, panic])) => panic,
+        }
+    }
+
     /// Finds the host of a request, or draws what it is picked from; `zone` is asked for its zone if zones
     /// are told apart.
     ///
@@ -330,11 +352,7 @@ impl Level {
         wanted: Wanted,
         zone: impl FnOnce() -> ZoneChoice,
     ) -> Option<Found<'_>> {
-        let route = match (wanted.way, self.others.as_deref()) {
-            (0, _) | (_, None) => &self.route,
-            (1, Some([degraded, _])) => degraded,
-            (_, Some([_, panic])) => panic,
-        };
+        let route = self.route(wanted.way);
         let locality = match &route.split {
             Split::ByWeight(schedulers) => {
                 usize::try_from(schedulers.get(wanted.worker)?.pick()).ok()?
@@ -364,10 +382,18 @@ impl Route {
     }
 }
 
+/// Where localities begin in their turns.
+#[derive(Clone, Copy)]
+enum Turns<'a> {
+    /// At so much beyond the seed of a worker.
+    At(u64),
+    /// Where those of this level are, whose localities are the same.
+    Of(&'a Level),
+}
+
 /// Upstream keeps turns by the place of a list: the priority, the kind, the index of the locality.
 struct Builder<'a> {
-    /// What the turns of localities begin at, beyond the seed of a worker.
-    seed: u64,
+    turns: Turns<'a>,
     input: &'a LevelInput,
     policy: &'a BalancerPolicy,
     places: &'a mut Places,
@@ -379,7 +405,8 @@ impl Builder<'_> {
         Source::new(hosts, turns, self.input, self.policy)
     }
 
-    fn route(&mut self, wanted: Option<Availability>, split: Split) -> Route {
+    fn route(&mut self, wanted: Option<Availability>) -> Route {
+        let split = self.split(wanted);
         let are_apart = matches!(split, Split::ByWeight(_) | Split::Only(_) | Split::ByZone);
         let localities = if are_apart { &*self.input.localities } else { &[] };
         let lists = localities.iter().enumerate().map(|(index, locality)| {
@@ -430,8 +457,20 @@ impl Builder<'_> {
         if let (Some((only, _)), None) = (weighty.next(), weighty.next()) {
             return Some(Split::Only(only));
         }
+        let seed = match self.turns {
+            Turns::At(seed) => seed,
+            Turns::Of(level) => {
+                let way = wanted.map_or(Level::way(Availability::Healthy, true), |wanted| {
+                    Level::way(wanted, false)
+                });
+                if let Split::ByWeight(schedulers) = &level.route(way).split {
+                    return Some(Split::ByWeight(Arc::clone(schedulers)));
+                }
+                0
+            }
+        };
         let schedulers: Option<_> = (0..self.policy.n_workers())
-            .map(|worker| weights.scheduler(self.policy.seed_of(worker).wrapping_add(self.seed)))
+            .map(|worker| weights.scheduler(self.policy.seed_of(worker).wrapping_add(seed)))
             .collect();
         schedulers.map(Split::ByWeight)
     }

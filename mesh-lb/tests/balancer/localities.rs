@@ -71,3 +71,26 @@ fn the_same_changes_give_the_same_picks() {
     };
     assert_eq!(played(), played());
 }
+
+#[test]
+fn localities_go_on_in_their_turns_when_hosts_are_weighed() {
+    let weights = ClientSideWeights { blackout_ms: 0, ..ClientSideWeights::default() };
+    let policy = by_weight(Algorithm::ClientSide(weights), 0);
+    let mut balancer = Balancer::new(&weighted(false), &policy);
+    let steady = Balancer::new(&weighted(false), &policy);
+    let (mut counts, mut expected) = (BTreeMap::new(), BTreeMap::new());
+    let mut random = draws(11);
+    for time in (1..=1000).map(|second| second * 1000) {
+        for host in balancer.hosts() {
+            let percent = f64::from(u32::try_from(random() % 80).unwrap());
+            let cpu_utilization = 0.1 + percent / 100.0;
+            let report = OrcaReport { rps: 100.0, cpu_utilization, ..OrcaReport::default() };
+            balancer.handle_report(host, &report, time);
+        }
+        balancer = balancer.reweighed(time).unwrap();
+        pick(&balancer, time, &mut counts);
+        pick(&steady, time, &mut expected);
+    }
+    assert_eq!(counts, expected);
+    check(&counts, 199..=201);
+}
