@@ -1,5 +1,8 @@
 //! Client-side weights: what hosts report, when it counts, and that turns follow.
+use mesh_lb::assign::AssignedEndpoint;
+use mesh_lb::health::status::{HealthFlags, HealthStatus, HostHealth};
 use mesh_lb::pick::client_side::{ClientSideWeights, OrcaReport};
+use mesh_lb::share::Spread;
 use mesh_lb::{Algorithm, Balancer, BalancerPolicy, PickRequest, assigned_health};
 use mesh_model::name::Duration;
 use mesh_model::resource::destination_rule::BackendUtilizationLb;
@@ -230,4 +233,28 @@ proptest! {
             prop_assert_eq!(picks, wanted);
         }
     }
+}
+
+#[test]
+fn loads_stay_until_the_next_update_although_health_goes_by_weight() {
+    let mut endpoints = local(&[1, 1]);
+    endpoints.push(("10.0.1.1".to_owned(), "us/east/b", 1));
+    let hosts = assignment(&endpoints);
+    let spread = Spread { weighted_priority_health: true, ..Spread::default() };
+    let policy = BalancerPolicy { spread, ..by_reports(ClientSideWeights::default()) };
+    let health = |endpoint: AssignedEndpoint<'_>| {
+        let is_second = endpoint.target().address().to_string() == "10.0.0.2";
+        let status = if is_second { HealthStatus::Unhealthy } else { HealthStatus::Healthy };
+        HostHealth::new(status, HealthFlags::NONE)
+    };
+    let loads = |balancer: &Balancer| {
+        let levels = balancer.load().levels().iter();
+        levels.map(|level| level.healthy_load.get()).collect::<Vec<_>>()
+    };
+    let balancer = Balancer::with_health(&hosts, &policy, 0, health);
+    report(&balancer, 0, &[("1", 10.0), ("2", 90.0)]);
+    assert_eq!(loads(&balancer), [70, 30]);
+    let weighed = balancer.reweighed(10_000).unwrap();
+    assert_eq!(loads(&weighed), [70, 30]);
+    assert_eq!(loads(&weighed.update(&hosts, &policy, 10_000, health)), [14, 86]);
 }
