@@ -14,6 +14,8 @@ pub struct Host {
     weight: u32,
     health: HostHealth,
     via: &'static str,
+    /// What its state said when the balancer was built of when it last passed a health check.
+    passed_ms: u64,
     state: Arc<HostState>,
 }
 
@@ -95,7 +97,9 @@ impl Host {
         health: HostHealth,
         state: Arc<HostState>,
     ) -> Self {
-        Self { address, weight: endpoint.weight(), health, via: endpoint.target().via(), state }
+        let (weight, via) = (endpoint.weight(), endpoint.target().via());
+        let passed_ms = state.passed_ms.load(Ordering::Relaxed);
+        Self { address, weight, health, via, passed_ms, state }
     }
 
     /// Returns what is dialled, with its port. It names the host on rings and tables, too.
@@ -133,6 +137,11 @@ impl Host {
     pub(super) fn since_healthy_ms(&self, now_ms: u64) -> Option<u64> {
         let passed = self.state.passed_ms.load(Ordering::Relaxed);
         (passed != NEVER).then(|| now_ms.saturating_sub(passed))
+    }
+
+    /// Whether slow start has begun at the same time as that of `other`.
+    pub(super) const fn is_as_warm(&self, other: &Self) -> bool {
+        self.passed_ms == other.passed_ms
     }
 
     pub(super) const fn state(&self) -> &Arc<HostState> {

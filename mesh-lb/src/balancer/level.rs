@@ -313,7 +313,9 @@ impl Level {
             && self.input.has_local_locality == input.has_local_locality
             && self.input.localities == input.localities
             && self.input.hosts.len() == input.hosts.len()
-            && self.input.hosts.iter().zip(&input.hosts).all(|(a, b)| a.is_like(b))
+            && self.input.hosts.iter().zip(&input.hosts).all(|(a, b)| {
+                a.is_like(b) && (a.is_as_warm(b) || !policy.warms_up())
+            })
     }
 
     pub(super) const fn input(&self) -> &LevelInput {

@@ -153,6 +153,13 @@ impl BalancerPolicy {
         of_envoy && self.spread.panic_threshold != PanicThreshold::OFF
     }
 
+    /// Whether it matters when a host turned healthy.
+    pub(super) fn warms_up(&self) -> bool {
+        let is_scheduled = self.algorithm.takes_turns()
+            || matches!(self.algorithm, Algorithm::LeastRequest { .. });
+        is_scheduled && self.slow_start.window_ms > 0
+    }
+
     pub(super) fn worker_count(&self) -> u32 {
         self.workers.clamp(1, 1024)
     }

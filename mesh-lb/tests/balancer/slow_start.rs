@@ -91,6 +91,26 @@ fn nothing_but_a_health_check_warms_a_host_up_again() {
 }
 
 #[test]
+fn a_pass_counts_although_the_failure_before_it_was_never_told() {
+    for weights in [[1, 1], [2, 2]] {
+        let (hosts, policy) = (assignment(&local(&weights)), by_turns());
+        let balancer = Balancer::new(&hosts, &policy);
+        let balancer = balancer.update(&hosts, &policy, 100_000, assigned_health);
+        pass(&balancer, 301_000);
+        let warming = balancer.update(&hosts, &policy, 301_000, assigned_health);
+        check(&warming, 301_000, 95..=105);
+        let same = warming.update(&hosts, &policy, 302_000, assigned_health);
+        assert!(same.shares_priority_with(&warming, 0));
+    }
+    // What does not look at it goes on as it was.
+    let cold = policy(Algorithm::RoundRobin);
+    let balancer = Balancer::new(&assignment(&local(&[1, 2])), &cold);
+    pass(&balancer, 301_000);
+    let same = balancer.update(&assignment(&local(&[1, 2])), &cold, 301_000, assigned_health);
+    assert!(same.shares_priority_with(&balancer, 0));
+}
+
+#[test]
 fn the_end_of_time_is_a_time() {
     let (hosts, policy) = (assignment(&local(&[1, 1])), by_turns());
     let balancer = Balancer::new(&hosts, &policy);
