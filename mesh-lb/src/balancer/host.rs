@@ -74,7 +74,7 @@ impl HostState {
     /// Takes note that the host is healthy now, for slow start.
     pub(super) fn observe(&self, latest: &mut LatestHost, now_ms: u64) {
         let passed = Some(self.passed_ms.load(Ordering::Relaxed)).filter(|passed| *passed != NEVER);
-        self.passed_ms.store(latest.observe(passed, now_ms), Ordering::Relaxed);
+        self.pass(latest.observe(passed, now_ms));
     }
 }
 

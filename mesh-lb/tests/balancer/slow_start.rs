@@ -117,4 +117,7 @@ fn the_end_of_time_is_a_time() {
     pass(&balancer, u64::MAX);
     let back = balancer.update(&hosts, &policy, u64::MAX, assigned_health);
     check(&back, u64::MAX, 95..=105);
+    let old = Balancer::new(&assignment(&local(&[1])), &by_turns());
+    let new = old.update(&hosts, &policy, u64::MAX, assigned_health);
+    check(&new, u64::MAX, 95..=105);
 }
