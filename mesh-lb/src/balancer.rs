@@ -181,9 +181,10 @@ impl Balancer {
     /// of which anything has changed: a host, its health, its weight. Turns of localities begin anew
     /// in them, too, each time elsewhere, or updates that are as frequent as picks would starve a
     /// locality: upstream draws a random number then; here it follows from the seed and from how often
-    /// the priority has changed, so that the same changes give the same picks. The others are kept as they are, with rings and tables, which are not built again; that a
-    /// priority panics since another one is ill, or does so no longer, changes nothing of it (but its
-    /// ring or table).
+    /// the priority has changed, so that the same changes give the same picks. Where hosts are warmed
+    /// up a [pass](Self::handle_health_check_pass) is a change, too. The others are kept as they are,
+    /// with rings and tables, which are not built again; that a priority panics since another one is
+    /// ill, or does so no longer, changes nothing of it (but its ring or table).
     ///
     /// Two things are not upstream's: a change that active health checks or outlier detection find
     /// makes Envoy begin turns by weight anew in all priorities (one that EDS tells does not), and a

@@ -8,10 +8,11 @@ use super::places::{List, Places};
 use super::policy::BalancerPolicy;
 use super::source::{Kind, Source, Table};
 use super::zones::in_order;
+use crate::grpc::assignment::fixed_point;
 use crate::health::status::CoarseHealth;
 use crate::load::{
-    Availability, HostWeights, LevelHosts, LocalityHosts, LocalityScheduler, LocalityWeights,
-    OnPanic, Zone, ZoneChoice,
+    Availability, DataPlane, HostWeights, LevelHosts, LocalityHosts, LocalityScheduler,
+    LocalityWeights, OnPanic, Zone, ZoneChoice,
 };
 use crate::pick::client_side::ReportedWeight;
 use crate::pick::edf::InSlowStart;
@@ -313,9 +314,12 @@ impl Level {
             && self.input.has_local_locality == input.has_local_locality
             && self.input.localities == input.localities
             && self.input.hosts.len() == input.hosts.len()
-            && self.input.hosts.iter().zip(&input.hosts).all(|(a, b)| {
-                a.is_like(b) && (a.is_as_warm(b) || !policy.warms_up())
-            })
+            && self
+                .input
+                .hosts
+                .iter()
+                .zip(&input.hosts)
+                .all(|(a, b)| a.is_like(b) && (a.is_as_warm(b) || !policy.warms_up()))
     }
 
     pub(super) const fn input(&self) -> &LevelInput {
@@ -486,6 +490,11 @@ impl Builder<'_> {
             let fits = |host: &&Host| wanted.is_none() || availability(host) == wanted;
             hosts.iter().filter(fits).map(Host::weight).collect()
         };
+        if self.policy.spread.data_plane == DataPlane::Grpc {
+            let (hosts, weights) = self.of_grpc();
+            let weights = NormalizedWeights::flat(&weights);
+            return Table::new(&self.policy.algorithm, hosts, weights, &self.input.hosts);
+        }
         if !self.is_weighted() {
             let hosts = places(0, &self.input.hosts, wanted);
             let weights = NormalizedWeights::flat(&weights(&self.input.hosts));
@@ -500,5 +509,40 @@ impl Builder<'_> {
         let weights =
             NormalizedWeights::by_locality(localities.iter().map(|(w, hosts)| (*w, &**hosts)));
         Table::new(&self.policy.algorithm, hosts.into(), weights, &self.input.hosts)
+    }
+
+    /// The healthy hosts and their weights on a ring of gRPC, which are shares of the level.
+    ///
+    /// # Upstream
+    ///
+    /// grpc-go `balancer/ringhash/ring.go`, `newRing`: endpoints sorted by key.
+    fn of_grpc(&self) -> (Box<[u32]>, Vec<u32>) {
+        let of = |locality: &LocalityInput| {
+            let hosts = self.input.of_locality(locality).iter();
+            hosts.map(Host::weight).collect::<Vec<_>>()
+        };
+        let all: Vec<Vec<u32>> = self.input.localities.iter().map(of).collect();
+        // A locality without weight weighs as much as its hosts.
+        let stated = self.is_weighted();
+        let weights = self.input.localities.iter().zip(&all).map(|(locality, hosts)| {
+            let sum = hosts.iter().copied().fold(0, u32::saturating_add);
+            if stated { locality.weight.unwrap_or(0) } else { sum }
+        });
+        let localities: Vec<u32> = weights.collect();
+        let level = localities.iter().copied().map(u64::from).sum();
+        let mut sorted: Vec<(&str, u32, u32)> = Vec::new();
+        for ((locality, hosts), weight) in self.input.localities.iter().zip(&all).zip(&localities) {
+            if *weight == 0 {
+                continue; // There is no such locality to a client.
+            }
+            let shares = fixed_point(hosts, *weight, level);
+            let hosts = self.input.of_locality(locality);
+            let numbered = (locality.first..).zip(hosts).zip(shares);
+            let healthy = numbered.filter(|((_, host), _)| is_healthy(host));
+            sorted.extend(healthy.map(|((place, host), share)| (host.address(), place, share)));
+        }
+        sorted.sort_unstable();
+        let places = sorted.iter().map(|(_, place, _)| *place).collect();
+        (places, sorted.iter().map(|(.., share)| *share).collect())
     }
 }

@@ -6,7 +6,8 @@ use mesh_model::resource::destination_rule::{
 use mesh_model::view::{Destination, ProxyKind, ProxyView};
 
 use crate::assign::EffectiveSetting;
-use crate::load::{PanicThreshold, ZoneAwareConfig};
+use crate::grpc::ring::RingSize;
+use crate::load::{OnPanic, PanicThreshold, ZoneAwareConfig};
 use crate::pick::bounded_load::HashBalanceFactor;
 use crate::pick::client_side::ClientSideWeights;
 use crate::pick::hash::HashFunction;
@@ -19,7 +20,7 @@ use crate::share::Spread;
 
 /// The algorithm that picks one of the hosts of a list.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "these are all that Envoy has and istiod configures")]
+#[expect(clippy::exhaustive_enums, reason = "these are all that data planes have")]
 pub enum Algorithm {
     /// In turn, by weight.
     RoundRobin,
@@ -37,6 +38,9 @@ pub enum Algorithm {
     },
     /// Any, whatever the weights.
     Random,
+    /// Any, the likelier the more it weighs: what a ztunnel does. Hosts that weigh nothing are never
+    /// picked.
+    RandomByWeight,
     /// The next one on a ring of hashes.
     RingHash {
         /// The size of the ring.
@@ -79,6 +83,7 @@ impl Algorithm {
             Self::RoundRobin
             | Self::LeastRequest { .. }
             | Self::Random
+            | Self::RandomByWeight
             | Self::RingHash { .. }
             | Self::Maglev { .. }
             | Self::Passthrough => None,
@@ -177,7 +182,8 @@ impl BalancerPolicy {
     /// Returns what istiod configures for a destination.
     ///
     /// Sizes that Envoy would refuse (a ring above 8,388,608, a table that is no prime number) act
-    /// as the default size.
+    /// as the default size. Rings of gRPC clients are [capped](crate::grpc::ring::RING_SIZE_CAP). A
+    /// ztunnel draws by weight, whatever the rules.
     ///
     /// # Upstream
     ///
@@ -187,23 +193,71 @@ impl BalancerPolicy {
         let policy = destination.cluster_policy.as_deref();
         let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
         let spread = Spread::of(view, destination);
-        let of_settings = Self::of_settings(settings).with_zones_of(view, destination);
-        if spread.data_plane != DataPlane::Grpc {
-            return Self { spread, ..of_settings };
+        let of_settings = || Self::of_settings(settings).with_zones_of(view, destination);
+        match spread.data_plane {
+            DataPlane::IstioProxy | DataPlane::Envoy => Self { spread, ..of_settings() },
+            DataPlane::Grpc => Self { spread, ..of_settings() }.of_grpc(settings),
+            // A ztunnel reads no rule of a destination's.
+            DataPlane::Ztunnel => {
+                Self { spread, algorithm: Algorithm::RandomByWeight, ..Self::default() }
+            }
         }
-        // A gRPC client knows neither random picks nor slow start, and takes turns by default.
+    }
+
+    /// A gRPC client knows neither random picks nor slow start, takes turns by default, and caps the
+    /// size of its rings.
+    fn of_grpc(self, settings: Option<&LoadBalancerSettings>) -> Self {
         let policy = settings.and_then(|settings| settings.policy.as_ref());
-        let algorithm = match of_settings.algorithm {
-            Algorithm::LeastRequest { .. } if is_stated(policy) => of_settings.algorithm,
-            Algorithm::RingHash { .. } => of_settings.algorithm,
+        let algorithm = match self.algorithm {
+            Algorithm::LeastRequest { .. } if is_stated(policy) => self.algorithm,
+            Algorithm::RingHash { config, bound } => {
+                let size = RingSize::new(Some(config.minimum()), None).unwrap_or_default();
+                let (minimum, maximum) = (size.minimum(), size.maximum());
+                let config = RingHashConfig::new(minimum, maximum, HashFunction::XxHash);
+                Algorithm::RingHash { config: config.unwrap_or_default(), bound }
+            }
             Algorithm::RoundRobin
             | Algorithm::LeastRequest { .. }
             | Algorithm::ClientSide(_)
             | Algorithm::Random
+            | Algorithm::RandomByWeight
             | Algorithm::Maglev { .. }
             | Algorithm::Passthrough => Algorithm::RoundRobin,
         };
-        Self { spread, algorithm, slow_start: SlowStart::default(), ..of_settings }
+        Self { algorithm, slow_start: SlowStart::default(), ..self }
+    }
+
+    /// Returns the spread as the algorithm follows it, for [shares](crate::assign::Assignment::shares_with):
+    /// on ring and table weights of localities stand and nothing fails in panic, and random picks look
+    /// at no weight of a host, whatever the spread says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mesh_lb::load::OnPanic;
+    /// use mesh_lb::pick::ring_hash::RingHashConfig;
+    /// use mesh_lb::share::Spread;
+    /// use mesh_lb::{Algorithm, BalancerPolicy};
+    ///
+    /// let spread = Spread { on_panic: OnPanic::Fail, ..Spread::default() };
+    /// let policy = BalancerPolicy { spread, ..BalancerPolicy::default() };
+    /// assert_eq!(policy.spread_in_force(), spread);
+    /// let algorithm = Algorithm::RingHash { config: RingHashConfig::default(), bound: None };
+    /// let policy = BalancerPolicy { algorithm, ..policy };
+    /// assert_eq!(policy.spread_in_force().on_panic, OnPanic::Send);
+    /// ```
+    pub const fn spread_in_force(&self) -> Spread {
+        match self.algorithm {
+            Algorithm::RingHash { .. } | Algorithm::Maglev { .. } => {
+                Spread { health_weighted: false, on_panic: OnPanic::Send, ..self.spread }
+            }
+            Algorithm::Random => Spread { host_weighted: false, ..self.spread },
+            Algorithm::RoundRobin
+            | Algorithm::ClientSide(_)
+            | Algorithm::LeastRequest { .. }
+            | Algorithm::RandomByWeight
+            | Algorithm::Passthrough => self.spread,
+        }
     }
 
     /// Zones matter as the effective setting says; where it says nothing of zones, as in any Envoy.

@@ -22,6 +22,8 @@ pub(super) struct Source {
     len: Divisor,
     /// What counts their requests, in the same order; of least request only.
     counters: Box<[Arc<HostState>]>,
+    /// The weight of each host and all those before it; of random picks by weight only.
+    sums: Box<[u64]>,
     /// Where each worker has got to.
     workers: Box<[Turn]>,
 }
@@ -63,16 +65,19 @@ impl Source {
             Algorithm::RoundRobin
             | Algorithm::ClientSide(_)
             | Algorithm::Random
+            | Algorithm::RandomByWeight
             | Algorithm::RingHash { .. }
             | Algorithm::Maglev { .. }
             | Algorithm::Passthrough => Box::default(),
         };
+        let by_weight = policy.algorithm == Algorithm::RandomByWeight;
+        let sums = if by_weight { sums(&weights) } else { Box::default() };
         let workers = (0..policy.n_workers()).map(|worker| {
             let schedule = Schedule::new(&hosts, &weights, level, policy, policy.seed_of(worker));
             Turn { among_equals: turns(worker), schedule }
         });
         let workers = workers.collect();
-        Self { len: Divisor::new(hosts.len()), hosts, counters, workers }
+        Self { len: Divisor::new(hosts.len()), hosts, counters, sums, workers }
     }
 
     /// Returns the place of a host in its level.
@@ -86,6 +91,9 @@ impl Source {
         let algorithm = &draw.policy.algorithm;
         let place = if let Algorithm::Random = algorithm {
             self.len.index(hash)?
+        } else if let Algorithm::RandomByWeight = algorithm {
+            let drawn = hash.checked_rem(*self.sums.last()?)?;
+            self.sums.partition_point(|sum| *sum <= drawn)
         } else {
             let turn = self.workers.get(draw.worker)?;
             match &turn.schedule {
@@ -116,11 +124,22 @@ impl Source {
                 pick_of_all(self.hosts.len(), active, random)
             }
             Algorithm::Random
+            | Algorithm::RandomByWeight
             | Algorithm::RingHash { .. }
             | Algorithm::Maglev { .. }
             | Algorithm::Passthrough => None,
         }
     }
+}
+
+/// The sums of the weights up to each host.
+fn sums(weights: &[u32]) -> Box<[u64]> {
+    let mut sum = 0;
+    let sums = weights.iter().map(|weight| {
+        sum += u64::from(*weight);
+        sum
+    });
+    sums.collect()
 }
 
 /// What one draw looks at.
@@ -193,6 +212,7 @@ fn weight(hosts: &[u32], entry: u32, draw: Draw<'_>) -> f64 {
         Algorithm::RoundRobin
         | Algorithm::ClientSide(_)
         | Algorithm::Random
+        | Algorithm::RandomByWeight
         | Algorithm::RingHash { .. }
         | Algorithm::Maglev { .. }
         | Algorithm::Passthrough => weight_of(own),
@@ -253,6 +273,7 @@ impl Table {
             | Algorithm::ClientSide(_)
             | Algorithm::LeastRequest { .. }
             | Algorithm::Random
+            | Algorithm::RandomByWeight
             | Algorithm::Passthrough => return None,
         };
         let place = |number| at(&hosts, number).copied().unwrap_or(u32::MAX);

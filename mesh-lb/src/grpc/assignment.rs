@@ -196,19 +196,25 @@ pub fn endpoint_weights(scheme: WeightScheme, level: &[&GrpcLocality]) -> Vec<Ve
 
 impl GrpcLocality {
     fn weights(&self, scheme: WeightScheme, level_sum: u64) -> Vec<u32> {
-        let weights = || self.endpoints.iter().map(|endpoint| endpoint.weight.unwrap_or(1));
-        let sum = weights().map(u64::from).sum();
-        let share = fraction(self.weight, level_sum);
-        weights()
-            .map(|weight| match scheme {
-                WeightScheme::Product => weight.wrapping_mul(self.weight),
-                WeightScheme::FixedPoint => {
-                    let product = (u64::from(fraction(weight, sum)) * u64::from(share)) >> 31;
-                    u32::try_from(product).unwrap_or(u32::MAX).max(1)
-                }
-            })
-            .collect()
+        let weights = self.endpoints.iter().map(|endpoint| endpoint.weight.unwrap_or(1));
+        match scheme {
+            WeightScheme::Product => weights.map(|one| one.wrapping_mul(self.weight)).collect(),
+            WeightScheme::FixedPoint => {
+                fixed_point(&weights.collect::<Vec<_>>(), self.weight, level_sum)
+            }
+        }
     }
+}
+
+/// The weights of endpoints as shares of their level, of which their locality has a share.
+pub(crate) fn fixed_point(weights: &[u32], locality: u32, level_sum: u64) -> Vec<u32> {
+    let sum = weights.iter().copied().map(u64::from).sum();
+    let share = u64::from(fraction(locality, level_sum));
+    let weight = |&weight: &u32| {
+        let product = (u64::from(fraction(weight, sum)) * share) >> 31;
+        u32::try_from(product).unwrap_or(u32::MAX).max(1)
+    };
+    weights.iter().map(weight).collect()
 }
 
 /// `part / whole` in fixed point, 31 bits behind the point; a whole of 0 acts as 1.

@@ -74,6 +74,16 @@ impl RingHashConfig {
         Ok(Self { minimum, maximum, function })
     }
 
+    /// Returns the least number of entries.
+    pub const fn minimum(&self) -> u64 {
+        self.minimum
+    }
+
+    /// Returns the greatest number of entries.
+    pub const fn maximum(&self) -> u64 {
+        self.maximum
+    }
+
     /// Returns the number of entries that a share of 1 has: enough for the least weighted host to
     /// have a whole number of them, if the maximum allows that.
     fn scale(&self, weights: &NormalizedWeights) -> f64 {

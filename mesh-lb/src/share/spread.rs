@@ -17,8 +17,8 @@ pub struct Spread {
     /// Whether localities of a priority share by their weights instead of by their hosts.
     pub locality_weighted: bool,
     /// Whether the weight of a locality falls with its health, and counts for nothing in panic. On rings
-    /// and Maglev's tables it stands: balancers of these look at it no more than Envoy does, and
-    /// whoever asks for the shares of one says no here.
+    /// and Maglev's tables it stands: balancers of these look at it no more than Envoy does, and the
+    /// [spread in force](crate::BalancerPolicy::spread_in_force) says no here.
     pub health_weighted: bool,
     /// Whether endpoints share by their weights (RANDOM ignores them).
     pub host_weighted: bool,
@@ -30,8 +30,9 @@ pub struct Spread {
     /// Whether a priority is as healthy as its hosts weigh, instead of as many as they are; of Envoy. It
     /// changes neither panic nor the weights of localities. No istiod sets it.
     pub weighted_priority_health: bool,
-    /// What becomes of requests to a priority in panic; ring hash and Maglev send them whatever this
-    /// says. No istiod sets it.
+    /// What becomes of requests to a priority in panic. Balancers of ring hash and Maglev send them
+    /// whatever this says; whoever asks for the shares of one takes the
+    /// [spread in force](crate::BalancerPolicy::spread_in_force). No istiod sets it.
     pub on_panic: OnPanic,
 }
 
@@ -76,8 +77,10 @@ impl Spread {
         let is_random = matches!(algorithm, Some(LbPolicy::Simple(SimpleLb::Random)));
         let percent = outlier_detection.map(|block| block.min_health_percent);
         let fails_over = outlier_detection.is_some() || setting.forces_failover();
-        if view.proxy().data_plane == DataPlane::Grpc {
-            return Self::of_grpc(algorithm);
+        match view.proxy().data_plane {
+            DataPlane::Grpc => return Self::of_grpc(algorithm),
+            DataPlane::Ztunnel => return Self::of_ztunnel(),
+            DataPlane::IstioProxy | DataPlane::Envoy => {}
         }
         Self {
             data_plane: view.proxy().data_plane,
@@ -90,6 +93,11 @@ impl Spread {
             weighted_priority_health: false,
             on_panic: OnPanic::Send,
         }
+    }
+
+    /// A ztunnel draws by the weights of workloads; no rule of a destination's says anything to it.
+    fn of_ztunnel() -> Self {
+        Self { data_plane: DataPlane::Ztunnel, ..Self::default() }
     }
 
     /// What a gRPC client makes of a policy: localities by weight, unless it is least request, which

@@ -63,8 +63,7 @@ fn the_same_changes_give_the_same_picks() {
     let played = || {
         let mut balancer = Balancer::new(&weighted(false), &policy);
         let picks = (0..50).map(|time| {
-            balancer =
-                balancer.update(&weighted(time % 3 == 1), &policy, time, assigned_health);
+            balancer = balancer.update(&weighted(time % 3 == 1), &policy, time, assigned_health);
             balancer.pick(&PickRequest::default(), || 0).unwrap().host.address().to_owned()
         });
         picks.collect::<Vec<_>>()

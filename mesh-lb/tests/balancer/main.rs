@@ -1,5 +1,6 @@
 //! What a balancer picks, what it keeps over updates, and that a pick allocates nothing.
 mod client_side;
+mod data_planes;
 mod localities;
 mod places;
 mod slow_start;
@@ -73,6 +74,7 @@ fn algorithms() -> Vec<Algorithm> {
         Algorithm::least_request(),
         Algorithm::LeastRequest { selection: Selection::FullScan, bias },
         Algorithm::Random,
+        Algorithm::RandomByWeight,
         Algorithm::RingHash { config, bound: None },
         Algorithm::RingHash { config, bound },
         Algorithm::Maglev { size, bound: None },
@@ -418,7 +420,7 @@ proptest! {
         hosts in hosts(),
         sick in proptest::collection::vec(any::<bool>(), 14),
         algorithm in proptest::sample::select(vec![
-            Algorithm::RoundRobin, Algorithm::Random,
+            Algorithm::RoundRobin, Algorithm::Random, Algorithm::RandomByWeight,
             Algorithm::Maglev { size: TableSize::default(), bound: None },
         ]),
         (distributed, by_health, by_weight) in any::<(bool, bool, bool)>(),
@@ -441,12 +443,9 @@ proptest! {
         let spread = Spread {
             panic_threshold: PanicThreshold::new(threshold),
             locality_weighted: distributed,
-            // On ring and table weights of localities stand; of lists they may, if that is asked for.
-            health_weighted: by_health && !algorithm.is_consistent(),
-            host_weighted: algorithm != Algorithm::Random,
+            health_weighted: by_health,
             weighted_priority_health: by_weight,
-            // Ring and table send in panic whatever is asked: then the shares are not asked either.
-            on_panic: if fails && !algorithm.is_consistent() { OnPanic::Fail } else { OnPanic::Send },
+            on_panic: if fails { OnPanic::Fail } else { OnPanic::Send },
             ..Spread::default()
         };
         let policy = BalancerPolicy { spread, seed, ..policy(algorithm) };
@@ -455,7 +454,7 @@ proptest! {
             let status = if sick { HealthStatus::Unhealthy } else { HealthStatus::Healthy };
             HostHealth::new(status, HealthFlags::NONE)
         });
-        let shares = assignment.shares_with(&spread, |endpoint| {
+        let shares = assignment.shares_with(&policy.spread_in_force(), |endpoint| {
             let sick = is_sick(&endpoint.target().address().to_string());
             if sick { mesh_model::endpoint::HealthStatus::Unhealthy }
             else { mesh_model::endpoint::HealthStatus::Healthy }
