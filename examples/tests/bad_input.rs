@@ -187,6 +187,9 @@ fn lists_of_health() {
     check("--localities 1:1/2 --health 1", "cannot be used with");
     check("--zones 4", "--zones: `4` is no zone; write CALLERS:HOSTS, such as 4:10");
     check("--zones 4:-1", "--zones: `-1` is not a whole number");
+    let ignored = "--min-cluster-size: it is asked of zones, which `--zones 4:5,4:10` says";
+    check("--health 50 --min-cluster-size 3", ignored);
+    check("--localities 1:1/2 --min-cluster-size 3", ignored);
     check("--zones 4:1,1:1 --min-cluster-size x", "--min-cluster-size: `x` is not a whole number");
 }
 
@@ -230,6 +233,33 @@ fn the_arithmetic_of_localities_and_zones() {
     check(&few, &["zones do not matter: fewer than 6 hosts are healthy"]);
     let (code, answer, _) = run(None, &["spill", few[0], few[1], "--min-cluster-size", "3"], "");
     assert!(code == 0 && answer.contains("of 10000 requests stay"), "{answer}");
+}
+
+#[test]
+fn a_zone_without_callers_is_none_of_theirs() {
+    for zones in ["4:5,0:10", "4:5,0:10,0:3"] {
+        let (code, answer, _) = run(None, &["spill", "--zones", zones], "");
+        let expected = "zones do not matter: the callers are in fewer than two zones\n";
+        assert_eq!((code, answer.as_str()), (0, expected));
+    }
+    let (_, answer, _) = run(None, &["spill", "--zones", "0:5,4:10,4:1"], "");
+    assert_eq!(answer, "zones do not matter: no caller is known to be here\n");
+    let (_, answer, _) = run(None, &["spill", "--zones", "4:0,4:10,2:5"], "");
+    assert!(answer.contains("no host is here: all requests leave"), "{answer}");
+}
+
+#[test]
+fn percentages_that_make_a_hundred_fit_whatever_the_total() {
+    for (total, healthy, degraded) in [("3", 2, 1), ("1", 1, 0), ("4", 2, 2)] {
+        let arguments = ["spill", "--health", "50", "--degraded", "50", "--total", total];
+        let (code, answer, said) = run(None, &[&arguments[..], &["-o", "json"]].concat(), "");
+        assert_eq!((code, said.as_str()), (0, ""));
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let level = &answer["priorities"][0];
+        assert_eq!((&level["healthy"], &level["degraded"]), (&healthy.into(), &degraded.into()));
+    }
+    let more = ["spill", "--health", "50", "--degraded", "60", "--total", "10"];
+    check_refused(None, &more, "priority 0: 5 healthy and 6 degraded hosts are more than its");
 }
 
 #[test]

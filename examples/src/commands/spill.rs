@@ -47,7 +47,8 @@ pub(crate) struct Arguments {
     /// The hosts of each priority; every one 100 by default.
     #[arg(long, value_name = "COUNT,…", allow_hyphen_values = true)]
     total: Option<String>,
-    /// Degraded hosts of each priority, in percent or as a count like the healthy ones.
+    /// Degraded hosts of each priority, in percent or as a count like the healthy ones. Percentages are
+    /// rounded to whole hosts, healthy ones first; the degraded ones are at most what is left.
     #[arg(long, value_name = "NUMBER,…", allow_hyphen_values = true)]
     degraded: Option<String>,
     /// The panic threshold in percent, of Envoy [default: 50, Envoy's own; Istio configures 0 unless
@@ -77,13 +78,17 @@ pub(crate) struct Arguments {
     )]
     zones: Option<String>,
     /// The healthy hosts below which zones do not matter [default: 6].
-    #[arg(long, value_name = "COUNT", requires = "zones", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     min_cluster_size: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let plane = DataPlane::from(arguments.data_plane);
     only_of_envoy(plane, arguments)?;
+    if arguments.zones.is_none() && arguments.min_cluster_size.is_some() {
+        let sentence = "--min-cluster-size: it is asked of zones, which `--zones 4:5,4:10` says";
+        return Err(Failure::Unanswered(sentence.to_owned()));
+    }
     if let Some(text) = &arguments.localities {
         return places::localities(text, factor(arguments)?, output);
     }
@@ -159,7 +164,12 @@ fn hosts(arguments: &Arguments) -> Result<Vec<LevelHosts>, Failure> {
     levels
         .map(|(priority, ((healthy, total), degraded))| {
             let (healthy, degraded) = if is_percent {
-                (count(flag, healthy, total)?, count("--degraded", degraded, total)?)
+                let fits = healthy.saturating_add(degraded) <= 100;
+                let healthy = count(flag, healthy, total)?;
+                let degraded = count("--degraded", degraded, total)?;
+                // Both may be rounded up; then the degraded ones are what is left.
+                let left = if fits { total.saturating_sub(healthy) } else { u32::MAX };
+                (healthy, degraded.min(left))
             } else {
                 (healthy, degraded)
             };

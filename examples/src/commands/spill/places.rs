@@ -52,11 +52,15 @@ pub(super) fn zones(
             let healthy = count(counts);
             Zone { locality, total: healthy, healthy, healthy_weight: healthy.into() }
         };
-        counts.iter().enumerate().map(zone).collect()
+        // A locality without hosts does not exist to Envoy, on neither side.
+        counts.iter().enumerate().map(zone).filter(|zone| zone.total > 0).collect()
     };
     let (callers, hosts) = (of(|(callers, _)| *callers), of(|(_, hosts)| *hosts));
-    let here = |zones| Zones { zones, has_local_locality: true };
-    let steps = explain_zones(&config, &here(&callers), &here(&hosts));
+    let [callers, hosts] = [&callers, &hosts].map(|zones| {
+        let has_local_locality = zones.first().is_some_and(|zone| zone.locality == 0);
+        Zones { zones, has_local_locality }
+    });
+    let steps = explain_zones(&config, &callers, &hosts);
     let told = counts.iter().enumerate();
     let told = told.map(
         |(zone, (callers, hosts))| json!({ "zone": zone, "callers": callers, "hosts": hosts }),
