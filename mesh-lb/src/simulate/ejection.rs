@@ -6,7 +6,20 @@ use super::Seeded;
 use crate::health::outlier::{OutlierConfig, OutlierDetector};
 use crate::number::{double, index};
 
+/// The most gateways, and the most other hosts, that are played through.
+const MOST_HOSTS: u32 = 10_000;
+
+/// The most requests that are played through, times the number of hosts.
+const MOST_STEPS: u32 = 200_000_000;
+
+/// The most requests that are played through.
+const MOST_REQUESTS: u32 = 10_000_000;
+
 /// A client that sends to another network.
+///
+/// So that each call ends soon, more than 10,000 gateways or other hosts act as so many, and so do more
+/// than 10,000,000 requests, or more than make 200,000,000 if they are multiplied by the number of
+/// hosts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers set single fields over the default")]
 pub struct EjectionScenario {
@@ -44,6 +57,16 @@ impl Default for EjectionScenario {
     }
 }
 
+impl EjectionScenario {
+    /// What is played of it.
+    fn bounded(&self) -> Self {
+        let (gateways, others) = (self.gateways.min(MOST_HOSTS), self.others.min(MOST_HOSTS));
+        let most = MOST_STEPS / (gateways + others).max(1);
+        let requests = self.requests.min(MOST_REQUESTS).min(most);
+        Self { gateways, others, requests, ..*self }
+    }
+}
+
 /// What became of the requests.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a value to report")]
@@ -65,7 +88,8 @@ pub struct EjectionOutcome {
 impl EjectionOutcome {
     /// Returns the share of the time that a gateway was out of use, in percent of all.
     pub fn ejected_percent(&self, scenario: &EjectionScenario) -> f64 {
-        let all = u64::from(scenario.gateways) * u64::from(scenario.requests);
+        let EjectionScenario { gateways, requests, .. } = scenario.bounded();
+        let all = u64::from(gateways) * u64::from(requests);
         if all == 0 { 0.0 } else { 100.0 * double(self.ejected_ms) / double(all) }
     }
 }
@@ -86,6 +110,7 @@ impl EjectionOutcome {
 /// assert!(outcome.refused > 90_000);
 /// ```
 pub fn play_ejections(scenario: &EjectionScenario) -> EjectionOutcome {
+    let scenario = &scenario.bounded();
     let mut random = Seeded::new(scenario.seed);
     let gateways = usize::try_from(scenario.gateways).unwrap_or(0);
     let hosts = gateways.saturating_add(usize::try_from(scenario.others).unwrap_or(0));

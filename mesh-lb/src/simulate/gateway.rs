@@ -23,7 +23,16 @@ pub enum ConnectionPick {
     Random,
 }
 
+/// The most clients, and the most endpoints, that are played through.
+const MANY: u32 = 1_000_000;
+
+/// The most requests that are played through, of all clients together.
+const MOST_REQUESTS: u32 = 10_000_000;
+
 /// Who sends how much through what.
+///
+/// So that each call ends soon, more than 1,000,000 clients or endpoints act as so many, and requests
+/// of each client beyond what makes 10,000,000 of all clients are not played.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers set single fields over the default")]
 pub struct GatewayScenario {
@@ -60,6 +69,15 @@ impl Default for GatewayScenario {
     }
 }
 
+impl GatewayScenario {
+    /// What is played of it.
+    fn bounded(self) -> Self {
+        let (clients, backends) = (self.clients.min(MANY), self.backends.min(MANY));
+        let requests = self.requests.min(MOST_REQUESTS / clients.max(1));
+        Self { clients, backends, requests, ..self }
+    }
+}
+
 /// How requests spread over endpoints.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Spreading {
@@ -93,7 +111,8 @@ impl Spreading {
 }
 
 /// Plays the scenario with gateways that pick an endpoint a connection, request by request: a call takes
-/// as long as there are requests of all clients, and room for each endpoint.
+/// as long as there are requests of all clients, and room for each endpoint;
+/// [both are bounded](GatewayScenario).
 ///
 /// # Examples
 ///
@@ -108,6 +127,7 @@ impl Spreading {
 /// assert!(through_gateways(&closing).idle() < 5);
 /// ```
 pub fn through_gateways(scenario: &GatewayScenario) -> Spreading {
+    let scenario = &scenario.bounded();
     let mut random = Seeded::new(scenario.seed);
     let backends = usize::try_from(scenario.backends).unwrap_or(0);
     let mut played = Spreading { requests: vec![0; backends], connections: 0 };
@@ -131,6 +151,7 @@ pub fn through_gateways(scenario: &GatewayScenario) -> Spreading {
 
 /// Plays the scenario without gateways: every request is balanced by the client itself, in turn.
 pub fn directly(scenario: &GatewayScenario) -> Spreading {
+    let scenario = &scenario.bounded();
     let mut random = Seeded::new(scenario.seed);
     let backends = usize::try_from(scenario.backends).unwrap_or(0);
     let mut played = Spreading { requests: vec![0; backends], connections: 0 };

@@ -17,7 +17,9 @@ use mesh_lb::pick::maglev::{Maglev, TableSize};
 use mesh_lb::pick::turns::Turns;
 use mesh_lb::pick::weight::NormalizedWeights;
 use mesh_lb::retry::previous_priorities::{PreviousPriorities, UpdateFrequency};
-use mesh_lb::simulate::{EjectionScenario, GatewayScenario, play_ejections, through_gateways};
+use mesh_lb::simulate::{
+    EjectionScenario, GatewayScenario, directly, play_ejections, through_gateways,
+};
 use mesh_lb::subset::{
     Candidates, Criteria, MAX_PRIORITY, MetadataValue, Selector, SubsetConfig, SubsetHost, Subsets,
     scaled_locality_weight,
@@ -92,6 +94,24 @@ fn who_may_have_any_number_of_connections_makes_no_more_than_it_has_requests() {
     assert_eq!(play_ejections(&nobody).refused, 5);
     let all_bad = EjectionScenario { bad: u32::MAX, backends: 0, requests: 50, ..nobody };
     assert_eq!(play_ejections(&EjectionScenario { gateways: 1, ..all_bad }).remote, 0);
+}
+
+#[test]
+fn what_is_played_is_bounded() {
+    let nothing = GatewayScenario { clients: u32::MAX, requests: 0, ..Default::default() };
+    assert_eq!(through_gateways(&nothing).connections(), 0);
+    assert_eq!(directly(&nothing).connections(), 0);
+    let wide = GatewayScenario { clients: 1, backends: u32::MAX, ..Default::default() };
+    for spreading in [through_gateways(&wide), directly(&wide)] {
+        assert_eq!(spreading.requests().len(), 1_000_000);
+        assert_eq!(spreading.requests().iter().sum::<u64>(), 1_000);
+    }
+    let most = u32::MAX;
+    let hosts =
+        EjectionScenario { gateways: most, others: most, requests: 20, ..Default::default() };
+    let outcome = play_ejections(&hosts);
+    assert_eq!(outcome.remote + outcome.failed + outcome.elsewhere, 20);
+    assert!(outcome.ejected_percent(&hosts).abs() < f64::EPSILON);
 }
 
 #[test]
