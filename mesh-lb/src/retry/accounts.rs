@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::circuit_breaker::{Limits, RoutingPriority, Thresholds, can_create};
+use super::circuit_breaker::{Limits, PerHostThresholds, RoutingPriority, Thresholds, can_create};
 
 /// What circuit breakers limit.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -61,6 +61,8 @@ pub struct Accounts {
 #[derive(Debug)]
 struct Account {
     limits: Limits,
+    /// The limit of connections of each host; none if there is no limit.
+    connections_per_host: Option<u32>,
     in_use: [AtomicU32; RESOURCES],
     overflows: [AtomicU64; RESOURCES],
 }
@@ -68,8 +70,14 @@ struct Account {
 impl Accounts {
     /// Opens the accounts of a cluster with these thresholds; nothing is in use.
     pub fn new(thresholds: &[Thresholds]) -> Self {
+        Self::with_per_host(thresholds, &[])
+    }
+
+    /// The same with limits of each host, which [`Accounts::connect`] looks at.
+    pub fn with_per_host(thresholds: &[Thresholds], per_host: &[PerHostThresholds]) -> Self {
         let account = |priority| Account {
             limits: Limits::in_force(thresholds, priority),
+            connections_per_host: PerHostThresholds::in_force(per_host, priority),
             in_use: Default::default(),
             overflows: Default::default(),
         };
@@ -101,6 +109,60 @@ impl Accounts {
     pub fn take_anyway(self: &Arc<Self>, priority: RoutingPriority, resource: Resource) -> Taken {
         self.account(priority).counter(resource).fetch_add(1, Ordering::Relaxed);
         Taken { accounts: Arc::clone(self), priority, resource }
+    }
+
+    /// Takes a connection to a host, if both the cluster and the host may have one more; a host that has
+    /// none may always have one. The connections of a host count together, whatever their priority.
+    /// What a limit forbids is counted as an overflow, the first connection of a host too. Takes no
+    /// lock; does not allocate.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use mesh_lb::retry::accounts::{Accounts, HostConnections};
+    /// use mesh_lb::retry::circuit_breaker::{PerHostThresholds, RoutingPriority};
+    ///
+    /// let two = PerHostThresholds { max_connections: Some(2), ..PerHostThresholds::default() };
+    /// let accounts = Arc::new(Accounts::with_per_host(&[], &[two]));
+    /// let host = Arc::new(HostConnections::default());
+    /// let connect = || accounts.connect(RoutingPriority::Default, &host);
+    /// let (first, second) = (connect(), connect());
+    /// assert!(first.is_some() && second.is_some() && connect().is_none());
+    /// drop(first);
+    /// assert!(connect().is_some());
+    /// ```
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/common/upstream/upstream_impl.h`, `HostImplBase::canCreateConnection`;
+    /// `source/common/conn_pool/conn_pool_base.cc`, `ConnPoolImplBase::tryCreateNewConnection`.
+    pub fn connect(
+        self: &Arc<Self>,
+        priority: RoutingPriority,
+        host: &Arc<HostConnections>,
+    ) -> Option<Connection> {
+        let account = self.account(priority);
+        let fits = |open: u32| account.connections_per_host.is_none_or(|limit| open < limit);
+        let more = |open: u32| (open == 0 || fits(open)).then(|| open.saturating_add(1));
+        let open = host.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        let taken = if open.is_ok_and(fits) {
+            self.take(priority, Resource::Connections)
+        } else {
+            account.overflow(Resource::Connections).fetch_add(1, Ordering::Relaxed);
+            None
+        };
+        let taken = match (open, taken) {
+            (Ok(_), Some(taken)) => taken,
+            (Ok(0), None) => self.take_anyway(priority, Resource::Connections),
+            (Ok(_), None) => {
+                host.open.fetch_sub(1, Ordering::Relaxed);
+                return None;
+            }
+            (Err(_), _) => return None,
+        };
+        Some(Connection { _taken: taken, host: Arc::clone(host) })
     }
 
     /// Returns how many of a resource may be in use at once, as things stand.
@@ -175,6 +237,33 @@ impl Drop for Taken {
     fn drop(&mut self) {
         let account = self.accounts.account(self.priority);
         account.counter(self.resource).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The connections to one host, of one cluster.
+#[derive(Debug, Default)]
+pub struct HostConnections {
+    open: AtomicU32,
+}
+
+impl HostConnections {
+    /// Returns how many there are.
+    pub fn open(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection to a host, open until this is dropped.
+#[derive(Debug)]
+#[must_use = "the connection is closed when this is dropped"]
+pub struct Connection {
+    _taken: Taken,
+    host: Arc<HostConnections>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.host.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -35,6 +35,27 @@ pub struct Thresholds {
     pub track_remaining: bool,
 }
 
+/// What each host of a cluster may have of one routing priority, as configured.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PerHostThresholds {
+    /// The routing priority.
+    pub priority: RoutingPriority,
+    /// The limit of connections; none by default. The protocol knows no other limit of a host.
+    pub max_connections: Option<u32>,
+}
+
+impl PerHostThresholds {
+    /// Returns the limit of connections of a host: that of the first entry for a priority, none if there
+    /// is no limit.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/common/upstream/upstream_impl.cc`, `ClusterInfoImpl::ResourceManagers::load`.
+    pub fn in_force(thresholds: &[Self], priority: RoutingPriority) -> Option<u32> {
+        thresholds.iter().find(|entry| entry.priority == priority)?.max_connections
+    }
+}
+
 /// The limits in force.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {

@@ -1,10 +1,10 @@
 //! Circuit breakers and retry budgets against a list of all that happened.
 use std::sync::Arc;
 
-use mesh_lb::retry::accounts::{Accounts, Resource, Taken};
+use mesh_lb::retry::accounts::{Accounts, Connection, HostConnections, Resource, Taken};
 use mesh_lb::retry::budget::RetryBudget;
-use mesh_lb::retry::circuit_breaker::{RoutingPriority, Thresholds};
-use mesh_testkit::oracle::breaker::{Entry, Event, had};
+use mesh_lb::retry::circuit_breaker::{PerHostThresholds, RoutingPriority, Thresholds};
+use mesh_testkit::oracle::breaker::{Entry, Event, Line, connected, had};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -94,5 +94,51 @@ proptest! {
             let in_use = history.iter().zip(&held).filter(|(e, held)| of(e) && held.is_some()).count();
             prop_assert_eq!(accounts.in_use(priority(is_high), resource) as usize, in_use);
         }
+    }
+
+    /// Hosts have the connections that the list says, by the limits of the cluster and their own.
+    #[test]
+    fn connections_are_had_as_the_oracle_says(
+        entries in vec(entry(), 0..3),
+        per_host in vec((any::<bool>(), proptest::option::of(0..4u32)), 0..4),
+        history in vec(
+            prop_oneof![
+                3 => (any::<bool>(), 0..3usize).prop_map(|(high, host)| Line::Opened(high, host)),
+                2 => (0..40usize).prop_map(Line::Closed),
+            ],
+            0..40,
+        ),
+    ) {
+        let configured: Vec<Thresholds> = entries.iter().map(thresholds).collect();
+        let of_hosts: Vec<PerHostThresholds> = per_host
+            .iter()
+            .map(|&(high, max_connections)| PerHostThresholds {
+                priority: priority(high),
+                max_connections,
+            })
+            .collect();
+        let accounts = Arc::new(Accounts::with_per_host(&configured, &of_hosts));
+        let hosts: [Arc<HostConnections>; 3] = Default::default();
+        let mut held: Vec<Option<Connection>> = Vec::new();
+        let mut got = Vec::new();
+        for line in &history {
+            let opened = match *line {
+                Line::Opened(high, host) => accounts.connect(priority(high), &hosts[host]),
+                Line::Closed(place) => {
+                    held.get_mut(place).map(Option::take);
+                    None
+                }
+            };
+            got.push(opened.is_some());
+            held.push(opened);
+        }
+        let (expected, refused) = connected(&entries, &per_host, &history);
+        prop_assert_eq!(got, expected);
+        let overflows = |high| accounts.overflows(priority(high), Resource::Connections);
+        prop_assert_eq!(overflows(false) + overflows(true), refused as u64);
+        let open: u32 = hosts.iter().map(|host| host.open()).sum();
+        prop_assert_eq!(open as usize, held.iter().flatten().count());
+        let in_use = |high| accounts.in_use(priority(high), Resource::Connections);
+        prop_assert_eq!(in_use(false) + in_use(true), open);
     }
 }

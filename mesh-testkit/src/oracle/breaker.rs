@@ -67,6 +67,55 @@ pub fn had(entries: &[Entry], history: &[Event]) -> Vec<bool> {
     had
 }
 
+/// What happened to connections.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "nothing else happens to a connection")]
+pub enum Line {
+    /// Somebody, on an important route or another one, asked for a connection to this host.
+    Opened(bool, usize),
+    /// What was opened at this place of the history, if anything was, is closed.
+    Closed(usize),
+}
+
+/// Whether each line left somebody with a new connection, and how often a limit said no. `per_host`
+/// says of important routes and others how many connections each host may have.
+pub fn connected(
+    entries: &[Entry],
+    per_host: &[(bool, Option<u32>)],
+    history: &[Line],
+) -> (Vec<bool>, usize) {
+    let mut had: Vec<bool> = Vec::new();
+    let mut overflows = 0;
+    for line in history {
+        let Line::Opened(is_high, host) = *line else {
+            had.push(false);
+            continue;
+        };
+        let is_closed = |place: usize| {
+            let mut after = history.iter().take(had.len()).skip(place + 1);
+            after.any(|line| matches!(line, Line::Closed(closed) if *closed == place))
+        };
+        let lines = history.iter().zip(&had).enumerate();
+        let open: Vec<(bool, usize)> = lines
+            .filter(|(place, (_, had))| **had && !is_closed(*place))
+            .filter_map(|(_, (line, _))| match line {
+                Line::Opened(is_high, host) => Some((*is_high, *host)),
+                Line::Closed(_) => None,
+            })
+            .collect();
+        let of_host = open.iter().filter(|(_, at)| *at == host).count();
+        let of_route = open.iter().filter(|(high, _)| *high == is_high).count();
+        let entry = entries.iter().find(|entry| entry.is_high == is_high);
+        let own = per_host.iter().find(|(high, _)| *high == is_high).and_then(|(_, most)| *most);
+        let own = own.and_then(|most| usize::try_from(most).ok());
+        let fits = limit(entry, 0, 0).is_none_or(|most| of_route < most)
+            && own.is_none_or(|most| of_host < most);
+        overflows += usize::from(!fits);
+        had.push(fits || of_host == 0);
+    }
+    (had, overflows)
+}
+
 /// How many there may be at once of a resource; none: as many as one likes.
 fn limit(entry: Option<&Entry>, resource: usize, requests: usize) -> Option<usize> {
     let defaults = [Some(1024), Some(1024), Some(1024), Some(3), None];
