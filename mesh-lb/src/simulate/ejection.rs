@@ -121,7 +121,19 @@ pub fn play_ejections(scenario: &EjectionScenario) -> EjectionOutcome {
     let mut turn = 0_usize;
     for now in 1..=u64::from(scenario.requests) {
         if now.is_multiple_of(interval) {
+            let often = |detector: &OutlierDetector| -> Vec<u64> {
+                (0..gateways).map(|host| detector.num_ejections(host)).collect()
+            };
+            let before = often(&detector);
             detector.handle_sweep(now, || random.draw());
+            for ((before, after), connection) in
+                before.into_iter().zip(often(&detector)).zip(&mut connected)
+            {
+                if after > before {
+                    outcome.ejections += after - before;
+                    *connection = None;
+                }
+            }
         }
         outcome.ejected_ms += count((0..gateways).filter(|host| detector.is_ejected(*host)));
         let next = (0..hosts).map(|step| (turn + step) % hosts);

@@ -69,6 +69,26 @@ pub fn played(setting: &Setting, mut random: impl FnMut() -> u64) -> (Vec<usize>
     ((0..backends).map(of).collect(), book.len())
 }
 
+/// The same without gateways, each client sending to the endpoints in turn: it draws a number, which says
+/// where it begins.
+pub fn directly(setting: &Setting, mut random: impl FnMut() -> u64) -> (Vec<usize>, usize) {
+    let Setting { clients, connections, backends, requests, .. } = *setting;
+    let mut book: Vec<(usize, usize)> = Vec::new();
+    for client in 0..clients {
+        let first = random();
+        let turns = (0..requests).filter(|_| backends > 0).map(|request| {
+            let turn = first.wrapping_add(u64::try_from(request).unwrap_or(0));
+            (client, remainder(turn, backends))
+        });
+        book.extend(turns);
+    }
+    let of = |backend| book.iter().filter(|(_, at)| *at == backend).count();
+    let requests = (0..backends).map(of).collect();
+    book.sort_unstable();
+    book.dedup();
+    (requests, book.len() * connections)
+}
+
 fn remainder(number: u64, of: usize) -> usize {
     let of = u64::try_from(of).unwrap_or(u64::MAX);
     usize::try_from(number % of).unwrap_or(0)
