@@ -366,7 +366,7 @@ impl Balancer {
             input.weigh(weights);
             input.in_slow_start = self.latest.in_slow_start(now_ms);
             input.now_ms = (self.policy.slow_start.window_ms > 0).then_some(now_ms);
-            Arc::new(level.reweighed(&input, &self.policy, Arc::make_mut(places)))
+            Arc::new(level.reweighed(input, &self.policy, Arc::make_mut(places)))
         });
         Some(Self {
             levels: levels.collect(),

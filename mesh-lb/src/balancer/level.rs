@@ -262,7 +262,8 @@ impl Level {
         // A seed a level, the same for both availabilities.
         let of_level = u64::try_from(index).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let turns = Turns::At(places.begin().wrapping_add(of_level));
-        Self::built(Builder { turns, input: &input, policy, places })
+        let (route, others) = Builder { turns, input: &input, policy, places }.routes();
+        Self { input, route, others }
     }
 
     /// Builds the level with other weights of its hosts, and nothing else: localities go on in their
@@ -274,27 +275,13 @@ impl Level {
     /// `EdfLoadBalancerBase::refresh`: the schedulers of hosts.
     pub(super) fn reweighed(
         &self,
-        input: &LevelInput,
+        input: LevelInput,
         policy: &BalancerPolicy,
         places: &mut Places,
     ) -> Self {
-        Self::built(Builder { turns: Turns::Of(self), input, policy, places })
-    }
-
-    fn built(mut builder: Builder<'_>) -> Self {
-        let (input, policy) = (builder.input.clone(), builder.policy);
-        let nobody = || Route::without_lists(Split::Nobody);
-        if let Some(table) = builder.table() {
-            let route = Route::without_lists(Split::of(table));
-            return Self { input, route, others: None };
-        }
-        let [route, degraded] = [Availability::Healthy, Availability::Degraded]
-            .map(|wanted| builder.route(Some(wanted)));
-        let panic = match policy.spread.on_panic {
-            OnPanic::Send if policy.may_panic() => builder.route(None),
-            OnPanic::Send | OnPanic::Fail => nobody(),
-        };
-        Self { input, route, others: Some(Box::new([degraded, panic])) }
+        let turns = Turns::Of(self);
+        let (route, others) = Builder { turns, input: &input, policy, places }.routes();
+        Self { input, route, others }
     }
 
     /// Which way requests go that are to go to these hosts.
@@ -406,6 +393,20 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    /// The first way and the others.
+    fn routes(&mut self) -> (Route, Option<Box<[Route; 2]>>) {
+        if let Some(table) = self.table() {
+            return (Route::without_lists(Split::of(table)), None);
+        }
+        let [route, degraded] =
+            [Availability::Healthy, Availability::Degraded].map(|wanted| self.route(Some(wanted)));
+        let panic = match self.policy.spread.on_panic {
+            OnPanic::Send if self.policy.may_panic() => self.route(None),
+            OnPanic::Send | OnPanic::Fail => Route::without_lists(Split::Nobody),
+        };
+        (route, Some(Box::new([degraded, panic])))
+    }
+
     fn source(&mut self, hosts: Box<[u32]>, list: List) -> Source {
         let turns = |worker| self.places.turns(list, worker, self.policy);
         Source::new(hosts, turns, self.input, self.policy)
