@@ -46,6 +46,7 @@ pub use self::authorization_policy::{
     Action, AuthorizationPolicy, AuthorizationPolicySpec, Condition, From, Operation, Provider,
     Rule, Source, To,
 };
+pub(crate) use self::cluster_description::UNTOLD;
 pub use self::cluster_description::{ClusterDescription, ClusterRole};
 pub use self::destination_rule::DestinationRule;
 pub use self::endpoint_slice::{

@@ -14,7 +14,7 @@ use crate::manifest::{
     Diagnostic, Document, Head, Meant, SECURITY_KINDS, Severity, TARGET_KINDS, Unreadable,
 };
 use crate::name::{ClusterId, Labels, Namespace};
-use crate::resource::{Action, MeshConfig, ObjectKey};
+use crate::resource::{Action, MeshConfig, ObjectKey, UNTOLD};
 
 mod told;
 
@@ -166,7 +166,11 @@ fn unknown_plane(parts: &Parts, plane: &ClusterId) -> Option<Broken> {
     }
     let object =
         ObjectKey { kind: SETTINGS, namespace: Namespace::default(), name: Box::default() };
-    let reason = format!("no cluster is called `{plane}`, which is to be the control plane");
+    let reason = if *plane.as_str() == *UNTOLD {
+        "which control plane serves the cluster cannot be told".to_owned()
+    } else {
+        format!("no cluster is called `{plane}`, which is to be the control plane")
+    };
     Some(Broken::of(object, &Origin::Config, reason))
 }
 

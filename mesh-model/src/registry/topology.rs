@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::mesh::Parts;
 use crate::name::{ClusterId, TrustDomain};
-use crate::resource::{ClusterDescription, ClusterRole};
+use crate::resource::{ClusterDescription, ClusterRole, UNTOLD};
 
 /// The clusters of a mesh and their control planes.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +31,18 @@ impl Topology {
         })
     }
 
+    /// Whether any cluster may be the first primary because nobody can tell what it is.
+    fn hides_first_primary(&self) -> bool {
+        let first = self.has_role(ClusterRole::Primary).next();
+        let mut hidden = self.clusters.iter().filter(|(_, description)| {
+            description.as_ref().is_some_and(|known| known.hides_role())
+        });
+        hidden.any(|(id, _)| first.is_none_or(|first| id < first))
+    }
+
     /// Returns the control plane that serves a cluster's proxies, named by its config cluster: as
-    /// described, else itself if it is a primary, else the first primary, config cluster or cluster.
+    /// described, else itself if it is a primary, else the first primary, config cluster or cluster. What
+    /// no cluster is called where another one may be that primary, and its role cannot be told.
     pub(crate) fn control_plane(&self, cluster: &ClusterId) -> Option<ClusterId> {
         let description = self.clusters.get(cluster)?.as_ref();
         let described = description.map(|known| &*known.control_plane);
@@ -42,6 +52,9 @@ impl Topology {
         let role = description.and_then(|known| known.role);
         if matches!(role, Some(ClusterRole::Primary | ClusterRole::Standalone)) {
             return Some(cluster.clone());
+        }
+        if self.hides_first_primary() {
+            return Some(ClusterId::from(UNTOLD));
         }
         self.has_role(ClusterRole::Primary)
             .chain(self.has_role(ClusterRole::Config))

@@ -77,7 +77,7 @@ impl Default for ClusterDescription {
 }
 
 /// What stands for a name that could not be read: no cluster and no trust domain is called so.
-const UNTOLD: &str = "unreadable.invalid";
+pub(crate) const UNTOLD: &str = "unreadable.invalid";
 
 /// The fields that security depends on: by which policies proxies are served, and who its workloads are.
 const OF_SECURITY: [&str; 3] = ["controlPlane", "role", "trustDomain"];
@@ -87,7 +87,12 @@ impl ClusterDescription {
     /// [`decode`](Self::decode).
     #[must_use]
     pub fn closed(self) -> Self {
-        Self { control_plane: UNTOLD.into(), trust_domain: UNTOLD.into(), ..self }
+        Self { role: None, control_plane: UNTOLD.into(), trust_domain: UNTOLD.into(), ..self }
+    }
+
+    /// Returns whether it cannot be told what the cluster is to the mesh.
+    pub fn hides_role(&self) -> bool {
+        self.role.is_none() && self.hides_control_plane()
     }
 
     /// Returns whether it cannot be told which control plane serves the cluster.
