@@ -98,6 +98,27 @@ fn who_serves_a_cluster_by_default_is_unknown_where_a_role_is() {
 }
 
 #[test]
+fn the_root_of_a_cluster_may_be_unknown() {
+    let check = |name: &str, root: &str, other: &str, expected: &str| {
+        let served = "role: remote\ncontrolPlane: c1\n";
+        let own = format!("role: primary\n{other}");
+        let files = [("clusters/c1/cluster.yaml", own.as_str())];
+        let found =
+            [TO_C1, TO_C2].map(|call| ask(name, &format!("{served}{root}"), &files, call, GET));
+        assert_eq!(found, [expected; 2], "{root} {other}");
+    };
+    let other = "rootCaFingerprint: 'sha256:aa'\n";
+    check("root-same", "rootCaFingerprint: 'SHA256:aa'\n", other, "no_allow_policy");
+    check("root-other", "rootCaFingerprint: 'sha256:bb'\n", other, "connection_fails");
+    check("root-typo", "rootCaFingerprnt: 'sha256:aa'\n", other, "connection_fails");
+    check("root-number", "rootCaFingerprint: 5\n", other, "connection_fails");
+    check("root-list", "rootCaFingerprint: ['sha256:aa']\n", other, "connection_fails");
+    // Whatever it is: the other cluster does not say which one it trusts.
+    check("root-unsaid", "rootCaFingerprnt: 'sha256:aa'\n", "", "no_allow_policy");
+    check("root-both", "rootCaFingerprint: 5\n", "rootCaFingerprint: 5\n", "connection_fails");
+}
+
+#[test]
 fn a_description_that_cannot_be_read_tells_neither() {
     let check = |name: &str, description: &str| {
         let found = [TO_C1, TO_C2].map(|call| ask(name, description, &[], call, GET));

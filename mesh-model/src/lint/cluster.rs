@@ -164,7 +164,8 @@ impl Pair<'_, '_> {
     /// `TOPO-ROOT-CA`.
     fn roots(&self) -> Option<Diagnostic> {
         let (a, b) = (&self.first.says.root_ca_fingerprint, &self.second.says.root_ca_fingerprint);
-        if a.is_empty() || b.is_empty() || a == b {
+        let is_untold = self.first.says.hides_root() || self.second.says.hides_root();
+        if a.is_empty() || b.is_empty() || a == b || is_untold {
             return None;
         }
         let (first, second) = self.names();

@@ -79,15 +79,22 @@ impl Default for ClusterDescription {
 /// What stands for a name that could not be read: no cluster and no trust domain is called so.
 pub(crate) const UNTOLD: &str = "unreadable.invalid";
 
-/// The fields that security depends on: by which policies proxies are served, and who its workloads are.
-const OF_SECURITY: [&str; 3] = ["controlPlane", "role", "trustDomain"];
+/// The fields that security depends on: by which policies proxies are served, who its workloads are, and
+/// who can verify that.
+const OF_SECURITY: [&str; 4] = ["controlPlane", "role", "trustDomain", "rootCaFingerprint"];
 
 impl ClusterDescription {
     /// The same where another document for the cluster cannot be read, or says something else: see
     /// [`decode`](Self::decode).
     #[must_use]
     pub fn closed(self) -> Self {
-        Self { role: None, control_plane: UNTOLD.into(), trust_domain: UNTOLD.into(), ..self }
+        Self {
+            role: None,
+            control_plane: UNTOLD.into(),
+            trust_domain: UNTOLD.into(),
+            root_ca_fingerprint: UNTOLD.into(),
+            ..self
+        }
     }
 
     /// Returns whether it cannot be told what the cluster is to the mesh.
@@ -105,18 +112,26 @@ impl ClusterDescription {
         *self.trust_domain == *UNTOLD
     }
 
-    /// Puts names that nothing has in the place of what an error hides: neither is the mesh's own then.
+    /// Returns whether it cannot be told which root signs the cluster's workloads.
+    pub fn hides_root(&self) -> bool {
+        *self.root_ca_fingerprint == *UNTOLD
+    }
+
+    /// Puts names that nothing has in the place of what an error hides: none is the mesh's own then.
     fn close(&mut self, found: &[Diagnostic]) {
         for finding in found.iter().filter(|finding| finding.severity == Severity::Error) {
             let name = finding.field.split(['.', '[']).next().unwrap_or_default();
             let meant = nearest_name(name, Self::FIELDS.into_iter());
             let hides = |field| meant.is_none_or(|meant| meant == field);
-            let [control_plane, role, trust_domain] = OF_SECURITY;
+            let [control_plane, role, trust_domain, root] = OF_SECURITY;
             if hides(control_plane) || hides(role) {
                 self.control_plane = UNTOLD.into();
             }
             if hides(trust_domain) {
                 self.trust_domain = UNTOLD.into();
+            }
+            if hides(root) {
+                self.root_ca_fingerprint = UNTOLD.into();
             }
         }
     }
@@ -139,7 +154,7 @@ impl ClusterDescription {
     ];
 
     /// Reads a document; an unknown field is an error. What cannot be read keeps its default, but for the
-    /// control plane and the trust domain, which are no known ones then: security fails closed.
+    /// control plane, the trust domain and the root, which are no known ones then: security fails closed.
     pub fn decode(document: &Node, file: &Arc<str>) -> (Self, Vec<Diagnostic>) {
         let mut cursor = Cursor::default();
         let mut description = Self::default();
@@ -201,19 +216,25 @@ mod tests {
 
     #[test]
     fn what_security_depends_on_falls_back_to_nothing_known() {
-        let check = |json: &str, hidden: [bool; 2]| {
+        let check = |json: &str, hidden: [bool; 3]| {
             let (description, _) =
                 ClusterDescription::decode(&node(json), &Arc::from("cluster.yaml"));
-            let found = [&description.control_plane, &description.trust_domain];
+            let found = [
+                &description.control_plane,
+                &description.trust_domain,
+                &description.root_ca_fingerprint,
+            ];
             assert_eq!(found.map(|name| **name == *UNTOLD), hidden, "{json}");
         };
-        check(r#"{"trustDomain": ["t"]}"#, [false, true]);
-        check(r#"{"trustDomian": "t"}"#, [false, true]);
-        check(r#"{"controlPlane": 1}"#, [true, false]);
-        check(r#"{"controlplan": "c1"}"#, [true, false]);
-        check(r#"{"role": "primry"}"#, [true, false]);
-        check(r#"{"podCidr": [], "reachable": 1}"#, [false, false]);
-        check(r#"{"whatever": 1}"#, [true, true]);
-        check("5", [true, true]);
+        check(r#"{"trustDomain": ["t"]}"#, [false, true, false]);
+        check(r#"{"trustDomian": "t"}"#, [false, true, false]);
+        check(r#"{"controlPlane": 1}"#, [true, false, false]);
+        check(r#"{"controlplan": "c1"}"#, [true, false, false]);
+        check(r#"{"role": "primry"}"#, [true, false, false]);
+        check(r#"{"podCidr": [], "reachable": 1}"#, [false, false, false]);
+        check(r#"{"rootCaFingerprint": 5}"#, [false, false, true]);
+        check(r#"{"rootCaFingerprnt": "f"}"#, [false, false, true]);
+        check(r#"{"whatever": 1}"#, [true, true, true]);
+        check("5", [true, true, true]);
     }
 }

@@ -60,18 +60,33 @@ impl Shown {
             let text = format!("the trust domain of cluster `{}` cannot be told", from.cluster);
             return Self::Refused(text);
         }
-        let root = |proxy: &Proxy| {
-            let described = mesh.description(proxy.cluster.as_str());
-            described.map(|known| &*known.root_ca_fingerprint).filter(|text| !text.is_empty())
-        };
-        match (root(from), root(to)) {
-            (Some(own), Some(other)) if !own.eq_ignore_ascii_case(other) => Self::Refused(format!(
-                "cluster `{}` signs with the root {own}, `{}` trusts {other}: the handshake fails",
-                from.cluster, to.cluster
-            )),
-            _ => Self::Identity(identity(mesh, from)),
-        }
+        let why = differing_roots(mesh, from, to);
+        why.map_or_else(|| Self::Identity(identity(mesh, from)), Self::Refused)
     }
+}
+
+/// Why a workload cannot verify its caller, or the caller it, by the roots that their clusters sign with.
+/// One that cannot be told is no other cluster's.
+fn differing_roots(mesh: &Mesh, from: &Proxy, to: &Proxy) -> Option<String> {
+    let described = |proxy: &Proxy| {
+        let described = mesh.description(proxy.cluster.as_str());
+        described.filter(|known| !known.root_ca_fingerprint.is_empty())
+    };
+    let (own, other) = (described(from)?, described(to)?);
+    if from.cluster == to.cluster {
+        return None;
+    }
+    let untold = [(own, from), (other, to)].into_iter().find(|(known, _)| known.hides_root());
+    if let Some((_, of)) = untold {
+        return Some(format!("the root that signs cluster `{}` cannot be told", of.cluster));
+    }
+    let (own, other) = (&own.root_ca_fingerprint, &other.root_ca_fingerprint);
+    (!own.eq_ignore_ascii_case(other)).then(|| {
+        format!(
+            "cluster `{}` signs with the root {own}, `{}` trusts {other}: the handshake fails",
+            from.cluster, to.cluster
+        )
+    })
 }
 
 /// What a caller in the mesh sends, if it is not mutual TLS of the mesh.
