@@ -258,6 +258,36 @@ fn so_does_a_namespace_whose_services_say_nothing_of_a_waypoint() {
     );
 }
 
+/// Which waypoint a service is behind is said by the object that a policy names: neither by another kind's
+/// of that name, nor by another object for that host.
+#[test]
+fn an_object_of_the_name_says_which_waypoint_it_is_behind_and_no_other() {
+    let lost = format!(
+        "---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{{USES}, x: 5}}}}}}\n"
+    );
+    let entry = |name: &str, host: &str, labels: &str| {
+        format!(
+            "---\n{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: {name}, \
+             namespace: shop, labels: {{{labels}}}}}, spec: {{hosts: [{host}], addresses: [10.9.0.1], \
+             ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: STATIC, \
+             workloadSelector: {{labels: {{app: web}}}}}}}}\n"
+        )
+    };
+    let none = "istio.io/use-waypoint: none";
+    let beside = |host: &str| format!("{}{lost}{}", service(""), entry("web", host, none));
+    let of_entry = of_service(DENY)
+        .replace("kind: Service, group: ''", "kind: ServiceEntry, group: networking.istio.io");
+    let check = |cluster: &str, policy: &str, expected: bool| {
+        assert_eq!(answers(cluster, policy)[0], expected, "{cluster} {policy}");
+    };
+    check(&beside("web"), &of_service(DENY), false);
+    check(&beside("web.example.com"), &of_service(DENY), false);
+    let alone = |name: &str, host: &str, labels: &str| entry(name, host, labels) + &lost;
+    check(&alone("web", "x.example.com", none), &of_entry, true);
+    check(&alone("web", "x.example.com", ""), &of_entry, false);
+    check(&alone("x", "web", none), &of_entry, false);
+}
+
 /// Whether a request with such headers, and a path, is allowed beside a RequestAuthentication.
 fn is_open(spec: &str, header: &str, path: &str) -> bool {
     let policy = format!(

@@ -11,6 +11,7 @@
 //! all the same, addressed to no service that it knows, is decided by the DENY and CUSTOM policies of the
 //! service, and as if its ALLOW policies had no rules. A service says what it selects and which waypoint
 //! it is behind as long as its document can be read as far.
+use mesh_model::endpoint::Provider;
 use mesh_model::name::{Labels, Namespace};
 use mesh_model::registry::{Broken, ControlPlane, Mesh};
 use mesh_model::resource::{Action, AuthorizationPolicy, Pod, PolicyTargetReference};
@@ -109,7 +110,7 @@ impl Lost<'_> {
     /// The service by which a reference of a policy of a namespace may mean this.
     fn meant(
         &self,
-        plane: &ControlPlane,
+        known: Known<'_>,
         namespace: &Namespace,
         target: &PolicyTargetReference,
     ) -> Option<AttachedService> {
@@ -122,8 +123,9 @@ impl Lost<'_> {
         let is_near = self.namespace.is_empty() || self.namespace == *namespace;
         let is_named =
             object.kind == &*target.kind && (object.name.is_empty() || object.name == target.name);
-        let is_of_namespace =
-            || object.kind == "Namespace" && !says_waypoint(plane, namespace, target);
+        let is_of_namespace = || {
+            object.kind == "Namespace" && !says_waypoint(known, namespace, (registry, &target.name))
+        };
         let found =
             AttachedService { name: target.name.clone(), namespace: namespace.clone(), registry };
         (is_near && (is_named || is_of_namespace())).then_some(found)
@@ -157,7 +159,7 @@ impl Lost<'_> {
         targets: &[PolicyTargetReference],
     ) -> bool {
         targets.iter().any(|target| {
-            self.meant(known.plane, namespace, target).is_some()
+            self.meant(known, namespace, target).is_some()
                 || self.may_be_behind(known, namespace, target)
         })
     }
@@ -187,17 +189,26 @@ impl Lost<'_> {
     }
 }
 
-/// Whether a service that a policy refers to is known and says itself which waypoint it is behind.
+/// Whether a service that a policy refers to is known and says itself which waypoint it is behind: the
+/// object of that kind and name, which of a `ServiceEntry` is not its host.
 fn says_waypoint(
-    plane: &ControlPlane,
+    Known { mesh, plane }: Known<'_>,
     namespace: &Namespace,
-    target: &PolicyTargetReference,
+    (registry, name): (ServiceRegistry, &str),
 ) -> bool {
-    let mut known = plane
-        .services
-        .iter()
-        .filter(|service| service.namespace == *namespace && *service.name == *target.name);
-    known.any(|service| !service.labels.value(USE_WAYPOINT).is_empty())
+    let says = |labels: &Labels| !labels.value(USE_WAYPOINT).is_empty();
+    match registry {
+        ServiceRegistry::Kubernetes => plane.services.iter().any(|service| {
+            service.provider == Provider::Kubernetes
+                && service.namespace == *namespace
+                && *service.name == *name
+                && says(&service.labels)
+        }),
+        ServiceRegistry::External => mesh.manifests(plane).service_entries().any(|entry| {
+            let meta = &entry.meta;
+            meta.namespace == *namespace && *meta.name == *name && says(&meta.labels)
+        }),
+    }
 }
 
 /// Whether a service of a namespace that cannot be read, which says nothing of a waypoint itself, may be
@@ -253,7 +264,9 @@ pub(crate) fn at_waypoint<'p>(
         .collect();
     let meant = |namespace: &Namespace, targets: &[PolicyTargetReference]| -> Vec<_> {
         let pairs = lost.iter().flat_map(|lost| targets.iter().map(move |target| (lost, target)));
-        pairs.filter_map(|(lost, target)| lost.meant(plane, namespace, target)).collect()
+        pairs
+            .filter_map(|(lost, target)| lost.meant(Known { mesh, plane }, namespace, target))
+            .collect()
     };
     for policy in plane.authorization_policies.iter().filter(|policy| !is_dry_run(policy)) {
         let namespace = &policy.meta.namespace;
