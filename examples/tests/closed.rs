@@ -13,7 +13,8 @@ const POLICY: &str = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolic
     spec: {action: DENY, rules: [{from: [{source: {principals: ['t/ns/shop/sa/web']}}], \
     to: [{operation: {ports: ['81']}}]}]}\n";
 
-/// What is answered to calls in a mesh with this description of `c2`, in which nobody is called `t`.
+/// What is answered to calls in a mesh with this description of `c2`, in which nobody is called `t`; without
+/// a caller the request says who it is.
 fn ask(
     name: &str,
     description: &str,
@@ -38,7 +39,10 @@ fn ask(
     }
     let [from, to] = call;
     let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
-    command.arg("-f").arg(&folder).args(["authz", "--from", from, "--to", to]);
+    command.arg("-f").arg(&folder).args(["authz", "--to", to]);
+    if !from.is_empty() {
+        command.args(["--from", from]);
+    }
     command.args(["--request", "-", "-o", "json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
@@ -50,6 +54,7 @@ fn ask(
 }
 
 const GET: &str = "{\"destination_port\": 80, \"host\": \"web\"}";
+const PLAIN: &str = "{\"destination_port\": 80}";
 const TO_C1: [&str; 2] = ["c2/shop/web", "c1/shop/web"];
 const TO_C2: [&str; 2] = ["c1/shop/web", "c2/shop/web"];
 
@@ -76,6 +81,27 @@ fn who_serves_a_cluster_may_be_unknown() {
     check("misspelt", "role: remote\ncontrolPlan: c1\n", "policy_broken");
     check("number", "role: remote\ncontrolPlane: 5\n", "policy_broken");
     check("external", "role: remote\ncontrolPlane: external\n", "no_allow_policy");
+}
+
+#[test]
+fn a_control_plane_that_nobody_knows_may_have_meant_what_nobody_understands() {
+    let check = |name: &str, served_by: &str, (kind, spec): (&str, &str), expected: &str| {
+        let broken = format!(
+            "{POD}1}}}}\n---\napiVersion: security.istio.io/v1\nkind: {kind}\n\
+             metadata: {{name: p, namespace: shop}}\nspec: {spec}\n"
+        );
+        let files = [("clusters/c1/all.yaml", broken.as_str())];
+        let description = format!("role: remote\ncontrolPlane: {served_by}\n");
+        let found = ask(name, &description, &files, ["", "c2/shop/web"], PLAIN);
+        assert_eq!(found, expected, "{served_by} {spec}");
+    };
+    let policy = ("AuthorizationPolicy", "{action: DNY, rules: [{}]}");
+    check("broken-known", "c1", policy, "policy_broken");
+    check("broken-unknown", "c9", policy, "policy_broken");
+    check("broken-external", "external", policy, "no_allow_policy");
+    let peers = ("PeerAuthentication", "{mtls: {mode: STRCT}}");
+    check("broken-peers-known", "c1", peers, "mutual_tls_required");
+    check("broken-peers-unknown", "c9", peers, "mutual_tls_required");
 }
 
 #[test]

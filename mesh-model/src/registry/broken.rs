@@ -94,7 +94,7 @@ impl Broken {
         matches!(self.object.kind, "Service" | "ServiceEntry")
     }
 
-    /// Returns whether the object counts for the proxies of a control plane: of the clusters only its
+    /// Returns whether the object counts for the proxies of a known control plane: of the clusters only its
     /// own counts.
     pub fn counts_for(&self, control_plane: &ClusterId) -> bool {
         match &self.origin {
@@ -110,13 +110,17 @@ impl Broken {
 
 /// Returns what is broken for the proxies of a control plane.
 ///
-/// That is what was remembered and counts for it; a stand-in for each policy that `config/` and the
+/// That is what was remembered and counts for it, of a control plane that is in no cluster what was found
+/// in any; a stand-in for each policy that `config/` and the
 /// control plane's own cluster both have, because nobody can tell which one is meant; and one for all
 /// policies of a kind, if there are any, where settings that decide whom they concern are not understood,
 /// or of one namespace, where selectors decide whether it is read and its labels cannot be.
 pub(super) fn of_plane(parts: &Parts, config: &MeshConfig, plane: &ClusterId) -> Arc<[Broken]> {
     let [policy, peer, request] = SECURITY_KINDS;
-    let counting = parts.broken.iter().filter(|broken| broken.counts_for(plane));
+    let unknown = unknown_plane(parts, plane);
+    // Whose policies count is unknown: those that nobody understands count as those of all that are.
+    let counts = |broken: &&Broken| unknown.is_some() || broken.counts_for(plane);
+    let counting = parts.broken.iter().filter(counts);
     let mut found: Vec<Broken> = counting.filter(|it| !it.is_service()).cloned().collect();
     let settings = found.iter().find(|broken| broken.object.kind == SETTINGS).cloned();
     let selects = !config.discovery_selectors.is_empty();
@@ -136,7 +140,6 @@ pub(super) fn of_plane(parts: &Parts, config: &MeshConfig, plane: &ClusterId) ->
         has_any[1] |= !own.peer_authentications.is_empty();
         has_any[2] |= !own.request_authentications.is_empty();
     }
-    let unknown = unknown_plane(parts, plane);
     if unknown.is_some() {
         let of_clusters = any_in_clusters(parts);
         let known = has_any.map(|has_any| has_any && settings.is_some());
@@ -189,7 +192,7 @@ fn any_in_clusters(parts: &Parts) -> [bool; 3] {
 /// control plane may be attached by.
 ///
 /// Services count from every cluster that it discovers, namespaces from its own, as what is readable of
-/// them.
+/// them; of a control plane that is in no cluster from any.
 pub(super) fn targets_of_plane(parts: &Parts, plane: &ClusterId) -> Arc<[Broken]> {
     let targets = parts.broken.iter().filter(|it| TARGET_KINDS.contains(&it.object.kind));
     let mut targets = targets.peekable();
@@ -197,11 +200,12 @@ pub(super) fn targets_of_plane(parts: &Parts, plane: &ClusterId) -> Arc<[Broken]
         return Arc::default();
     }
     let discovered = Topology::of(parts).discovered_by(plane);
+    let is_unknown = unknown_plane(parts, plane).is_some();
     let counts = |broken: &&Broken| match (&broken.origin, broken.object.kind) {
         (Origin::Cluster(cluster), "Service") => discovered.contains(cluster),
         // A service of the config folder is of no cluster.
         (_, "Service") => false,
-        _ => broken.counts_for(plane),
+        _ => is_unknown || broken.counts_for(plane),
     };
     targets.filter(counts).cloned().collect()
 }
