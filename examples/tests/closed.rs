@@ -168,6 +168,32 @@ fn a_token_that_nobody_may_believe_is_not_one() {
 }
 
 #[test]
+fn a_token_of_a_service_that_is_lost_is_not_one_either() {
+    let served = "role: remote\ncontrolPlane: c1\n";
+    let request = "{\"destination_port\": 80, \"jwt\": {\"claims\": {\"iss\": \"i\"}}}";
+    let check = |name: &str, labels: &str, target: &str, request: &str, expected: &str| {
+        let service = format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: shop, labels: {{{labels}}}}}, \
+             spec: {{clusterIP: 10.9.0.1, selector: {{app: web}}, ports: [{{name: http, port: 80}}]}}}}\n"
+        );
+        let tokens = format!(
+            "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n\
+             metadata: {{name: r, namespace: shop}}\n\
+             spec: {{targetRefs: [{{kind: Service, group: '', name: {target}}}], jwtRules: [{{issuer: i, jwks: '{{\"keys\":[]}}'}}]}}\n"
+        );
+        let files =
+            [("clusters/c1/s.yaml", service.as_str()), ("clusters/c1/r.yaml", tokens.as_str())];
+        let found = ask(name, served, &files, ["", "c1/shop/web"], request);
+        assert_eq!(found, expected, "{labels} {target} {request}");
+    };
+    let uses = "istio.io/use-waypoint: waypoint";
+    check("lost", &format!("{uses}, x: 5"), "web", request, "policy_broken");
+    check("lost-tokenless", &format!("{uses}, x: 5"), "web", PLAIN, "no_allow_policy");
+    check("lost-other", &format!("{uses}, x: 5"), "other", request, "no_allow_policy");
+    check("lost-not", uses, "web", request, "no_allow_policy");
+}
+
+#[test]
 fn a_workload_without_the_label_of_a_sidecar_is_called_in_plain_text() {
     let strict = |spec: &str| {
         format!(

@@ -14,7 +14,8 @@ use crate::compile::{Chain, Environment, Policies, ProviderKind, RootNamespace};
 use crate::identity::{IdentitySource, TrustBundle};
 use crate::matcher::{PathNormalization, PathOptions};
 use crate::select::{
-    AttachedService, BrokenPolicy, Selection, Workload, WorkloadKind, select_jwt_rules,
+    AttachedService, BrokenPolicy, Selection, Subject, Workload, WorkloadKind, lost,
+    select_jwt_rules,
 };
 use crate::ztunnel;
 
@@ -197,16 +198,46 @@ fn words(rules: &[&JwtRule]) -> BTreeSet<Box<str>> {
     rules.iter().flat_map(|rule| &rule.space_delimited_claims).cloned().collect()
 }
 
+/// Returns whether a RequestAuthentication that is not in force as it was meant may be about the tokens of
+/// a proxy: one that could not be understood, or of a service that could not be read. Nobody knows whether
+/// it takes the token that a request brings.
+///
+/// Of a waypoint it is asked for what is addressed to `service`, a host behind it, or to none that is
+/// known.
+pub fn may_refuse_tokens(
+    mesh: &Mesh,
+    plane: &ControlPlane,
+    proxy: &Proxy,
+    service: Option<&str>,
+) -> bool {
+    let is_about_tokens = |policy: &&BrokenPolicy| policy.subject != Subject::Connections;
+    if proxy.kind == ProxyKind::Waypoint {
+        let mut broken = BrokenPolicy::of_plane(plane);
+        if service.is_none() {
+            broken.extend(lost::at_waypoint(mesh, plane, proxy).broken);
+        }
+        return broken.iter().any(|policy| is_about_tokens(&policy));
+    }
+    let (workload, selection) = (workload(&proxy.namespace, &proxy.labels), selection(mesh, plane));
+    let broken = BrokenPolicy::of_workloads(mesh, plane);
+    let mut broken = broken.iter().filter(is_about_tokens);
+    broken.any(|policy| policy.may_select(&workload, &selection))
+}
+
+fn selection(mesh: &Mesh, plane: &ControlPlane) -> Selection {
+    Selection {
+        root_namespace: Namespace::from(&*plane.config.root_namespace),
+        selects_gateways: mesh.compat().flags.enable_selector_based_k8s_gateway_policy,
+    }
+}
+
 fn jwt_rules<'p>(
     mesh: &Mesh,
     plane: &'p ControlPlane,
     proxy: &Proxy,
     services: Vec<AttachedService>,
 ) -> Vec<&'p JwtRule> {
-    let selection = Selection {
-        root_namespace: Namespace::from(&*plane.config.root_namespace),
-        selects_gateways: mesh.compat().flags.enable_selector_based_k8s_gateway_policy,
-    };
+    let selection = selection(mesh, plane);
     let mut workload = workload(&proxy.namespace, &proxy.labels);
     if proxy.kind == ProxyKind::Waypoint {
         workload.kind = WorkloadKind::Waypoint(services);

@@ -2,7 +2,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use mesh_authz::{Authorizer, ServiceBehind, data_plane, jwt_rules_of_proxy, jwt_rules_of_service};
+use mesh_authz::{
+    Authorizer, ServiceBehind, data_plane, jwt_rules_of_proxy, jwt_rules_of_service,
+    may_refuse_tokens,
+};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
 use mesh_model::resource::{JwtRule, MutualTlsMode};
@@ -74,10 +77,12 @@ impl<'e> Entrance<'e> {
                 Ok(found) => rule = found,
                 Err(why) => refused = refused.or(Some(("token_refused", why))),
             }
-            if request.claims().is_some() && may_be_refused(plane, (to, authorizer)) {
-                let why = "a RequestAuthentication that may be the workload's could not be \
-                           understood: nobody knows whether it takes the token"
-                    .to_owned();
+            let service = facing(authorizer, &request).map(|service| &*service.host);
+            if request.claims().is_some() && may_refuse_tokens(mesh, plane, to, service) {
+                let why =
+                    "a RequestAuthentication that may be the workload's, or the service that it \
+                           is of, could not be understood: nobody knows whether it takes the token"
+                        .to_owned();
                 refused = refused.or(Some(("policy_broken", why)));
             }
             if let Some(changed) = passed.request {
@@ -128,20 +133,6 @@ pub(super) fn facing<'a>(
 ) -> Option<&'a ServiceBehind> {
     let address = request.destination()?.to_canonical();
     authorizer.services().iter().find(|service| service.addresses.contains(&address))
-}
-
-/// Whether a RequestAuthentication that could not be understood may be about a workload's tokens.
-fn may_be_refused(plane: &ControlPlane, (to, authorizer): (&Proxy, &Authorizer)) -> bool {
-    let mut broken = plane.broken.iter().filter(|it| it.object.kind == "RequestAuthentication");
-    let is_waypoint = !authorizer.services().is_empty();
-    broken.any(|it| {
-        let namespace = &it.object.namespace;
-        let is_near = namespace.is_empty()
-            || *namespace == to.namespace
-            || *namespace.as_str() == *plane.config.root_namespace;
-        let selects = it.selector.as_ref().is_none_or(|selector| to.labels.contains(selector));
-        is_waypoint || is_near && selects
-    })
 }
 
 /// The rules of the workload, or of the service behind a waypoint that a request is addressed to.
