@@ -145,7 +145,7 @@ impl fmt::Display for Sample {
             write!(f, ", {name}: {value}")?;
         }
         if let Some(claims) = self.http.as_ref().and_then(|http| http.claims.as_ref()) {
-            write!(f, ", with a token of {claims:?}")?;
+            write!(f, ", with a token of {}", Value::Map(claims.clone()))?;
         }
         Ok(())
     }

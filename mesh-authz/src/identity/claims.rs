@@ -1,5 +1,6 @@
 //! Structured values: the claims of a token and the metadata of earlier filters.
 use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 
 /// A structured value, as JSON has them.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,60 @@ impl Value {
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) | Self::List(_) => None,
         })
     }
+}
+
+/// As JSON; a number that JSON does not have is `null`.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Number(value) if value.is_finite() => write!(f, "{value}"),
+            Self::Null | Self::Number(_) => f.write_str("null"),
+            Self::Text(text) => quoted(f, text),
+            Self::List(values) => {
+                let values = values.iter();
+                let values =
+                    values.map(|value| move |f: &mut fmt::Formatter<'_>| write!(f, "{value}"));
+                joined(f, ['[', ']'], values)
+            }
+            Self::Map(map) => {
+                let entries = map.iter().map(|(name, value)| {
+                    move |f: &mut fmt::Formatter<'_>| {
+                        quoted(f, name)?;
+                        write!(f, ": {value}")
+                    }
+                });
+                joined(f, ['{', '}'], entries)
+            }
+        }
+    }
+}
+
+fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_char('"')?;
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => write!(f, "\\{character}")?,
+            control if u32::from(control) < 0x20 => write!(f, "\\u{:04x}", u32::from(control))?,
+            other => f.write_char(other)?,
+        }
+    }
+    f.write_char('"')
+}
+
+fn joined(
+    f: &mut fmt::Formatter<'_>,
+    [open, close]: [char; 2],
+    parts: impl Iterator<Item = impl FnOnce(&mut fmt::Formatter<'_>) -> fmt::Result>,
+) -> fmt::Result {
+    f.write_char(open)?;
+    for (place, part) in parts.enumerate() {
+        if place > 0 {
+            f.write_str(", ")?;
+        }
+        part(f)?;
+    }
+    f.write_char(close)
 }
 
 /// Dynamic metadata of a request: what each filter wrote, under the filter's name.
@@ -100,5 +155,17 @@ mod tests {
         assert_eq!(at("roles"), Value::List([text("a")].into()));
         assert_eq!(at("name"), text("a b"));
         assert_eq!(at("permission"), text(""));
+    }
+
+    #[test]
+    fn values_are_shown_as_json() {
+        let text = |text: &str| Value::Text(text.into());
+        let list = Value::List([Value::Null, Value::Bool(true), Value::Number(1.5)].into());
+        let map = [("a".into(), list), ("b\"".into(), text("x\n\\"))];
+        assert_eq!(
+            Value::Map(map.into()).to_string(),
+            r#"{"a": [null, true, 1.5], "b\"": "x\u000a\\"}"#
+        );
+        assert_eq!(Value::Map(BTreeMap::new()).to_string(), "{}");
     }
 }
