@@ -216,6 +216,32 @@ fn a_workload_without_the_label_of_a_sidecar_is_called_in_plain_text() {
 }
 
 #[test]
+fn who_calls_in_a_namespace_that_may_have_said_ambient_is_unknown() {
+    let pods: Vec<String> = ["one", "two"]
+        .map(|name| {
+            let pod = POD.replace("name: web", &format!("name: {name}"));
+            pod.replace("serviceAccountName: web", "containers: [{name: app}]")
+        })
+        .into_iter()
+        .zip(["8}}\n---\n", "9}}\n---\n"])
+        .map(|(pod, rest)| pod + rest)
+        .collect();
+    let check = |name: &str, labels: &str, expected: &str| {
+        let namespace = format!(
+            "{}{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{{labels}}}}}}}\n",
+            pods.concat()
+        );
+        let files = [("clusters/c1/plain.yaml", namespace.as_str())];
+        let served = "role: remote\ncontrolPlane: c1\n";
+        let found = ask(name, served, &files, ["c1/shop/one", "c1/shop/two"], GET);
+        assert_eq!(found, expected, "{labels}");
+    };
+    check("ambient", "istio.io/dataplane-mode: ambient", "no_allow_policy");
+    check("ambient-lost", "istio.io/dataplane-mode: ambient, x: 5", "connection_fails");
+    check("ambient-not", "x: 5", "no_allow_policy");
+}
+
+#[test]
 fn flags_say_what_a_request_leaves_out_and_contradict_nothing() {
     let check = |name: &str, flags: &[&str], request: &str, code: i32| {
         let folder = std::env::temp_dir().join(format!("mesh-flags-{name}-{}", std::process::id()));

@@ -67,6 +67,8 @@ pub struct Authorizer {
     sight: Sight,
     /// What decides instead of the chains where a ztunnel does.
     l4: Option<L4>,
+    /// What denies beside the chains where a ztunnel may decide.
+    perhaps: Option<L4>,
     services: Services,
     space_delimited: Box<[Box<str>]>,
     /// Whether a filter without policies is none, as gRPC servers have it.
@@ -195,6 +197,13 @@ impl Authorizer {
         self
     }
 
+    /// The same where nobody can tell whether a ztunnel decides instead, as `other` has it: what either
+    /// denies is denied.
+    #[must_use]
+    pub(crate) fn or_ztunnel(self, other: Self) -> Self {
+        Self { perhaps: other.l4, ..self }
+    }
+
     /// Decides, external authorizers taken to allow; [`Self::decide_asking`] asks them.
     pub fn decide<'p>(&'p self, request: &Request<'_>) -> Decision<'p> {
         self.decide_asking(request, |_| Verdict::Allow)
@@ -217,6 +226,7 @@ impl Authorizer {
             && self.tcp.chain == other.tcp.chain
             && self.sight == other.sight
             && self.l4 == other.l4
+            && self.perhaps == other.perhaps
             && self.services().len() == other.services().len()
             && self.services().iter().zip(other.services()).all(|(one, other)| {
                 one.host == other.host
@@ -255,10 +265,13 @@ impl Authorizer {
             return l4.decide(request, observer);
         }
         let compiled = if request.http.is_some() { &facing.http } else { &facing.tcp };
-        match Seen::new(request, facing.sight) {
+        let decision = match Seen::new(request, facing.sight) {
             Ok(mut seen) => compiled.decide(&mut seen, observer),
             Err(rejected) => Decision::Deny(Reason::PathRejected(rejected)),
-        }
+        };
+        let perhaps = facing.perhaps.as_ref().filter(|_| decision.is_allowed());
+        let perhaps = perhaps.map(|l4| l4.decide(request, &mut Asking(|_| Verdict::Allow)));
+        perhaps.filter(|perhaps| !perhaps.is_allowed()).unwrap_or(decision)
     }
 
     /// The policies that it was made of, by namespace and name, in the order in which they are asked; of a
@@ -267,6 +280,11 @@ impl Authorizer {
         let compiled = self.http.chain.compiled.iter();
         let compiled = compiled.map(|of| (of.namespace.clone(), of.name.clone()));
         compiled.chain(self.l4.iter().flat_map(L4::policies)).collect()
+    }
+
+    /// What a ztunnel decides by, where one may decide beside the chains.
+    pub(crate) const fn perhaps(&self) -> Option<&L4> {
+        self.perhaps.as_ref()
     }
 
     /// What a ztunnel decides by, where one decides.

@@ -30,7 +30,7 @@ pub struct Explanation<'p> {
     /// The external authorizers that were asked, in order.
     pub custom: Vec<ExternalCheck<'p>>,
     /// Each policy of the workload, in the order of the filters. Rules past the deciding one are
-    /// evaluated all the same.
+    /// evaluated all the same. Where a ztunnel may decide, too, what it says of each comes after that.
     pub trace: Vec<PolicyTrace<'p>>,
 }
 
@@ -184,7 +184,10 @@ impl Authorizer {
             Some(l4) => l4.look(request, trace_of_connection),
             None => {
                 let seen = facing.see(request).ok();
-                compiled.iter().map(|policy| trace(policy, seen.as_ref())).collect()
+                let of_chain = compiled.iter().map(|policy| trace(policy, seen.as_ref()));
+                let perhaps = facing.perhaps().into_iter();
+                let perhaps = perhaps.flat_map(|l4| l4.look(request, trace_of_connection));
+                of_chain.chain(perhaps).collect()
             }
         };
         let Notes { audit, dry_run, custom, .. } = notes;

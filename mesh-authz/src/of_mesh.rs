@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
 use mesh_model::name::{Labels, Namespace, TrustDomain, is_dns_label};
-use mesh_model::registry::{ControlPlane, Mesh};
+use mesh_model::registry::{ControlPlane, Mesh, Origin};
 use mesh_model::resource::mesh_config::{self, MeshConfig, PathNormalizationType};
 use mesh_model::resource::{JwtRule, Meta, Pod};
 use mesh_model::view::{Proxy, ProxyKind};
@@ -25,7 +25,8 @@ impl Authorizer {
     /// Compiles what decides who may call the workload of a proxy, as what carries the mesh there
     /// decides: see [`data_plane`].
     ///
-    /// Policies that could not be understood deny what they might have denied. A waypoint decides by the
+    /// Policies that could not be understood deny what they might have denied, and where nobody can tell
+    /// whether a ztunnel decides, what it or an Envoy denies is denied: see [`may_be_captured`]. A waypoint decides by the
     /// service that a request is addressed to, its destination being one of the service's addresses: by the
     /// policies that refer to that service or to the waypoint; what is addressed to none by the latter.
     pub fn of_proxy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
@@ -34,11 +35,17 @@ impl Authorizer {
         }
         let workload = workload(&proxy.namespace, &proxy.labels);
         let data_plane = data_plane(mesh, proxy);
-        let own = Self::of(mesh, plane, &workload, IdentitySource::Certificate, data_plane);
-        let peers = (data_plane == DataPlane::Ztunnel)
-            .then(|| ztunnel::of_workload(plane, &proxy.namespace, &proxy.labels));
-        own.with_authorizations(peers.into_iter().flatten())
-            .with_space_delimited_claims(words(&jwt_rules(mesh, plane, proxy, Vec::new())))
+        let of = |data_plane| {
+            let own = Self::of(mesh, plane, &workload, IdentitySource::Certificate, data_plane);
+            let peers = (data_plane == DataPlane::Ztunnel)
+                .then(|| ztunnel::of_workload(plane, &proxy.namespace, &proxy.labels));
+            own.with_authorizations(peers.into_iter().flatten())
+        };
+        let mut own = of(data_plane);
+        if may_be_captured(mesh, proxy) {
+            own = own.or_ztunnel(of(DataPlane::Ztunnel));
+        }
+        own.with_space_delimited_claims(words(&jwt_rules(mesh, plane, proxy, Vec::new())))
     }
 
     /// The same as an Envoy decides, whatever is beside the workload: what generators write down.
@@ -108,6 +115,33 @@ pub fn data_plane(mesh: &Mesh, proxy: &Proxy) -> DataPlane {
         return DataPlane::Ztunnel;
     }
     of_mesh
+}
+
+/// Returns whether nobody can tell if a ztunnel captures the pod of a proxy: it has no sidecar and says
+/// nothing of `istio.io/dataplane-mode` itself, and its namespace, which may, could not be read.
+///
+/// [`data_plane`] is an Envoy then. What either data plane would deny is to be denied, and who calls from
+/// there, or whether callers of it show who they are, is unknown. A namespace whose labels can be told, as
+/// far as they are texts, and that does not have this one, hides nothing.
+pub fn may_be_captured(mesh: &Mesh, proxy: &Proxy) -> bool {
+    let by_envoy = matches!(data_plane(mesh, proxy), DataPlane::IstioProxy | DataPlane::Envoy);
+    if proxy.kind != ProxyKind::Sidecar || !by_envoy {
+        return false;
+    }
+    let pod = mesh.pod(proxy.cluster.as_str(), proxy.namespace.as_str(), &proxy.name);
+    pod.is_some_and(|pod| !has_sidecar(pod) && pod.meta.labels.value(MODE) != "none")
+        && hides_mode(mesh, proxy)
+}
+
+/// Whether the namespace of a proxy could not be read, and may have said what carries the mesh there.
+fn hides_mode(mesh: &Mesh, proxy: &Proxy) -> bool {
+    mesh.broken().iter().any(|lost| {
+        let (object, labels) = (&lost.object, lost.labels.as_ref());
+        object.kind == "Namespace"
+            && matches!(&lost.origin, Origin::Cluster(cluster) if *cluster == proxy.cluster)
+            && (object.name.is_empty() || *object.name == *proxy.namespace.as_str())
+            && labels.is_none_or(|labels| labels.get(MODE).is_some())
+    })
 }
 
 /// Returns whether anything carries the mesh to the workload of a proxy and from it: else it shows no

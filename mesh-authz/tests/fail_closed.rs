@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mesh_authz::Authorizer;
+use mesh_authz::identity::Peer;
 use mesh_model::Compat;
 use mesh_model::manifest::Severity;
 use mesh_model::name::Namespace;
@@ -336,4 +337,49 @@ fn a_lost_demand_on_tokens_is_not_about_connections() {
     let mut request = request::get("/");
     request.http = None;
     assert!(Authorizer::of_proxy(&mesh, plane, &proxy).decide(&request).is_allowed());
+}
+
+/// A ztunnel knows no pattern in the middle of a namespace's name: it lets in nobody where an Envoy does.
+#[test]
+fn a_namespace_that_may_have_said_ambient_denies_what_a_ztunnel_would() {
+    let is_allowed = |namespace: &str, pod: &str| {
+        let source = |path: &str, text: String| Source {
+            origin: Origin::of_path(path).expect("a path of a mesh"),
+            name: Arc::from(path),
+            text: text.into_bytes(),
+        };
+        let policy = "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, \
+            metadata: {name: p, namespace: shop}, spec: {rules: [{from: [{source: {namespaces: ['s*p']}}]}]}}";
+        let mut registry = Registry::new(Compat::default());
+        registry.load([
+            source("clusters/c1/pod.yaml", format!("{pod}\n---\n{namespace}\n")),
+            source("config/p.yaml", policy.to_owned()),
+        ]);
+        let mesh = registry.mesh();
+        let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
+        let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
+        let mut request = request::get("/");
+        let uri_sans = ["spiffe://cluster.local/ns/shop/sa/other"];
+        request.connection.peer = Some(Peer { uri_sans: &uri_sans, ..Peer::default() });
+        Authorizer::of_proxy(&mesh, plane, &proxy).decide(&request).is_allowed()
+    };
+    let namespace = |labels: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{{labels}}}}}}}"
+        )
+    };
+    let pod = POD.replace("name: istio-proxy", "name: app");
+    let ambient = "istio.io/dataplane-mode: ambient";
+    for lost in [&*format!("{ambient}, x: 5"), "istio.io/dataplane-mode: [ambient]"] {
+        assert!(!is_allowed(&namespace(lost), &pod), "{lost}");
+        assert!(is_allowed(&namespace(lost).replace("shop", "other"), &pod), "{lost}");
+        // A pod with a sidecar is an Envoy's, and so is one that says so.
+        assert!(is_allowed(&namespace(lost), POD), "{lost}");
+        let says_none = pod.replace("app: web", "app: web, istio.io/dataplane-mode: none");
+        assert!(is_allowed(&namespace(lost), &says_none), "{lost}");
+    }
+    assert!(!is_allowed("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\nspec: [", &pod));
+    assert!(!is_allowed(&namespace(ambient), &pod));
+    assert!(is_allowed(&namespace("a: b"), &pod));
+    assert!(is_allowed(&namespace("x: 5"), &pod));
 }

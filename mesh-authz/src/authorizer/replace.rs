@@ -27,7 +27,7 @@ impl Authorizer {
     ) -> bool {
         let is_envoy =
             matches!(environment.compat.data_plane, DataPlane::IstioProxy | DataPlane::Envoy);
-        if !is_envoy || !self.services().is_empty() {
+        if !is_envoy || !self.services().is_empty() || self.perhaps.is_some() {
             return false;
         }
         let alone = Policies { understood: vec![policy], broken: Vec::new() };

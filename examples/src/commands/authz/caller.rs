@@ -1,7 +1,7 @@
 //! What a workload shows of itself to the one that it calls.
 use std::sync::Arc;
 
-use mesh_authz::{data_plane, is_in_mesh};
+use mesh_authz::{data_plane, is_in_mesh, may_be_captured};
 use mesh_lb::assign::is_auto_mutual;
 use mesh_model::compat::DataPlane;
 use mesh_model::endpoint::Shards;
@@ -49,6 +49,20 @@ impl Shown {
     /// istio/istio `pilot/pkg/networking/core/cluster_tls.go` `buildUpstreamTLSSettings`;
     /// `pilot/pkg/networking/grpcgen/cds.go` `buildTransportSocket`.
     pub(super) fn of(mesh: &Mesh, call: Call<'_>) -> Self {
+        let shown = Self::as_told(mesh, call);
+        let mut ends = [call.from, call.to].into_iter();
+        match ends.find(|end| may_be_captured(mesh, end)) {
+            Some(end) if matches!(shown, Self::Nothing(_)) => Self::Refused(format!(
+                "namespace `{}` cannot be read: nobody knows whether a ztunnel carries the call, which \
+                 shows who calls",
+                end.namespace
+            )),
+            _ => shown,
+        }
+    }
+
+    /// The same as far as what can be read tells.
+    fn as_told(mesh: &Mesh, call: Call<'_>) -> Self {
         let Call { from, to, .. } = call;
         if !is_in_mesh(mesh, from) {
             return Self::Nothing("it has no proxy".to_owned());

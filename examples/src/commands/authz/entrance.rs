@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mesh_authz::{
     Authorizer, ServiceBehind, data_plane, jwt_rules_of_proxy, jwt_rules_of_service,
-    may_refuse_tokens,
+    may_be_captured, may_refuse_tokens,
 };
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
@@ -45,12 +45,14 @@ impl<'e> Entrance<'e> {
         let data_plane = data_plane(mesh, to);
         let mode = server_mode(plane, to).of_port(port);
         let takes_plain_text = mode == MutualTlsMode::Disable && data_plane != DataPlane::Ztunnel;
+        let is_captured = may_be_captured(mesh, to);
+        let is_unknown = takes_plain_text && request.has_peer() && is_captured;
         let request = if takes_plain_text && request.has_peer() {
             Cow::Owned(request.in_plain_text())
         } else {
             Cow::Borrowed(request)
         };
-        let is_tunnel = data_plane == DataPlane::Ztunnel;
+        let is_tunnel = data_plane == DataPlane::Ztunnel || is_captured;
         let looks_at_names = is_workload && data_plane != DataPlane::Grpc;
         let mut refused = match request.has_peer() {
             true if let Some(why) = request.stranger() => {
@@ -67,6 +69,11 @@ impl<'e> Entrance<'e> {
                     "port {port} demands mutual TLS (PeerAuthentication STRICT), and the request is \
                      plain text"
                 ),
+            )),
+            false if is_unknown => Some((
+                "connection_fails",
+                "the workload's namespace cannot be read: nobody knows whether a ztunnel shows it the peer"
+                    .to_owned(),
             )),
             true | false => None,
         };

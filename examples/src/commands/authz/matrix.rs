@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_authz::analysis::{Access, Caller, access_over, last_allow};
-use mesh_authz::{Authorizer, Traffic, data_plane, is_in_mesh};
+use mesh_authz::{Authorizer, Traffic, data_plane, is_in_mesh, may_be_captured};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
 use mesh_model::view::{Proxy, ProxyKind};
@@ -114,7 +114,7 @@ fn columns(
     for proxy in called {
         let Some(plane) = mesh.control_plane_of(proxy.cluster.as_str()) else { continue };
         let key = (proxy.cluster.clone(), proxy.namespace.clone(), proxy.labels.clone());
-        let kind = (proxy.kind, data_plane(mesh, proxy));
+        let kind = (proxy.kind, data_plane(mesh, proxy), may_be_captured(mesh, proxy));
         let answers = known.entry((key, kind)).or_insert_with(|| {
             let mode = server_mode(plane, proxy);
             let authorizer = authorizer(mesh, plane, proxy);
@@ -157,7 +157,8 @@ impl<'m> Doorkeeper<'m> {
         };
         Self {
             trust_domains: if looks { trust_domains(mesh, plane, proxy) } else { Vec::new() },
-            has_ztunnel: data_plane == DataPlane::Ztunnel && decides(),
+            has_ztunnel: (data_plane == DataPlane::Ztunnel || may_be_captured(mesh, proxy))
+                && decides(),
         }
     }
 

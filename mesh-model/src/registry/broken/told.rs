@@ -45,8 +45,8 @@ pub(super) fn action(document: &Document) -> Option<Action> {
         .find(|known| known.as_str() == text)
 }
 
-/// The labels of an object, those that are texts; none if they are no map, or one that names a waypoint is
-/// no text.
+/// The labels of an object, those that are texts; none if they are no map, or one that names a waypoint or
+/// a data plane is no text.
 pub(super) fn labels(document: &Document) -> Option<Labels> {
     let metadata = document.node.get(&["metadata"])?;
     if !matches!(metadata.value, Value::Map(_)) {
@@ -56,9 +56,9 @@ pub(super) fn labels(document: &Document) -> Option<Labels> {
         return Some(Labels::default());
     };
     let Value::Map(entries) = &labels.value else { return None };
-    let is_told = |entry: &Entry| {
-        entry.node.as_str().is_some() || !entry.key.starts_with("istio.io/use-waypoint")
-    };
+    let decides =
+        |name: &str| name.starts_with("istio.io/use-waypoint") || name == "istio.io/dataplane-mode";
+    let is_told = |entry: &Entry| entry.node.as_str().is_some() || !decides(&entry.key);
     let texts = entries.iter().filter_map(|entry| Some((&*entry.key, entry.node.as_str()?)));
     entries.iter().all(is_told).then(|| texts.collect())
 }
