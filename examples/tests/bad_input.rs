@@ -255,8 +255,8 @@ fn percentages_that_make_a_hundred_fit_whatever_the_total() {
         let (code, answer, said) = run(None, &[&arguments[..], &["-o", "json"]].concat(), "");
         assert_eq!((code, said.as_str()), (0, ""));
         let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
-        let level = &answer["priorities"][0];
-        assert_eq!((&level["healthy"], &level["degraded"]), (&healthy.into(), &degraded.into()));
+        let count = |what: &str| answer["priorities"][0][what].as_u64();
+        assert_eq!((count("healthy"), count("degraded")), (Some(healthy), Some(degraded)));
     }
     let more = ["spill", "--health", "50", "--degraded", "60", "--total", "10"];
     check_refused(None, &more, "priority 0: 5 healthy and 6 degraded hosts are more than its");
