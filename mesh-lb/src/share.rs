@@ -8,6 +8,7 @@
 //! long run, before retries and connection limits.
 mod spread;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -345,7 +346,11 @@ impl Hosts<'_> {
     ///
     /// envoyproxy/envoy `source/common/upstream/upstream_impl.cc`
     /// `PriorityStateManager::initializePriorityFor`.
-    fn localities(&self) -> Vec<GroupHosts> {
+    fn localities(&self) -> Cow<'_, [GroupHosts]> {
+        // Mostly each is of a locality of its own.
+        if self.groups.iter().all(|group| group.first_of_locality.is_none()) {
+            return Cow::Borrowed(&self.groups);
+        }
         let mut joined = self.groups.clone();
         for group in &self.groups {
             if let Some(first) = group.first_of_locality.and_then(|first| joined.get_mut(first)) {
@@ -362,7 +367,7 @@ impl Hosts<'_> {
                 *group = GroupHosts { first_of_locality: first, ..whole };
             }
         }
-        joined
+        Cow::Owned(joined)
     }
 
     /// The weight of each locality that is left, and their sum for each priority; none at all where
