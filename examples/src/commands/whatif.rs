@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
     /// The proxy that sends.
     #[arg(long, value_name = "CLUSTER/NS/POD", group = "senders")]
     proxy: Option<String>,
-    /// Every proxy of the mesh; those that are sent the same are one class.
+    /// Every proxy of the mesh; those that are sent the same are one class. Those in what fails send on:
+    /// their traffic counts, too, where endpoints carry too much.
     #[arg(long, group = "senders")]
     all_proxies: bool,
     /// One destination; every service that the proxies see by default.

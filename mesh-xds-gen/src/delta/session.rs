@@ -62,7 +62,7 @@ pub enum AbsentNames {
     #[default]
     Silent,
     /// A load assignment without endpoints and a route configuration without hosts, as istiod does
-    /// (`pilot/pkg/xds/eds.go` `buildEmptyClusterLoadAssignment`,
+    /// (`pilot/pkg/xds/endpoints/endpoint_builder.go` `buildEmptyClusterLoadAssignment`,
     /// `pilot/pkg/networking/core/httproute.go` `BuildHTTPRoutes`): requests fail at once. They are
     /// sent too when a name ceases to exist.
     Empty,
