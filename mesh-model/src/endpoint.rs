@@ -13,7 +13,7 @@ pub use self::cohort::{COMMON_LABELS, Cohort, Dialled, Kind, SpokenTls};
 pub use self::gateway::{Gateways, NetworkGateway};
 pub use self::health::HealthStatus;
 pub use self::shard::{CohortOf, Provider, Shard, Shards};
-use crate::name::{ClusterId, Labels, Namespace, NetworkId, share_text};
+use crate::name::{ClusterId, Labels, Namespace, NetworkId, Texts, share_text};
 
 /// One address and port that a service can send to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -159,17 +159,25 @@ impl Workload {
             self.network.clone_from(&near.network);
         }
         self.labels.share(&near.labels);
-        for (text, other) in [
-            (&mut self.name, &near.name),
-            (&mut self.locality, &near.locality),
-            (&mut self.node, &near.node),
-            (&mut self.service_account, &near.service_account),
-            (&mut self.identity, &near.identity),
-            (&mut self.tls_mode, &near.tls_mode),
-            (&mut self.subdomain, &near.subdomain),
-        ] {
+        let Self { name, locality, node, service_account, identity, tls_mode, subdomain, .. } =
+            near;
+        let theirs = [name, locality, node, service_account, identity, tls_mode, subdomain];
+        for (text, other) in self.common_texts().into_iter().zip(theirs) {
             share_text(text, other);
         }
+    }
+
+    /// Takes the allocations that are known of texts that many workloads have.
+    pub(crate) fn share_texts(&mut self, texts: &mut Texts) {
+        self.labels.share_texts(texts);
+        self.common_texts().into_iter().for_each(|text| texts.share(text));
+    }
+
+    /// The texts that it may have in common with others.
+    fn common_texts(&mut self) -> [&mut Arc<str>; 7] {
+        let Self { name, locality, node, service_account, identity, tls_mode, subdomain, .. } =
+            self;
+        [name, locality, node, service_account, identity, tls_mode, subdomain]
     }
 }
 

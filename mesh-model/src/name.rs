@@ -9,6 +9,7 @@ mod locality;
 mod nearest;
 mod port;
 mod protocol;
+mod texts;
 
 pub use self::cidr::{Cidr, InvalidCidr};
 pub use self::cluster::{ClusterId, Namespace, NetworkId};
@@ -24,3 +25,4 @@ pub(crate) use self::nearest::hint;
 pub use self::nearest::{closest_name, nearest_name};
 pub use self::port::{InvalidPort, Port};
 pub use self::protocol::Protocol;
+pub(crate) use self::texts::Texts;

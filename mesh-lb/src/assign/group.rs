@@ -3,7 +3,7 @@ use std::cmp::Ordering;
 
 use mesh_model::compat::DataPlane;
 use mesh_model::endpoint::{
-    COMMON_LABELS, Cohort, CohortOf, Endpoint, HealthStatus, Kind, Shards, SpokenTls, Workload,
+    COMMON_LABELS, Cohort, CohortOf, Endpoint, HealthStatus, Kind, Shards, SpokenTls,
 };
 use mesh_model::resource::MutualTlsMode;
 use mesh_model::resource::destination_rule::ClientTlsMode;
@@ -31,15 +31,18 @@ pub(super) fn apply<'a>(input: &'a Input<'a>) -> Draft<'a> {
     let mut origin: Option<Origin<'_>> = None;
     for (shard_index, shard) in (0_u32..).zip(input.shards.iter()) {
         let skipped = whole_service.or_else(|| filter.shard(shard));
+        let mut is_last_ones = false;
         for (cohort_index, of) in (0_u32..).zip(shard.cohorts()) {
             let cohort = of.cohort();
+            is_last_ones &= of.is_of_same_as_before();
             if !filter.serves_port(cohort) {
                 continue;
             }
             // Neighbours are mostly of one cluster, network and namespace.
-            if origin.as_ref().is_none_or(|origin| !origin.is_of(cohort)) {
+            if !is_last_ones && origin.as_ref().is_none_or(|origin| !origin.is_of(cohort)) {
                 origin = Some(Origin::new(cohort, &filter));
             }
+            is_last_ones = true;
             let Some(Origin { standing, mode, varies, .. }) = &mut origin else { continue };
             // Asked of each endpoint, or of one for all.
             let each = skipped.is_none() && (looks_at_each || converter.looks_at_each(of, varies));
@@ -77,7 +80,7 @@ pub(super) fn apply<'a>(input: &'a Input<'a>) -> Draft<'a> {
 
 /// What is found out once of endpoints that are of one cluster, network and namespace.
 struct Origin<'a> {
-    workload: &'a Workload,
+    cohort: &'a Cohort,
     standing: Standing,
     /// The effective PeerAuthentication, where all have the same.
     mode: Option<MutualTlsMode>,
@@ -87,15 +90,11 @@ struct Origin<'a> {
 
 impl<'a> Origin<'a> {
     fn new(cohort: &'a Cohort, filter: &Filter<'_>) -> Self {
-        let workload = &**cohort.workload();
-        Self { workload, standing: filter.standing(workload), mode: None, varies: None }
+        Self { cohort, standing: filter.standing(cohort.workload()), mode: None, varies: None }
     }
 
     fn is_of(&self, cohort: &Cohort) -> bool {
-        let (ours, theirs) = (self.workload, cohort.workload());
-        ours.cluster == theirs.cluster
-            && ours.network == theirs.network
-            && ours.namespace == theirs.namespace
+        self.cohort.is_of_same(cohort)
     }
 }
 
@@ -128,7 +127,7 @@ impl<'a> Localities<'a> {
     }
 
     fn push(&mut self, cohort: &'a Cohort, member: Member) {
-        self.0.push((&*cohort.workload().locality, cohort, member));
+        self.0.push((cohort.locality().text(), cohort, member));
     }
 
     /// Puts the groups into a draft, by their texts, and their members.

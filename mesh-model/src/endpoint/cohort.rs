@@ -54,6 +54,14 @@ impl Cohort {
         &self.workload
     }
 
+    /// Returns whether the workloads of two cohorts are of one cluster, network and namespace.
+    pub fn is_of_same(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&*self.workload, &*other.workload);
+        ours.cluster == theirs.cluster
+            && ours.network == theirs.network
+            && ours.namespace == theirs.namespace
+    }
+
     /// Returns the name of the service port that is served.
     pub const fn port_name(&self) -> &Arc<str> {
         &self.port_name
@@ -80,6 +88,8 @@ impl Cohort {
 pub(super) struct Place {
     pub(super) cohort: Arc<Cohort>,
     pub(super) start: u32,
+    /// Whether it is of the cluster, network and namespace that the one before it is of.
+    pub(super) is_of_same: bool,
 }
 
 /// The endpoints of a shard by cohort.
@@ -103,9 +113,10 @@ impl Cohorts {
 
     /// Puts cohorts one after the other, by their first endpoints.
     fn collect(cohorts: impl IntoIterator<Item = (Arc<Cohort>, Vec<u32>)>) -> Self {
-        let (mut members, mut places) = (Vec::new(), Vec::new());
+        let (mut members, mut places) = (Vec::new(), Vec::<Place>::new());
         for (cohort, its_members) in cohorts {
-            places.push(Place { cohort, start: narrow(members.len()) });
+            let is_of_same = places.last().is_some_and(|last| last.cohort.is_of_same(&cohort));
+            places.push(Place { cohort, start: narrow(members.len()), is_of_same });
             members.extend(its_members);
         }
         Self { places: places.into(), members: members.into() }

@@ -43,6 +43,7 @@ pub struct CohortOf<'s> {
     cohort: &'s Arc<Cohort>,
     indices: &'s [u32],
     endpoints: &'s [Endpoint],
+    is_of_same: bool,
 }
 
 impl Shard {
@@ -82,7 +83,8 @@ impl Shard {
 
     fn of<'s>(&'s self, place: &'s Place) -> CohortOf<'s> {
         let indices = self.cohorts.indices(place);
-        CohortOf { cohort: &place.cohort, indices, endpoints: &self.endpoints }
+        let Place { cohort, is_of_same, .. } = place;
+        CohortOf { cohort, indices, endpoints: &self.endpoints, is_of_same: *is_of_same }
     }
 }
 
@@ -99,6 +101,12 @@ impl<'s> CohortOf<'s> {
     /// Returns what stays the same allocation as long as none of the endpoints changes.
     pub const fn cohort(self) -> &'s Arc<Cohort> {
         self.cohort
+    }
+
+    /// Returns whether it is known to be of the cluster, network and namespace of the cohort before it in
+    /// the shard, as [`Cohort::is_of_same`] has it; never of the first.
+    pub const fn is_of_same_as_before(self) -> bool {
+        self.is_of_same
     }
 
     /// Returns the endpoints, by their index in the shard.

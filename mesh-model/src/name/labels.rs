@@ -3,6 +3,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+use super::Texts;
+
 /// A set of labels, sorted by key; cheap to clone and to share.
 ///
 /// Reading an absent label gives `""`, as rules that compare labels do.
@@ -80,6 +82,14 @@ impl Labels {
                     share_text(value, own);
                 }
             }
+        }
+    }
+
+    /// Takes the allocations that are known of its texts; not those of a set that is shared already.
+    pub(crate) fn share_texts(&mut self, texts: &mut Texts) {
+        for (key, value) in Arc::get_mut(&mut self.0).into_iter().flatten() {
+            texts.share(key);
+            texts.share(value);
         }
     }
 

@@ -44,6 +44,11 @@ impl Locality {
         Self { text, lens }
     }
 
+    /// The text as it was written: places that mean the same may be written differently.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The region, `""` if unknown.
     pub fn region(&self) -> &str {
         let [len, ..] = self.lens;

@@ -33,7 +33,7 @@ pub(crate) fn endpoints_of_service<'o>(
         if slice.address_type == AddressType::Fqdn {
             continue;
         }
-        let ports = slice.ports.iter().filter_map(|written| port(written, workloads.before()));
+        let ports = slice.ports.iter().filter_map(|written| port(written, workloads));
         let ports: Vec<_> = ports.collect();
         for entry in &slice.endpoints {
             let health = health(service.is_some(), keeps_sessions, entry);
@@ -193,14 +193,14 @@ fn health(is_known: bool, keeps_sessions: bool, entry: &SliceEndpoint) -> Health
     )
 }
 
-/// The name of a port, shared by all endpoints of the slice and those before, and its number, 0 where it
+/// The name of a port, shared by all endpoints of the cluster and those before, and its number, 0 where it
 /// has none; no port where the number is none.
-fn port(port: &SlicePort, before: &[Endpoint]) -> Option<(Arc<str>, u16)> {
+fn port(port: &SlicePort, workloads: &mut Workloads<'_>) -> Option<(Arc<str>, u16)> {
     let number = number(port)?;
     // The first endpoint has as many neighbours as it has ports.
-    let known = before.iter().take(8).find(|known| *known.port_name == *port.name);
-    let name = known.map_or_else(|| Arc::from(&*port.name), |known| known.port_name.clone());
-    Some((name, number))
+    let known = workloads.before().iter().take(8).find(|known| *known.port_name == *port.name);
+    let name = known.map(|known| known.port_name.clone());
+    Some((name.unwrap_or_else(|| workloads.port_name(&port.name)), number))
 }
 
 fn address_of(address: &EndpointAddress) -> Address {

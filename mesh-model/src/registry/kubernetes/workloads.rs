@@ -8,7 +8,7 @@ use super::Cluster;
 use super::endpoints::pod_of;
 use super::workload::{workload_of_pod, workload_without_pod};
 use crate::endpoint::{Address, Discoverability, Endpoint, Workload};
-use crate::name::{Labels, NetworkId};
+use crate::name::{Labels, NetworkId, Texts};
 use crate::resource::{EndpointAddress, EndpointSlice, Pod, PodPhase, SliceEndpoint};
 
 /// The workloads of one cluster met so far.
@@ -20,8 +20,10 @@ pub(crate) struct Workloads<'o> {
     before: &'o [Endpoint],
     is_read: bool,
     changed: Option<(&'o str, &'o str)>,
-    /// The pod described last, whose texts the next shares as far as they are equal.
+    /// The pod described last, whose labels the next shares if they are equal.
     latest: Option<Arc<Workload>>,
+    /// What pods and ports are called, of all of the cluster.
+    texts: Texts,
     of_pods: FxHashMap<(&'o str, &'o str, Discoverability), Arc<Workload>>,
     /// By network.
     without_pod: FxHashMap<(NetworkId, Discoverability), Arc<Workload>>,
@@ -37,6 +39,11 @@ impl<'o> Workloads<'o> {
     /// Returns the endpoints before.
     pub(super) const fn before(&self) -> &'o [Endpoint] {
         self.before
+    }
+
+    /// Returns the allocation of the name of a port.
+    pub(super) fn port_name(&mut self, name: &str) -> Arc<str> {
+        self.texts.get(name)
     }
 
     /// Returns what an address runs in; `None` if it refers to a pod that is not there.
@@ -121,12 +128,14 @@ impl<'o> Workloads<'o> {
         discoverability: Discoverability,
     ) -> Arc<Workload> {
         let key = (pod.meta.namespace.as_str(), &*pod.meta.name, discoverability);
+        let texts = &mut self.texts;
         let near = self.latest.as_ref().or_else(|| Some(&self.before.first()?.workload));
         let describe = || {
             let mut workload = Workload { discoverability, ..workload_of_pod(pod, cluster) };
             if let Some(near) = near {
                 workload.share(near);
             }
+            workload.share_texts(texts);
             Arc::new(workload)
         };
         let found = self.of_pods.entry(key).or_insert_with(describe).clone();
