@@ -73,11 +73,12 @@ fn types<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, name: &str, view: &P
     group.bench_function(format!("{name}/eds"), |bencher| {
         let mut encoder = Encoder::default();
         bencher.iter(|| {
-            let encode = |name: &&String| {
-                let assignment = endpoint::assignment(black_box(view), name).unwrap_or_default();
-                encoder.encode(name, &assignment).len()
-            };
-            names.iter().map(encode).sum::<usize>()
+            let mut len = 0;
+            let names = names.iter().map(|name| name.as_str());
+            endpoint::assignments(black_box(view), names, |_, name, assignment| {
+                len += encoder.encode(name, &assignment).len();
+            });
+            len
         });
     });
     group.bench_function(format!("{name}/lds"), |bencher| {

@@ -4,11 +4,16 @@
 //!
 //! istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `BuildClusterLoadAssignment`,
 //! `buildEnvoyLbEndpoint`; `ep_filters.go` `EndpointsByNetworkFilter`.
+use std::sync::Arc;
+
 use mesh_envoy_proto::envoy::config::core::v3 as core;
 use mesh_envoy_proto::envoy::config::endpoint::v3 as proto;
-use mesh_lb::assign::{AssignedEndpoint, AssignedLocality, Assignment, ClusterForm, Target};
-use mesh_model::endpoint::{self, HealthStatus};
+use mesh_lb::assign::{
+    AssignedEndpoint, AssignedLocality, Assignment, ClusterForm, Supply, Target,
+};
+use mesh_model::endpoint::{self, HealthStatus, Shards};
 use mesh_model::name::Locality;
+use mesh_model::registry::{MergedRule, Service};
 use mesh_model::view::ProxyView;
 
 use crate::name::SubsetKey;
@@ -32,15 +37,66 @@ pub fn cluster_load_assignment(view: &ProxyView<'_>, name: &str) -> proto::Clust
 /// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `NewEndpointBuilder`.
 pub fn assignment(view: &ProxyView<'_>, name: &str) -> Option<Assignment> {
     let key = SubsetKey::parse(name);
-    let service = view.scope().service(key.host)?.clone();
-    let port = service.port(u16::try_from(key.port).ok()?)?.clone();
-    let destination = view.destination_of(service, port, key.subset.into());
-    let form = match key.direction {
-        "outbound" if name.starts_with("outbound_") => ClusterForm::SniDnat,
-        "outbound" => ClusterForm::Outbound,
-        _ => return None,
-    };
-    Some(Assignment::of_form(view, &destination, form))
+    Served::new(view, key.host)?.assignment(name, key)
+}
+
+/// Computes the same of many clusters and hands out each, with its place among the names; one that means
+/// nothing is empty.
+///
+/// Those of one service come one after the other, whatever the order of the names: what they have in
+/// common is then looked up once, and is near.
+pub fn assignments<'n>(
+    view: &ProxyView<'_>,
+    names: impl IntoIterator<Item = &'n str>,
+    mut with: impl FnMut(usize, &'n str, Assignment),
+) {
+    let names = names.into_iter().enumerate();
+    let mut asked: Vec<(usize, &str, SubsetKey<'_>)> =
+        names.map(|(place, name)| (place, name, SubsetKey::parse(name))).collect();
+    asked.sort_by(|(.., a), (.., b)| (a.host, a.port).cmp(&(b.host, b.port)));
+    for of_host in asked.chunk_by(|(.., a), (.., b)| a.host == b.host) {
+        let served = of_host.first().and_then(|(.., key)| Served::new(view, key.host));
+        for &(place, name, key) in of_host {
+            let assignment = served.as_ref().and_then(|served| served.assignment(name, key));
+            with(place, name, assignment.unwrap_or_default());
+        }
+    }
+}
+
+/// A service as a proxy sees it, and its endpoints.
+struct Served<'v, 'm> {
+    view: &'v ProxyView<'m>,
+    service: Arc<Service>,
+    rule: Option<&'m MergedRule>,
+    shards: Option<&'m Arc<Shards>>,
+}
+
+impl<'v, 'm> Served<'v, 'm> {
+    /// The service of a host; `None` if the proxy sees none.
+    fn new(view: &'v ProxyView<'m>, host: &str) -> Option<Self> {
+        let service = view.scope().service(host)?.clone();
+        let (rule, shards) = (view.rule(&service), view.shards(&service));
+        Some(Self { view, service, rule, shards })
+    }
+
+    /// What the endpoints of one of its clusters are computed from.
+    fn assignment(&self, name: &str, key: SubsetKey<'_>) -> Option<Assignment> {
+        let Self { view, service, rule, .. } = self;
+        let form = match key.direction {
+            "outbound" if name.starts_with("outbound_") => ClusterForm::SniDnat,
+            "outbound" => ClusterForm::Outbound,
+            _ => return None,
+        };
+        let port = service.port(u16::try_from(key.port).ok()?)?.clone();
+        let destination = view.destination_by(*rule, (service.clone(), port), key.subset.into());
+        let none = Shards::default();
+        let supply = Supply {
+            shards: self.shards.map_or(&none, AsRef::as_ref),
+            gateways: view.gateways(false),
+            compat: view.mesh().compat(),
+        };
+        Some(Assignment::of_supply(view, &destination, form, supply))
+    }
 }
 
 /// Writes an assignment as EDS sends it, and as DNS clusters hold it.

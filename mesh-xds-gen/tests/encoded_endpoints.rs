@@ -71,6 +71,26 @@ fn a_synthetic_mesh_of_three_networks_is_encoded_as_prost_does() {
     assert!(len > 50_000, "{len}");
 }
 
+#[test]
+fn many_assignments_are_those_that_are_asked_for_one_by_one() {
+    let mut registry = Registry::default();
+    registry.load(Synthetic { services: 6, ..Synthetic::default() }.sources());
+    let mesh = registry.mesh();
+    let proxy = mesh.proxy("c0/ns-0/load-0").unwrap();
+    let view = mesh.view(&proxy).unwrap();
+    let mut names: Vec<String> = cluster::clusters(&view).into_iter().map(|of| of.name).collect();
+    let sni = names.iter().filter(|name| name.starts_with("outbound|"));
+    names.extend(sni.map(|name| name.replace('|', "_.")).collect::<Vec<_>>());
+    names.extend(["", "outbound|80||nobody.example", "outbound|81||a|b"].map(str::to_owned));
+    let mut met = vec![false; names.len()];
+    endpoint::assignments(&view, names.iter().map(String::as_str), |place, name, assignment| {
+        assert_eq!(name, names[place]);
+        assert_eq!(assignment, endpoint::assignment(&view, name).unwrap_or_default(), "{name}");
+        met[place] = true;
+    });
+    assert!(met.iter().all(|met| *met) && met.len() > 20, "{met:?}");
+}
+
 /// An endpoint of one of few sorts: mostly like its neighbours, so that what is cast is not all.
 fn endpoint_of() -> impl Strategy<Value = Endpoint> {
     let address = prop_oneof![

@@ -34,9 +34,9 @@ pub(crate) fn identities(shards: Option<&Shards>) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
     let mut last = "";
     for endpoint in shards.into_iter().flat_map(Shards::endpoints) {
-        // Neighbours mostly share it.
+        // Neighbours mostly share it, and then its text.
         let identity = &*endpoint.workload.identity;
-        if identity != last && !identity.is_empty() {
+        if !std::ptr::eq(identity, last) && identity != last && !identity.is_empty() {
             last = identity;
             found.insert(identity);
         }

@@ -87,18 +87,19 @@ impl Writer {
         clusters.map(resource).collect()
     }
 
-    /// The endpoints of clusters.
+    /// The endpoints of clusters, in the order of their names as they are given.
     pub(super) fn endpoints_of<'n>(
         &mut self,
         view: &ProxyView<'_>,
         names: impl IntoIterator<Item = &'n str>,
     ) -> Vec<Arc<Resource>> {
-        let encoded = names.into_iter().map(|name| {
-            let assignment = endpoint::assignment(view, name).unwrap_or_default();
+        let mut encoded: Vec<(usize, Arc<Resource>)> = Vec::new();
+        endpoint::assignments(view, names, |place, name, assignment| {
             let bytes = self.assignments.encode(name, &assignment);
-            Arc::new(Resource::new(TypeUrl::ENDPOINT, name, bytes))
+            encoded.push((place, Arc::new(Resource::new(TypeUrl::ENDPOINT, name, bytes))));
         });
-        encoded.collect()
+        encoded.sort_unstable_by_key(|(place, _)| *place);
+        encoded.into_iter().map(|(_, resource)| resource).collect()
     }
 
     /// All listeners.
