@@ -7,7 +7,7 @@ use super::mtls::{ClientTls, ServerMode};
 use super::{Proxy, ProxyKind, Scope};
 use crate::endpoint::{Endpoint, Gateways, Shards};
 use crate::name::{Hostname, Labels, Namespace, closest_name, hint, nearest_name};
-use crate::registry::{ControlPlane, Effect, MergedRule, Mesh, Service, ServicePort};
+use crate::registry::{ControlPlane, Effect, MergedRule, Mesh, Service, ServicePort, Services};
 use crate::resource::MutualTlsMode;
 use crate::resource::destination_rule::TrafficPolicy;
 
@@ -63,6 +63,26 @@ pub enum UnknownDestination {
         /// The nearest host that the proxy sees.
         nearest: Option<String>,
     },
+    /// There is a service of that host, which the proxy does not see.
+    #[error("the proxy does not see service `{host}`: {}", why_hidden(.by, .from))]
+    Hidden {
+        /// The service.
+        host: String,
+        /// The namespace of the proxy that `exportTo` leaves out; empty if it does not.
+        from: String,
+        /// The Sidecar, `NAMESPACE/NAME`, that does not import the service, if there is one.
+        by: Option<String>,
+    },
+    /// The port of that number is UDP, which neither clusters nor endpoints are made for.
+    #[error("port {port} of service `{host}` is UDP, which no cluster is made for; its other ports: {}", list(.ports))]
+    Udp {
+        /// The service.
+        host: String,
+        /// The port that was asked for.
+        port: u16,
+        /// The other ports that it has.
+        ports: Vec<u16>,
+    },
     /// The service has no such port.
     #[error("service `{host}` has no port {port}; its ports: {}", list(.ports))]
     Port {
@@ -83,6 +103,14 @@ pub enum UnknownDestination {
         /// The subsets that exist.
         subsets: Vec<String>,
     },
+}
+
+fn why_hidden(by: &Option<String>, from: &str) -> String {
+    match by {
+        _ if !from.is_empty() => format!("its `exportTo` leaves namespace `{from}` out"),
+        Some(sidecar) => format!("Sidecar `{sidecar}` does not import it"),
+        None => "another service has the host there".to_owned(),
+    }
 }
 
 fn list<T: ToString>(items: &[T]) -> String {
@@ -222,10 +250,14 @@ impl<'m> ProxyView<'m> {
         subset: Subset<'_>,
     ) -> Result<Destination<'m>, UnknownDestination> {
         let service = self.service(host)?;
-        let unknown_port = || UnknownDestination::Port {
-            host: service.hostname.as_str().to_owned(),
-            port,
-            ports: service.ports.iter().map(|port| port.number).collect(),
+        let unknown_port = || {
+            let host = service.hostname.as_str().to_owned();
+            let used = service.ports.iter().filter(|one| service.port(one.number) == Some(*one));
+            let ports = used.map(|port| port.number).collect();
+            match service.ports.iter().any(|one| one.number == port) {
+                true => UnknownDestination::Udp { host, port, ports },
+                false => UnknownDestination::Port { host, port, ports },
+            }
         };
         let port = service.port(port).ok_or_else(unknown_port)?.clone();
         let rule = self.rule(&service);
@@ -246,19 +278,32 @@ impl<'m> ProxyView<'m> {
     ///
     /// # Errors
     ///
-    /// Where the proxy sees no such service; the nearest that it sees is named.
+    /// Where the proxy sees no such service: what hides it, or the nearest that it sees.
     pub fn service(&self, host: &str) -> Result<Arc<Service>, UnknownDestination> {
         let domain = &self.plane.domain;
         let full = Hostname::resolve(host, self.proxy.namespace.as_str(), domain);
         // `cart.shop` is what people type for `cart.shop.svc.cluster.local`.
         let typed = format!("{host}.svc.{domain}");
-        let found = [full.as_str(), host, typed.as_str()]
-            .into_iter()
-            .find_map(|host| self.scope.service(host));
+        let forms = [full.as_str(), host, typed.as_str()];
+        let found = forms.into_iter().find_map(|host| self.scope.service(host));
         found.cloned().ok_or_else(|| {
-            let nearest = self.nearest_service(host, full.as_str());
-            UnknownDestination::Service { host: host.to_owned(), nearest }
+            forms.into_iter().find_map(|host| self.hidden(host)).unwrap_or_else(|| {
+                let nearest = self.nearest_service(host, full.as_str());
+                UnknownDestination::Service { host: host.to_owned(), nearest }
+            })
         })
+    }
+
+    /// Why the proxy does not see the service of a host, if there is one.
+    fn hidden(&self, host: &str) -> Option<UnknownDestination> {
+        let (namespace, default) = (&self.proxy.namespace, &self.plane.default_service_export_to);
+        let mut services = self.plane.services.of_host(host).peekable();
+        let host = services.peek()?.hostname.as_str().to_owned();
+        let is_exported = services.any(|one| Services::is_visible(one, namespace, default));
+        let from = if is_exported { String::new() } else { namespace.to_string() };
+        let by = self.scope.sidecar().filter(|_| is_exported);
+        let by = by.map(|sidecar| format!("{}/{}", sidecar.meta.namespace, sidecar.meta.name));
+        Some(UnknownDestination::Hidden { host, from, by })
     }
 
     /// The service that was probably meant: as people type it, else by its full name.
