@@ -10,7 +10,9 @@ use super::basis::{Basis, Rank};
 use super::draft::{Batch, Draft, Member, Source};
 use super::explain::{Explanation, Wanted};
 use super::failover_priority::WantedLabels;
-use super::{ClusterForm, DropReason, EffectiveSetting, Equal, Group, Input, Ranking, Reason};
+use super::{
+    ClusterForm, DropReason, EffectiveSetting, Equal, Group, Input, Ranking, Reason, distribute,
+};
 
 /// The endpoints that one proxy uses for one service port, by locality and priority.
 ///
@@ -155,7 +157,9 @@ impl Assignment {
     /// Says why each endpoint is where it is and why others are absent; computed when called.
     pub fn explain(&self) -> Explanation<'_> {
         let list = "failoverPriority or trafficDistribution";
-        Explanation::new(self, Wanted { list, labels: &[], ejects: false })
+        let wanted =
+            Wanted { list, labels: &[], ejects: false, distribute: None, is_blind_behind: false };
+        Explanation::new(self, wanted)
     }
 
     /// The same for the destination and the client that it was computed for, so that every label is
@@ -182,7 +186,20 @@ impl Assignment {
         };
         let of_cluster = destination.cluster_policy.as_deref();
         let ejects = of_cluster.is_some_and(|policy| policy.outlier_detection.is_some());
-        Explanation::new(self, Wanted { list, labels: wanted.wanted(), ejects })
+        let entries = match setting {
+            EffectiveSetting::Locality(setting) => setting.distribute.as_slice(),
+            EffectiveSetting::None
+            | EffectiveSetting::ZoneAware(_)
+            | EffectiveSetting::Distribution(_) => &[],
+        };
+        let wanted = Wanted {
+            list,
+            labels: wanted.wanted(),
+            ejects,
+            distribute: distribute::entry_for(&view.proxy().locality, entries),
+            is_blind_behind: !view.mesh().compat().fixes.gateway_labels,
+        };
+        Explanation::new(self, wanted)
     }
 
     /// The client's locality.

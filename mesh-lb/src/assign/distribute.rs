@@ -18,8 +18,7 @@ pub(super) fn apply<M>(groups: &mut [Group<M>], client: &Locality, entries: &[Di
         groups.iter_mut().for_each(|group| group.reason = Reason::Equal(Equal::NoDistribution));
         return;
     };
-    let mut keys: Vec<(&str, u32)> = entry.to.iter().collect();
-    keys.sort_by_key(|&(key, _)| (generality(key), key));
+    let keys = keys(entry);
     groups.iter_mut().for_each(|group| group.reason = Reason::Undistributed);
     for (key, share) in keys {
         let is_claimed = |group: &&mut Group<M>| {
@@ -33,6 +32,19 @@ pub(super) fn apply<M>(groups: &mut [Group<M>], client: &Locality, entries: &[Di
             group.reason = Reason::Distributed { share };
         }
     }
+}
+
+/// The keys of an entry with their shares, the most specific first.
+fn keys(entry: &Distribute) -> Vec<(&str, u32)> {
+    let mut keys: Vec<(&str, u32)> = entry.to.iter().collect();
+    keys.sort_by_key(|&(key, _)| (generality(key), key));
+    keys
+}
+
+/// The key of an entry that claims a locality.
+pub(super) fn key_for<'e>(locality: &Locality, entry: &'e Distribute) -> Option<&'e str> {
+    let mut keys = keys(entry).into_iter().map(|(key, _)| key);
+    keys.find(|key| locality_matches(locality, key))
 }
 
 /// The entry for a client: the first that means its locality.

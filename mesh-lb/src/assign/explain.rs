@@ -3,10 +3,11 @@ use std::fmt;
 
 use mesh_model::endpoint::{Endpoint, HealthStatus};
 use mesh_model::name::Locality;
+use mesh_model::resource::destination_rule::Distribute;
 
 use super::{
     AssignedEndpoint, AssignedLocality, Assignment, DropReason, Equal, LabelMatch, Nearness,
-    Reason, Target,
+    Reason, Target, distribute,
 };
 
 /// Why endpoints are where they are and why others are absent.
@@ -87,13 +88,17 @@ pub(super) struct Wanted<'c> {
     pub(super) labels: &'c [(&'c str, &'c str)],
     /// Whether the cluster has outlier detection, be it by the mesh's default alone.
     pub(super) ejects: bool,
+    /// The entry of `distribute` for the client, where it is known.
+    pub(super) distribute: Option<&'c Distribute>,
+    /// Whether gateways are known to have no labels of the endpoints behind them.
+    pub(super) is_blind_behind: bool,
 }
 
 /// The client's locality, and the labels that rank endpoints.
 type Client<'c> = (&'c Locality, Wanted<'c>);
 
 fn reasons(endpoint: AssignedEndpoint<'_>, client: Client<'_>) -> Vec<Said> {
-    let mut reasons = vec![ranked(endpoint.locality(), client)];
+    let mut reasons = vec![ranked(endpoint, client)];
     reasons.extend(reached(endpoint));
     reasons.extend(weighed(endpoint));
     let is_sent_draining = endpoint.health() == HealthStatus::Draining;
@@ -115,27 +120,56 @@ fn reasons(endpoint: AssignedEndpoint<'_>, client: Client<'_>) -> Vec<Said> {
 const NOT_RANKED_BY: &str = "outlier detection is the mesh's defaultTrafficPolicy alone: the cluster ejects \
                              by it, but priorities look at DestinationRules only, so all are 0";
 
-fn ranked(locality: AssignedLocality<'_>, (client, wanted): Client<'_>) -> Said {
+fn ranked(endpoint: AssignedEndpoint<'_>, (client, wanted): Client<'_>) -> Said {
+    let locality = endpoint.locality();
     let reason = locality.reason();
     let text = match reason {
         Reason::Equal(Equal::NoOutlierDetection) if wanted.ejects => {
             return Said::new("outlier_detection_of_mesh_default", NOT_RANKED_BY);
         }
         Reason::Equal(why) => why.text().to_owned(),
-        Reason::Distributed { share } => format!(
-            "distribute gives {share} percent to localities like {} for a client in {}",
-            named(locality.locality()),
-            named(client)
-        ),
+        Reason::Distributed { share } => distributed(locality, share, (client, wanted)),
         Reason::Undistributed => DropReason::Undistributed.text().to_owned(),
         Reason::Near(nearness) => near(nearness, locality.locality(), client),
-        Reason::Labels { labels, then: None } => matched(labels, wanted),
-        Reason::Labels { labels, then: Some(nearness) } => {
-            let near = near(nearness, locality.locality(), client);
-            format!("{}, then {near}", matched(labels, wanted))
+        Reason::Labels { labels, then } => {
+            let blind = if is_blind(endpoint, labels, wanted) { BLIND_BEHIND } else { "" };
+            let near = then.map(|nearness| near(nearness, locality.locality(), client));
+            let near = near.map(|near| format!(", then {near}")).unwrap_or_default();
+            format!("{}{blind}{near}", matched(labels, wanted))
         }
     };
     Said { code: reason.code(), text }
+}
+
+/// Which key of `distribute` a locality's weight comes from, and how much of it is the locality's.
+fn distributed(locality: AssignedLocality<'_>, share: u32, (client, wanted): Client<'_>) -> String {
+    let place = locality.locality();
+    let key = wanted.distribute.and_then(|entry| distribute::key_for(place, entry));
+    let Some(key) = key else {
+        let place = named(place);
+        return format!(
+            "distribute gives {share} percent to localities like {place} for a client in {}",
+            named(client)
+        );
+    };
+    let own = match locality.weight() {
+        Some(weight) if weight != share => format!(", of which {weight} is this locality's"),
+        Some(_) | None => String::new(),
+    };
+    format!("distribute gives {share} percent to `{key}` for a client in {}{own}", named(client))
+}
+
+/// Why a gateway matches no more labels.
+const BLIND_BEHIND: &str = " (a gateway has the labels of its network and cluster alone, whatever those behind it \
+                            have: istio/istio#49500)";
+
+/// Whether a list of labels ended at one that endpoints behind a gateway may have.
+fn is_blind(endpoint: AssignedEndpoint<'_>, labels: LabelMatch, wanted: Wanted<'_>) -> bool {
+    let is_gateway = matches!(endpoint.target(), Target::Gateway(_) | Target::DoubleTunnel(_));
+    let missed = usize::try_from(labels.matched).ok().and_then(|at| wanted.labels.get(at));
+    let is_its_own =
+        |label: &str| matches!(label, "topology.istio.io/network" | "topology.istio.io/cluster");
+    wanted.is_blind_behind && is_gateway && missed.is_some_and(|(label, _)| !is_its_own(label))
 }
 
 /// A locality in words.
@@ -221,6 +255,9 @@ fn weighed(endpoint: AssignedEndpoint<'_>) -> Option<Said> {
                 own.effective_weight()
             ),
         ),
+        Target::Direct(_) | Target::Tunnel(_) if weight == u32::MAX => {
+            ("weight", format!("weight {weight} is its own, and as high as weights go"))
+        }
         Target::Direct(_) | Target::Tunnel(_) if weight != 1 => {
             ("weight", format!("weight {weight} is its own"))
         }
