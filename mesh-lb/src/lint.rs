@@ -2,23 +2,24 @@
 //! traffic of this mesh goes.
 //!
 //! ```text
-//! a client of each place ─▶ shares as istiod assigns them ┐
+//! a client of each class ─▶ shares as istiod assigns them ┐
 //!                        └▶ shares with the defect mended ┴─ differ? ─▶ a finding with both
 //! ```
 //!
 //! Each finding names the switch of [`Fixes`](mesh_model::compat::Fixes) that mends it.
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::endpoint::Shards;
+use mesh_model::endpoint::{HealthStatus, Shards};
 use mesh_model::lint::{Subject, sort};
 use mesh_model::manifest::Diagnostic;
-use mesh_model::registry::{Mesh, Resolution};
+use mesh_model::registry::{Mesh, Resolution, Service};
 use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 
 use crate::assign::{Assignment, ClusterForm, Discovery, Supply};
 use crate::share::Spread;
-use crate::whatif::Outcome;
+use crate::whatif::{Asked, Outcome, distinct_views, services_and_subsets};
 
 mod gateway_ejection;
 mod gateway_imbalance;
@@ -27,27 +28,33 @@ mod gateway_weights;
 
 /// Finds what known defects do to the traffic of a mesh, by file, line and code.
 ///
-/// Of the clients that suffer from one defect at one service the first is told, and how many others.
+/// Of the clients that suffer from one defect at one service the first is told, at the first port and
+/// subset where it does, and how many others.
 pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
-    let mut found: BTreeMap<(&'static str, String), (Diagnostic, usize)> = BTreeMap::new();
-    let clients = clients(mesh);
-    for client in &clients {
-        let Some(view) = mesh.view(client) else { continue };
+    type Of = (&'static str, String);
+    let mut found: BTreeMap<Of, (Diagnostic, BTreeSet<usize>)> = BTreeMap::new();
+    for (index, view) in distinct_views(mesh, &proxies(mesh)).iter().enumerate() {
         if view.plane().named_gateways.is_empty() {
             continue;
         }
-        for destination in destinations(&view) {
-            let case = Case { view: &view, destination: &destination };
+        for destination in destinations(view) {
+            let case = Case { view, destination: &destination };
             for one in [gateway_weights::check(&case), gateway_labels::check(&case)] {
                 let Some(one) = one else { continue };
                 let key = (one.code, one.object.clone());
-                found.entry(key).or_insert((one, 0)).1 += 1;
+                found.entry(key).or_insert((one, BTreeSet::new())).1.insert(index);
             }
         }
     }
-    let mut found: Vec<Diagnostic> = found.into_values().map(with_others).collect();
+    let told = |(one, clients): (Diagnostic, BTreeSet<usize>)| with_others(one, clients.len());
+    let mut found: Vec<Diagnostic> = found.into_values().map(told).collect();
     sort(&mut found);
     found
+}
+
+/// All proxies.
+fn proxies(mesh: &Mesh) -> Vec<Proxy> {
+    mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok()).collect()
 }
 
 /// Adds figures to findings of hazards that a simulation can tell more about: how uneven requests come
@@ -58,43 +65,38 @@ pub fn add_figures(mesh: &Mesh, found: &mut [Diagnostic]) {
     gateway_ejection::add_figures(mesh, found);
 }
 
-/// Says for how many other clients a finding holds too.
-fn with_others((mut found, clients): (Diagnostic, usize)) -> Diagnostic {
-    let others = clients.saturating_sub(1);
-    if others > 0 {
-        found.message = format!("{}; so it is for clients of {others} other places", found.message);
-    }
+/// Says that a finding holds for other clients too.
+fn with_others(mut found: Diagnostic, clients: usize) -> Diagnostic {
+    let more = match clients.saturating_sub(1) {
+        0 => return found,
+        1 => "one other class of clients is hit, too, with shares of its own".to_owned(),
+        others => {
+            format!("{others} other classes of clients are hit, too, with shares of their own")
+        }
+    };
+    found.message = format!("{}; {more}", found.message);
     found
 }
 
-/// One proxy of each place, kind and namespace.
-fn clients(mesh: &Mesh) -> Vec<Proxy> {
-    let mut seen = BTreeSet::new();
-    let proxies = mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok());
-    proxies
-        .filter(|proxy| {
-            seen.insert((
-                proxy.cluster.clone(),
-                proxy.network.clone(),
-                proxy.locality.clone(),
-                proxy.namespace.clone(),
-                proxy.kind,
-            ))
-        })
-        .collect()
-}
-
-/// The first port of every service, as a whole: ports share their endpoints.
+/// Every port and subset of the services that have endpoints in other networks than the proxy's.
 fn destinations<'m>(view: &ProxyView<'m>) -> Vec<Destination<'m>> {
-    let services = view.services().iter();
-    let services = services.filter(|service| service.resolution == Resolution::ClientSideLb);
-    services
-        .filter_map(|service| {
-            let port =
-                service.ports.iter().find(|port| service.port(port.number) == Some(*port))?;
-            Some(view.destination_of(service.clone(), port.clone(), Subset::None))
-        })
-        .collect()
+    let own = &view.proxy().network;
+    let is_remote = |service: &Service| {
+        let shards = view.shards(service).into_iter().flat_map(|shards| shards.iter());
+        let mut cohorts = shards.flat_map(|shard| shard.cohorts());
+        cohorts.any(|of| of.cohort().workload().network != *own)
+    };
+    let mut last: Option<(Arc<Service>, bool)> = None;
+    let mut found = Vec::new();
+    for Asked { service, port, subset } in services_and_subsets(view) {
+        let known = last.as_ref().filter(|(known, _)| Arc::ptr_eq(known, &service));
+        let is_hit = known.map_or_else(|| is_remote(&service), |(_, is_hit)| *is_hit);
+        last = Some((service.clone(), is_hit));
+        if is_hit && service.resolution == Resolution::ClientSideLb {
+            found.push(view.destination_of(service, port, Subset::from(&*subset)));
+        }
+    }
+    found
 }
 
 /// A client and a destination.
@@ -120,18 +122,30 @@ impl Case<'_, '_> {
         Outcome { assignment, discovery, spread, shares }
     }
 
-    /// The shares by cluster and priority of both, if they differ.
-    fn difference(&self, change: impl FnOnce(&mut Compat)) -> Option<(String, String)> {
-        let (now, mended) = (by_cluster(&self.outcome(|_| {})), by_cluster(&self.outcome(change)));
-        let differs = now.iter().any(|(place, share)| {
-            mended.get(place).is_none_or(|other| (share - other).abs() > 0.5)
-        });
-        differs.then(|| (text(&now), text(&mended)))
-    }
-
-    fn client(&self) -> String {
+    /// The shares by cluster of both, at the first step of failover where they differ.
+    fn difference(&self, change: impl FnOnce(&mut Compat)) -> Option<Difference> {
+        let (now, mended) = (steps(&self.outcome(|_| {})), steps(&self.outcome(change)));
+        let none = BTreeMap::new();
+        let pairs = (0..now.len().max(mended.len()))
+            .map(|step| (step, now.get(step).unwrap_or(&none), mended.get(step).unwrap_or(&none)));
+        let (step, now, mended) = pairs.into_iter().find(|(_, now, mended)| differ(now, mended))?;
+        let Destination { service, port, subset, .. } = self.destination;
+        let subset = if subset.is_empty() { String::new() } else { format!(" subset `{subset}`") };
+        let after = match step {
+            0 => String::new(),
+            1 => "once what they use first has failed, ".to_owned(),
+            step => format!("once what they use in the first {step} steps has failed, "),
+        };
         let proxy = self.view.proxy();
-        format!("`{}` in `{}`", proxy.cluster, proxy.locality)
+        let now = format!(
+            "{after}clients like `{}` in `{}` send `{}:{}`{subset} {}",
+            proxy.reference(),
+            proxy.locality,
+            service.hostname,
+            port.number,
+            text(now)
+        );
+        Some(Difference { now, mended: text(mended) })
     }
 
     /// The service's object.
@@ -156,18 +170,50 @@ impl Case<'_, '_> {
     }
 }
 
-fn by_cluster(outcome: &Outcome) -> BTreeMap<(String, u32), f64> {
-    let mut sums = BTreeMap::new();
+/// What clients send, and what they would send with a defect mended.
+struct Difference {
+    now: String,
+    mended: String,
+}
+
+/// Shares by cluster.
+type ByCluster = BTreeMap<String, f64>;
+
+/// Where traffic goes while all is fit, and then while one more priority has failed each time, as long
+/// as that makes a difference.
+fn steps(outcome: &Outcome) -> Vec<ByCluster> {
+    let steps = (0..outcome.assignment.n_priorities()).map(|step| {
+        let shares = outcome.assignment.shares_with(&outcome.spread, |endpoint| {
+            match endpoint.locality().priority() < step {
+                true => HealthStatus::Unhealthy,
+                false => endpoint.health(),
+            }
+        });
+        by_cluster(&Outcome { shares, ..outcome.clone() })
+    });
+    let mut steps: Vec<ByCluster> = steps.collect();
+    steps.dedup_by(|a, b| !differ(a, b));
+    steps
+}
+
+fn differ(a: &ByCluster, b: &ByCluster) -> bool {
+    let share = |of: &ByCluster, cluster: &String| of.get(cluster).copied().unwrap_or_default();
+    a.keys().chain(b.keys()).any(|cluster| (share(a, cluster) - share(b, cluster)).abs() > 0.5)
+}
+
+fn by_cluster(outcome: &Outcome) -> ByCluster {
+    let mut sums = ByCluster::new();
     for cell in outcome.cells() {
-        *sums.entry((cell.cluster.to_string(), cell.priority)).or_default() += cell.share;
+        *sums.entry(cell.cluster.to_string()).or_default() += cell.share;
     }
     sums
 }
 
-fn text(shares: &BTreeMap<(String, u32), f64>) -> String {
-    let parts = shares.iter().map(|((cluster, priority), share)| {
-        let cluster = if cluster.is_empty() { "elsewhere" } else { cluster };
-        format!("{cluster} {share:.1}% (priority {priority})")
+fn text(shares: &ByCluster) -> String {
+    let parts = shares.iter().filter(|(_, share)| **share >= 0.05).map(|(cluster, share)| {
+        let cluster = if cluster.is_empty() { "several clusters" } else { cluster };
+        format!("{cluster} {share:.1}%")
     });
-    parts.collect::<Vec<_>>().join(", ")
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() { "nowhere".to_owned() } else { parts.join(", ") }
 }

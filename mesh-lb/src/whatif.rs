@@ -48,4 +48,5 @@ pub use self::outcome::{Cell, Outcome};
 pub use self::played::{Ejection, Played, Player};
 pub use self::scenario::{Loss, Scenario};
 pub use self::shift::{Move, Place, Shift};
+pub(crate) use self::survey::distinct_views;
 pub use self::survey::{Asked, Survey, Surveyed, SurveyedClass, services, services_and_subsets};

@@ -139,6 +139,50 @@ fn labels_behind_a_gateway_count_with_the_switch() {
     assert!(lint(&by_network).iter().all(|one| one.code != "HZ-GW-LABELS"));
 }
 
+/// What is said of a code.
+fn message(sources: &[Source], code: &str) -> Option<String> {
+    let found = lint(&mesh(sources, Fixes::default()));
+    found.into_iter().find(|one| one.code == code).map(|one| one.message)
+}
+
+#[test]
+fn a_defect_of_a_subset_is_told_with_both_shares_and_a_client_that_has_them() {
+    let near =
+        cluster("c1", "n1", "34.1.1.1", &[("10.0.0.1", "z1", "v1"), ("10.0.0.2", "z1", "v2")]);
+    let far = cluster("c2", "n2", "34.2.2.2", &[("10.1.0.1", "z1", "v1")]);
+    let text = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: cart, namespace: \
+                shop}\nspec: {host: cart, subsets: [{name: all, trafficPolicy: {outlierDetection: {}, \
+                loadBalancer: {localityLbSetting: {failoverPriority: [version]}}}}]}\n";
+    let of_subset = Source { text: text.as_bytes().to_vec(), ..rule("{}") };
+    let text = message(&[near, far, of_subset], "HZ-GW-LABELS").unwrap();
+    let now = "clients like `c1/shop/cart-0` in `r1/z1` send `cart.shop.svc.cluster.local:80` subset `all` c1 100.0%";
+    assert!(text.contains(now), "{text}");
+    assert!(text.ends_with("by the labels it would be c1 50.0%, c2 50.0%"), "{text}");
+}
+
+#[test]
+fn a_defect_that_shows_after_a_failover_is_told_for_that_step() {
+    let near = cluster("c1", "n1", "34.1.1.1", &[("10.0.0.1", "z1", "v1")]);
+    let [a, b, c, d] = ["10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4"];
+    let far = |zones: [&str; 4]| {
+        let [e, f, g, h] = zones;
+        cluster("c2", "n2", "34.2.2.2", &[(a, e, "v1"), (b, f, "v1"), (c, g, "v1"), (d, h, "v1")])
+    };
+    let other = || {
+        let endpoints = [("10.2.0.1", "z2", "v1"), ("10.2.0.2", "z2", "v1")];
+        cluster("c3", "n3", "34.3.3.3", &endpoints)
+    };
+    let eject = || rule("{outlierDetection: {}}");
+    let split = [near.clone(), far(["z2", "z2", "z3", "z3"]), other(), eject()];
+    let text = message(&split, "HZ-GW-WEIGHTS").unwrap();
+    let now = "once what they use first has failed, clients like `c1/shop/cart-0` in `r1/z1` send \
+               `cart.shop.svc.cluster.local:80` c2 50.0%, c3 50.0%";
+    assert!(text.contains(now), "{text}");
+    assert!(text.contains("by the endpoints it would be c2 66.7%, c3 33.3%"), "{text}");
+    // In one locality nothing is lost.
+    assert_eq!(message(&[near, far(["z2"; 4]), other(), eject()], "HZ-GW-WEIGHTS"), None);
+}
+
 #[test]
 fn an_imbalance_behind_a_gateway_is_told_in_figures() {
     let two = [("10.0.0.1", "z1", "v1"), ("10.0.0.2", "z1", "v1")];

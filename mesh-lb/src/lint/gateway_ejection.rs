@@ -2,9 +2,9 @@
 use mesh_model::manifest::Diagnostic;
 use mesh_model::registry::Mesh;
 
-use super::{Case, clients, destinations};
+use super::{Case, destinations, proxies};
 use crate::number::double;
-use crate::whatif::Outcome;
+use crate::whatif::{Outcome, distinct_views};
 
 const CODE: &str = "HZ-SINGLE-EW-ADDRESS";
 /// Any: the same mesh gives the same figures.
@@ -17,9 +17,8 @@ pub(super) fn add_figures(mesh: &Mesh, found: &mut [Diagnostic]) {
     if left.is_empty() {
         return;
     }
-    for client in &clients(mesh) {
-        let Some(view) = mesh.view(client) else { continue };
-        for destination in destinations(&view) {
+    for view in &distinct_views(mesh, &proxies(mesh)) {
+        for destination in destinations(view) {
             let Some(rule) = destination.rule else { continue };
             let host = format!("`{}`", destination.service.hostname);
             let is_of = |from: &(_, Box<str>), one: &Diagnostic| {
@@ -30,8 +29,8 @@ pub(super) fn add_figures(mesh: &Mesh, found: &mut [Diagnostic]) {
                 one.message.contains(&host) && rule.from.iter().any(|from| is_of(from, one))
             });
             let Some(at) = at else { continue };
-            let case = Case { view: &view, destination: &destination };
-            let Some(figures) = figures(&case, client.network.as_str()) else { continue };
+            let case = Case { view, destination: &destination };
+            let Some(figures) = figures(&case, view.proxy().network.as_str()) else { continue };
             let one = left.swap_remove(at);
             one.message = format!("{}; {figures}", one.message);
         }

@@ -2,8 +2,8 @@
 use mesh_model::manifest::Diagnostic;
 use mesh_model::registry::Mesh;
 
-use super::{Case, clients, destinations};
-use crate::whatif::Outcome;
+use super::{Case, destinations, proxies};
+use crate::whatif::{Outcome, distinct_views};
 
 const CODE: &str = "HZ-EW-L4-IMBALANCE";
 /// Any: the same mesh gives the same figures.
@@ -15,16 +15,15 @@ pub(super) fn add_figures(mesh: &Mesh, found: &mut [Diagnostic]) {
     if left.is_empty() {
         return;
     }
-    let clients = clients(mesh);
-    for client in &clients {
-        let Some(view) = mesh.view(client) else { continue };
-        let count = mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok());
-        let count = count.filter(|other| other.network == client.network).count();
-        for destination in destinations(&view) {
-            let case = Case { view: &view, destination: &destination };
+    let proxies = proxies(mesh);
+    for view in &distinct_views(mesh, &proxies) {
+        let client = view.proxy();
+        let count = proxies.iter().filter(|other| other.network == client.network).count();
+        for destination in destinations(view) {
+            let case = Case { view, destination: &destination };
             let object = case.object();
             let Some(at) = left.iter().position(|one| one.object == object) else { continue };
-            let outcome = Outcome::now(&view, &destination);
+            let outcome = Outcome::now(view, &destination);
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             let Some(played) = outcome.imbalance(&destination, count, SEED) else { continue };
             let one = left.swap_remove(at);

@@ -8,12 +8,10 @@ use super::Case;
 
 /// `HZ-GW-LABELS`: the order of failover is another than the labels say.
 pub(super) fn check(case: &Case<'_, '_>) -> Option<Diagnostic> {
-    let (now, mended) = case.difference(|compat| compat.fixes.gateway_labels = true)?;
+    let found = case.difference(|compat| compat.fixes.gateway_labels = true)?;
     let message = format!(
-        "failoverPriority does not see labels behind gateways: clients of {} send `{}` {now}, by the \
-         labels it would be {mended}",
-        case.client(),
-        case.destination.service.hostname
+        "failoverPriority does not see labels behind gateways: {}, by the labels it would be {}",
+        found.now, found.mended
     );
     let help =
         "rank by network or cluster, or switch `fixes.gateway_labels` on (istio/istio#49500)";

@@ -172,6 +172,11 @@ struct Client<'m> {
     proxies: Vec<&'m Proxy>,
 }
 
+/// The views of proxies that rules can tell apart, each of the first of its kind.
+pub(crate) fn distinct_views<'m>(mesh: &'m Mesh, proxies: &'m [Proxy]) -> Vec<ProxyView<'m>> {
+    clients(mesh, proxies).into_iter().map(|client| client.view).collect()
+}
+
 /// What rules of a control plane read of its proxies beside their places and namespaces.
 #[derive(Default)]
 struct Read {
