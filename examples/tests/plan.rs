@@ -364,3 +364,42 @@ fn of_all_proxies_the_one_that_came_nearest_tells_what_is_wrong() {
     let said = refusal(&["whatif", "--fail", "cluster=eu"]);
     assert!(said.contains("<--proxy <CLUSTER/NS/POD>|--all-proxies>"), "{said}");
 }
+
+#[test]
+fn what_distribute_gives_is_told_by_its_key() {
+    let rule = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: cart, namespace: shop}, \
+                spec: {host: cart, trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: eu/a, \
+                to: {eu/*: 100}}]}}}}}\n";
+    let folder = dead(true, &[("config/rule.yaml", rule.to_owned())], "distribute");
+    let table = folder.table("cart.shop:80", &[]);
+    let told = "distribute gives 100 percent to `eu/*` for a client in `eu/a`, of which 50 is this locality's";
+    assert_eq!(table.matches(told).count(), 2, "{table}");
+}
+
+#[test]
+fn a_destination_that_is_there_and_cannot_be_used_says_why() {
+    let hidden = "{apiVersion: v1, kind: Service, metadata: {name: own, namespace: other, annotations: \
+                  {networking.istio.io/exportTo: .}}, spec: {clusterIP: 172.16.0.8, ports: [{name: http, port: \
+                  80}]}}\n";
+    let names = "{apiVersion: v1, kind: Service, metadata: {name: names, namespace: shop}, spec: {clusterIP: \
+                 172.16.0.7, ports: [{name: tcp-dns, port: 53}, {name: dns, port: 54, protocol: UDP}]}}\n";
+    let alias = "{apiVersion: v1, kind: Service, metadata: {name: alias, namespace: shop}, spec: {type: \
+                 ExternalName, externalName: cart.shop.svc.cluster.local, ports: [{name: http, port: 80}]}}\n";
+    let files = [("clusters/c1/more.yaml", documents(&[hidden, names, alias].map(str::to_owned)))];
+    let folder = dead(true, &files, "hidden");
+    let refused = |service: &str| {
+        let output = folder.run(&["plan", "--proxy", WEB, "--service", service]);
+        assert_ne!(output.status.code(), Some(0));
+        text(&output.stderr)
+    };
+    let said = refused("own.other:80");
+    assert!(said.contains("its `exportTo` leaves namespace `shop` out"), "{said}");
+    let said = refused("names.shop:54");
+    assert!(said.contains("is UDP, which no cluster is made for; its other ports: 53"), "{said}");
+    let said = refused("names.shop:55");
+    assert!(said.contains("has no port 55; its ports: 53"), "{said}");
+    let plan = folder.plan("alias.shop:80", &[]);
+    assert_eq!(plan["reason"]["code"], "alias");
+    let said = plan["reason"]["text"].as_str().unwrap();
+    assert!(said.contains("is another name of `cart.shop.svc.cluster.local`"), "{said}");
+}

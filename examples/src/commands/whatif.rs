@@ -128,8 +128,9 @@ fn survey<'m>(
 const fn nearness(error: &UnknownDestination) -> u8 {
     match error {
         UnknownDestination::Subset { .. } => 3,
-        UnknownDestination::Port { .. } => 2,
-        UnknownDestination::Service { nearest: Some(_), .. } => 1,
+        UnknownDestination::Port { .. } | UnknownDestination::Udp { .. } => 2,
+        UnknownDestination::Hidden { .. }
+        | UnknownDestination::Service { nearest: Some(_), .. } => 1,
         UnknownDestination::Service { .. } | _ => 0,
     }
 }

@@ -176,8 +176,9 @@ impl<'m> Plan<'m> {
                 let text = "the host that the client asked for is looked up".to_owned();
                 return Some(("dynamic_dns", text));
             }
-            _ if !self.endpoints.is_empty() => return self.sickness(),
-            Discovery::Eds | Discovery::StrictDns | Discovery::LogicalDns | Discovery::Alias => {}
+            Discovery::Alias => return Some(("alias", self.alias())),
+            _ if !self.endpoints.is_empty() => return self.sickness().or_else(|| self.loss()),
+            Discovery::Eds | Discovery::StrictDns | Discovery::LogicalDns => {}
         }
         let (host, _, subset) = self.key();
         let count = self.dropped.len();
@@ -198,6 +199,29 @@ impl<'m> Plan<'m> {
             ("all_left_out", text)
         };
         Some((code, format!("{text}: every request fails")))
+    }
+
+    /// Where requests to another name of a service go.
+    fn alias(&self) -> String {
+        let service = &self.destination.service;
+        let (host, of) = (service.hostname.as_str(), service.alias_of.as_ref());
+        let of = of.map_or_else(|| "another host".to_owned(), |of| format!("`{of}`"));
+        format!(
+            "`{host}` is another name of {of}: there is no cluster of its own, see that of {of}"
+        )
+    }
+
+    /// What part of the requests is not answered, and why, where others are.
+    fn loss(&self) -> Option<(&'static str, String)> {
+        let lost = 100.0 - self.shares.endpoints().iter().sum::<f64>();
+        let panics = self.shares.load().levels().iter().any(|level| level.panic);
+        let why = match self.spread.on_panic {
+            OnPanic::Fail if panics => "in panic a priority fails its traffic",
+            OnPanic::Fail | OnPanic::Send => {
+                "they go on to what does not answer, and nothing ejects it"
+            }
+        };
+        (lost > 0.005).then(|| ("partly_lost", format!("{lost:.2}% of the requests fail: {why}")))
     }
 
     /// Why none of the endpoints answers, where that is so.
