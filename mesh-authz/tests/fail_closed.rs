@@ -120,6 +120,33 @@ fn what_is_no_object_of_ours_denies_too() {
     );
 }
 
+/// Of this group there are policies only: one of a kind that nobody knows may have denied everything.
+#[test]
+fn a_kind_of_the_security_group_that_is_not_known_denies_in_its_namespace() {
+    let object = |version: &str, kind: &str, namespace: &str| {
+        format!(
+            "apiVersion: {version}\nkind: {kind}\nmetadata: {{name: no, namespace: {namespace}}}\n\
+             spec: {{action: DENY, rules: [{{}}]}}\n"
+        )
+    };
+    for version in
+        ["security.istio.io/v1", "security.istio.io/v9", "Securty.istio.io/v1", "security.istio.io"]
+    {
+        check(object(version, "FooPolicy", "shop"), true);
+        check(object(version, "FooPolicy", "other"), false);
+        check(object(version, "FooPolicy", "shop").replace("rules: [{}]", "rules: [{]"), true);
+        check(
+            format!(
+                "apiVersion: {version}\nkind: FooPolicyList\nitems: [{{metadata: {{name: a, namespace: shop}}}}]\n"
+            ),
+            true,
+        );
+    }
+    let others =
+        "apiVersion: security.example/v1\nkind: FooPolicy\nmetadata: {name: no}\nspec: [\n";
+    check(others, false);
+}
+
 #[test]
 fn a_lost_demand_for_mutual_tls_is_strict() {
     let check = |text: &str, expected: MutualTlsMode| {
@@ -137,6 +164,8 @@ fn a_lost_demand_for_mutual_tls_is_strict() {
     check(&format!("{kind}  name: a\n{spec}"), MutualTlsMode::Strict);
     let misspelt = "spec: {mtls: {mode: PERMISSIVE}, portLevelMtlss: {80: {mode: STRICT}}}\n";
     check(&format!("{kind}  name: a\n  namespace: shop\n{misspelt}"), MutualTlsMode::Strict);
+    let unknown = kind.replace("PeerAuthentication", "MeshPolicy");
+    check(&format!("{unknown}  name: a\n  namespace: shop\nspec: {{}}\n"), MutualTlsMode::Strict);
 }
 
 /// The parts of a mesh with a waypoint `infra/waypoint`: what is asked of it, and of `shop/web`.

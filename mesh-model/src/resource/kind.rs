@@ -12,7 +12,7 @@ use super::{
     Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
 };
 use crate::manifest::decode::{Cursor, Decode, clip, nearest};
-use crate::manifest::{self, SECURITY_KINDS};
+use crate::manifest::{self, Meant};
 
 /// Whether objects of a kind live in a namespace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -128,21 +128,26 @@ fn report_unknown(node: &manifest::Node, group: &str, name: &str, cursor: &mut C
     let known = kinds().filter(|kind| kind.group == group).map(|kind| kind.name);
     let message = format!("kind `{}` is not used by the mesh", clip(name));
     let nearest = nearest(name, known);
-    let is_security = nearest.is_some_and(|known| SECURITY_KINDS.contains(&known));
+    // What it would have denied is open, and closed.
+    let is_security = !Meant::of_node(node).security_kinds.is_empty();
     let meant = nearest.map(|known| format!("did you mean `{known}`?"));
     let is_kubernetes = !group.contains('.') || group.ends_with(".k8s.io");
     cursor.field("kind", |cursor| match meant {
+        meant if is_security => {
+            let help = meant.unwrap_or_else(|| UNKNOWN_POLICY.to_owned());
+            cursor.error("KIND-UNKNOWN", place, message, help);
+        }
         None if is_kubernetes => cursor.note("KIND-UNUSED", place, message, UNUSED),
         meant => {
             let help = meant.unwrap_or_else(|| UNUSED.to_owned());
-            if is_security {
-                // What it would have denied is open: see `manifest::Meant`.
-                return cursor.error("KIND-UNKNOWN", place, message, help);
-            }
             cursor.warn("KIND-UNKNOWN", place, message, help);
         }
     });
 }
+
+/// What to do about a kind of the group of policies that is none of them.
+const UNKNOWN_POLICY: &str = "it may have been a policy, and what one may deny in its namespace is denied: \
+                              correct its kind, or remove it";
 
 /// What to do about a kind of Kubernetes' that means nothing to a mesh.
 const UNUSED: &str = "nothing is lost if the mesh is not meant to use it; else check its spelling";

@@ -12,6 +12,9 @@ use crate::name::nearest_name;
 pub const SECURITY_KINDS: [&str; 3] =
     ["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"];
 
+/// The API group of those kinds, which has no others.
+const SECURITY_GROUP: &str = "security.istio.io";
+
 /// The kinds that policies and waypoints are attached by: what their loss detaches is in force nowhere.
 pub const TARGET_KINDS: [&str; 3] = ["Service", "ServiceEntry", "Namespace"];
 
@@ -37,7 +40,7 @@ impl Meant {
             || kind.to_ascii_lowercase().ends_with("list");
         let is_object = matches!(node.value, Value::Map(_)) && !holds_others;
         if is_object && !kind.is_empty() && !kind.contains(['{', '$']) {
-            let security_kinds = of_kind(kind, version).into_iter().collect();
+            let security_kinds = of_kind(kind, version);
             let target_kinds = target_of_kind(kind, version).into_iter().collect();
             return Self { security_kinds, target_kinds, tells_namespace: tells_namespace(node) };
         }
@@ -45,10 +48,8 @@ impl Meant {
         let mut security_kinds: Vec<&str> =
             SECURITY_KINDS.into_iter().filter(|kind| names(node, kind)).collect();
         // A typed list: its items need not say what they are.
-        let typed = kind.strip_suffix("List").and_then(|kind| of_kind(kind, version));
-        security_kinds.extend(typed.filter(|_| security_kinds.is_empty()));
-        if security_kinds.is_empty() && is_object && group(version) == "security.istio.io" {
-            security_kinds = SECURITY_KINDS.into();
+        if security_kinds.is_empty() {
+            security_kinds = of_kind(kind.strip_suffix("List").unwrap_or_default(), version);
         }
         Self {
             security_kinds,
@@ -61,10 +62,9 @@ impl Meant {
     pub(super) fn of_text(text: &str, Guess { head, is_plain }: &Guess) -> Self {
         let is_told = *is_plain && !head.kind.is_empty() && !list::is_list_kind(&head.kind);
         if is_told {
-            let kind = of_kind(&head.kind, &head.api_version);
             let target = target_of_kind(&head.kind, &head.api_version);
             return Self {
-                security_kinds: kind.into_iter().collect(),
+                security_kinds: of_kind(&head.kind, &head.api_version),
                 target_kinds: target.into_iter().collect(),
                 tells_namespace: !head.namespace.is_empty(),
             };
@@ -99,14 +99,26 @@ fn target_of_kind(kind: &str, version: &str) -> Option<&'static str> {
     is_meant.then_some(meant)
 }
 
-/// The security kind that an object says it is, misspelt or not.
-fn of_kind(kind: &str, version: &str) -> Option<&'static str> {
-    nearest_name(kind.trim(), SECURITY_KINDS.into_iter()).filter(|_| is_ours(version))
+/// The security kinds that an object may be by what it says: the one that it names, misspelt or not; any if
+/// it names none of the group that has no others.
+fn of_kind(kind: &str, version: &str) -> Vec<&'static str> {
+    match nearest_name(kind.trim(), SECURITY_KINDS.into_iter()) {
+        Some(meant) if is_ours(version) => vec![meant],
+        _ if is_of_security(version) => SECURITY_KINDS.into(),
+        Some(_) | None => Vec::new(),
+    }
 }
 
-/// The group of a version, in small letters; kinds of the core group have none.
+/// Whether a version is of the group of the security kinds, misspelt or not.
+fn is_of_security(version: &str) -> bool {
+    nearest_name(&group(version), [SECURITY_GROUP].into_iter()).is_some()
+}
+
+/// The group of a version, in small letters; kinds of the core group have none. A name with dots is one that
+/// lacks its version.
 fn group(version: &str) -> String {
-    let (group, _) = version.split_once('/').unwrap_or_default();
+    let alone = if version.contains('.') { version } else { "" };
+    let (group, _) = version.split_once('/').unwrap_or((alone, ""));
     group.trim().to_ascii_lowercase()
 }
 
@@ -114,10 +126,9 @@ fn group(version: &str) -> String {
 /// others' groups say nothing to the mesh.
 fn is_ours(version: &str) -> bool {
     let group = group(version);
-    let ours = ["security.istio.io", "istio.io"];
     group.is_empty()
         || group.ends_with(".istio.io")
-        || nearest_name(&group, ours.into_iter()).is_some()
+        || nearest_name(&group, [SECURITY_GROUP, "istio.io"].into_iter()).is_some()
 }
 
 /// Whether an object says its namespace, or says none: what stands there instead of a text may mean any.

@@ -108,7 +108,9 @@ fn unknown_kinds_are_told_apart_by_their_group() {
         "apiVersion",
     );
     check("v1", "EndpointSlice", "API-VERSION", Severity::Error, "apiVersion");
-    check("security.istio.io/v1", "PeerAuth", "KIND-UNKNOWN", Severity::Warning, "kind");
+    // It may have been any policy, and closes what that would have closed.
+    check("security.istio.io/v1", "PeerAuth", "KIND-UNKNOWN", Severity::Error, "kind");
+    check("networking.istio.io/v1", "Services", "KIND-UNKNOWN", Severity::Warning, "kind");
     check("serving.knative.dev/v1", "Service", "KIND-UNKNOWN", Severity::Warning, "kind");
     check("batch/v1", "Job", "KIND-UNUSED", Severity::Info, "kind");
     check("v1", "Pods", "KIND-UNKNOWN", Severity::Warning, "kind");
