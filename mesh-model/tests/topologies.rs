@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mesh_model::Compat;
+use mesh_model::manifest::Severity;
 use mesh_model::registry::{Change, Mesh, Origin, Registry, Source};
 use mesh_model::view::Subset;
 
@@ -89,6 +90,40 @@ fn a_primary_serves_its_remotes_by_its_own_configuration() {
     let mesh = load(sources(["role: primary", "role: remote"])).mesh();
     let told = format!("c1: {BOTH} / of-c1 / c1.example.org");
     check(&mesh, [&told, &told]);
+}
+
+/// Which of two primaries serves `c2` decides by whose policies: without a word the first is taken, and told.
+#[test]
+fn who_of_several_primaries_serves_a_cluster_is_asked_for() {
+    let policy = |action: &str| {
+        format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: \
+             shop}}, spec: {{action: {action}, rules: [{{}}]}}}}"
+        )
+    };
+    let told = |description: &str, third: &str| {
+        let mut sources = sources(["role: primary", description]);
+        sources.push(source("clusters/c1/p.yaml", policy("DENY")));
+        sources.push(source("clusters/c3/p.yaml", policy(third)));
+        sources.push(source("clusters/c3/cluster.yaml", "role: primary"));
+        let mut registry = Registry::new(Compat::default());
+        let found = registry.load(sources).into_iter().map(|found| {
+            assert!(
+                found.message.contains("`c1` is taken") && found.help.contains("controlPlane: c1")
+            );
+            (found.code, found.severity, found.file.to_string())
+        });
+        (found.collect::<Vec<_>>(), registry.mesh().control_plane_of("c2").unwrap().id.to_string())
+    };
+    let code = "CLUSTER-CONTROL-PLANE";
+    let file = "clusters/c2/cluster.yaml".to_owned();
+    let taken = |severity| (vec![(code, severity, file.clone())], "c1".to_owned());
+    assert_eq!(told("role: remote", "DENY"), taken(Severity::Warning));
+    assert_eq!(told("region: r", "DENY"), taken(Severity::Warning));
+    // By the policies of the other everybody would get in.
+    assert_eq!(told("role: remote", "ALLOW"), taken(Severity::Error));
+    assert_eq!(told("{role: remote, controlPlane: c3}", "ALLOW"), (Vec::new(), "c3".to_owned()));
+    assert_eq!(told("role: primary", "ALLOW"), (Vec::new(), "c2".to_owned()));
 }
 
 #[test]

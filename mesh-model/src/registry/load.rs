@@ -19,6 +19,8 @@ use crate::resource::{
     Resource,
 };
 
+mod choice;
+
 /// The kind of `cluster.yaml`.
 const DESCRIPTION: &str = "ClusterDescription";
 
@@ -102,6 +104,7 @@ impl Registry {
             self.read(&source, &mut diagnostics);
         }
         self.check_descriptions(&mut diagnostics);
+        choice::check(&self.parts, &mut diagnostics);
         self.check_twice(&mut diagnostics);
         diagnostics.iter_mut().for_each(Diagnostic::shorten);
         diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));

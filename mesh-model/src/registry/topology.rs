@@ -63,6 +63,26 @@ impl Topology {
             .cloned()
     }
 
+    /// Returns the clusters of which any may be meant as the control plane of one that does not name its
+    /// own, the one taken first; none if there is no choice.
+    pub(crate) fn choice(&self, cluster: &ClusterId) -> Vec<&ClusterId> {
+        let description = self.clusters.get(cluster).and_then(Option::as_ref);
+        let is_named = description.is_some_and(|known| !known.control_plane.is_empty());
+        let role = description.and_then(|known| known.role);
+        if is_named || matches!(role, Some(ClusterRole::Primary | ClusterRole::Standalone)) {
+            return Vec::new();
+        }
+        let of_role = |role| self.has_role(role).collect::<Vec<_>>();
+        let mut found = of_role(ClusterRole::Primary);
+        if found.is_empty() {
+            found = of_role(ClusterRole::Config);
+        }
+        if found.len() < 2 || found.contains(&cluster) || self.hides_first_primary() {
+            return Vec::new();
+        }
+        found
+    }
+
     /// Returns every control plane that serves a cluster.
     pub(crate) fn control_planes(&self) -> Vec<ClusterId> {
         let mut found: Vec<ClusterId> =
