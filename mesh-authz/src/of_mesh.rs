@@ -11,7 +11,7 @@ use mesh_model::view::{Proxy, ProxyKind};
 
 use crate::authorizer::Authorizer;
 use crate::compile::{Chain, Environment, Policies, ProviderKind, RootNamespace};
-use crate::identity::{IdentitySource, TrustBundle};
+use crate::identity::TrustBundle;
 use crate::matcher::{PathNormalization, PathOptions};
 use crate::select::{
     AttachedService, BrokenPolicy, Selection, Subject, Workload, WorkloadKind, lost,
@@ -35,8 +35,9 @@ impl Authorizer {
         }
         let workload = workload(&proxy.namespace, &proxy.labels);
         let data_plane = data_plane(mesh, proxy);
+        let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
         let of = |data_plane| {
-            let own = Self::of(mesh, plane, &workload, IdentitySource::Certificate, data_plane);
+            let own = Self::of(mesh, plane, &workload, &broken, data_plane);
             let peers = (data_plane == DataPlane::Ztunnel)
                 .then(|| ztunnel::of_workload(plane, &proxy.namespace, &proxy.labels));
             own.with_authorizations(peers.into_iter().flatten())
@@ -51,10 +52,11 @@ impl Authorizer {
     /// The same as an Envoy decides, whatever is beside the workload: what generators write down.
     pub fn of_envoy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
         let workload = workload(&proxy.namespace, &proxy.labels);
-        Self::of(mesh, plane, &workload, IdentitySource::Certificate, DataPlane::IstioProxy)
+        let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
+        Self::of(mesh, plane, &workload, &broken, DataPlane::IstioProxy)
     }
 
-    /// The same as an Envoy decides, for a workload by namespace and labels.
+    /// The same as an Envoy decides, for a workload of any cluster by namespace and labels.
     pub fn of_workload(
         mesh: &Mesh,
         plane: &ControlPlane,
@@ -62,21 +64,21 @@ impl Authorizer {
         labels: &Labels,
     ) -> Self {
         let workload = workload(namespace, labels);
-        Self::of(mesh, plane, &workload, IdentitySource::Certificate, DataPlane::IstioProxy)
+        let broken = BrokenPolicy::of_workloads(mesh, plane);
+        Self::of(mesh, plane, &workload, &broken, DataPlane::IstioProxy)
     }
 
     fn of(
         mesh: &Mesh,
         plane: &ControlPlane,
         workload: &Workload,
-        identity: IdentitySource,
+        broken: &[BrokenPolicy],
         data_plane: DataPlane,
     ) -> Self {
-        let broken = BrokenPolicy::of_workloads(mesh, plane);
         let of_plane = Environment::of_plane(plane, mesh.compat());
         let compat = Compat { data_plane, ..of_plane.compat.clone() };
-        let environment = Environment { identity, compat, ..of_plane };
-        Self::new(&policies(plane, &broken), workload, &environment)
+        let environment = Environment { compat, ..of_plane };
+        Self::new(&policies(plane, broken), workload, &environment)
     }
 }
 
@@ -187,7 +189,7 @@ impl Chain {
     ///
     /// Policies that could not be understood deny what they might have denied.
     pub fn of_grpc_server(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
-        let broken = BrokenPolicy::of_workloads(mesh, plane);
+        let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
         let workload = workload(&proxy.namespace, &proxy.labels);
         let environment = Environment::of_plane(plane, mesh.compat());
         Self::of_grpc(&policies(plane, &broken), &workload, &environment)
@@ -253,7 +255,7 @@ pub fn may_refuse_tokens(
         return broken.iter().any(|policy| is_about_tokens(&policy));
     }
     let (workload, selection) = (workload(&proxy.namespace, &proxy.labels), selection(mesh, plane));
-    let broken = BrokenPolicy::of_workloads(mesh, plane);
+    let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
     let mut broken = broken.iter().filter(is_about_tokens);
     broken.any(|policy| policy.may_select(&workload, &selection))
 }

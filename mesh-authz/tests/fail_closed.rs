@@ -245,6 +245,53 @@ fn a_service_that_cannot_be_read_closes_what_its_policies_might_have() {
     assert_eq!(answers(&pod, &policy), [true, true, true]);
 }
 
+/// Who answers `GET /` of an address that no service is known by where `c2` has lost its service: `web` of
+/// `c1` and of `c2`, and the waypoint of `c1`. Of each cluster there is what its description says.
+fn answers_of_clusters(descriptions: [&str; 2], lost: &str) -> [bool; 3] {
+    let source = |path: &str, text: String| Source {
+        origin: Origin::of_path(path).expect("a path of a mesh"),
+        name: Arc::from(path),
+        text: text.into_bytes(),
+    };
+    let pods = format!("{POD}\n---\n{WAYPOINT}");
+    let policy = format!("apiVersion: security.istio.io/v1\n{}", of_service(DENY));
+    let [first, second] = descriptions.map(ToOwned::to_owned);
+    let mut registry = Registry::new(Compat::default());
+    registry.load([
+        source("clusters/c1/cluster.yaml", first),
+        source("clusters/c2/cluster.yaml", second),
+        source("clusters/c1/pod.yaml", format!("{pods}{}", service(USES))),
+        source("clusters/c2/pod.yaml", format!("{pods}{lost}")),
+        source("config/p.yaml", policy),
+    ]);
+    let mesh = registry.mesh();
+    ["c1/shop/web", "c2/shop/web", "c1/infra/wp"].map(|name| {
+        let proxy = mesh.proxy(name).expect("the pod is there");
+        let plane = mesh.control_plane_of(proxy.cluster.as_str()).expect("somebody serves it");
+        let authorizer = Authorizer::of_proxy(&mesh, plane, &proxy);
+        let mut request = request::get("/");
+        request.connection.destination_ip = [10, 9, 0, 2].into();
+        authorizer.decide(&request).is_allowed()
+    })
+}
+
+/// A Service selects pods of its own cluster; waypoints serve those of all that their control plane reads.
+#[test]
+fn a_service_that_cannot_be_read_closes_pods_of_its_own_cluster() {
+    let primary = "role: primary";
+    let lost = service(&format!("{USES}, x: 5"));
+    assert_eq!(answers_of_clusters([primary, primary], &lost), [true, false, false]);
+    assert_eq!(answers_of_clusters([primary, primary], &service(USES)), [true, true, true]);
+    let remote = "{role: remote, controlPlane: c1}";
+    assert_eq!(answers_of_clusters([primary, remote], &lost), [true, false, false]);
+    // Without the secret of the other cluster nothing of it is known.
+    let alone = "{role: primary, reads: []}";
+    assert_eq!(answers_of_clusters([alone, primary], &lost), [true, false, true]);
+    // Nobody can tell what it selects.
+    let unread = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: [\n";
+    assert_eq!(answers_of_clusters([primary, primary], unread), [true, false, false]);
+}
+
 #[test]
 fn its_allow_policies_allow_nothing() {
     let broken = service(&format!("{USES}, x: 5"));

@@ -1,6 +1,6 @@
 //! Policies that could not be understood: they deny what they might have denied.
-use mesh_model::name::{Labels, Namespace};
-use mesh_model::registry::{Broken, ControlPlane, Mesh, TokenPlace};
+use mesh_model::name::{ClusterId, Labels, Namespace};
+use mesh_model::registry::{Broken, ControlPlane, Mesh, Origin, TokenPlace};
 use mesh_model::resource::{Action, JwtRule};
 
 use super::attachment::GATEWAY_NAME;
@@ -85,10 +85,21 @@ impl BrokenPolicy {
     }
 
     /// What denies at workloads because it is not in force as it was meant: those, and policies of
-    /// services and waypoints that a workload may have stood behind.
+    /// services and waypoints that a workload of any cluster may have stood behind.
     pub(crate) fn of_workloads(mesh: &Mesh, plane: &ControlPlane) -> Vec<Self> {
         let mut broken = Self::of_plane(plane);
-        broken.extend(super::lost::of_workloads(mesh, plane));
+        broken.extend(super::lost::of_workloads(mesh, plane, |_| true));
+        broken
+    }
+
+    /// The same at the workloads of one cluster: the Service of another selects none of them.
+    pub(crate) fn of_cluster(mesh: &Mesh, plane: &ControlPlane, cluster: &ClusterId) -> Vec<Self> {
+        let may_select = |lost: &Broken| {
+            let is_near = matches!(&lost.origin, Origin::Cluster(of) if of == cluster);
+            lost.object.kind != "Service" || is_near
+        };
+        let mut broken = Self::of_plane(plane);
+        broken.extend(super::lost::of_workloads(mesh, plane, may_select));
         broken
     }
 

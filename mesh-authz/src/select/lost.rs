@@ -10,7 +10,8 @@
 //! policies, and those of the waypoint that it may be behind, might have denied. What comes to the waypoint
 //! all the same, addressed to no service that it knows, is decided by the DENY and CUSTOM policies of the
 //! service, and as if its ALLOW policies had no rules. A service says what it selects and which waypoint
-//! it is behind as long as its document can be read as far.
+//! it is behind as long as its document can be read as far. A Service selects pods of its own cluster only,
+//! a ServiceEntry those of any; a waypoint may serve either, of every cluster that its control plane reads.
 use mesh_model::endpoint::Provider;
 use mesh_model::name::{Labels, Namespace};
 use mesh_model::registry::{Broken, ControlPlane, Mesh};
@@ -219,10 +220,14 @@ pub(crate) fn may_be_behind(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) ->
     of_namespaces.filter(|lost| lost.may_be_at(proxy)).map(|lost| lost.namespace).collect()
 }
 
-/// What denies at the workloads that the lost services may select.
-pub(super) fn of_workloads(mesh: &Mesh, plane: &ControlPlane) -> Vec<BrokenPolicy> {
+/// What denies at the workloads that those of the lost services may select that are meant.
+pub(super) fn of_workloads(
+    mesh: &Mesh,
+    plane: &ControlPlane,
+    is_meant: impl Fn(&Broken) -> bool,
+) -> Vec<BrokenPolicy> {
     let (mut found, known) = (Vec::new(), Known { mesh, plane });
-    for lost in lost(mesh, plane) {
+    for lost in lost(mesh, plane).into_iter().filter(|lost| is_meant(lost.object)) {
         for policy in plane.authorization_policies.iter().filter(|policy| !is_dry_run(policy)) {
             let namespace = &policy.meta.namespace;
             if lost.concerns(known, namespace, target_refs(policy)) {
