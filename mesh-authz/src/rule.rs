@@ -13,11 +13,13 @@ use mesh_model::resource::{Condition, Operation, Rule, Source};
 use crate::identity::{IdentitySource, TrustBundle};
 use crate::rbac::{Body, Clause, Entry, Field, Node, PermissionTest, Place, PrincipalTest};
 
+mod lists;
 mod operation;
 mod source;
 mod value;
 mod when;
 
+pub(crate) use self::lists::{List, lists};
 pub(crate) use self::value::port;
 pub use self::value::{Omission, Unusable};
 

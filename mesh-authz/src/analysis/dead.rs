@@ -5,9 +5,9 @@
 //! and excludes nothing.
 use mesh_model::resource::AuthorizationPolicy;
 
-use super::lint::{List, lists};
 use crate::matcher::{PathNormalization, PathOptions};
 use crate::rbac::{Field, Place};
+use crate::rule::{List, lists};
 
 /// Values of a list of a rule that no request has.
 #[derive(Clone, Debug, PartialEq)]

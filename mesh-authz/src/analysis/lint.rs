@@ -1,8 +1,9 @@
 //! Patterns in policies that look tighter than they are.
-use mesh_model::resource::{Action, AuthorizationPolicy, Operation, Rule, Source};
+use mesh_model::resource::{Action, AuthorizationPolicy, Operation, Rule};
 
 use crate::matcher::joins_lines;
 use crate::rbac::{Field, Place};
+use crate::rule::{List, lists};
 
 /// A pattern in a policy that is likely not what was meant.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,16 +115,6 @@ fn denies_tcp(rule: &Rule) -> bool {
         && !rule.when.iter().any(|when| &*when.key == "destination.port")
 }
 
-/// The values of a list, as written.
-pub(super) type Values<'r> = &'r [Box<str>];
-
-/// A list of values of a rule.
-pub(super) struct List<'r> {
-    pub(super) place: Place,
-    pub(super) is_negated: bool,
-    pub(super) values: Values<'r>,
-}
-
 impl List<'_> {
     /// The risks of the list, each with the values that have it.
     fn risks(&self, action: Action) -> impl Iterator<Item = (Risk, Box<[Box<str>]>)> {
@@ -203,68 +194,4 @@ fn is_open_path(value: &str) -> bool {
         Some(prefix) => !prefix.is_empty() && !prefix.ends_with('/') && !prefix.starts_with('*'),
         None => false,
     }
-}
-
-/// The lists of a rule that have a value.
-pub(super) fn lists(rule: &Rule) -> Vec<List<'_>> {
-    let sources = rule.from.iter().filter_map(|from| from.source.as_ref()).flat_map(of_source);
-    let operations = rule.to.iter().filter_map(|to| to.operation.as_ref()).flat_map(of_operation);
-    let when = rule.when.iter().enumerate().flat_map(|(index, when)| {
-        let place = || Place::When { index, key: when.key.clone() };
-        [
-            List { place: place(), is_negated: false, values: &when.values },
-            List { place: place(), is_negated: true, values: &when.not_values },
-        ]
-    });
-    sources.chain(operations).chain(when).filter(|list| !list.values.is_empty()).collect()
-}
-
-fn of_source(source: &Source) -> Vec<List<'_>> {
-    let lists = [
-        ("principals", source.principals.as_slice(), source.not_principals.as_slice()),
-        (
-            "requestPrincipals",
-            source.request_principals.as_slice(),
-            source.not_request_principals.as_slice(),
-        ),
-        ("namespaces", source.namespaces.as_slice(), source.not_namespaces.as_slice()),
-        (
-            "serviceAccounts",
-            source.service_accounts.as_slice(),
-            source.not_service_accounts.as_slice(),
-        ),
-        ("trustDomains", source.trust_domains.as_slice(), source.not_trust_domains.as_slice()),
-        ("ipBlocks", source.ip_blocks.as_slice(), source.not_ip_blocks.as_slice()),
-        (
-            "remoteIpBlocks",
-            source.remote_ip_blocks.as_slice(),
-            source.not_remote_ip_blocks.as_slice(),
-        ),
-    ];
-    both(lists, Place::Source)
-}
-
-fn of_operation(operation: &Operation) -> Vec<List<'_>> {
-    let lists = [
-        ("hosts", operation.hosts.as_slice(), operation.not_hosts.as_slice()),
-        ("ports", operation.ports.as_slice(), operation.not_ports.as_slice()),
-        ("methods", operation.methods.as_slice(), operation.not_methods.as_slice()),
-        ("paths", operation.paths.as_slice(), operation.not_paths.as_slice()),
-    ];
-    both(lists, Place::Operation)
-}
-
-fn both<'r, const N: usize>(
-    lists: [(&'static str, Values<'r>, Values<'r>); N],
-    place: fn(&'static str) -> Place,
-) -> Vec<List<'r>> {
-    lists
-        .into_iter()
-        .flat_map(|(name, values, not_values)| {
-            [
-                List { place: place(name), is_negated: false, values },
-                List { place: place(name), is_negated: true, values: not_values },
-            ]
-        })
-        .collect()
 }
