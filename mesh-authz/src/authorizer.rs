@@ -19,7 +19,7 @@ mod l4;
 mod replace;
 mod waypoint;
 
-pub(crate) use self::l4::L4;
+pub(crate) use self::l4::{L4, L4Outcome, Looked};
 pub use self::waypoint::ServiceBehind;
 use self::waypoint::Services;
 

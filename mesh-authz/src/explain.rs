@@ -4,7 +4,7 @@ use std::fmt;
 use mesh_model::name::Namespace;
 use mesh_model::resource::Action;
 
-use crate::authorizer::{Authorizer, Observer};
+use crate::authorizer::{Authorizer, L4Outcome, Looked, Observer};
 use crate::compile::{CompiledPolicy, CompiledRule, Traffic};
 use crate::decision::{Decision, ExternalCheck, Reason, Verdict};
 use crate::dry_run::DryRun;
@@ -58,7 +58,7 @@ pub struct RuleTrace<'p> {
     pub rule: usize,
     /// Whether it matches, and if not why.
     pub outcome: Outcome<'p>,
-    /// Values of the rule that no data plane understands.
+    /// Values of the rule that the data plane does not have.
     pub omissions: &'p [Omission],
 }
 
@@ -244,17 +244,20 @@ fn trace<'p>(policy: &'p CompiledPolicy, seen: Option<&Seen<'_>>) -> PolicyTrace
     }
 }
 
-/// What a ztunnel's policy says, whose groups match, or fail by a field.
-fn trace_of_connection(
-    policy: &Origin,
+/// What a ztunnel's policy says, whose rules match, or fail by a field.
+fn trace_of_connection<'p>(
+    policy: &'p Origin,
     is_dry_run: bool,
-    groups: Vec<Option<L4Failure>>,
-) -> PolicyTrace<'_> {
-    let groups = groups.into_iter().enumerate();
-    let rules = groups.map(|(rule, failure)| RuleTrace {
+    rules: Vec<Looked<'p>>,
+) -> PolicyTrace<'p> {
+    let rules = rules.into_iter().map(|Looked { rule, outcome, omissions }| RuleTrace {
         rule,
-        outcome: failure.map_or(Outcome::Matched, Outcome::Unmatched),
-        omissions: &[],
+        outcome: match outcome {
+            L4Outcome::Matched => Outcome::Matched,
+            L4Outcome::Failed(failure) => Outcome::Unmatched(failure),
+            L4Outcome::LeftOut => Outcome::LeftOut,
+        },
+        omissions,
     });
     PolicyTrace {
         namespace: &policy.namespace,

@@ -18,11 +18,13 @@ use mesh_model::name::{Cidr, Identity, Labels, Namespace};
 mod convert;
 mod failure;
 mod of_mesh;
+mod omitted;
 
 pub use self::convert::{convert, convert_peer_authentication, static_strict};
 pub use self::failure::L4Failure;
 pub use self::of_mesh::{authorizations, policies_of_workload};
 pub(crate) use self::of_mesh::{of_workload, stand_in};
+pub(crate) use self::omitted::omitted;
 
 /// A policy as a ztunnel gets it.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "helpers of tests may fail like tests")]
 use std::sync::Arc;
 
+use mesh_authz::explain::Outcome;
 use mesh_authz::identity::Peer;
 use mesh_authz::{Authorizer, data_plane};
 use mesh_model::Compat;
@@ -122,6 +123,59 @@ fn a_ztunnel_knows_connections_only() {
     assert_eq!(reason(&mesh, Some("spiffe://cluster.local/ns/a/sa/b")), "allow_matched");
     assert_eq!(reason(&mesh, Some("spiffe://cluster.local/ns/a/sa/c")), "no_allow_policy_matched");
     assert_eq!(reason(&mesh, None), "no_allow_policy_matched");
+}
+
+/// What a ztunnel's trace says of a connection to port 80 of `web`, of each policy.
+fn trace(pod: &str, policies: &str) -> Vec<String> {
+    let mesh = mesh(Compat::default(), pod, policies);
+    let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
+    let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
+    let authorizer = Authorizer::of_proxy(&mesh, plane, &proxy);
+    let explained = authorizer.explain(&request::get("/x"));
+    let rules = explained.trace.iter().flat_map(|policy| &policy.rules).map(|rule| {
+        let outcome = match &rule.outcome {
+            Outcome::Matched => "matched",
+            Outcome::LeftOut => "left out",
+            Outcome::Unmatched(_) | Outcome::Failed(_) => "failed",
+            Outcome::NotAsked => "not asked",
+        };
+        let omitted: Vec<String> = rule.omissions.iter().map(ToString::to_string).collect();
+        format!("{} {outcome} [{}]", rule.rule, omitted.join(" | "))
+    });
+    let decided = format!("{}", explained.decision.reason());
+    rules.chain([decided]).collect()
+}
+
+#[test]
+fn what_a_ztunnel_is_not_told_stands_in_its_trace_by_the_policy_s_own_numbers() {
+    let rules = "rules: [{to: [{operation: {paths: [/x]}}]}, \
+        {from: [{source: {trustDomains: [td], ipBlocks: [10.0.0.0/8]}}]}, \
+        {to: [{operation: {ports: ['80']}}], when: [{key: connection.sni, values: [a]}]}, \
+        {to: [{operation: {ports: ['80']}}]}]";
+    let gone = "a ztunnel has no such field of a connection; the rule is left out";
+    let allow = trace(AMBIENT, &policy("AuthorizationPolicy", &format!("{{{rules}}}")));
+    let value = "the value is left out";
+    let untold = format!("[from.source.trustDomains: ztunnels are not told of the field; {value}]");
+    let expected = [
+        format!("0 left out [to.operation.paths: {gone}]"),
+        format!("1 matched {untold}"),
+        format!("2 left out [when[connection.sni].values: {gone}]"),
+        "3 matched []".to_owned(),
+    ];
+    assert_eq!(allow[..4], expected);
+    assert!(allow[4].contains("rule 1 of policy shop/p"), "{allow:?}");
+    // A DENY rule stays, without what it asks of requests.
+    let deny =
+        trace(AMBIENT, &policy("AuthorizationPolicy", &format!("{{action: DENY, {rules}}}")));
+    assert!(deny[0].starts_with("0 failed [to.operation.paths: "), "{deny:?}");
+    assert!(deny[0].ends_with(&format!("{value}]")), "{deny:?}");
+    assert!(deny[4].contains("rule 1 of policy shop/p"), "{deny:?}");
+    let ports = policy(
+        "AuthorizationPolicy",
+        &format!("{{{}}}", rules.replace("10.0.0.0/8", "11.0.0.0/8")),
+    );
+    let ports = trace(AMBIENT, &ports);
+    assert!(ports[4].contains("rule 3 of policy shop/p"), "{ports:?}");
 }
 
 #[test]

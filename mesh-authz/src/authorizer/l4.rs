@@ -10,8 +10,9 @@ use crate::decision::{Decision, Reason};
 use crate::dry_run::DryRun;
 use crate::rbac::Origin;
 use crate::request::Request;
+use crate::rule::Omission;
 use crate::select::Workload;
-use crate::ztunnel::{self, Authorization, Group, L4Connection, L4Failure, Peer, convert};
+use crate::ztunnel::{self, Authorization, Group, L4Connection, L4Failure, Peer, convert, omitted};
 
 /// The policies of a workload as its ztunnel has them, DENY first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,8 +21,40 @@ pub(crate) struct L4(Vec<Policy>);
 #[derive(Clone, Debug, PartialEq)]
 struct Policy {
     authorization: Authorization,
-    /// What is reported of each of its groups; a policy that stands in for another has one.
-    origins: Vec<Origin>,
+    /// The policy as a whole.
+    origin: Origin,
+    /// Its rules, in order. Those that are not left out are the groups, in order.
+    rules: Vec<Rule>,
+}
+
+/// A rule of a policy, and what of it its ztunnel is not told.
+#[derive(Clone, Debug, PartialEq)]
+struct Rule {
+    /// What is reported where it decides.
+    origin: Origin,
+    omissions: Vec<Omission>,
+}
+
+impl Rule {
+    fn is_left_out(&self) -> bool {
+        self.omissions.iter().any(|omission| omission.drops_rule)
+    }
+}
+
+/// What a rule says of a connection.
+pub(crate) struct Looked<'p> {
+    /// Its place in the policy.
+    pub(crate) rule: usize,
+    pub(crate) outcome: L4Outcome,
+    pub(crate) omissions: &'p [Omission],
+}
+
+/// Whether a rule matches a connection.
+pub(crate) enum L4Outcome {
+    Matched,
+    Failed(L4Failure),
+    /// The ztunnel does not have it.
+    LeftOut,
 }
 
 impl L4 {
@@ -36,15 +69,18 @@ impl L4 {
         let sends_dry_run = environment.compat.flags.ambient_enable_dry_run_authorization_policy;
         let (namespace, labels) = (&workload.namespace, &workload.labels);
         let converted = policies.understood.iter();
-        let converted = converted.filter_map(|policy| convert(policy, root, sends_dry_run));
-        let concerning = converted.filter(|policy| policy.concerns(namespace, labels, root));
+        let converted = converted
+            .filter_map(|policy| Some((convert(policy, root, sends_dry_run)?, omitted(policy))));
+        let concerning = converted.filter(|(policy, _)| policy.concerns(namespace, labels, root));
         let mut built = Self::default();
-        concerning.for_each(|policy| built.add(policy, false));
+        concerning.for_each(|(policy, omitted)| built.add(policy, false, omitted));
         let selection = environment.selection();
         for broken in
             policies.broken.iter().filter(|policy| policy.may_select(workload, &selection))
         {
-            built.extend(ztunnel::stand_in(broken, root).map(|policy| (policy, true)));
+            if let Some(policy) = ztunnel::stand_in(broken, root) {
+                built.add_whole(policy, true);
+            }
         }
         built.sort();
         built
@@ -53,16 +89,19 @@ impl L4 {
     /// Adds policies that are the workload's whatever they select: those that became of its
     /// PeerAuthentications.
     pub(super) fn with(mut self, policies: impl IntoIterator<Item = Authorization>) -> Self {
-        policies.into_iter().for_each(|policy| self.add(policy, false));
+        policies.into_iter().for_each(|policy| self.add_whole(policy, false));
         self.sort();
         self
     }
 
-    fn extend(&mut self, policies: impl IntoIterator<Item = (Authorization, bool)>) {
-        policies.into_iter().for_each(|(policy, is_broken)| self.add(policy, is_broken));
+    /// Adds a policy of which nothing is left out.
+    fn add_whole(&mut self, authorization: Authorization, is_broken: bool) {
+        let omitted = vec![Vec::new(); authorization.groups.len()];
+        self.add(authorization, is_broken, omitted);
     }
 
-    fn add(&mut self, authorization: Authorization, is_broken: bool) {
+    /// Adds a policy with what is left out of each of its rules.
+    fn add(&mut self, authorization: Authorization, is_broken: bool, omitted: Vec<Vec<Omission>>) {
         let action = match authorization.action {
             ztunnel::Action::Allow => Action::Allow,
             ztunnel::Action::Deny => Action::Deny,
@@ -74,8 +113,9 @@ impl L4 {
             action,
             is_broken,
         };
-        let origins = (0..authorization.groups.len().max(1)).map(origin).collect();
-        self.0.push(Policy { authorization, origins });
+        let rules = omitted.into_iter().enumerate();
+        let rules = rules.map(|(rule, omissions)| Rule { origin: origin(rule), omissions });
+        self.0.push(Policy { origin: origin(0), rules: rules.collect(), authorization });
     }
 
     /// By action and name: the first that matches is the one reported.
@@ -126,10 +166,10 @@ impl L4 {
             return;
         }
         for action in [Action::Deny, Action::Allow] {
-            let mut trials = self.0.iter().filter(|policy| {
-                policy.authorization.is_dry_run
-                    && policy.origins.first().is_some_and(|origin| origin.action == action)
-            });
+            let mut trials = self
+                .0
+                .iter()
+                .filter(|policy| policy.authorization.is_dry_run && policy.origin.action == action);
             if trials.clone().next().is_some() {
                 let matched = trials.find_map(|policy| policy.matching(peer));
                 observer.dry_run(DryRun { action, matched });
@@ -139,10 +179,9 @@ impl L4 {
 
     /// The actions of policies on trial, DENY first.
     pub(super) fn has_trial(&self, action: Action) -> bool {
-        self.0.iter().any(|policy| {
-            policy.authorization.is_dry_run
-                && policy.origins.iter().any(|origin| origin.action == action)
-        })
+        self.0
+            .iter()
+            .any(|policy| policy.authorization.is_dry_run && policy.origin.action == action)
     }
 
     /// The policies by namespace and name.
@@ -160,29 +199,47 @@ impl L4 {
         allow.peek().is_some() && allow.all(|policy| policy.groups.iter().all(Group::is_never))
     }
 
-    /// What each policy says of a request, and each of its groups, by `told`: why the group does not match,
-    /// unless it does.
+    /// What each policy says of a request, by `told` of the policy, whether it is on trial, and its rules.
     pub(crate) fn look<'p, T>(
         &'p self,
         request: &Request<'_>,
-        told: impl Fn(&'p Origin, bool, Vec<Option<L4Failure>>) -> T,
+        told: impl Fn(&'p Origin, bool, Vec<Looked<'p>>) -> T,
     ) -> Vec<T> {
         let identity = identity(request);
         let connection = connection(request, identity.as_ref());
         let peer = Peer::of(&connection);
-        let looked = self.0.iter().filter_map(|policy| {
-            let groups = policy.authorization.groups.iter().map(|group| group.failure(&peer));
-            let is_dry_run = policy.authorization.is_dry_run;
-            Some(told(policy.origins.first()?, is_dry_run, groups.collect()))
+        let looked = self.0.iter().map(|policy| {
+            told(&policy.origin, policy.authorization.is_dry_run, policy.look(&peer))
         });
         looked.collect()
     }
 }
 
 impl Policy {
+    /// The rules that the ztunnel has, with what they became.
+    fn kept(&self) -> impl Iterator<Item = (&Rule, &Group)> {
+        let kept = self.rules.iter().filter(|rule| !rule.is_left_out());
+        kept.zip(&self.authorization.groups)
+    }
+
     fn matching(&self, peer: &Peer<'_>) -> Option<&Origin> {
-        let group = self.authorization.groups.iter().position(|group| group.matches(peer))?;
-        self.origins.get(group)
+        let matched = self.kept().find(|(_, group)| group.matches(peer));
+        matched.map(|(rule, _)| &rule.origin)
+    }
+
+    fn look(&self, peer: &Peer<'_>) -> Vec<Looked<'_>> {
+        let mut kept = self.kept();
+        let looked = self.rules.iter().map(|rule| {
+            let group = if rule.is_left_out() { None } else { kept.next() };
+            let outcome = match group {
+                None => L4Outcome::LeftOut,
+                Some((_, group)) => {
+                    group.failure(peer).map_or(L4Outcome::Matched, L4Outcome::Failed)
+                }
+            };
+            Looked { rule: rule.origin.rule, outcome, omissions: &rule.omissions }
+        });
+        looked.collect()
     }
 }
 

@@ -42,6 +42,10 @@ pub enum Unusable {
     Brackets,
     /// The key of a condition is unknown.
     Key,
+    /// Only requests have the field, and a ztunnel sees connections.
+    Layer4,
+    /// Ztunnels are not told of the field, though connections have it.
+    Untold,
 }
 
 impl fmt::Display for Unusable {
@@ -52,6 +56,8 @@ impl fmt::Display for Unusable {
             Self::Port => "a port is a number of 0 to 65535",
             Self::Brackets => "the key needs a name in brackets",
             Self::Key => "the key is unknown",
+            Self::Layer4 => "a ztunnel has no such field of a connection",
+            Self::Untold => "ztunnels are not told of the field",
         })
     }
 }

@@ -7,6 +7,7 @@ use mesh_model::resource::{
     PeerAuthentication, Rule, Source,
 };
 
+use super::omitted::has_layer_7;
 use super::{
     Action, Authorization, Clause, Group, Lists, Match, Scope, ServiceAccountMatch, TextMatch,
 };
@@ -66,36 +67,6 @@ fn group(rule: &Rule, namespace: &Namespace) -> Group {
     }
     clauses.extend(rule.when.iter().map(|when| Clause { matches: vec![of_condition(when)] }));
     Group { clauses }
-}
-
-/// Whether a rule uses a field that is converted into nothing and told as such; trust domains are
-/// converted into nothing without a word.
-fn has_layer_7(rule: &Rule) -> bool {
-    let operations = rule.to.iter().filter_map(|to| to.operation.as_ref());
-    let sources = rule.from.iter().filter_map(|from| from.source.as_ref());
-    operations.into_iter().any(|of| {
-        [&of.hosts, &of.not_hosts, &of.methods, &of.not_methods, &of.paths, &of.not_paths]
-            .iter()
-            .any(|values| !values.is_empty())
-    }) || sources.into_iter().any(|of| {
-        [
-            &of.remote_ip_blocks,
-            &of.not_remote_ip_blocks,
-            &of.request_principals,
-            &of.not_request_principals,
-        ]
-        .iter()
-        .any(|values| !values.is_empty())
-    }) || rule.when.iter().any(|when| {
-        !matches!(
-            &*when.key,
-            "source.ip"
-                | "source.namespace"
-                | "source.principal"
-                | "destination.ip"
-                | "destination.port"
-        )
-    })
 }
 
 fn of_operation(operation: &Operation) -> Match {
