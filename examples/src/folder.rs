@@ -173,12 +173,17 @@ impl Files {
         let Some(origin) = Origin::of_path(name) else {
             let extension = path.extension().map(|it| it.to_string_lossy().to_lowercase());
             if extension.is_some_and(|it| ["yaml", "yml", "json"].contains(&it.as_str())) {
-                let message = "means nothing here: manifests lie below `config/` or `clusters/NAME/`, \
-                    their names end in .yaml, .yml or .json";
+                let message =
+                    "means nothing here: manifests lie below `config/` or `clusters/NAME/`";
                 self.tell("FILE-UNUSED", Severity::Info, name, message);
             }
             return;
         };
+        if name.rsplit('.').next().is_some_and(|it| it.chars().any(char::is_uppercase)) {
+            let message =
+                "is read as what its name says in small letters; `kubectl apply -f` passes over it";
+            self.tell("FILE-EXTENSION", Severity::Warning, name, message);
+        }
         match text(path) {
             Ok(text) => self.sources.push(Source { origin, name: Arc::from(name), text }),
             Err(error) => {

@@ -95,6 +95,27 @@ fn documents_that_cannot_be_used_are_told_by_place_and_the_others_count() {
     assert_eq!((code, answer.contains("the mesh has no cluster `c2`")), (1, true), "{answer}");
 }
 
+/// Nobody writes a policy that is not to count: it does, whatever the letters of its file's name.
+#[test]
+fn manifests_are_read_whatever_the_case_of_their_extension() {
+    let policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
+        metadata: {name: p, namespace: front}\nspec: {action: DENY, rules: [{}]}\n";
+    let twice = format!("{policy}---\n{policy}");
+    for name in ["config/p.YAML", "config/p.Yml", "clusters/c1/p.JSON"] {
+        let (code, answer) = findings("case", name, twice.as_bytes());
+        assert_eq!(code, 1, "{answer}");
+        assert!(answer.contains(&format!("{name}: warning[FILE-EXTENSION]")), "{answer}");
+        assert!(
+            answer.contains("error[DUPLICATE-OBJECT]: AuthorizationPolicy/front/p"),
+            "{answer}"
+        );
+    }
+    let (code, answer) = findings("case-plain", "config/p.yaml", policy.as_bytes());
+    assert_eq!((code, answer.contains("FILE-EXTENSION")), (0, false), "{answer}");
+    let (code, answer) = findings("case-mesh", "mesh.YAML", b"trustDomain: [a]\n");
+    assert_eq!((code, answer.contains("mesh.YAML:1:")), (1, true), "{answer}");
+}
+
 #[cfg(unix)]
 #[test]
 fn what_is_no_file_is_told_and_read_by_nobody() {

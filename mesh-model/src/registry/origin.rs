@@ -25,30 +25,41 @@ impl Origin {
     /// Returns the part that a file is in, by its path relative to the folder with `/` between the
     /// parts; `None` for files that a mesh folder does not have.
     ///
+    /// Manifests end in `.yaml`, `.yml` or `.json`, in letters of either case: a policy that `p.YAML` holds is
+    /// meant. `kubectl apply -f FOLDER` passes over what is not in small letters, and reads it where the file
+    /// itself is named.
+    ///
     /// ```
     /// # use mesh_model::registry::Origin;
     /// assert_eq!(Origin::of_path("mesh.yaml"), Some(Origin::MeshConfig));
     /// assert_eq!(Origin::of_path("clusters/c1/shop/cart.yaml"), Some(Origin::Cluster("c1".into())));
+    /// assert_eq!(Origin::of_path("config/policies.YAML"), Some(Origin::Config));
     /// assert_eq!(Origin::of_path("README.md"), None);
     /// ```
+    ///
+    /// # Upstream
+    ///
+    /// kubernetes/cli-runtime `pkg/resource/visitor.go` `ignoreFile`.
     pub fn of_path(path: &str) -> Option<Self> {
-        match path {
-            "mesh.yaml" | "mesh.yml" | "mesh.json" => return Some(Self::MeshConfig),
-            "networks.yaml" | "networks.yml" | "networks.json" => return Some(Self::MeshNetworks),
-            "proxies.json" => return Some(Self::Proxies),
-            _ => {}
-        }
-        if ![".yaml", ".yml", ".json"].iter().any(|extension| path.ends_with(extension)) {
+        let (stem, extension) = path.rsplit_once('.')?;
+        let extension = extension.to_ascii_lowercase();
+        if !["yaml", "yml", "json"].contains(&extension.as_str()) {
             return None;
         }
-        let (folder, rest) = path.split_once('/')?;
+        match stem {
+            "mesh" => return Some(Self::MeshConfig),
+            "networks" => return Some(Self::MeshNetworks),
+            "proxies" if extension == "json" => return Some(Self::Proxies),
+            _ => {}
+        }
+        let (folder, rest) = stem.split_once('/')?;
         match folder {
             "config" => Some(Self::Config),
             "clusters" => {
                 let (cluster, file) = rest.split_once('/')?;
                 let cluster = ClusterId::from(cluster);
                 Some(match file {
-                    "cluster.yaml" | "cluster.yml" | "cluster.json" => Self::Description(cluster),
+                    "cluster" => Self::Description(cluster),
                     _ => Self::Cluster(cluster),
                 })
             }
