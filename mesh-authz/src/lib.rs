@@ -43,9 +43,7 @@ pub mod lint;
 pub use self::authorizer::{Authorizer, ServiceBehind};
 pub use self::compile::{Chain, Environment, Policies, Traffic};
 pub use self::decision::{Decision, Reason, Verdict};
-pub use self::of_mesh::{
-    data_plane, is_in_mesh, jwt_rules_of_proxy, jwt_rules_of_service, may_be_captured,
-    may_refuse_tokens,
-};
+pub use self::of_mesh::{jwt_rules_of_proxy, jwt_rules_of_service, may_refuse_tokens};
 pub use self::request::{Connection, Header, Http, Request};
 pub use self::select::{BrokenPolicy, Workload};
+pub use mesh_model::view::{data_plane, is_in_mesh, may_be_captured};

@@ -15,7 +15,7 @@ use mesh_model::manifest::Diagnostic;
 use mesh_model::name::{Labels, Namespace};
 use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::{Action, AuthorizationPolicy};
-use mesh_model::view::Proxy;
+use mesh_model::view::{Proxy, data_plane};
 
 use crate::analysis::{
     Idle, Never, NeverMatches, Replaced, Risk, Useless, allows_nothing, dead_values,
@@ -24,7 +24,6 @@ use crate::analysis::{
 use crate::authorizer::{Authorizer, L4};
 use crate::compile::{Chain, Environment, Traffic};
 use crate::dry_run::is_dry_run;
-use crate::of_mesh::data_plane;
 use crate::rbac::Origin;
 
 /// Pairs of rules are compared for workloads with at most so many: the work grows with the square.

@@ -4,6 +4,7 @@
 //! Proxy + control plane ──scope──▶ services, rules ──destination──▶ policy of a port and subset
 //! ```
 mod auto_passthrough;
+mod data_plane;
 pub mod destination;
 mod dns_names;
 pub mod gateway_servers;
@@ -21,6 +22,7 @@ mod scopes;
 mod service_targets;
 mod workload_balancing;
 
+pub use self::data_plane::{data_plane, is_in_mesh, may_be_captured};
 pub use self::dns_names::{NamedHost, dns_names};
 pub use self::gateway_servers::{GatewayServer, GatewayServers, ServerGroup, ServerRoute};
 pub use self::host_selection::HostSelection;
