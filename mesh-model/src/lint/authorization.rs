@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::Subject;
 use super::scene::{Scene, some};
+use crate::compat::DataPlane;
 use crate::endpoint::Workload;
 use crate::manifest::Diagnostic;
 use crate::registry::ServerMode;
 use crate::resource::{
     Action, AuthorizationPolicy, Condition, MutualTlsMode, Operation, Rule, Source,
 };
+use crate::view::data_plane;
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     for store in scene.stores() {
@@ -61,7 +63,8 @@ impl<'s> Case<'s, '_> {
             return None;
         }
         let message = "an ALLOW policy without rules matches nothing: everything that no other ALLOW \
-                       policy allows is denied";
+                       policy allows is denied by proxies and ztunnels; gRPC servers without a proxy are not \
+                       told of it";
         let help = "write the rules, or keep it if all is to be denied";
         Some(self.subject.info("HZ-AUTHZ-EMPTY-ALLOW", "spec.rules", (message.to_owned(), help)))
     }
@@ -162,7 +165,18 @@ impl<'s> Case<'s, '_> {
         })
     }
 
-    /// `HZ-AUTHZ-L7-ON-TCP`: fields of requests where there are none.
+    /// Whether an Envoy carries out the policies of a workload.
+    fn is_by_envoy(&self, workload: &Workload) -> bool {
+        let mesh = self.scene.mesh;
+        let name = format!("{}/{}/{}", workload.cluster, workload.namespace, workload.instance);
+        let proxy = mesh.proxy(&name);
+        proxy.is_ok_and(|proxy| {
+            matches!(data_plane(mesh, &proxy), DataPlane::IstioProxy | DataPlane::Envoy)
+        })
+    }
+
+    /// `HZ-AUTHZ-L7-ON-TCP`: fields of requests where there are none. What becomes of them at a ztunnel,
+    /// which sees no requests at all, is another thing.
     fn requests(&self, workloads: &[&'s Workload]) -> Option<Diagnostic> {
         let plane = self.scene.plane;
         let key =
@@ -177,7 +191,7 @@ impl<'s> Case<'s, '_> {
                 let is_selected = selected.contains(&key(&endpoint.workload));
                 let mut rules = self.rules().filter(|_| is_selected);
                 let (index, _) = rules.find(|(_, rule)| needs_http(rule, endpoint.port))?;
-                Some((service, *port, index))
+                self.is_by_envoy(&endpoint.workload).then_some((service, *port, index))
             })
         })?;
         let consequence = match self.policy.spec.action {

@@ -78,6 +78,21 @@ fn requests_exist_only_on_http_ports() {
     on("notPorts: [\"90\"]").lacks("HZ-AUTHZ-L7-ON-TCP");
     let token = "{rules: [{from: [{source: {requestPrincipals: [\"*\"]}}]}]}";
     with("{name: tcp, port: 90}", token).has("HZ-AUTHZ-L7-ON-TCP");
+    // There the rule does not become wider, nor does it matter what a port speaks.
+    let ambient = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: cart-9, namespace: shop, labels: {app: far, \
+                   istio.io/dataplane-mode: ambient}}\nspec: {containers: [{name: cart}]}\nstatus: {phase: \
+                   Running, podIP: 10.0.0.9}\n";
+    let text = service("far", "172.20.0.5", "{name: tcp, port: 90}");
+    let slice = "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: far, namespace: \
+                 shop, labels: {kubernetes.io/service-name: far}}\naddressType: IPv4\nports: [{name: tcp, port: \
+                 90}]\nendpoints: [{addresses: [10.0.0.9], targetRef: {kind: Pod, name: cart-9, namespace: shop}}]\n";
+    let far =
+        "{selector: {matchLabels: {app: far}}, rules: [{to: [{operation: {methods: [GET]}}]}]}";
+    let of = |pod: &str| {
+        policy(spread().file("clusters/c1/far.yaml", &format!("{text}{slice}{pod}")), far)
+    };
+    of(ambient).lacks("HZ-AUTHZ-L7-ON-TCP");
+    of(&ambient.replace("ambient", "none")).has("HZ-AUTHZ-L7-ON-TCP");
 }
 
 #[test]
