@@ -3,19 +3,21 @@
 //! ```text
 //! each AuthorizationPolicy ─ risky patterns ─────────────────────────────────────▶ ┐
 //! the policies of each kind of workload ─ never matching, shadowed, widened, empty ▶ findings
-//! the policies of each gRPC server ─ lost to another of the same name ───────────▶ ┘
+//! the policies of each gRPC server ─ lost to another of the same name ───────────▶ ┤
+//! each policy and who carries it out ─ not heard of ─────────────────────────────▶ ┘
 //! ```
 //!
 //! A rule is called useless only if it is so for every workload that has it.
 use std::collections::{BTreeMap, BTreeSet};
 
+use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
 use mesh_model::lint::{Subject, sort};
 use mesh_model::manifest::Diagnostic;
-use mesh_model::name::{Labels, Namespace};
+use mesh_model::name::Namespace;
 use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::{Action, AuthorizationPolicy};
-use mesh_model::view::{Proxy, data_plane};
+use mesh_model::view::{self, Proxy, ProxyKind};
 
 use crate::analysis::{
     Idle, Never, NeverMatches, Replaced, Risk, Useless, allows_nothing, dead_values,
@@ -25,6 +27,10 @@ use crate::authorizer::{Authorizer, L4};
 use crate::compile::{Chain, Environment, Traffic};
 use crate::dry_run::is_dry_run;
 use crate::rbac::Origin;
+use crate::select::{self, Selection, applies};
+use crate::ztunnel;
+
+mod data_plane;
 
 /// Pairs of rules are compared for workloads with at most so many: the work grows with the square.
 const MOST_RULES: usize = 100;
@@ -33,10 +39,12 @@ const MOST_RULES: usize = 100;
 pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for plane in mesh.control_planes() {
-        let plane = Plane { mesh, plane };
+        let plane = Plane::new(mesh, plane);
+        let carriers = plane.carriers();
         for policy in plane.plane.authorization_policies.iter() {
+            let carriers = carriers.get(&(&policy.meta.namespace, &*policy.meta.name));
             found.extend(plane.patterns(policy));
-            found.extend(plane.dead(policy));
+            found.extend(plane.dead(policy, carriers.unwrap_or(&Carriers::new())));
         }
         let workloads = plane.workloads();
         found.extend(plane.useless(&workloads));
@@ -45,6 +53,7 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
             found.extend(plane.widened(&workload.authorizer));
         }
         found.extend(plane.replaced());
+        data_plane::check(&plane, &mut found);
     }
     sort(&mut found);
     found
@@ -56,45 +65,79 @@ struct Workload {
     authorizer: Authorizer,
 }
 
+/// What carries out a policy.
+type Carriers = BTreeSet<DataPlane>;
+
 /// A rule by its policy's namespace and name, and its place.
 type Rule<'a> = (&'a Namespace, &'a str, usize);
 
+/// A control plane, and the workloads that it serves.
 struct Plane<'m> {
     mesh: &'m Mesh,
     plane: &'m ControlPlane,
+    environment: Environment,
+    selection: Selection,
+    kinds: Vec<Kind>,
+}
+
+/// Workloads that policies do not tell apart, by the first of them.
+struct Kind {
+    proxy: Proxy,
+    data_plane: DataPlane,
+}
+
+impl Kind {
+    /// The policies that concern it as an Envoy has them, of which others have some.
+    fn policies<'p>(&self, plane: &Plane<'p>) -> Vec<&'p AuthorizationPolicy> {
+        if self.proxy.kind == ProxyKind::Waypoint {
+            return Vec::new();
+        }
+        let (namespace, labels) = (self.proxy.namespace.clone(), self.proxy.labels.clone());
+        let workload = select::Workload { namespace, labels, ..select::Workload::default() };
+        let all = plane.plane.authorization_policies.iter().map(AsRef::as_ref);
+        all.filter(|policy| applies(policy, &workload, &plane.selection)).collect()
+    }
+}
+
+impl<'m> Plane<'m> {
+    fn new(mesh: &'m Mesh, plane: &'m ControlPlane) -> Self {
+        let proxies = mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok());
+        let served = proxies.filter(|proxy| {
+            let serving = mesh.control_plane_of(proxy.cluster.as_str());
+            serving.is_some_and(|serving| serving.id == plane.id)
+        });
+        let mut kinds = BTreeMap::new();
+        for proxy in served {
+            let data_plane = view::data_plane(mesh, &proxy);
+            let key = (proxy.namespace.clone(), proxy.labels.clone(), data_plane);
+            kinds.entry(key).or_insert(Kind { proxy, data_plane });
+        }
+        let environment = Environment::of_plane(plane, mesh.compat());
+        let selection = environment.selection();
+        Self { mesh, plane, environment, selection, kinds: kinds.into_values().collect() }
+    }
 }
 
 impl Plane<'_> {
     fn subject(&self, namespace: &Namespace, name: &str) -> Subject {
-        let plane = Some(&self.plane.id);
-        Subject::at(self.mesh, plane, "AuthorizationPolicy", (namespace, name))
+        self.subject_of("AuthorizationPolicy", namespace, name)
     }
 
-    /// The proxies that the control plane serves.
-    fn proxies(&self) -> impl Iterator<Item = Proxy> {
-        let proxies = self.mesh.proxies().filter_map(|reference| self.mesh.proxy(&reference).ok());
-        proxies.filter(|proxy| {
-            let plane = self.mesh.control_plane_of(proxy.cluster.as_str());
-            plane.is_some_and(|plane| plane.id == self.plane.id)
-        })
+    fn subject_of(&self, kind: &'static str, namespace: &Namespace, name: &str) -> Subject {
+        Subject::at(self.mesh, Some(&self.plane.id), kind, (namespace, name))
     }
 
     /// One workload for each set of policies and data plane that has it, as its proxy decides or it
     /// decides itself; waypoints for each service.
     fn workloads(&self) -> Vec<Workload> {
-        let mut kinds: BTreeMap<(Namespace, Labels, &str), Proxy> = BTreeMap::new();
-        for proxy in self.proxies() {
-            let data_plane = match data_plane(self.mesh, &proxy) {
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        for Kind { proxy, data_plane } in &self.kinds {
+            let data_plane = match data_plane {
                 DataPlane::IstioProxy | DataPlane::Envoy => "proxy",
                 DataPlane::Grpc => "grpc",
                 DataPlane::Ztunnel => "ztunnel",
             };
-            let kind = (proxy.namespace.clone(), proxy.labels.clone(), data_plane);
-            kinds.entry(kind).or_insert(proxy);
-        }
-        let mut seen = BTreeSet::new();
-        let mut found = Vec::new();
-        for ((.., data_plane), proxy) in &kinds {
             let own = Authorizer::of_proxy(self.mesh, self.plane, proxy);
             let services: Vec<Workload> = own
                 .services()
@@ -106,7 +149,7 @@ impl Plane<'_> {
                 .collect();
             let own = Workload { name: proxy.reference(), authorizer: own };
             for workload in services.into_iter().chain([own]) {
-                if seen.insert((*data_plane, workload.authorizer.policies())) {
+                if seen.insert((data_plane, workload.authorizer.policies())) {
                     found.push(workload);
                 }
             }
@@ -132,18 +175,48 @@ impl Plane<'_> {
         patterns.collect()
     }
 
-    /// `HZ-AUTHZ-NEVER-MATCHES`: values that no request has.
-    fn dead(&self, policy: &AuthorizationPolicy) -> Vec<Diagnostic> {
+    /// `HZ-AUTHZ-NEVER-MATCHES`: values that no request has. Ztunnels compare none of those of requests, and
+    /// gRPC servers take paths as they come.
+    fn dead(&self, policy: &AuthorizationPolicy, carriers: &Carriers) -> Vec<Diagnostic> {
         let subject = self.subject(&policy.meta.namespace, &policy.meta.name);
-        let paths = Environment::of_plane(self.plane, self.mesh.compat()).sight().paths;
-        let found = dead_values(policy, paths).into_iter().map(|of| {
+        let of = |environment: &Environment| dead_values(policy, environment.sight().paths);
+        let grpc = carriers.contains(&DataPlane::Grpc).then(|| {
+            let compat = Compat { data_plane: DataPlane::Grpc, ..self.environment.compat.clone() };
+            of(&Environment { compat, ..self.environment.clone() })
+        });
+        let is_ztunnels = carriers.len() == 1 && carriers.contains(&DataPlane::Ztunnel);
+        let is_grpc = carriers.len() == 1 && grpc.is_some();
+        let found = of(&self.environment).into_iter().filter_map(|of| {
+            let is_known = grpc.as_ref().is_none_or(|dead| dead.contains(&of));
+            let is_connections = ztunnel::compares(&of.field.place);
+            if (is_ztunnels && !is_connections) || (is_grpc && !is_known) {
+                return None;
+            }
             let effect = if of.field.is_negated { "excludes nothing" } else { "never matches" };
-            let message = format!("{:?} {effect}: {}", of.field.values, of.why.as_str());
+            let mut message = format!("{:?} {effect}: {}", of.field.values, of.why.as_str());
+            if !is_known {
+                message.push_str("; a gRPC server without a proxy compares it as it is");
+            }
+            if carriers.contains(&DataPlane::Ztunnel) && !is_connections {
+                message.push_str("; a ztunnel does not compare it at all");
+            }
             let field = format!("spec.rules[{}].{}", of.rule, of.field);
             let help = "write the value as it is compared";
-            subject.warning("HZ-AUTHZ-NEVER-MATCHES", &field, (message, help))
+            Some(subject.warning("HZ-AUTHZ-NEVER-MATCHES", &field, (message, help)))
         });
         found.collect()
+    }
+
+    /// What carries out each policy, by namespace and name; nothing for one that concerns nobody.
+    fn carriers(&self) -> BTreeMap<(&Namespace, &str), Carriers> {
+        let mut found: BTreeMap<_, Carriers> = BTreeMap::new();
+        for kind in &self.kinds {
+            for policy in kind.policies(self) {
+                let key = (&policy.meta.namespace, &*policy.meta.name);
+                found.entry(key).or_default().insert(kind.data_plane);
+            }
+        }
+        found
     }
 
     /// `HZ-AUTHZ-NEVER-MATCHES`, `HZ-AUTHZ-NEVER-MATCHES-HTTP`, `HZ-AUTHZ-SEVERAL-NAMES`,
@@ -175,14 +248,11 @@ impl Plane<'_> {
     /// The workloads about which a ztunnel decides, with the policies that concern them: what is proved of
     /// Envoy's filters is not proved of it.
     fn of_ztunnels(&self) -> Vec<Authorizer> {
-        let others =
-            self.proxies().filter(|proxy| data_plane(self.mesh, proxy) == DataPlane::Ztunnel);
-        let kinds: BTreeSet<(Namespace, Labels)> =
-            others.map(|proxy| (proxy.namespace, proxy.labels)).collect();
-        let of = |(namespace, labels): &(Namespace, Labels)| {
-            Authorizer::of_workload(self.mesh, self.plane, namespace, labels)
+        let others = self.kinds.iter().filter(|kind| kind.data_plane == DataPlane::Ztunnel);
+        let of = |Kind { proxy, .. }: &Kind| {
+            Authorizer::of_workload(self.mesh, self.plane, &proxy.namespace, &proxy.labels)
         };
-        kinds.iter().map(of).collect()
+        others.map(of).collect()
     }
 
     /// The rules of one workload that have no effect on it.
@@ -317,35 +387,21 @@ impl Plane<'_> {
         if joined.all(|name| names.insert(name)) {
             return Vec::new();
         }
-        let mut kinds = BTreeMap::new();
-        for proxy in self.proxies() {
-            let is_grpc = self.is_grpc(&proxy);
-            kinds.entry((!is_grpc, proxy.namespace.clone(), proxy.labels.clone())).or_insert(proxy);
-        }
+        let (servers, proxies): (Vec<&Kind>, Vec<&Kind>) =
+            self.kinds.iter().partition(|kind| kind.data_plane == DataPlane::Grpc);
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         // gRPC servers come first, so that what is lost there is not told as a note.
-        for ((has_proxy, ..), proxy) in &kinds {
+        for Kind { proxy, data_plane } in servers.into_iter().chain(proxies) {
             let chain = Chain::of_grpc_server(self.mesh, self.plane, proxy);
             for one in replaced(&chain) {
                 let rule = (one.rule.clone(), one.by.clone());
                 if seen.insert(rule) {
-                    found.push(self.lost(one, proxy, *has_proxy));
+                    found.push(self.lost(one, proxy, *data_plane != DataPlane::Grpc));
                 }
             }
         }
         found
-    }
-
-    /// Whether the workload reads its policies itself.
-    fn is_grpc(&self, proxy: &Proxy) -> bool {
-        let (namespace, name) = (proxy.namespace.as_str(), &proxy.name);
-        let templates = self.mesh.pod(proxy.cluster.as_str(), namespace, name).is_some_and(|pod| {
-            let templates = pod.meta.annotations.value("inject.istio.io/templates");
-            templates.split(',').any(|name| matches!(name.trim(), "grpc-agent" | "grpc-simple"))
-        });
-        let is_all = self.mesh.compat().data_plane == DataPlane::Grpc;
-        templates || is_all || proxy.data_plane == DataPlane::Grpc
     }
 
     fn lost(&self, one: Replaced<'_>, proxy: &Proxy, has_proxy: bool) -> Diagnostic {
@@ -386,6 +442,16 @@ fn reason(why: &Never<'_>) -> String {
         Never::Contradiction(field) => {
             format!("what {field} asks for ({:?}) is excluded beside it", field.values)
         }
+    }
+}
+
+/// Some workloads, by name.
+fn names(workloads: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<&str> = workloads.iter().take(SHOWN).map(String::as_str).collect();
+    match workloads.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

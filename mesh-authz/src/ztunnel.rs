@@ -24,7 +24,7 @@ pub use self::convert::{convert, convert_peer_authentication, static_strict};
 pub use self::failure::L4Failure;
 pub use self::of_mesh::{authorizations, policies_of_workload};
 pub(crate) use self::of_mesh::{of_workload, stand_in};
-pub(crate) use self::omitted::omitted;
+pub(crate) use self::omitted::{compares, omitted};
 
 /// A policy as a ztunnel gets it.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,6 +211,11 @@ impl Group {
             !clause.matches.is_empty() && clause.matches.iter().all(Match::is_empty)
         };
         self.clauses.iter().any(is_empty)
+    }
+
+    /// Whether an alternative of a clause has no field, so that nothing passes it.
+    pub(crate) fn has_gap(&self) -> bool {
+        self.clauses.iter().any(|clause| clause.matches.iter().any(Match::is_empty))
     }
 
     pub(crate) fn matches(&self, peer: &Peer<'_>) -> bool {

@@ -292,5 +292,7 @@ fn a_rule_is_of_use_that_a_ztunnel_has_alone() {
     ];
     let shadowed = [&patterns[..], &["HZ-AUTHZ-SHADOWED p spec.rules[1]"]].concat();
     check_mesh(policy, &pod("{app: web}"), &shadowed);
-    check_mesh(policy, &pod("{istio.io/dataplane-mode: ambient}"), &patterns);
+    let told = ["HZ-AUTHZ-ZTUNNEL-L7 p spec.rules[0]", "HZ-AUTHZ-ZTUNNEL-L7 p spec.rules[1]"];
+    let told = [&patterns[..], &told].concat();
+    check_mesh(policy, &pod("{istio.io/dataplane-mode: ambient}"), &told);
 }

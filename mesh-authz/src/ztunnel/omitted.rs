@@ -58,6 +58,11 @@ fn is_address(value: &str) -> bool {
     value.parse::<mesh_model::name::Cidr>().is_ok()
 }
 
+/// Whether a ztunnel compares what a list is about.
+pub(crate) fn compares(place: &Place) -> bool {
+    !matches!(seen(place), Seen::Request | Seen::Nowhere)
+}
+
 /// Whether a rule uses a field that is left out as one of requests.
 pub(super) fn has_layer_7(rule: &Rule) -> bool {
     bare(rule).next().is_some()

@@ -1,0 +1,216 @@
+//! Policies that what carries the mesh carries out in another way than an Envoy, or not at all.
+//!
+//! ```text
+//! CUSTOM, AUDIT ──▶ ztunnel, gRPC server: not told of them
+//! fields of requests, trust domains ──▶ ztunnel: an ALLOW rule is gone, a DENY rule never fires or is wider
+//! on trial, ALLOW without rules ──▶ gRPC server: enforced, and not there
+//! ```
+//!
+//! # Upstream
+//!
+//! istio/istio `pilot/pkg/serviceregistry/ambient/authorization.go` `convertAuthorizationPolicy`;
+//! `pilot/pkg/networking/grpcgen/lds.go` `buildRBAC`.
+use std::collections::BTreeMap;
+
+use mesh_model::compat::DataPlane;
+use mesh_model::manifest::{Diagnostic, Severity};
+use mesh_model::name::Namespace;
+use mesh_model::resource::{Action, AuthorizationPolicy, Rule, Source};
+
+use super::{Plane, names};
+use crate::compile::Chain;
+use crate::dry_run::is_dry_run;
+use crate::rbac::{Filter, Purpose};
+use crate::rule::Unusable;
+use crate::ztunnel::{convert, omitted};
+
+/// What is told of a policy, whatever workload shows it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Told {
+    code: &'static str,
+    field: String,
+    severity: Severity,
+    /// What happens there; the workloads stand before it.
+    effect: &'static str,
+    help: &'static str,
+}
+
+/// The findings of each policy, with the workloads that show them.
+type Findings<'p> = BTreeMap<(&'p Namespace, &'p str, Told), Vec<String>>;
+
+pub(super) fn check(plane: &Plane<'_>, found: &mut Vec<Diagnostic>) {
+    let mut all = Findings::new();
+    for kind in &plane.kinds {
+        let is_ztunnel = kind.data_plane == DataPlane::Ztunnel;
+        if !is_ztunnel && kind.data_plane != DataPlane::Grpc {
+            continue;
+        }
+        let lacks_allow = !is_ztunnel && {
+            let chain = Chain::of_grpc_server(plane.mesh, plane.plane, &kind.proxy);
+            !chain.filters.iter().any(is_allow)
+        };
+        for policy in kind.policies(plane) {
+            let told = if is_ztunnel {
+                of_ztunnel(policy, &plane.selection.root_namespace)
+            } else {
+                of_grpc(policy, lacks_allow)
+            };
+            for told in told {
+                let key = (&policy.meta.namespace, &*policy.meta.name, told);
+                all.entry(key).or_default().push(kind.proxy.reference());
+            }
+        }
+    }
+    for ((namespace, name, told), workloads) in all {
+        let message = format!("{} {}", names(&workloads), told.effect);
+        let subject = plane.subject(namespace, name);
+        let texts = (message, told.help);
+        found.push(match told.severity {
+            Severity::Error => subject.error(told.code, &told.field, texts),
+            Severity::Warning => subject.warning(told.code, &told.field, texts),
+            Severity::Info => subject.info(told.code, &told.field, texts),
+        });
+    }
+}
+
+fn is_allow(filter: &Filter) -> bool {
+    matches!(filter, Filter::Rbac(filter) if filter.purpose == Purpose::Allow)
+}
+
+fn of_ztunnel(policy: &AuthorizationPolicy, root: &Namespace) -> Vec<Told> {
+    if matches!(policy.spec.action, Action::Audit | Action::Custom) {
+        return vec![unheard("HZ-AUTHZ-ZTUNNEL-ACTION", policy.spec.action, BY_WAYPOINT)];
+    }
+    let Some(converted) = convert(policy, root, true) else { return Vec::new() };
+    let is_allow = policy.spec.action == Action::Allow;
+    let mut groups = converted.groups.iter();
+    let mut found = Vec::new();
+    for (index, (rule, omissions)) in policy.spec.rules.iter().zip(omitted(policy)).enumerate() {
+        let has = |why| omissions.iter().any(|omission| omission.why == why);
+        let is_dropped = omissions.iter().any(|omission| omission.drops_rule);
+        let has_gap = !is_dropped && groups.next().is_some_and(|group| group.has_gap());
+        let mut tell = |code, (severity, effect), help| {
+            let field = format!("spec.rules[{index}]");
+            found.push(Told { code, field, severity, effect, help });
+        };
+        if has(Unusable::Layer4) {
+            tell("HZ-AUTHZ-ZTUNNEL-L7", of_requests(is_allow, has_gap), BY_WAYPOINT);
+        }
+        if has(Unusable::Untold) && !is_dropped {
+            let effect = of_trust_domains(is_allow, rule);
+            tell("HZ-AUTHZ-ZTUNNEL-TRUST-DOMAINS", effect, "name principals of the trust domain");
+        }
+    }
+    found
+}
+
+/// What to do about what only an Envoy does.
+const BY_WAYPOINT: &str =
+    "put the service behind a waypoint, and attach the policy to it by `targetRefs`";
+
+/// What becomes of a rule that asks for what only requests have.
+const fn of_requests(is_allow: bool, has_gap: bool) -> (Severity, &'static str) {
+    match (is_allow, has_gap) {
+        (true, _) => (
+            Severity::Warning,
+            "are behind ztunnels, which see connections and no requests: they are not told of the rule, and \
+             what it alone would allow is denied",
+        ),
+        (false, true) => (
+            Severity::Error,
+            "are behind ztunnels, which see connections and no requests: what of the rule asks for requests \
+             only never matches, and what it means to deny gets through",
+        ),
+        (false, false) => (
+            Severity::Warning,
+            "are behind ztunnels, which see connections and no requests: the rule is left with its other \
+             fields, and denies more than meant",
+        ),
+    }
+}
+
+/// What becomes of a rule about trust domains, of which ztunnels are not told.
+fn of_trust_domains(is_allow: bool, rule: &Rule) -> (Severity, &'static str) {
+    let sources = rule.from.iter().filter_map(|from| from.source.as_ref());
+    let mut of_domains = sources.filter(|source| has_domains(source));
+    let is_wider = of_domains.any(has_others);
+    match (is_allow, is_wider) {
+        (true, true) => (
+            Severity::Error,
+            "are behind ztunnels, which are not told of trust domains: the rule allows peers of any of them",
+        ),
+        (true, false) => (
+            Severity::Warning,
+            "are behind ztunnels, which are not told of trust domains: what asks for nothing else never \
+             matches, and what it alone would allow is denied",
+        ),
+        (false, true) => (
+            Severity::Warning,
+            "are behind ztunnels, which are not told of trust domains: the rule denies peers of any of them",
+        ),
+        (false, false) => (
+            Severity::Error,
+            "are behind ztunnels, which are not told of trust domains: what asks for nothing else never \
+             matches, and what it means to deny gets through",
+        ),
+    }
+}
+
+fn has_domains(source: &Source) -> bool {
+    !source.trust_domains.is_empty() || !source.not_trust_domains.is_empty()
+}
+
+/// Whether a ztunnel is told anything of a source.
+fn has_others(source: &Source) -> bool {
+    let principals = [&source.principals, &source.not_principals];
+    let namespaces = [&source.namespaces, &source.not_namespaces];
+    let accounts = [&source.service_accounts, &source.not_service_accounts];
+    let addresses = [&source.ip_blocks, &source.not_ip_blocks];
+    let mut lists = [principals, namespaces, accounts, addresses].into_iter().flatten();
+    lists.any(|list| !list.is_empty())
+}
+
+fn of_grpc(policy: &AuthorizationPolicy, lacks_allow: bool) -> Vec<Told> {
+    let action = policy.spec.action;
+    if matches!(action, Action::Audit | Action::Custom) {
+        let help = "run the server with a proxy beside it";
+        return vec![unheard("HZ-AUTHZ-GRPC-ACTION", action, help)];
+    }
+    let mut found = Vec::new();
+    if is_dry_run(policy) {
+        found.push(Told {
+            code: "HZ-AUTHZ-GRPC-DRY-RUN",
+            field: "metadata.annotations[istio.io/dry-run]".to_owned(),
+            severity: Severity::Warning,
+            effect: "are gRPC servers without a proxy, which enforce policies on trial like all others",
+            help: "select other workloads only, or run the server with a proxy beside it",
+        });
+    }
+    if action == Action::Allow && policy.spec.rules.is_empty() && lacks_allow {
+        found.push(Told {
+            code: "HZ-AUTHZ-GRPC-EMPTY-ALLOW",
+            field: "spec.rules".to_owned(),
+            severity: Severity::Error,
+            effect: "are gRPC servers without a proxy, which are not told of a policy without rules: everything \
+                     that is not denied is allowed there",
+            help: "deny all by a DENY policy with the rule `{}`",
+        });
+    }
+    found
+}
+
+/// A policy of which a data plane is not told, by its action.
+fn unheard(code: &'static str, action: Action, help: &'static str) -> Told {
+    let (severity, effect) = if action == Action::Custom {
+        (
+            Severity::Error,
+            "have no proxy that asks external authorizers: what the one of the policy would deny gets through",
+        )
+    } else {
+        (
+            Severity::Warning,
+            "have no proxy that marks requests for the access log: the policy does nothing",
+        )
+    };
+    Told { code, field: "spec.action".to_owned(), severity, effect, help }
+}

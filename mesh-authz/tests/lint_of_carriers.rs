@@ -1,0 +1,175 @@
+//! Hazards of policies by what carries them out: what it is not told of, does not enforce, does not know.
+use mesh_authz::lint::lint;
+use mesh_model::Compat;
+use mesh_model::manifest::Diagnostic;
+use mesh_model::registry::{Origin, Registry, Source};
+
+/// The findings over objects of one cluster; pods are `shop/web`.
+fn found(compat: Compat, objects: &[&str], description: &str) -> Vec<Diagnostic> {
+    let source = |origin, name: &str, text: String| Source {
+        origin,
+        name: name.into(),
+        text: text.into_bytes(),
+    };
+    let mut registry = Registry::new(compat);
+    let settings = "extensionProviders: [{name: over-http, envoyExtAuthzHttp: {service: \
+        ask.shop.svc.cluster.local, port: 80}}, {name: over-grpc, envoyExtAuthzGrpc: {service: \
+        ask.shop.svc.cluster.local, port: 80}}]";
+    let ask = "{apiVersion: v1, kind: Service, metadata: {name: ask, namespace: shop}, \
+        spec: {clusterIP: 10.9.0.9, ports: [{name: http, port: 80}]}}";
+    let text = [&[ask], objects].concat().join("\n---\n");
+    let diagnostics = registry.load([
+        source(Origin::MeshConfig, "mesh.yaml", settings.to_owned()),
+        source(Origin::Description("c".into()), "cluster.yaml", description.to_owned()),
+        source(Origin::Cluster("c".into()), "objects.yaml", text),
+    ]);
+    let errors: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+    assert!(errors.iter().all(|text| !text.contains("error[")), "{errors:?}");
+    lint(&registry.mesh())
+}
+
+/// Checks which of some findings there are, as `CODE SEVERITY FIELD`; patterns are left out.
+#[track_caller]
+fn check(objects: &[&str], expected: &[&str]) {
+    check_with(Compat::default(), objects, "{}", expected);
+}
+
+#[track_caller]
+fn check_with(compat: Compat, objects: &[&str], description: &str, expected: &[&str]) {
+    const PATTERNS: [&str; 5] = [
+        "HZ-AUTHZ-DENY-LISTS",
+        "HZ-AUTHZ-ALLOWS-NOTHING",
+        "HZ-AUTHZ-PATH-PREFIX",
+        "HZ-AUTHZ-SHADOWED",
+        "HZ-AUTHZ-WIDENED",
+    ];
+    let found = found(compat, objects, description);
+    let found = found.iter().filter(|found| !PATTERNS.contains(&found.code));
+    let found: Vec<String> = found
+        .map(|found| {
+            assert!(!found.help.is_empty(), "{found}");
+            let code = found.code.strip_prefix("HZ-AUTHZ-").unwrap_or(found.code);
+            format!("{code} {} {}", found.severity.as_str(), found.field)
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
+
+fn pod(metadata: &str, containers: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: web, namespace: shop, {metadata}}}, spec: {{nodeName: n1, \
+         serviceAccountName: web, containers: [{containers}]}}, status: {{phase: Running, podIP: 10.0.0.1}}}}"
+    )
+}
+
+fn sidecar() -> String {
+    pod(
+        "labels: {app: web}",
+        "{name: app}, {name: istio-proxy, image: 'docker.io/istio/proxyv2:1.32.0'}",
+    )
+}
+
+fn ambient() -> String {
+    pod("labels: {app: web, istio.io/dataplane-mode: ambient}", "{name: app}")
+}
+
+fn grpc() -> String {
+    pod("labels: {app: web}, annotations: {inject.istio.io/templates: grpc-agent}", "{name: app}")
+}
+
+fn policy(metadata: &str, spec: &str) -> String {
+    format!(
+        "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: \
+         shop{metadata}}}, spec: {spec}}}"
+    )
+}
+
+#[test]
+fn nobody_asks_or_marks_where_no_envoy_is() {
+    let custom = policy("", "{action: CUSTOM, provider: {name: over-grpc}, rules: [{}]}");
+    check(&[&ambient(), &custom], &["ZTUNNEL-ACTION error spec.action"]);
+    check(&[&grpc(), &custom], &["GRPC-ACTION error spec.action"]);
+    check(&[&sidecar(), &custom], &[]);
+    let audit = policy("", "{action: AUDIT, rules: [{}]}");
+    check(&[&ambient(), &audit], &["ZTUNNEL-ACTION warning spec.action"]);
+    check(&[&grpc(), &audit], &["GRPC-ACTION warning spec.action"]);
+    check(&[&sidecar(), &audit], &[]);
+}
+
+#[test]
+fn a_grpc_server_enforces_what_is_on_trial() {
+    let trial = policy(", annotations: {istio.io/dry-run: 'true'}", "{action: DENY, rules: [{}]}");
+    let field = "metadata.annotations[istio.io/dry-run]";
+    check(&[&grpc(), &trial], &[&format!("GRPC-DRY-RUN warning {field}")]);
+    check(&[&sidecar(), &trial], &[]);
+    check(&[&grpc(), &policy("", "{action: DENY, rules: [{}]}")], &[]);
+}
+
+#[test]
+fn a_grpc_server_is_open_by_a_policy_without_rules() {
+    let empty = policy("", "{}");
+    check(&[&grpc(), &empty], &["GRPC-EMPTY-ALLOW error spec.rules"]);
+    check(&[&sidecar(), &empty], &[]);
+    check(&[&ambient(), &empty], &[]);
+    // Another policy keeps the filter there.
+    let other =
+        policy("", "{rules: [{to: [{operation: {ports: ['80']}}]}]}").replace("name: p", "name: q");
+    check(&[&grpc(), &empty, &other], &[]);
+}
+
+#[test]
+fn what_a_ztunnel_makes_of_requests_is_told_by_the_action() {
+    let rule =
+        |action: &str, rule: &str| policy("", &format!("{{action: {action}, rules: [{rule}]}}"));
+    let paths = "{to: [{operation: {paths: [/a]}}]}";
+    check(&[&ambient(), &rule("ALLOW", paths)], &["ZTUNNEL-L7 warning spec.rules[0]"]);
+    check(&[&ambient(), &rule("DENY", paths)], &["ZTUNNEL-L7 error spec.rules[0]"]);
+    let ports = "{to: [{operation: {paths: [/a], ports: ['80']}}]}";
+    check(&[&ambient(), &rule("DENY", ports)], &["ZTUNNEL-L7 warning spec.rules[0]"]);
+    let either = "{to: [{operation: {paths: [/a]}}, {operation: {ports: ['80']}}]}";
+    check(&[&ambient(), &rule("DENY", either)], &["ZTUNNEL-L7 error spec.rules[0]"]);
+    check(&[&sidecar(), &rule("DENY", paths)], &[]);
+    check(&[&ambient(), &rule("DENY", "{to: [{operation: {ports: ['80']}}]}")], &[]);
+}
+
+#[test]
+fn a_ztunnel_is_not_told_of_trust_domains() {
+    let rule = |action: &str, source: &str| {
+        policy("", &format!("{{action: {action}, rules: [{{from: [{{source: {{{source}}}}}]}}]}}"))
+    };
+    let told = |severity: &str| format!("ZTUNNEL-TRUST-DOMAINS {severity} spec.rules[0]");
+    let alone = "trustDomains: [td]";
+    check(&[&ambient(), &rule("ALLOW", alone)], &[&told("warning")]);
+    check(&[&ambient(), &rule("DENY", alone)], &[&told("error")]);
+    let beside = "trustDomains: [td], namespaces: [a]";
+    check(&[&ambient(), &rule("ALLOW", beside)], &[&told("error")]);
+    check(&[&ambient(), &rule("DENY", beside)], &[&told("warning")]);
+    check(&[&sidecar(), &rule("ALLOW", beside)], &[]);
+    check(&[&ambient(), &rule("ALLOW", "namespaces: [a]")], &[]);
+}
+
+/// What no path is equal to is still compared by nobody at a ztunnel, and as it is by a gRPC server.
+#[test]
+fn values_that_no_request_has_are_told_of_who_compares_them() {
+    let dots = policy(
+        "",
+        "{action: DENY, rules: [{to: [{operation: {paths: [/a/../b], ports: ['80']}}]}]}",
+    );
+    let told = |pod: &str| {
+        let found = found(Compat::default(), &[pod, &dots], "{}").into_iter();
+        let found = found.filter(|found| found.code == "HZ-AUTHZ-NEVER-MATCHES");
+        found.map(|found| found.message).collect::<Vec<_>>()
+    };
+    let [message] = told(&sidecar()).try_into().unwrap();
+    assert!(message.ends_with("are resolved before paths are compared"), "{message}");
+    assert!(told(&ambient()).is_empty());
+    assert!(told(&grpc()).is_empty());
+    let second =
+        |text: String| text.replace("name: web,", "name: web2,").replace("10.0.0.1", "10.0.0.2");
+    let both = format!("{}\n---\n{}", sidecar(), second(ambient()));
+    let [message] = told(&both).try_into().unwrap();
+    assert!(message.ends_with("; a ztunnel does not compare it at all"), "{message}");
+    let both = format!("{}\n---\n{}", sidecar(), second(grpc()));
+    let [message] = told(&both).try_into().unwrap();
+    assert!(message.ends_with("; a gRPC server without a proxy compares it as it is"), "{message}");
+}
