@@ -4,7 +4,7 @@
 //! each AuthorizationPolicy ─ risky patterns ─────────────────────────────────────▶ ┐
 //! the policies of each kind of workload ─ never matching, shadowed, widened, empty ▶ findings
 //! the policies of each gRPC server ─ lost to another of the same name ───────────▶ ┤
-//! each policy and who carries it out ─ not heard of ─────────────────────────────▶ ┘
+//! each policy and who carries it out ─ not heard of, not asked ──────────────────▶ ┘
 //! ```
 //!
 //! A rule is called useless only if it is so for every workload that has it.
@@ -31,6 +31,7 @@ use crate::select::{self, Selection, applies};
 use crate::ztunnel;
 
 mod data_plane;
+mod provider;
 
 /// Pairs of rules are compared for workloads with at most so many: the work grows with the square.
 const MOST_RULES: usize = 100;
@@ -54,6 +55,7 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
         }
         found.extend(plane.replaced());
         data_plane::check(&plane, &mut found);
+        provider::check(&plane, &mut found);
     }
     sort(&mut found);
     found

@@ -173,3 +173,27 @@ fn values_that_no_request_has_are_told_of_who_compares_them() {
     let [message] = told(&both).try_into().unwrap();
     assert!(message.ends_with("; a gRPC server without a proxy compares it as it is"), "{message}");
 }
+
+#[test]
+fn a_provider_over_http_is_not_asked_about_connections() {
+    let port = |name: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: db, namespace: shop}}, spec: {{clusterIP: \
+             10.9.0.1, selector: {{app: web}}, ports: [{{name: {name}, port: 90}}]}}}}\n---\n\
+             {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: db, namespace: shop, \
+             labels: {{kubernetes.io/service-name: db}}}}, addressType: IPv4, ports: [{{name: {name}, port: \
+             9000}}], endpoints: [{{addresses: [10.0.0.1], targetRef: {{kind: Pod, name: web, namespace: \
+             shop}}}}]}}"
+        )
+    };
+    let custom = |provider: &str, rule: &str| {
+        policy("", &format!("{{action: CUSTOM, provider: {{name: {provider}}}, rules: [{rule}]}}"))
+    };
+    let told = "PROVIDER-TCP error spec.rules[0]";
+    check(&[&sidecar(), &port("tcp"), &custom("over-http", "{}")], &[told]);
+    check(&[&sidecar(), &port("http"), &custom("over-http", "{}")], &[]);
+    check(&[&sidecar(), &port("tcp"), &custom("over-grpc", "{}")], &[]);
+    let of = |port: &str| format!("{{to: [{{operation: {{ports: ['{port}']}}}}]}}");
+    check(&[&sidecar(), &port("tcp"), &custom("over-http", &of("80"))], &[]);
+    check(&[&sidecar(), &port("tcp"), &custom("over-http", &of("9000"))], &[told]);
+}
