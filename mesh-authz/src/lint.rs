@@ -4,7 +4,7 @@
 //! each AuthorizationPolicy ─ risky patterns ─────────────────────────────────────▶ ┐
 //! the policies of each kind of workload ─ never matching, shadowed, widened, empty ▶ findings
 //! the policies of each gRPC server ─ lost to another of the same name ───────────▶ ┤
-//! each policy and who carries it out ─ not heard of, not asked ──────────────────▶ ┘
+//! each policy and who carries it out ─ not heard of, not asked, unattached ──────▶ ┘
 //! ```
 //!
 //! A rule is called useless only if it is so for every workload that has it.
@@ -30,6 +30,7 @@ use crate::rbac::Origin;
 use crate::select::{self, Selection, applies};
 use crate::ztunnel;
 
+mod attachment;
 mod data_plane;
 mod provider;
 
@@ -56,6 +57,7 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
         found.extend(plane.replaced());
         data_plane::check(&plane, &mut found);
         provider::check(&plane, &mut found);
+        attachment::check(&plane, &mut found);
     }
     sort(&mut found);
     found

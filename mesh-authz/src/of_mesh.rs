@@ -21,6 +21,8 @@ use crate::ztunnel;
 
 mod waypoint;
 
+pub(crate) use self::waypoint::waypoint_workload;
+
 impl Authorizer {
     /// Compiles what decides who may call the workload of a proxy, as what carries the mesh there
     /// decides: see [`data_plane`].

@@ -197,3 +197,37 @@ fn a_provider_over_http_is_not_asked_about_connections() {
     check(&[&sidecar(), &port("tcp"), &custom("over-http", &of("80"))], &[]);
     check(&[&sidecar(), &port("tcp"), &custom("over-http", &of("9000"))], &[told]);
 }
+
+#[test]
+fn a_reference_that_attaches_to_nothing_is_told() {
+    let refers = |target: &str| {
+        policy("", &format!("{{action: DENY, rules: [{{}}], targetRefs: [{{{target}}}]}}"))
+    };
+    let nothing = "TARGET-NOTHING warning spec.targetRefs[0]";
+    let service = |labels: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: db, namespace: shop, labels: {{{labels}}}}}, \
+             spec: {{clusterIP: 10.9.0.1, ports: [{{name: http, port: 80}}]}}}}"
+        )
+    };
+    let gateway = "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gate, \
+        namespace: shop}, spec: {gatewayClassName: istio-waypoint, listeners: []}}";
+    let waypoint = pod(
+        "labels: {gateway.networking.k8s.io/gateway-name: gate, gateway.istio.io/managed: \
+         istio.io-mesh-controller}",
+        "{name: istio-proxy}",
+    );
+    let db = refers("kind: Service, group: '', name: db");
+    let uses = service("istio.io/use-waypoint: gate");
+    check(&[&db], &[nothing]);
+    check(&[&service(""), &db], &[nothing]);
+    check(&[&uses, &db], &[nothing]);
+    check(&[&uses, gateway, &db], &[]);
+    check(&[&uses, &waypoint, &db], &[]);
+    let gate = |name: &str| {
+        refers(&format!("kind: Gateway, group: gateway.networking.k8s.io, name: {name}"))
+    };
+    check(&[&waypoint, &gate("gate")], &[]);
+    check(&[gateway, &gate("gate")], &[]);
+    check(&[&waypoint, &gate("other")], &[nothing]);
+}

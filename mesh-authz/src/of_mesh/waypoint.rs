@@ -144,6 +144,12 @@ impl<'c, 'p> Compiler<'c, 'p> {
     }
 }
 
+/// A waypoint with all the services behind it.
+pub(crate) fn waypoint_workload(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Workload {
+    let names = Names::new(mesh, plane);
+    workload(proxy, behind(mesh, plane, proxy).map(|service| names.attached(service)).collect())
+}
+
 /// The services that a waypoint serves: those that name it by label, or whose namespaces do.
 ///
 /// # Upstream

@@ -12,7 +12,8 @@ use super::{ControlPlane, Entry, Mesh, SYSTEM_NAMESPACE, kubernetes};
 use crate::name::{Labels, Namespace};
 use crate::resource::mesh_config::Visibility;
 use crate::resource::{
-    EndpointSlice, Meta, Pod, PortTarget, Service, ServiceEntry, Transport, WorkloadEntry,
+    EndpointSlice, KubernetesGateway, Meta, Pod, PortTarget, Service, ServiceEntry, Transport,
+    WorkloadEntry,
 };
 
 /// The objects of one cluster, without those of namespaces that its control plane does not discover.
@@ -86,6 +87,11 @@ impl<'m> Manifests<'m> {
     /// The workload entries: those of `config/`, then those of the cluster.
     pub fn workload_entries(self) -> impl Iterator<Item = &'m WorkloadEntry> {
         self.of_istio(|store| &store.workload_entries, |object| &object.meta)
+    }
+
+    /// The gateways of the Gateway API: those of `config/`, then those of the cluster.
+    pub fn kubernetes_gateways(self) -> impl Iterator<Item = &'m KubernetesGateway> {
+        self.of_istio(|store| &store.kubernetes_gateways, |object| &object.meta)
     }
 
     /// What is written at a node.
