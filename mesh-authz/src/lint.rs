@@ -4,7 +4,7 @@
 //! each AuthorizationPolicy ─ risky patterns ─────────────────────────────────────▶ ┐
 //! the policies of each kind of workload ─ never matching, shadowed, widened, empty ▶ findings
 //! the policies of each gRPC server ─ lost to another of the same name ───────────▶ ┤
-//! each policy and who carries it out ─ not heard of, not asked, unattached ──────▶ ┘
+//! each policy and who carries it out ─ not heard of, unattached, too new ────────▶ ┘
 //! ```
 //!
 //! A rule is called useless only if it is so for every workload that has it.
@@ -33,6 +33,9 @@ use crate::ztunnel;
 mod attachment;
 mod data_plane;
 mod provider;
+mod version;
+
+use self::version::{Version, Ztunnels};
 
 /// Pairs of rules are compared for workloads with at most so many: the work grows with the square.
 const MOST_RULES: usize = 100;
@@ -58,6 +61,7 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
         data_plane::check(&plane, &mut found);
         provider::check(&plane, &mut found);
         attachment::check(&plane, &mut found);
+        version::check(&plane, &mut found);
     }
     sort(&mut found);
     found
@@ -88,6 +92,8 @@ struct Plane<'m> {
 struct Kind {
     proxy: Proxy,
     data_plane: DataPlane,
+    /// The release of what carries out its policies, if anything tells it.
+    version: Option<Version>,
 }
 
 impl Kind {
@@ -110,11 +116,13 @@ impl<'m> Plane<'m> {
             let serving = mesh.control_plane_of(proxy.cluster.as_str());
             serving.is_some_and(|serving| serving.id == plane.id)
         });
+        let ztunnels = Ztunnels::new(mesh);
         let mut kinds = BTreeMap::new();
         for proxy in served {
             let data_plane = view::data_plane(mesh, &proxy);
-            let key = (proxy.namespace.clone(), proxy.labels.clone(), data_plane);
-            kinds.entry(key).or_insert(Kind { proxy, data_plane });
+            let version = ztunnels.version_at(mesh, &proxy, data_plane);
+            let key = (proxy.namespace.clone(), proxy.labels.clone(), data_plane, version);
+            kinds.entry(key).or_insert(Kind { proxy, data_plane, version });
         }
         let environment = Environment::of_plane(plane, mesh.compat());
         let selection = environment.selection();
@@ -136,7 +144,7 @@ impl Plane<'_> {
     fn workloads(&self) -> Vec<Workload> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
-        for Kind { proxy, data_plane } in &self.kinds {
+        for Kind { proxy, data_plane, .. } in &self.kinds {
             let data_plane = match data_plane {
                 DataPlane::IstioProxy | DataPlane::Envoy => "proxy",
                 DataPlane::Grpc => "grpc",
@@ -396,7 +404,7 @@ impl Plane<'_> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         // gRPC servers come first, so that what is lost there is not told as a note.
-        for Kind { proxy, data_plane } in servers.into_iter().chain(proxies) {
+        for Kind { proxy, data_plane, .. } in servers.into_iter().chain(proxies) {
             let chain = Chain::of_grpc_server(self.mesh, self.plane, proxy);
             for one in replaced(&chain) {
                 let rule = (one.rule.clone(), one.by.clone());

@@ -231,3 +231,85 @@ fn a_reference_that_attaches_to_nothing_is_told() {
     check(&[gateway, &gate("gate")], &[]);
     check(&[&waypoint, &gate("other")], &[nothing]);
 }
+
+/// What a control plane, a proxy or a ztunnel of some release does not know.
+#[test]
+fn what_is_too_new_is_told() {
+    let refers = policy(
+        "",
+        "{action: DENY, rules: [{}], targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: gate}]}",
+    );
+    let gateway = "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gate, \
+        namespace: shop}, spec: {gatewayClassName: istio, listeners: []}}";
+    let plane = |objects: &[&str], version: &str, expected: &[&str]| {
+        let description = format!("istioVersion: '{version}'");
+        check_with(Compat::default(), objects, &description, expected);
+    };
+    let refs = "TOO-OLD warning spec.targetRefs";
+    plane(&[gateway, &refers], "1.21.4", &[refs]);
+    plane(&[gateway, &refers], "1.22.0", &[]);
+    plane(&[gateway, &refers], "", &[]);
+    let istiod = |tag: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: istiod, namespace: istio-system, labels: {{app: \
+             istiod}}}}, spec: {{containers: [{{name: discovery, image: 'docker.io/istio/pilot:{tag}'}}]}}}}"
+        )
+    };
+    check(&[gateway, &refers, &istiod("1.21.4")], &[refs]);
+    check(&[gateway, &refers, &istiod("1.22.1-distroless")], &[]);
+    let rules =
+        |action: &str, rule: &str| policy("", &format!("{{action: {action}, rules: [{rule}]}}"));
+    let accounts = "{from: [{source: {serviceAccounts: [web]}}]}";
+    plane(&[&rules("ALLOW", accounts)], "1.24", &["TOO-OLD error spec.rules[0].from"]);
+    plane(&[&rules("DENY", accounts)], "1.24", &["TOO-OLD warning spec.rules[0].from"]);
+    plane(&[&rules("DENY", accounts)], "1.25", &[]);
+    let account = "{when: [{key: source.serviceAccount, values: [shop/web]}]}";
+    plane(&[&rules("DENY", account)], "1.24", &["TOO-OLD error spec.rules[0].when"]);
+    plane(&[&rules("ALLOW", account)], "1.24", &["TOO-OLD warning spec.rules[0].when"]);
+    let domains = "{from: [{source: {trustDomains: [td]}}]}";
+    plane(&[&rules("ALLOW", domains)], "1.29", &["TOO-OLD error spec.rules[0].from"]);
+    plane(&[&rules("ALLOW", domains)], "1.30", &[]);
+    let tokens = "{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: t, namespace: \
+        shop}, spec: {jwtRules: [{issuer: a, jwks: '{\"keys\": []}', spaceDelimitedClaims: [b]}]}}";
+    plane(&[tokens], "1.27", &["TOO-OLD warning spec.jwtRules[0].spaceDelimitedClaims"]);
+    plane(&[tokens], "1.28", &[]);
+}
+
+#[test]
+fn an_old_proxy_refuses_templates_of_paths() {
+    let template = policy("", "{rules: [{to: [{operation: {paths: ['/a/{*}']}}]}]}");
+    let old = sidecar().replace("1.32.0", "1.21.6");
+    check(&[&old, &template], &["TOO-OLD error spec.rules[0].to"]);
+    check(&[&sidecar(), &template], &[]);
+    // What the proxy says of itself counts more than its image.
+    let says = "proxyv2:1.32.0', env: [{name: ISTIO_META_ISTIO_VERSION, value: '1.21.0'}]";
+    let said = sidecar().replace("proxyv2:1.32.0'", says);
+    check(&[&said, &template], &["TOO-OLD error spec.rules[0].to"]);
+    let plain = policy("", "{rules: [{to: [{operation: {paths: ['/a']}}]}]}");
+    check(&[&old, &plain], &[]);
+}
+
+#[test]
+fn an_old_ztunnel_passes_over_what_it_does_not_know() {
+    let ztunnel = |node: &str, tag: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: ztunnel-{node}, namespace: istio-system, labels: \
+             {{app: ztunnel}}}}, spec: {{nodeName: {node}, containers: [{{name: istio-proxy, image: \
+             'istio/ztunnel:{tag}'}}]}}}}"
+        )
+    };
+    let accounts =
+        policy("", "{action: DENY, rules: [{from: [{source: {serviceAccounts: [web]}}]}]}");
+    let told = "TOO-OLD error spec.rules[0].from";
+    check(&[&ambient(), &ztunnel("n1", "1.24.2"), &accounts], &[told]);
+    check(&[&ambient(), &ztunnel("n1", "1.25.0"), &accounts], &[]);
+    check(&[&ambient(), &ztunnel("n2", "1.24.2"), &accounts], &[]);
+    let trial = policy(", annotations: {istio.io/dry-run: 'true'}", "{action: DENY, rules: [{}]}");
+    let mut sends = Compat::default();
+    sends.flags.ambient_enable_dry_run_authorization_policy = true;
+    let old = ztunnel("n1", "1.28.0");
+    let field = "TOO-OLD warning metadata.annotations[istio.io/dry-run]";
+    check_with(sends.clone(), &[&ambient(), &old, &trial], "{}", &[field]);
+    check_with(sends, &[&ambient(), &ztunnel("n1", "1.29.0"), &trial], "{}", &[]);
+    check(&[&ambient(), &old, &trial], &[]);
+}

@@ -177,6 +177,16 @@ impl Mesh {
         self.parts.clusters.get(cluster)?.store.pods.get((namespace, name))
     }
 
+    /// The pods of a namespace of a cluster, running or not, by name.
+    pub fn pods_of<'m>(
+        &'m self,
+        cluster: &str,
+        namespace: &'m str,
+    ) -> impl Iterator<Item = &'m Arc<Pod>> {
+        let part = self.parts.clusters.get(cluster).into_iter();
+        part.flat_map(move |part| part.store.pods.with_first(namespace))
+    }
+
     /// Returns the host of the service that a gateway's address is of: a load balancer or an external
     /// address in the gateway's cluster. `None` for addresses that only `MeshNetworks` or a Gateway
     /// resource lists, and for those of nodes, which stand for every service with a node port.

@@ -1,0 +1,319 @@
+//! What policies say that older releases do not know: since when, who has to know it, and what happens else.
+//!
+//! A control plane passes over fields that it does not know, and leaves out rules with keys of conditions that
+//! it does not know. A proxy refuses a listener with a test that it does not know, and keeps the one that it
+//! had. A ztunnel passes over fields.
+//!
+//! # Upstream
+//!
+//! istio/istio, the first branch `release-1.N` that has it: `pilot/pkg/security/authz/model/model.go` `New`
+//! (`serviceAccounts`, `trustDomains`, `remoteIpBlocks`), `pilot/pkg/security/authz/matcher/template.go`,
+//! `pilot/pkg/model/policyattachment.go`, `pilot/pkg/security/authz/builder/builder.go` (dry run),
+//! `pilot/pkg/security/authn/policy_applier.go`, `pkg/workloadapi/security/authorization.proto`;
+//! istio/ztunnel `src/rbac.rs`; envoyproxy/envoy pull request 31447 (`uri_template`, Istio 1.22's Envoy).
+use mesh_model::Compat;
+use mesh_model::resource::{
+    Action, AuthorizationPolicy, Meta, PolicyTargetReference, RequestAuthentication, Source,
+};
+
+use super::Version;
+use crate::dry_run::is_dry_run;
+use crate::rbac::Place;
+use crate::rule::lists;
+use crate::select::{target_refs, target_refs_of_tokens};
+
+/// A policy of either kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Policy<'p> {
+    Calls(&'p AuthorizationPolicy),
+    Tokens(&'p RequestAuthentication),
+}
+
+impl<'p> Policy<'p> {
+    pub(super) const fn kind(self) -> &'static str {
+        match self {
+            Self::Calls(_) => "AuthorizationPolicy",
+            Self::Tokens(_) => "RequestAuthentication",
+        }
+    }
+
+    pub(super) const fn meta(self) -> &'p Meta {
+        match self {
+            Self::Calls(policy) => &policy.meta,
+            Self::Tokens(policy) => &policy.meta,
+        }
+    }
+
+    /// What it does; tokens that are refused are denied.
+    pub(super) const fn action(self) -> Action {
+        match self {
+            Self::Calls(policy) => policy.spec.action,
+            Self::Tokens(_) => Action::Deny,
+        }
+    }
+
+    fn refs(self) -> &'p [PolicyTargetReference] {
+        match self {
+            Self::Calls(policy) => target_refs(policy),
+            Self::Tokens(policy) => target_refs_of_tokens(policy),
+        }
+    }
+}
+
+/// Who has to know a feature.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reader {
+    ControlPlane,
+    /// The Envoy of a workload.
+    Proxy,
+    /// The ztunnel of a workload's node.
+    Ztunnel,
+}
+
+/// What who does not know a feature makes of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Loss {
+    /// The field is passed over, and the rule wider.
+    Field,
+    /// The rule is left out.
+    Rule,
+    /// The value is compared as it stands, which nothing is equal to.
+    Literal,
+    /// The policy is one of all workloads of its namespace.
+    Everywhere,
+    /// The policy is attached to nothing.
+    Nowhere,
+    /// The policy is enforced.
+    Enforced,
+    /// The listener is refused.
+    Refused,
+    /// The field is passed over, and what asks for nothing else never matches.
+    Unseen,
+    /// Tokens there are not found, or their claims are not lists.
+    Tokens,
+}
+
+impl Loss {
+    /// Whether it lets through what the policy means to keep out, and what happens.
+    pub(super) const fn effect(self, action: Action) -> (bool, &'static str) {
+        let is_allow = matches!(action, Action::Allow);
+        let keeps_out = matches!(action, Action::Deny | Action::Custom);
+        match self {
+            Self::Field => {
+                (is_allow, "passes over the field, and the rule matches more than it says")
+            }
+            Self::Rule => (keeps_out, "leaves the rule out"),
+            Self::Literal => {
+                (keeps_out, "compares the text as it stands, which no path is equal to")
+            }
+            Self::Everywhere => (
+                is_allow,
+                "passes over it, and the policy is one of all workloads of its namespace",
+            ),
+            Self::Nowhere => (is_allow || keeps_out, "attaches the policy to nothing"),
+            Self::Enforced => (false, "enforces the policy, which is on trial"),
+            Self::Refused => {
+                (true, "refuses the listener, and goes on with the policies that it had before")
+            }
+            Self::Unseen => (
+                is_allow || keeps_out,
+                "passes over the field: what asks for nothing else never matches, and the rest matches more than \
+                 it says",
+            ),
+            Self::Tokens => {
+                (false, "passes over the field, and takes tokens in another way than meant")
+            }
+        }
+    }
+}
+
+/// Something that policies say.
+#[derive(Debug)]
+pub(super) struct Feature {
+    pub(super) name: &'static str,
+    pub(super) reader: Reader,
+    pub(super) since: Version,
+    /// Where a policy uses it; `None` if it does not.
+    pub(super) field: fn(Policy<'_>, &Compat) -> Option<String>,
+    pub(super) loss: Loss,
+}
+
+const fn since(minor: u32) -> Version {
+    Version { major: 1, minor }
+}
+
+/// Every feature, the older first.
+pub(super) const FEATURES: &[Feature] = &[
+    Feature {
+        name: "`remoteIpBlocks`",
+        reader: Reader::ControlPlane,
+        since: since(8),
+        field: |policy, _| source(policy, |of| [&of.remote_ip_blocks, &of.not_remote_ip_blocks]),
+        loss: Loss::Field,
+    },
+    Feature {
+        name: "the key `remote.ip`",
+        reader: Reader::ControlPlane,
+        since: since(8),
+        field: |policy, _| key(policy, "remote.ip"),
+        loss: Loss::Rule,
+    },
+    Feature {
+        name: "the annotation `istio.io/dry-run`",
+        reader: Reader::ControlPlane,
+        since: since(10),
+        field: |policy, _| on_trial(policy),
+        loss: Loss::Enforced,
+    },
+    Feature {
+        name: "`fromCookies`",
+        reader: Reader::ControlPlane,
+        since: since(21),
+        field: |policy, _| tokens(policy, "fromCookies", |rule| !rule.from_cookies.is_empty()),
+        loss: Loss::Tokens,
+    },
+    Feature {
+        name: "`targetRefs`",
+        reader: Reader::ControlPlane,
+        since: since(22),
+        field: |policy, _| (!policy.refs().is_empty()).then(|| "spec.targetRefs".to_owned()),
+        loss: Loss::Everywhere,
+    },
+    Feature {
+        name: "a path with `{*}` or `{**}`",
+        reader: Reader::ControlPlane,
+        since: since(22),
+        field: |policy, _| template(policy),
+        loss: Loss::Literal,
+    },
+    Feature {
+        name: "a path with `{*}` or `{**}`",
+        reader: Reader::Proxy,
+        since: since(22),
+        field: |policy, _| template(policy),
+        loss: Loss::Refused,
+    },
+    Feature {
+        name: "a reference to a ServiceEntry",
+        reader: Reader::ControlPlane,
+        since: since(24),
+        field: |policy, _| reference(policy, "ServiceEntry"),
+        loss: Loss::Nowhere,
+    },
+    Feature {
+        name: "a reference to a GatewayClass",
+        reader: Reader::ControlPlane,
+        since: since(25),
+        field: |policy, _| reference(policy, "GatewayClass"),
+        loss: Loss::Nowhere,
+    },
+    Feature {
+        name: "`serviceAccounts`",
+        reader: Reader::ControlPlane,
+        since: since(25),
+        field: |policy, _| source(policy, |of| [&of.service_accounts, &of.not_service_accounts]),
+        loss: Loss::Field,
+    },
+    Feature {
+        name: "`serviceAccounts`",
+        reader: Reader::Ztunnel,
+        since: since(25),
+        field: |policy, _| source(policy, |of| [&of.service_accounts, &of.not_service_accounts]),
+        loss: Loss::Unseen,
+    },
+    Feature {
+        name: "the key `source.serviceAccount`",
+        reader: Reader::ControlPlane,
+        since: since(25),
+        field: |policy, _| key(policy, "source.serviceAccount"),
+        loss: Loss::Rule,
+    },
+    Feature {
+        name: "`spaceDelimitedClaims`",
+        reader: Reader::ControlPlane,
+        since: since(28),
+        field: |policy, _| {
+            tokens(policy, "spaceDelimitedClaims", |rule| !rule.space_delimited_claims.is_empty())
+        },
+        loss: Loss::Tokens,
+    },
+    Feature {
+        name: "the annotation `istio.io/dry-run`",
+        reader: Reader::Ztunnel,
+        since: since(29),
+        // They are sent such a policy with the flag only.
+        field: |policy, compat| {
+            let is_sent = compat.flags.ambient_enable_dry_run_authorization_policy;
+            on_trial(policy).filter(|_| is_sent)
+        },
+        loss: Loss::Enforced,
+    },
+    Feature {
+        name: "`trustDomains`",
+        reader: Reader::ControlPlane,
+        since: since(30),
+        field: |policy, _| source(policy, |of| [&of.trust_domains, &of.not_trust_domains]),
+        loss: Loss::Field,
+    },
+    Feature {
+        name: "the key `source.trustDomain`",
+        reader: Reader::ControlPlane,
+        since: since(30),
+        field: |policy, _| key(policy, "source.trustDomain"),
+        loss: Loss::Rule,
+    },
+];
+
+/// The first rule with a source that has one of two lists.
+fn source(policy: Policy<'_>, of: fn(&Source) -> [&Vec<Box<str>>; 2]) -> Option<String> {
+    let Policy::Calls(policy) = policy else { return None };
+    let has = |source: &Source| of(source).iter().any(|list| !list.is_empty());
+    let at = policy
+        .spec
+        .rules
+        .iter()
+        .position(|rule| rule.from.iter().filter_map(|from| from.source.as_ref()).any(has))?;
+    Some(format!("spec.rules[{at}].from"))
+}
+
+/// The first rule with a condition on a key.
+fn key(policy: Policy<'_>, key: &str) -> Option<String> {
+    let Policy::Calls(policy) = policy else { return None };
+    let rules = &policy.spec.rules;
+    let at = rules.iter().position(|rule| rule.when.iter().any(|when| *when.key == *key))?;
+    Some(format!("spec.rules[{at}].when"))
+}
+
+/// The first rule with a template for a path.
+fn template(policy: Policy<'_>) -> Option<String> {
+    let Policy::Calls(policy) = policy else { return None };
+    let is_template = |value: &str| value.contains("{*}") || value.contains("{**}");
+    let at = policy.spec.rules.iter().position(|rule| {
+        lists(rule).iter().any(|list| {
+            matches!(list.place, Place::Operation("paths"))
+                && list.values.iter().any(|value| is_template(value))
+        })
+    })?;
+    Some(format!("spec.rules[{at}].to"))
+}
+
+fn on_trial(policy: Policy<'_>) -> Option<String> {
+    let Policy::Calls(policy) = policy else { return None };
+    is_dry_run(policy).then(|| "metadata.annotations[istio.io/dry-run]".to_owned())
+}
+
+fn reference(policy: Policy<'_>, kind: &str) -> Option<String> {
+    let at = policy.refs().iter().position(|target| *target.kind == *kind)?;
+    Some(format!("spec.targetRefs[{at}]"))
+}
+
+/// The first rule of tokens of which something holds.
+fn tokens(
+    policy: Policy<'_>,
+    field: &str,
+    holds: fn(&mesh_model::resource::JwtRule) -> bool,
+) -> Option<String> {
+    let Policy::Tokens(policy) = policy else { return None };
+    let at = policy.spec.jwt_rules.iter().position(holds)?;
+    Some(format!("spec.jwtRules[{at}].{field}"))
+}
