@@ -107,6 +107,28 @@ fn without_a_namespace_it_may_be_for_anyone() {
     );
 }
 
+/// Its namespace was meant to be some other than `default`, whatever else is wrong.
+#[test]
+fn a_misspelt_namespace_may_be_any() {
+    let policy = |kind: &str, metadata: &str, rules: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: no, {metadata}}}\n\
+             spec: {{action: DENY, rules: {rules}}}\n"
+        )
+    };
+    for (kind, rules) in [
+        ("AuthorizationPolicy", "[{}]"),
+        ("AuthorizationPolicy", "5"),
+        ("AuthorizationPolicies", "[{}]"),
+        ("FooPolicy", "[{}]"),
+    ] {
+        check(policy(kind, "namespce: shop", rules), true);
+        check(policy(kind, "namespce: other", rules), true);
+    }
+    check(policy("AuthorizationPolicy", "namespace: other", "5"), false);
+    check(policy("AuthorizationPolicy", "namespace: other, namespaces: shop", "5"), false);
+}
+
 #[test]
 fn what_is_no_object_of_ours_denies_too() {
     let metadata = "kind: AuthorizationPolicy\nmetadata:\n  namespace: shop\n";

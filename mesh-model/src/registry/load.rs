@@ -10,9 +10,7 @@ use super::topology::Topology;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
 use crate::manifest::decode::clip;
-use crate::manifest::{
-    self, Diagnostic, Document, Limits, Node, Place, SECURITY_KINDS, Severity, Value,
-};
+use crate::manifest::{self, Diagnostic, Document, Limits, Node, Place, SECURITY_KINDS, Severity};
 use crate::name::{ClusterId, Labels, Namespace, is_dns_label, nearest_name};
 use crate::resource::{
     self, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey, ProxyEntry,
@@ -334,16 +332,6 @@ impl Registry {
             self.remember(key, origin, document, reason);
             return;
         };
-        if SECURITY_KINDS.contains(&key.kind)
-            && let Some(found) = unknown_field(document, &key)
-        {
-            self.refuse(&key, document);
-            let any = found.field != "metadata.namespace";
-            let namespace = if any { key.namespace.clone() } else { Namespace::default() };
-            self.remember(ObjectKey { namespace, ..key }, origin, document, found.message.clone());
-            diagnostics.push(found);
-            return;
-        }
         if SECURITY_KINDS.contains(&key.kind) && !is_dns_label(key.namespace.as_str()) {
             diagnostics.push(no_namespace(document, &key));
             let key = ObjectKey { namespace: Namespace::default(), ..key };
@@ -423,7 +411,6 @@ const IN_EVERY_CLUSTER: [&str; 9] = [
     "ConfigMap",
 ];
 
-/// A namespace that the API server refuses: nobody knows which one was meant.
 /// What a part of the mesh folder that is one document is known by.
 fn settings_key(origin: &Origin) -> Option<ObjectKey> {
     let (kind, name) = match origin {
@@ -449,51 +436,7 @@ fn surplus(document: &Document) -> Diagnostic {
     }
 }
 
-/// A field of a security object that admission refuses beside `spec`, and a namespace that is misspelt:
-/// what they say may be what the object is for.
-///
-/// # Upstream
-///
-/// istio/istio `pkg/webhooks/validation/server/server.go` `checkFields`; the strict validation of
-/// `kubectl`.
-fn unknown_field(document: &Document, key: &ObjectKey) -> Option<Diagnostic> {
-    const KNOWN: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
-    let entries = |node: &Node| -> Vec<(String, Place)> {
-        let Value::Map(entries) = &node.value else { return Vec::new() };
-        entries.iter().map(|entry| (entry.key.to_string(), entry.place)).collect()
-    };
-    let node = &document.node;
-    let metadata = node.get(&["metadata"]).map(entries).unwrap_or_default();
-    let is_namespace = |name: &str| nearest_name(name, ["namespace"].into_iter()).is_some();
-    let has_namespace = metadata.iter().any(|(name, _)| name == "namespace");
-    let misspelt = metadata.iter().find(|(name, _)| !has_namespace && is_namespace(name));
-    let top = entries(node);
-    let surplus = top.iter().find(|(name, _)| !KNOWN.contains(&name.as_str()));
-    let (field, message, (_, place)) = match (misspelt, surplus) {
-        (Some(found), _) => {
-            let message =
-                format!("`{}` is no field of metadata: its namespace is unknown", clip(&found.0));
-            ("metadata.namespace".to_owned(), message, found)
-        }
-        (None, Some(found)) => {
-            let message =
-                format!("an object has no field `{}`: admission refuses it", clip(&found.0));
-            (clip(&found.0), message, found)
-        }
-        (None, None) => return None,
-    };
-    Some(Diagnostic {
-        code: "FIELD-MISPLACED",
-        severity: Severity::Error,
-        file: document.file.clone(),
-        place: *place,
-        object: key.to_string(),
-        field,
-        message,
-        help: "write `apiVersion`, `kind`, `metadata` with `namespace`, and `spec`".to_owned(),
-    })
-}
-
+/// A namespace that the API server refuses: nobody knows which one was meant.
 fn no_namespace(document: &Document, key: &ObjectKey) -> Diagnostic {
     Diagnostic {
         code: "NAMESPACE-NAME",

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::object::partial;
 use super::validate::Violation;
-use super::{Decoded, MeshConfig, MeshNetworks, Resource, decode};
-use crate::manifest::{Diagnostic, Node, Severity};
+use super::{Decoded, MeshConfig, MeshNetworks, ObjectKey, Resource, decode};
+use crate::manifest::decode::clip;
+use crate::manifest::{Diagnostic, Node, SECURITY_KINDS, Severity, misspelt_namespace};
 
 /// Reads one object as [`decode`] does and applies the rules of admission: with an error there is no
 /// resource. What cannot be read does not hide which rules the rest breaks.
@@ -24,17 +25,50 @@ pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
         Some(resource) => rules(resource),
         None => around(&decoded.diagnostics, node, default_namespace),
     };
-    if violations.is_empty() {
-        return decoded;
-    }
-    let is_refused = violations.iter().any(|violation| violation.severity == Severity::Error);
+    let misplaced = misplaced(node, file, object);
+    let is_refused = misplaced.is_some()
+        || violations.iter().any(|violation| violation.severity == Severity::Error);
     let name = object.to_string();
     let found = violations.into_iter().map(|violation| violation.diagnose(node, file, &name));
-    add(&mut decoded.diagnostics, found);
+    add(&mut decoded.diagnostics, found.chain(misplaced));
     if is_refused {
         decoded.resource = None;
     }
     decoded
+}
+
+/// A field of a security object beside its `spec` that no object has, and a namespace that is misspelt: what
+/// they say may be what the object is for. What no `spec` has is refused as the object is read.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/webhooks/validation/server/server.go` `checkFields`; the strict validation of
+/// `kubectl`.
+fn misplaced(node: &Node, file: &Arc<str>, object: &ObjectKey) -> Option<Diagnostic> {
+    const KNOWN: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+    if !SECURITY_KINDS.contains(&object.kind) {
+        return None;
+    }
+    let (field, message, place) = if let Some(entry) = misspelt_namespace(node) {
+        let name = clip(&entry.key);
+        let message = format!("`{name}` is no field of metadata: its namespace is unknown");
+        ("metadata.namespace".to_owned(), message, entry.place)
+    } else {
+        let entry = node.entries().iter().find(|entry| !KNOWN.contains(&&*entry.key))?;
+        let name = clip(&entry.key);
+        let message = format!("an object has no field `{name}`: admission refuses it");
+        (name, message, entry.place)
+    };
+    Some(Diagnostic {
+        code: "FIELD-MISPLACED",
+        severity: Severity::Error,
+        file: file.clone(),
+        place,
+        object: object.to_string(),
+        field,
+        message,
+        help: "write `apiVersion`, `kind`, `metadata` with `namespace`, and `spec`".to_owned(),
+    })
 }
 
 /// The rules that an object breaks, those of its schema first.

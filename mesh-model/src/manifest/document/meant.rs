@@ -5,7 +5,7 @@
 //! of the kinds, however they are written: in another encoding, escaped, folded over lines.
 use super::head::Guess;
 use super::list;
-use crate::manifest::{Node, Value};
+use crate::manifest::{Entry, Node, Value};
 use crate::name::nearest_name;
 
 /// The kinds whose loss opens what they would have closed.
@@ -140,7 +140,17 @@ fn tells_namespace(node: &Node) -> bool {
     let Some(metadata) = node.get(&["metadata"]) else { return false };
     let is_map = matches!(metadata.value, Value::Map(_));
     let namespace = metadata.get(&["namespace"]).filter(|node| !node.is_null());
-    is_map && namespace.is_none_or(|node| node.as_str().is_some())
+    is_map
+        && misspelt_namespace(node).is_none()
+        && namespace.is_none_or(|node| node.as_str().is_some())
+}
+
+/// Returns the field of an object's metadata that was meant as its namespace, if it has none.
+pub(crate) fn misspelt_namespace(node: &Node) -> Option<&Entry> {
+    let metadata = node.get(&["metadata"])?.entries();
+    let is_meant = |entry: &&Entry| nearest_name(&entry.key, ["namespace"].into_iter()).is_some();
+    let has_namespace = metadata.iter().any(|entry| &*entry.key == "namespace");
+    metadata.iter().find(is_meant).filter(|_| !has_namespace)
 }
 
 /// Whether a key or a text of a tree is the name of a kind.
