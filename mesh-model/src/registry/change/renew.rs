@@ -453,8 +453,8 @@ impl Registry {
             } else if let Stored::Sidecar(_) = object {
                 next.sidecars = Arc::new(plane.sidecars());
             } else if let Stored::PeerAuthentication(_) = object {
-                next.peer_authentications = Arc::new(plane.peer_authentications());
                 next.broken = plane.broken();
+                next.peer_authentications = Arc::new(plane.peer_authentications(&next.broken));
                 effect.everything |= keep(&mut next.broken, &before.broken);
             } else if let Stored::AuthorizationPolicy(_) = object {
                 next.authorization_policies = plane.authorization_policies();
@@ -477,8 +477,8 @@ impl Registry {
     pub(super) fn renew_peer_authentications(&mut self) {
         for id in self.planes.keys().cloned().collect::<Vec<_>>() {
             let Some(plane) = self.index.plane(&id, &self.parts) else { continue };
-            let policies = Arc::new(plane.peer_authentications());
             let (broken, lost_targets) = (plane.broken(), plane.lost_targets());
+            let policies = Arc::new(plane.peer_authentications(&broken));
             if let Some(plane) = self.plane_mut(&id) {
                 plane.peer_authentications = policies;
                 plane.broken = broken;

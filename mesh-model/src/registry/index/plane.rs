@@ -83,6 +83,7 @@ impl<'o> Plane<'o> {
         let external = self.external();
         let kubernetes = self.kubernetes();
         let (gateways, named_gateways) = self.gateways();
+        let broken = self.broken();
         let around = &self.index.around;
         let built = ControlPlane {
             id: self.id.clone(),
@@ -94,9 +95,9 @@ impl<'o> Plane<'o> {
             destination_rules: Arc::new(self.destination_rules()),
             virtual_services: Arc::new(self.virtual_services(None)),
             sidecars: Arc::new(self.sidecars()),
-            peer_authentications: Arc::new(self.peer_authentications()),
+            peer_authentications: Arc::new(self.peer_authentications(&broken)),
             authorization_policies: self.authorization_policies(),
-            broken: self.broken(),
+            broken,
             lost_targets: self.lost_targets(),
             telemetries: self.telemetries(),
             request_authentications: self.request_authentications(),
@@ -208,11 +209,11 @@ impl<'o> Plane<'o> {
         index
     }
 
-    /// The PeerAuthentications; what those that could not be understood may be for is STRICT.
-    pub(crate) fn peer_authentications(&self) -> PeerAuthentications {
+    /// The PeerAuthentications; what those that could not be understood may be for is STRICT. They are in
+    /// [`broken`](Self::broken).
+    pub(crate) fn peer_authentications(&self, broken: &[Broken]) -> PeerAuthentications {
         let root = Namespace::from(&*self.index.around.config.root_namespace);
         let objects = self.all(|store| &store.peer_authentications).cloned();
-        let broken = self.broken();
         let broken = broken.iter().filter(|broken| broken.object.kind == "PeerAuthentication");
         let broken = broken.map(|broken| (&broken.object.namespace, broken.selector.as_ref()));
         PeerAuthentications::new(objects, &root).with_broken(broken, &root)
