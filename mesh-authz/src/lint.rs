@@ -43,8 +43,9 @@ const MOST_RULES: usize = 100;
 /// Finds what is hazardous in the policies of a mesh, by file, line and code.
 pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for plane in mesh.control_planes() {
-        let plane = Plane::new(mesh, plane);
+    let planes: Vec<Plane<'_>> =
+        mesh.control_planes().map(|plane| Plane::new(mesh, plane)).collect();
+    for plane in &planes {
         let carriers = plane.carriers();
         for policy in plane.plane.authorization_policies.iter() {
             let carriers = carriers.get(&(&policy.meta.namespace, &*policy.meta.name));
@@ -58,11 +59,11 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
             found.extend(plane.widened(&workload.authorizer));
         }
         found.extend(plane.replaced());
-        data_plane::check(&plane, &mut found);
-        provider::check(&plane, &mut found);
-        attachment::check(&plane, &mut found);
-        version::check(&plane, &mut found);
+        data_plane::check(plane, &mut found);
+        provider::check(plane, &mut found);
+        version::check(plane, &mut found);
     }
+    attachment::check(&planes, &mut found);
     sort(&mut found);
     found
 }

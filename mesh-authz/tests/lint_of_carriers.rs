@@ -230,6 +230,45 @@ fn a_reference_that_attaches_to_nothing_is_told() {
     check(&[&waypoint, &gate("gate")], &[]);
     check(&[gateway, &gate("gate")], &[]);
     check(&[&waypoint, &gate("other")], &[nothing]);
+    let tokens = |name: &str| {
+        format!(
+            "{{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {{name: t, namespace: \
+             shop}}, spec: {{jwtRules: [{{issuer: a, jwks: '{{\"keys\": []}}'}}], targetRefs: [{{kind: Gateway, \
+             group: gateway.networking.k8s.io, name: {name}}}]}}}}"
+        )
+    };
+    check(&[&waypoint, &tokens("gate")], &[]);
+    check(&[&waypoint, &tokens("other")], &[nothing]);
+}
+
+/// What each of two primaries has a copy of reaches its gateway in one of them.
+#[test]
+fn a_reference_is_of_use_that_reaches_somebody_in_one_cluster() {
+    let policy = policy(
+        "",
+        "{action: DENY, rules: [{}], targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: gate}]}",
+    );
+    let gateway = "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gate, \
+        namespace: shop}, spec: {gatewayClassName: istio, listeners: []}}";
+    let told = |first: &str, second: &str| {
+        let mut registry = Registry::new(Compat::default());
+        let cluster = |name: &str, text: &str| {
+            let primary = Source {
+                origin: Origin::Description(name.into()),
+                name: format!("{name}/cluster.yaml").into(),
+                text: b"role: primary".to_vec(),
+            };
+            let text = format!("{policy}\n---\n{text}").into_bytes();
+            let origin = Origin::Cluster(name.into());
+            [primary, Source { origin, name: format!("{name}/a.yaml").into(), text }]
+        };
+        registry.load([cluster("a", first), cluster("b", second)].into_iter().flatten());
+        let found = lint(&registry.mesh());
+        found.iter().filter(|found| found.code == "HZ-AUTHZ-TARGET-NOTHING").count()
+    };
+    assert_eq!(told(gateway, &sidecar()), 0);
+    assert_eq!(told(&sidecar(), gateway), 0);
+    assert_eq!(told(&sidecar(), &sidecar()), 1);
 }
 
 /// What a control plane, a proxy or a ztunnel of some release does not know.

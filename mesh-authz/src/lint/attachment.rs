@@ -1,44 +1,96 @@
 //! References that attach policies to nothing.
+use std::collections::BTreeMap;
+
 use mesh_model::endpoint::Provider;
 use mesh_model::manifest::Diagnostic;
 use mesh_model::name::{Labels, Namespace};
-use mesh_model::resource::{AuthorizationPolicy, PolicyTargetReference};
+use mesh_model::resource::{AuthorizationPolicy, Meta, PolicyTargetReference};
 use mesh_model::view::ProxyKind;
 
 use super::Plane;
 use crate::of_mesh::waypoint_workload;
 use crate::select::lost::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
-use crate::select::{Workload, WorkloadKind, applies, target_refs};
+use crate::select::{Workload, WorkloadKind, applies, target_refs, target_refs_of_tokens};
 
 /// `HZ-AUTHZ-TARGET-NOTHING`: a reference to what does not exist, or to a service behind no waypoint: nobody
 /// enforces the policy there.
-pub(super) fn check(plane: &Plane<'_>, found: &mut Vec<Diagnostic>) {
-    let policies = plane.plane.authorization_policies.iter();
-    let mut attached = policies.filter(|policy| !target_refs(policy).is_empty()).peekable();
-    if attached.peek().is_none() {
-        return;
-    }
-    let gateways = gateways(plane);
-    for policy in attached {
-        let refs = target_refs(policy);
-        let is_list = !policy.spec.target_refs.is_empty();
-        for (index, target) in refs.iter().enumerate() {
-            let reaches =
-                |gateway: &Workload| applies(&only(policy, target), gateway, &plane.selection);
-            if gateways.iter().any(reaches) || may_come(plane, &policy.meta.namespace, target) {
-                continue;
-            }
-            let field = if is_list {
-                format!("spec.targetRefs[{index}]")
-            } else {
-                "spec.targetRef".to_owned()
-            };
-            let message =
-                format!("{}: the policy is in force nowhere by it", why(plane, policy, target));
-            let help = help(target);
-            let subject = plane.subject(&policy.meta.namespace, &policy.meta.name);
-            found.push(subject.warning("HZ-AUTHZ-TARGET-NOTHING", &field, (message, help)));
+///
+/// Several control planes may have a policy, from `config/` or a copy each: a reference that reaches somebody
+/// for one of them is as it is meant.
+pub(super) fn check(planes: &[Plane<'_>], found: &mut Vec<Diagnostic>) {
+    let mut reached: BTreeMap<Reference<'_>, Option<Diagnostic>> = BTreeMap::new();
+    for plane in planes {
+        let attached = attached(plane);
+        if attached.is_empty() {
+            continue;
         }
+        let gateways = gateways(plane);
+        for policy in &attached {
+            for (index, target) in policy.refs.iter().enumerate() {
+                let Meta { namespace, name, .. } = policy.meta;
+                let key = (policy.kind, namespace, &**name, index, &*target.name);
+                let told = policy.check(plane, &gateways, (index, target));
+                let known = reached.entry(key).or_insert_with(|| told.clone());
+                if told.is_none() {
+                    *known = None;
+                }
+            }
+        }
+    }
+    found.extend(reached.into_values().flatten());
+}
+
+/// A reference of an object: kind, namespace and name, its place, and what it names.
+type Reference<'p> = (&'static str, &'p Namespace, &'p str, usize, &'p str);
+
+/// The policies that are attached by reference.
+fn attached<'p>(plane: &Plane<'p>) -> Vec<Attached<'p>> {
+    let calls = plane.plane.authorization_policies.iter().map(|policy| Attached {
+        kind: "AuthorizationPolicy",
+        meta: &policy.meta,
+        refs: target_refs(policy),
+        is_list: !policy.spec.target_refs.is_empty(),
+    });
+    let tokens = plane.plane.request_authentications.iter().map(|policy| Attached {
+        kind: "RequestAuthentication",
+        meta: &policy.meta,
+        refs: target_refs_of_tokens(policy),
+        is_list: !policy.spec.target_refs.is_empty(),
+    });
+    calls.chain(tokens).filter(|of| !of.refs.is_empty()).collect()
+}
+
+/// A policy that is attached by reference.
+struct Attached<'p> {
+    kind: &'static str,
+    meta: &'p Meta,
+    refs: &'p [PolicyTargetReference],
+    is_list: bool,
+}
+
+impl Attached<'_> {
+    /// What is to be told of a reference, by its place; nothing if it attaches the policy to anything.
+    fn check(
+        &self,
+        plane: &Plane<'_>,
+        gateways: &[Workload],
+        (index, target): (usize, &PolicyTargetReference),
+    ) -> Option<Diagnostic> {
+        let Meta { namespace, name, .. } = self.meta;
+        let only = only(self.meta, target);
+        let reaches = |gateway: &Workload| applies(&only, gateway, &plane.selection);
+        if gateways.iter().any(reaches) || may_come(plane, namespace, target) {
+            return None;
+        }
+        let field = if self.is_list {
+            format!("spec.targetRefs[{index}]")
+        } else {
+            "spec.targetRef".to_owned()
+        };
+        let why = why(plane, namespace, target);
+        let texts = (format!("{why}: the policy is in force nowhere by it"), help(target));
+        let subject = plane.subject_of(self.kind, namespace, name);
+        Some(subject.warning("HZ-AUTHZ-TARGET-NOTHING", &field, texts))
     }
 }
 
@@ -59,10 +111,9 @@ fn gateways(plane: &Plane<'_>) -> Vec<Workload> {
     workloads.collect()
 }
 
-/// A policy with one of its references.
-fn only(policy: &AuthorizationPolicy, target: &PolicyTargetReference) -> AuthorizationPolicy {
-    let mut only =
-        AuthorizationPolicy { meta: policy.meta.clone(), ..AuthorizationPolicy::default() };
+/// A policy with one of its references. Policies of both kinds are attached alike.
+fn only(meta: &Meta, target: &PolicyTargetReference) -> AuthorizationPolicy {
+    let mut only = AuthorizationPolicy { meta: meta.clone(), ..AuthorizationPolicy::default() };
     only.spec.target_refs = vec![target.clone()];
     only
 }
@@ -85,9 +136,8 @@ fn may_come(plane: &Plane<'_>, namespace: &Namespace, target: &PolicyTargetRefer
 }
 
 /// Why a reference reaches nobody.
-fn why(plane: &Plane<'_>, policy: &AuthorizationPolicy, target: &PolicyTargetReference) -> String {
+fn why(plane: &Plane<'_>, namespace: &Namespace, target: &PolicyTargetReference) -> String {
     let (kind, name) = (&target.kind, &target.name);
-    let namespace = &policy.meta.namespace;
     if &**kind == "GatewayClass" {
         return format!(
             "no waypoint is of {kind} `{name}`, or the policy is not of the root namespace"
