@@ -1,4 +1,5 @@
 //! `mesh diff`: what a change of the folder does to traffic, requests, resources and findings.
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -97,12 +98,12 @@ impl<'m> Sides<'m> {
 
 /// The findings that the others do not have; where a document stands does not count.
 fn without(findings: &[Diagnostic], others: &[Diagnostic]) -> Vec<Diagnostic> {
-    let is_same = |a: &Diagnostic, b: &Diagnostic| {
-        (a.code, &a.file, &a.object, &a.field, &a.message)
-            == (b.code, &b.file, &b.object, &b.field, &b.message)
-    };
-    let is_new = |found: &&Diagnostic| !others.iter().any(|other| is_same(found, other));
-    findings.iter().filter(is_new).cloned().collect()
+    let known: BTreeSet<_> = others.iter().map(said).collect();
+    findings.iter().filter(|found| !known.contains(&said(found))).cloned().collect()
+}
+
+fn said(of: &Diagnostic) -> (&str, &str, &str, &str, &str) {
+    (of.code, &of.file, &of.object, &of.field, &of.message)
 }
 
 fn answer(difference: &Difference) -> serde_json::Value {
