@@ -124,7 +124,7 @@ fn columns(
                 (Some(service.host.to_string()), answers)
             });
             let mut answers: Vec<_> = [own].into_iter().chain(of_services).collect();
-            let door = Doorkeeper::of(mesh, plane, proxy);
+            let door = Doorkeeper::of(mesh, plane, (proxy, &authorizer));
             for (_, answers) in &mut answers {
                 door.correct(answers, callers, &mode, question);
             }
@@ -148,11 +148,15 @@ struct Doorkeeper<'m> {
 }
 
 impl<'m> Doorkeeper<'m> {
-    fn of(mesh: &'m Mesh, plane: &'m ControlPlane, proxy: &Proxy) -> Self {
+    /// Before a workload and what a sidecar would decide about it.
+    fn of(
+        mesh: &'m Mesh,
+        plane: &'m ControlPlane,
+        (proxy, policies): (&Proxy, &Authorizer),
+    ) -> Self {
         let data_plane = data_plane(mesh, proxy);
         let looks = proxy.kind == ProxyKind::Sidecar && data_plane != DataPlane::Grpc;
         let decides = || {
-            let policies = Authorizer::of_envoy(mesh, plane, proxy);
             [Traffic::Http, Traffic::Tcp].iter().any(|of| !policies.chain(*of).filters.is_empty())
         };
         Self {
