@@ -105,8 +105,10 @@ impl Kind {
         }
         let (namespace, labels) = (self.proxy.namespace.clone(), self.proxy.labels.clone());
         let workload = select::Workload { namespace, labels, ..select::Workload::default() };
-        let all = plane.plane.authorization_policies.iter().map(AsRef::as_ref);
-        all.filter(|policy| applies(policy, &workload, &plane.selection)).collect()
+        let near = [&plane.selection.root_namespace, &workload.namespace];
+        let mut found = plane.plane.authorization_policies.of_namespaces(&near);
+        found.retain(|policy| applies(policy, &workload, &plane.selection));
+        found
     }
 }
 

@@ -80,7 +80,7 @@ impl Authorizer {
         let of_plane = Environment::of_plane(plane, mesh.compat());
         let compat = Compat { data_plane, ..of_plane.compat.clone() };
         let environment = Environment { compat, ..of_plane };
-        Self::new(&policies(plane, broken), workload, &environment)
+        Self::new(&policies_near(plane, broken, workload), workload, &environment)
     }
 }
 
@@ -92,13 +92,27 @@ impl Chain {
         let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
         let workload = workload(&proxy.namespace, &proxy.labels);
         let environment = Environment::of_plane(plane, mesh.compat());
-        Self::of_grpc(&policies(plane, &broken), &workload, &environment)
+        Self::of_grpc(&policies_near(plane, &broken, &workload), &workload, &environment)
     }
 }
 
+/// All policies.
 fn policies<'p>(plane: &'p ControlPlane, broken: &'p [BrokenPolicy]) -> Policies<'p> {
     Policies {
         understood: plane.authorization_policies.iter().map(AsRef::as_ref).collect(),
+        broken: broken.iter().collect(),
+    }
+}
+
+/// Those that may concern a workload that is no waypoint.
+fn policies_near<'p>(
+    plane: &'p ControlPlane,
+    broken: &'p [BrokenPolicy],
+    workload: &Workload,
+) -> Policies<'p> {
+    let root = Namespace::from(&*plane.config.root_namespace);
+    Policies {
+        understood: plane.authorization_policies.of_namespaces(&[&root, &workload.namespace]),
         broken: broken.iter().collect(),
     }
 }

@@ -7,6 +7,7 @@
 mod absent;
 pub mod allocation;
 mod alone;
+mod authorization_policies;
 mod broken;
 mod change;
 mod cluster_local;
@@ -37,6 +38,7 @@ mod visibility;
 
 pub use self::absent::{Absences, Absent, AbsentReason};
 pub(crate) use self::alone::{service_of, workload_of};
+pub use self::authorization_policies::AuthorizationPolicies;
 pub use self::broken::{Broken, TokenPlace};
 pub use self::change::Change;
 pub use self::cluster_local::ClusterLocalHosts;

@@ -83,8 +83,8 @@ pub fn policies_of_workload(
 ) -> Vec<String> {
     let root = Namespace::from(&*plane.config.root_namespace);
     let sends_dry_run = mesh.compat().flags.ambient_enable_dry_run_authorization_policy;
-    let converted = plane.authorization_policies.iter();
-    let converted = converted.filter_map(|policy| convert(policy, &root, sends_dry_run));
+    let near = plane.authorization_policies.of_namespaces(&[&root, namespace]);
+    let converted = near.into_iter().filter_map(|policy| convert(policy, &root, sends_dry_run));
     let mut selected: Vec<String> = converted
         .chain(stand_ins(mesh, plane, &root))
         .filter(|policy| match &policy.scope {
@@ -174,11 +174,14 @@ fn has_exceptions(policy: &PeerAuthentication, own: MutualTlsMode, is_strict: bo
 
 /// What stands in for the policies that could not be understood, under names that no other has.
 fn stand_ins(mesh: &Mesh, plane: &ControlPlane, root: &Namespace) -> Vec<Authorization> {
+    let broken = BrokenPolicy::of_workloads(mesh, plane);
+    if broken.is_empty() {
+        return Vec::new();
+    }
     let metas = plane.authorization_policies.iter().map(|policy| &policy.meta);
     // No object's name has a `~`.
     let mut names: BTreeMap<(Namespace, Box<str>), u32> =
         metas.map(|meta| ((meta.namespace.clone(), meta.name.clone()), 1)).collect();
-    let broken = BrokenPolicy::of_workloads(mesh, plane);
     let mut found: Vec<Authorization> =
         broken.iter().filter_map(|broken| stand_in(broken, root)).collect();
     for policy in &mut found {

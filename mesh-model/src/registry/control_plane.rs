@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::map::{Entry, Key, Map};
 use super::{
-    Broken, ClusterLocalHosts, DestinationRules, ExportTo, PeerAuthentications, Service, Services,
-    VirtualServices,
+    AuthorizationPolicies, Broken, ClusterLocalHosts, DestinationRules, ExportTo,
+    PeerAuthentications, Service, Services, VirtualServices,
 };
 use crate::endpoint::{Gateways, Shards};
 use crate::name::{ClusterId, Hostname, Labels, Namespace};
-use crate::resource::{AuthorizationPolicy, MeshConfig, RequestAuthentication, Sidecar, Telemetry};
+use crate::resource::{MeshConfig, RequestAuthentication, Sidecar, Telemetry};
 
 /// The namespace of the control plane itself, whatever `rootNamespace` says.
 pub const SYSTEM_NAMESPACE: &str = "istio-system";
@@ -44,7 +44,7 @@ pub struct ControlPlane {
     /// The PeerAuthentications.
     pub peer_authentications: Arc<PeerAuthentications>,
     /// The AuthorizationPolicies, oldest first.
-    pub authorization_policies: Arc<[Arc<AuthorizationPolicy>]>,
+    pub authorization_policies: Arc<AuthorizationPolicies>,
     /// What is meant to secure its workloads and is not in force as it was meant.
     pub broken: Arc<[Broken]>,
     /// Services, ServiceEntries and Namespaces that could not be read: policies and waypoints are attached

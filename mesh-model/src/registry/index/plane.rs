@@ -15,10 +15,11 @@ use crate::registry::map::{Key, Map};
 use crate::registry::mesh::Parts;
 use crate::registry::objects::{ByName, Object};
 use crate::registry::{
-    Broken, DOMAIN, DestinationRules, ExportTo, PeerAuthentications, Resolution, Scoping, Service,
-    Services, Store, UNSPECIFIED, VirtualServices, allocation, broken, merge_clusters,
+    AuthorizationPolicies, Broken, DOMAIN, DestinationRules, ExportTo, PeerAuthentications,
+    Resolution, Scoping, Service, Services, Store, UNSPECIFIED, VirtualServices, allocation,
+    broken, merge_clusters,
 };
-use crate::resource::{AuthorizationPolicy, RequestAuthentication, Sidecar, Telemetry};
+use crate::resource::{RequestAuthentication, Sidecar, Telemetry};
 
 /// What is kept of a control plane to go on from.
 #[derive(Clone, Debug, Default)]
@@ -229,8 +230,9 @@ impl<'o> Plane<'o> {
         broken::targets_of_plane(self.parts, self.id)
     }
 
-    pub(crate) fn authorization_policies(&self) -> Arc<[Arc<AuthorizationPolicy>]> {
-        by_age(self.all(|store| &store.authorization_policies))
+    pub(crate) fn authorization_policies(&self) -> Arc<AuthorizationPolicies> {
+        let all = by_age(self.all(|store| &store.authorization_policies));
+        Arc::new(AuthorizationPolicies::new(all))
     }
 
     pub(crate) fn telemetries(&self) -> Arc<[Arc<Telemetry>]> {
