@@ -12,6 +12,7 @@ mod host;
 mod level;
 mod places;
 mod policy;
+mod retried;
 mod source;
 mod zones;
 
@@ -31,7 +32,7 @@ use self::zones::ZoneRules;
 use crate::assign::{AssignedEndpoint, Assignment};
 use crate::health::status::{CoarseHealth, HealthFlags, HealthStatus, HostHealth};
 use crate::load::{
-    LevelHosts, NoZoneRouting, PriorityChoice, PriorityLoad, ZoneChoice, ZoneRouting,
+    LevelHosts, LevelLoad, NoZoneRouting, PriorityChoice, PriorityLoad, ZoneChoice, ZoneRouting,
 };
 use crate::pick::client_side::OrcaReport;
 use crate::pick::hash_policy::{HashInput, RequestHash, hash};
@@ -129,6 +130,15 @@ struct Choice {
     /// Whether the priority is in panic.
     panic: bool,
     way: Way,
+}
+
+impl Choice {
+    /// Takes a priority; whether it is in panic `levels` say.
+    fn new(choice: PriorityChoice, levels: &[LevelLoad]) -> Self {
+        let level = usize::try_from(choice.priority).ok().and_then(|level| levels.get(level));
+        let panic = level.is_some_and(|level| level.panic);
+        Self { choice, panic, way: Level::way(choice.availability, panic) }
+    }
 }
 
 /// What a balancer is assembled with, its endpoints aside.
@@ -468,14 +478,31 @@ impl Balancer {
     /// load passes over the first host of more than 1,024.
     #[inline]
     pub fn pick(&self, request: &PickRequest, mut random: impl FnMut() -> u64) -> Option<Pick<'_>> {
-        let hash = match request.hash {
-            Some(hash) if self.policy.algorithm.is_consistent() => hash,
-            Some(_) | None => random(),
-        };
+        let hash = self.hash_or_draw(request, &mut random);
         let chosen = match &*self.choices {
             [only] => only,
             choices => choices.get(usize::try_from(hash % 100).ok()?)?,
         };
+        self.pick_of(*chosen, hash, request, random)
+    }
+
+    #[inline]
+    fn hash_or_draw(&self, request: &PickRequest, random: impl FnOnce() -> u64) -> u64 {
+        match request.hash {
+            Some(hash) if self.policy.algorithm.is_consistent() => hash,
+            Some(_) | None => random(),
+        }
+    }
+
+    /// Picks a host of the priority that is chosen.
+    #[inline]
+    fn pick_of(
+        &self,
+        chosen: Choice,
+        hash: u64,
+        request: &PickRequest,
+        mut random: impl FnMut() -> u64,
+    ) -> Option<Pick<'_>> {
         let level = self.levels.get(usize::try_from(chosen.choice.priority).ok()?)?;
         let worker = self.worker(request.worker);
         let zone = || match &self.zones {
@@ -491,7 +518,7 @@ impl Balancer {
             }
             Found::Bounded(table) => table.pick(level, hash, attempt, &self.traffic)?,
         };
-        let Choice { choice, panic, .. } = *chosen;
+        let Choice { choice, panic, .. } = chosen;
         Some(Pick { host: level.host(host)?, choice, panic })
     }
 
@@ -500,38 +527,6 @@ impl Balancer {
     fn worker(&self, number: u32) -> usize {
         let workers = self.workers;
         usize::try_from(if number < workers { number } else { number % workers }).unwrap_or(0)
-    }
-
-    /// Picks again, up to `retries` times more, while `rejects` says no; the last pick stands even if
-    /// it is rejected. A pick without host ends at once.
-    ///
-    /// # Upstream
-    ///
-    /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
-    /// `ZoneAwareLoadBalancerBase::chooseHost`; `thread_aware_lb_impl.cc` there,
-    /// `ThreadAwareLoadBalancerBase::LoadBalancerImpl::chooseHost`, draws once for all attempts.
-    pub fn pick_unless<'b>(
-        &'b self,
-        request: &PickRequest,
-        retries: u32,
-        mut random: impl FnMut() -> u64,
-        mut rejects: impl FnMut(&Host) -> bool,
-    ) -> Option<Pick<'b>> {
-        // Ring and table move on from where the request began, even if that was drawn.
-        let hash = match request.hash {
-            None if self.policy.algorithm.is_consistent() => Some(random()),
-            known => known,
-        };
-        let request = PickRequest { hash, ..*request };
-        let mut picked = self.pick(&request, &mut random)?;
-        for retry in 1..=retries {
-            if !rejects(picked.host) {
-                break;
-            }
-            let attempt = request.attempt.saturating_add(retry);
-            picked = self.pick(&PickRequest { attempt, ..request }, &mut random)?;
-        }
-        Some(picked)
     }
 
     /// Hashes a request as the policy says, for [`PickRequest::hash`].
@@ -571,15 +566,8 @@ impl Balancer {
 /// Returns the choice of each hundredth of the hashes, or the only one.
 fn choices(load: &PriorityLoad) -> Box<[Choice]> {
     let hundredths = if load.levels().is_empty() { 0..0 } else { 0..100 };
-    let mut choices: Vec<Choice> = hundredths
-        .map(|one| {
-            let choice = load.choose(one);
-            let level = usize::try_from(choice.priority).ok();
-            let level = level.and_then(|level| load.levels().get(level));
-            let panic = level.is_some_and(|level| level.panic);
-            Choice { choice, panic, way: Level::way(choice.availability, panic) }
-        })
-        .collect();
+    let mut choices: Vec<Choice> =
+        hundredths.map(|one| Choice::new(load.choose(one), load.levels())).collect();
     if choices.windows(2).all(|pair| pair.first() == pair.last()) {
         choices.truncate(1);
     }

@@ -3,6 +3,7 @@ mod client_side;
 mod data_planes;
 mod localities;
 mod places;
+mod retried;
 mod slow_start;
 mod zones;
 
