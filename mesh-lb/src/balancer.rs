@@ -21,7 +21,7 @@ use std::sync::Arc;
 use mesh_model::endpoint::HealthStatus as AssignedHealth;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub use self::host::{Host, InFlight};
+pub use self::host::{Host, HostFacts, InFlight};
 use self::host::{HostState, Traffic};
 use self::level::{Found, Level, LevelInput, Wanted, Way};
 use self::places::Places;
@@ -155,12 +155,13 @@ impl Balancer {
         Self::with_health(assignment, policy, 0, assigned_health)
     }
 
-    /// Builds a balancer at a time, of endpoints in the health that `health` says.
-    pub fn with_health(
+    /// Builds a balancer at a time, of endpoints in the health that `health` says; it may say more
+    /// than that ([`HostFacts`]).
+    pub fn with_health<F: Into<HostFacts>>(
         assignment: &Assignment,
         policy: &BalancerPolicy,
         now_ms: u64,
-        health: impl Fn(AssignedEndpoint<'_>) -> HostHealth,
+        health: impl Fn(AssignedEndpoint<'_>) -> F,
     ) -> Self {
         let nothing = Self {
             policy: policy.clone(),
@@ -188,7 +189,7 @@ impl Balancer {
     /// Turns among hosts of equal weight go on, whatever becomes of a list and for however long: a list
     /// is known by its place (the priority; the index of the locality, if localities are told apart;
     /// healthy, degraded, or all hosts in panic). Turns by weight begin at the seed again in priorities
-    /// of which anything has changed: a host, its health, its weight. Turns of localities begin anew
+    /// of which anything has changed: a host, its health, weight or metadata. Turns of localities begin anew
     /// in them, too, each time elsewhere, or updates that are as frequent as picks would starve a
     /// locality: upstream draws a random number then; here it follows from the seed and from how often
     /// the priority has changed, so that the same changes give the same picks. Where hosts are warmed
@@ -207,12 +208,12 @@ impl Balancer {
     /// `EdfLoadBalancerBase::refresh`: an update refreshes the priorities that it touches;
     /// `source/extensions/load_balancing_policies/round_robin/round_robin_lb.h`, `refreshHostSource`;
     /// `source/common/upstream/upstream_impl.cc`, `ClusterImplBase::reloadHealthyHostsHelper`.
-    pub fn update(
+    pub fn update<F: Into<HostFacts>>(
         &self,
         assignment: &Assignment,
         policy: &BalancerPolicy,
         now_ms: u64,
-        health: impl Fn(AssignedEndpoint<'_>) -> HostHealth,
+        health: impl Fn(AssignedEndpoint<'_>) -> F,
     ) -> Self {
         let mut latest = if policy.slow_start == self.policy.slow_start {
             self.latest
@@ -433,12 +434,12 @@ impl Balancer {
     /// # Upstream
     ///
     /// Envoy `source/extensions/clusters/eds/eds.cc`, `BatchUpdateHelper::updateLocalityEndpoints`.
-    fn inputs(
+    fn inputs<F: Into<HostFacts>>(
         &self,
         assignment: &Assignment,
         now_ms: u64,
         latest: &mut LatestHost,
-        health: impl Fn(AssignedEndpoint<'_>) -> HostHealth,
+        health: impl Fn(AssignedEndpoint<'_>) -> F,
     ) -> Vec<LevelInput> {
         let known: FxHashMap<&str, &Arc<HostState>> =
             self.hosts().map(|host| (host.address(), host.state())).collect();
@@ -450,7 +451,7 @@ impl Balancer {
             let level = usize::try_from(locality.priority()).unwrap_or(usize::MAX);
             let Some(input) = inputs.get_mut(level) else { continue };
             let endpoints = locality.endpoints().filter_map(|endpoint| {
-                let health = health(endpoint);
+                let facts: HostFacts = health(endpoint).into();
                 let address = host::address(endpoint);
                 if !seen.insert(address.clone()) {
                     return None;
@@ -459,10 +460,10 @@ impl Balancer {
                     || Arc::new(HostState::new(Arc::clone(&self.traffic))),
                     |state| Arc::clone(state),
                 );
-                if health.coarse() == CoarseHealth::Healthy {
+                if facts.health().coarse() == CoarseHealth::Healthy {
                     state.observe(latest, now_ms);
                 }
-                Some(Host::new(endpoint, address, health, state))
+                Some(Host::new(endpoint, address, facts, state))
             });
             input.push_locality(locality.locality(), locality.weight(), endpoints);
         }

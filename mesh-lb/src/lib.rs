@@ -35,8 +35,8 @@ pub mod capacity;
 
 mod balancer;
 pub use self::balancer::{
-    Algorithm, Balancer, BalancerPolicy, Host, InFlight, LocalCluster, Pick, PickRequest,
-    Selection, assigned_health,
+    Algorithm, Balancer, BalancerPolicy, Host, HostFacts, InFlight, LocalCluster, Pick,
+    PickRequest, Selection, assigned_health,
 };
 
 pub mod simulate;

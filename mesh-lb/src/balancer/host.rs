@@ -1,4 +1,5 @@
 //! The hosts of a balancer, and what is remembered of them.
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -6,13 +7,83 @@ use crate::assign::AssignedEndpoint;
 use crate::health::status::HostHealth;
 use crate::pick::client_side::ReportedWeight;
 use crate::pick::slow_start::LatestHost;
+use crate::subset::MetadataValue;
+
+/// What is known of an endpoint beyond its assignment; of most nothing but their health is.
+///
+/// # Examples
+///
+/// An endpoint that keeps its place on rings and tables although its address changes:
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use mesh_lb::HostFacts;
+/// use mesh_lb::health::status::HostHealth;
+/// use mesh_lb::subset::MetadataValue;
+///
+/// let metadata = [("hash_key".into(), MetadataValue::Text("cart-0".into()))];
+/// let facts = HostFacts::from(HostHealth::default()).with_metadata(BTreeMap::from(metadata));
+/// assert_eq!(facts.hash_key(), Some("cart-0"));
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HostFacts {
+    health: HostHealth,
+    // INVARIANT: none if it is empty.
+    metadata: Option<Arc<BTreeMap<Box<str>, MetadataValue>>>,
+}
+
+impl From<HostHealth> for HostFacts {
+    fn from(health: HostHealth) -> Self {
+        Self { health, metadata: None }
+    }
+}
+
+impl HostFacts {
+    /// Says what metadata the endpoint has of the namespace `envoy.lb`: what subsets go by, and its key
+    /// on rings and tables. istiod sends none.
+    #[must_use]
+    pub fn with_metadata(self, metadata: BTreeMap<Box<str>, MetadataValue>) -> Self {
+        Self { metadata: (!metadata.is_empty()).then(|| Arc::new(metadata)), ..self }
+    }
+
+    /// Returns its health.
+    pub const fn health(&self) -> HostHealth {
+        self.health
+    }
+
+    /// Returns its metadata of the namespace `envoy.lb`; none if there is nothing in it.
+    pub fn metadata(&self) -> Option<&BTreeMap<Box<str>, MetadataValue>> {
+        self.metadata.as_deref()
+    }
+
+    /// Returns what names it on rings and tables instead of its address: `hash_key` of its metadata, if
+    /// that is a text which is not empty.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/thread_aware_lb_impl.h`,
+    /// `HashingLoadBalancer::hashKey`; grpc-go `internal/xds/xdsclient/xdsresource/unmarshal_eds.go`,
+    /// `hashKey`.
+    pub fn hash_key(&self) -> Option<&str> {
+        match self.metadata()?.get("hash_key")? {
+            MetadataValue::Text(key) if !key.is_empty() => Some(key),
+            MetadataValue::Text(_)
+            | MetadataValue::Null
+            | MetadataValue::Bool(_)
+            | MetadataValue::Number(_)
+            | MetadataValue::List(_)
+            | MetadataValue::Struct(_) => None,
+        }
+    }
+}
 
 /// One endpoint of a balancer.
 #[derive(Clone, Debug)]
 pub struct Host {
     address: Box<str>,
     weight: u32,
-    health: HostHealth,
+    facts: HostFacts,
     via: &'static str,
     /// What its state said when the balancer was built of when it last passed a health check.
     passed_ms: u64,
@@ -94,17 +165,28 @@ impl Host {
     pub(super) fn new(
         endpoint: AssignedEndpoint<'_>,
         address: Box<str>,
-        health: HostHealth,
+        facts: HostFacts,
         state: Arc<HostState>,
     ) -> Self {
         let (weight, via) = (endpoint.weight(), endpoint.target().via());
         let passed_ms = state.passed_ms.load(Ordering::Relaxed);
-        Self { address, weight, health, via, passed_ms, state }
+        Self { address, weight, facts, via, passed_ms, state }
     }
 
-    /// Returns what is dialled, with its port. It names the host on rings and tables, too.
+    /// Returns what is dialled, with its port. It names the host on rings and tables, too, unless its
+    /// metadata [says otherwise](HostFacts::hash_key).
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Returns what names it on rings and tables.
+    pub(super) fn hash_key(&self) -> &str {
+        self.facts.hash_key().unwrap_or(&self.address)
+    }
+
+    /// Returns its metadata of the namespace `envoy.lb`, if it has any.
+    pub fn metadata(&self) -> Option<&BTreeMap<Box<str>, MetadataValue>> {
+        self.facts.metadata()
     }
 
     /// Returns how it is reached: `direct`, `tunnel`, `gateway` or `double_tunnel`.
@@ -124,7 +206,7 @@ impl Host {
 
     /// Returns its health as the balancer was built with it.
     pub const fn health(&self) -> HostHealth {
-        self.health
+        self.facts.health()
     }
 
     /// Returns the number of requests that are on their way to it.
@@ -159,7 +241,7 @@ impl Host {
     pub(super) fn is_like(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.state, &other.state)
             && self.weight == other.weight
-            && self.health == other.health
+            && self.facts == other.facts
             && self.via == other.via
             && self.address == other.address
     }

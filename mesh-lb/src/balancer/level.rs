@@ -540,7 +540,7 @@ impl Builder<'_> {
             let hosts = self.input.of_locality(locality);
             let numbered = (locality.first..).zip(hosts).zip(shares);
             let healthy = numbered.filter(|((_, host), _)| is_healthy(host));
-            sorted.extend(healthy.map(|((place, host), share)| (host.address(), place, share)));
+            sorted.extend(healthy.map(|((place, host), share)| (host.hash_key(), place, share)));
         }
         sorted.sort_unstable();
         let places = sorted.iter().map(|(_, place, _)| *place).collect();

@@ -260,7 +260,7 @@ impl Table {
     ) -> Option<Self> {
         let key = |number| {
             let host = at(&hosts, number).and_then(|&host| at(level, host));
-            host.map_or("", Host::address)
+            host.map_or("", Host::hash_key)
         };
         let (mut kind, bound) = match algorithm {
             Algorithm::RingHash { config, bound } => {

@@ -1,6 +1,7 @@
 //! What a balancer picks, what it keeps over updates, and that a pick allocates nothing.
 mod client_side;
 mod data_planes;
+mod hash_key;
 mod localities;
 mod places;
 mod retried;
