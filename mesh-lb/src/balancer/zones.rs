@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::level::LevelInput;
 use super::policy::BalancerPolicy;
-use super::{assigned_health, host};
+use super::{Balancer, Change, assigned_health, host};
 use crate::assign::{AssignedEndpoint, Assignment};
 use crate::health::status::{CoarseHealth, HostHealth};
 use crate::load::{
@@ -75,6 +75,67 @@ impl LocalCluster {
 /// Envoy `source/common/upstream/upstream_impl.cc`, `PriorityStateManager::updateClusterPrioritySet`.
 pub(super) fn in_order(locality: &Locality, own: &Locality) -> (bool, Locality) {
     (locality != own, locality.clone())
+}
+
+impl Balancer {
+    /// Returns the balancer of a caller that is one of this cluster, which is routed by zone: the hosts
+    /// of its own locality take what they can, and what remains goes where there are more hosts than
+    /// callers. This one stays as it is.
+    ///
+    /// Balancers made of it by an [update](Self::update) know the cluster, too; when the cluster changes
+    /// this is to be called again, and only what routing compares is computed again. Nothing changes
+    /// where zones do not matter: [`Balancer::zone_routing`] says whether they do, and if not, why.
+    /// They never do for ring hash and Maglev, priorities below the first and localities that
+    /// [share by weight](crate::share::Spread::locality_weighted).
+    ///
+    /// # Examples
+    ///
+    /// Four of ten callers are here, and two of ten hosts: half of the requests stay.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use mesh_lb::assign::{Assignment, Input};
+    /// use mesh_lb::{Balancer, BalancerPolicy, LocalCluster};
+    /// use mesh_model::{Compat, endpoint::Gateways};
+    /// use mesh_testkit::by_hand;
+    ///
+    /// let assignment = |here: usize, there: usize| {
+    ///     let places = [vec!["eu/west/a"; here], vec!["eu/west/b"; there]].concat();
+    ///     let shards = by_hand::shards(places.iter().enumerate().map(|(number, place)| {
+    ///         by_hand::endpoint(&format!("10.0.0.{number}"), "c1", place)
+    ///     }));
+    ///     let (proxy, service) = (by_hand::proxy("c1", "eu/west/a"), by_hand::service("cart.shop"));
+    ///     let (compat, gateways) = (Compat::default(), Gateways::default());
+    ///     let port = service.port(80).unwrap();
+    ///     Assignment::compute(&Input::new(&proxy, &compat, (&service, port), &shards, &gateways))
+    /// };
+    /// let balancer = Balancer::new(&assignment(2, 8), &BalancerPolicy::default());
+    /// let callers = Arc::new(LocalCluster::new(&assignment(4, 6)));
+    /// let balancer = balancer.with_local_cluster(callers, 0);
+    /// let routing = balancer.zone_routing().unwrap().unwrap();
+    /// assert_eq!(routing.local_percent_to_route(), 5_000); // Of 10,000.
+    /// ```
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`,
+    /// `ZoneAwareLoadBalancerBase::resizePerPriorityState`, `regenerateLocalityRoutingStructures`.
+    pub fn with_local_cluster(&self, local: Arc<LocalCluster>, now_ms: u64) -> Self {
+        let inputs = self.levels.iter().map(|level| level.input().clone()).collect();
+        let (policy, latest) = (&self.policy, self.latest);
+        self.assembled(inputs, Change { policy, latest, now_ms, local: Some(local) })
+    }
+
+    /// Returns how requests to the first priority find their zone, or why zones do not matter; none if
+    /// the callers' own cluster is not known.
+    pub fn zone_routing(&self) -> Option<Result<&ZoneRouting, NoZoneRouting>> {
+        self.zones.as_ref().map(|zones| zones.routing.as_ref().map_err(|why| *why))
+    }
+
+    pub(super) fn local_cluster(&self) -> Option<Arc<LocalCluster>> {
+        self.zones.as_ref().map(|zones| Arc::clone(&zones.cluster))
+    }
 }
 
 /// How the requests of a balancer's first priority find their zone.
