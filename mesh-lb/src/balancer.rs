@@ -14,6 +14,7 @@ mod places;
 mod policy;
 mod retried;
 mod source;
+mod subset;
 mod zones;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use self::level::{Found, Level, LevelInput, Wanted, Way};
 use self::places::Places;
 pub use self::policy::{Algorithm, BalancerPolicy, Selection};
 use self::source::Draw;
+pub use self::subset::SubsetBalancer;
 pub use self::zones::LocalCluster;
 use self::zones::ZoneRules;
 use crate::assign::{AssignedEndpoint, Assignment};
@@ -145,6 +147,8 @@ struct Change<'p> {
     latest: LatestHost,
     now_ms: u64,
     local: Option<Arc<LocalCluster>>,
+    /// The priorities in which turns begin anew although nothing of them has changed, by index.
+    begun: &'p [bool],
 }
 
 impl Balancer {
@@ -161,7 +165,15 @@ impl Balancer {
         now_ms: u64,
         health: impl Fn(AssignedEndpoint<'_>) -> F,
     ) -> Self {
-        let nothing = Self {
+        let nothing = Self::nothing(policy, now_ms);
+        let mut change = nothing.change(policy, now_ms);
+        let inputs = nothing.inputs(assignment, now_ms, &mut change.latest, health);
+        nothing.assembled(inputs, change)
+    }
+
+    /// The balancer of no endpoints.
+    fn nothing(policy: &BalancerPolicy, now_ms: u64) -> Self {
+        Self {
             policy: policy.clone(),
             load: PriorityLoad::default(),
             choices: Box::default(),
@@ -171,10 +183,7 @@ impl Balancer {
             latest: LatestHost::new(&policy.slow_start, now_ms),
             traffic: Arc::default(),
             workers: policy.worker_count(),
-        };
-        let mut latest = nothing.latest;
-        let inputs = nothing.inputs(assignment, now_ms, &mut latest, health);
-        nothing.assembled(inputs, Change { policy, latest, now_ms, local: None })
+        }
     }
 
     /// Builds the balancer that takes the place of this one after a change of endpoints, health or
@@ -213,19 +222,31 @@ impl Balancer {
         now_ms: u64,
         health: impl Fn(AssignedEndpoint<'_>) -> F,
     ) -> Self {
-        let mut latest = if policy.slow_start == self.policy.slow_start {
+        let mut change = self.change(policy, now_ms);
+        let inputs = self.inputs(assignment, now_ms, &mut change.latest, health);
+        self.renewed(inputs, change)
+    }
+
+    /// A change that leaves what does not follow from the policy as it is.
+    fn change<'p>(&self, policy: &'p BalancerPolicy, now_ms: u64) -> Change<'p> {
+        let latest = if policy.slow_start == self.policy.slow_start {
             self.latest
         } else {
             LatestHost::new(&policy.slow_start, now_ms)
         };
-        let mut inputs = self.inputs(assignment, now_ms, &mut latest, health);
-        if let Some(weights) = policy.algorithm.client_side() {
+        Change { policy, latest, now_ms, local: self.local_cluster(), begun: &[] }
+    }
+
+    /// Builds the balancer of these levels, whose hosts weigh what they have reported where that
+    /// counts.
+    fn renewed(&self, mut inputs: Vec<LevelInput>, change: Change<'_>) -> Self {
+        if let Some(weights) = change.policy.algorithm.client_side() {
             for input in &mut inputs {
-                let weights = weights.of_hosts(input.reports(), now_ms);
+                let weights = weights.of_hosts(input.reports(), change.now_ms);
                 input.weigh(&weights);
             }
         }
-        self.assembled(inputs, Change { policy, latest, now_ms, local: self.local_cluster() })
+        self.assembled(inputs, change)
     }
 
     /// Takes note that an active health check has passed a host that counted as failed until then:
@@ -333,7 +354,7 @@ impl Balancer {
 
     /// Builds the balancer of these levels, of what this one has where that is the same.
     fn assembled(&self, inputs: Vec<LevelInput>, change: Change<'_>) -> Self {
-        let Change { policy, latest, now_ms, local } = change;
+        let Change { policy, latest, now_ms, local, begun } = change;
         let hosts: Vec<LevelHosts> =
             inputs.iter().map(|input| input.counts(&policy.spread)).collect();
         let mut load = PriorityLoad::default();
@@ -348,8 +369,10 @@ impl Balancer {
         for (index, ((mut input, load), places)) in parts {
             (input.panic, input.in_slow_start, input.now_ms) = (load.panic, in_slow_start, now_ms);
             input.is_zoned = index == 0 && zones.is_some();
-            let old = self.levels.get(index);
-            levels.push(match old.filter(|old| same_policy && old.is_of(&input, policy)) {
+            // A ring or table has no turns to begin.
+            let goes_on = policy.algorithm.is_consistent() || begun.get(index) != Some(&true);
+            let old = self.levels.get(index).filter(|_| same_policy && goes_on);
+            levels.push(match old.filter(|old| old.is_of(&input, policy)) {
                 Some(same) => Arc::clone(same),
                 None => Arc::new(Level::new(index, input, policy, Arc::make_mut(places))),
             });

@@ -36,7 +36,7 @@ pub mod capacity;
 mod balancer;
 pub use self::balancer::{
     Algorithm, Balancer, BalancerPolicy, Host, HostFacts, InFlight, LocalCluster, Pick,
-    PickRequest, Selection, assigned_health,
+    PickRequest, Selection, SubsetBalancer, assigned_health,
 };
 
 pub mod simulate;

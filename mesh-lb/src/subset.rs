@@ -13,8 +13,8 @@ mod metadata;
 mod selector;
 
 pub use self::fallback::{FallbackPolicy, MetadataFallbackPolicy, SelectorFallback};
-pub use self::index::{
-    Candidates, MAX_PRIORITY, SubsetHost, SubsetHosts, Subsets, scaled_locality_weight,
-};
+pub use self::index::{Candidates, MAX_PRIORITY, SubsetHost, SubsetHosts, Subsets};
 pub use self::metadata::{Criteria, MetadataValue};
-pub use self::selector::{InvalidSelector, Selector, SubsetConfig};
+pub use self::selector::{
+    InvalidSelector, Selector, SubsetConfig, SubsetLocalityWeights, scaled_locality_weight,
+};

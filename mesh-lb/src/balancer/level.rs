@@ -18,8 +18,10 @@ use crate::pick::client_side::ReportedWeight;
 use crate::pick::edf::InSlowStart;
 use crate::pick::maglev::Maglev;
 use crate::pick::ring_hash::Ring;
+use crate::pick::slow_start::LatestHost;
 use crate::pick::weight::NormalizedWeights;
 use crate::share::Spread;
+use crate::subset::SubsetLocalityWeights;
 
 /// What a level is built from.
 #[derive(Clone, Debug)]
@@ -75,9 +77,40 @@ impl LevelInput {
         let end = place(&self.hosts);
         let mut locality =
             LocalityInput { name: name.clone(), weight, first, end, healthy_weight: 0 };
-        let healthy = self.of_locality(&locality).iter().filter(|host| is_healthy(host));
-        locality.healthy_weight = healthy.map(|host| u64::from(host.weight())).sum();
+        locality.healthy_weight = healthy_weight(self.of_locality(&locality));
         self.localities.push(locality);
+    }
+
+    /// Returns the same with no hosts but those at these places, ascending, and what localities weigh
+    /// then. A locality that loses all of its hosts stays.
+    pub(super) fn only(&self, kept: &[u32], weights: SubsetLocalityWeights) -> Self {
+        let place = |at: &u32| self.hosts.get(usize::try_from(*at).ok()?).cloned();
+        let mut only = Self {
+            hosts: kept.iter().filter_map(place).collect(),
+            localities: Vec::new(),
+            has_local_locality: self.has_local_locality,
+            ..Self::default()
+        };
+        let before = |place: u32| {
+            let before = kept.partition_point(|kept| *kept < place);
+            u32::try_from(before).unwrap_or(u32::MAX)
+        };
+        let localities = self.localities.iter().map(|locality| {
+            let (first, end) = (before(locality.first), before(locality.end));
+            let weight = weights.of(locality.weight, locality.end - locality.first, end - first);
+            let name = locality.name.clone();
+            let mut locality = LocalityInput { name, weight, first, end, healthy_weight: 0 };
+            locality.healthy_weight = healthy_weight(only.of_locality(&locality));
+            locality
+        });
+        only.localities = localities.collect();
+        only
+    }
+
+    /// Tells the beginning of slow start of each healthy host.
+    pub(super) fn observe(&self, latest: &mut LatestHost, now_ms: u64) {
+        let healthy = self.hosts.iter().filter(|host| is_healthy(host));
+        healthy.for_each(|host| host.state().observe(latest, now_ms));
     }
 
     /// Puts the localities in order. One without hosts does not exist.
@@ -100,6 +133,11 @@ impl LevelInput {
 
     pub(super) fn hosts(&self) -> &[Host] {
         &self.hosts
+    }
+
+    /// The number of its hosts.
+    pub(super) fn len(&self) -> u32 {
+        u32::try_from(self.hosts.len()).unwrap_or(u32::MAX)
     }
 
     /// What the hosts have reported.
@@ -135,6 +173,11 @@ impl LevelInput {
 fn places(first: u32, hosts: &[Host], wanted: Option<Availability>) -> Box<[u32]> {
     let fits = |host: &Host| wanted.is_none() || availability(host) == wanted;
     (first..).zip(hosts).filter(|(_, host)| fits(host)).map(|(place, _)| place).collect()
+}
+
+fn healthy_weight(hosts: &[Host]) -> u64 {
+    let healthy = hosts.iter().filter(|host| is_healthy(host));
+    healthy.map(|host| u64::from(host.weight())).sum()
 }
 
 fn is_healthy(host: &Host) -> bool {

@@ -123,8 +123,8 @@ impl Balancer {
     /// `ZoneAwareLoadBalancerBase::resizePerPriorityState`, `regenerateLocalityRoutingStructures`.
     pub fn with_local_cluster(&self, local: Arc<LocalCluster>, now_ms: u64) -> Self {
         let inputs = self.levels.iter().map(|level| level.input().clone()).collect();
-        let (policy, latest) = (&self.policy, self.latest);
-        self.assembled(inputs, Change { policy, latest, now_ms, local: Some(local) })
+        let change = self.change(&self.policy, now_ms);
+        self.assembled(inputs, Change { local: Some(local), ..change })
     }
 
     /// Returns how requests to the first priority find their zone, or why zones do not matter; none if

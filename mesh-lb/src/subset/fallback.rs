@@ -49,7 +49,17 @@ pub enum MetadataFallbackPolicy {
 /// does one that repeats the keys of an earlier one: upstream keeps policies in a tree of keys,
 /// and writes one only where a new branch ends.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SelectorPolicies(BTreeMap<Vec<Box<str>>, Option<SelectorFallback>>);
+pub(super) struct SelectorPolicies(
+    // INVARIANT: ascending by keys, each list of which stands once.
+    Box<[Branch]>,
+);
+
+/// Keys that the tree knows, with the policy that ends there.
+#[derive(Clone, Debug)]
+struct Branch {
+    keys: Vec<Box<str>>,
+    policy: Option<SelectorFallback>,
+}
 
 impl SelectorPolicies {
     /// # Upstream
@@ -68,12 +78,17 @@ impl SelectorPolicies {
                     .or_insert_with(|| if is_last { selector.fallback().cloned() } else { None });
             }
         }
-        Self(policies)
+        Self(policies.into_iter().map(|(keys, policy)| Branch { keys, policy }).collect())
     }
 
     /// Returns the policy for criteria with exactly these keys.
     pub(super) fn of(&self, criteria: &Criteria) -> Option<&SelectorFallback> {
-        let keys: Vec<Box<str>> = criteria.iter().map(|(key, _)| key.into()).collect();
-        self.0.get(&keys)?.as_ref()
+        let keys = |branch: &Branch| branch.keys.iter().map(|key| &**key).cmp(criteria.keys());
+        self.0.get(self.0.binary_search_by(keys).ok()?)?.policy.as_ref()
+    }
+
+    /// Returns the policies that there are.
+    pub(super) fn all(&self) -> impl Iterator<Item = &SelectorFallback> {
+        self.0.iter().filter_map(|branch| branch.policy.as_ref())
     }
 }

@@ -7,7 +7,6 @@ use super::metadata::{Criteria, MetadataValue};
 use super::selector::{Selector, SubsetConfig};
 use crate::health::status::{CoarseHealth, HostHealth};
 use crate::load::{DataPlane, LevelHosts, Overprovisioning, PanicThreshold, Percent, PriorityLoad};
-use crate::number::{single, truncated};
 
 /// The greatest priority that Envoy takes.
 pub const MAX_PRIORITY: usize = 128;
@@ -28,6 +27,19 @@ pub struct SubsetHost<'m> {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SubsetHosts {
     levels: Vec<Vec<u32>>,
+    /// Which of the [lists](Subsets::lists) it is.
+    number: usize,
+}
+
+/// What a list of hosts is known by when subsets are built anew.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SubsetName<'s> {
+    /// All hosts.
+    All,
+    /// The default subset.
+    Default,
+    /// The subset of these values.
+    Of(&'s Criteria),
 }
 
 /// Among whom a host is picked.
@@ -46,9 +58,6 @@ struct Subset {
     single_host: bool,
 }
 
-/// The keys and values that the hosts of a subset have.
-type Values = Vec<(Box<str>, MetadataValue)>;
-
 /// The subsets of a cluster.
 #[derive(Clone, Debug)]
 pub struct Subsets {
@@ -56,7 +65,8 @@ pub struct Subsets {
     // are allowed.
     selectors: Vec<Selector>,
     policies: SelectorPolicies,
-    subsets: BTreeMap<Values, Subset>,
+    // By the keys and values that their hosts have.
+    subsets: BTreeMap<Criteria, Subset>,
     all: SubsetHosts,
     default: SubsetHosts,
     enabled: bool,
@@ -80,6 +90,11 @@ impl SubsetHosts {
     /// Returns the hosts of each priority.
     pub fn levels(&self) -> &[Vec<u32>] {
         &self.levels
+    }
+
+    /// Returns which of the [lists](Subsets::lists) these are.
+    pub(crate) const fn number(&self) -> usize {
+        self.number
     }
 
     fn first(&self) -> Option<u32> {
@@ -168,7 +183,38 @@ impl Subsets {
         for (index, host) in known {
             result.add(config, index, host);
         }
+        let subsets = result.subsets.values_mut().map(|subset| &mut subset.hosts);
+        let lists = [&mut result.all, &mut result.default].into_iter().chain(subsets);
+        lists.enumerate().for_each(|(number, hosts)| hosts.number = number);
         result
+    }
+
+    /// Returns the lists of hosts in the order of their numbers; none for those that nobody is ever
+    /// picked among: subsets of a single host, and all hosts or the default subset if that is no
+    /// fallback.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = Option<(SubsetName<'_>, &SubsetHosts)>> {
+        let falls_to = |fallback, of_selector: &SelectorFallback| {
+            self.fallback_policy == fallback || self.policies.all().any(|one| one == of_selector)
+        };
+        let in_panic = self.panic_mode_any && self.fallback_policy != FallbackPolicy::NoFallback;
+        let needs_all = falls_to(FallbackPolicy::AnyEndpoint, &SelectorFallback::AnyEndpoint);
+        let all = (in_panic || needs_all).then_some((SubsetName::All, &self.all));
+        let default = falls_to(FallbackPolicy::DefaultSubset, &SelectorFallback::DefaultSubset)
+            .then_some((SubsetName::Default, &self.default));
+        let subsets = self.subsets.iter().map(|(values, subset)| {
+            (!subset.single_host).then_some((SubsetName::Of(values), &subset.hosts))
+        });
+        [all, default].into_iter().chain(subsets)
+    }
+
+    /// Returns the number of the list that has this name.
+    pub(crate) fn number(&self, name: SubsetName<'_>) -> Option<usize> {
+        let hosts = match name {
+            SubsetName::All => &self.all,
+            SubsetName::Default => &self.default,
+            SubsetName::Of(values) => &self.subsets.get(values)?.hosts,
+        };
+        Some(hosts.number)
     }
 
     fn add(&mut self, config: &SubsetConfig, index: u32, host: &SubsetHost<'_>) {
@@ -207,11 +253,11 @@ impl Subsets {
         let pick = &mut pick as &mut dyn FnMut(Candidates<'_>) -> Option<H>;
         let list = match (self.metadata_fallback_policy, criteria.value(FALLBACK_LIST)) {
             (MetadataFallbackPolicy::FallbackList, Some(MetadataValue::List(list))) => list,
-            _ => return self.select_once(criteria.clone(), pick),
+            _ => return self.select_once(Cow::Borrowed(criteria), pick),
         };
         let criteria = criteria.without(FALLBACK_LIST);
         if list.is_empty() {
-            return self.select_once(criteria, pick);
+            return self.select_once(Cow::Owned(criteria), pick);
         }
         list.iter().find_map(|entry| {
             let merged = match entry {
@@ -222,13 +268,13 @@ impl Subsets {
                 | MetadataValue::Text(_)
                 | MetadataValue::List(_) => criteria.clone(),
             };
-            self.select_once(merged, pick)
+            self.select_once(Cow::Owned(merged), pick)
         })
     }
 
     fn select_once<H>(
         &self,
-        mut criteria: Criteria,
+        mut criteria: Cow<'_, Criteria>,
         pick: &mut dyn FnMut(Candidates<'_>) -> Option<H>,
     ) -> Option<H> {
         // Each further search has fewer keys than the last.
@@ -246,7 +292,7 @@ impl Subsets {
                 Some(SelectorFallback::DefaultSubset) => {
                     return pick(Candidates::Hosts(&self.default));
                 }
-                Some(SelectorFallback::Keys(keys)) => criteria = criteria.reduced(keys),
+                Some(SelectorFallback::Keys(keys)) => criteria = Cow::Owned(criteria.reduced(keys)),
             }
         }
         let fallback = match self.fallback_policy {
@@ -258,19 +304,19 @@ impl Subsets {
             .or_else(|| self.panic_mode_any.then(|| pick(Candidates::Hosts(&self.all))).flatten())
     }
 
-    fn without_redundant_keys(&self, criteria: Criteria) -> Criteria {
+    fn without_redundant_keys<'c>(&self, criteria: Cow<'c, Criteria>) -> Cow<'c, Criteria> {
         let has_all =
             |selector: &&Selector| selector.keys().iter().all(|key| criteria.value(key).is_some());
         match self.selectors.iter().find(has_all) {
-            Some(selector) => criteria.reduced(selector.keys()),
-            None => criteria,
+            Some(selector) if criteria.keys().count() > selector.keys().len() => {
+                Cow::Owned(criteria.reduced(selector.keys()))
+            }
+            Some(_) | None => criteria,
         }
     }
 
     fn subset(&self, criteria: &Criteria) -> Option<Candidates<'_>> {
-        let values: Values =
-            criteria.iter().map(|(key, value)| (key.into(), value.clone())).collect();
-        let subset = self.subsets.get(&values)?;
+        let subset = self.subsets.get(criteria)?;
         if subset.single_host {
             return subset.hosts.first().map(Candidates::Single);
         }
@@ -293,8 +339,8 @@ fn values_of(
     selector: &Selector,
     metadata: &BTreeMap<Box<str>, MetadataValue>,
     list_as_any: bool,
-) -> Vec<Values> {
-    let mut all = vec![Values::new()];
+) -> Vec<Criteria> {
+    let mut all = vec![Criteria::default()];
     for key in selector.keys() {
         let Some(value) = metadata.get(key) else { return Vec::new() };
         let choices = if let (MetadataValue::List(list), true) = (value, list_as_any) {
@@ -310,31 +356,13 @@ fn values_of(
             .flat_map(|values| {
                 choices.iter().map(move |choice| {
                     let mut values = values.clone();
-                    values.push((key.clone(), choice.clone()));
+                    values.insert(key.clone(), choice.clone());
                     values
                 })
             })
             .collect();
     }
     all
-}
-
-/// Returns the weight of a locality in a subset that has `subset_hosts` of its hosts: its part,
-/// in single precision, rounded half away from zero; 0 for a locality without hosts.
-///
-/// Only for subsets that are aware of locality weights and scale them; others that are aware keep
-/// the weight, and all others have none.
-///
-/// # Upstream
-///
-/// Envoy `source/extensions/load_balancing_policies/subset/subset_lb.cc`,
-/// `SubsetLoadBalancer::HostSubsetImpl::determineLocalityWeights`.
-pub fn scaled_locality_weight(weight: u32, original_hosts: u32, subset_hosts: u32) -> u32 {
-    if original_hosts == 0 {
-        return 0;
-    }
-    let product = single(u64::from(weight) * u64::from(subset_hosts));
-    truncated(f64::from((product / single(original_hosts.into())).round()))
 }
 
 #[cfg(test)]
@@ -407,12 +435,5 @@ mod tests {
         let selectors = vec![selector(&["v"], None), selector(&["v"], None)];
         let config = SubsetConfig { selectors, ..SubsetConfig::default() };
         check(&config, &HOSTS, &[("v", "1")], &[0, 2]);
-    }
-
-    #[test]
-    fn a_locality_weight_is_scaled_and_rounded_half_up() {
-        assert_eq!(scaled_locality_weight(50, 4, 1), 13);
-        assert_eq!(scaled_locality_weight(50, 2, 2), 50);
-        assert_eq!(scaled_locality_weight(50, 0, 0), 0);
     }
 }

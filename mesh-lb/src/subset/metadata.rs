@@ -62,7 +62,7 @@ impl PartialEq for MetadataValue {
 impl Eq for MetadataValue {}
 
 /// What a request asks of its host's metadata: values by key.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Criteria(BTreeMap<Box<str>, MetadataValue>);
 
 impl Criteria {
@@ -95,8 +95,12 @@ impl Criteria {
         self.0.get(key)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &MetadataValue)> {
-        self.0.iter().map(|(key, value)| (&**key, value))
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|key| &**key)
+    }
+
+    pub(super) fn insert(&mut self, key: Box<str>, value: MetadataValue) {
+        self.0.insert(key, value);
     }
 
     pub(super) fn is_empty(&self) -> bool {

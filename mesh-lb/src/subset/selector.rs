@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::fallback::{FallbackPolicy, MetadataFallbackPolicy, SelectorFallback};
 use super::metadata::MetadataValue;
+use crate::number::{single, truncated};
 
 /// The configuration of the subset balancer. Without selectors there are no subsets, and nothing
 /// else here matters.
@@ -24,6 +25,60 @@ pub struct SubsetConfig {
     pub metadata_fallback_policy: MetadataFallbackPolicy,
     /// Whether criteria may name more keys than a selector, the longest selector first.
     pub allow_redundant_keys: bool,
+    /// What localities weigh inside a subset.
+    pub locality_weights: SubsetLocalityWeights,
+}
+
+/// What localities weigh inside a subset: `locality_weight_aware`, and with it `scale_locality_weight`.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "two settings of the protocol, one of which needs the other"
+)]
+pub enum SubsetLocalityWeights {
+    /// Nothing: hosts of all localities are alike.
+    #[default]
+    None,
+    /// As much as in the cluster, however few of their hosts are in the subset.
+    Whole,
+    /// Their [part](super::scaled_locality_weight) of that.
+    Scaled,
+}
+
+impl SubsetLocalityWeights {
+    /// Returns the weight of a locality in a subset; none if it has none.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/subset/subset_lb.cc`,
+    /// `SubsetLoadBalancer::HostSubsetImpl::determineLocalityWeights`.
+    pub fn of(self, weight: Option<u32>, original_hosts: u32, subset_hosts: u32) -> Option<u32> {
+        match self {
+            Self::None => None,
+            Self::Whole => weight,
+            Self::Scaled => {
+                weight.map(|weight| scaled_locality_weight(weight, original_hosts, subset_hosts))
+            }
+        }
+    }
+}
+
+/// Returns the weight of a locality in a subset that has `subset_hosts` of its hosts: its part,
+/// in single precision, rounded half away from zero; 0 for a locality without hosts.
+///
+/// Only for subsets that are aware of locality weights and scale them; others that are aware keep
+/// the weight, and all others have none.
+///
+/// # Upstream
+///
+/// Envoy `source/extensions/load_balancing_policies/subset/subset_lb.cc`,
+/// `SubsetLoadBalancer::HostSubsetImpl::determineLocalityWeights`.
+pub fn scaled_locality_weight(weight: u32, original_hosts: u32, subset_hosts: u32) -> u32 {
+    if original_hosts == 0 {
+        return 0;
+    }
+    let product = single(u64::from(weight) * u64::from(subset_hosts));
+    truncated(f64::from((product / single(original_hosts.into())).round()))
 }
 
 /// A set of keys: hosts that have them all are in the subset of their values.
@@ -138,6 +193,21 @@ mod tests {
         let got = Selector::new(boxed(keys), Some(fallback));
         let got = got.map(|_| ()).map_err(|error| error.to_string());
         assert_eq!(got, expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn a_locality_weight_is_scaled_and_rounded_half_up() {
+        assert_eq!(scaled_locality_weight(50, 4, 1), 13);
+        assert_eq!(scaled_locality_weight(50, 2, 2), 50);
+        assert_eq!(scaled_locality_weight(50, 0, 0), 0);
+    }
+
+    #[test]
+    fn weights_of_localities_count_in_subsets_that_are_aware_of_them() {
+        use SubsetLocalityWeights::{None as Unaware, Scaled, Whole};
+        let of = |aware: SubsetLocalityWeights| aware.of(Some(50), 4, 1);
+        assert_eq!([Unaware, Whole, Scaled].map(of), [None, Some(50), Some(13)]);
+        assert_eq!([Unaware, Whole, Scaled].map(|aware| aware.of(None, 4, 1)), [None; 3]);
     }
 
     #[test]

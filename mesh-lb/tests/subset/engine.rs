@@ -16,12 +16,17 @@ pub(crate) fn hosts(
     asked: &Pairs,
     list: Option<&[Pairs]>,
 ) -> Vec<usize> {
+    select(&config(rules), hosts, criteria(asked, list))
+}
+
+/// What a request asks for.
+pub(crate) fn criteria(asked: &Pairs, list: Option<&[Pairs]>) -> BTreeMap<Box<str>, MetadataValue> {
     let mut criteria = metadata(asked);
     if let Some(list) = list {
         let entries = list.iter().map(|entry| MetadataValue::Struct(metadata(entry)));
         criteria.insert("fallback_list".into(), MetadataValue::List(entries.collect()));
     }
-    select(&config(rules), hosts, criteria)
+    criteria
 }
 
 /// The hosts among which a request is picked.
@@ -53,7 +58,7 @@ fn boxed(keys: &[String]) -> Vec<Box<str>> {
     keys.iter().map(|key| key.as_str().into()).collect()
 }
 
-fn config(rules: &oracle::Rules) -> SubsetConfig {
+pub(crate) fn config(rules: &oracle::Rules) -> SubsetConfig {
     let selector = |selector: &oracle::Selector| {
         let fallback = selector.fallback.as_ref().map(|fallback| match fallback {
             Fallback::Nothing => SelectorFallback::NoFallback,
@@ -75,10 +80,11 @@ fn config(rules: &oracle::Rules) -> SubsetConfig {
         allow_redundant_keys: rules.redundant_keys,
         list_as_any: true,
         metadata_fallback_policy: MetadataFallbackPolicy::FallbackList,
+        ..SubsetConfig::default()
     }
 }
 
-fn host(host: &oracle::Metadata) -> SubsetHost<'static> {
+pub(crate) fn host(host: &oracle::Metadata) -> SubsetHost<'static> {
     let value = |values: &Vec<String>| match values.as_slice() {
         [one] => text(one),
         several => MetadataValue::List(several.iter().map(|one| text(one)).collect()),

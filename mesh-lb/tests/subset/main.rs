@@ -1,4 +1,5 @@
 //! The subset balancer against its oracle.
+mod balancer;
 mod engine;
 
 use mesh_lb::subset::{Selector, SubsetConfig};

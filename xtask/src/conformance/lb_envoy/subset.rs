@@ -6,7 +6,7 @@ use mesh_lb::health::status::{HealthFlags, HostHealth};
 use mesh_lb::load::{Overprovisioning, PanicThreshold};
 use mesh_lb::subset::{
     Candidates, Criteria, FallbackPolicy, MetadataFallbackPolicy, MetadataValue, Selector,
-    SelectorFallback, SubsetConfig, SubsetHost, Subsets, scaled_locality_weight,
+    SelectorFallback, SubsetConfig, SubsetHost, SubsetLocalityWeights, Subsets,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -125,6 +125,7 @@ impl Config {
                 Some(other) => return Err(format!("unknown metadata fallback policy `{other}`")),
             },
             allow_redundant_keys: self.allow_redundant_keys,
+            ..SubsetConfig::default()
         }))
     }
 }
@@ -192,15 +193,13 @@ struct ScaledLocality {
 
 pub(super) fn scale_locality_weight(input: &Value) -> Answered {
     let input: ScaleInput = read(input)?;
-    if !input.locality_weight_aware {
-        return Ok(json!({ "subset_locality_weights": null }));
-    }
-    let weight = |locality: &ScaledLocality| match input.scale_locality_weight {
-        false => locality.weight,
-        true => {
-            scaled_locality_weight(locality.weight, locality.original_hosts, locality.subset_hosts)
-        }
+    let aware = match (input.locality_weight_aware, input.scale_locality_weight) {
+        (false, _) => SubsetLocalityWeights::None,
+        (true, false) => SubsetLocalityWeights::Whole,
+        (true, true) => SubsetLocalityWeights::Scaled,
     };
-    let weights: Vec<u32> = input.localities.iter().map(weight).collect();
+    let weight =
+        |one: &ScaledLocality| aware.of(Some(one.weight), one.original_hosts, one.subset_hosts);
+    let weights: Option<Vec<u32>> = input.localities.iter().map(weight).collect();
     Ok(json!({ "subset_locality_weights": weights }))
 }
