@@ -446,7 +446,7 @@ impl Balancer {
             [only] => only,
             choices => choices.get(usize::try_from(hash % 100).ok()?)?,
         };
-        self.pick_of(*chosen, hash, request, random)
+        self.pick_of(chosen, hash, request, random)
     }
 
     #[inline]
@@ -461,7 +461,7 @@ impl Balancer {
     #[inline]
     fn pick_of(
         &self,
-        chosen: Choice,
+        chosen: &Choice,
         hash: u64,
         request: &PickRequest,
         mut random: impl FnMut() -> u64,
@@ -481,7 +481,7 @@ impl Balancer {
             }
             Found::Bounded(table) => table.pick(level, hash, attempt, &self.traffic)?,
         };
-        let Choice { choice, panic, .. } = chosen;
+        let Choice { choice, panic, .. } = *chosen;
         Some(Pick { host: level.host(host)?, choice, panic })
     }
 

@@ -91,7 +91,7 @@ impl Balancer {
             let healthy = loads.iter().map(|level| level.healthy_load);
             let degraded = loads.iter().map(|level| level.degraded_load);
             let chosen = Choice::new(choose_priority(hash, healthy, degraded), levels);
-            self.pick_of(chosen, hash, &PickRequest { attempt, ..*request }, &mut random)
+            self.pick_of(&chosen, hash, &PickRequest { attempt, ..*request }, &mut random)
         };
         accepted(request.attempt, retries, pick, rejects)
     }
