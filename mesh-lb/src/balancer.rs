@@ -414,7 +414,7 @@ impl Balancer {
             let Some(input) = inputs.get_mut(level) else { continue };
             let endpoints = locality.endpoints().filter_map(|endpoint| {
                 let facts: HostFacts = health(endpoint).into();
-                let address = host::address(endpoint);
+                let address = Host::address_of(endpoint);
                 if !seen.insert(address.clone()) {
                     return None;
                 }

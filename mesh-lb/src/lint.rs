@@ -1,14 +1,13 @@
 //! Hazards that only shares of traffic show: known defects of the control plane that change where
-//! traffic of this mesh goes.
+//! traffic of this mesh goes, and keys that do not stay where they are.
 //!
 //! ```text
 //! a client of each class ─▶ shares as istiod assigns them ┐
 //!                        └▶ shares with the defect mended ┴─ differ? ─▶ a finding with both
 //! ```
 //!
-//! Each finding names the switch of [`Fixes`](mesh_model::compat::Fixes) that mends it.
+//! A finding of a defect names the switch of [`Fixes`](mesh_model::compat::Fixes) that mends it.
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use mesh_model::Compat;
 use mesh_model::endpoint::{HealthStatus, Shards};
@@ -25,22 +24,29 @@ mod gateway_ejection;
 mod gateway_imbalance;
 mod gateway_labels;
 mod gateway_weights;
+mod hash_stability;
 
-/// Finds what known defects do to the traffic of a mesh, by file, line and code.
+/// What one rule finds for a client and a destination.
+type Rule = fn(&Case<'_, '_>) -> Option<Diagnostic>;
+
+/// Finds what known defects do to the traffic of a mesh, and where one endpoint less moves many keys,
+/// by file, line and code.
 ///
-/// Of the clients that suffer from one defect at one service the first is told, at the first port and
+/// Of the clients that suffer from one hazard at one service the first is told, at the first port and
 /// subset where it does, and how many others.
 pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
     type Of = (&'static str, String);
     let mut found: BTreeMap<Of, (Diagnostic, BTreeSet<usize>)> = BTreeMap::new();
     for (index, view) in distinct_views(mesh, &proxies(mesh)).iter().enumerate() {
-        if view.plane().named_gateways.is_empty() {
-            continue;
-        }
-        for destination in destinations(view) {
+        let of_gateways: &[Rule] = &[gateway_weights::check, gateway_labels::check];
+        let has_gateways = !view.plane().named_gateways.is_empty();
+        let of_gateways = if has_gateways { of_gateways } else { &[] };
+        for destination in balanced(view) {
             let case = Case { view, destination: &destination };
-            for one in [gateway_weights::check(&case), gateway_labels::check(&case)] {
-                let Some(one) = one else { continue };
+            let is_remote = !of_gateways.is_empty() && leaves_network(view, &destination.service);
+            let of_gateways = if is_remote { of_gateways } else { &[] };
+            for check in of_gateways.iter().chain(&[hash_stability::check as Rule]) {
+                let Some(one) = check(&case) else { continue };
                 let key = (one.code, one.object.clone());
                 found.entry(key).or_insert((one, BTreeSet::new())).1.insert(index);
             }
@@ -78,25 +84,25 @@ fn with_others(mut found: Diagnostic, clients: usize) -> Diagnostic {
     found
 }
 
-/// Every port and subset of the services that have endpoints in other networks than the proxy's.
-fn destinations<'m>(view: &ProxyView<'m>) -> Vec<Destination<'m>> {
-    let own = &view.proxy().network;
-    let is_remote = |service: &Service| {
-        let shards = view.shards(service).into_iter().flat_map(|shards| shards.iter());
-        let mut cohorts = shards.flat_map(|shard| shard.cohorts());
-        cohorts.any(|of| of.cohort().workload().network != *own)
-    };
-    let mut last: Option<(Arc<Service>, bool)> = None;
-    let mut found = Vec::new();
-    for Asked { service, port, subset } in services_and_subsets(view) {
-        let known = last.as_ref().filter(|(known, _)| Arc::ptr_eq(known, &service));
-        let is_hit = known.map_or_else(|| is_remote(&service), |(_, is_hit)| *is_hit);
-        last = Some((service.clone(), is_hit));
-        if is_hit && service.resolution == Resolution::ClientSideLb {
-            found.push(view.destination_of(service, port, Subset::from(&*subset)));
-        }
-    }
-    found
+/// Every port and subset of the services whose endpoints the proxy balances over.
+fn balanced<'m>(view: &ProxyView<'m>) -> impl Iterator<Item = Destination<'m>> {
+    let asked = services_and_subsets(view).into_iter();
+    let asked = asked.filter(|asked| asked.service.resolution == Resolution::ClientSideLb);
+    asked.map(|Asked { service, port, subset }| {
+        view.destination_of(service, port, Subset::from(&*subset))
+    })
+}
+
+/// Those of them that have endpoints in other networks than the proxy's.
+fn destinations<'m>(view: &ProxyView<'m>) -> impl Iterator<Item = Destination<'m>> {
+    balanced(view).filter(|destination| leaves_network(view, &destination.service))
+}
+
+/// Whether a service has endpoints in other networks than the proxy's.
+fn leaves_network(view: &ProxyView<'_>, service: &Service) -> bool {
+    let shards = view.shards(service).into_iter().flat_map(|shards| shards.iter());
+    let mut cohorts = shards.flat_map(|shard| shard.cohorts());
+    cohorts.any(|of| of.cohort().workload().network != view.proxy().network)
 }
 
 /// A client and a destination.
@@ -136,16 +142,20 @@ impl Case<'_, '_> {
             1 => "once what they use first has failed, ".to_owned(),
             step => format!("once what they use in the first {step} steps has failed, "),
         };
-        let proxy = self.view.proxy();
         let now = format!(
-            "{after}clients like `{}` in `{}` send `{}:{}`{subset} {}",
-            proxy.reference(),
-            proxy.locality,
+            "{after}clients like {} send `{}:{}`{subset} {}",
+            self.client(),
             service.hostname,
             port.number,
             text(now)
         );
         Some(Difference { now, mended: text(mended) })
+    }
+
+    /// The client, and where it is.
+    fn client(&self) -> String {
+        let proxy = self.view.proxy();
+        format!("`{}` in `{}`", proxy.reference(), proxy.locality)
     }
 
     /// The service's object.

@@ -238,3 +238,60 @@ fn the_ejection_of_an_only_address_is_told_in_figures() {
     assert_eq!((played.scenario.gateways, played.scenario.backends), (1, 4));
     assert_eq!(Some(played), outcome.ejection(&destination, 3));
 }
+
+/// What is found of keys that move, for `cart` with this many endpoints here and there.
+fn unstable(policy: &str, here: u32, there: u32) -> Vec<String> {
+    let near = (1..=here).map(|n| (format!("10.0.0.{n}"), "z1", "v1"));
+    let far = (1..=there).map(|n| (format!("10.0.1.{n}"), "z2", "v1"));
+    let all: Vec<(String, &str, &str)> = near.chain(far).collect();
+    let all: Vec<(&str, &str, &str)> =
+        all.iter().map(|(address, zone, version)| (address.as_str(), *zone, *version)).collect();
+    let mesh = mesh(&[cluster("c1", "n1", "34.1.1.1", &all), rule(policy)], Fixes::default());
+    let found = lint(&mesh).into_iter().filter(|one| one.code == "HZ-HASH-UNSTABLE");
+    found.map(|one| one.to_string()).collect()
+}
+
+/// A policy that hashes a header so, and fails over by zone if it ejects.
+fn hashed(algorithm: &str, more: &str) -> String {
+    format!(
+        "{{loadBalancer: {{consistentHash: {{httpHeaderName: x{algorithm}}}, localityLbSetting: \
+         {{enabled: true}}}}{more}}}"
+    )
+}
+
+#[test]
+fn a_table_with_few_entries_moves_keys_needlessly() {
+    let small = unstable(&hashed(", maglev: {tableSize: 5}", ""), 20, 0);
+    assert_eq!(small.len(), 1, "{small:?}");
+    let text = &small[0];
+    assert!(
+        text.contains("when one of 20 endpoints of `cart.shop.svc.cluster.local` is gone"),
+        "{text}"
+    );
+    assert!(text.contains("maglev.tableSize"), "{text}");
+    assert_eq!(unstable(&hashed(", maglev: {tableSize: 65537}", ""), 20, 0), [""; 0]);
+    assert_eq!(unstable("{loadBalancer: {simple: ROUND_ROBIN}}", 20, 0), [""; 0]);
+}
+
+#[test]
+fn a_ring_with_few_entries_gives_one_endpoint_more_than_its_share() {
+    let small = unstable(&hashed(", ringHash: {minimumRingSize: 1}", ""), 25, 0);
+    assert_eq!(small.len(), 1, "{small:?}");
+    assert!(small[0].contains("gets 4.0% by its weight"), "{small:?}");
+    for endpoints in [3, 5, 8, 12, 20, 40] {
+        let usual = hashed(", ringHash: {minimumRingSize: 1024}", "");
+        assert_eq!(unstable(&usual, endpoints, 0), [""; 0]);
+    }
+}
+
+#[test]
+fn failover_moves_keys_of_endpoints_that_are_well() {
+    let ejecting = hashed(", maglev: {tableSize: 65537}", ", outlierDetection: {}");
+    let found = unstable(&ejecting, 2, 2);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("is ejected as an outlier"), "{found:?}");
+    // With one of four ejected the priority is still at 100: 1.4 times three quarters.
+    assert_eq!(unstable(&ejecting, 4, 4), [""; 0]);
+    // Nowhere to fail over to.
+    assert_eq!(unstable(&ejecting, 2, 0), [""; 0]);
+}

@@ -149,18 +149,6 @@ impl HostState {
     }
 }
 
-/// The text of what is dialled: `ip:port`, `[ip]:port`, or the path of a socket.
-pub(super) fn address(endpoint: AssignedEndpoint<'_>) -> Box<str> {
-    let (address, port) = (endpoint.target().address().to_string(), endpoint.target().port());
-    if address.starts_with('/') || address.starts_with('@') {
-        address.into()
-    } else if address.contains(':') {
-        format!("[{address}]:{port}").into()
-    } else {
-        format!("{address}:{port}").into()
-    }
-}
-
 impl Host {
     pub(super) fn new(
         endpoint: AssignedEndpoint<'_>,
@@ -171,6 +159,19 @@ impl Host {
         let (weight, via) = (endpoint.weight(), endpoint.target().via());
         let passed_ms = state.passed_ms.load(Ordering::Relaxed);
         Self { address, weight, facts, via, passed_ms, state }
+    }
+
+    /// Returns the address that the host of an endpoint has: `ip:port`, `[ip]:port`, or the path of a
+    /// socket.
+    pub fn address_of(endpoint: AssignedEndpoint<'_>) -> Box<str> {
+        let (address, port) = (endpoint.target().address().to_string(), endpoint.target().port());
+        if address.starts_with('/') || address.starts_with('@') {
+            address.into()
+        } else if address.contains(':') {
+            format!("[{address}]:{port}").into()
+        } else {
+            format!("{address}:{port}").into()
+        }
     }
 
     /// Returns what is dialled, with its port. It names the host on rings and tables, too, unless its

@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::level::LevelInput;
 use super::policy::BalancerPolicy;
-use super::{Balancer, Change, assigned_health, host};
+use super::{Balancer, Change, Host, assigned_health};
 use crate::assign::{AssignedEndpoint, Assignment};
 use crate::health::status::{CoarseHealth, HostHealth};
 use crate::load::{
@@ -44,7 +44,7 @@ impl LocalCluster {
         for locality in assignment.localities().filter(|locality| locality.priority() == 0) {
             let name = locality.locality().clone();
             let mut zone = Zone { locality: name, total: 0, healthy: 0, healthy_weight: 0 };
-            let new = locality.endpoints().filter(|one| seen.insert(host::address(*one)));
+            let new = locality.endpoints().filter(|one| seen.insert(Host::address_of(*one)));
             for (endpoint, health) in new.map(|endpoint| (endpoint, health(endpoint))) {
                 zone.total += 1;
                 hosts.excluded += u32::from(health.is_excluded());
