@@ -8,11 +8,13 @@ enum Event {
     Response(usize, u16),
     Outcome(usize, Outcome),
     Checked(usize),
+    Degraded(usize, u16),
     Sweep,
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let code = prop_oneof![Just(200u16), Just(500), Just(503)];
+    let degraded = prop_oneof![Just(200u16), Just(503)];
     let outcome = prop_oneof![
         Just(Outcome::LocalOriginConnectFailed),
         Just(Outcome::LocalOriginConnectSuccess),
@@ -22,6 +24,7 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (0..12usize, code).prop_map(|(host, code)| Event::Response(host, code)),
         4 => (0..12usize, outcome).prop_map(|(host, outcome)| Event::Outcome(host, outcome)),
         1 => (0..12usize).prop_map(Event::Checked),
+        1 => (0..12usize, degraded).prop_map(|(host, code)| Event::Degraded(host, code)),
         1 => Just(Event::Sweep),
     ]
 }
@@ -57,6 +60,7 @@ proptest! {
                 Event::Response(host, code) => detector.handle_response(host, code, now, || now),
                 Event::Outcome(host, outcome) => detector.handle_outcome(host, outcome, None, now, || now),
                 Event::Checked(host) => detector.handle_active_health_check_success(host, now),
+                Event::Degraded(host, code) => detector.handle_degraded(host, code, now, || now),
                 Event::Sweep => detector.handle_sweep(now, || now),
             }
             let ejected = (0..hosts).filter(|&host| detector.is_ejected(host)).count();
@@ -99,6 +103,7 @@ fn config(rules: &Rules) -> OutlierConfig {
         always_eject_one_host: rules.always_one,
         split_external_local_origin_errors: rules.split,
         successful_active_health_check_uneject_host: true,
+        detect_degraded_hosts: true,
     }
 }
 
@@ -134,6 +139,7 @@ fn write(diary: &mut Diary, event: &Event, split: bool, now: u64) {
     match *event {
         Event::Response(host, code) => diary.answer(host, code, now, now),
         Event::Checked(host) => diary.checked(host, now),
+        Event::Degraded(host, code) => diary.degrade(host, code, now, now),
         Event::Sweep => diary.sweep(now, now),
         Event::Outcome(host, Outcome::LocalOriginConnectFailed) if split => {
             diary.connection(host, false, now, now);
@@ -167,11 +173,17 @@ proptest! {
                 Event::Response(host, code) => detector.handle_response(host, code, now, || now),
                 Event::Outcome(host, outcome) => detector.handle_outcome(host, outcome, None, now, || now),
                 Event::Checked(host) => detector.handle_active_health_check_success(host, now),
+                Event::Degraded(host, code) => detector.handle_degraded(host, code, now, || now),
                 Event::Sweep => detector.handle_sweep(now, || now),
             }
             write(&mut diary, &event, rules.split, now);
             let ejected: Vec<bool> = (0..hosts).map(|host| detector.is_ejected(host)).collect();
             prop_assert_eq!(ejected, diary.ejected());
+            let degraded: Vec<bool> = (0..hosts).map(|host| detector.is_degraded(host)).collect();
+            prop_assert_eq!(degraded, diary.degraded());
+            let backoff: Vec<u64> =
+                (0..hosts).map(|host| detector.degradation_backoff(host)).collect();
+            prop_assert_eq!(backoff.as_slice(), diary.weariness());
             let backoff: Vec<u64> = (0..hosts).map(|host| detector.backoff(host)).collect();
             prop_assert_eq!(backoff.as_slice(), diary.backoff());
             let often: Vec<u64> = (0..hosts).map(|host| detector.num_ejections(host)).collect();

@@ -3,6 +3,7 @@
 //! ```text
 //! result ─▶ counters of consecutive errors ─▶ detected ─▶ allowed? enforced? ─▶ ejected
 //! sweep  ─▶ back in after a while; success rates of the last interval ─▶ detected ─▶ …
+//! answer that says so ─▶ degraded, for as long as an ejection lasts
 //! ```
 //!
 //! Times are milliseconds of a clock that only moves forward, hosts are indices in the order of
@@ -13,7 +14,7 @@ mod host;
 mod success_rate;
 
 pub use self::config::{EjectionTime, InvalidEjectionTime, OutlierConfig};
-use self::host::HostState;
+use self::host::{HostState, Term};
 pub use self::success_rate::{EjectionThreshold, ejection_threshold};
 
 /// What became of a request, as the connection saw it.
@@ -73,6 +74,7 @@ pub struct OutlierStats {
     detected: [u64; EjectionKind::ALL.len()],
     enforced: [u64; EjectionKind::ALL.len()],
     overflow: u64,
+    degraded: u64,
 }
 
 impl OutlierStats {
@@ -94,6 +96,11 @@ impl OutlierStats {
     /// Returns how often too many hosts were ejected already (`ejections_overflow`).
     pub const fn overflow(&self) -> u64 {
         self.overflow
+    }
+
+    /// Returns how often a host was found to be degraded (`ejections_detected_degradation`).
+    pub const fn degraded(&self) -> u64 {
+        self.degraded
     }
 }
 
@@ -247,8 +254,7 @@ impl OutlierDetector {
         };
         increment(&mut self.stats.enforced, kind);
         self.ejections_active += 1;
-        let range = self.config.max_ejection_time_jitter_ms.saturating_add(1);
-        state.eject(now_ms, random() % range, &self.config);
+        state.eject(now_ms, self.config.jitter(random()), &self.config);
     }
 
     /// The share is that after the ejection, of the hosts of all priorities.
@@ -257,6 +263,36 @@ impl OutlierDetector {
         let share = 100.0 * count(self.ejections_active + 1) / count(self.hosts.len());
         share <= f64::from(self.config.max_ejection_percent.min(100))
             || (self.config.always_eject_one_host && self.ejections_active == 0)
+    }
+
+    /// Takes note that an answer with this code said that its host is degraded (`x-envoy-degraded`),
+    /// besides what is told of the answer itself. Of no effect unless degraded hosts are
+    /// [looked for](OutlierConfig::detect_degraded_hosts), with a code of 500 to 599, and while the host
+    /// is degraded already.
+    ///
+    /// A degraded host stays in rotation ([`HealthFlag`](super::status::HealthFlag)
+    /// `DegradedOutlierDetection`), for as long as an ejection would take it out of it: until a sweep
+    /// finds that its time is over, which grows with a backoff of its own. No limit and no chance stands
+    /// against it, an ejection does not end it, and neither does an active health check; its end leaves
+    /// the counters of consecutive errors as they are. `random` is drawn for jitter, if it begins.
+    ///
+    /// # Upstream
+    ///
+    /// envoyproxy/envoy#41852, since 1.38; as Envoy 1.40.0 was seen to do it.
+    pub fn handle_degraded(
+        &mut self,
+        host: usize,
+        code: u16,
+        now_ms: u64,
+        random: impl FnOnce() -> u64,
+    ) {
+        if !self.config.detect_degraded_hosts || (500..600).contains(&code) {
+            return;
+        }
+        let state = self.hosts.get_mut(host).filter(|state| !state.degradation.lasts());
+        let Some(state) = state else { return };
+        self.stats.degraded += 1;
+        state.degradation.begin(now_ms, self.config.jitter(random()), &self.config);
     }
 
     /// Takes note that an active health check of the host has passed.
@@ -289,17 +325,22 @@ impl OutlierDetector {
     pub fn handle_sweep(&mut self, now_ms: u64, mut random: impl FnMut() -> u64) {
         for host in 0..self.hosts.len() {
             let state = self.hosts.get(host);
-            if state.is_some_and(|state| state.is_over(now_ms, &self.config)) {
+            if state.is_some_and(|state| state.ejection.is_over(now_ms, &self.config)) {
                 self.uneject(host, now_ms);
             }
             if let Some(state) = self.hosts.get_mut(host) {
+                if state.degradation.is_over(now_ms, &self.config) {
+                    state.degradation.end(now_ms);
+                }
                 state.rotate();
             }
         }
         self.compare(success_rate::Origin::External, now_ms, &mut random);
         self.compare(success_rate::Origin::Local, now_ms, &mut random);
         for state in &mut self.hosts {
-            state.lower_backoff(now_ms, self.config.interval_ms);
+            for term in [&mut state.ejection, &mut state.degradation] {
+                term.lower_backoff(now_ms, self.config.interval_ms);
+            }
         }
     }
 
@@ -331,6 +372,11 @@ impl OutlierDetector {
         self.hosts.get(host).is_some_and(HostState::is_ejected)
     }
 
+    /// Returns whether a host is degraded by what it [said](Self::handle_degraded) in answers.
+    pub fn is_degraded(&self, host: usize) -> bool {
+        self.hosts.get(host).is_some_and(|state| state.degradation.lasts())
+    }
+
     /// Returns how many hosts are ejected.
     pub const fn ejections_active(&self) -> usize {
         self.ejections_active
@@ -339,7 +385,12 @@ impl OutlierDetector {
     /// Returns the number by which the base time of the host's next ejection is multiplied, less
     /// one.
     pub fn backoff(&self, host: usize) -> u64 {
-        self.hosts.get(host).map_or(0, HostState::backoff)
+        self.hosts.get(host).map(|state| &state.ejection).map_or(0, Term::backoff)
+    }
+
+    /// Returns the same of the host's degradations.
+    pub fn degradation_backoff(&self, host: usize) -> u64 {
+        self.hosts.get(host).map(|state| &state.degradation).map_or(0, Term::backoff)
     }
 
     /// Returns how often the host was ejected.

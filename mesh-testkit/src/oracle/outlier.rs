@@ -37,6 +37,10 @@ enum Line {
     Back(u64),
     /// It was sent away, until then at the earliest.
     Away(u64),
+    /// It calls itself degraded, and counts as that until then at the earliest.
+    Degraded(u64),
+    /// It counts as that no longer.
+    Restored(u64),
     Sweep,
 }
 
@@ -46,12 +50,19 @@ pub struct Diary {
     rules: Rules,
     hosts: Vec<Vec<Line>>,
     backoff: Vec<u64>,
+    /// The backoff of degradations.
+    weariness: Vec<u64>,
 }
 
 impl Diary {
     /// Begins with so many hosts.
     pub fn new(rules: Rules, hosts: usize) -> Self {
-        Self { rules, hosts: vec![Vec::new(); hosts], backoff: vec![0; hosts] }
+        Self {
+            rules,
+            hosts: vec![Vec::new(); hosts],
+            backoff: vec![0; hosts],
+            weariness: vec![0; hosts],
+        }
     }
 
     /// Which hosts are away.
@@ -68,6 +79,30 @@ impl Diary {
     /// The backoff of each.
     pub fn backoff(&self) -> &[u64] {
         &self.backoff
+    }
+
+    /// Which hosts are degraded.
+    pub fn degraded(&self) -> Vec<bool> {
+        self.hosts.iter().map(|host| degraded(host).is_some()).collect()
+    }
+
+    /// The backoff of the degradations of each.
+    pub fn weariness(&self) -> &[u64] {
+        &self.weariness
+    }
+
+    /// A host says in an answer that it is degraded.
+    pub fn degrade(&mut self, host: usize, code: u16, now: u64, draw: u64) {
+        let is_known = self.hosts.get(host).is_none_or(|lines| degraded(lines).is_some());
+        if is_known || (500..600).contains(&code) {
+            return;
+        }
+        let (base, max, jitter) = self.rules.time;
+        if let Some(backoff) = self.weariness.get_mut(host) {
+            *backoff += u64::from(*backoff * base < max + base);
+            let time = (*backoff * base).min(max) + draw % (jitter + 1);
+            self.write(host, Line::Degraded(now + time));
+        }
     }
 
     /// A host answers; every draw gives the same number.
@@ -101,6 +136,10 @@ impl Diary {
             if until.is_some_and(|until| until <= now) {
                 self.write(host, Line::Back(now));
             }
+            let until = self.hosts.get(host).and_then(|lines| degraded(lines));
+            if until.is_some_and(|until| until <= now) {
+                self.write(host, Line::Restored(now));
+            }
             self.write(host, Line::Sweep);
         }
         for of_connections in [false, true] {
@@ -115,6 +154,15 @@ impl Diary {
                 .rev()
                 .find_map(|line| if let Line::Back(at) = line { Some(*at) } else { None });
             if away(lines).is_none() && back.is_some_and(|at| now >= at + interval) {
+                *backoff = backoff.saturating_sub(1);
+            }
+        }
+        for (lines, backoff) in self.hosts.iter().zip(&mut self.weariness) {
+            let restored = lines
+                .iter()
+                .rev()
+                .find_map(|line| if let Line::Restored(at) = line { Some(*at) } else { None });
+            if degraded(lines).is_none() && restored.is_some_and(|at| now >= at + interval) {
                 *backoff = backoff.saturating_sub(1);
             }
         }
@@ -209,6 +257,13 @@ fn away(lines: &[Line]) -> Option<u64> {
     if let Line::Away(until) = last { Some(*until) } else { None }
 }
 
+/// The time until which a host counts as degraded, if it does.
+fn degraded(lines: &[Line]) -> Option<u64> {
+    let is_of = |line: &&Line| matches!(line, Line::Degraded(_) | Line::Restored(_));
+    let last = lines.iter().rev().find(is_of)?;
+    if let Line::Degraded(until) = last { Some(*until) } else { None }
+}
+
 /// Whether a line adds to the count of a cause, ends it, or has nothing to do with it.
 fn counts(line: Line, cause: usize) -> Option<bool> {
     match (line, cause) {
@@ -233,6 +288,7 @@ fn interval(lines: &[Line], of_connections: bool) -> (usize, usize) {
             Line::Connection(success) if of_connections => Some(*success),
             Line::Code(_) | Line::Connection(_) => None,
             Line::Found(_) | Line::Back(_) | Line::Away(_) | Line::Sweep => None,
+            Line::Degraded(_) | Line::Restored(_) => None,
         })
         .collect();
     (results.iter().filter(|good| **good).count(), results.len())

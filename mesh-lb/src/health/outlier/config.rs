@@ -60,6 +60,9 @@ pub struct OutlierConfig {
     pub split_external_local_origin_errors: bool,
     /// Whether a host that passes an active health check comes back at once: yes.
     pub successful_active_health_check_uneject_host: bool,
+    /// Whether a host that says of itself that it is degraded counts as that: no. Envoy has it since
+    /// 1.38; istiod does not configure it.
+    pub detect_degraded_hosts: bool,
 }
 
 impl Default for OutlierConfig {
@@ -88,6 +91,7 @@ impl Default for OutlierConfig {
             always_eject_one_host: false,
             split_external_local_origin_errors: false,
             successful_active_health_check_uneject_host: true,
+            detect_degraded_hosts: false,
         }
     }
 }
@@ -136,6 +140,11 @@ impl OutlierConfig {
             split_external_local_origin_errors: split,
             ..default
         }
+    }
+
+    /// Returns what a random number adds to a time.
+    pub(super) const fn jitter(&self, random: u64) -> u64 {
+        random % self.max_ejection_time_jitter_ms.saturating_add(1)
     }
 
     /// Returns the chance in percent that a detection of this kind ejects.

@@ -10,11 +10,58 @@ pub(super) struct HostState {
     consecutive_local_origin_failure: u32,
     pub(super) external: Rates,
     pub(super) local: Rates,
-    /// When the host was ejected and how much longer than due, if it is.
-    ejected: Option<(u64, u64)>,
-    unejected_ms: Option<u64>,
-    backoff: u64,
+    pub(super) ejection: Term,
+    pub(super) degradation: Term,
     num_ejections: u64,
+}
+
+/// A time that a host serves, longer the sooner it follows the last one: an ejection, or a
+/// degradation.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Term {
+    /// When it began and how much longer than due it is, if it lasts.
+    since: Option<(u64, u64)>,
+    ended_ms: Option<u64>,
+    backoff: u64,
+}
+
+impl Term {
+    pub(super) fn begin(&mut self, now_ms: u64, jitter_ms: u64, config: &OutlierConfig) {
+        self.since = Some((now_ms, jitter_ms));
+        let times = config.ejection_time;
+        let limit = times.max_ms().saturating_add(times.base_ms());
+        if self.backoff.saturating_mul(times.base_ms()) < limit {
+            self.backoff += 1;
+        }
+    }
+
+    pub(super) const fn end(&mut self, now_ms: u64) {
+        self.since = None;
+        self.ended_ms = Some(now_ms);
+    }
+
+    pub(super) const fn lasts(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// Returns whether it has lasted as long as it should.
+    pub(super) fn is_over(&self, now_ms: u64, config: &OutlierConfig) -> bool {
+        self.since.is_some_and(|(since, jitter)| {
+            let time = config.ejection_time.of(self.backoff).saturating_add(jitter);
+            time <= now_ms.saturating_sub(since)
+        })
+    }
+
+    pub(super) fn lower_backoff(&mut self, now_ms: u64, interval_ms: u64) {
+        let settled = self.ended_ms.is_some_and(|at| now_ms.saturating_sub(at) >= interval_ms);
+        if self.since.is_none() && settled {
+            self.backoff = self.backoff.saturating_sub(1);
+        }
+    }
+
+    pub(super) const fn backoff(&self) -> u64 {
+        self.backoff
+    }
 }
 
 /// The requests of this interval and of the last one.
@@ -102,29 +149,15 @@ impl HostState {
     }
 
     pub(super) fn eject(&mut self, now_ms: u64, jitter_ms: u64, config: &OutlierConfig) {
-        self.ejected = Some((now_ms, jitter_ms));
+        self.ejection.begin(now_ms, jitter_ms, config);
         self.num_ejections += 1;
-        let times = config.ejection_time;
-        let limit = times.max_ms().saturating_add(times.base_ms());
-        if self.backoff.saturating_mul(times.base_ms()) < limit {
-            self.backoff += 1;
-        }
     }
 
     pub(super) const fn uneject(&mut self, now_ms: u64) {
-        self.ejected = None;
-        self.unejected_ms = Some(now_ms);
+        self.ejection.end(now_ms);
         self.consecutive_5xx = 0;
         self.consecutive_gateway_failure = 0;
         self.consecutive_local_origin_failure = 0;
-    }
-
-    /// Returns whether the ejection has lasted as long as it should.
-    pub(super) fn is_over(&self, now_ms: u64, config: &OutlierConfig) -> bool {
-        self.ejected.is_some_and(|(since, jitter)| {
-            let time = config.ejection_time.of(self.backoff).saturating_add(jitter);
-            time <= now_ms.saturating_sub(since)
-        })
     }
 
     pub(super) fn rotate(&mut self) {
@@ -133,19 +166,8 @@ impl HostState {
         }
     }
 
-    pub(super) fn lower_backoff(&mut self, now_ms: u64, interval_ms: u64) {
-        let settled = self.unejected_ms.is_some_and(|at| now_ms.saturating_sub(at) >= interval_ms);
-        if self.ejected.is_none() && settled {
-            self.backoff = self.backoff.saturating_sub(1);
-        }
-    }
-
     pub(super) const fn is_ejected(&self) -> bool {
-        self.ejected.is_some()
-    }
-
-    pub(super) const fn backoff(&self) -> u64 {
-        self.backoff
+        self.ejection.lasts()
     }
 
     pub(super) const fn num_ejections(&self) -> u64 {

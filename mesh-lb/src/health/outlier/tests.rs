@@ -105,3 +105,74 @@ fn the_longest_ejection_follows_a_long_base() {
     let message = EjectionTime::new(10, Some(9)).unwrap_err().to_string();
     assert_eq!(message, "max ejection time `9ms` is less than base ejection time `10ms`");
 }
+
+/// Whether the host is ejected, and whether it is degraded.
+fn classes(detector: &OutlierDetector) -> (bool, bool) {
+    (detector.is_ejected(0), detector.is_degraded(0))
+}
+
+fn degrading() -> OutlierDetector {
+    let config =
+        OutlierConfig { detect_degraded_hosts: true, max_ejection_percent: 100, ..every() };
+    OutlierDetector::new(config, 2)
+}
+
+#[test]
+fn a_host_that_says_so_is_degraded_for_as_long_as_an_ejection_lasts() {
+    // Each row as Envoy 1.40.0 was seen to do it.
+    let mut detector = degrading();
+    detector.handle_degraded(0, 503, 0, || 0);
+    assert_eq!(classes(&detector), (false, false));
+    detector.handle_degraded(0, 404, 0, || 0);
+    detector.handle_degraded(0, 200, 20_000, || 0); // It is already.
+    assert_eq!((classes(&detector), detector.stats().degraded()), ((false, true), 1));
+    detector.handle_active_health_check_success(0, 25_000);
+    detector.handle_sweep(29_999, || 0);
+    assert!(detector.is_degraded(0));
+    detector.handle_sweep(30_000, || 0);
+    assert!(!detector.is_degraded(0));
+    // At once again: twice as long.
+    detector.handle_degraded(0, 200, 30_000, || 0);
+    detector.handle_sweep(89_999, || 0);
+    assert!(detector.is_degraded(0));
+    detector.handle_sweep(90_000, || 0);
+    assert!(!detector.is_degraded(0));
+}
+
+#[test]
+fn degradations_and_ejections_do_not_know_of_each_other() {
+    let mut detector = degrading();
+    detector.handle_degraded(0, 200, 0, || 0);
+    for _ in 0..2 {
+        detector.handle_response(0, 500, 1_000, || 0);
+    }
+    assert_eq!((classes(&detector), detector.ejections_active()), ((true, true), 1));
+    detector.handle_sweep(30_000, || 0);
+    assert_eq!(classes(&detector), (true, false));
+    // The backoff of one is not that of the other.
+    assert_eq!((detector.backoff(0), detector.degradation_backoff(0)), (1, 1));
+    detector.handle_degraded(0, 200, 30_500, || 0); // Ejected hosts may be degraded, too.
+    assert_eq!(classes(&detector), (true, true));
+}
+
+#[test]
+fn no_limit_stands_against_degradation_and_errors_go_on_counting() {
+    let mut detector = degrading();
+    detector.config.max_ejection_percent = 0;
+    for host in 0..2 {
+        detector.handle_degraded(host, 200, 0, || 0);
+    }
+    assert!((0..2).all(|host| detector.is_degraded(host)));
+    detector.config.max_ejection_percent = 100;
+    detector.handle_response(0, 500, 1_000, || 0);
+    detector.handle_sweep(30_000, || 0);
+    detector.handle_response(0, 500, 31_000, || 0);
+    assert_eq!(classes(&detector), (true, false));
+}
+
+#[test]
+fn nobody_is_degraded_unless_that_is_asked_for() {
+    let mut detector = OutlierDetector::new(every(), 1);
+    detector.handle_degraded(0, 200, 0, || 0);
+    assert_eq!((classes(&detector), detector.stats().degraded()), ((false, false), 0));
+}
