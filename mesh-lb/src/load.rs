@@ -53,6 +53,7 @@ mod data_plane;
 mod degraded;
 mod explain;
 mod explain_places;
+mod load_aware;
 mod locality;
 mod overprovision;
 mod panic;
@@ -67,6 +68,10 @@ pub use self::degraded::Availability;
 pub(crate) use self::degraded::entitled;
 pub use self::explain::explain;
 pub use self::explain_places::{explain_localities, explain_zones};
+pub use self::load_aware::{
+    LoadAware, LoadAwareReasons, LoadAwareWeights, LoadedLocalities, LoadedLocality,
+    ReportedUtilization, SmoothedUtilization,
+};
 pub use self::locality::{LocalityHosts, LocalityScheduler, LocalityWeights};
 pub use self::overprovision::{
     HostWeights, InvalidOverprovisioning, LevelHosts, Overprovisioning, Percent,

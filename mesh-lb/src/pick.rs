@@ -5,6 +5,7 @@
 pub mod client_side;
 pub mod edf;
 pub mod least_request;
+pub mod peak_ewma;
 pub mod random;
 pub mod round_robin;
 pub mod slow_start;

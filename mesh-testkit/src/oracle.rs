@@ -13,6 +13,7 @@ pub mod health;
 pub mod host;
 pub mod keys;
 pub mod load;
+pub mod load_aware;
 pub mod merge;
 pub mod outlier;
 pub mod pick;

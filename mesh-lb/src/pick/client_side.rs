@@ -55,6 +55,24 @@ pub enum Utilization {
     ApplicationFirst,
 }
 
+impl Utilization {
+    /// Returns the utilization that a report tells: the first that is above 0, or else the CPU's.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/extensions/load_balancing_policies/common/orca_weight_manager.cc`,
+    /// `OrcaLoadReportHandler::getUtilizationFromOrcaReport`.
+    pub fn of(self, report: &OrcaReport<'_>) -> f64 {
+        let named = report.named.iter().copied().fold(0.0, f64::max);
+        let order = match self {
+            Self::NamedFirst => [named, report.application_utilization],
+            Self::ApplicationFirst => [report.application_utilization, named],
+        };
+        let first = order.into_iter().find(|utilization| *utilization > 0.0);
+        first.unwrap_or(report.cpu_utilization)
+    }
+}
+
 /// What a host reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a value of the protocol")]
@@ -141,18 +159,8 @@ impl ClientSideWeights {
     /// `OrcaLoadReportHandler::calculateWeightFromOrcaReport`.
     pub fn weight(&self, report: &OrcaReport<'_>) -> Option<u32> {
         let errors = self.error_utilization_penalty * report.eps / report.rps;
-        let utilization = self.utilization_of(report) + errors;
+        let utilization = self.utilization.of(report) + errors;
         (report.rps > 0.0 && utilization > 0.0).then(|| truncated(report.rps / utilization))
-    }
-
-    fn utilization_of(&self, report: &OrcaReport<'_>) -> f64 {
-        let named = report.named.iter().copied().fold(0.0, f64::max);
-        let order = match self.utilization {
-            Utilization::NamedFirst => [named, report.application_utilization],
-            Utilization::ApplicationFirst => [report.application_utilization, named],
-        };
-        let first = order.into_iter().find(|utilization| *utilization > 0.0);
-        first.unwrap_or(report.cpu_utilization)
     }
 
     /// Returns the weights of the hosts of a priority: for those that are not known the median of the

@@ -2,6 +2,7 @@
 mod accounts;
 mod grpc;
 mod hash;
+mod latency;
 mod retry;
 mod simulate;
 mod ztunnel;

@@ -264,3 +264,46 @@ fn known(
     };
     asked.iter().map(at).collect()
 }
+
+/// The smoothed round-trip time of a host, in the seconds that it is asked for: `samples` are how long an
+/// answer took and when it came, in the order in which they are taken up at `now`; all of them count.
+///
+/// Written out: each sample counts its part, and what all later ones leave of it.
+pub fn peak_ewma(samples: &[(f64, f64)], decay: f64, now: f64) -> f64 {
+    let part = |(at, (_, when)): (usize, &(f64, f64))| match now - when {
+        _ if at == 0 => 1.0,
+        age if age > 0.0 => 1.0 - (-age / decay).exp(),
+        _ => 1.0,
+    };
+    let parts: Vec<f64> = samples.iter().enumerate().map(part).collect();
+    let left = |at: usize| parts.iter().skip(at + 1).map(|part| 1.0 - part).product::<f64>();
+    let counted = samples.iter().zip(&parts).enumerate();
+    counted.map(|(at, ((rtt, _), part))| rtt * part * left(at)).sum()
+}
+
+/// The cheaper of two hosts: requests in flight and round-trip time, none if it was never measured. Both
+/// are named by a number.
+pub fn cheaper_of_two(hosts: &[(u32, Option<f64>)], draw: u64) -> Option<usize> {
+    let count = u64::try_from(hosts.len()).ok().filter(|count| *count > 0)?;
+    let named = [draw % count, (draw / 65_536) % count];
+    let [first, second] = match named {
+        [one, same] if one == same => [one, (one + 1) % count],
+        two => two,
+    };
+    let cost = |host: u64| {
+        let (active, measured) = *hosts.get(usize::try_from(host).ok()?)?;
+        let by_time = f64::from(active + 1);
+        Some(match measured {
+            Some(rtt) => rtt * by_time,
+            None if active > 0 => 1_000_000.0 + f64::from(active),
+            None => 10.0 * by_time,
+        })
+    };
+    let winner = match cost(first)?.partial_cmp(&cost(second)?)? {
+        std::cmp::Ordering::Less => first,
+        std::cmp::Ordering::Greater => second,
+        std::cmp::Ordering::Equal if draw % 2 == 1 => first,
+        std::cmp::Ordering::Equal => second,
+    };
+    usize::try_from(winner).ok()
+}
