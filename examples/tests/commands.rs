@@ -148,6 +148,31 @@ fn whatif_refuses_what_it_does_not_know() {
 }
 
 #[test]
+fn plan_tells_its_arithmetic_only_when_asked() {
+    let known = copy("explain", "failover");
+    let proxies = known.join("proxies.json");
+    let mut list: Value = serde_json::from_slice(&std::fs::read(&proxies).unwrap()).unwrap();
+    list[0]["metadata"]["ENABLE_SELF_DISCOVERY"] = "true".into();
+    std::fs::write(&proxies, list.to_string()).unwrap();
+    let proxy = proxy("failover");
+    let plan = ["plan", "--proxy", &proxy, "--service", "orders.demo:8080"];
+    let explained = [&plan[..], &["--explain"]].concat();
+    let told = text(&mesh(&known, &explained).stdout);
+    let locality = "  because   priority 0, locality region1/az1/rack1: share = 35 / 100 = 35.00 %";
+    assert!(told.contains(locality), "{told}");
+    assert!(!text(&mesh(&known, &plan).stdout).contains("because"), "{told}");
+    assert_eq!(answer(&known, &plan)["services"][0]["steps"], Value::Null);
+    let steps = answer(&known, &explained)["services"][0]["steps"].clone();
+    assert_eq!(steps[0], "priority 0: health = min(100, 140 × 6 / 6) = 100");
+    let audit = ["plan", "--proxy", &proxy, "--service", "audit.demo:8080", "--explain"];
+    let zones = "  because   zones do not matter: fewer than 6 hosts are healthy";
+    assert!(text(&mesh(&known, &audit).stdout).contains(zones));
+    // Who does not know its own cluster knows no zones.
+    assert!(!text(&mesh(&folder("failover"), &audit).stdout).contains("zones"));
+    std::fs::remove_dir_all(&known).unwrap();
+}
+
+#[test]
 fn lint_finds_hazards_and_exits_with_one_on_errors() {
     let broken = copy("lint", "failover");
     let rule = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: bad, namespace: \

@@ -67,6 +67,7 @@ pub use self::aggregate::{Aggregate, AggregateLevel, composite_member};
 pub use self::degraded::Availability;
 pub(crate) use self::degraded::entitled;
 pub use self::explain::explain;
+pub(crate) use self::explain_places::explain_weights;
 pub use self::explain_places::{explain_localities, explain_zones};
 pub use self::load_aware::{
     LoadAware, LoadAwareReasons, LoadAwareWeights, LoadedLocalities, LoadedLocality,

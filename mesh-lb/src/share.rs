@@ -6,6 +6,7 @@
 //!
 //! The shares are those of Envoy with the settings that istiod gives the cluster: weighted picks in the
 //! long run, before retries and connection limits.
+mod explain;
 mod spread;
 
 use std::borrow::Cow;
@@ -56,6 +57,8 @@ struct Told {
     hosts: Vec<LevelHosts>,
     localities: Vec<f64>,
     endpoints: Vec<f64>,
+    /// The hosts behind it, locality by locality.
+    groups: Vec<GroupHosts>,
 }
 
 impl Shares {
@@ -213,7 +216,9 @@ impl HostTable {
             }
         }
         let hosts = Hosts { groups, all: &self.all, silent: &self.silent };
-        Shares { told: Arc::new(compute(spread, &hosts)), healths: Arc::clone(&self.healths) }
+        let told = compute(spread, &hosts);
+        let told = Told { groups: hosts.groups, ..told };
+        Shares { told: Arc::new(told), healths: Arc::clone(&self.healths) }
     }
 
     /// The shares where the proxy picks none of them.
@@ -271,7 +276,7 @@ struct Hosts<'t> {
 }
 
 /// One locality of one priority, by numbers of hosts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct GroupHosts {
     priority: u32,
     weight: u32,
@@ -340,36 +345,6 @@ impl Hosts<'_> {
         })
     }
 
-    /// The groups with what all groups of their localities count; a locality has the weight of the last.
-    ///
-    /// # Upstream
-    ///
-    /// envoyproxy/envoy `source/common/upstream/upstream_impl.cc`
-    /// `PriorityStateManager::initializePriorityFor`.
-    fn localities(&self) -> Cow<'_, [GroupHosts]> {
-        // Mostly each is of a locality of its own.
-        if self.groups.iter().all(|group| group.first_of_locality.is_none()) {
-            return Cow::Borrowed(&self.groups);
-        }
-        let mut joined = self.groups.clone();
-        for group in &self.groups {
-            if let Some(first) = group.first_of_locality.and_then(|first| joined.get_mut(first)) {
-                first.weight = group.weight;
-                first.total = first.total.saturating_add(group.total);
-                first.healthy = first.healthy.saturating_add(group.healthy);
-                first.excluded = first.excluded.saturating_add(group.excluded);
-            }
-        }
-        for index in 0..joined.len() {
-            let first = joined.get(index).and_then(|group| group.first_of_locality);
-            let whole = first.and_then(|first| joined.get(first)).copied();
-            if let Some((group, whole)) = joined.get_mut(index).zip(whole) {
-                *group = GroupHosts { first_of_locality: first, ..whole };
-            }
-        }
-        Cow::Owned(joined)
-    }
-
     /// The weight of each locality that is left, and their sum for each priority; none at all where
     /// hosts decide alone.
     fn weights(&self, spread: &Spread, loads: &[LevelLoad]) -> (Vec<f64>, Vec<f64>) {
@@ -385,7 +360,7 @@ impl Hosts<'_> {
             let usable = if panics { group.total } else { group.healthy };
             if usable > 0 { f64::from(group.weight) } else { 0.0 }
         };
-        let localities = self.localities();
+        let localities = joined(&self.groups);
         let weights: Vec<f64> = localities.iter().map(weight).collect();
         let mut sums = vec![0.0; loads.len()];
         for (group, weight) in localities.iter().zip(&weights) {
@@ -425,6 +400,36 @@ impl GroupHosts {
             excluded: self.excluded,
         }
     }
+}
+
+/// The groups with what all groups of their localities count; a locality has the weight of the last.
+///
+/// # Upstream
+///
+/// envoyproxy/envoy `source/common/upstream/upstream_impl.cc`
+/// `PriorityStateManager::initializePriorityFor`.
+fn joined(groups: &[GroupHosts]) -> Cow<'_, [GroupHosts]> {
+    // Mostly each is of a locality of its own.
+    if groups.iter().all(|group| group.first_of_locality.is_none()) {
+        return Cow::Borrowed(groups);
+    }
+    let mut joined = groups.to_vec();
+    for group in groups {
+        if let Some(first) = group.first_of_locality.and_then(|first| joined.get_mut(first)) {
+            first.weight = group.weight;
+            first.total = first.total.saturating_add(group.total);
+            first.healthy = first.healthy.saturating_add(group.healthy);
+            first.excluded = first.excluded.saturating_add(group.excluded);
+        }
+    }
+    for index in 0..joined.len() {
+        let first = joined.get(index).and_then(|group| group.first_of_locality);
+        let whole = first.and_then(|first| joined.get(first)).copied();
+        if let Some((group, whole)) = joined.get_mut(index).zip(whole) {
+            *group = GroupHosts { first_of_locality: first, ..whole };
+        }
+    }
+    Cow::Owned(joined)
 }
 
 fn compute(spread: &Spread, hosts: &Hosts<'_>) -> Told {
@@ -468,7 +473,7 @@ fn compute(spread: &Spread, hosts: &Hosts<'_>) -> Told {
         }
         *locality = of_group.iter().sum();
     }
-    Told { load, hosts: levels, localities, endpoints }
+    Told { load, hosts: levels, localities, endpoints, groups: Vec::new() }
 }
 
 /// Makes what each group has what all groups of its locality have.

@@ -112,3 +112,47 @@ fn traffic_that_moves_within_a_place_is_felt() {
         assert!(impact.moved_within().abs() < 1e-6 && !impact.is_felt());
     });
 }
+
+/// The last lines of what explains the shares of three endpoints in two localities.
+fn explained(policy: &str, expected: &[&str]) {
+    let endpoint =
+        |n: u32, zone: &str| format!("{{address: 10.0.0.{n}, locality: r1/{zone}, network: n1}}");
+    let endpoints = [endpoint(1, "z1"), endpoint(2, "z1"), endpoint(3, "z2")].join(", ");
+    let mesh = mesh("STATIC", &endpoints, policy);
+    let proxy = client();
+    let view = mesh.view(&proxy).unwrap();
+    let destination = view.destination("db.example.com", 80, Subset::None).unwrap();
+    let failures = vec!["endpoint=10.0.0.2".parse().unwrap()];
+    let failing = Scenario { failures, ..Scenario::default() };
+    let Outcome { assignment, spread, shares, .. } = failing.outcome(&view, &destination);
+    let steps = assignment.explain_shares(&spread, &shares);
+    let told: Vec<&str> = steps.iter().rev().take(expected.len()).map(String::as_str).rev().collect();
+    assert_eq!(told, expected);
+}
+
+/// Localities that share 80 to 20.
+const DISTRIBUTED: &str =
+    "localityLbSetting: {distribute: [{from: r1/*, to: {'r1/z1/*': 80, 'r1/z2/*': 20}}]}";
+
+#[test]
+fn the_arithmetic_of_localities_is_told_by_their_names() {
+    explained(
+        &format!("loadBalancer: {{simple: ROUND_ROBIN, {DISTRIBUTED}}}"),
+        &[
+            "priority 0, locality r1/z1: weight = 80 × min(1, 140 % × 1 / 2) = 56",
+            "priority 0, locality r1/z2: weight = 20 × min(1, 140 % × 1 / 1) = 20",
+            "priority 0, locality r1/z1: share = 56 / 76 = 73.68 %",
+            "priority 0, locality r1/z2: share = 20 / 76 = 26.32 %",
+        ],
+    );
+    explained(
+        &format!("loadBalancer: {{consistentHash: {{httpHeaderName: x}}, {DISTRIBUTED}}}"),
+        &[
+            "priority 0, locality r1/z1: weight = 80, whatever its health",
+            "priority 0, locality r1/z2: weight = 20, whatever its health",
+            "priority 0, locality r1/z1: share = 80 / 100 = 80.00 %",
+            "priority 0, locality r1/z2: share = 20 / 100 = 20.00 %",
+        ],
+    );
+    explained(PLAIN, &["panic is off (threshold 0)"]);
+}

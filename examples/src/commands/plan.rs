@@ -1,7 +1,10 @@
 //! `mesh plan`: where a proxy's traffic goes, why, and what happens when the nearest fails.
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
+use mesh_lb::LocalCluster;
+use mesh_lb::assign::{Assignment, ClusterForm};
 use mesh_lb::whatif::{Failure as Fails, Loss, Scenario};
 use mesh_model::Compat;
 use mesh_model::registry::{Mesh, Resolution};
@@ -31,6 +34,10 @@ pub(crate) struct Arguments {
     /// rounded to whole ones).
     #[arg(long, value_name = "SELECTOR")]
     unhealthy: Vec<Fails>,
+    /// The arithmetic too: what each priority can carry and gets, how localities share it by weight, and
+    /// zones, where the proxy knows its own cluster (ENABLE_SELF_DISCOVERY).
+    #[arg(long)]
+    explain: bool,
 }
 
 pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
@@ -39,7 +46,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let view = view(&mesh, &proxy)?;
     let unhealthy = Scenario { failures: arguments.unhealthy.clone(), loss: Loss::Unhealthy };
     selector::must_exist(&unhealthy, &mesh)?;
-    let plans = match &arguments.service {
+    let mut plans = match &arguments.service {
         Some(service) => {
             let (host, port) = host_and_port(service)?;
             let subset = Subset::from(arguments.subset.as_deref().unwrap_or_default());
@@ -49,11 +56,27 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
         }
         None => all(&view, &unhealthy),
     };
+    if arguments.explain {
+        let callers = callers(&view);
+        plans.iter_mut().for_each(|plan| plan.explain(&view, callers.as_ref()));
+    }
     match output {
         Output::Json => json::print(&answer(&proxy, &plans)),
         Output::Table => table::print(&proxy, &plans),
     }
     Ok(())
+}
+
+/// The cluster that a proxy's own workload forms, if it is told of it: that of the first service which
+/// it stands behind.
+fn callers(view: &ProxyView<'_>) -> Option<Arc<LocalCluster>> {
+    if !view.proxy().metadata_bool("ENABLE_SELF_DISCOVERY") {
+        return None;
+    }
+    let target = view.service_targets().into_iter().next()?;
+    let own = view.destination_of(target.service, target.port, Subset::None);
+    let assignment = Assignment::of_form(view, &own, ClusterForm::SelfDiscovery);
+    Some(Arc::new(LocalCluster::new(&assignment)))
 }
 
 /// The mesh as a proxy sees it.

@@ -11,6 +11,7 @@ use crate::assign::{AssignedEndpoint, Assignment};
 use crate::health::status::{CoarseHealth, HostHealth};
 use crate::load::{
     DataPlane, LevelHosts, NoZoneRouting, Zone, ZoneChoice, ZoneRouting, ZoneUse, Zones,
+    explain_zones,
 };
 
 /// The cluster that the callers themselves form, of which the picking proxy is one: what
@@ -133,6 +134,26 @@ impl Balancer {
         self.zones.as_ref().map(|zones| zones.routing.as_ref().map_err(|why| *why))
     }
 
+    /// Explains how requests to the first priority find their zone, one line a step; none if the callers'
+    /// own cluster is not known, or zones are not looked at there: ring hash and Maglev.
+    pub fn explain_zones(&self) -> Option<Vec<String>> {
+        let zones = self.zones.as_ref().filter(|_| !self.policy.algorithm.is_consistent())?;
+        match self.policy.spread.data_plane {
+            DataPlane::IstioProxy | DataPlane::Envoy => {}
+            DataPlane::Grpc | DataPlane::Ztunnel => return None,
+        }
+        let first = self.levels.first().map(|level| level.input());
+        let config = &self.policy.zone_aware;
+        let mut steps =
+            sides(&zones.cluster, first, |local, upstream| explain_zones(config, local, upstream));
+        match self.policy.zone_routing_enabled {
+            0 => steps = vec!["zones do not matter: routing by zone is off".to_owned()],
+            100.. => {}
+            part => steps.push(format!("only {part} % of the requests are routed by zone")),
+        }
+        Some(steps)
+    }
+
     pub(super) fn local_cluster(&self) -> Option<Arc<LocalCluster>> {
         self.zones.as_ref().map(|zones| Arc::clone(&zones.cluster))
     }
@@ -151,24 +172,12 @@ impl ZoneRules {
         first: Option<&LevelInput>,
         policy: &BalancerPolicy,
     ) -> Self {
-        let callers: Vec<Zone<&Locality>> = cluster
-            .zones
-            .iter()
-            .map(|zone| {
-                let Zone { total, healthy, healthy_weight, .. } = *zone;
-                Zone { locality: &zone.locality, total, healthy, healthy_weight }
-            })
-            .collect();
-        let hosts = first.map(LevelInput::zones).unwrap_or_default();
-        let local = Zones { zones: &callers, has_local_locality: cluster.has_local_locality };
-        let has_local_locality = first.is_some_and(|first| first.has_local_locality);
-        let upstream = Zones { zones: &hosts, has_local_locality };
-        let routing = match policy.spread.data_plane {
+        let routing = sides(&cluster, first, |local, upstream| match policy.spread.data_plane {
             DataPlane::IstioProxy | DataPlane::Envoy => {
-                ZoneRouting::new(&policy.zone_aware, &local, &upstream)
+                ZoneRouting::new(&policy.zone_aware, local, upstream)
             }
             DataPlane::Grpc | DataPlane::Ztunnel => Err(NoZoneRouting::OtherDataPlane),
-        };
+        });
         Self { cluster, routing }
     }
 
@@ -188,4 +197,25 @@ impl ZoneRules {
         let routing = self.routing.as_ref().map_err(|why| *why);
         zone_use.choose(routing, sample, &self.cluster.hosts, spread.panic_threshold, random)
     }
+}
+
+/// Hands out both sides that routing compares: the callers, and the hosts of the first priority.
+fn sides<T>(
+    cluster: &LocalCluster,
+    first: Option<&LevelInput>,
+    compare: impl FnOnce(&Zones<'_, &Locality>, &Zones<'_, &Locality>) -> T,
+) -> T {
+    let callers: Vec<Zone<&Locality>> = cluster
+        .zones
+        .iter()
+        .map(|zone| {
+            let Zone { total, healthy, healthy_weight, .. } = *zone;
+            Zone { locality: &zone.locality, total, healthy, healthy_weight }
+        })
+        .collect();
+    let hosts = first.map(LevelInput::zones).unwrap_or_default();
+    let local = Zones { zones: &callers, has_local_locality: cluster.has_local_locality };
+    let has_local_locality = first.is_some_and(|first| first.has_local_locality);
+    let upstream = Zones { zones: &hosts, has_local_locality };
+    compare(&local, &upstream)
 }

@@ -27,28 +27,44 @@ pub fn explain_localities(
     factor: Overprovisioning,
     availability: Availability,
 ) -> Vec<String> {
+    let weights = LocalityWeights::new(localities, factor, availability);
+    explain_weights(|index| index, localities, weights.as_ref(), (Some(factor), availability))
+}
+
+/// Explains weights of localities that have names; without a factor they stand as they are.
+pub(crate) fn explain_weights<N: Display>(
+    name: impl Fn(usize) -> N,
+    localities: &[LocalityHosts],
+    weights: Option<&LocalityWeights>,
+    (factor, availability): (Option<Overprovisioning>, Availability),
+) -> Vec<String> {
     let hosts = match availability {
         Availability::Healthy => "healthy",
         Availability::Degraded => "degraded",
     };
-    let Some(weights) = LocalityWeights::new(localities, factor, availability) else {
+    let Some(weights) = weights else {
         return vec![format!("no host is {hosts}: localities do not matter")];
     };
-    let mut steps: Vec<String> = localities
-        .iter()
-        .zip(weights.effective())
-        .enumerate()
+    let weighed = localities.iter().zip(weights.effective()).enumerate();
+    let mut steps: Vec<String> = weighed
         .map(|(index, (locality, effective))| {
+            let (name, weight) = (name(index), locality.weight);
             let counted = locality.total.saturating_sub(locality.excluded);
-            if counted == 0 {
-                return format!("locality {index}: no host counts: weight = 0");
-            }
-            let (weight, factor) = (locality.weight, factor.get());
             let eligible = locality.eligible(availability);
-            format!(
-                "locality {index}: weight = {weight} × min(1, {factor} % × {eligible} / {counted}) = {}",
-                short(*effective)
-            )
+            match factor {
+                None if *effective > 0.0 => {
+                    format!("locality {name}: weight = {weight}, whatever its health")
+                }
+                None => format!("locality {name}: weight = 0"),
+                Some(_) if counted == 0 => {
+                    format!("locality {name}: no host counts: weight = 0")
+                }
+                Some(factor) => format!(
+                    "locality {name}: weight = {weight} × min(1, {} % × {eligible} / {counted}) = {}",
+                    factor.get(),
+                    short(*effective)
+                ),
+            }
         })
         .collect();
     let sum: f64 = weights.effective().iter().sum();
@@ -59,7 +75,7 @@ pub fn explain_localities(
             steps.extend(shares.map(|(index, (fraction, effective))| {
                 let (effective, sum) = (short(*effective), short(sum));
                 let share = 100.0 * fraction;
-                format!("locality {index}: share = {effective} / {sum} = {share:.2} %")
+                format!("locality {}: share = {effective} / {sum} = {share:.2} %", name(index))
             }));
         }
     }

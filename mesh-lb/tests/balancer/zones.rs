@@ -105,6 +105,37 @@ fn a_zone_keeps_what_it_can_take_and_the_rest_goes_where_there_are_more_hosts() 
 }
 
 #[test]
+fn the_arithmetic_of_zones_is_told_by_their_names() {
+    let told = |hosts, policy: &BalancerPolicy| {
+        balancer(healthy(hosts), healthy([4, 4, 2]), policy).explain_zones()
+    };
+    let expected = [
+        "zone eu/west/b: 4000 of 10000 callers, 2500 of 10000 hosts",
+        "zone eu/west/a: 4000 of 10000 callers, 5000 of 10000 hosts",
+        "zone us/east/c: 2000 of 10000 callers, 2500 of 10000 hosts",
+        "here 2500 × 10000 / 4000 = 6250 of 10000 requests stay",
+    ];
+    assert_eq!(
+        told([10, 5, 5], &random()).unwrap_or_default().get(..4),
+        Some(&expected.map(str::to_owned)[..])
+    );
+    let few = ["zones do not matter: fewer than 6 hosts are healthy".to_owned()];
+    assert_eq!(told([1, 2, 2], &random()), Some(few.into()));
+    let half = BalancerPolicy { zone_routing_enabled: 50, ..random() };
+    let last = told([10, 5, 5], &half).and_then(|mut steps| steps.pop());
+    assert_eq!(last, Some("only 50 % of the requests are routed by zone".to_owned()));
+    let off = BalancerPolicy { zone_routing_enabled: 0, ..random() };
+    let is_off = ["zones do not matter: routing by zone is off".to_owned()];
+    assert_eq!(told([10, 5, 5], &off), Some(is_off.into()));
+    let size = mesh_lb::pick::maglev::TableSize::default();
+    let maglev = BalancerPolicy { algorithm: Algorithm::Maglev { size, bound: None }, ..random() };
+    assert_eq!(told([10, 5, 5], &maglev), None);
+    let hosts = healthy([10, 5, 5]);
+    let alone = Balancer::with_health(&assignment(hosts), &random(), 0, health(hosts));
+    assert_eq!(alone.explain_zones(), None);
+}
+
+#[test]
 fn zones_do_not_matter_to_whom_no_cluster_is_known() {
     let hosts = healthy([10, 5, 5]);
     let balancer = Balancer::with_health(&assignment(hosts), &random(), 0, health(hosts));

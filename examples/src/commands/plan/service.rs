@@ -1,11 +1,13 @@
 //! The plan of one destination: endpoints, shares, reasons, and the ladder of failover.
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use mesh_lb::assign::{AssignedEndpoint, Assignment, Discovery, Explanation, Said, Target};
 use mesh_lb::load::OnPanic;
 use mesh_lb::share::{Shares, Spread};
 use mesh_lb::whatif::{self, Outcome, Scenario};
+use mesh_lb::{Balancer, BalancerPolicy, LocalCluster};
 use mesh_model::endpoint::{Endpoint, HealthStatus};
 use mesh_model::name::Locality;
 use mesh_model::registry::{Absences, Absent};
@@ -26,6 +28,9 @@ pub(crate) struct Plan<'m> {
     /// By priority, locality, address and port.
     pub(crate) endpoints: Vec<PlannedEndpoint>,
     pub(crate) dropped: Vec<Dropped>,
+    /// The arithmetic, if it is asked for.
+    pub(crate) steps: Option<Vec<String>>,
+    assignment: Assignment,
 }
 
 /// One locality of one priority.
@@ -106,7 +111,34 @@ impl<'m> Plan<'m> {
             dropped.dedup_by(|a, b| a.key() == b.key());
         }
         dropped.sort_by(|a, b| a.key().cmp(&b.key()));
-        Self { destination, discovery, spread, shares, localities, endpoints, dropped }
+        let steps = None;
+        Self {
+            destination,
+            discovery,
+            spread,
+            shares,
+            localities,
+            endpoints,
+            dropped,
+            steps,
+            assignment,
+        }
+    }
+
+    /// Adds the arithmetic; `callers` are those of the proxy's own workload, if it knows them.
+    pub(crate) fn explain(&mut self, view: &ProxyView<'_>, callers: Option<&Arc<LocalCluster>>) {
+        if !self.discovery.picks() {
+            self.steps = Some(Vec::new());
+            return;
+        }
+        let mut steps = self.assignment.explain_shares(&self.spread, &self.shares);
+        let zones = callers.and_then(|callers| {
+            let policy = BalancerPolicy::of(view, &self.destination);
+            let balancer = Balancer::new(&self.assignment, &policy);
+            balancer.with_local_cluster(Arc::clone(callers), 0).explain_zones()
+        });
+        steps.extend(zones.into_iter().flatten());
+        self.steps = Some(steps);
     }
 
     /// What plans are sorted by.
@@ -279,7 +311,7 @@ impl<'m> Plan<'m> {
             })
             .collect();
         let ladder = self.ladder().into_iter();
-        json!({
+        let mut answer = json!({
             "host": host,
             "port": port,
             "subset": subset,
@@ -297,7 +329,11 @@ impl<'m> Plan<'m> {
                     json!({"healthy": healthy, "loads": loads, "fails": self.fails_at(healthy)})
                 })
                 .collect::<Vec<_>>(),
-        })
+        });
+        if let (Some(steps), Some(answer)) = (&self.steps, answer.as_object_mut()) {
+            answer.insert("steps".to_owned(), json!(steps));
+        }
+        answer
     }
 }
 

@@ -73,6 +73,9 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
         let steps: Vec<String> = ladder.iter().map(step).collect();
         say!("  P0 healthy: {}", steps.join("   "));
     }
+    for step in plan.steps.iter().flatten() {
+        say!("  because   {step}");
+    }
 }
 
 fn step(healthy: u32, loads: &[u32]) -> String {
