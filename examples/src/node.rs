@@ -1,5 +1,4 @@
 //! A proxy as it presents itself to a control plane: Envoy's node.
-use clap::ValueEnum;
 use mesh_envoy_proto::envoy::config::core::v3 as core;
 use mesh_envoy_proto::prost_types::{ListValue, Struct, Value, value::Kind};
 use mesh_model::compat::DataPlane;
@@ -9,43 +8,22 @@ use mesh_model::view::Proxy;
 /// The version that an Istio proxy claims whose pod names none.
 const ISTIO_VERSION: &str = "1.32.0";
 
-/// What `--data-plane` takes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Plane {
-    /// Istio's build of Envoy.
-    IstioProxy,
-    /// A stock Envoy.
-    Envoy,
-    /// A proxyless gRPC client.
-    Grpc,
-}
-
-impl From<Plane> for DataPlane {
-    fn from(plane: Plane) -> Self {
-        match plane {
-            Plane::IstioProxy => Self::IstioProxy,
-            Plane::Envoy => Self::Envoy,
-            Plane::Grpc => Self::Grpc,
-        }
-    }
-}
-
 /// The node that a proxy's bootstrap has. Its metadata tell what it is: a stock Envoy names no
 /// Istio version, a gRPC client names its generator.
-pub(crate) fn node(proxy: &Proxy, plane: Plane) -> core::Node {
+pub(crate) fn node(proxy: &Proxy, plane: DataPlane) -> core::Node {
     let texts = proxy.metadata.iter().map(|(key, value)| (key.to_string(), to_value(value)));
     let mut metadata = Struct { fields: texts.collect() };
     let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
     match plane {
-        Plane::IstioProxy => {
+        DataPlane::IstioProxy => {
             let version = || text(ISTIO_VERSION);
             metadata.fields.entry("ISTIO_VERSION".to_owned()).or_insert_with(version);
         }
-        Plane::Envoy | Plane::Grpc => {
+        DataPlane::Envoy | DataPlane::Grpc | DataPlane::Ztunnel => {
             metadata.fields.remove("ISTIO_VERSION");
         }
     }
-    if plane == Plane::Grpc {
+    if plane == DataPlane::Grpc {
         metadata.fields.insert("GENERATOR".to_owned(), text("grpc"));
     } else if proxy.metadata_text("GENERATOR") == "grpc" {
         metadata.fields.remove("GENERATOR");

@@ -7,11 +7,12 @@ use clap::Args;
 use mesh_envoy_proto::envoy::config::bootstrap::v3::Bootstrap;
 use mesh_envoy_proto::json as proto3;
 use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
 
-use crate::node::{Plane, node};
-use crate::{Failure, folder, json};
+use crate::node::node;
+use crate::{Failure, data_plane, folder, json};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -29,8 +30,8 @@ pub(crate) struct Arguments {
     delta: bool,
     /// What will run: `envoy`, a stock one, `istio-proxy`, or `grpc`, a client with xDS, which reads
     /// another kind of bootstrap (`GRPC_XDS_BOOTSTRAP` names the file).
-    #[arg(long, value_name = "DATA_PLANE", default_value = "envoy")]
-    data_plane: Plane,
+    #[arg(long, value_parser = data_plane::with_node(), value_name = "DATA_PLANE", default_value = "envoy")]
+    data_plane: DataPlane,
 }
 
 pub(crate) fn run(folder: &Path, arguments: &Arguments) -> Result<(), Failure> {
@@ -40,7 +41,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments) -> Result<(), Failure> {
     }
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let proxy = mesh.proxy(&arguments.proxy)?;
-    if arguments.data_plane == Plane::Grpc {
+    if arguments.data_plane == DataPlane::Grpc {
         json::print(&grpc(&proxy, &arguments.xds)?);
         return Ok(());
     }
@@ -84,7 +85,7 @@ impl Address {
 /// pipes, its listeners for scraping and probes, its cluster of files.
 fn bootstrap(
     proxy: &Proxy,
-    plane: Plane,
+    plane: DataPlane,
     xds: &Address,
     admin: &Address,
     api: &str,
@@ -123,7 +124,7 @@ fn grpc(proxy: &Proxy, xds: &str) -> Result<Value, Failure> {
     });
     Ok(json!({
         "xds_servers": [server],
-        "node": proto3::to_value(&node(proxy, Plane::Grpc))?,
+        "node": proto3::to_value(&node(proxy, DataPlane::Grpc))?,
         "server_listener_resource_name_template": "xds.istio.io/grpc/lds/inbound/%s",
     }))
 }
@@ -151,7 +152,7 @@ fn cluster(name: &str, server: &Address) -> Value {
 mod tests {
     use super::*;
 
-    fn of(pod: &str, plane: Plane) -> Value {
+    fn of(pod: &str, plane: DataPlane) -> Value {
         let loopback = folder::example().join("../loopback");
         let mesh = folder::load_and_tell(&loopback, &Compat::default()).unwrap();
         let xds = address("--xds", "127.0.0.1:15010").unwrap();
@@ -161,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_node_is_the_pod_and_names_no_version_of_istio() {
-        let node = of("loop/shop/web-0", Plane::Envoy)["node"].clone();
+        let node = of("loop/shop/web-0", DataPlane::Envoy)["node"].clone();
         assert_eq!(node["id"], "sidecar~127.1.0.1~web-0.shop~shop.svc.cluster.local");
         assert_eq!(node["cluster"], "web.shop");
         assert_eq!(node["locality"], json!({"region": "eu", "zone": "a"}));
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_istio_proxy_says_which_it_is() {
-        let node = of("loop/shop/web-0", Plane::IstioProxy)["node"].clone();
+        let node = of("loop/shop/web-0", DataPlane::IstioProxy)["node"].clone();
         assert_eq!(node["metadata"]["ISTIO_VERSION"], ISTIO);
     }
 
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn both_clusters_are_the_server() {
-        let bootstrap = of("loop/shop/web-0", Plane::Envoy);
+        let bootstrap = of("loop/shop/web-0", DataPlane::Envoy);
         for (index, name) in ["xds-grpc", "sds-grpc"].into_iter().enumerate() {
             let cluster = &bootstrap["staticResources"]["clusters"][index];
             let socket = "/loadAssignment/endpoints/0/lbEndpoints/0/endpoint/address/socketAddress";

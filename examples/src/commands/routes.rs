@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
 use mesh_model::view::ProxyView;
 use mesh_xds_gen::Resources;
 use mesh_xds_gen::resolve::{self, Configuration, Request, Resolution};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::node::Plane;
-use crate::{Failure, Output, folder, json};
+use crate::{Failure, Output, data_plane, folder, json};
 
 mod print;
 
@@ -28,8 +28,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     request: PathBuf,
     /// The program that the proxy is.
-    #[arg(long, value_name = "NAME", default_value = "istio-proxy")]
-    data_plane: Plane,
+    #[arg(long, value_parser = data_plane::with_node(), value_name = "NAME", default_value = "istio-proxy")]
+    data_plane: DataPlane,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,14 +72,14 @@ impl RequestFile {
 }
 
 pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    if arguments.data_plane == Plane::Grpc {
+    if arguments.data_plane == DataPlane::Grpc {
         let sentence = "a gRPC client without a proxy chooses by itself".to_owned();
         return Err(Failure::Unanswered(sentence));
     }
     let requests = read(&arguments.request)?;
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let mut proxy = mesh.proxy(&arguments.proxy)?;
-    proxy.data_plane = arguments.data_plane.into();
+    proxy.data_plane = arguments.data_plane;
     let Some(view) = mesh.view(&proxy) else {
         let sentence = format!("no control plane serves cluster `{}`", proxy.cluster);
         return Err(Failure::Unanswered(sentence));

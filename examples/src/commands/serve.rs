@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -24,8 +25,7 @@ use self::folder::Watched;
 use self::hub::Hub;
 use self::secrets::Secrets;
 use self::service::{Ads, Sds};
-use crate::Failure;
-use crate::node::Plane;
+use crate::{Failure, data_plane};
 
 mod event;
 mod folder;
@@ -46,8 +46,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
     /// What every proxy is, whatever its node says.
-    #[arg(long, value_name = "DATA_PLANE")]
-    data_plane: Option<Plane>,
+    #[arg(long, value_parser = data_plane::with_node(), value_name = "DATA_PLANE")]
+    data_plane: Option<DataPlane>,
 }
 
 /// How long connections may take to end once the server was told to.
@@ -65,7 +65,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments) -> Result<(), Failure> {
         Some(directory) => Secrets::of_directory(directory)?,
         None => Secrets::throw_away(&mesh.config().trust_domain)?,
     };
-    let hub = Arc::new(Hub::new(mesh, secrets, arguments.data_plane.map(Into::into)));
+    let hub = Arc::new(Hub::new(mesh, secrets, arguments.data_plane));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(listen, hub, watched, arguments.secrets.clone()));
     runtime.shutdown_timeout(FAREWELL);

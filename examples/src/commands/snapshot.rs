@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mesh_envoy_proto::json as proto_json;
 use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
 use mesh_xds_gen::Resources;
 use mesh_xds_gen::snapshot::Snapshot;
 use mesh_xds_gen::workload::Ambient;
 use prost::Name;
 use serde_json::{Map, Value, json};
 
-use crate::node::{Plane, node};
+use crate::node::node;
 use crate::say::say;
-use crate::{Failure, Output, folder};
+use crate::{Failure, Output, data_plane, folder};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -27,8 +28,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// The program that will read them.
-    #[arg(long, value_name = "NAME", default_value = "istio-proxy")]
-    data_plane: Plane,
+    #[arg(long, value_parser = data_plane::with_node(), value_name = "NAME", default_value = "istio-proxy")]
+    data_plane: DataPlane,
 }
 
 pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Result<(), Failure> {
@@ -47,7 +48,7 @@ fn of_proxy(
 ) -> Result<(), Failure> {
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let mut proxy = mesh.proxy(reference)?;
-    proxy.data_plane = arguments.data_plane.into();
+    proxy.data_plane = arguments.data_plane;
     let Some(view) = mesh.view(&proxy) else {
         let sentence = format!("no control plane serves cluster `{}`", proxy.cluster);
         return Err(Failure::Unanswered(sentence));

@@ -1,40 +1,16 @@
 //! `mesh spill`: traffic over priorities, localities or zones, with the arithmetic.
 use std::num::{IntErrorKind, ParseIntError};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use mesh_lb::load::{
     DataPlane, LevelHosts, Overprovisioning, PanicThreshold, PriorityLoad, explain,
 };
 use serde_json::{Value, json};
 
 use crate::say::say;
-use crate::{Failure, Output, folder, json};
+use crate::{Failure, Output, data_plane, folder, json};
 
 mod places;
-
-/// The program that spreads the traffic.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Plane {
-    /// Istio's build of Envoy, which spreads as Envoy does.
-    IstioProxy,
-    /// Envoy: by health, overprovisioned, with panic.
-    Envoy,
-    /// A proxyless gRPC client: all to the first priority with a host that is ready.
-    Grpc,
-    /// A ztunnel: all to the best rank with a host.
-    Ztunnel,
-}
-
-impl From<Plane> for DataPlane {
-    fn from(plane: Plane) -> Self {
-        match plane {
-            Plane::IstioProxy => Self::IstioProxy,
-            Plane::Envoy => Self::Envoy,
-            Plane::Grpc => Self::Grpc,
-            Plane::Ztunnel => Self::Ztunnel,
-        }
-    }
-}
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -59,8 +35,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
     factor: Option<String>,
     /// The program that spreads the traffic.
-    #[arg(long, value_name = "DATA-PLANE", value_enum, default_value = "envoy")]
-    data_plane: Plane,
+    #[arg(
+        long,
+        value_name = "DATA-PLANE",
+        value_parser = data_plane::any(),
+        default_value = "envoy",
+    )]
+    data_plane: DataPlane,
     /// The localities of one priority instead: how they share its traffic by weight, as it falls with
     /// the health of their hosts.
     #[arg(
@@ -83,7 +64,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let plane = DataPlane::from(arguments.data_plane);
+    let plane = arguments.data_plane;
     only_of_envoy(plane, arguments)?;
     if arguments.zones.is_none() && arguments.min_cluster_size.is_some() {
         let sentence = "--min-cluster-size: it is asked of zones, which `--zones 4:5,4:10` says";

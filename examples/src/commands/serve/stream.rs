@@ -18,6 +18,7 @@ use tonic::{Code, Status, Streaming};
 use super::event::Event;
 use super::hub::{Client, Held, Hub, Published, Surface};
 use super::wire::Session;
+use crate::data_plane;
 
 type Sender<S> = mpsc::Sender<Result<<S as Session>::Response, Status>>;
 
@@ -90,7 +91,7 @@ impl<S: Session> Stream<S> {
             proxy: &client.reference,
             service: self.surface.name(),
             protocol: S::PROTOCOL,
-            plane: plane_name(client.plane),
+            plane: data_plane::name(client.plane),
         }
         .tell();
         let mut conversation = Conversation::new(self, client);
@@ -292,14 +293,5 @@ fn status(invalid: InvalidRequest) -> Status {
     match invalid.code() {
         StatusCode::InvalidArgument => Status::invalid_argument(message),
         StatusCode::ResourceExhausted => Status::resource_exhausted(message),
-    }
-}
-
-const fn plane_name(plane: DataPlane) -> &'static str {
-    match plane {
-        DataPlane::IstioProxy => "istio-proxy",
-        DataPlane::Envoy => "envoy",
-        DataPlane::Grpc => "grpc",
-        DataPlane::Ztunnel => "ztunnel",
     }
 }
