@@ -126,7 +126,8 @@ fn explained(policy: &str, expected: &[&str]) {
     let failing = Scenario { failures, ..Scenario::default() };
     let Outcome { assignment, spread, shares, .. } = failing.outcome(&view, &destination);
     let steps = assignment.explain_shares(&spread, &shares);
-    let told: Vec<&str> = steps.iter().rev().take(expected.len()).map(String::as_str).rev().collect();
+    let told: Vec<&str> =
+        steps.iter().rev().take(expected.len()).map(String::as_str).rev().collect();
     assert_eq!(told, expected);
 }
 

@@ -6,30 +6,14 @@ use mesh_lb::grpc::connectivity::Connectivity;
 use mesh_lb::grpc::ring::{GrpcRing, RingPick, RingSize};
 use mesh_lb::load::DataPlane;
 use mesh_lb::{Algorithm, Balancer, BalancerPolicy, PickRequest};
-use mesh_model::registry::{Origin, Registry, Source};
-use mesh_model::view::{Proxy, Subset};
+use mesh_model::view::Proxy;
 use mesh_testkit::by_hand;
 
-use crate::{assignment, draws, local};
+use crate::{assignment, draws, local, of_rule};
 
 /// The policy of a client for a destination with this `loadBalancer`.
 fn policy(data_plane: DataPlane, load_balancer: &str) -> BalancerPolicy {
-    let text = format!(
-        "{{apiVersion: v1, kind: Service, metadata: {{name: cart, namespace: shop}}, spec: {{ports: [{{name: http, port: 80}}]}}}}
----
-{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: cart, namespace: shop}},
-  spec: {{host: cart.shop.svc.cluster.local, trafficPolicy: {{loadBalancer: {load_balancer}}}}}}}"
-    );
-    let mut registry = Registry::default();
-    let origin = Origin::Cluster("c1".into());
-    let source = Source { origin, name: "mesh.yaml".into(), text: text.into_bytes() };
-    let diagnostics = registry.load([source]);
-    assert!(diagnostics.is_empty(), "{diagnostics:?}");
-    let mesh = registry.mesh();
-    let proxy = Proxy { data_plane, ..by_hand::proxy("c1", "eu/west/a") };
-    let view = mesh.view(&proxy).unwrap();
-    let cart = view.destination("cart.shop", 80, Subset::None).unwrap();
-    BalancerPolicy::of(&view, &cart)
+    of_rule(&Proxy { data_plane, ..by_hand::proxy("c1", "eu/west/a") }, load_balancer).unwrap()
 }
 
 /// Every key goes where the ring of a gRPC client says, of one locality with these weights.

@@ -5,6 +5,7 @@ mod hash_key;
 mod localities;
 mod places;
 mod retried;
+mod rule;
 mod slow_start;
 mod zones;
 
@@ -26,6 +27,8 @@ use mesh_model::endpoint::Gateways;
 use mesh_model::resource::destination_rule::{Distribute, LocalityLbSetting};
 use mesh_testkit::{by_hand, oracle};
 use proptest::prelude::*;
+
+use self::rule::of_rule;
 
 /// Endpoints `ADDRESS LOCALITY WEIGHT` as a client in `eu/west/a` uses them, failing over.
 fn assignment(endpoints: &[(String, &str, u32)]) -> Assignment {

@@ -10,10 +10,11 @@ use mesh_lb::share::Spread;
 use mesh_lb::{Algorithm, Balancer, BalancerPolicy, LocalCluster, PickRequest, assigned_health};
 use mesh_model::Compat;
 use mesh_model::endpoint::Gateways;
-use mesh_model::registry::{Origin, Registry, Source};
-use mesh_model::view::{Proxy, ProxyKind, Subset};
+use mesh_model::view::{Proxy, ProxyKind};
 use mesh_testkit::{by_hand, oracle};
 use proptest::prelude::*;
+
+use crate::of_rule;
 
 /// In the order of the protocol; the caller is in the second.
 const ZONES: [&str; 3] = ["eu/west/a", "eu/west/b", "us/east/c"];
@@ -312,23 +313,8 @@ fn callers_are_counted_once_an_address_and_by_the_first_priority() {
 
 /// What a client of this kind makes of `loadBalancer` in a rule: the least size, and how much is routed.
 fn check_rule(kind: ProxyKind, load_balancer: &str, expected: (u64, u32)) {
-    let text = format!(
-        "{{apiVersion: v1, kind: Service, metadata: {{name: cart, namespace: shop}}, spec: {{ports: [{{name: http, port: 80}}]}}}}
----
-{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: cart, namespace: shop}},
-  spec: {{host: cart.shop.svc.cluster.local, trafficPolicy: {{loadBalancer: {load_balancer}}}}}}}"
-    );
-    let mut registry = Registry::default();
-    let origin = Origin::Cluster("c1".into());
-    let source = Source { origin, name: "mesh.yaml".into(), text: text.into_bytes() };
-    let diagnostics = registry.load([source]);
-    assert!(diagnostics.is_empty(), "{diagnostics:?}");
-    let mesh = registry.mesh();
     let proxy = Proxy { kind, ..by_hand::proxy("c1", OWN) };
-    let policy = mesh.view(&proxy).and_then(|view| {
-        let cart = view.destination("cart.shop", 80, Subset::None).ok()?;
-        Some(BalancerPolicy::of(&view, &cart))
-    });
+    let policy = of_rule(&proxy, load_balancer);
     let got = policy.map(|one| (one.zone_aware.min_cluster_size, one.zone_routing_enabled));
     assert_eq!(got, Some(expected));
 }
