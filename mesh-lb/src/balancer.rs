@@ -202,12 +202,12 @@ impl Balancer {
     /// the priority has changed, so that the same changes give the same picks. Where hosts are warmed
     /// up a [pass](Self::handle_health_check_pass) is a change, too. The others are kept as they are,
     /// with rings and tables, which are not built again; that a priority panics since another one is
-    /// ill, or does so no longer, changes nothing of it (but its ring or table).
+    /// ill, or does so no longer, changes nothing of it (but its ring or table). Only what health checks
+    /// or outlier detection [find](HostHealth::found) of a host is a change of all priorities, other than
+    /// what EDS tells.
     ///
-    /// Two things are not upstream's: a change that active health checks or outlier detection find
-    /// makes Envoy begin turns by weight anew in all priorities (one that EDS tells does not), and a
-    /// change of policy makes it begin with a new cluster, of which nothing is old;
-    /// [`Balancer::with_health`] does that.
+    /// One thing is not upstream's: a change of policy makes Envoy begin with a new cluster, of which
+    /// nothing is old; [`Balancer::with_health`] does that.
     ///
     /// # Upstream
     ///
@@ -224,7 +224,25 @@ impl Balancer {
     ) -> Self {
         let mut change = self.change(policy, now_ms);
         let inputs = self.inputs(assignment, now_ms, &mut change.latest, health);
-        self.renewed(inputs, change)
+        let begun = self.begun_by(&inputs);
+        self.renewed(inputs, Change { begun: &begun, ..change })
+    }
+
+    /// Which priorities begin their turns anew although nothing of them may have changed: all, if
+    /// anything is found of a host that was not found before.
+    fn begun_by(&self, inputs: &[LevelInput]) -> Vec<bool> {
+        // Of a single priority that is a change by itself.
+        if inputs.len() < 2 {
+            return Vec::new();
+        }
+        let found = |host: &Host| (Arc::as_ptr(host.state()), host.health().found());
+        let before: FxHashMap<*const HostState, HealthFlags> = self.hosts().map(found).collect();
+        let is_new = |host: &Host| {
+            let (state, found) = found(host);
+            before.get(&state).is_some_and(|before| *before != found)
+        };
+        let is_found = inputs.iter().flat_map(LevelInput::hosts).any(is_new);
+        vec![is_found; inputs.len()]
     }
 
     /// A change that leaves what does not follow from the policy as it is.

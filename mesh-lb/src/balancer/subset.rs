@@ -111,6 +111,8 @@ impl SubsetBalancer {
     ) -> Self {
         let mut change = self.all.change(policy, now_ms);
         let inputs = self.all.inputs(assignment, now_ms, &mut change.latest, facts);
+        let begun = self.all.begun_by(&inputs);
+        let change = Change { begun: &begun, ..change };
         let all = match self.is_off() {
             true => self.all.renewed(inputs, change),
             false => self.all.assembled(inputs, change),

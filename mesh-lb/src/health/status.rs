@@ -218,6 +218,16 @@ impl HostHealth {
         Self { eds, flags: HealthFlags(eds.flags().0 | seen.0) }
     }
 
+    /// Returns the flags that EDS does not set: what checks and outlier detection have found.
+    pub const fn found(self) -> HealthFlags {
+        let of_eds = HealthFlags::of(&[
+            HealthFlag::FailedEdsHealth,
+            HealthFlag::DegradedEdsHealth,
+            HealthFlag::EdsStatusDraining,
+        ]);
+        HealthFlags(self.flags.0 & !of_eds.0)
+    }
+
     /// Returns the class that decides which list the host is in.
     ///
     /// # Upstream

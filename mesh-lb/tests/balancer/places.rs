@@ -2,8 +2,9 @@
 use std::collections::BTreeMap;
 
 use mesh_lb::assign::{AssignedEndpoint, Assignment};
-use mesh_lb::health::status::{HealthFlags, HealthStatus, HostHealth};
+use mesh_lb::health::status::{HealthFlag, HealthFlags, HealthStatus, HostHealth};
 use mesh_lb::load::{Availability, PanicThreshold};
+use mesh_lb::pick::maglev::TableSize;
 use mesh_lb::share::Spread;
 use mesh_lb::{Algorithm, Balancer, BalancerPolicy, PickRequest};
 use mesh_model::resource::destination_rule::{Distribute, LocalityLbSetting};
@@ -182,4 +183,43 @@ proptest! {
             }
         }
     }
+}
+
+/// What checks find of hosts, by address.
+fn failing(names: &'static [&'static str]) -> impl Fn(AssignedEndpoint<'_>) -> HostHealth {
+    move |endpoint| {
+        let is_failing = names.contains(&&*endpoint.target().address().to_string());
+        let flags: &[HealthFlag] = if is_failing { &[HealthFlag::FailedOutlierCheck] } else { &[] };
+        HostHealth::new(HealthStatus::Healthy, HealthFlags::of(flags))
+    }
+}
+
+#[test]
+fn what_checks_find_of_a_host_begins_turns_by_weight_anew_everywhere() {
+    let mut endpoints = local(&[1, 2]);
+    endpoints.push(("10.0.1.1".to_owned(), "us/east/b", 1));
+    let assignment = assignment(&endpoints);
+    let policy = by_turns(Spread::default());
+    // By turns: 2, 1, 2 and again.
+    let begun = || {
+        let balancer = Balancer::with_health(&assignment, &policy, 0, failing(&[]));
+        check(&balancer, &["10.0.0.2"]);
+        balancer
+    };
+    let below = &["10.0.1.1"];
+    check(&begun().update(&assignment, &policy, 0, failing(below)), &["10.0.0.2", "10.0.0.1"]);
+    // What EDS tells of another priority is no change of this one.
+    check(&begun().update(&assignment, &policy, 0, sick(below)), &["10.0.0.1", "10.0.0.2"]);
+    let ejected = begun().update(&assignment, &policy, 0, failing(below));
+    check(&ejected, &["10.0.0.2"]);
+    // Nor is what was found before.
+    check(&ejected.update(&assignment, &policy, 0, failing(below)), &["10.0.0.1", "10.0.0.2"]);
+    let back = ejected.update(&assignment, &policy, 0, failing(&[]));
+    check(&back, &["10.0.0.2", "10.0.0.1"]);
+    // A ring or table is not built again.
+    let maglev = Algorithm::Maglev { size: TableSize::default(), bound: None };
+    let maglev = BalancerPolicy { algorithm: maglev, ..policy.clone() };
+    let before = Balancer::with_health(&assignment, &maglev, 0, failing(&[]));
+    let after = before.update(&assignment, &maglev, 0, failing(below));
+    assert!(after.shares_priority_with(&before, 0) && !after.shares_priority_with(&before, 1));
 }
