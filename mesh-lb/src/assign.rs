@@ -67,7 +67,7 @@ pub use self::discovery::{Discovery, is_passthrough};
 pub use self::distribute::locality_matches;
 pub use self::explain::{Explanation, Said, Unused, Used};
 pub use self::failover_priority::LabelMatch;
-pub(crate) use self::failover_priority::asked_label;
+pub(crate) use self::failover_priority::asked_labels;
 pub use self::filter::{check_visible, subset_labels, supports_unhealthy_endpoints};
 pub use self::input::{ClusterForm, Input};
 pub use self::of_view::Supply;

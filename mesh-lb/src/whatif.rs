@@ -38,6 +38,8 @@ pub mod clients;
 
 mod survey;
 
+mod crowd;
+
 mod impact;
 
 pub use self::failure::{Failure, InvalidFailure};

@@ -8,7 +8,7 @@ use mesh_model::view::{Destination, IpFamilies, Proxy, ProxyKind, ProxyView};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::basis::Bases;
-use super::failover_priority::asked_label;
+use super::failover_priority::asked_labels;
 use super::{Assignment, ClusterForm, Input};
 
 /// What every assignment reads of its client, whatever the destination.
@@ -77,9 +77,7 @@ impl ClientClass {
         let is_own = input.form == ClusterForm::SelfDiscovery;
         Self {
             standpoint: Standpoint::of(proxy),
-            labels: setting
-                .failover_priority()
-                .filter_map(asked_label)
+            labels: asked_labels(setting.failover_priority())
                 .map(|label| proxy.labels.value(label).into())
                 .collect(),
             node: if input.service.node_local { proxy.node.clone() } else { Box::default() },

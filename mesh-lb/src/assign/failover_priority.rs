@@ -1,4 +1,6 @@
 //! Failover by labels: the more labels of a list an endpoint shares with the client, the earlier.
+use std::collections::{BTreeMap, BTreeSet};
+
 use mesh_model::name::Labels;
 
 use super::{Group, Reason, compact, weight};
@@ -27,7 +29,7 @@ impl<'a> WantedLabels<'a> {
         client: &'a Labels,
     ) -> Self {
         let network_first = entries.clone().into_iter().next() == Some(NETWORK);
-        let mut values = std::collections::BTreeMap::new();
+        let mut values = BTreeMap::new();
         for (label, value) in entries.clone().into_iter().filter_map(fixed_value) {
             values.insert(label, value);
         }
@@ -62,12 +64,14 @@ impl<'a> WantedLabels<'a> {
     }
 }
 
-/// The label of a client that an entry asks for; none where the entry says the value.
-pub(crate) fn asked_label(entry: &str) -> Option<&str> {
-    match fixed_value(entry) {
-        Some(_) => None,
-        None => entry.split('=').next(),
-    }
+/// The labels of a client that entries ask for, in order: those that no entry says the value of, which
+/// holds for all entries of its label.
+pub(crate) fn asked_labels<'e>(
+    entries: impl Iterator<Item = &'e str> + Clone,
+) -> impl Iterator<Item = &'e str> {
+    let fixed: BTreeSet<&str> = entries.clone().filter_map(fixed_value).map(|one| one.0).collect();
+    let labels = entries.filter_map(|entry| entry.split('=').next());
+    labels.filter(move |label| !fixed.contains(label))
 }
 
 /// Splits `label=value`; anything but exactly one `=` gives no value.

@@ -5,8 +5,9 @@ use mesh_model::registry::ControlPlane;
 use mesh_model::view::Destination;
 
 use super::common::{Common, Outcomes, Portion};
+use super::crowd::Renumbered;
 use super::fallen::Fallen;
-use super::overload::Carried;
+use super::overload::{Carried, Carriers, index};
 use super::scenario::Failed;
 use super::shift::{Numbered, Places};
 use super::survey::{Survey, Surveyed, SurveyedClass};
@@ -32,7 +33,8 @@ pub struct Impact<'s, 'm> {
     pub is_unreachable: bool,
     /// Whether every request fails before.
     pub was_unreachable: bool,
-    /// The endpoints that this class sends to and that carry too much then, all classes together.
+    /// The endpoints that this class sends to and that carry too much then, the classes of all who see the
+    /// destination together.
     pub overloaded: Vec<Overloaded>,
     /// The place of what outcomes have in common after the failure.
     common: usize,
@@ -79,39 +81,74 @@ impl Impact<'_, '_> {
 impl<'m> Survey<'m> {
     /// Computes what a failure does to every class of every destination, in the order of the survey.
     /// An endpoint is overloaded if it carries more than `limit` times what the busiest comparable one
-    /// of its destination carries before.
+    /// of its destination (a host, a port and a subset) carries before, for all classes together: under
+    /// whatever rule, from whatever control plane and however a Sidecar narrows the service.
     pub fn impact<'s>(&'s self, scenario: &Scenario, limit: f64) -> Vec<Impact<'s, 'm>> {
         let classes = self.destinations().iter().map(|surveyed| surveyed.classes.len());
         let mut impacts = Vec::with_capacity(classes.sum());
         // By control plane; there are few.
         let mut fallen: Vec<(&ControlPlane, Fallen<'m>)> = Vec::new();
-        for surveyed in self.destinations() {
-            let Some(first) = surveyed.classes.first() else { continue };
-            let (mesh, plane) = (first.view.mesh(), first.view.plane());
-            let at = fallen.iter().position(|(known, _)| std::ptr::eq(*known, plane));
-            let at = at.unwrap_or_else(|| {
-                fallen.push((plane, scenario.fallen(mesh, plane)));
-                fallen.len() - 1
-            });
-            let Some((_, fallen)) = fallen.get(at) else { continue };
-            scenario.with_failed((&first.view, fallen), &surveyed.destination, |failed| {
-                if failed.is_nothing() {
-                    impacts.extend(surveyed.classes.iter().map(|class| untouched(surveyed, class)));
-                } else {
-                    touched(surveyed, (scenario, failed), limit, &mut impacts);
-                }
-            });
+        let mut told = Vec::new();
+        for crowd in self.crowds() {
+            let start = impacts.len();
+            for (surveyed, renumbered) in crowd.members(self.destinations()) {
+                let Some(first) = surveyed.classes.first() else { continue };
+                let (mesh, plane) = (first.view.mesh(), first.view.plane());
+                let at = fallen.iter().position(|(known, _)| std::ptr::eq(*known, plane));
+                let at = at.unwrap_or_else(|| {
+                    fallen.push((plane, scenario.fallen(mesh, plane)));
+                    fallen.len() - 1
+                });
+                let Some((_, fallen)) = fallen.get(at) else { continue };
+                let view = (&first.view, fallen);
+                let after = scenario.with_failed(view, &surveyed.destination, |failed| {
+                    if failed.is_nothing() {
+                        let classes = surveyed.classes.iter();
+                        impacts.extend(classes.map(|class| untouched(surveyed, class)));
+                        None
+                    } else {
+                        Some(touched(surveyed, (scenario, failed), &mut impacts))
+                    }
+                });
+                told.push(Told { surveyed, renumbered, after, end: impacts.len() - start });
+            }
+            let carriers = crowd.carriers(self.destinations());
+            let is_touched = told.iter().any(|told| told.after.is_some());
+            if let Some(carriers) = carriers.filter(|_| is_touched) {
+                let impacts = impacts.get_mut(start..).unwrap_or_default();
+                add_overloaded(&told, carriers, limit, impacts);
+            }
+            told.clear();
         }
         impacts
+    }
+}
+
+/// A destination after the failure.
+struct Told<'s, 'm> {
+    surveyed: &'s Surveyed<'m>,
+    renumbered: Renumbered<'s>,
+    /// What outcomes have in common then; `None`: as before.
+    after: Option<Outcomes>,
+    /// Where its impacts end among those of its crowd.
+    end: usize,
+}
+
+impl Told<'_, '_> {
+    fn before(&self) -> &[Common] {
+        self.surveyed.before.commons()
+    }
+
+    fn after(&self) -> &[Common] {
+        self.after.as_ref().unwrap_or(&self.surveyed.before).commons()
     }
 }
 
 fn touched<'s, 'm>(
     surveyed: &'s Surveyed<'m>,
     (scenario, failed): (&Scenario, &Failed<'_>),
-    limit: f64,
     impacts: &mut Vec<Impact<'s, 'm>>,
-) {
+) -> Outcomes {
     let Surveyed { destination, carriers, before, .. } = surveyed;
     // Endpoints that are only unhealthy keep their numbers.
     let renumbered = failed.shards().filter(|_| scenario.loss == Loss::Removed);
@@ -126,17 +163,14 @@ fn touched<'s, 'm>(
             after.add((&class.view, destination), (scenario, failed), by, numbers)
         })
         .collect();
-    let commons = || before.commons().iter().chain(after.commons());
-    let places = Places::of(commons().map(Common::parts));
-    let (before, after) = (Side::new(before, &places), Side::new(&after, &places));
-    let mut carried = Carried::new(carriers);
-    commons().for_each(|common| carried.compare(common));
+    let commons = before.commons().iter().chain(after.commons());
+    let places = Places::of(commons.map(Common::parts));
+    let (before, sides) = (Side::new(before, &places), Side::new(&after, &places));
     let start = impacts.len();
     for (class, (outcome, common)) in surveyed.classes.iter().zip(outcomes) {
-        let sides = before.get(class.common).zip(after.get(common));
-        let Some(((before, of_before), (after, of_after))) = sides else { continue };
+        let both = before.get(class.common).zip(sides.get(common));
+        let Some(((before, of_before), (after, of_after))) = both else { continue };
         let (shares_before, shares) = (&class.before.shares, &outcome.shares);
-        carried.add((before, shares_before), (after, shares), class.n_proxies);
         let last = impacts.get(start..).and_then(<[_]>::last).filter(|last| {
             last.class.before.shares.is_same(shares_before) && last.outcome().shares.is_same(shares)
         });
@@ -155,20 +189,52 @@ fn touched<'s, 'm>(
             common,
         });
     }
+    after
+}
+
+/// Sums what endpoints carry over the clients of a crowd, and tells each class which of those that it
+/// sends to carry too much.
+fn add_overloaded(
+    told: &[Told<'_, '_>],
+    carriers: &Carriers<'_>,
+    limit: f64,
+    impacts: &mut [Impact<'_, '_>],
+) {
+    let mut carried = Carried::new(carriers);
+    let mut start = 0;
+    for one in told {
+        let commons = one.before().iter().chain(one.after.iter().flat_map(Outcomes::commons));
+        commons.for_each(|common| carried.compare(common, one.renumbered));
+        for impact in impacts.get(start..one.end).unwrap_or_default() {
+            let (class, after) = (impact.class, impact.outcome());
+            let before = one.before().get(class.common);
+            let Some((before, common)) = before.zip(one.after().get(impact.common)) else {
+                continue;
+            };
+            let sides = ((before, &class.before.shares), (common, &after.shares));
+            carried.add(sides.0, sides.1, (class.n_proxies, one.renumbered));
+        }
+        start = one.end;
+    }
     let overloaded = carried.overloaded(limit);
     if overloaded.is_empty() {
         return;
     }
-    for impact in impacts.iter_mut().skip(start) {
-        let Some((common, _)) = after.get(impact.common) else { continue };
-        let shares = impact.outcome().shares.endpoints();
-        let is_sent = |portion: &Portion| {
-            shares.get(portion.sent_to).is_some_and(|share| share * portion.fraction > 0.0)
-        };
-        let sent = common.portions().iter().filter(|portion| is_sent(portion));
-        let sent: BTreeSet<u32> = sent.map(|portion| portion.carrier).collect();
-        let own = overloaded.iter().filter(|(number, _)| sent.contains(number));
-        impact.overloaded = own.map(|(_, one)| one.clone()).collect();
+    let mut start = 0;
+    for one in told {
+        for impact in impacts.get_mut(start..one.end).unwrap_or_default() {
+            let Some(common) = one.after().get(impact.common) else { continue };
+            let shares = impact.outcome().shares.endpoints();
+            let is_sent = |portion: &&Portion| {
+                shares.get(portion.sent_to).is_some_and(|share| share * portion.fraction > 0.0)
+            };
+            let sent = common.portions().iter().filter(is_sent);
+            let sent: BTreeSet<usize> =
+                sent.filter_map(|portion| index(portion, one.renumbered)).collect();
+            let own = overloaded.iter().filter(|(index, _)| sent.contains(index));
+            impact.overloaded = own.map(|(_, one)| one.clone()).collect();
+        }
+        start = one.end;
     }
 }
 

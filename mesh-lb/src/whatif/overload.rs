@@ -4,7 +4,8 @@ use mesh_model::name::{ClusterId, NetworkId};
 use mesh_model::registry::Mesh;
 use rustc_hash::FxHashMap;
 
-use super::common::Common;
+use super::common::{Common, Portion};
+use super::crowd::Renumbered;
 use crate::assign::Id;
 use crate::capacity::{CarriedLoad, Overloaded, exceeding, milli_cpu};
 use crate::share::Shares;
@@ -32,7 +33,7 @@ impl Numbers {
 /// Networks that are not joined may use an address twice.
 type Key<'e> = (&'e Address, u16, &'e NetworkId, &'e ClusterId);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Carrier<'m> {
     endpoint: &'m Endpoint,
     /// Thousandths of a core.
@@ -45,14 +46,36 @@ impl<'m> Carriers<'m> {
         let mut sorted: Vec<&'m Endpoint> = shards.endpoints().collect();
         sorted.sort_by(|a, b| key(a).cmp(&key(b)));
         sorted.dedup_by(|a, b| key(a) == key(b));
-        let mut carriers = Self::default();
-        for (number, endpoint) in (0_u32..).zip(sorted) {
+        let carrier = |endpoint: &'m Endpoint| {
             let cpu_request = cpu_request(mesh, &endpoint.workload);
-            carriers.by_key.insert(key(endpoint), number);
-            carriers.all.push(Carrier { endpoint, cpu_request });
-        }
+            Carrier { endpoint, cpu_request }
+        };
+        let mut carriers = Self::of_sorted(sorted.into_iter().map(carrier).collect());
         carriers.numbers = carriers.numbers_of(shards);
         carriers
+    }
+
+    /// Those of several, each once; shards have no numbers among them.
+    pub(super) fn joined<'c>(several: impl Iterator<Item = &'c Self>) -> Self
+    where
+        'm: 'c,
+    {
+        let mut all: Vec<Carrier<'m>> = several.flat_map(|one| &one.all).copied().collect();
+        all.sort_by(|a, b| key(a.endpoint).cmp(&key(b.endpoint)));
+        all.dedup_by(|a, b| key(a.endpoint) == key(b.endpoint));
+        Self::of_sorted(all)
+    }
+
+    fn of_sorted(all: Vec<Carrier<'m>>) -> Self {
+        let by_key = (0_u32..).zip(&all).map(|(number, one)| (key(one.endpoint), number)).collect();
+        Self { by_key, all, numbers: Numbers::default() }
+    }
+
+    /// The numbers here of all that others have, one that is not among these as the last of all
+    /// numbers.
+    pub(super) fn numbers_in(&self, others: &Self) -> Box<[u32]> {
+        let number = |one: &Carrier<'m>| self.by_key.get(&key(one.endpoint)).copied();
+        others.all.iter().map(|one| number(one).unwrap_or(u32::MAX)).collect()
     }
 
     /// The numbers of the endpoints of other shards; one that is not among these has none.
@@ -94,9 +117,9 @@ impl<'c, 'm> Carried<'c, 'm> {
     }
 
     /// Compares with the endpoints that clients use.
-    pub(super) fn compare(&mut self, common: &Common) {
+    pub(super) fn compare(&mut self, common: &Common, renumbered: Renumbered<'_>) {
         for portion in common.portions() {
-            let index = usize::try_from(portion.carrier).ok();
+            let index = index(portion, renumbered);
             if let Some(is_known) = index.and_then(|index| self.is_known.get_mut(index)) {
                 *is_known = true;
             }
@@ -108,21 +131,22 @@ impl<'c, 'm> Carried<'c, 'm> {
         &mut self,
         before: (&Common, &Shares),
         after: (&Common, &Shares),
-        proxies: usize,
+        (proxies, renumbered): (usize, Renumbered<'_>),
     ) {
         let proxies = f64::from(u32::try_from(proxies).unwrap_or(u32::MAX));
-        self.each(before, |load, share| load.before += share * proxies);
-        self.each(after, |load, share| load.after += share * proxies);
+        self.each(before, renumbered, |load, share| load.before += share * proxies);
+        self.each(after, renumbered, |load, share| load.after += share * proxies);
     }
 
     fn each(
         &mut self,
         (common, shares): (&Common, &Shares),
+        renumbered: Renumbered<'_>,
         mut add: impl FnMut(&mut CarriedLoad, f64),
     ) {
         let shares = shares.endpoints();
         for portion in common.portions() {
-            let index = usize::try_from(portion.carrier).ok();
+            let index = index(portion, renumbered);
             let load = index.and_then(|index| self.loads.get_mut(index));
             if let Some((load, share)) = load.zip(shares.get(portion.sent_to)) {
                 add(load, share * portion.fraction);
@@ -131,26 +155,36 @@ impl<'c, 'm> Carried<'c, 'm> {
     }
 
     /// The endpoints that would carry more than `limit` times what the busiest comparable one carries
-    /// before, by their numbers. Endpoints that no client uses are not compared with.
-    pub(super) fn overloaded(self, limit: f64) -> Vec<(u32, Overloaded)> {
+    /// before, by their indices. Endpoints that no client uses are not compared with.
+    pub(super) fn overloaded(self, limit: f64) -> Vec<(usize, Overloaded)> {
         let Self { carriers, loads, is_known } = self;
-        let used: Vec<(u32, CarriedLoad)> = (0..)
-            .zip(loads)
+        let used: Vec<(usize, CarriedLoad)> = loads
+            .into_iter()
+            .enumerate()
             .zip(is_known)
             .filter_map(|(load, is_known)| is_known.then_some(load))
             .collect();
-        let (numbers, loads): (Vec<u32>, Vec<CarriedLoad>) = used.into_iter().unzip();
+        let (indices, loads): (Vec<usize>, Vec<CarriedLoad>) = used.into_iter().unzip();
         let (_, _, exceeding) = exceeding(&loads, limit);
-        let mut overloaded: Vec<(u32, Overloaded)> = exceeding
+        let mut overloaded: Vec<(usize, Overloaded)> = exceeding
             .iter()
             .filter_map(|over| {
-                let number = *numbers.get(over.index)?;
-                let carrier = carriers.all.get(usize::try_from(number).ok()?)?;
-                Some((number, over.named(dialled(carrier.endpoint).into())))
+                let index = *indices.get(over.index)?;
+                let carrier = carriers.all.get(index)?;
+                Some((index, over.named(dialled(carrier.endpoint).into())))
             })
             .collect();
         overloaded.sort_by(|a, b| a.1.address.cmp(&b.1.address));
         overloaded
+    }
+}
+
+/// The index of the endpoint that a portion is for.
+pub(super) fn index(portion: &Portion, renumbered: Renumbered<'_>) -> Option<usize> {
+    let own = usize::try_from(portion.carrier).ok()?;
+    match renumbered {
+        Some(numbers) => usize::try_from(*numbers.get(own)?).ok(),
+        None => Some(own),
     }
 }
 

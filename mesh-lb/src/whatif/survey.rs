@@ -8,16 +8,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mesh_model::name::{ClusterId, Labels, Namespace};
-use mesh_model::registry::{ControlPlane, MergedRule, Mesh, Resolution, Service, ServicePort};
+use mesh_model::registry::{
+    ControlPlane, MergedRule, Mesh, Resolution, Service, ServicePort, TrafficDistribution,
+};
 use mesh_model::resource::destination_rule::{LoadBalancerSettings, TrafficPolicy};
 use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 use rustc_hash::FxHashMap;
 
 use super::common::Outcomes;
+use super::crowd::Crowd;
 use super::fallen::Fallen;
 use super::overload::Carriers;
 use super::{Outcome, Scenario, clients::class_name};
-use crate::assign::{Discovery, EffectiveSetting, Standpoint, asked_label};
+use crate::assign::{Discovery, EffectiveSetting, Standpoint, asked_labels};
 use crate::share::Spread;
 
 /// What is asked about: a port of a service that a proxy sees, or a subset of it.
@@ -89,7 +92,9 @@ pub fn services_and_subsets(view: &ProxyView<'_>) -> Vec<Asked> {
 #[derive(Clone, Debug)]
 pub struct Survey<'m> {
     clients: Vec<Vec<&'m Proxy>>,
+    // INVARIANT: in the order of their keys.
     destinations: Vec<Surveyed<'m>>,
+    crowds: Vec<Crowd<'m>>,
 }
 
 /// One destination, and the classes of its clients.
@@ -144,8 +149,9 @@ impl<'m> Survey<'m> {
             }
         }
         let mut destinations = found.destinations;
-        destinations.sort_by(|a, b| key(&a.destination).cmp(&key(&b.destination)));
-        Self { clients: clients.into_iter().map(|c| c.proxies).collect(), destinations }
+        destinations.sort_by(|a, b| a.key().cmp(&b.key()));
+        let crowds = Crowd::all(&destinations);
+        Self { clients: clients.into_iter().map(|c| c.proxies).collect(), destinations, crowds }
     }
 
     /// Returns the destinations by host, port and subset; several where proxies see one under
@@ -154,15 +160,16 @@ impl<'m> Survey<'m> {
         &self.destinations
     }
 
+    /// The destinations that are one to the endpoints behind them, in the same order.
+    pub(super) fn crowds(&self) -> &[Crowd<'m>] {
+        &self.crowds
+    }
+
     /// Returns the proxies of a class, in the order given.
     pub fn proxies(&self, class: &SurveyedClass<'m>) -> Vec<&'m Proxy> {
         let groups = class.clients.iter().filter_map(|index| self.clients.get(*index));
         groups.flatten().copied().collect()
     }
-}
-
-fn key<'d>(destination: &'d Destination<'_>) -> (&'d str, u16, &'d str) {
-    (destination.service.hostname.as_str(), destination.port.number, &destination.subset)
 }
 
 /// Proxies that no rule can tell apart.
@@ -203,7 +210,10 @@ impl Read {
         if let Some(setting) = &plane.config.zone_aware_lb_setting {
             read.ranks(&setting.failover_priority);
         }
-        read.node = plane.services.iter().any(|service| service.node_local);
+        for service in plane.services.iter() {
+            read.node |= service.node_local;
+            read.add_distribution(service.traffic_distribution);
+        }
         read
     }
 
@@ -228,8 +238,17 @@ impl Read {
         }
     }
 
+    /// Adds the labels that a service's own preference ranks by, the node's name among them.
+    fn add_distribution(&mut self, distribution: TrafficDistribution) {
+        for label in EffectiveSetting::Distribution(distribution).failover_priority() {
+            if !self.labels.contains(label) {
+                self.labels.insert(label.into());
+            }
+        }
+    }
+
     fn ranks(&mut self, list: &[Box<str>]) {
-        let asked = list.iter().filter_map(|text| asked_label(text));
+        let asked = asked_labels(list.iter().map(AsRef::as_ref));
         self.labels.extend(asked.map(Box::from));
     }
 }
@@ -342,6 +361,12 @@ impl<'m> Found<'m> {
 }
 
 impl<'m> Surveyed<'m> {
+    /// What the endpoints behind a destination know of it.
+    pub(super) fn key(&self) -> (&str, u16, &str) {
+        let Destination { service, port, subset, .. } = &self.destination;
+        (service.hostname.as_str(), port.number, subset)
+    }
+
     /// Adds a class by its first member's view.
     fn look(&mut self, view: &ProxyView<'m>) {
         let (now, destination) = (Scenario::default(), &self.destination);
@@ -366,7 +391,7 @@ fn class_key(at: usize, client: &Client<'_>, destination: &Destination<'_>) -> C
         config.zone_aware_lb_setting.as_ref(),
         Some(&config.locality_lb_setting),
     );
-    let asked = setting.failover_priority().filter_map(asked_label);
+    let asked = asked_labels(setting.failover_priority());
     let is_on_node = destination.service.node_local;
     ClassKey {
         destination: at,
