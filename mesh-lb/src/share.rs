@@ -147,6 +147,8 @@ pub(crate) struct HostTable {
     healths: Arc<[HealthStatus]>,
     /// What is sent to and does not answer, by index; empty if everything does.
     silent: Vec<bool>,
+    /// How many of those are ejected, the first by priority, then by index.
+    ejected: usize,
     /// For each group the first one of its locality; empty if they are all of different ones.
     twins: Box<[usize]>,
 }
@@ -184,7 +186,7 @@ impl HostTable {
             groups.push(group);
         }
         let twins = if spread.locality_weighted { twins(assignment) } else { Box::default() };
-        Self { groups, all, healths: healths.into(), silent: Vec::new(), twins }
+        Self { groups, all, healths: healths.into(), silent: Vec::new(), ejected: 0, twins }
     }
 
     /// The same while some are sent their share and do not answer: what they are sent is lost.
@@ -198,6 +200,28 @@ impl HostTable {
             self.silent = silent;
         }
         self
+    }
+
+    /// The same with the most of those ejected that `ejectable` lets, given their number and that of
+    /// all hosts.
+    pub(crate) fn ejecting(mut self, ejectable: impl FnOnce(usize, usize) -> usize) -> Self {
+        let hosts = self.all.iter().filter(|(_, fitness)| *fitness != Fitness::Repeated).count();
+        let silent = self.silent_hosts().count();
+        self.ejected = ejectable(silent, hosts);
+        if self.ejected >= silent {
+            // Whatever the priorities are.
+            let all: Vec<usize> = self.silent_hosts().collect();
+            eject(&all, &mut self.groups, &mut self.all, &mut self.silent);
+            self.ejected = 0;
+        }
+        self
+    }
+
+    /// The hosts that would be sent something and do not answer, by index.
+    fn silent_hosts(&self) -> impl Iterator<Item = usize> {
+        let all = self.all.iter().zip(&self.silent).enumerate();
+        all.filter(|(_, ((_, fitness), is_silent))| **is_silent && *fitness == Fitness::Healthy)
+            .map(|(index, _)| index)
     }
 
     /// The shares of an assignment on the basis.
@@ -215,10 +239,25 @@ impl HostTable {
                 group.first_of_locality = first;
             }
         }
-        let hosts = Hosts { groups, all: &self.all, silent: &self.silent };
-        let told = compute(spread, &hosts);
-        let told = Told { groups: hosts.groups, ..told };
+        let told = match self.ejected {
+            0 => told(spread, Hosts { groups, all: &self.all, silent: &self.silent }),
+            _ => self.told_with_ejected(spread, groups),
+        };
         Shares { told: Arc::new(told), healths: Arc::clone(&self.healths) }
+    }
+
+    /// The same where some are ejected and others not: which, their priorities decide.
+    fn told_with_ejected(&self, spread: &Spread, mut groups: Vec<GroupHosts>) -> Told {
+        let priority = |index: &usize| {
+            let group = groups.partition_point(|group| group.range().end <= *index);
+            groups.get(group).map(|group| group.priority)
+        };
+        let mut hosts: Vec<usize> = self.silent_hosts().collect();
+        hosts.sort_by_key(priority);
+        hosts.truncate(self.ejected);
+        let (mut all, mut silent) = (self.all.clone(), self.silent.clone());
+        eject(&hosts, &mut groups, &mut all, &mut silent);
+        told(spread, Hosts { groups, all: &all, silent: &silent })
     }
 
     /// The shares where the proxy picks none of them.
@@ -229,6 +268,26 @@ impl HostTable {
             ..Told::default()
         };
         Shares { told: Arc::new(told), healths: Arc::clone(&self.healths) }
+    }
+}
+
+/// Makes hosts, given by index, unhealthy: nothing is sent to them any more.
+fn eject(
+    hosts: &[usize],
+    groups: &mut [GroupHosts],
+    all: &mut [(u32, Fitness)],
+    silent: &mut [bool],
+) {
+    for &index in hosts {
+        if let Some((_, fitness)) = all.get_mut(index) {
+            *fitness = Fitness::Unhealthy;
+        }
+        if let Some(is_silent) = silent.get_mut(index) {
+            *is_silent = false;
+        }
+        if let Some(group) = groups.iter_mut().find(|group| group.range().contains(&index)) {
+            group.healthy = group.healthy.saturating_sub(1);
+        }
     }
 }
 
@@ -430,6 +489,12 @@ fn joined(groups: &[GroupHosts]) -> Cow<'_, [GroupHosts]> {
         }
     }
     Cow::Owned(joined)
+}
+
+/// The shares of hosts, with what they were computed from.
+fn told(spread: &Spread, hosts: Hosts<'_>) -> Told {
+    let told = compute(spread, &hosts);
+    Told { groups: hosts.groups, ..told }
 }
 
 fn compute(spread: &Spread, hosts: &Hosts<'_>) -> Told {

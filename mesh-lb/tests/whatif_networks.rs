@@ -49,6 +49,11 @@ const READY: &str = "ready: true";
 /// Cluster `near` of network `n1` with the client and one endpoint of `cart`; `far` of `n2` with two, in
 /// the zones `x` and `z`, behind the gateway 34.0.0.1 whose pod is in zone `g`. `lone` is in `far` only.
 fn mesh(rules: &str, conditions: &str) -> Arc<Mesh> {
+    mesh_through(rules, conditions, "{ip: 34.0.0.1}")
+}
+
+/// The same with other addresses of the gateway.
+fn mesh_through(rules: &str, conditions: &str, addresses: &str) -> Arc<Mesh> {
     let ports = "spec: {clusterIP: 172.20.0.1, ports: [{name: http, port: 80}]}";
     let (mut near, mut far) = (String::new(), String::new());
     pod(&mut near, ("client", "10.1.0.1", "a"), "n1");
@@ -65,7 +70,7 @@ fn mesh(rules: &str, conditions: &str) -> Arc<Mesh> {
         far,
         "---\n{{apiVersion: v1, kind: Service, metadata: {{name: gate, namespace: shop, labels: \
          {{topology.istio.io/network: n2}}}}, spec: {{type: LoadBalancer, clusterIP: 172.20.0.9, ports: \
-         [{{name: http, port: 15443}}]}}, status: {{loadBalancer: {{ingress: [{{ip: 34.0.0.1}}]}}}}}}\n---\n\
+         [{{name: http, port: 15443}}]}}, status: {{loadBalancer: {{ingress: [{addresses}]}}}}}}\n---\n\
          {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: gate, namespace: shop, \
          labels: {{kubernetes.io/service-name: gate}}}}, addressType: IPv4, ports: [{{name: http, port: \
          15443}}], endpoints: [{{addresses: [10.2.0.9], conditions: {{ready: true}}, targetRef: {{kind: \
@@ -158,6 +163,57 @@ fn clients_without_outlier_detection_lose_what_they_send_to_a_gateway_that_is_go
         ["gateway=34.0.0.1", "network=n2", "zone=r1/g", "endpoint=10.2.0.9", "service=gate.shop"]
     {
         check(&mesh("", READY), failure, &lost);
+    }
+}
+
+/// Detection under which all zones share; what else it says.
+fn detection(more: &str) -> String {
+    format!(
+        "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: all, namespace: \
+         shop}}, spec: {{host: cart.shop.svc.cluster.local, trafficPolicy: {{loadBalancer: \
+         {{localityLbSetting: {{enabled: false}}}}, outlierDetection: {{{more}}}}}}}}}\n"
+    )
+}
+
+#[test]
+fn clients_lose_what_outlier_detection_may_not_eject() {
+    const LOST: &str = "cart: x 50 -";
+    const MOVED: &str = "cart: x 50 a";
+    for (more, expected) in [
+        // One host of two is more than 10 percent.
+        ("", LOST),
+        ("maxEjectionPercent: 49", LOST),
+        ("maxEjectionPercent: 50", MOVED),
+        ("maxEjectionPercent: 50, consecutive5xxErrors: 0", LOST),
+        ("maxEjectionPercent: 50, consecutive5xxErrors: 0, consecutiveGatewayErrors: 0", LOST),
+        ("maxEjectionPercent: 50, consecutive5xxErrors: 0, consecutiveGatewayErrors: 1", MOVED),
+        (
+            "maxEjectionPercent: 50, consecutive5xxErrors: 0, splitExternalLocalOriginErrors: true",
+            MOVED,
+        ),
+    ] {
+        let mesh = mesh(&detection(more), READY);
+        for failure in ["network=n2", "gateway=34.0.0.1", "zone=r1/x zone=r1/z"] {
+            let told = felt(&mesh, failure, Loss::Unhealthy);
+            assert_eq!(told.first().unwrap(), expected, "{more} {failure}");
+        }
+    }
+}
+
+#[test]
+fn of_several_hosts_that_are_gone_the_first_are_ejected() {
+    let addresses = "{ip: 34.0.0.1}, {ip: 34.0.0.2}, {ip: 34.0.0.3}";
+    for (percent, expected) in [
+        (24, "cart: x 50 -"),
+        // Of weight 3 here and 1 an address, one of which is ejected.
+        (25, "cart: x 40 -, x 10 a"),
+        (74, "cart: x 25 -, x 25 a"),
+        (75, "cart: x 50 a"),
+    ] {
+        let rule = detection(&format!("maxEjectionPercent: {percent}"));
+        let mesh = mesh_through(&rule, READY, addresses);
+        let told = felt(&mesh, "network=n2", Loss::Unhealthy);
+        assert_eq!(told.first().unwrap(), expected, "{percent}");
     }
 }
 

@@ -241,7 +241,7 @@ impl OutlierDetector {
         random: &mut dyn FnMut() -> u64,
     ) {
         increment(&mut self.stats.detected, kind);
-        if !self.may_eject() {
+        if !self.config.allows_another(self.ejections_active, self.hosts.len()) {
             self.stats.overflow += 1;
             return;
         }
@@ -255,14 +255,6 @@ impl OutlierDetector {
         increment(&mut self.stats.enforced, kind);
         self.ejections_active += 1;
         state.eject(now_ms, self.config.jitter(random()), &self.config);
-    }
-
-    /// The share is that after the ejection, of the hosts of all priorities.
-    fn may_eject(&self) -> bool {
-        let count = |hosts: usize| f64::from(u32::try_from(hosts).unwrap_or(u32::MAX));
-        let share = 100.0 * count(self.ejections_active + 1) / count(self.hosts.len());
-        share <= f64::from(self.config.max_ejection_percent.min(100))
-            || (self.config.always_eject_one_host && self.ejections_active == 0)
     }
 
     /// Takes note that an answer with this code said that its host is degraded (`x-envoy-degraded`),

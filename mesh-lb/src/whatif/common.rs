@@ -12,6 +12,7 @@ use super::scenario::Failed;
 use super::shift::Parts;
 use super::{Outcome, Scenario};
 use crate::assign::{Assignment, Bases, Basis, Discovery, Id, Rank, Target};
+use crate::health::outlier::OutlierConfig;
 use crate::load::DataPlane;
 use crate::share::{HostTable, Shares, Spread};
 
@@ -77,14 +78,7 @@ impl Outcomes {
         };
         let at = self.commons.iter().position(is_known).unwrap_or_else(|| {
             let lost = scenario.lost(view, &assignment, failed);
-            let hosts = match notices(destination, by.1) {
-                true => HostTable::new(&assignment, &by.1, |(index, endpoint)| {
-                    let is_lost = lost.get(index) == Some(&true);
-                    if is_lost { HealthStatus::Unhealthy } else { endpoint.health() }
-                }),
-                false => HostTable::new(&assignment, &by.1, |(_, endpoint)| endpoint.health())
-                    .without_answer_of(lost),
-            };
+            let hosts = hosts(&assignment, destination, by.1, lost);
             self.commons.push(Common {
                 basis: Arc::clone(assignment.basis()),
                 network,
@@ -143,11 +137,32 @@ impl Common {
     }
 }
 
-/// Whether a client sends elsewhere what finds no answer.
-fn notices(destination: &Destination<'_>, spread: Spread) -> bool {
-    let policy = destination.cluster_policy.as_deref();
-    spread.data_plane == DataPlane::Grpc
-        || policy.is_some_and(|policy| policy.outlier_detection.is_some())
+/// The hosts as a client has them: of what is lost it sends elsewhere what it notices.
+///
+/// A gRPC client does not get connected. Envoy ejects hosts to which it cannot connect, if outlier detection
+/// counts that, and no more than `maxEjectionPercent` of all hosts of the cluster; a name that DNS
+/// resolves counts as one host.
+fn hosts(
+    assignment: &Assignment,
+    destination: &Destination<'_>,
+    spread: Spread,
+    lost: Vec<bool>,
+) -> HostTable {
+    if spread.data_plane == DataPlane::Grpc {
+        return HostTable::new(assignment, &spread, |(index, endpoint)| {
+            let is_lost = lost.get(index) == Some(&true);
+            if is_lost { HealthStatus::Unhealthy } else { endpoint.health() }
+        });
+    }
+    let is_lost = !lost.is_empty();
+    let hosts = HostTable::new(assignment, &spread, |(_, endpoint)| endpoint.health())
+        .without_answer_of(lost);
+    let policy = destination.cluster_policy.as_deref().filter(|_| is_lost);
+    let detection = policy.and_then(|policy| policy.outlier_detection.as_ref());
+    match detection.map(OutlierConfig::of).filter(OutlierConfig::ejects_unreachable) {
+        Some(config) => hosts.ejecting(|silent, hosts| config.ejectable(silent, hosts)),
+        None => hosts,
+    }
 }
 
 fn portions(assignment: &Assignment, numbers: &Numbers) -> Box<[Portion]> {

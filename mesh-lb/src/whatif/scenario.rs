@@ -22,8 +22,11 @@ use crate::share::Spread;
 /// Endpoints that fail are unhealthy (or gone) for the control plane, which sends them or not as it
 /// does at any time; those that are draining or terminating end so. A gateway has no health in EDS. It
 /// counts as failed if it is named, if its cluster or network is, if the pods of its service are, or if
-/// nothing that is left behind its address answers. Clients with outlier detection (and gRPC's) notice
-/// and send elsewhere; without it what they send there is lost. If gateways are removed, endpoints of a
+/// nothing that is left behind its address answers. What clients send there is
+/// lost unless they notice and send elsewhere, as gRPC's do. Envoy notices by outlier detection, as far as
+/// it may eject: where failures to connect count (a threshold of 0 counts nothing), and up to
+/// `maxEjectionPercent` of all hosts of the cluster, the first by priority, then in order. It is told
+/// how things are once there was traffic enough to eject, and before an ejection ends. If gateways are removed, endpoints of a
 /// network that has none left are sent as they are, and nobody gets there.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers name failures and what they do")]

@@ -147,6 +147,42 @@ impl OutlierConfig {
         random % self.max_ejection_time_jitter_ms.saturating_add(1)
     }
 
+    /// Returns whether hosts to which no connection can be made are ejected once there were enough
+    /// requests: by consecutive errors of a kind that such a failure counts as. Unless failures to connect
+    /// are told apart they count as answers of 503.
+    pub const fn ejects_unreachable(&self) -> bool {
+        const fn fires(threshold: u32, enforcing: u32) -> bool {
+            threshold > 0 && enforcing > 0
+        }
+        if self.split_external_local_origin_errors {
+            return fires(
+                self.consecutive_local_origin_failure,
+                self.enforcing_consecutive_local_origin_failure,
+            );
+        }
+        fires(self.consecutive_5xx, self.enforcing_consecutive_5xx)
+            || fires(self.consecutive_gateway_failure, self.enforcing_consecutive_gateway_failure)
+    }
+
+    /// Returns how many of `outliers` can be ejected at once in a cluster of `hosts`, over all its
+    /// priorities.
+    pub fn ejectable(&self, outliers: usize, hosts: usize) -> usize {
+        (0..outliers).take_while(|&ejected| self.allows_another(ejected, hosts)).count()
+    }
+
+    /// Returns whether one more may be ejected. The share is that after the ejection, of the hosts of all
+    /// priorities.
+    ///
+    /// # Upstream
+    ///
+    /// Envoy `source/common/upstream/outlier_detection_impl.cc`, `DetectorImpl::ejectHost`.
+    pub(super) fn allows_another(&self, ejected: usize, hosts: usize) -> bool {
+        let count = |hosts: usize| f64::from(u32::try_from(hosts).unwrap_or(u32::MAX));
+        let share = 100.0 * count(ejected.saturating_add(1)) / count(hosts);
+        share <= f64::from(self.max_ejection_percent.min(100))
+            || (self.always_eject_one_host && ejected == 0)
+    }
+
     /// Returns the chance in percent that a detection of this kind ejects.
     pub(super) const fn enforcing(&self, kind: EjectionKind) -> u32 {
         match kind {

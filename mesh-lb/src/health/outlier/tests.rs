@@ -176,3 +176,16 @@ fn nobody_is_degraded_unless_that_is_asked_for() {
     detector.handle_degraded(0, 200, 0, || 0);
     assert_eq!((classes(&detector), detector.stats().degraded()), ((false, false), 0));
 }
+
+#[test]
+fn what_may_be_ejected_at_once_is_counted_as_it_is_ejected() {
+    for (percent, hosts, ejected) in
+        [(10, 9, 0), (10, 10, 1), (40, 5, 2), (39, 5, 1), (12, 20, 2), (100, 3, 3), (200, 3, 3)]
+    {
+        let config = OutlierConfig { max_ejection_percent: percent, ..every() };
+        let codes: Vec<(usize, u16)> =
+            (0..hosts).flat_map(|host| [(host, 500), (host, 500)]).collect();
+        check(config, hosts, &codes, &(0..ejected).collect::<Vec<_>>());
+        assert_eq!(config.ejectable(hosts, hosts), ejected);
+    }
+}
