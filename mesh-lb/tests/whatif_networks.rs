@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use mesh_lb::whatif::{Failure, Loss, Scenario, Survey, services};
+use mesh_lb::whatif::{Failure, Loss, Outcome, Scenario, Survey, services};
 use mesh_model::Compat;
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
+use mesh_model::view::Subset;
 
 /// A pod at an address, on a node of its own in a zone of region `r1`, or of none.
 fn pod(text: &mut String, (name, address, zone): (&str, &str, &str), network: &str) {
@@ -46,61 +47,112 @@ fn service(text: &mut String, name: &str, more: &str, pods: &[(&str, &str, &str)
 
 const READY: &str = "ready: true";
 
-/// Cluster `near` of network `n1` with the client and one endpoint of `cart`; `far` of `n2` with two, in
-/// the zones `x` and `z`, behind the gateway 34.0.0.1 whose pod is in zone `g`. `lone` is in `far` only.
-fn mesh(rules: &str, conditions: &str) -> Arc<Mesh> {
-    mesh_through(rules, conditions, "{ip: 34.0.0.1}")
+/// What meshes differ in.
+struct Spec<'t> {
+    rules: &'t str,
+    /// Conditions of the second endpoint in `far`.
+    conditions: &'t str,
+    /// The addresses of the gateway's load balancer.
+    addresses: &'t str,
+    /// Ports of the gateway.
+    ports: &'t str,
+    /// Labels of the gateway's service; `MeshNetworks`.
+    labels: &'t str,
+    networks: &'t str,
+    /// Services in `far` by name, with their pods.
+    services: &'t [(&'t str, &'t [(&'t str, &'t str, &'t str)])],
 }
 
-/// The same with other addresses of the gateway.
-fn mesh_through(rules: &str, conditions: &str, addresses: &str) -> Arc<Mesh> {
-    let ports = "spec: {clusterIP: 172.20.0.1, ports: [{name: http, port: 80}]}";
-    let (mut near, mut far) = (String::new(), String::new());
-    pod(&mut near, ("client", "10.1.0.1", "a"), "n1");
-    pod(&mut near, ("cart-a", "10.1.0.2", "a"), "n1");
-    service(&mut near, "cart", ports, &[("cart-a", "10.1.0.2", READY)]);
-    for one in [("cart-x", "10.2.0.1", "x"), ("cart-y", "10.2.0.2", "z"), ("gate", "10.2.0.9", "g")]
-    {
-        pod(&mut far, one, "n2");
+impl Default for Spec<'_> {
+    fn default() -> Self {
+        Self {
+            rules: "",
+            conditions: READY,
+            addresses: "{ip: 34.0.0.1}",
+            ports: "{name: http, port: 15443}",
+            labels: "topology.istio.io/network: n2",
+            networks: "{}",
+            services: &[],
+        }
     }
-    let both = [("cart-x", "10.2.0.1", READY), ("cart-y", "10.2.0.2", conditions)];
-    service(&mut far, "cart", ports, &both);
-    service(&mut far, "lone", ports, &both);
-    let _ = write!(
-        far,
-        "---\n{{apiVersion: v1, kind: Service, metadata: {{name: gate, namespace: shop, labels: \
-         {{topology.istio.io/network: n2}}}}, spec: {{type: LoadBalancer, clusterIP: 172.20.0.9, ports: \
-         [{{name: http, port: 15443}}]}}, status: {{loadBalancer: {{ingress: [{addresses}]}}}}}}\n---\n\
-         {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: gate, namespace: shop, \
-         labels: {{kubernetes.io/service-name: gate}}}}, addressType: IPv4, ports: [{{name: http, port: \
-         15443}}], endpoints: [{{addresses: [10.2.0.9], conditions: {{ready: true}}, targetRef: {{kind: \
-         Pod, name: gate, namespace: shop}}}}]}}\n"
-    );
-    service(
-        &mut near,
-        "own",
-        "spec: {clusterIP: None, ports: [{name: http, port: 80, appProtocol: tcp}]}",
-        &[("cart-a", "10.1.0.2", READY)],
-    );
-    let outside = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: bank, namespace: \
-                   shop}, spec: {hosts: [bank.example.com], addresses: [10.250.0.1], ports: [{name: http, \
-                   number: 80, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 203.0.113.7}]}}\n";
-    let describe = "role: remote\ncontrolPlane: near\n";
-    let source = |origin, name: &str, text: &str| Source {
-        origin,
-        name: name.into(),
-        text: text.as_bytes().to_vec(),
-    };
-    let mut registry = Registry::new(Compat::default());
-    let found = registry.load([
-        source(Origin::Cluster("near".into()), "near.yaml", &near),
-        source(Origin::Cluster("far".into()), "far.yaml", &far),
-        source(Origin::Description("near".into()), "near/cluster.yaml", "role: primary\n"),
-        source(Origin::Description("far".into()), "far/cluster.yaml", describe),
-        source(Origin::Config, "config.yaml", &format!("{outside}---\n{rules}")),
-    ]);
-    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
-    registry.mesh()
+}
+
+/// The gateway by its address alone.
+const LISTED: Spec<'_> = Spec {
+    rules: "",
+    conditions: READY,
+    addresses: "{ip: 34.0.0.1}",
+    ports: "{name: http, port: 15443}",
+    labels: "",
+    networks: "networks: {n2: {gateways: [{address: 34.0.0.1, port: 15443}]}}",
+    services: &[],
+};
+
+fn mesh(rules: &str, conditions: &str) -> Arc<Mesh> {
+    Spec { rules, conditions, ..Spec::default() }.mesh()
+}
+
+impl Spec<'_> {
+    /// Cluster `near` of network `n1` with the client and one endpoint of `cart`; `far` of `n2` with two, in
+    /// the zones `x` and `z`, behind the gateway 34.0.0.1 whose pod is in zone `g`; another one in zone `h`
+    /// is never ready. `lone` is in `far` only.
+    fn mesh(&self) -> Arc<Mesh> {
+        let ports = "spec: {clusterIP: 172.20.0.1, ports: [{name: http, port: 80}]}";
+        let (mut near, mut far) = (String::new(), String::new());
+        pod(&mut near, ("client", "10.1.0.1", "a"), "n1");
+        pod(&mut near, ("cart-a", "10.1.0.2", "a"), "n1");
+        service(&mut near, "cart", ports, &[("cart-a", "10.1.0.2", READY)]);
+        pod(&mut far, ("cart-x", "10.2.0.1", "x"), "n2");
+        pod(&mut far, ("cart-y", "10.2.0.2", "z"), "n2");
+        pod(&mut far, ("cart-w", "10.2.0.3", "w"), "n3");
+        pod(&mut far, ("gate", "10.2.0.9", "g"), "n2");
+        pod(&mut far, ("gate-b", "10.2.0.10", "h"), "n2");
+        let both = [("cart-x", "10.2.0.1", READY), ("cart-y", "10.2.0.2", self.conditions)];
+        service(&mut far, "cart", ports, &both);
+        service(&mut far, "lone", ports, &both);
+        for (name, pods) in self.services {
+            service(&mut far, name, ports, pods);
+        }
+        let Self { addresses, ports, labels, networks, rules, .. } = self;
+        let _ = write!(
+            far,
+            "---\n{{apiVersion: v1, kind: Service, metadata: {{name: gate, namespace: shop, labels: \
+             {{{labels}}}}}, spec: {{type: LoadBalancer, clusterIP: 172.20.0.9, ports: \
+             [{ports}]}}, status: {{loadBalancer: {{ingress: [{addresses}]}}}}}}\n---\n\
+             {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: gate, namespace: shop, \
+             labels: {{kubernetes.io/service-name: gate}}}}, addressType: IPv4, ports: [{{name: http, port: \
+             15443}}], endpoints: [{{addresses: [10.2.0.9], conditions: {{ready: true}}, targetRef: {{kind: \
+             Pod, name: gate, namespace: shop}}}}, {{addresses: [10.2.0.10], conditions: {{ready: false}}, \
+             targetRef: {{kind: Pod, name: gate-b, namespace: shop}}}}]}}\n"
+        );
+        service(
+            &mut near,
+            "own",
+            "spec: {clusterIP: None, ports: [{name: http, port: 80, appProtocol: tcp}]}",
+            &[("cart-a", "10.1.0.2", READY)],
+        );
+        let outside = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: bank, \
+                       namespace: shop}, spec: {hosts: [bank.example.com], addresses: [10.250.0.1], ports: \
+                       [{name: http, number: 80, protocol: HTTP}], resolution: STATIC, endpoints: [{address: \
+                       203.0.113.7}]}}\n";
+        let describe = "role: remote\ncontrolPlane: near\n";
+        let source = |origin, name: &str, text: &str| Source {
+            origin,
+            name: name.into(),
+            text: text.as_bytes().to_vec(),
+        };
+        let mut registry = Registry::new(Compat::default());
+        let found = registry.load([
+            source(Origin::Cluster("near".into()), "near.yaml", &near),
+            source(Origin::Cluster("far".into()), "far.yaml", &far),
+            source(Origin::Description("near".into()), "near/cluster.yaml", "role: primary\n"),
+            source(Origin::Description("far".into()), "far/cluster.yaml", describe),
+            source(Origin::Config, "config.yaml", &format!("{outside}---\n{rules}")),
+            source(Origin::MeshNetworks, "networks.yaml", networks),
+        ]);
+        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+        registry.mesh()
+    }
 }
 
 const DETECTION: &str = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: all, namespace: shop}, spec: \
@@ -159,11 +211,79 @@ fn an_endpoint_behind_a_gateway_that_another_stands_behind_is_not_missed() {
 fn clients_without_outlier_detection_lose_what_they_send_to_a_gateway_that_is_gone() {
     // The gateway's own service is behind it, too.
     let lost = ["cart: x 50 -", "gate: g 100 - cut off", "lone: x 100 - cut off"];
-    for failure in
-        ["gateway=34.0.0.1", "network=n2", "zone=r1/g", "endpoint=10.2.0.9", "service=gate.shop"]
-    {
-        check(&mesh("", READY), failure, &lost);
+    // One of its pods is left that was never ready.
+    let pods = "zone=r1/g";
+    for spec in [Spec::default(), LISTED] {
+        let mesh = spec.mesh();
+        for failure in
+            ["gateway=34.0.0.1", "network=n2", pods, "endpoint=10.2.0.9", "service=gate.shop"]
+        {
+            check(&mesh, failure, &lost);
+        }
+        check(&mesh, "cluster=far", &lost);
+        check(&mesh, "endpoint=10.2.0.10", NOTHING);
     }
+}
+
+#[test]
+fn one_port_of_a_gateway_fails_by_itself() {
+    let ports = "{name: http, port: 15443}, {name: hbone, port: 15008}";
+    let mesh = Spec { ports, ..Spec::default() }.mesh();
+    check(&mesh, "gateway=34.0.0.1:15008", NOTHING);
+    assert_eq!(felt(&mesh, "gateway=34.0.0.1:15008", Loss::Removed), NOTHING);
+    let lost = ["cart: x 50 -", "gate: g 100 - cut off", "lone: x 100 - cut off"];
+    check(&mesh, "gateway=34.0.0.1:15443", &lost);
+    check(&mesh, "gateway=34.0.0.1", &lost);
+}
+
+#[test]
+fn one_address_for_two_networks_is_one_gateway() {
+    let networks = "networks: {n2: {gateways: [{address: 34.0.0.1, port: 15443}]}, n3: {gateways: \
+                    [{address: 34.0.0.1, port: 15443}]}}";
+    let pods: &[_] = &[("cart-x", "10.2.0.1", READY), ("cart-w", "10.2.0.3", READY)];
+    let mesh = Spec { networks, services: &[("duo", pods)], ..LISTED }.mesh();
+    // One host of Envoy's stands for both, in the zone that comes first.
+    for failure in ["network=n2", "network=n3"] {
+        let told = felt(&mesh, failure, Loss::Unhealthy);
+        assert!(told.contains(&"cart: x 50 -".to_owned()), "{failure} {told:?}");
+        assert!(told.contains(&"duo: w 100 - cut off".to_owned()), "{failure} {told:?}");
+    }
+}
+
+#[test]
+fn what_did_not_answer_before_is_not_lost() {
+    let services: &[(_, &[_])] = &[("idle", &[("cart-y", "10.2.0.2", "ready: false")])];
+    let mesh = Spec { services, conditions: "ready: false", ..Spec::default() }.mesh();
+    for loss in [Loss::Unhealthy, Loss::Removed] {
+        assert_eq!(felt(&mesh, "endpoint=10.2.0.2", loss), NOTHING, "{loss:?}");
+    }
+    // Nobody answers for `idle` before.
+    check(
+        &mesh,
+        "gateway=34.0.0.1",
+        &["cart: x 50 -", "gate: g 100 - cut off", "lone: x 100 - cut off"],
+    );
+}
+
+#[test]
+fn networks_without_a_gateway_are_out_of_reach_before_and_after() {
+    let mesh = Spec { labels: "", ..Spec::default() }.mesh();
+    // One of three endpoints is in reach, then one of two, then none.
+    check(&mesh, "endpoint=10.2.0.1", &["cart: - 17 a"]);
+    check(&mesh, "endpoint=10.1.0.2", &["cart: a 33 - cut off", "own:  cut off"]);
+    let proxy = mesh.proxy("near/shop/client").unwrap();
+    let view = mesh.view(&proxy).unwrap();
+    let cart = view.destination("cart.shop", 80, Subset::None).unwrap();
+    let (sent, now) = (Outcome::sent(&view, &cart), Outcome::now(&view, &cart));
+    let shares = |outcome: &Outcome| -> Vec<String> {
+        outcome.shares.endpoints().iter().map(|share| format!("{share:.0}")).collect()
+    };
+    assert_eq!(shares(&sent), ["33"; 3]);
+    assert_eq!(shares(&now), ["33", "0", "0"]);
+    let explanation = now.assignment.explain_to(&view, &cart);
+    let codes = explanation.used.iter().map(|used| used.reasons.last().unwrap().code);
+    let code = "other_network_without_gateway";
+    assert_eq!(codes.filter(|found| *found == code).count(), 2);
 }
 
 /// Detection under which all zones share; what else it says.
@@ -211,7 +331,7 @@ fn of_several_hosts_that_are_gone_the_first_are_ejected() {
         (75, "cart: x 50 a"),
     ] {
         let rule = detection(&format!("maxEjectionPercent: {percent}"));
-        let mesh = mesh_through(&rule, READY, addresses);
+        let mesh = Spec { rules: &rule, addresses, ..Spec::default() }.mesh();
         let told = felt(&mesh, "network=n2", Loss::Unhealthy);
         assert_eq!(told.first().unwrap(), expected, "{percent}");
     }

@@ -157,8 +157,14 @@ impl Assignment {
     /// Says why each endpoint is where it is and why others are absent; computed when called.
     pub fn explain(&self) -> Explanation<'_> {
         let list = "failoverPriority or trafficDistribution";
-        let wanted =
-            Wanted { list, labels: &[], ejects: false, distribute: None, is_blind_behind: false };
+        let wanted = Wanted {
+            list,
+            labels: &[],
+            ejects: false,
+            distribute: None,
+            is_blind_behind: false,
+            network: None,
+        };
         Explanation::new(self, wanted)
     }
 
@@ -197,6 +203,7 @@ impl Assignment {
             labels: wanted.wanted(),
             ejects,
             distribute: distribute::entry_for(&view.proxy().locality, entries),
+            network: Some(&view.proxy().network),
             is_blind_behind: !view.mesh().compat().fixes.gateway_labels,
         };
         Explanation::new(self, wanted)

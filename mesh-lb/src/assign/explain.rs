@@ -2,7 +2,7 @@
 use std::fmt;
 
 use mesh_model::endpoint::{Endpoint, HealthStatus};
-use mesh_model::name::Locality;
+use mesh_model::name::{Locality, NetworkId};
 use mesh_model::resource::destination_rule::Distribute;
 
 use super::{
@@ -92,6 +92,8 @@ pub(super) struct Wanted<'c> {
     pub(super) distribute: Option<&'c Distribute>,
     /// Whether gateways are known to have no labels of the endpoints behind them.
     pub(super) is_blind_behind: bool,
+    /// The client's network; none where it is not known.
+    pub(super) network: Option<&'c NetworkId>,
 }
 
 /// The client's locality, and the labels that rank endpoints.
@@ -100,6 +102,7 @@ type Client<'c> = (&'c Locality, Wanted<'c>);
 fn reasons(endpoint: AssignedEndpoint<'_>, client: Client<'_>) -> Vec<Said> {
     let mut reasons = vec![ranked(endpoint, client)];
     reasons.extend(reached(endpoint));
+    reasons.extend(out_of_reach(endpoint, client.1.network));
     reasons.extend(weighed(endpoint));
     let is_sent_draining = endpoint.health() == HealthStatus::Draining;
     match endpoint.target() {
@@ -269,6 +272,19 @@ fn weighed(endpoint: AssignedEndpoint<'_>) -> Option<Said> {
         }
     };
     Some(Said { code, text })
+}
+
+/// That the client's network has no way to the endpoint's, as far as the mesh is described.
+fn out_of_reach(endpoint: AssignedEndpoint<'_>, own: Option<&NetworkId>) -> Option<Said> {
+    let (Target::Direct(to) | Target::Tunnel(to)) = endpoint.target() else { return None };
+    let (own, network) = (own?, &to.workload.network);
+    (!network.is_same_or_empty(own)).then(|| {
+        let text = format!(
+            "its network `{network}` has no gateway for the client, which is in `{own}`: its own address is \
+             sent, and nobody gets there from another network"
+        );
+        Said::new("other_network_without_gateway", text)
+    })
 }
 
 /// How an endpoint is reached, where that is not simply its address.

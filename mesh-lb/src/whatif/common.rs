@@ -6,11 +6,10 @@ use mesh_model::endpoint::{Address, Endpoint, HealthStatus};
 use mesh_model::name::NetworkId;
 use mesh_model::view::{Destination, ProxyView};
 
-use super::outcome::answers;
+use super::Outcome;
 use super::overload::Numbers;
-use super::scenario::Failed;
+use super::scenario::{Failed, lost};
 use super::shift::Parts;
-use super::{Outcome, Scenario};
 use crate::assign::{Assignment, Bases, Basis, Discovery, Id, Rank, Target};
 use crate::health::outlier::OutlierConfig;
 use crate::load::DataPlane;
@@ -28,12 +27,13 @@ pub(super) struct Outcomes {
 pub(super) struct Common {
     // Held, so that no other takes its address.
     basis: Arc<Basis>,
-    /// The clients' network, where it decides what is lost.
-    network: Option<NetworkId>,
+    /// The clients' network, which decides what they get to.
+    network: NetworkId,
     hosts: HostTable,
     parts: Parts,
     portions: Box<[Portion]>,
-    answers: Box<[bool]>,
+    /// What is sent to and does not answer, by index; none if everything does.
+    lost: Box<[bool]>,
     /// The shares that were computed last.
     // INVARIANT: at most `KEPT`.
     known: Vec<Known>,
@@ -66,26 +66,26 @@ impl Outcomes {
     pub(super) fn add(
         &mut self,
         (view, destination): (&ProxyView<'_>, &Destination<'_>),
-        (scenario, failed): (&Scenario, &Failed<'_>),
+        failed: &Failed<'_>,
         by: (Discovery, Spread),
         numbers: &Numbers,
     ) -> (Outcome, usize) {
         let supply = failed.supply(view.mesh().compat());
         let assignment = Assignment::of_bases(view, destination, supply, &mut self.bases);
-        let network = failed.has_other_gateways().then(|| view.proxy().network.clone());
+        let network = &view.proxy().network;
         let is_known = |common: &Common| {
-            Arc::ptr_eq(&common.basis, assignment.basis()) && common.network == network
+            Arc::ptr_eq(&common.basis, assignment.basis()) && common.network == *network
         };
         let at = self.commons.iter().position(is_known).unwrap_or_else(|| {
-            let lost = scenario.lost(view, &assignment, failed);
-            let hosts = hosts(&assignment, destination, by.1, lost);
+            let lost = lost(view, &assignment, failed);
+            let hosts = hosts(&assignment, destination, by.1, lost.clone());
             self.commons.push(Common {
                 basis: Arc::clone(assignment.basis()),
-                network,
+                network: network.clone(),
                 hosts,
                 parts: Parts::of(&assignment),
                 portions: portions(&assignment, numbers),
-                answers: answers(&assignment),
+                lost: lost.into(),
                 known: Vec::with_capacity(KEPT),
             });
             self.commons.len() - 1
@@ -129,7 +129,7 @@ impl Common {
 
     /// Whether nothing is answered of what an outcome sends.
     pub(super) fn is_unreachable(&self, outcome: &Outcome) -> bool {
-        outcome.is_unreachable_by(&self.answers)
+        outcome.is_unreachable_by(&self.lost)
     }
 
     pub(super) const fn portions(&self) -> &[Portion] {

@@ -29,7 +29,7 @@ pub enum Failure {
     Zone(Box<str>, Box<str>),
     /// Everything in a network, its gateways too.
     Network(Box<str>),
-    /// A network gateway, by its address with or without the port.
+    /// A network gateway, by its address; with a port nothing but that port fails.
     Gateway(Box<str>),
     /// An endpoint, by its address with or without the port.
     Endpoint(Box<str>),
@@ -82,20 +82,31 @@ impl Failure {
         let is_host = matches!(self, Self::Service(name, _)
             if plane.services.hosts().any(|host| is_host(name, host.as_str())));
         is_host
-            || plane.named_gateways.iter().any(|gateway| self.hits_gateway(gateway))
+            || plane.named_gateways.iter().any(|gateway| self.is_of_gateway(gateway))
             || hosts.any(|(host, shards)| shards.endpoints().any(|e| self.hits(e, host, all)))
     }
 
-    /// Returns whether a gateway fails by itself, whatever becomes of the endpoints behind it.
-    pub(super) fn hits_gateway(&self, gateway: &NetworkGateway) -> bool {
+    fn is_of_gateway(&self, gateway: &NetworkGateway) -> bool {
+        let mut ports = [gateway.port, gateway.hbone_port].into_iter().filter(|port| *port != 0);
+        self.takes_place(gateway) || ports.any(|port| self.hits_gateway(gateway, port))
+    }
+
+    /// Returns whether a gateway fails with where it is, whatever becomes of the endpoints behind it.
+    pub(super) fn takes_place(&self, gateway: &NetworkGateway) -> bool {
         match self {
             Self::Cluster(name) => gateway.cluster == **name,
             Self::Network(name) => gateway.network == **name,
-            Self::Gateway(address) => [gateway.port, gateway.hbone_port]
-                .iter()
-                .any(|port| is_address(address, &gateway.address, *port)),
-            Self::Region(_) | Self::Zone(..) | Self::Endpoint(_) | Self::Service(..) => false,
+            Self::Region(_)
+            | Self::Zone(..)
+            | Self::Gateway(_)
+            | Self::Endpoint(_)
+            | Self::Service(..) => false,
         }
+    }
+
+    /// Returns whether it names a port of a gateway, or its address and so all ports of it.
+    pub(super) fn hits_gateway(&self, gateway: &NetworkGateway, port: u16) -> bool {
+        matches!(self, Self::Gateway(address) if is_address(address, &gateway.address, port))
     }
 }
 

@@ -160,7 +160,7 @@ fn touched<'s, 'm>(
         .iter()
         .map(|class| {
             let by = (class.before.discovery, class.before.spread);
-            after.add((&class.view, destination), (scenario, failed), by, numbers)
+            after.add((&class.view, destination), failed, by, numbers)
         })
         .collect();
     let commons = before.commons().iter().chain(after.commons());

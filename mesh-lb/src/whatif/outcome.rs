@@ -40,9 +40,21 @@ pub struct Cell {
 }
 
 impl Outcome {
-    /// Computes where a proxy's traffic goes at present.
+    /// Computes where a proxy's traffic goes at present, of what is answered.
     pub fn now(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
         Scenario::default().outcome(view, destination)
+    }
+
+    /// Computes where a proxy sends at present, be it answered or not: what Envoy has of its control plane.
+    pub fn sent(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
+        let assignment = Assignment::new(view, destination);
+        let discovery = Discovery::of(view, destination);
+        let spread = Spread::of(view, destination);
+        let shares = match discovery.picks() {
+            true => assignment.shares(&spread),
+            false => assignment.no_shares(),
+        };
+        Self { assignment, discovery, spread, shares }
     }
 
     /// The outcome of a destination that does not exist.
@@ -100,16 +112,17 @@ impl Outcome {
     /// with one behind it. Where the client's own destination is kept none of the endpoints that it may
     /// ask for answers; hosts that are looked up are always reached.
     pub fn is_unreachable(&self) -> bool {
-        self.is_unreachable_by(&answers(&self.assignment))
+        self.is_unreachable_by(&silent(&self.assignment))
     }
 
-    /// The same, given [`answers`] of the assignment.
-    pub(super) fn is_unreachable_by(&self, answers: &[bool]) -> bool {
+    /// The same, given what is sent to and does not answer; none if everything does. In panic Envoy sends to
+    /// what is unhealthy, too, and may be answered.
+    pub(super) fn is_unreachable_by(&self, silent: &[bool]) -> bool {
         match self.discovery {
             Discovery::Eds | Discovery::StrictDns | Discovery::LogicalDns => {
                 let used = self.shares.endpoints().iter().enumerate();
                 let mut used = used.filter(|(_, share)| **share > 0.0);
-                !used.any(|(index, _)| answers.get(index) != Some(&false))
+                !used.any(|(index, _)| silent.get(index) != Some(&true))
             }
             Discovery::OriginalDestination => {
                 let known = self.assignment.endpoints().filter_map(|one| match one.target() {
@@ -124,25 +137,31 @@ impl Outcome {
     }
 }
 
-/// Whether what is sent to may answer, by the order of the assignment; none if all may.
-///
-/// In panic Envoy sends to what is unhealthy, too, and may be answered. One host stands for all
-/// localities behind the address of a gateway.
-pub(super) fn answers(assignment: &Assignment) -> Box<[bool]> {
-    let is_gateway =
-        |target: Target<'_>| matches!(target, Target::Gateway(_) | Target::DoubleTunnel(_));
+/// Whether an endpoint behind it answers, for each gateway address that is sent to. One host stands for all
+/// localities behind an address.
+pub(super) fn fronts(assignment: &Assignment) -> BTreeMap<(&Address, u16), bool> {
     let mut fit: BTreeMap<(&Address, u16), bool> = BTreeMap::new();
     for endpoint in assignment.endpoints().filter(|one| is_gateway(one.target())) {
         *fit.entry(endpoint.target().dialled()).or_default() |= endpoint.fronts().any(is_fit);
     }
-    if fit.values().all(|is_fit| *is_fit) {
-        return Box::default();
+    fit
+}
+
+/// What is sent to and has nobody behind it, by the order of the assignment; none if all have.
+fn silent(assignment: &Assignment) -> Vec<bool> {
+    let fronts = fronts(assignment);
+    if fronts.values().all(|is_fit| *is_fit) {
+        return Vec::new();
     }
-    let answers = |endpoint: AssignedEndpoint<'_>| {
+    let is_silent = |endpoint: AssignedEndpoint<'_>| {
         let target = endpoint.target();
-        !is_gateway(target) || fit.get(&target.dialled()) == Some(&true)
+        is_gateway(target) && fronts.get(&target.dialled()) != Some(&true)
     };
-    assignment.endpoints().map(answers).collect()
+    assignment.endpoints().map(is_silent).collect()
+}
+
+const fn is_gateway(target: Target<'_>) -> bool {
+    matches!(target, Target::Gateway(_) | Target::DoubleTunnel(_))
 }
 
 /// The cluster that an endpoint's traffic ends in; a gateway that `MeshNetworks` lists has none of its

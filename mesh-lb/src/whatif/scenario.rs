@@ -1,17 +1,15 @@
 //! What fails together, and what then holds for a proxy.
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::endpoint::{
-    Address, Endpoint, Gateways, HealthStatus, NetworkGateway, Shard, Shards,
-};
-use mesh_model::name::{ClusterId, NetworkId};
+use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, Shard, Shards};
+use mesh_model::name::ClusterId;
 use mesh_model::view::{Destination, ProxyView};
 
-use super::common::{Outcomes, is_fit};
+use super::common::Outcomes;
 use super::failure::Rank;
-use super::fallen::{Fallen, is_cut_off};
+use super::fallen::Fallen;
+use super::outcome::fronts;
 use super::overload::Numbers;
 use super::{Failure, Outcome};
 use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Supply, Target};
@@ -20,14 +18,16 @@ use crate::share::Spread;
 /// Things that fail at the same time.
 ///
 /// Endpoints that fail are unhealthy (or gone) for the control plane, which sends them or not as it
-/// does at any time; those that are draining or terminating end so. A gateway has no health in EDS. It
-/// counts as failed if it is named, if its cluster or network is, if the pods of its service are, or if
-/// nothing that is left behind its address answers. What clients send there is
-/// lost unless they notice and send elsewhere, as gRPC's do. Envoy notices by outlier detection, as far as
-/// it may eject: where failures to connect count (a threshold of 0 counts nothing), and up to
-/// `maxEjectionPercent` of all hosts of the cluster, the first by priority, then in order. It is told
-/// how things are once there was traffic enough to eject, and before an ejection ends. If gateways are removed, endpoints of a
-/// network that has none left are sent as they are, and nobody gets there.
+/// does at any time; those that are draining or terminating end so. A gateway has no health in EDS: it fails
+/// if it is named, with its cluster or network, or with the last ready pod of its service.
+///
+/// Before and after alike shares are of what is answered. Nobody answers at a gateway that has failed or
+/// has no ready endpoint behind it, and nobody gets to an endpoint of another network by its own address,
+/// which istiod sends where that network has no gateway. What clients send there is lost unless they
+/// notice and send elsewhere, as gRPC's do. Envoy notices by outlier detection, as far as it may eject: where
+/// failures to connect count (a threshold of 0 counts nothing), and up to `maxEjectionPercent` of all hosts of
+/// the cluster, the first by priority, then in order. Told is how things are once there was traffic enough
+/// to eject, and before an ejection ends.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers name failures and what they do")]
 pub struct Scenario {
@@ -54,8 +54,6 @@ pub(super) struct Failed<'s> {
     before: &'s Shards,
     gateways_before: &'s Gateways,
     fallen: &'s Fallen<'s>,
-    host: &'s str,
-    ranks: Ranks<'s>,
     /// The endpoints afterwards, if some fail.
     shards: Option<Shards>,
     /// The gateways afterwards, if some are gone.
@@ -77,11 +75,6 @@ impl<'s> Failed<'s> {
         }
     }
 
-    /// Whether networks may be entered otherwise than before.
-    pub(super) const fn has_other_gateways(&self) -> bool {
-        self.gateways.is_some()
-    }
-
     /// The endpoints afterwards, if some fail.
     pub(super) const fn shards(&self) -> Option<&Shards> {
         self.shards.as_ref()
@@ -96,7 +89,7 @@ impl Scenario {
         let numbers = Numbers::default();
         let fallen = self.fallen(view.mesh(), view.plane());
         self.with_failed((view, &fallen), destination, |failed| {
-            Outcomes::default().add(of, (self, failed), by, &numbers).0
+            Outcomes::default().add(of, failed, by, &numbers).0
         })
     }
 
@@ -118,10 +111,8 @@ impl Scenario {
             before: shards,
             gateways_before: gateways,
             fallen,
-            host,
             shards: self.shards(shards, host, &ranks),
             gateways: self.gateways(gateways, fallen),
-            ranks,
         })
     }
 
@@ -155,11 +146,11 @@ impl Scenario {
 
     /// The gateways after the failure, if it removes some.
     fn gateways(&self, gateways: &Gateways, fallen: &Fallen<'_>) -> Option<Gateways> {
-        let is_left = |gateway: &&NetworkGateway| !fallen.contains(gateway);
-        if self.loss == Loss::Unhealthy || gateways.iter().all(|one| is_left(&one)) {
+        if self.loss == Loss::Unhealthy || fallen.is_empty() {
             return None;
         }
-        Some(Gateways::new(gateways.iter().filter(is_left).cloned()))
+        let left = Gateways::new(gateways.iter().filter_map(|gateway| fallen.left_of(gateway)));
+        (left != *gateways).then_some(left)
     }
 
     /// The service's endpoints in order, if a failure speaks of a part of them: an endpoint fails on
@@ -176,71 +167,30 @@ impl Scenario {
         let rank = ranks.of(endpoint);
         self.failures.iter().any(|failure| failure.hits(endpoint, host, rank))
     }
-
-    /// Finds what a client sends to and nothing answers any more, by the order of the assignment; none
-    /// if everything answers.
-    pub(super) fn lost(
-        &self,
-        view: &ProxyView<'_>,
-        assignment: &Assignment,
-        failed: &Failed<'_>,
-    ) -> Vec<bool> {
-        if failed.is_nothing() {
-            return Vec::new();
-        }
-        let fronts = self.fronts(assignment, failed);
-        if fronts.is_empty() && failed.gateways.is_none() {
-            return Vec::new();
-        }
-        let own = &view.proxy().network;
-        let is_cut_off = |network: &NetworkId| {
-            let after = failed.gateways.as_ref();
-            let cut = after.map(|after| is_cut_off(network, failed.gateways_before, after));
-            network != own && cut == Some(true)
-        };
-        let is_lost = |endpoint: AssignedEndpoint<'_>| match endpoint.target() {
-            Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
-                failed.fallen.contains(gateway)
-                    || fronts.get(&endpoint.target().dialled()).is_some_and(|front| front.is_lost())
-            }
-            Target::Direct(to) | Target::Tunnel(to) => is_cut_off(&to.workload.network),
-        };
-        let lost: Vec<bool> = assignment.endpoints().map(is_lost).collect();
-        if lost.contains(&true) { lost } else { Vec::new() }
-    }
-
-    /// What stands behind each gateway address, over all localities: Envoy has one host for it.
-    fn fronts<'a>(
-        &self,
-        assignment: &'a Assignment,
-        failed: &Failed<'_>,
-    ) -> BTreeMap<(&'a Address, u16), Front> {
-        let mut fronts: BTreeMap<(&Address, u16), Front> = BTreeMap::new();
-        for endpoint in assignment.endpoints() {
-            let (Target::Gateway(_) | Target::DoubleTunnel(_)) = endpoint.target() else {
-                continue;
-            };
-            let front = fronts.entry(endpoint.target().dialled()).or_default();
-            for behind in endpoint.fronts() {
-                front.is_hit |= self.hits(behind, failed.host, &failed.ranks);
-                front.answers |= is_fit(behind);
-            }
-        }
-        fronts
-    }
 }
 
-/// What stands behind the address of a gateway.
-#[derive(Clone, Copy, Debug, Default)]
-struct Front {
-    is_hit: bool,
-    answers: bool,
-}
-
-impl Front {
-    const fn is_lost(self) -> bool {
-        self.is_hit && !self.answers
+/// Finds what a client sends to and nobody answers, by the order of the assignment; none if everything
+/// answers. It is the same before a failure and after.
+///
+/// Nobody gets to an endpoint of another network by its own address, which istiod sends where its network
+/// has no gateway. A gateway has no health in EDS: it answers if it is there and an endpoint behind it does.
+pub(super) fn lost(
+    view: &ProxyView<'_>,
+    assignment: &Assignment,
+    failed: &Failed<'_>,
+) -> Vec<bool> {
+    let (own, fronts) = (&view.proxy().network, fronts(assignment));
+    let is_lost = |endpoint: AssignedEndpoint<'_>| match endpoint.target() {
+        Target::Gateway(_) | Target::DoubleTunnel(_) => {
+            let dialled = endpoint.target().dialled();
+            failed.fallen.contains(dialled) || fronts.get(&dialled) != Some(&true)
+        }
+        Target::Direct(to) | Target::Tunnel(to) => !to.workload.network.is_same_or_empty(own),
+    };
+    if !assignment.endpoints().any(is_lost) {
+        return Vec::new();
     }
+    assignment.endpoints().map(is_lost).collect()
 }
 
 /// The health of an endpoint that fails: one that is ending ends.

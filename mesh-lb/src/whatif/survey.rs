@@ -374,7 +374,7 @@ impl<'m> Surveyed<'m> {
         let numbers = self.carriers.numbers();
         let none = Fallen::default();
         let (before, common) = now.with_failed((view, &none), destination, |failed| {
-            self.before.add((view, destination), (&now, failed), by, numbers)
+            self.before.add((view, destination), failed, by, numbers)
         });
         let view = view.clone();
         let class = SurveyedClass { view, before, n_proxies: 0, common, clients: Vec::new() };

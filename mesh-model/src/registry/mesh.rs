@@ -187,15 +187,16 @@ impl Mesh {
         part.flat_map(move |part| part.store.pods.with_first(namespace))
     }
 
-    /// Returns the host of the service that a gateway's address is of: a load balancer or an external
-    /// address in the gateway's cluster. `None` for addresses that only `MeshNetworks` or a Gateway
-    /// resource lists, and for those of nodes, which stand for every service with a node port.
-    pub fn service_of_gateway(
+    /// Returns the clusters and hosts of the services that a gateway's address is of: a load balancer or
+    /// an external address in the gateway's cluster. An address that `MeshNetworks` lists is of no cluster
+    /// by itself; it is looked for in all that the control plane reads, of which several can have it where
+    /// networks are not joined. None for addresses that only a Gateway resource lists, and for those of
+    /// nodes, which stand for every service with a node port.
+    pub fn services_of_gateway(
         &self,
         plane: &ControlPlane,
         gateway: &NetworkGateway,
-    ) -> Option<Hostname> {
-        let services = &self.parts.clusters.get(&gateway.cluster)?.store.services;
+    ) -> Vec<(ClusterId, Hostname)> {
         let is_of = |service: &&Arc<resource::Service>| {
             let ingress = service.status.load_balancer.ingress.iter();
             let mut hosts = ingress.clone().map(|point| &*point.hostname);
@@ -208,9 +209,18 @@ impl Mesh {
                 Address::Unix(_) | Address::Unknown => false,
             }
         };
-        let service = services.values().find(is_of)?;
-        let (name, namespace) = (&service.meta.name, &service.meta.namespace);
-        Some(Hostname::from(format!("{name}.{namespace}.svc.{}", plane.domain).as_str()))
+        let is_asked = |id: &ClusterId| match gateway.cluster.is_empty() {
+            true => plane.clusters.contains(id),
+            false => gateway.cluster == *id,
+        };
+        let clusters = self.parts.clusters.iter().filter(|(id, _)| is_asked(id));
+        let found = clusters.filter_map(|(id, part)| {
+            let service = part.store.services.values().find(is_of)?;
+            let (name, namespace) = (&service.meta.name, &service.meta.namespace);
+            let host = format!("{name}.{namespace}.svc.{}", plane.domain);
+            Some((id.clone(), Hostname::from(host.as_str())))
+        });
+        found.collect()
     }
 
     /// Returns the metadata of a namespace in a cluster.

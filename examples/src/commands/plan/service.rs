@@ -77,8 +77,11 @@ impl<'m> Plan<'m> {
         unhealthy: &Scenario,
         absences: &Absences<'_>,
     ) -> Self {
-        let Outcome { assignment, discovery, spread, shares } =
-            unhealthy.outcome(view, &destination);
+        // Without a failure the shares are of what Envoy sends, be it answered or not.
+        let Outcome { assignment, discovery, spread, shares } = match *unhealthy.failures {
+            [] => Outcome::sent(view, &destination),
+            [..] => unhealthy.outcome(view, &destination),
+        };
         let mut localities: Vec<PlannedLocality> = assignment
             .localities()
             .zip(shares.localities())
@@ -412,6 +415,13 @@ fn why_repeated(first: Target<'_>, again: Target<'_>) -> &'static str {
         ) if first.workload == again.workload => {
             "its ServiceEntry has several addresses, for each of which istiod lists it again; Envoy keeps the \
              first of several hosts with one address, so this one gets nothing"
+        }
+        (
+            Target::Gateway(first) | Target::DoubleTunnel(first),
+            Target::Gateway(again) | Target::DoubleTunnel(again),
+        ) if first.network != again.network => {
+            "one address stands for several networks; Envoy keeps the first of several hosts with one address, \
+             so this one gets nothing"
         }
         (_, Target::Gateway(_) | Target::DoubleTunnel(_)) => {
             "Envoy keeps the first of several hosts with one address, so this one gets nothing \
