@@ -14,7 +14,8 @@ message! {
         /// What the cluster is to the mesh.
         role: Option<ClusterRole> = "role",
         /// The cluster whose control plane serves this one's proxies, or `external`; empty: itself if
-        /// it is a primary, else the only primary.
+        /// it is a primary, else the only primary. Of several the first by name is taken, and loading
+        /// asks which one is meant.
         control_plane: Box<str> = "controlPlane",
         /// The clusters whose services its control plane discovers; absent: all.
         reads: Option<Vec<Box<str>>> = "reads",

@@ -6,10 +6,10 @@ use crate::resource::{Meta, Pod};
 
 /// Returns what carries the mesh to the workload of a proxy, as far as its pod tells.
 ///
-/// A ztunnel, where the mesh's [`Compat`] says so or a pod without a sidecar is captured: its label
-/// `istio.io/dataplane-mode` is `ambient`, or its namespace's and its own is not `none`, or it is
+/// A ztunnel, where the mesh's [`Compat`](crate::Compat) says so or a pod without a sidecar is captured:
+/// its label `istio.io/dataplane-mode` is `ambient`, or its namespace's and its own is not `none`, or it is
 /// annotated `ambient.istio.io/redirection: enabled`. A gRPC server that is its own data plane, where
-/// [`Compat`] or the proxy says so or the pod is injected with `grpc-agent` or `grpc-simple`. An Envoy
+/// `Compat` or the proxy says so or the pod is injected with `grpc-agent` or `grpc-simple`. An Envoy
 /// everywhere else: pods that name no containers are taken to have one.
 ///
 /// # Upstream
