@@ -8,20 +8,17 @@
 //! long run, before retries and connection limits.
 mod explain;
 mod spread;
+mod table;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mesh_model::endpoint::{Address, HealthStatus};
-use mesh_model::name::Locality;
-use rustc_hash::FxHashSet;
+use mesh_model::endpoint::HealthStatus;
 
 pub use self::spread::Spread;
-use crate::assign::{AssignedEndpoint, AssignedLocality, Assignment};
-use crate::load::{
-    Availability, DataPlane, HostWeights, LevelHosts, LevelLoad, LocalityHosts, PriorityLoad,
-};
+pub(crate) use self::table::HostTable;
+use crate::assign::{AssignedEndpoint, Assignment};
+use crate::load::{Availability, HostWeights, LevelHosts, LevelLoad, LocalityHosts, PriorityLoad};
 
 /// How a host counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -133,196 +130,6 @@ impl Assignment {
         health: impl Fn(AssignedEndpoint<'_>) -> HealthStatus,
     ) -> Shares {
         HostTable::new(self, spread, |(_, endpoint)| health(endpoint)).shares(self, spread)
-    }
-}
-
-/// The hosts of an assignment, and of all others on its basis: only priorities and weights of localities
-/// are not in it.
-#[derive(Clone, Debug)]
-pub(crate) struct HostTable {
-    /// The localities in order, without priorities and weights.
-    groups: Vec<GroupHosts>,
-    /// Weight and fitness of each.
-    all: Vec<(u32, Fitness)>,
-    healths: Arc<[HealthStatus]>,
-    /// What is sent to and does not answer, by index; empty if everything does.
-    silent: Vec<bool>,
-    /// How many of those are ejected, the first by priority, then by index.
-    ejected: usize,
-    /// For each group the first one of its locality; empty if they are all of different ones.
-    twins: Box<[usize]>,
-}
-
-impl HostTable {
-    /// The hosts with health as `health` says.
-    pub(crate) fn new(
-        assignment: &Assignment,
-        spread: &Spread,
-        health: impl Fn((usize, AssignedEndpoint<'_>)) -> HealthStatus,
-    ) -> Self {
-        let len = assignment.localities().map(AssignedLocality::len).sum();
-        let mut groups = Vec::with_capacity(assignment.localities().len());
-        let mut all = Vec::with_capacity(len);
-        let mut healths = Vec::with_capacity(len);
-        let few = Vec::with_capacity(len.min(LOOKED_THROUGH));
-        let mut seen = Seen { few, many: FxHashSet::default() };
-        let is_envoy = matches!(spread.data_plane, DataPlane::IstioProxy | DataPlane::Envoy);
-        let keeps_first = is_envoy && spread.one_host_an_address;
-        for locality in assignment.localities() {
-            let mut group = GroupHosts { first: all.len(), ..GroupHosts::default() };
-            for endpoint in locality.endpoints() {
-                let status = health((all.len(), endpoint));
-                healths.push(status);
-                let target = endpoint.target();
-                // Envoy keeps the first of several hosts with one address.
-                let is_repeated = keeps_first && !seen.is_new((target.address(), target.port()));
-                let (weight, fitness) = match is_repeated {
-                    true => (0, Fitness::Repeated),
-                    false => (endpoint.weight(), Fitness::of(status)),
-                };
-                all.push((weight, fitness));
-                group.add(fitness);
-            }
-            groups.push(group);
-        }
-        let twins = if spread.locality_weighted { twins(assignment) } else { Box::default() };
-        Self { groups, all, healths: healths.into(), silent: Vec::new(), ejected: 0, twins }
-    }
-
-    /// The same while some are sent their share and do not answer: what they are sent is lost.
-    pub(crate) fn without_answer_of(mut self, silent: Vec<bool>) -> Self {
-        if silent.contains(&true) {
-            let health = |(health, is_silent): (&HealthStatus, &bool)| match is_silent {
-                true => HealthStatus::Unhealthy,
-                false => *health,
-            };
-            self.healths = self.healths.iter().zip(&silent).map(health).collect();
-            self.silent = silent;
-        }
-        self
-    }
-
-    /// The same with the most of those ejected that `ejectable` lets, given their number and that of
-    /// all hosts.
-    pub(crate) fn ejecting(mut self, ejectable: impl FnOnce(usize, usize) -> usize) -> Self {
-        let hosts = self.all.iter().filter(|(_, fitness)| *fitness != Fitness::Repeated).count();
-        let silent = self.silent_hosts().count();
-        self.ejected = ejectable(silent, hosts);
-        if self.ejected >= silent {
-            // Whatever the priorities are.
-            let all: Vec<usize> = self.silent_hosts().collect();
-            eject(&all, &mut self.groups, &mut self.all, &mut self.silent);
-            self.ejected = 0;
-        }
-        self
-    }
-
-    /// The hosts that would be sent something and do not answer, by index.
-    fn silent_hosts(&self) -> impl Iterator<Item = usize> {
-        let all = self.all.iter().zip(&self.silent).enumerate();
-        all.filter(|(_, ((_, fitness), is_silent))| **is_silent && *fitness == Fitness::Healthy)
-            .map(|(index, _)| index)
-    }
-
-    /// The shares of an assignment on the basis.
-    pub(crate) fn shares(&self, assignment: &Assignment, spread: &Spread) -> Shares {
-        let mut groups = self.groups.clone();
-        for (group, locality) in groups.iter_mut().zip(assignment.localities()) {
-            group.priority = locality.priority();
-            group.weight = locality.weight().unwrap_or_default();
-        }
-        for (index, twin) in self.twins.iter().enumerate() {
-            let priority = groups.get(index).map(|group| group.priority);
-            let mut known = groups.iter().zip(&self.twins).take(index);
-            let first = known.position(|(one, of)| of == twin && Some(one.priority) == priority);
-            if let Some(group) = groups.get_mut(index) {
-                group.first_of_locality = first;
-            }
-        }
-        let told = match self.ejected {
-            0 => told(spread, Hosts { groups, all: &self.all, silent: &self.silent }),
-            _ => self.told_with_ejected(spread, groups),
-        };
-        Shares { told: Arc::new(told), healths: Arc::clone(&self.healths) }
-    }
-
-    /// The same where some are ejected and others not: which, their priorities decide.
-    fn told_with_ejected(&self, spread: &Spread, mut groups: Vec<GroupHosts>) -> Told {
-        let priority = |index: &usize| {
-            let group = groups.partition_point(|group| group.range().end <= *index);
-            groups.get(group).map(|group| group.priority)
-        };
-        let mut hosts: Vec<usize> = self.silent_hosts().collect();
-        hosts.sort_by_key(priority);
-        hosts.truncate(self.ejected);
-        let (mut all, mut silent) = (self.all.clone(), self.silent.clone());
-        eject(&hosts, &mut groups, &mut all, &mut silent);
-        told(spread, Hosts { groups, all: &all, silent: &silent })
-    }
-
-    /// The shares where the proxy picks none of them.
-    pub(crate) fn no_shares(&self) -> Shares {
-        let told = Told {
-            localities: vec![0.0; self.groups.len()],
-            endpoints: vec![0.0; self.all.len()],
-            ..Told::default()
-        };
-        Shares { told: Arc::new(told), healths: Arc::clone(&self.healths) }
-    }
-}
-
-/// Makes hosts, given by index, unhealthy: nothing is sent to them any more.
-fn eject(
-    hosts: &[usize],
-    groups: &mut [GroupHosts],
-    all: &mut [(u32, Fitness)],
-    silent: &mut [bool],
-) {
-    for &index in hosts {
-        if let Some((_, fitness)) = all.get_mut(index) {
-            *fitness = Fitness::Unhealthy;
-        }
-        if let Some(is_silent) = silent.get_mut(index) {
-            *is_silent = false;
-        }
-        if let Some(group) = groups.iter_mut().find(|group| group.range().contains(&index)) {
-            group.healthy = group.healthy.saturating_sub(1);
-        }
-    }
-}
-
-/// For each locality of an assignment the first one that is the same to Envoy: istiod tells them apart by
-/// their raw texts (`r1/z1` and `r1/z1/`) and by how well labels match. Empty if there are none.
-fn twins(assignment: &Assignment) -> Box<[usize]> {
-    let mut first: BTreeMap<&Locality, usize> = BTreeMap::new();
-    let localities = assignment.localities().enumerate();
-    let twins: Box<[usize]> =
-        localities.map(|(index, of)| *first.entry(of.locality()).or_insert(index)).collect();
-    if first.len() == twins.len() { Box::default() } else { twins }
-}
-
-/// So many addresses are looked through; of more a set is made.
-const LOOKED_THROUGH: usize = 24;
-
-/// The addresses so far.
-struct Seen<'a> {
-    few: Vec<(&'a Address, u16)>,
-    // INVARIANT: empty, or all addresses.
-    many: FxHashSet<(&'a Address, u16)>,
-}
-
-impl<'a> Seen<'a> {
-    /// Whether an address was not there; it is then.
-    fn is_new(&mut self, address: (&'a Address, u16)) -> bool {
-        if self.few.len() < LOOKED_THROUGH {
-            let is_new = !self.few.contains(&address);
-            self.few.extend(is_new.then_some(address));
-            return is_new;
-        }
-        if self.many.is_empty() {
-            self.many.extend(&self.few);
-        }
-        self.many.insert(address)
     }
 }
 
