@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use mesh_lb::whatif::{Failure, Loss, Outcome, Scenario, Survey, services};
+use mesh_lb::whatif::{
+    Cell, Failure, Impact, Loss, Outcome, Scenario, Survey, services, services_and_subsets,
+};
 use mesh_model::Compat;
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
 use mesh_model::view::Subset;
@@ -15,7 +17,7 @@ fn pod(text: &mut String, (name, address, zone): (&str, &str, &str), network: &s
         "---\n{{apiVersion: v1, kind: Node, metadata: {{name: {name}, labels: \
          {{topology.kubernetes.io/region: r1, topology.kubernetes.io/zone: {zone}}}}}}}\n---\n\
          {{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: shop, labels: \
-         {{topology.istio.io/network: {network}, security.istio.io/tlsMode: istio}}}}, spec: \
+         {{app: {name}, topology.istio.io/network: {network}, security.istio.io/tlsMode: istio}}}}, spec: \
          {{nodeName: {name}, containers: [{{name: app}}, {{name: istio-proxy}}]}}, status: {{phase: Running, podIP: \
          {address}}}}}\n"
     );
@@ -59,9 +61,13 @@ struct Spec<'t> {
     /// Labels of the gateway's service; `MeshNetworks`.
     labels: &'t str,
     networks: &'t str,
-    /// Services in `far` by name, with their pods.
-    services: &'t [(&'t str, &'t [(&'t str, &'t str, &'t str)])],
+    /// More services in `far` by name, with their pods.
+    services: &'t [More<'t>],
+    /// The same in `near`, headless if they are called so.
+    near: &'t [More<'t>],
 }
+
+type More<'t> = (&'t str, &'t [(&'t str, &'t str, &'t str)]);
 
 impl Default for Spec<'_> {
     fn default() -> Self {
@@ -73,6 +79,7 @@ impl Default for Spec<'_> {
             labels: "topology.istio.io/network: n2",
             networks: "{}",
             services: &[],
+            near: &[],
         }
     }
 }
@@ -86,6 +93,7 @@ const LISTED: Spec<'_> = Spec {
     labels: "",
     networks: "networks: {n2: {gateways: [{address: 34.0.0.1, port: 15443}]}}",
     services: &[],
+    near: &[],
 };
 
 fn mesh(rules: &str, conditions: &str) -> Arc<Mesh> {
@@ -102,6 +110,8 @@ impl Spec<'_> {
         pod(&mut near, ("client", "10.1.0.1", "a"), "n1");
         pod(&mut near, ("cart-a", "10.1.0.2", "a"), "n1");
         service(&mut near, "cart", ports, &[("cart-a", "10.1.0.2", READY)]);
+        pod(&mut near, ("cart-b", "10.1.0.3", "b"), "n2");
+        pod(&mut near, ("cart-c", "10.1.0.4", "a"), "n1");
         pod(&mut far, ("cart-x", "10.2.0.1", "x"), "n2");
         pod(&mut far, ("cart-y", "10.2.0.2", "z"), "n2");
         pod(&mut far, ("cart-w", "10.2.0.3", "w"), "n3");
@@ -113,24 +123,23 @@ impl Spec<'_> {
         for (name, pods) in self.services {
             service(&mut far, name, ports, pods);
         }
-        let Self { addresses, ports, labels, networks, rules, .. } = self;
+        let Self { addresses, ports: gateway_ports, labels, networks, rules, .. } = self;
         let _ = write!(
             far,
             "---\n{{apiVersion: v1, kind: Service, metadata: {{name: gate, namespace: shop, labels: \
              {{{labels}}}}}, spec: {{type: LoadBalancer, clusterIP: 172.20.0.9, ports: \
-             [{ports}]}}, status: {{loadBalancer: {{ingress: [{addresses}]}}}}}}\n---\n\
+             [{gateway_ports}]}}, status: {{loadBalancer: {{ingress: [{addresses}]}}}}}}\n---\n\
              {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: gate, namespace: shop, \
              labels: {{kubernetes.io/service-name: gate}}}}, addressType: IPv4, ports: [{{name: http, port: \
              15443}}], endpoints: [{{addresses: [10.2.0.9], conditions: {{ready: true}}, targetRef: {{kind: \
              Pod, name: gate, namespace: shop}}}}, {{addresses: [10.2.0.10], conditions: {{ready: false}}, \
              targetRef: {{kind: Pod, name: gate-b, namespace: shop}}}}]}}\n"
         );
-        service(
-            &mut near,
-            "own",
-            "spec: {clusterIP: None, ports: [{name: http, port: 80, appProtocol: tcp}]}",
-            &[("cart-a", "10.1.0.2", READY)],
-        );
+        let headless = "spec: {clusterIP: None, ports: [{name: http, port: 80, appProtocol: tcp}]}";
+        service(&mut near, "own", headless, &[("cart-a", "10.1.0.2", READY)]);
+        for (name, pods) in self.near {
+            service(&mut near, name, if *name == "headless" { headless } else { ports }, pods);
+        }
         let outside = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: bank, \
                        namespace: shop}, spec: {hosts: [bank.example.com], addresses: [10.250.0.1], ports: \
                        [{name: http, number: 80, protocol: HTTP}], resolution: STATIC, endpoints: [{address: \
@@ -367,5 +376,77 @@ fn what_is_ending_does_not_come_back() {
 
 #[test]
 fn clients_that_choose_by_themselves_find_nobody_when_all_are_gone() {
-    check(&mesh("", READY), "endpoint=10.1.0.2", &["cart: a 50 x", "own:  cut off"]);
+    let mesh = mesh("", READY);
+    check(&mesh, "endpoint=10.1.0.2", &["cart: a 50 x", "own:  cut off"]);
+    let removed = felt(&mesh, "endpoint=10.1.0.2", Loss::Removed);
+    assert_eq!(removed, ["cart: a 50 x", "own:  cut off"]);
+}
+
+#[test]
+fn clients_that_choose_by_themselves_ask_for_endpoints_of_whatever_subset() {
+    let rules = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: h, namespace: \
+                 shop}, spec: {host: headless, subsets: [{name: a, labels: {app: cart-a}}]}}\n";
+    let pods: &[_] = &[("cart-a", "10.1.0.2", READY), ("cart-c", "10.1.0.4", READY)];
+    let mesh = Spec { rules, near: &[("headless", pods)], ..Spec::default() }.mesh();
+    let proxies = [mesh.proxy("near/shop/client").unwrap()];
+    let survey = Survey::new(&mesh, &proxies, services_and_subsets);
+    let is_cut_off = |failures: &[&str], loss| {
+        let failures = failures.iter().map(|failure| failure.parse().unwrap()).collect();
+        let impacts = survey.impact(&Scenario { failures, loss }, 9.0);
+        let of_subset = impacts.iter().find(|impact| &*impact.destination.subset == "a");
+        of_subset.unwrap().is_cut_off()
+    };
+    for loss in [Loss::Unhealthy, Loss::Removed] {
+        assert!(!is_cut_off(&["endpoint=10.1.0.2"], loss), "{loss:?}");
+        assert!(is_cut_off(&["endpoint=10.1.0.2", "endpoint=10.1.0.4"], loss), "{loss:?}");
+    }
+}
+
+/// The places of a service's traffic, `ZONE CLUSTER SHARE`, before and after.
+fn cells(mesh: &Mesh, host: &str, failure: &str, loss: Loss) -> [Vec<String>; 2] {
+    let scenario = Scenario { failures: vec![failure.parse().unwrap()], loss };
+    let proxy = mesh.proxy("near/shop/client").unwrap();
+    let view = mesh.view(&proxy).unwrap();
+    let destination = view.destination(host, 80, Subset::None).unwrap();
+    [Scenario::default(), scenario].map(|scenario| {
+        let outcome = scenario.outcome(&view, &destination);
+        let cells = outcome.cells().into_iter().filter(|cell| cell.share > 0.0);
+        let text = |cell: Cell| {
+            format!("{} {} {:.0}", cell.locality.zone(), cell.cluster.as_str(), cell.share)
+        };
+        cells.map(text).collect()
+    })
+}
+
+#[test]
+fn a_gateway_that_clusters_stand_behind_is_of_none_whatever_the_localities() {
+    let (near, far): (&[_], &[_]) =
+        (&[("cart-b", "10.1.0.3", READY)], &[("cart-x", "10.2.0.1", READY)]);
+    let mesh = Spec { near: &[("wide", near)], services: &[("wide", far)], ..LISTED }.mesh();
+    let told = cells(&mesh, "wide.shop", "endpoint=10.2.0.1", Loss::Unhealthy);
+    assert_eq!(told, [["b  100"], ["b  100"]]);
+    let told = cells(&mesh, "wide.shop", "endpoint=10.2.0.1", Loss::Removed);
+    assert_eq!(told, [["b  100"], ["b near 100"]]);
+}
+
+#[test]
+fn what_moves_within_a_place_is_told_where_a_gateway_changes_its_place() {
+    // The gateway is in zone `b` with what is behind it there, and in `x` without.
+    let near: &[_] = &[
+        ("cart-a", "10.1.0.2", READY),
+        ("cart-c", "10.1.0.4", READY),
+        ("cart-b", "10.1.0.3", READY),
+    ];
+    let far: &[_] = &[("cart-x", "10.2.0.1", READY)];
+    let mesh = Spec { near: &[("wide", near)], services: &[("wide", far)], ..LISTED }.mesh();
+    let failures = ["endpoint=10.1.0.3", "endpoint=10.1.0.2"].map(|one| one.parse().unwrap());
+    let scenario = Scenario { failures: failures.to_vec(), loss: Loss::Removed };
+    let proxies = [mesh.proxy("near/shop/client").unwrap()];
+    let survey = Survey::new(&mesh, &proxies, services);
+    let impacts = survey.impact(&scenario, 9.0);
+    let host = |impact: &&Impact<'_, '_>| {
+        impact.destination.service.hostname.as_str() == "wide.shop.svc.cluster.local"
+    };
+    let within = impacts.iter().find(host).unwrap().moved_within();
+    assert!((within - 100.0 / 6.0).abs() < 1e-9, "{within}");
 }

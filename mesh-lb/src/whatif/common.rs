@@ -129,7 +129,12 @@ impl Common {
 
     /// Whether nothing is answered of what an outcome sends.
     pub(super) fn is_unreachable(&self, outcome: &Outcome) -> bool {
-        outcome.is_unreachable_by(&self.lost)
+        outcome.is_unreachable_by(&self.lost, Some(&self.network))
+    }
+
+    /// Whether endpoints are known that a client may ask for by itself.
+    pub(super) fn is_asked_for(&self, outcome: &Outcome) -> bool {
+        outcome.asked_for(Some(&self.network)).is_some()
     }
 
     pub(super) const fn portions(&self) -> &[Portion] {

@@ -9,7 +9,7 @@ use super::crowd::Renumbered;
 use super::fallen::Fallen;
 use super::overload::{Carried, Carriers, index};
 use super::scenario::Failed;
-use super::shift::{Numbered, Places};
+use super::shift::{Numbered, Parts, Places};
 use super::survey::{Survey, Surveyed, SurveyedClass};
 use super::{Loss, Outcome, Scenario, Shift};
 use crate::capacity::Overloaded;
@@ -56,16 +56,25 @@ impl Impact<'_, '_> {
     /// its own affair.
     pub fn moved_within(&self) -> f64 {
         let Some(after) = &self.after else { return 0.0 };
+        let both = [(&self.class.before, -1.0), (after, 1.0)];
+        let parts = both.map(|(outcome, _)| Parts::of(&outcome.assignment));
         let mut change: BTreeMap<_, f64> = BTreeMap::new();
-        for (outcome, sign) in [(&self.class.before, -1.0), (after, 1.0)] {
-            for (host, share) in outcome.assignment.endpoints().zip(outcome.shares.endpoints()) {
-                *change.entry(host.target().dialled()).or_default() += sign * share;
+        for ((outcome, sign), parts) in both.into_iter().zip(&parts) {
+            let hosts = outcome.assignment.endpoints().zip(outcome.shares.endpoints());
+            for (place, (host, share)) in parts.of_each().zip(hosts) {
+                *change.entry((place, host.target().dialled())).or_default() += sign * share;
             }
         }
-        let left: f64 = change.values().map(|change| f64::max(-change, 0.0)).sum();
-        let moved = self.shift.moved.iter().filter(|moved| moved.from.is_some());
-        let elsewhere: f64 = moved.map(|moved| moved.share).sum();
-        let within = left - elsewhere;
+        let change: Vec<_> =
+            change.into_iter().map(|((place, _), change)| (place, change)).collect();
+        let of_places = change.chunk_by(|(place, _), (other, _)| place == other);
+        // What its hosts lose that no other place wins.
+        let within = |of_place: &[(_, f64)]| {
+            let won: f64 = of_place.iter().map(|(_, change)| change.max(0.0)).sum();
+            let left: f64 = of_place.iter().map(|(_, change)| f64::max(-change, 0.0)).sum();
+            won.min(left)
+        };
+        let within: f64 = of_places.map(within).sum();
         if within > NOTHING { within } else { 0.0 }
     }
 
@@ -178,11 +187,13 @@ fn touched<'s, 'm>(
             Some(last) => last.shift.clone(),
             None => places.shift((of_before, shares_before), (of_after, shares)),
         };
+        // Where clients choose by themselves and none is known any more, there is nothing to ask for.
+        let is_gone = before.is_asked_for(&class.before) && !after.is_asked_for(&outcome);
         impacts.push(Impact {
             destination,
             class,
             shift,
-            is_unreachable: after.is_unreachable(&outcome),
+            is_unreachable: is_gone || after.is_unreachable(&outcome),
             was_unreachable: before.is_unreachable(&class.before),
             after: Some(outcome),
             overloaded: Vec::new(),

@@ -2,13 +2,13 @@
 use std::collections::BTreeMap;
 
 use mesh_model::endpoint::{Address, Endpoint};
-use mesh_model::name::{ClusterId, Locality};
+use mesh_model::name::{ClusterId, Locality, NetworkId};
 use mesh_model::view::{Destination, ProxyView};
 
 use super::Scenario;
 use super::common::{each_received, is_fit};
 use super::shift::Parts;
-use crate::assign::{AssignedEndpoint, Assignment, Discovery, Target};
+use crate::assign::{AssignedEndpoint, Assignment, Discovery, DropReason, Target};
 use crate::share::{Shares, Spread};
 
 /// Where the traffic of one destination goes.
@@ -112,28 +112,54 @@ impl Outcome {
     /// with one behind it. Where the client's own destination is kept none of the endpoints that it may
     /// ask for answers; hosts that are looked up are always reached.
     pub fn is_unreachable(&self) -> bool {
-        self.is_unreachable_by(&silent(&self.assignment))
+        self.is_unreachable_by(&silent(&self.assignment), None)
     }
 
-    /// The same, given what is sent to and does not answer; none if everything does. In panic Envoy sends to
-    /// what is unhealthy, too, and may be answered.
-    pub(super) fn is_unreachable_by(&self, silent: &[bool]) -> bool {
+    /// The same, given what is sent to and does not answer (none if everything does) and the client's
+    /// network. In panic Envoy sends to what is unhealthy, too, and may be answered.
+    pub(super) fn is_unreachable_by(&self, silent: &[bool], own: Option<&NetworkId>) -> bool {
         match self.discovery {
             Discovery::Eds | Discovery::StrictDns | Discovery::LogicalDns => {
                 let used = self.shares.endpoints().iter().enumerate();
                 let mut used = used.filter(|(_, share)| **share > 0.0);
                 !used.any(|(index, _)| silent.get(index) != Some(&true))
             }
-            Discovery::OriginalDestination => {
-                let known = self.assignment.endpoints().filter_map(|one| match one.target() {
-                    Target::Direct(direct) | Target::Tunnel(direct) => Some(is_fit(direct)),
-                    Target::Gateway(_) | Target::DoubleTunnel(_) => None,
-                });
-                let mut known = known.peekable();
-                known.peek().is_some() && !known.any(|is_fit| is_fit)
-            }
+            Discovery::OriginalDestination => self.asked_for(own) == Some(false),
             Discovery::DynamicForwardProxy | Discovery::Alias => false,
         }
+    }
+
+    /// Whether one of the endpoints answers that a client may ask for; `None` where it does not choose by
+    /// itself, or none is known.
+    ///
+    /// The address that it asks for is dialled, be it in the subset or not, and whatever the control plane
+    /// thinks of it.
+    pub(super) fn asked_for(&self, own: Option<&NetworkId>) -> Option<bool> {
+        if self.discovery != Discovery::OriginalDestination {
+            return None;
+        }
+        let known = self.assignment.endpoints().filter_map(|one| match one.target() {
+            Target::Direct(direct) | Target::Tunnel(direct) => Some(direct),
+            Target::Gateway(_) | Target::DoubleTunnel(_) => None,
+        });
+        let is_asked_for = |reason: DropReason| {
+            matches!(
+                reason,
+                DropReason::Subset
+                    | DropReason::Unhealthy
+                    | DropReason::Terminating
+                    | DropReason::Draining
+                    | DropReason::Undistributed
+            )
+        };
+        let left_out = self.assignment.dropped().filter(|(_, reason)| is_asked_for(*reason));
+        let left_out = left_out.map(|(endpoint, _)| endpoint);
+        let is_near = |endpoint: &&Endpoint| {
+            own.is_none_or(|own| endpoint.workload.network.is_same_or_empty(own))
+        };
+        let mut known = known.chain(left_out).filter(is_near).map(is_fit).peekable();
+        known.peek()?;
+        Some(known.any(|is_fit| is_fit))
     }
 }
 
@@ -164,14 +190,17 @@ const fn is_gateway(target: Target<'_>) -> bool {
     matches!(target, Target::Gateway(_) | Target::DoubleTunnel(_))
 }
 
-/// The cluster that an endpoint's traffic ends in; a gateway that `MeshNetworks` lists has none of its
-/// own, and that of the endpoints behind it if they are all of one.
-pub(super) fn cluster_of<'a>(endpoint: AssignedEndpoint<'a>) -> &'a ClusterId {
-    let gateway = match endpoint.target() {
-        Target::Direct(direct) | Target::Tunnel(direct) => return &direct.workload.cluster,
-        Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => gateway,
-    };
-    let mut behind = endpoint.fronts().map(|front| &front.workload.cluster);
-    let first = behind.next().filter(|first| behind.all(|cluster| cluster == *first));
-    first.unwrap_or(&gateway.cluster)
+/// The clusters that the traffic of each gateway address ends in: the one that all endpoints behind it are of,
+/// whatever their localities; `None` if they are of several.
+pub(super) fn clusters_behind(
+    assignment: &Assignment,
+) -> BTreeMap<(&Address, u16), Option<&ClusterId>> {
+    let mut clusters: BTreeMap<(&Address, u16), Option<&ClusterId>> = BTreeMap::new();
+    for endpoint in assignment.endpoints().filter(|one| is_gateway(one.target())) {
+        for cluster in endpoint.fronts().map(|front| &front.workload.cluster) {
+            let known = clusters.entry(endpoint.target().dialled()).or_insert(Some(cluster));
+            *known = known.filter(|known| *known == cluster);
+        }
+    }
+    clusters
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use mesh_model::name::{ClusterId, Locality};
 
 use super::Outcome;
-use super::outcome::cluster_of;
-use crate::assign::Assignment;
+use super::outcome::clusters_behind;
+use crate::assign::{AssignedEndpoint, Assignment, Target};
 use crate::share::Shares;
 
 /// Shares below this are rounding.
@@ -70,14 +70,27 @@ pub(super) struct Parts(Box<[(Place, usize)]>);
 impl Parts {
     pub(super) fn of(assignment: &Assignment) -> Self {
         let mut parts = Vec::with_capacity(assignment.localities().len());
+        let behind = clusters_behind(assignment);
+        let cluster_of = |endpoint: AssignedEndpoint<'_>| match endpoint.target() {
+            Target::Direct(direct) | Target::Tunnel(direct) => direct.workload.cluster.clone(),
+            Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
+                let behind = behind.get(&endpoint.target().dialled()).copied().flatten();
+                behind.unwrap_or(&gateway.cluster).clone()
+            }
+        };
         for locality in assignment.localities() {
             parts.extend(locality.parts().map(|part| {
                 // Endpoints of a part are of one cluster.
-                let cluster = part.endpoints().next().map(cluster_of).cloned().unwrap_or_default();
+                let cluster = part.endpoints().next().map(cluster_of).unwrap_or_default();
                 ((locality.locality().clone(), cluster), part.len())
             }));
         }
         Self(parts.into())
+    }
+
+    /// The place of each endpoint.
+    pub(super) fn of_each(&self) -> impl Iterator<Item = &Place> {
+        self.0.iter().flat_map(|(place, len)| std::iter::repeat_n(place, *len))
     }
 
     /// What goes to each of them.
