@@ -478,6 +478,25 @@ mod tests {
     }
 
     #[test]
+    fn odd_settings_have_an_answer() {
+        for odd in [f64::NAN, f64::INFINITY, -1.0, 2.0] {
+            for constant in [0, u64::MAX] {
+                let mut site = Site::new(&[1, 2, 3]);
+                site.policy.remote_probe_fraction = odd;
+                site.policy.utilization_variance_threshold = odd;
+                site.policy.smoothing_time_constant_ms = constant;
+                site.policy.weight_update_period_ms = 0;
+                for (now, busy) in [(0, 0.2), (u64::MAX, f64::INFINITY), (7, 0.9)] {
+                    site.report(&[busy, 0.5], now);
+                    let weights = site.weigh(true, now);
+                    let is_known = |hash| weights.choose(hash).is_some_and(|at| at < 3);
+                    assert!((0..50).all(is_known), "{weights:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn requests_are_shared_by_weight() {
         let mut site = Site::new(&[10, 10, 10]);
         site.report(&[0.7, 0.3, 0.4], 0);

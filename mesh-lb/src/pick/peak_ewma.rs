@@ -94,8 +94,11 @@ struct Sample {
 /// The round-trip times of one host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoundTripTimes {
-    // INVARIANT: not empty; a circle, the next sample goes to `written` modulo its length.
-    samples: Box<[Sample]>,
+    // INVARIANT: at most `most`; once there are as many a circle, in which the next sample goes to
+    // `written` modulo `most`.
+    samples: Vec<Sample>,
+    // INVARIANT: not 0.
+    most: usize,
     written: u64,
     taken_up: u64,
     smoothed_ms: f64,
@@ -105,21 +108,23 @@ impl RoundTripTimes {
     /// Begins with nothing measured.
     pub fn new(policy: &PeakEwma) -> Self {
         let most = usize::try_from(policy.max_samples_per_host.max(1)).unwrap_or(1);
-        let samples = vec![Sample::default(); most].into();
-        Self { samples, written: 0, taken_up: 0, smoothed_ms: 0.0 }
+        Self { samples: Vec::new(), most, written: 0, taken_up: 0, smoothed_ms: 0.0 }
     }
 
     /// Takes note of how long an answer took, at a time in nanoseconds. Nothing changes until it is
-    /// [taken up](Self::aggregate). Of more than are kept the oldest are written over. Does not allocate.
+    /// [taken up](Self::aggregate). Of more than are kept the oldest are written over. Does not allocate
+    /// once as many were made as are kept.
     ///
     /// # Upstream
     ///
     /// Envoy `contrib/peak_ewma/load_balancing_policies/source/host_data.cc`,
     /// `PeakEwmaHostLbPolicyData::recordRttSample`.
     pub fn handle_answer(&mut self, rtt_ms: f64, now_ns: u64) {
-        let place = index(self.written, self.samples.len());
-        if let Some(sample) = place.and_then(|place| self.samples.get_mut(place)) {
-            *sample = Sample { rtt_ms, at_ns: now_ns };
+        let sample = Sample { rtt_ms, at_ns: now_ns };
+        let place = index(self.written, self.most);
+        match place.and_then(|place| self.samples.get_mut(place)) {
+            Some(oldest) => *oldest = sample,
+            None => self.samples.push(sample),
         }
         self.written = self.written.wrapping_add(1);
     }
@@ -137,7 +142,7 @@ impl RoundTripTimes {
     /// `PeakEwmaLoadBalancer::processHostSamples`.
     pub fn aggregate(&mut self, policy: &PeakEwma, now_ns: u64) {
         while self.taken_up != self.written {
-            let place = index(self.taken_up, self.samples.len());
+            let place = index(self.taken_up, self.most);
             let sample = place.and_then(|place| self.samples.get(place)).copied();
             self.taken_up = self.taken_up.wrapping_add(1);
             let Some(Sample { rtt_ms, at_ns }) = sample else { continue };
@@ -224,6 +229,25 @@ mod tests {
             expected = alpha * rtt + (1.0 - alpha) * expected;
         }
         check(&[(1.0, 1), (2.0, SECOND), (3.0, SECOND), (4.0, SECOND)], 2 * SECOND, expected);
+    }
+
+    #[test]
+    fn odd_settings_have_an_answer() {
+        let policy = PeakEwma { max_samples_per_host: 0, decay_ms: 0, ..PeakEwma::default() };
+        let mut times = RoundTripTimes::new(&policy);
+        for rtt_ms in [3.0, f64::INFINITY, 5.0] {
+            times.handle_answer(rtt_ms, 1);
+        }
+        times.aggregate(&policy, u64::MAX);
+        assert_eq!(times.smoothed_ms(), 5.0);
+        let many = PeakEwma { max_samples_per_host: u32::MAX, decay_ms: u64::MAX, ..policy };
+        let mut times = RoundTripTimes::new(&many);
+        times.handle_answer(7.0, u64::MAX);
+        times.aggregate(&many, 0);
+        assert_eq!(times.smoothed_ms(), 7.0);
+        let odd = PeakEwma { penalty: f64::NAN, default_rtt_ms: u64::MAX, ..policy };
+        let picked = pick(3, |host| odd.cost(f64::NAN, u32::try_from(host).unwrap()), || 7);
+        assert!(picked.is_some());
     }
 
     #[test]
