@@ -33,6 +33,7 @@ mesh_fuzz::target!(|bytes| {
         max_ejection_time_jitter_ms: u64::from(flags % 8),
         max_ejection_percent: u32::from(*cap),
         always_eject_one_host: flags & 16 == 16,
+        detect_degraded_hosts: true,
         ..OutlierConfig::default()
     };
     let mut detector = OutlierDetector::new(config, hosts);
@@ -50,9 +51,14 @@ mesh_fuzz::target!(|bytes| {
                 detector.handle_active_health_check_success(host, now);
                 diary.checked(host, now);
             }
+            kind @ (2 | 3) => {
+                let code = if kind == 2 { 200 } else { 503 };
+                detector.handle_degraded(host, code, now, || now);
+                diary.degrade(host, code, now, now);
+            }
             kind => {
                 let code = match kind {
-                    2..=6 => 200,
+                    4..=6 => 200,
                     7..=10 => 500,
                     _ => 503,
                 };
@@ -62,5 +68,7 @@ mesh_fuzz::target!(|bytes| {
         }
         let ejected: Vec<bool> = (0..hosts).map(|host| detector.is_ejected(host)).collect();
         assert_eq!(ejected, diary.ejected());
+        let degraded: Vec<bool> = (0..hosts).map(|host| detector.is_degraded(host)).collect();
+        assert_eq!(degraded, diary.degraded());
     }
 });
