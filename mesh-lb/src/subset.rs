@@ -6,7 +6,7 @@
 //! ```
 //!
 //! This is not the subset of a `DestinationRule`, which is a cluster of its own: it is
-//! `lb_subset_config` inside one cluster.
+//! `lb_subset_config` inside one cluster. [`SubsetBalancer`](crate::SubsetBalancer) picks by it.
 mod fallback;
 mod index;
 mod metadata;

@@ -270,7 +270,8 @@ impl OutlierDetector {
     ///
     /// # Upstream
     ///
-    /// envoyproxy/envoy#41852, since 1.38; as Envoy 1.40.0 was seen to do it.
+    /// envoyproxy/envoy#41852 (`source/common/upstream/outlier_detection_impl.cc`), since 1.38; as Envoy
+    /// 1.40.0 was seen to do it.
     pub fn handle_degraded(
         &mut self,
         host: usize,

@@ -15,7 +15,7 @@ impl UpdateFrequency {
     }
 }
 
-/// The retries of one request.
+/// The retries of one request, for [`Balancer::pick_elsewhere`](crate::Balancer::pick_elsewhere).
 #[derive(Clone, Debug)]
 pub struct PreviousPriorities {
     frequency: UpdateFrequency,
