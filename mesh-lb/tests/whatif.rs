@@ -195,6 +195,26 @@ fn a_survey_leaves_no_proxy_out_and_counts_none_twice() {
     assert!(classes < survey.destinations().len() * all.len() / 2, "{classes}");
 }
 
+#[test]
+fn no_two_classes_of_a_destination_have_one_name() {
+    for name in ["shop", "failover", "canary"] {
+        let mesh = folder(name);
+        let all = proxies(&mesh);
+        let survey = Survey::new(&mesh, &all, services_and_subsets);
+        let classes = survey.destinations().iter().flat_map(|surveyed| {
+            surveyed.classes.iter().map(|class| (&surveyed.destination, class))
+        });
+        let names = survey.names();
+        let mut seen = BTreeSet::new();
+        for ((destination, class), name) in classes.clone().zip(&names) {
+            let Destination { service, port, subset, .. } = destination;
+            assert!(seen.insert((service.hostname.as_str(), port.number, subset, name)), "{name}");
+            assert!(name.starts_with(class.view.proxy().cluster.as_str()), "{name}");
+        }
+        assert_eq!(classes.count(), names.len());
+    }
+}
+
 /// Two zones of one region with the same number of endpoints, and outlier detection.
 fn two_zones() -> Arc<Mesh> {
     zones(["", ""])

@@ -210,3 +210,46 @@ fn a_label_with_a_fixed_value_tells_no_clients_apart() {
         assert_eq!(classes(&mesh), expected, "{entries}");
     }
 }
+
+/// What the classes of `web.demo:80` are called.
+fn names(mesh: &Mesh) -> Vec<String> {
+    let proxies = proxies(mesh);
+    let survey = Survey::new(mesh, &proxies, services);
+    let ports = survey
+        .destinations()
+        .iter()
+        .flat_map(|surveyed| surveyed.classes.iter().map(|_| surveyed.destination.port.number));
+    let names = survey.names().into_iter().zip(ports);
+    names.filter(|(_, port)| *port == 80).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn classes_of_one_place_are_called_by_what_tells_them_apart() {
+    // One at each place.
+    assert_eq!(names(&namespaces("")), ["c1/r1/z1", "c1/r1/z2"]);
+    let both = ["one", "two", "demo"].map(|namespace| rule(namespace, DETECTION)).concat();
+    let mut told = names(&namespaces(&both));
+    told.sort();
+    let expected = ["demo", "one"].map(|namespace| format!("c1/r1/z1 namespace={namespace}"));
+    assert_eq!(told[..2], expected);
+
+    let by_label =
+        "{outlierDetection: {}, loadBalancer: {localityLbSetting: {failoverPriority: [version]}}}";
+    let pods = Cluster::default()
+        .pod(("demo", "web-1"), "10.1.0.1", "z1", ", version: v1")
+        .pod(("demo", "web-2"), "10.1.0.2", "z1", ", version: v2")
+        .pod(("one", "client"), "10.1.0.3", "z1", ", version: v2")
+        .web("", &[("web-1", "10.1.0.1"), ("web-2", "10.1.0.2")]);
+    let mesh =
+        mesh(&[("c1", "role: primary\n", pods)], &rule("demo", by_label).replace("['.']", "['*']"));
+    assert_eq!(names(&mesh), ["c1/r1/z1 version=v1", "c1/r1/z1 version=v2"]);
+}
+
+#[test]
+fn without_gateways_the_addresses_of_clients_tell_nobody_apart() {
+    let pods = Cluster::default()
+        .pod(("demo", "web-1"), "10.1.0.1", "z1", "")
+        .pod(("demo", "client-6"), "'2001:db8::5'", "z1", "")
+        .web("", &[("web-1", "10.1.0.1")]);
+    assert_eq!(classes(&mesh(&[("c1", "role: primary\n", pods)], "")), ["client-6 web-1"]);
+}

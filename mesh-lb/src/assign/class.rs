@@ -53,6 +53,15 @@ impl Standpoint {
             has_labels: !proxy.labels.is_empty(),
         }
     }
+
+    /// Leaves out which addresses the client has: gateways alone are chosen by them.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/xds/endpoints/ep_filters.go` `filterGatewaysByIPFamily`.
+    pub(crate) const fn forget_families(&mut self) {
+        self.families = IpFamilies::Unknown;
+    }
 }
 
 /// All that an assignment reads of its client: clients of one class use a destination alike.
@@ -75,8 +84,12 @@ impl ClientClass {
         let proxy = input.proxy;
         let setting = input.setting();
         let is_own = input.form == ClusterForm::SelfDiscovery;
+        let mut standpoint = Standpoint::of(proxy);
+        if input.gateways.is_empty() && !input.compat.flags.ambient_multi_network() {
+            standpoint.forget_families();
+        }
         Self {
-            standpoint: Standpoint::of(proxy),
+            standpoint,
             labels: asked_labels(setting.failover_priority())
                 .map(|label| proxy.labels.value(label).into())
                 .collect(),

@@ -19,7 +19,7 @@ use super::common::Outcomes;
 use super::crowd::Crowd;
 use super::fallen::Fallen;
 use super::overload::Carriers;
-use super::{Outcome, Scenario, clients::class_name};
+use super::{Outcome, Scenario};
 use crate::assign::{Discovery, EffectiveSetting, Standpoint, asked_labels};
 use crate::share::Spread;
 
@@ -125,13 +125,6 @@ pub struct SurveyedClass<'m> {
     clients: Vec<usize>,
 }
 
-impl SurveyedClass<'_> {
-    /// Returns the name, that of the first member's place.
-    pub fn name(&self) -> String {
-        class_name(self.view.proxy())
-    }
-}
-
 impl<'m> Survey<'m> {
     /// Looks at what `asked` names for each client; proxies that no control plane serves are left out.
     ///
@@ -186,13 +179,15 @@ pub(crate) fn distinct_views<'m>(mesh: &'m Mesh, proxies: &'m [Proxy]) -> Vec<Pr
 
 /// What rules of a control plane read of its proxies beside their places and namespaces.
 #[derive(Default)]
-struct Read {
+pub(super) struct Read {
     labels: BTreeSet<Box<str>>,
     node: bool,
+    /// Which gateways a proxy can dial; there are some.
+    families: bool,
 }
 
 impl Read {
-    fn by(plane: &ControlPlane) -> Self {
+    pub(super) fn by(plane: &ControlPlane) -> Self {
         let mut read = Self::default();
         for sidecar in plane.sidecars.values().flatten() {
             let selector = sidecar.spec.workload_selector.as_ref();
@@ -215,6 +210,11 @@ impl Read {
             read.add_distribution(service.traffic_distribution);
         }
         read
+    }
+
+    /// The names of the labels.
+    pub(super) fn labels(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().map(AsRef::as_ref)
     }
 
     fn add(&mut self, selector: Option<&Labels>) {
@@ -261,9 +261,17 @@ fn clients<'m>(mesh: &'m Mesh, proxies: &'m [Proxy]) -> Vec<Client<'m>> {
     let mut clients: Vec<Client<'m>> = Vec::new();
     for proxy in proxies {
         let Some(plane) = mesh.control_plane_of(proxy.cluster.as_str()) else { continue };
-        let read = read.entry(plane.id.clone()).or_insert_with(|| Read::by(plane));
+        let read = read.entry(plane.id.clone()).or_insert_with(|| {
+            let flags = &mesh.compat().flags;
+            let families = !plane.named_gateways.is_empty() || flags.ambient_multi_network();
+            Read { families, ..Read::by(plane) }
+        });
         let next = places.len();
-        let place = *places.entry(Standpoint::of(proxy)).or_insert(next);
+        let mut standpoint = Standpoint::of(proxy);
+        if !read.families {
+            standpoint.forget_families();
+        }
+        let place = *places.entry(standpoint).or_insert(next);
         let labels = read.labels.iter().map(|name| proxy.labels.value(name)).collect();
         let node = if read.node { &*proxy.node } else { "" };
         let told = (place, proxy.namespace.clone(), labels, node);

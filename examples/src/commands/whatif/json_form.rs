@@ -15,18 +15,22 @@ pub(super) fn answer<'m>(
 ) -> Value {
     let failed: Vec<String> = scenario.failures.iter().map(ToString::to_string).collect();
     let services: Vec<Value> =
-        impacts.iter().map(|impact| service(survey, impact, player)).collect();
+        impacts.iter().zip(survey.names()).map(|named| service(survey, named, player)).collect();
     json!({"failed": failed, "services": services})
 }
 
-fn service<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>, player: &mut Player) -> Value {
+fn service<'m>(
+    survey: &Survey<'m>,
+    (impact, name): (&Impact<'_, 'm>, String),
+    player: &mut Player,
+) -> Value {
     let (destination, class) = (impact.destination, impact.class);
     let proxies: Vec<String> = survey.proxies(class).iter().map(|p| p.reference()).collect();
     let cells = |cells: Vec<Cell>| cells.iter().map(cell).collect::<Vec<_>>();
     let played = if impact.is_felt() { player.play(impact) } else { Played::default() };
     let ladder = ladder(&class.before.spread, &class.before.shares).into_iter();
     json!({
-        "proxy_class": class.name(),
+        "proxy_class": name,
         "proxies": proxies,
         "host": destination.service.hostname.as_str(),
         "port": destination.port.number,

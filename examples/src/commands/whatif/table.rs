@@ -4,6 +4,7 @@ use mesh_lb::whatif::{
     Cell, Ejection, Imbalance, Impact, Move, Outcome, Played, Player, Scenario, Survey,
 };
 use mesh_model::name::{ClusterId, Locality};
+use mesh_model::view::Proxy;
 
 /// How many times the mean the busiest endpoint gets before that is told.
 const UNEVEN: f64 = 1.2;
@@ -20,21 +21,26 @@ pub(super) fn print<'m>(
     if !all {
         say!("(one class of proxies; overload is judged by its traffic alone: see --all-proxies)");
     }
-    let felt: Vec<&Impact<'_, 'm>> = impacts.iter().filter(|impact| impact.is_felt()).collect();
-    for impact in &felt {
-        print_one(survey, impact);
+    let felt = impacts.iter().zip(survey.names()).filter(|(impact, _)| impact.is_felt());
+    let felt: Vec<(&Impact<'_, 'm>, String)> = felt
+        .map(|(impact, class)| {
+            (impact, format!("{class} ({})", members(&survey.proxies(impact.class))))
+        })
+        .collect();
+    for (impact, class) in &felt {
+        print_one(impact, class);
         print_played(&player.play(impact));
     }
     let same = impacts.len() - felt.len();
     // One destination counts once for each class of clients.
     let what = if all { "destinations, by class of clients:" } else { "destinations:" };
     say!("\n{what} {} told above, {same} stay as they are", felt.len());
-    let lost: Vec<&&Impact<'_, 'm>> = felt.iter().filter(|impact| impact.is_cut_off()).collect();
+    let lost: Vec<_> = felt.iter().filter(|(impact, _)| impact.is_cut_off()).collect();
     if !lost.is_empty() {
         say!("\nUNREACHABLE");
     }
-    for impact in lost {
-        say!("  {}  for {}", name(impact), members(survey, impact));
+    for (impact, class) in lost {
+        say!("  {}  for {class}", name(impact));
     }
 }
 
@@ -48,17 +54,21 @@ fn name(impact: &Impact<'_, '_>) -> String {
     format!("{}:{}{subset}", destination.service.hostname.as_str(), destination.port.number)
 }
 
-/// The class, and who is in it.
-fn members<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) -> String {
-    let members = match survey.proxies(impact.class).as_slice() {
+/// Who is in a class: a member or two by name.
+fn members(proxies: &[&Proxy]) -> String {
+    match proxies {
         [one] => one.reference(),
-        many => format!("{} proxies", many.len()),
-    };
-    format!("{} ({members})", impact.class.name())
+        [one, other] => format!("2 proxies: {}, {}", one.reference(), other.reference()),
+        [one, other, ..] => {
+            let (one, other) = (one.reference(), other.reference());
+            format!("{} proxies: {one}, {other}, …", proxies.len())
+        }
+        [] => "no proxy".to_owned(),
+    }
 }
 
-fn print_one<'m>(survey: &Survey<'m>, impact: &Impact<'_, 'm>) {
-    say!("\n{}  for {}", name(impact), members(survey, impact));
+fn print_one(impact: &Impact<'_, '_>, class: &str) {
+    say!("\n{}  for {class}", name(impact));
     say!("  before  {}", places(&impact.class.before));
     say!("  after   {}", places(impact.outcome()));
     for moved in impact.shift.moved.iter() {
@@ -134,8 +144,15 @@ fn places(outcome: &Outcome) -> String {
         let place = place(&cell.locality, &cell.cluster);
         format!("P{} {place} {:.2}%", cell.priority, cell.share)
     };
-    let words: Vec<String> = cells.iter().filter(|cell| cell.share > 0.0).map(text).collect();
-    if words.is_empty() { "nowhere".to_owned() } else { words.join("   ") }
+    let mut words: Vec<String> = cells.iter().filter(|cell| cell.share > 0.0).map(text).collect();
+    let unanswered = 100.0 - cells.iter().map(|cell| cell.share).sum::<f64>();
+    if words.is_empty() {
+        return "nowhere".to_owned();
+    }
+    if unanswered > 1e-6 {
+        words.push(format!("nowhere {unanswered:.2}%"));
+    }
+    words.join("   ")
 }
 
 pub(crate) fn movement(moved: &Move) -> String {
