@@ -250,7 +250,7 @@ fn a_gateway_tells_that_nothing_behind_it_is_ready() {
     let gateway = "{apiVersion: v1, kind: Service, metadata: {name: ew, namespace: istio-system, labels: \
                    {topology.istio.io/network: n2}}, spec: {type: LoadBalancer, clusterIP: 172.16.0.8, ports: \
                    [{name: tls, port: 15443}]}, status: {loadBalancer: {ingress: [{ip: 203.0.113.2}]}}}\n";
-    let other = |ready| {
+    let other = |ready, gateway: &str| {
         let endpoints = [("10.1.1.1", "cart-0"), ("10.1.1.2", "cart-1")];
         documents(&[
             system("n2"),
@@ -262,21 +262,33 @@ fn a_gateway_tells_that_nothing_behind_it_is_ready() {
             slice("cart", "http", ready, &endpoints),
         ])
     };
-    let reason = |ready| {
+    let plan = |ready, gateway: &str, name: &str| {
         let files = [
             (
                 "clusters/c1/system.yaml",
                 documents(&[system("n1"), service("cart", &[("http", 80)])]),
             ),
-            ("clusters/c2/all.yaml", other(ready)),
+            ("clusters/c2/all.yaml", other(ready, gateway)),
             ("clusters/c2/cluster.yaml", "{role: remote, controlPlane: c1}".to_owned()),
         ];
-        let plan = Folder::new(&format!("gateway-{ready}"), &files).plan("cart.shop:80", &[]);
+        Folder::new(name, &files).plan("cart.shop:80", &[])
+    };
+    let reason = |plan: &Value| {
         assert_eq!(plan["endpoints"][0]["via"], "gateway");
         plan["endpoints"][0]["reason"]["text"].as_str().unwrap().to_owned()
     };
-    assert!(reason(false).contains(", none of which is ready, and clients are not told"));
-    assert!(!reason(true).contains("ready"));
+    let (fit, unfit) = (plan(true, gateway, "gateway"), plan(false, gateway, "gateway-unfit"));
+    assert!(reason(&unfit).contains(", none of which is ready, and clients are not told"));
+    assert!(!reason(&fit).contains("ready"));
+    assert_eq!((&fit["reason"], &unfit["reason"]["code"]), (&Value::Null, &json!("none_answers")));
+    // What Envoy sends there stays what it is.
+    assert_eq!(unfit["endpoints"][0]["share"], 100.0);
+    // By their own addresses nobody gets to them.
+    let without = plan(true, "", "gateway-none");
+    assert_eq!(without["endpoints"][0]["share"], 50.0);
+    assert_eq!(without["reason"]["code"], "none_answers");
+    let code = &without["endpoints"][0]["reasons"][1]["code"];
+    assert_eq!(code, "other_network_without_gateway");
 }
 
 #[test]

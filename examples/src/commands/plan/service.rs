@@ -31,6 +31,8 @@ pub(crate) struct Plan<'m> {
     /// The arithmetic, if it is asked for.
     pub(crate) steps: Option<Vec<String>>,
     assignment: Assignment,
+    /// Whether it sends, and nobody answers.
+    is_unanswered: bool,
 }
 
 /// One locality of one priority.
@@ -78,10 +80,12 @@ impl<'m> Plan<'m> {
         absences: &Absences<'_>,
     ) -> Self {
         // Without a failure the shares are of what Envoy sends, be it answered or not.
-        let Outcome { assignment, discovery, spread, shares } = match *unhealthy.failures {
+        let outcome = match *unhealthy.failures {
             [] => Outcome::sent(view, &destination),
             [..] => unhealthy.outcome(view, &destination),
         };
+        let is_unanswered = is_unanswered(&outcome, view, &destination);
+        let Outcome { assignment, discovery, spread, shares } = outcome;
         let mut localities: Vec<PlannedLocality> = assignment
             .localities()
             .zip(shares.localities())
@@ -125,6 +129,7 @@ impl<'m> Plan<'m> {
             dropped,
             steps,
             assignment,
+            is_unanswered,
         }
     }
 
@@ -261,6 +266,10 @@ impl<'m> Plan<'m> {
 
     /// Why none of the endpoints answers, where that is so.
     fn sickness(&self) -> Option<(&'static str, String)> {
+        if self.is_unanswered {
+            let text = "nobody answers at any of its endpoints, each for its reason";
+            return Some(("none_answers", format!("{text}: every request fails")));
+        }
         if self.shares.is_reachable() {
             return None;
         }
@@ -397,6 +406,20 @@ fn endpoints(
         ))
     });
     planned
+}
+
+/// Whether something is sent to endpoints and nobody answers at any: gateways with nothing behind them that is
+/// ready, and endpoints that nobody gets to.
+fn is_unanswered(outcome: &Outcome, view: &ProxyView<'_>, destination: &Destination<'_>) -> bool {
+    let own = &view.proxy().network;
+    let is_far = |endpoint: AssignedEndpoint<'_>| match endpoint.target() {
+        Target::Direct(to) | Target::Tunnel(to) => !to.workload.network.is_same_or_empty(own),
+        Target::Gateway(_) | Target::DoubleTunnel(_) => false,
+    };
+    outcome.shares.is_reachable()
+        && (outcome.is_unreachable()
+            || outcome.assignment.endpoints().any(is_far)
+                && Outcome::now(view, destination).is_unreachable())
 }
 
 /// What is known of an endpoint that clients may ask for.
