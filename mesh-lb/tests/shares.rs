@@ -101,8 +101,7 @@ fn gateways_at_two_ports_of_one_address_are_two() {
 fn traffic_that_moves_within_a_place_is_felt() {
     let endpoints =
         "{address: 10.0.0.1, labels: {version: v1}}, {address: 10.0.0.2, labels: {version: v2}}";
-    let policy =
-        "loadBalancer: {localityLbSetting: {failoverPriority: [version=v1]}}, outlierDetection: {}";
+    let policy = "loadBalancer: {localityLbSetting: {failoverPriority: [version=v1]}}, outlierDetection: {maxEjectionPercent: 50}";
     let mesh = mesh("STATIC", endpoints, policy);
     felt(&mesh, "endpoint=10.0.0.1", |impact| {
         assert!(impact.shift.moved.is_empty());

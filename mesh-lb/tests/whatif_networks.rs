@@ -364,6 +364,38 @@ fn what_service_entries_list_is_outside_of_every_cluster() {
 }
 
 #[test]
+fn of_what_has_no_health_the_control_plane_is_not_told() {
+    let entry = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: store, namespace: \
+                 shop}, spec: {hosts: [store.example.com], addresses: [10.250.0.2], ports: [{name: http, \
+                 number: 80, protocol: HTTP}], resolution: RESOLUTION, endpoints: [{address: 203.0.113.8, \
+                 locality: r9/p}, {address: 203.0.113.9, locality: r9/q}]}}\n";
+    let detection = |percent: &str| {
+        format!(
+            "---\n{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: s, \
+             namespace: shop}}, spec: {{host: store.example.com, trafficPolicy: {{outlierDetection: \
+             {{maxEjectionPercent: {percent}}}}}}}}}\n"
+        )
+    };
+    for resolution in ["STATIC", "DNS"] {
+        let entry = entry.replace("RESOLUTION", resolution);
+        for (rule, told) in [
+            (String::new(), "store: p 50 -"),
+            (detection("49"), "store: p 50 -"),
+            (detection("50"), "store: p 50 q"),
+        ] {
+            let rules = format!("{entry}{rule}");
+            let mesh = Spec { rules: &rules, ..Spec::default() }.mesh();
+            check(&mesh, "endpoint=203.0.113.8", &[told]);
+            let removed = felt(&mesh, "endpoint=203.0.113.8", Loss::Removed);
+            assert_eq!(removed, ["store: p 50 q"], "{resolution} {rule}");
+            let both = "endpoint=203.0.113.8 endpoint=203.0.113.9";
+            let told = felt(&mesh, both, Loss::Unhealthy);
+            assert_eq!(told, ["store: p 50 -, q 50 - cut off"], "{resolution} {rule}");
+        }
+    }
+}
+
+#[test]
 fn what_is_ending_does_not_come_back() {
     for ending in
         ["ready: false, serving: true, terminating: true", "ready: false, terminating: true"]

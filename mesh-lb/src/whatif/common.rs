@@ -84,7 +84,7 @@ impl Outcomes {
                 network: network.clone(),
                 hosts,
                 parts: Parts::of(&assignment),
-                portions: portions(&assignment, numbers),
+                portions: portions(&assignment, numbers, failed),
                 lost: lost.into(),
                 known: Vec::with_capacity(KEPT),
             });
@@ -134,7 +134,7 @@ impl Common {
 
     /// Whether endpoints are known that a client may ask for by itself.
     pub(super) fn is_asked_for(&self, outcome: &Outcome) -> bool {
-        outcome.asked_for(Some(&self.network)).is_some()
+        outcome.asked_for(&self.lost, Some(&self.network)).is_some()
     }
 
     pub(super) const fn portions(&self) -> &[Portion] {
@@ -170,9 +170,10 @@ fn hosts(
     }
 }
 
-fn portions(assignment: &Assignment, numbers: &Numbers) -> Box<[Portion]> {
+fn portions(assignment: &Assignment, numbers: &Numbers, failed: &Failed<'_>) -> Box<[Portion]> {
     let mut portions = Vec::with_capacity(assignment.localities().map(|of| of.len()).sum());
-    each_received(assignment, |sent_to, id, _, fraction| {
+    let is_up = |id, endpoint: &Endpoint| failed.is_up(id, endpoint);
+    each_received(assignment, is_up, |sent_to, id, _, fraction| {
         let number = numbers.of(id);
         portions.extend(number.map(|carrier| Portion { sent_to, carrier, fraction }));
     });
@@ -182,10 +183,11 @@ fn portions(assignment: &Assignment, numbers: &Numbers) -> Box<[Portion]> {
 /// Calls `with` for each endpoint that receives something in the end, with the index of what is sent to
 /// and the part of that which it receives.
 ///
-/// What a gateway address gets is divided over the endpoints behind it that are fit, in whatever
+/// What a gateway address gets is divided over the endpoints behind it that are up, in whatever
 /// localities, by their weights.
 pub(super) fn each_received<'a>(
     assignment: &'a Assignment,
+    is_up: impl Fn(Id, &Endpoint) -> bool,
     mut with: impl FnMut(usize, Id, &'a Endpoint, f64),
 ) {
     let mut behind: BTreeMap<(&Address, u16), Vec<(Id, &'a Endpoint)>> = BTreeMap::new();
@@ -197,7 +199,7 @@ pub(super) fn each_received<'a>(
             }
             (Target::Gateway(_) | Target::DoubleTunnel(_), _) | (_, None) => {
                 let address = endpoint.target().dialled();
-                let fit = endpoint.behind().filter(|(_, behind)| is_fit(behind));
+                let fit = endpoint.behind().filter(|(id, behind)| is_up(*id, behind));
                 behind.entry(address).or_default().extend(fit);
                 gateways.push((index, address));
             }

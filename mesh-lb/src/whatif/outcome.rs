@@ -8,7 +8,7 @@ use mesh_model::view::{Destination, ProxyView};
 use super::Scenario;
 use super::common::{each_received, is_fit};
 use super::shift::Parts;
-use crate::assign::{AssignedEndpoint, Assignment, Discovery, DropReason, Target};
+use crate::assign::{AssignedEndpoint, Assignment, Discovery, DropReason, Id, Target};
 use crate::share::{Shares, Spread};
 
 /// Where the traffic of one destination goes.
@@ -101,7 +101,8 @@ impl Outcome {
     pub fn received(&self) -> Vec<(&Endpoint, f64)> {
         let mut received: Vec<(&Endpoint, f64)> = Vec::new();
         let shares = self.shares.endpoints();
-        each_received(&self.assignment, |sent_to, _, endpoint, fraction| {
+        let is_up = |_, endpoint: &Endpoint| is_fit(endpoint);
+        each_received(&self.assignment, is_up, |sent_to, _, endpoint, fraction| {
             let share = shares.get(sent_to).copied().unwrap_or_default();
             received.push((endpoint, share * fraction));
         });
@@ -124,7 +125,7 @@ impl Outcome {
                 let mut used = used.filter(|(_, share)| **share > 0.0);
                 !used.any(|(index, _)| silent.get(index) != Some(&true))
             }
-            Discovery::OriginalDestination => self.asked_for(own) == Some(false),
+            Discovery::OriginalDestination => self.asked_for(silent, own) == Some(false),
             Discovery::DynamicForwardProxy | Discovery::Alias => false,
         }
     }
@@ -134,12 +135,15 @@ impl Outcome {
     ///
     /// The address that it asks for is dialled, be it in the subset or not, and whatever the control plane
     /// thinks of it.
-    pub(super) fn asked_for(&self, own: Option<&NetworkId>) -> Option<bool> {
+    pub(super) fn asked_for(&self, silent: &[bool], own: Option<&NetworkId>) -> Option<bool> {
         if self.discovery != Discovery::OriginalDestination {
             return None;
         }
-        let known = self.assignment.endpoints().filter_map(|one| match one.target() {
-            Target::Direct(direct) | Target::Tunnel(direct) => Some(direct),
+        let all = self.assignment.endpoints().enumerate();
+        let known = all.filter_map(|(index, one)| match one.target() {
+            Target::Direct(direct) | Target::Tunnel(direct) => {
+                Some((direct, is_fit(direct) && silent.get(index) != Some(&true)))
+            }
             Target::Gateway(_) | Target::DoubleTunnel(_) => None,
         });
         let is_asked_for = |reason: DropReason| {
@@ -153,29 +157,33 @@ impl Outcome {
             )
         };
         let left_out = self.assignment.dropped().filter(|(_, reason)| is_asked_for(*reason));
-        let left_out = left_out.map(|(endpoint, _)| endpoint);
-        let is_near = |endpoint: &&Endpoint| {
+        let left_out = left_out.map(|(endpoint, _)| (endpoint, is_fit(endpoint)));
+        let is_near = |(endpoint, _): &(&Endpoint, bool)| {
             own.is_none_or(|own| endpoint.workload.network.is_same_or_empty(own))
         };
-        let mut known = known.chain(left_out).filter(is_near).map(is_fit).peekable();
+        let mut known = known.chain(left_out).filter(is_near).peekable();
         known.peek()?;
-        Some(known.any(|is_fit| is_fit))
+        Some(known.any(|(_, is_fit)| is_fit))
     }
 }
 
-/// Whether an endpoint behind it answers, for each gateway address that is sent to. One host stands for all
+/// Whether an endpoint behind it is up, for each gateway address that is sent to. One host stands for all
 /// localities behind an address.
-pub(super) fn fronts(assignment: &Assignment) -> BTreeMap<(&Address, u16), bool> {
+pub(super) fn fronts(
+    assignment: &Assignment,
+    is_up: impl Fn(Id, &Endpoint) -> bool,
+) -> BTreeMap<(&Address, u16), bool> {
     let mut fit: BTreeMap<(&Address, u16), bool> = BTreeMap::new();
     for endpoint in assignment.endpoints().filter(|one| is_gateway(one.target())) {
-        *fit.entry(endpoint.target().dialled()).or_default() |= endpoint.fronts().any(is_fit);
+        let any = endpoint.behind().any(|(id, behind)| is_up(id, behind));
+        *fit.entry(endpoint.target().dialled()).or_default() |= any;
     }
     fit
 }
 
 /// What is sent to and has nobody behind it, by the order of the assignment; none if all have.
 fn silent(assignment: &Assignment) -> Vec<bool> {
-    let fronts = fronts(assignment);
+    let fronts = fronts(assignment, |_, endpoint| is_fit(endpoint));
     if fronts.values().all(|is_fit| *is_fit) {
         return Vec::new();
     }

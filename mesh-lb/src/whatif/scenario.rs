@@ -6,13 +6,13 @@ use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, Shard, Sha
 use mesh_model::name::ClusterId;
 use mesh_model::view::{Destination, ProxyView};
 
-use super::common::Outcomes;
+use super::common::{Outcomes, is_fit};
 use super::failure::Rank;
 use super::fallen::Fallen;
 use super::outcome::fronts;
 use super::overload::Numbers;
 use super::{Failure, Outcome};
-use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Supply, Target};
+use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Id, Supply, Target};
 use crate::share::Spread;
 
 /// Things that fail at the same time.
@@ -20,6 +20,9 @@ use crate::share::Spread;
 /// Endpoints that fail are unhealthy (or gone) for the control plane, which sends them or not as it
 /// does at any time; those that are draining or terminating end so. A gateway has no health in EDS: it fails
 /// if it is named, with its cluster or network, or with the last ready pod of its service.
+///
+/// What ServiceEntries and WorkloadEntries list has no health for the control plane: it stays in use, and does
+/// not answer. (A machine that reports its health would be left out; [`Loss::Removed`] says that.)
 ///
 /// Before and after alike shares are of what is answered. Nobody answers at a gateway that has failed or
 /// has no ready endpoint behind it, and nobody gets to an endpoint of another network by its own address,
@@ -41,7 +44,8 @@ pub struct Scenario {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "an endpoint stays known or does not")]
 pub enum Loss {
-    /// They become unhealthy and still count to the size of their priority.
+    /// They become unhealthy and still count to the size of their priority; those without health stay as
+    /// they are for the control plane.
     #[default]
     Unhealthy,
     /// They are removed, so that the health of what is left is not lowered.
@@ -56,6 +60,9 @@ pub(super) struct Failed<'s> {
     fallen: &'s Fallen<'s>,
     /// The endpoints afterwards, if some fail.
     shards: Option<Shards>,
+    /// Those of them that are down and of which the control plane is not told, by shard and index; none
+    /// at all if it is told of all.
+    untold: Vec<Box<[bool]>>,
     /// The gateways afterwards, if some are gone.
     gateways: Option<Gateways>,
 }
@@ -73,6 +80,15 @@ impl<'s> Failed<'s> {
             gateways: self.gateways.as_ref().unwrap_or(self.gateways_before),
             compat,
         }
+    }
+
+    /// Whether an endpoint may answer, by what the control plane is told and what it is not.
+    pub(super) fn is_up(&self, (shard, index): Id, endpoint: &Endpoint) -> bool {
+        let is_untold = || {
+            let shard = self.untold.get(usize::try_from(shard).ok()?)?;
+            shard.get(usize::try_from(index).ok()?).copied()
+        };
+        is_fit(endpoint) && (self.untold.is_empty() || is_untold() != Some(true))
     }
 
     /// The endpoints afterwards, if some fail.
@@ -107,17 +123,25 @@ impl Scenario {
         let gateways = view.gateways(is_dns);
         let host = service.hostname.as_str();
         let ranks = self.ranks(shards, host);
+        let (after, untold) = self.shards(shards, host, &ranks).unzip();
         with(&Failed {
             before: shards,
             gateways_before: gateways,
             fallen,
-            shards: self.shards(shards, host, &ranks),
+            shards: after,
+            untold: untold.unwrap_or_default(),
             gateways: self.gateways(gateways, fallen),
         })
     }
 
-    /// The endpoints after the failure, if some fail.
-    fn shards(&self, shards: &Shards, host: &str, ranks: &Ranks<'_>) -> Option<Shards> {
+    /// The endpoints after the failure, if some fail, and which of them are down without the control plane
+    /// being told.
+    fn shards(
+        &self,
+        shards: &Shards,
+        host: &str,
+        ranks: &Ranks<'_>,
+    ) -> Option<(Shards, Vec<Box<[bool]>>)> {
         let fails = |endpoint: &Endpoint| self.hits(endpoint, host, ranks);
         let hits =
             |shard: &Arc<Shard>| -> Box<[bool]> { shard.endpoints().iter().map(fails).collect() };
@@ -140,8 +164,21 @@ impl Scenario {
             };
             Arc::new(shard.renewed(endpoints))
         };
-        let is_hit = hits.iter().any(|hits| hits.contains(&true));
-        is_hit.then(|| Shards::new(shards.iter().zip(hits.iter().map(AsRef::as_ref)).map(left)))
+        if !hits.iter().any(|hits| hits.contains(&true)) {
+            return None;
+        }
+        let left = Shards::new(shards.iter().zip(hits.iter().map(AsRef::as_ref)).map(left));
+        let has_no_health = |(endpoint, fails): (&Endpoint, &bool)| {
+            *fails && endpoint.health == HealthStatus::Unknown
+        };
+        let mut each = shards.endpoints().zip(hits.iter().flatten());
+        let some = self.loss == Loss::Unhealthy && each.any(has_no_health);
+        let of_shards = shards
+            .iter()
+            .zip(&hits)
+            .map(|(shard, hits)| shard.endpoints().iter().zip(hits).map(has_no_health).collect());
+        let untold = if some { of_shards.collect() } else { Vec::new() };
+        Some((left, untold))
     }
 
     /// The gateways after the failure, if it removes some.
@@ -179,13 +216,18 @@ pub(super) fn lost(
     assignment: &Assignment,
     failed: &Failed<'_>,
 ) -> Vec<bool> {
-    let (own, fronts) = (&view.proxy().network, fronts(assignment));
+    let own = &view.proxy().network;
+    let fronts = fronts(assignment, |id, endpoint| failed.is_up(id, endpoint));
     let is_lost = |endpoint: AssignedEndpoint<'_>| match endpoint.target() {
         Target::Gateway(_) | Target::DoubleTunnel(_) => {
             let dialled = endpoint.target().dialled();
             failed.fallen.contains(dialled) || fronts.get(&dialled) != Some(&true)
         }
-        Target::Direct(to) | Target::Tunnel(to) => !to.workload.network.is_same_or_empty(own),
+        Target::Direct(to) | Target::Tunnel(to) => {
+            // The control plane is told of what is unhealthy, and clients are.
+            let is_down = || endpoint.id().is_some_and(|id| is_fit(to) && !failed.is_up(id, to));
+            !to.workload.network.is_same_or_empty(own) || is_down()
+        }
     };
     if !assignment.endpoints().any(is_lost) {
         return Vec::new();
@@ -193,12 +235,11 @@ pub(super) fn lost(
     assignment.endpoints().map(is_lost).collect()
 }
 
-/// The health of an endpoint that fails: one that is ending ends.
+/// The health of an endpoint that fails: one that is ending ends, and of one without health nobody is told.
 const fn failed(health: HealthStatus) -> HealthStatus {
     match health {
-        HealthStatus::Unknown | HealthStatus::Healthy | HealthStatus::Unhealthy => {
-            HealthStatus::Unhealthy
-        }
+        HealthStatus::Unknown => HealthStatus::Unknown,
+        HealthStatus::Healthy | HealthStatus::Unhealthy => HealthStatus::Unhealthy,
         HealthStatus::Draining | HealthStatus::Terminating => HealthStatus::Terminating,
     }
 }
