@@ -277,21 +277,34 @@ fn a_table_with_few_entries_moves_keys_needlessly() {
 fn a_ring_with_few_entries_gives_one_endpoint_more_than_its_share() {
     let small = unstable(&hashed(", ringHash: {minimumRingSize: 1}", ""), 25, 0);
     assert_eq!(small.len(), 1, "{small:?}");
-    assert!(small[0].contains("gets 4.0% by its weight"), "{small:?}");
-    for endpoints in [3, 5, 8, 12, 20, 40] {
-        let usual = hashed(", ringHash: {minimumRingSize: 1024}", "");
+    let text = "each of 25 endpoints of `cart.shop.svc.cluster.local` has 1 entries on the ring";
+    assert!(small[0].contains(text) && small[0].contains("some 50.0% of the keys"), "{small:?}");
+    let usual = hashed(", ringHash: {minimumRingSize: 1024}", "");
+    for endpoints in [3, 5, 8, 12, 20, 40, 78] {
         assert_eq!(unstable(&usual, endpoints, 0), [""; 0]);
+    }
+    // Whether the next loss is the one that gives each an entry more does not matter.
+    for endpoints in [92, 93, 94, 95, 127, 128, 129] {
+        assert_eq!(unstable(&usual, endpoints, 0).len(), 1, "{endpoints}");
     }
 }
 
 #[test]
 fn failover_moves_keys_of_endpoints_that_are_well() {
-    let ejecting = hashed(", maglev: {tableSize: 65537}", ", outlierDetection: {}");
+    let detecting = |more: &str| {
+        let detection = format!(", outlierDetection: {{{more}}}");
+        hashed(", maglev: {tableSize: 65537}", &detection)
+    };
+    let ejecting = detecting("maxEjectionPercent: 100");
     let found = unstable(&ejecting, 2, 2);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("is ejected as an outlier"), "{found:?}");
     // With one of four ejected the priority is still at 100: 1.4 times three quarters.
     assert_eq!(unstable(&ejecting, 4, 4), [""; 0]);
+    // One of four is more than 10 percent, and nothing is counted: neither ejects.
+    assert_eq!(unstable(&detecting(""), 2, 2), [""; 0]);
+    let counts = "maxEjectionPercent: 100, consecutive5xxErrors: 0, consecutiveGatewayErrors: 0";
+    assert_eq!(unstable(&detecting(counts), 2, 2), [""; 0]);
     // Nowhere to fail over to.
     assert_eq!(unstable(&ejecting, 2, 0), [""; 0]);
 }

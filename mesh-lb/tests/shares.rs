@@ -112,12 +112,14 @@ fn traffic_that_moves_within_a_place_is_felt() {
     });
 }
 
-/// The last lines of what explains the shares of three endpoints in two localities.
+/// The last lines of what explains the shares of three endpoints in two localities, of which one is
+/// ejected.
 fn explained(policy: &str, expected: &[&str]) {
     let endpoint =
         |n: u32, zone: &str| format!("{{address: 10.0.0.{n}, locality: r1/{zone}, network: n1}}");
     let endpoints = [endpoint(1, "z1"), endpoint(2, "z1"), endpoint(3, "z2")].join(", ");
-    let mesh = mesh("STATIC", &endpoints, policy);
+    let policy = format!("{policy}, outlierDetection: {{maxEjectionPercent: 100}}");
+    let mesh = mesh("STATIC", &endpoints, &policy);
     let proxy = client();
     let view = mesh.view(&proxy).unwrap();
     let destination = view.destination("db.example.com", 80, Subset::None).unwrap();

@@ -129,9 +129,10 @@ impl Balancer {
     }
 
     /// Returns how requests to the first priority find their zone, or why zones do not matter; none if
-    /// the callers' own cluster is not known.
+    /// the callers' own cluster is not known, or localities share by weight, whatever the zones are.
     pub fn zone_routing(&self) -> Option<Result<&ZoneRouting, NoZoneRouting>> {
-        self.zones.as_ref().map(|zones| zones.routing.as_ref().map_err(|why| *why))
+        let zones = self.zones.as_ref().filter(|_| !self.policy.spread.locality_weighted);
+        zones.map(|zones| zones.routing.as_ref().map_err(|why| *why))
     }
 
     /// Explains how requests to the first priority find their zone, one line a step; none if the callers'
@@ -141,6 +142,9 @@ impl Balancer {
         match self.policy.spread.data_plane {
             DataPlane::IstioProxy | DataPlane::Envoy => {}
             DataPlane::Grpc | DataPlane::Ztunnel => return None,
+        }
+        if self.policy.spread.locality_weighted {
+            return Some(vec!["zones do not matter: localities share by weight".to_owned()]);
         }
         let first = self.levels.first().map(|level| level.input());
         let config = &self.policy.zone_aware;

@@ -71,6 +71,8 @@ pub struct ReportedUtilization {
 }
 
 const NEVER: u64 = u64::MAX;
+/// No host is busier.
+const MOST_UTILIZED: f64 = 1e9;
 
 impl Default for ReportedUtilization {
     /// Nothing.
@@ -80,8 +82,9 @@ impl Default for ReportedUtilization {
 }
 
 impl ReportedUtilization {
-    /// Takes a report; one that tells of no utilization is ignored, and keeps nothing fresh. Does not
-    /// allocate.
+    /// Takes a report; one that tells of no utilization, or of none that is finite, is ignored, and keeps
+    /// nothing fresh. More than a thousand million times what a host can do counts as that, so that sums
+    /// stay finite, and what is smoothed recovers. Does not allocate.
     ///
     /// # Upstream
     ///
@@ -89,7 +92,8 @@ impl ReportedUtilization {
     /// `LocalityLbHostData::onOrcaLoadReport`.
     pub fn handle_report(&self, policy: &LoadAware, report: &OrcaReport<'_>, now_ms: u64) {
         let utilization = policy.utilization.of(report);
-        if utilization > 0.0 {
+        if utilization > 0.0 && utilization.is_finite() {
+            let utilization = utilization.min(MOST_UTILIZED);
             self.utilization.store(utilization.to_bits(), Ordering::Relaxed);
             self.last_ms.store(now_ms.min(NEVER - 1), Ordering::Relaxed);
         }
@@ -438,6 +442,17 @@ mod tests {
         site.report(&[0.4, 0.2], 1_000);
         let alpha = 1.0 - (-0.2_f64).exp();
         site.check(1_000, &[1.0 - (alpha * 0.4 + (1.0 - alpha) * 0.8), 0.8]);
+    }
+
+    #[test]
+    fn a_report_beyond_all_measure_is_forgotten_in_time() {
+        let mut site = Site::new(&[2, 1]);
+        (site.policy.remote_probe_fraction, site.policy.smoothing_time_constant_ms) = (0.0, 0);
+        site.report(&[f64::MAX, 0.5], 0);
+        site.check(0, &[0.0, 0.5]);
+        site.report(&[f64::INFINITY], 500);
+        site.report(&[0.25, 0.5], 1_000);
+        site.check(1_000, &[1.0, 0.0]);
     }
 
     #[test]

@@ -113,13 +113,17 @@ impl RoundTripTimes {
 
     /// Takes note of how long an answer took, at a time in nanoseconds. Nothing changes until it is
     /// [taken up](Self::aggregate). Of more than are kept the oldest are written over. Does not allocate
-    /// once as many were made as are kept.
+    /// once as many were made as are kept. A time that is no finite number is none: it would never be
+    /// forgotten.
     ///
     /// # Upstream
     ///
     /// Envoy `contrib/peak_ewma/load_balancing_policies/source/host_data.cc`,
     /// `PeakEwmaHostLbPolicyData::recordRttSample`.
     pub fn handle_answer(&mut self, rtt_ms: f64, now_ns: u64) {
+        if !rtt_ms.is_finite() {
+            return;
+        }
         let sample = Sample { rtt_ms, at_ns: now_ns };
         let place = index(self.written, self.most);
         match place.and_then(|place| self.samples.get_mut(place)) {
@@ -217,6 +221,7 @@ mod tests {
     #[test]
     fn what_is_no_measurement_does_not_count() {
         check(&[(0.0, 1), (-3.0, 1), (f64::NAN, 1)], SECOND, 0.0);
+        check(&[(f64::INFINITY, SECOND), (5.0, SECOND)], SECOND, 5.0);
         check(&[(7.0, 0), (5.0, 1)], SECOND, 5.0);
     }
 

@@ -128,6 +128,10 @@ fn the_arithmetic_of_zones_is_told_by_their_names() {
     let off = BalancerPolicy { zone_routing_enabled: 0, ..random() };
     let is_off = ["zones do not matter: routing by zone is off".to_owned()];
     assert_eq!(told([10, 5, 5], &off), Some(is_off.into()));
+    let mut weighted = random();
+    weighted.spread.locality_weighted = true;
+    let by_weight = ["zones do not matter: localities share by weight".to_owned()];
+    assert_eq!(told([10, 5, 5], &weighted), Some(by_weight.into()));
     let size = mesh_lb::pick::maglev::TableSize::default();
     let maglev = BalancerPolicy { algorithm: Algorithm::Maglev { size, bound: None }, ..random() };
     assert_eq!(told([10, 5, 5], &maglev), None);

@@ -145,7 +145,10 @@ impl<'m> Plan<'m> {
             let balancer = Balancer::new(&self.assignment, &policy);
             balancer.with_local_cluster(Arc::clone(callers), 0).explain_zones()
         });
-        steps.extend(zones.into_iter().flatten());
+        if let Some(zones) = zones {
+            steps.extend(zones);
+            steps.push("the shares of endpoints here do not count zones".to_owned());
+        }
         self.steps = Some(steps);
     }
 
