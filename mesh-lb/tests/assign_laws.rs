@@ -13,10 +13,10 @@ use mesh_model::registry::Service;
 use mesh_model::resource::destination_rule::{
     Distribute, Failover, LoadBalancerSettings, LocalityLbSetting, ZoneAwareLbSetting,
 };
-use mesh_model::view::Proxy;
+use mesh_model::view::{Proxy, ProxyKind};
 use mesh_testkit::by_hand;
 use mesh_testkit::oracle::assign as oracle;
-use mesh_testkit::oracle::assign::{Backend, Client, Gateway, Rules, Setting};
+use mesh_testkit::oracle::assign::{Backend, Client, Gateway, Kind, Rules, Setting};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -74,15 +74,21 @@ fn client() -> impl Strategy<Value = Client> {
     let view =
         prop_oneof![3 => Just(Vec::new()), 1 => Just(vec!["n1".to_owned(), "n2".to_owned()])];
     let place = (text(&CLUSTERS), text(&NETWORKS), text(&PLACES), text(&["", "v1"]));
-    (place, text(&["", "a"]), view, any::<bool>()).prop_map(|(place, node, view, is_labelled)| {
+    let kind = select(vec![Kind::Sidecar, Kind::Sidecar, Kind::Router, Kind::Waypoint]);
+    let is_ingress = prop::bool::weighted(0.3);
+    let more = (text(&["", "a"]), view, any::<bool>(), kind, is_ingress);
+    (place, more).prop_map(|(place, (node, view, is_labelled, kind, is_ingress))| {
         let (cluster, network, locality, version) = place;
         let parts = Locality::parse(&locality);
         let mut labels = labels(&cluster, &network, &locality, &version);
         if !is_labelled {
             labels.clear();
         }
+        if is_ingress {
+            labels.insert("istio".to_owned(), "ingressgateway".to_owned());
+        }
         let place = [parts.region(), parts.zone(), parts.sub_zone()].map(str::to_owned);
-        Client { cluster, network, node, place, labels, view }
+        Client { kind, cluster, network, node, place, labels, view }
     })
 }
 
@@ -182,6 +188,11 @@ impl World {
     fn proxy(&self) -> Proxy {
         let [region, zone, sub_zone] = &self.client.place;
         Proxy {
+            kind: match self.client.kind {
+                Kind::Sidecar => ProxyKind::Sidecar,
+                Kind::Router => ProxyKind::Router,
+                Kind::Waypoint => ProxyKind::Waypoint,
+            },
             network: NetworkId::from(self.client.network.as_str()),
             addresses: Box::from([IpAddr::from([10, 9, 9, 9])]),
             labels: collect(&self.client.labels),

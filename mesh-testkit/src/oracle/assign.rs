@@ -1,16 +1,31 @@
-//! Which endpoints a sidecar uses, at which priority and weight: the specification typed out.
+//! Which endpoints a proxy uses, at which priority and weight: the specification typed out.
 //!
-//! Plain texts and numbers, lists searched from end to end, sums in `u64` cut to 32 bits. The world
-//! is that of sidecars: no ambient, no waypoints, IPv4 only.
+//! Plain texts and numbers, lists searched from end to end, sums in `u64` cut to 32 bits. It does not
+//! know ambient, IPv6, clusters that DNS resolves, and settings of the mesh and of services.
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels by key.
 pub type Labels = BTreeMap<String, String>;
 
+/// What a client is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "plain data")]
+pub enum Kind {
+    /// Beside a workload.
+    #[default]
+    Sidecar,
+    /// A gateway of any sort.
+    Router,
+    /// An ambient waypoint.
+    Waypoint,
+}
+
 /// Who asks.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Client {
+    /// What it is.
+    pub kind: Kind,
     /// Its cluster.
     pub cluster: String,
     /// Its network, possibly unknown.
@@ -101,7 +116,7 @@ pub enum Setting {
     Distribute(Vec<(String, Vec<(String, u32)>)>),
     /// Labels and regions; needs outlier detection.
     Failover(Vec<String>, Vec<(String, String)>),
-    /// Labels and regions, zone-aware.
+    /// Labels and regions, zone-aware; not for waypoints.
     ZoneAware(Vec<String>, Vec<(String, String)>),
 }
 
@@ -161,6 +176,7 @@ pub fn assign(
             let is_regional = labels.is_empty() || !regions.is_empty();
             if is_regional { by_region(client, by_labels, regions, 5) } else { by_labels }
         }
+        Setting::ZoneAware(..) if client.kind == Kind::Waypoint => groups,
         Setting::ZoneAware(labels, regions) => {
             by_region(client, by_labels(client, groups, labels), regions, 3)
         }
@@ -260,7 +276,7 @@ fn group(
     Group { place: parts(name), priority: 0, weight, entries }
 }
 
-/// The gateways that lead to an endpoint and that a sidecar can use.
+/// The gateways that lead to an endpoint and that can be dialled.
 fn ways<'g>(backend: &Backend, gateways: &'g [Gateway]) -> Vec<&'g Gateway> {
     let of_network: Vec<_> = gateways.iter().filter(|g| g.network == backend.network).collect();
     let of_cluster: Vec<_> =
