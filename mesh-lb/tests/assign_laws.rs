@@ -1,6 +1,5 @@
 //! Laws of assignments, and their agreement with the oracle on random meshes.
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use mesh_lb::assign::{AssignedLocality, AssignedPart, Assignment, ClusterForm, Input, Target};
@@ -77,7 +76,8 @@ fn client() -> impl Strategy<Value = Client> {
     let kind = select(vec![Kind::Sidecar, Kind::Sidecar, Kind::Router, Kind::Waypoint]);
     let is_ingress = prop::bool::weighted(0.3);
     let more = (text(&["", "a"]), view, any::<bool>(), kind, is_ingress);
-    (place, more).prop_map(|(place, (node, view, is_labelled, kind, is_ingress))| {
+    (place, more, addresses()).prop_map(|(place, more, addresses)| {
+        let (node, view, is_labelled, kind, is_ingress) = more;
         let (cluster, network, locality, version) = place;
         let parts = Locality::parse(&locality);
         let mut labels = labels(&cluster, &network, &locality, &version);
@@ -88,8 +88,15 @@ fn client() -> impl Strategy<Value = Client> {
             labels.insert("istio".to_owned(), "ingressgateway".to_owned());
         }
         let place = [parts.region(), parts.zone(), parts.sub_zone()].map(str::to_owned);
-        Client { kind, cluster, network, node, place, labels, view }
+        Client { kind, addresses, cluster, network, node, place, labels, view }
     })
+}
+
+/// Addresses of a client: of either family, of both or of none.
+fn addresses() -> impl Strategy<Value = Vec<String>> {
+    let (v4, v6) = ("10.9.9.9", "2001:db8:9::9");
+    select(vec![vec![v4], vec![v4], vec![v6], vec![v4, v6], vec![v6, v4], vec![]])
+        .prop_map(|addresses| addresses.into_iter().map(str::to_owned).collect())
 }
 
 fn backend() -> impl Strategy<Value = Backend> {
@@ -121,7 +128,8 @@ fn backend() -> impl Strategy<Value = Backend> {
 }
 
 fn gateway() -> impl Strategy<Value = Gateway> {
-    let address = text(&["192.0.2.1", "192.0.2.2", "192.0.2.10"]);
+    let address =
+        text(&["192.0.2.1", "192.0.2.2", "192.0.2.10", "2001:db8::1", "::ffff:192.0.2.3"]);
     let port = select(vec![0, 15443, 15444]);
     (address, port, text(&["n1", "n2"]), text(&CLUSTERS))
         .prop_map(|(address, port, network, cluster)| Gateway { address, port, network, cluster })
@@ -177,7 +185,9 @@ fn world() -> impl Strategy<Value = World> {
         backends.sort_by(|a, b| a.cluster.cmp(&b.cluster));
         for (index, backend) in backends.iter_mut().enumerate() {
             if !backend.address.is_empty() {
-                backend.address = format!("10.0.0.{index}");
+                let is_v4 = index % 4 != 3;
+                backend.address =
+                    if is_v4 { format!("10.0.0.{index}") } else { format!("2001:db8:1::{index}") };
             }
         }
         World { client, backends, gateways, rules }
@@ -194,7 +204,7 @@ impl World {
                 Kind::Waypoint => ProxyKind::Waypoint,
             },
             network: NetworkId::from(self.client.network.as_str()),
-            addresses: Box::from([IpAddr::from([10, 9, 9, 9])]),
+            addresses: self.client.addresses.iter().filter_map(|a| a.parse().ok()).collect(),
             labels: collect(&self.client.labels),
             locality: Locality::new(region, zone, sub_zone),
             node: self.client.node.as_str().into(),

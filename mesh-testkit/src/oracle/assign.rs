@@ -1,8 +1,9 @@
 //! Which endpoints a proxy uses, at which priority and weight: the specification typed out.
 //!
 //! Plain texts and numbers, lists searched from end to end, sums in `u64` cut to 32 bits. It does not
-//! know ambient, IPv6, clusters that DNS resolves, and settings of the mesh and of services.
+//! know ambient, clusters that DNS resolves, and settings of the mesh and of services.
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Labels by key.
 pub type Labels = BTreeMap<String, String>;
@@ -26,6 +27,8 @@ pub enum Kind {
 pub struct Client {
     /// What it is.
     pub kind: Kind,
+    /// Its IP addresses; none: it may reach any family.
+    pub addresses: Vec<String>,
     /// Its cluster.
     pub cluster: String,
     /// Its network, possibly unknown.
@@ -248,6 +251,7 @@ fn group(
                     entries.push((backend.speaks_mutual_tls, plain(backend, scaled)));
                 }
             } else if backend.speaks_mutual_tls {
+                let ways: Vec<_> = ways.into_iter().filter(|way| reaches(client, way)).collect();
                 let n_ways = u32::try_from(ways.len()).unwrap_or(u32::MAX);
                 for way in ways {
                     *stand_ins.entry(way.clone()).or_default() += u64::from(scaled / n_ways);
@@ -276,13 +280,25 @@ fn group(
     Group { place: parts(name), priority: 0, weight, entries }
 }
 
-/// The gateways that lead to an endpoint and that can be dialled.
+/// The gateways that lead to an endpoint and that have the port it takes.
 fn ways<'g>(backend: &Backend, gateways: &'g [Gateway]) -> Vec<&'g Gateway> {
     let of_network: Vec<_> = gateways.iter().filter(|g| g.network == backend.network).collect();
     let of_cluster: Vec<_> =
         of_network.iter().copied().filter(|g| g.cluster == backend.cluster).collect();
     let chosen = if of_cluster.is_empty() { of_network } else { of_cluster };
     chosen.into_iter().filter(|gateway| gateway.port != 0).collect()
+}
+
+/// Whether a client has the family of a gateway's address. IPv4 written as IPv6 is IPv4.
+fn reaches(client: &Client, gateway: &Gateway) -> bool {
+    let has_v4 = client.addresses.iter().any(|text| text.parse::<Ipv4Addr>().is_ok());
+    let has_v6 = client.addresses.iter().any(|text| text.parse::<Ipv6Addr>().is_ok());
+    let is_v4 = match gateway.address.parse() {
+        Ok(IpAddr::V4(_)) => true,
+        Ok(IpAddr::V6(address)) => address.to_ipv4_mapped().is_some(),
+        Err(_) => return false,
+    };
+    if has_v4 == has_v6 { true } else { has_v4 == is_v4 }
 }
 
 /// The least number that every list of gateways divides.
