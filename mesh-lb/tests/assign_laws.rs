@@ -8,14 +8,14 @@ use mesh_model::endpoint::{
     Address, Discoverability, Endpoint, Gateways, HealthStatus, NetworkGateway, Shards, Workload,
 };
 use mesh_model::name::{ClusterId, Labels, Locality, NetworkId};
-use mesh_model::registry::Service;
+use mesh_model::registry::{Resolution, Service};
 use mesh_model::resource::destination_rule::{
     Distribute, Failover, LoadBalancerSettings, LocalityLbSetting, ZoneAwareLbSetting,
 };
 use mesh_model::view::{Proxy, ProxyKind};
 use mesh_testkit::by_hand;
 use mesh_testkit::oracle::assign as oracle;
-use mesh_testkit::oracle::assign::{Backend, Client, Gateway, Kind, Rules, Setting};
+use mesh_testkit::oracle::assign::{Backend, Client, Form, Gateway, Kind, Rules, Setting};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -43,6 +43,10 @@ const LABELS: [&str; 9] = [
     "track",
     "track=v2",
 ];
+
+const GATEWAY_NAME: &str = "gateway.example";
+const GATEWAYS: [&str; 6] =
+    ["192.0.2.1", "192.0.2.2", "192.0.2.10", "2001:db8::1", "::ffff:192.0.2.3", GATEWAY_NAME];
 
 /// Keys of distributions that do not cover each other.
 const KEYS: [&[(&str, u32)]; 3] = [
@@ -103,8 +107,15 @@ fn backend() -> impl Strategy<Value = Backend> {
     let weight = prop_oneof![6 => 1..5_u32, 1 => 715_827_880..715_827_884_u32, 1 => Just(u32::MAX)];
     let place = (text(&CLUSTERS), text(&NETWORKS), text(&PLACES), text(&["", "v1", "v2"]));
     let odd = || prop::bool::weighted(0.15);
-    (place, text(&["", "a"]), weight, (prop::bool::weighted(0.8), odd(), odd(), odd(), odd()))
-        .prop_map(|(place, node, weight, flags)| {
+    // The number is of another port where the name is, or the name alone.
+    let port = select(vec![("http", 80), ("http", 80), ("http", 80), ("http", 81), ("web", 80)]);
+    (
+        place,
+        (text(&["", "a"]), port),
+        weight,
+        (prop::bool::weighted(0.8), odd(), odd(), odd(), odd()),
+    )
+        .prop_map(|(place, (node, (port_name, service_port)), weight, flags)| {
             let (cluster, network, locality, version) = place;
             let (speaks_mutual_tls, is_unhealthy, is_draining, is_private, is_unknown) = flags;
             Backend {
@@ -116,6 +127,8 @@ fn backend() -> impl Strategy<Value = Backend> {
                     cluster,
                     network,
                     node,
+                    port_name: port_name.to_owned(),
+                    service_port,
                     locality,
                     weight,
                     speaks_mutual_tls,
@@ -128,8 +141,7 @@ fn backend() -> impl Strategy<Value = Backend> {
 }
 
 fn gateway() -> impl Strategy<Value = Gateway> {
-    let address =
-        text(&["192.0.2.1", "192.0.2.2", "192.0.2.10", "2001:db8::1", "::ffff:192.0.2.3"]);
+    let address = text(&GATEWAYS);
     let port = select(vec![0, 15443, 15444]);
     (address, port, text(&["n1", "n2"]), text(&CLUSTERS))
         .prop_map(|(address, port, network, cluster)| Gateway { address, port, network, cluster })
@@ -155,19 +167,25 @@ fn setting() -> impl Strategy<Value = Setting> {
 fn rules() -> impl Strategy<Value = Rules> {
     let odd = || prop::bool::weighted(0.1);
     let subset = prop_oneof![
-        3 => Just(BTreeMap::new()),
-        1 => Just(BTreeMap::from([("version".to_owned(), "v1".to_owned())])),
+        3 => Just(None),
+        1 => Just(Some(BTreeMap::new())),
+        1 => Just(Some(BTreeMap::from([("version".to_owned(), "v1".to_owned())]))),
     ];
-    (subset, (odd(), odd(), odd(), odd()), any::<bool>(), prop::bool::weighted(0.8), setting())
+    let form = select(vec![Form::Outbound, Form::Outbound, Form::SniDnat, Form::Dns, Form::Dns]);
+    let form = (form, prop::bool::weighted(0.05));
+    (subset, (form, odd(), odd(), odd()), any::<bool>(), prop::bool::weighted(0.8), setting())
         .prop_map(|(subset, flags, sends_unhealthy, has_outlier_detection, setting)| {
-            let (is_cluster_local, is_node_local, keeps_sessions, passes_mutual_tls) = flags;
+            let ((form, is_late), is_cluster_local, is_node_local, keeps_sessions) = flags;
             Rules {
+                form,
+                port_name: "http".to_owned(),
+                port: 80,
+                is_resolved_by_dns: form == Form::Dns || is_late,
                 subset,
                 is_cluster_local,
                 is_node_local,
                 keeps_sessions,
                 sends_unhealthy,
-                passes_mutual_tls,
                 has_outlier_detection,
                 setting,
             }
@@ -180,17 +198,24 @@ fn world() -> impl Strategy<Value = World> {
         1 => Just(Vec::new()),
         3 => prop::collection::vec(gateway(), 1..5),
     ];
-    (client(), backends, gateways, rules()).prop_map(|(client, mut backends, gateways, rules)| {
+    (client(), backends, gateways, rules()).prop_map(|(client, backends, gateways, rules)| {
+        let mut world = World { client, backends, gateways, rules };
         // Shards follow each other by cluster.
-        backends.sort_by(|a, b| a.cluster.cmp(&b.cluster));
-        for (index, backend) in backends.iter_mut().enumerate() {
+        world.backends.sort_by(|a, b| a.cluster.cmp(&b.cluster));
+        for (index, backend) in world.backends.iter_mut().enumerate() {
             if !backend.address.is_empty() {
-                let is_v4 = index % 4 != 3;
-                backend.address =
-                    if is_v4 { format!("10.0.0.{index}") } else { format!("2001:db8:1::{index}") };
+                backend.address = match index % 5 {
+                    3 => format!("2001:db8:1::{index}"),
+                    4 => format!("host-{index}.example"),
+                    _ => format!("10.0.0.{index}"),
+                };
             }
         }
-        World { client, backends, gateways, rules }
+        // Names are resolved before where they are not dialled.
+        if world.rules.form != Form::Dns {
+            world.gateways.retain(|gateway| gateway.address != GATEWAY_NAME);
+        }
+        world
     })
 }
 
@@ -218,6 +243,11 @@ impl World {
         let labels = sessions.into_iter().filter(|_| self.rules.keeps_sessions);
         Service {
             node_local: self.rules.is_node_local,
+            resolution: if self.rules.is_resolved_by_dns {
+                Resolution::DnsLb
+            } else {
+                Resolution::ClientSideLb
+            },
             labels: labels.collect(),
             ..by_hand::service("cart.shop")
         }
@@ -292,19 +322,30 @@ impl World {
         looks_at_each: &dyn Fn(&Endpoint) -> bool,
     ) -> Assignment {
         let (proxy, service) = (self.proxy(), self.service());
-        let (load_balancer, subset) = (self.load_balancer(), collect(&self.rules.subset));
-        let passes = self.rules.passes_mutual_tls;
+        let (load_balancer, subset) =
+            (self.load_balancer(), self.rules.subset.as_ref().map(collect));
         let Some(port) = service.port(80) else { return Assignment::default() };
         Assignment::compute(&Input {
-            form: if passes { ClusterForm::SniDnat } else { ClusterForm::Outbound },
+            form: match self.rules.form {
+                Form::Outbound => ClusterForm::Outbound,
+                Form::Dns => ClusterForm::Dns,
+                Form::SniDnat => ClusterForm::SniDnat,
+            },
             is_cluster_local: self.rules.is_cluster_local,
-            subset: Some(&subset),
+            subset: subset.as_ref(),
             load_balancer: Some(&load_balancer),
             has_outlier_detection: self.rules.has_outlier_detection,
             min_health_percent: if self.rules.sends_unhealthy { 0 } else { 50 },
             peer_mode_varies: looks_at_each,
             ..Input::new(&proxy, compat, (&service, port), shards, gateways)
         })
+    }
+
+    fn serves_port(&self, endpoint: &Endpoint) -> bool {
+        match self.rules.form {
+            Form::Dns => endpoint.service_port == self.rules.port,
+            Form::Outbound | Form::SniDnat => *endpoint.port_name == *self.rules.port_name,
+        }
     }
 
     fn engine(&self) -> Assignment {
@@ -319,6 +360,8 @@ fn collect(labels: &oracle::Labels) -> Labels {
 fn endpoint((index, backend): (usize, &Backend)) -> Endpoint {
     Endpoint {
         weight: backend.weight,
+        port_name: backend.port_name.as_str().into(),
+        service_port: backend.service_port,
         health: match (backend.is_unhealthy, backend.is_draining) {
             (true, _) => HealthStatus::Unhealthy,
             (false, true) => HealthStatus::Draining,
@@ -383,13 +426,13 @@ proptest! {
         }
     }
 
-    /// Nothing is lost and nothing is used twice: an endpoint is dialled, fronted by gateways of one
+    /// Nothing is lost and nothing is used twice: an endpoint of the port is dialled, fronted by gateways of one
     /// locality, or left out with a reason.
     #[test]
     fn every_endpoint_has_exactly_one_fate(world in world()) {
         let assignment = world.engine();
         let shards = world.shards();
-        for endpoint in shards.endpoints() {
+        for endpoint in shards.endpoints().filter(|endpoint| world.serves_port(endpoint)) {
             let is_it = |other: &Endpoint| other.workload.instance == endpoint.workload.instance;
             let n_dialled = assignment.endpoints().filter(|used| match used.target() {
                 Target::Direct(other) | Target::Tunnel(other) => is_it(other),

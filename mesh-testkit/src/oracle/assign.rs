@@ -1,7 +1,7 @@
 //! Which endpoints a proxy uses, at which priority and weight: the specification typed out.
 //!
 //! Plain texts and numbers, lists searched from end to end, sums in `u64` cut to 32 bits. It does not
-//! know ambient, clusters that DNS resolves, and settings of the mesh and of services.
+//! know ambient, Unix sockets, and settings of the mesh and of services.
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -47,8 +47,12 @@ pub struct Client {
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Backend {
-    /// Its IP address, unique; empty: unknown.
+    /// Its IP address or host name, unique; empty: unknown.
     pub address: String,
+    /// The name of the service port that it serves.
+    pub port_name: String,
+    /// The number of the service port that it serves.
+    pub service_port: u16,
     /// Its cluster.
     pub cluster: String,
     /// Its network, possibly unknown.
@@ -75,7 +79,7 @@ pub struct Backend {
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Gateway {
-    /// Its IP address.
+    /// Its IP address; for clusters that DNS resolves, possibly a host name.
     pub address: String,
     /// Its port for mutual TLS; 0: none.
     pub port: u16,
@@ -85,12 +89,33 @@ pub struct Gateway {
     pub cluster: String,
 }
 
+/// What the cluster is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "plain data")]
+pub enum Form {
+    /// `outbound|…`, sent by EDS.
+    #[default]
+    Outbound,
+    /// `outbound|…`, its endpoints part of it and resolved by DNS.
+    Dns,
+    /// `outbound_.…`, only what speaks mutual TLS.
+    SniDnat,
+}
+
 /// What is configured.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::exhaustive_structs, clippy::struct_excessive_bools, reason = "plain data")]
 pub struct Rules {
-    /// Labels of the subset.
-    pub subset: Labels,
+    /// What the cluster is.
+    pub form: Form,
+    /// The name of the service port.
+    pub port_name: String,
+    /// Its number.
+    pub port: u16,
+    /// The service is one that DNS resolves.
+    pub is_resolved_by_dns: bool,
+    /// Labels of the subset; `None` for the cluster of the whole service.
+    pub subset: Option<Labels>,
     /// The service stays in its cluster.
     pub is_cluster_local: bool,
     /// The service stays on its node.
@@ -99,8 +124,6 @@ pub struct Rules {
     pub keeps_sessions: bool,
     /// Unhealthy endpoints are sent.
     pub sends_unhealthy: bool,
-    /// Only endpoints that speak mutual TLS are wanted (SNI-DNAT).
-    pub passes_mutual_tls: bool,
     /// Outlier detection is configured.
     pub has_outlier_detection: bool,
     /// How localities are told apart.
@@ -160,6 +183,10 @@ pub fn assign(
     gateways: &[Gateway],
     rules: &Rules,
 ) -> Vec<Locality> {
+    // EDS was asked for a service that meanwhile went over to DNS.
+    if rules.is_resolved_by_dns && rules.form != Form::Dns {
+        return Vec::new();
+    }
     let gateways: BTreeSet<Gateway> = gateways.iter().cloned().collect();
     let gateways: Vec<Gateway> = gateways.into_iter().collect();
     let visible: Vec<&Backend> = backends.iter().filter(|b| is_visible(client, b, rules)).collect();
@@ -170,18 +197,22 @@ pub fn assign(
             visible.iter().copied().filter(|backend| backend.locality == name).collect();
         groups.push(group(client, name, &own, &gateways, rules));
     }
+    // Subsets of clusters that DNS resolves are not ranked by labels.
+    let is_labelled = rules.form != Form::Dns || rules.subset.is_none();
+    let by_labels =
+        |groups, labels| if is_labelled { by_labels(client, groups, labels) } else { groups };
     let groups = match &rules.setting {
         Setting::Off => groups,
         Setting::Distribute(entries) => distribute(client, groups, entries),
         Setting::Failover(..) if !rules.has_outlier_detection => groups,
         Setting::Failover(labels, regions) => {
-            let by_labels = by_labels(client, groups, labels);
             let is_regional = labels.is_empty() || !regions.is_empty();
-            if is_regional { by_region(client, by_labels, regions, 5) } else { by_labels }
+            let groups = by_labels(groups, labels);
+            if is_regional { by_region(client, groups, regions, 5) } else { groups }
         }
         Setting::ZoneAware(..) if client.kind == Kind::Waypoint => groups,
         Setting::ZoneAware(labels, regions) => {
-            by_region(client, by_labels(client, groups, labels), regions, 3)
+            by_region(client, by_labels(groups, labels), regions, 3)
         }
     };
     let answer = groups.into_iter().map(|group| Locality {
@@ -195,13 +226,26 @@ pub fn assign(
 
 fn is_visible(client: &Client, backend: &Backend, rules: &Rules) -> bool {
     let same_cluster = client.cluster == backend.cluster;
-    rules.subset.iter().all(|(key, value)| backend.labels.get(key) == Some(value))
-        && (!rules.is_node_local || (backend.node == client.node && same_cluster))
+    let is_dns = rules.form == Form::Dns;
+    let serves_port = if is_dns {
+        backend.service_port == rules.port
+    } else {
+        backend.port_name == rules.port_name && (backend.address.is_empty() || is_ip(backend))
+    };
+    // EDS asks only the client's cluster for what stays on a node, DNS all.
+    let is_on_node = backend.node == client.node && (same_cluster || is_dns);
+    serves_port
+        && rules.subset.iter().flatten().all(|(key, value)| backend.labels.get(key) == Some(value))
+        && (!rules.is_node_local || is_on_node)
         && (!rules.is_cluster_local || same_cluster)
         && is_in_view(client, &backend.network)
         && (!backend.is_private || same_or_empty(&client.cluster, &backend.cluster))
         && (!backend.is_unhealthy || rules.sends_unhealthy)
         && (!backend.is_draining || rules.keeps_sessions)
+}
+
+fn is_ip(backend: &Backend) -> bool {
+    backend.address.parse::<IpAddr>().is_ok()
 }
 
 fn is_in_view(client: &Client, network: &str) -> bool {
@@ -270,11 +314,11 @@ fn group(
                 .push((true, Entry { address: gateway.address, weight, is_gateway: true, labels }));
         }
     }
-    if rules.passes_mutual_tls {
+    if rules.form == Form::SniDnat {
         entries.retain(|(speaks, _)| *speaks);
     }
     let entries: Vec<Entry> = entries.into_iter().map(|(_, entry)| entry).collect();
-    if !gateways.is_empty() || rules.passes_mutual_tls {
+    if !gateways.is_empty() || rules.form == Form::SniDnat {
         weight = (!entries.is_empty()).then(|| sum(&entries));
     }
     Group { place: parts(name), priority: 0, weight, entries }
@@ -289,16 +333,20 @@ fn ways<'g>(backend: &Backend, gateways: &'g [Gateway]) -> Vec<&'g Gateway> {
     chosen.into_iter().filter(|gateway| gateway.port != 0).collect()
 }
 
-/// Whether a client has the family of a gateway's address. IPv4 written as IPv6 is IPv4.
+/// Whether a client has the family of a gateway's address. IPv4 written as IPv6 is IPv4; host names
+/// are of neither.
 fn reaches(client: &Client, gateway: &Gateway) -> bool {
     let has_v4 = client.addresses.iter().any(|text| text.parse::<Ipv4Addr>().is_ok());
     let has_v6 = client.addresses.iter().any(|text| text.parse::<Ipv6Addr>().is_ok());
-    let is_v4 = match gateway.address.parse() {
-        Ok(IpAddr::V4(_)) => true,
-        Ok(IpAddr::V6(address)) => address.to_ipv4_mapped().is_some(),
-        Err(_) => return false,
+    let (is_v4, is_v6) = match gateway.address.parse() {
+        Ok(IpAddr::V4(_)) => (true, false),
+        Ok(IpAddr::V6(address)) => {
+            let is_v4 = address.to_ipv4_mapped().is_some();
+            (is_v4, !is_v4)
+        }
+        Err(_) => (false, false),
     };
-    if has_v4 == has_v6 { true } else { has_v4 == is_v4 }
+    has_v4 == has_v6 || (has_v4 && is_v4) || (has_v6 && is_v6)
 }
 
 /// The least number that every list of gateways divides.
