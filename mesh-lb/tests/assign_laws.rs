@@ -15,7 +15,7 @@ use mesh_model::resource::destination_rule::{
 use mesh_model::view::{Proxy, ProxyKind};
 use mesh_testkit::by_hand;
 use mesh_testkit::oracle::assign as oracle;
-use mesh_testkit::oracle::assign::{Backend, Client, Form, Gateway, Kind, Rules, Setting};
+use mesh_testkit::oracle::assign::{Backend, Client, Form, Gateway, Health, Kind, Rules, Setting};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -107,22 +107,27 @@ fn backend() -> impl Strategy<Value = Backend> {
     let weight = prop_oneof![6 => 1..5_u32, 1 => 715_827_880..715_827_884_u32, 1 => Just(u32::MAX)];
     let place = (text(&CLUSTERS), text(&NETWORKS), text(&PLACES), text(&["", "v1", "v2"]));
     let odd = || prop::bool::weighted(0.15);
+    let draining = prop_oneof![8 => Just(None), 1 => text(&["", "true"]).prop_map(Some)];
     // The number is of another port where the name is, or the name alone.
     let port = select(vec![("http", 80), ("http", 80), ("http", 80), ("http", 81), ("web", 80)]);
     (
         place,
         (text(&["", "a"]), port),
         weight,
-        (prop::bool::weighted(0.8), odd(), odd(), odd(), odd()),
+        (prop::bool::weighted(0.8), odd(), odd(), health(), draining),
     )
         .prop_map(|(place, (node, (port_name, service_port)), weight, flags)| {
             let (cluster, network, locality, version) = place;
-            let (speaks_mutual_tls, is_unhealthy, is_draining, is_private, is_unknown) = flags;
+            let (speaks_mutual_tls, is_private, is_unknown, health, draining) = flags;
+            let mut labels = labels(&cluster, &network, &locality, &version);
+            if let Some(text) = draining {
+                labels.insert("istio.io/draining".to_owned(), text);
+            }
             Backend {
                 // The address is set later, so that each is unique.
                 address: if is_unknown { String::new() } else { "set".to_owned() },
-                labels: labels(&cluster, &network, &locality, &version),
-                is_unhealthy: is_unhealthy && !is_draining,
+                labels,
+                health,
                 ..Backend {
                     cluster,
                     network,
@@ -132,12 +137,21 @@ fn backend() -> impl Strategy<Value = Backend> {
                     locality,
                     weight,
                     speaks_mutual_tls,
-                    is_draining,
                     is_private,
                     ..Backend::default()
                 }
             }
         })
+}
+
+fn health() -> impl Strategy<Value = Health> {
+    prop_oneof![
+        2 => Just(Health::Unknown),
+        6 => Just(Health::Healthy),
+        2 => Just(Health::Unhealthy),
+        2 => Just(Health::Draining),
+        1 => Just(Health::Terminating),
+    ]
 }
 
 fn gateway() -> impl Strategy<Value = Gateway> {
@@ -172,10 +186,11 @@ fn rules() -> impl Strategy<Value = Rules> {
         1 => Just(Some(BTreeMap::from([("version".to_owned(), "v1".to_owned())]))),
     ];
     let form = select(vec![Form::Outbound, Form::Outbound, Form::SniDnat, Form::Dns, Form::Dns]);
+    let sessions = prop_oneof![3 => Just(String::new()), 1 => Just("cookie".to_owned())];
     let form = (form, prop::bool::weighted(0.05));
-    (subset, (form, odd(), odd(), odd()), any::<bool>(), prop::bool::weighted(0.8), setting())
+    (subset, (form, odd(), odd(), sessions), any::<bool>(), prop::bool::weighted(0.8), setting())
         .prop_map(|(subset, flags, sends_unhealthy, has_outlier_detection, setting)| {
-            let ((form, is_late), is_cluster_local, is_node_local, keeps_sessions) = flags;
+            let ((form, is_late), is_cluster_local, is_node_local, sessions) = flags;
             Rules {
                 form,
                 port_name: "http".to_owned(),
@@ -184,7 +199,7 @@ fn rules() -> impl Strategy<Value = Rules> {
                 subset,
                 is_cluster_local,
                 is_node_local,
-                keeps_sessions,
+                sessions,
                 sends_unhealthy,
                 has_outlier_detection,
                 setting,
@@ -239,8 +254,11 @@ impl World {
     }
 
     fn service(&self) -> Service {
-        let sessions = [("istio.io/persistent-session", "cookie")];
-        let labels = sessions.into_iter().filter(|_| self.rules.keeps_sessions);
+        // The label for a header keeps no draining endpoints, and empty ones say nothing.
+        let labels = [
+            ("istio.io/persistent-session", &*self.rules.sessions),
+            ("istio.io/persistent-session-header", "header"),
+        ];
         Service {
             node_local: self.rules.is_node_local,
             resolution: if self.rules.is_resolved_by_dns {
@@ -248,7 +266,7 @@ impl World {
             } else {
                 Resolution::ClientSideLb
             },
-            labels: labels.collect(),
+            labels: labels.into_iter().collect(),
             ..by_hand::service("cart.shop")
         }
     }
@@ -362,10 +380,12 @@ fn endpoint((index, backend): (usize, &Backend)) -> Endpoint {
         weight: backend.weight,
         port_name: backend.port_name.as_str().into(),
         service_port: backend.service_port,
-        health: match (backend.is_unhealthy, backend.is_draining) {
-            (true, _) => HealthStatus::Unhealthy,
-            (false, true) => HealthStatus::Draining,
-            (false, false) => HealthStatus::Healthy,
+        health: match backend.health {
+            Health::Unknown => HealthStatus::Unknown,
+            Health::Healthy => HealthStatus::Healthy,
+            Health::Unhealthy => HealthStatus::Unhealthy,
+            Health::Draining => HealthStatus::Draining,
+            Health::Terminating => HealthStatus::Terminating,
         },
         workload: Arc::new(Workload {
             instance: index.to_string().into(),
@@ -396,9 +416,17 @@ fn plain(assignment: &Assignment) -> Vec<oracle::Locality> {
             weight: locality.weight(),
             endpoints: locality
                 .endpoints()
-                .map(|endpoint| {
-                    let is_gateway = matches!(endpoint.target(), Target::Gateway(_));
-                    (endpoint.target().address().to_string(), endpoint.weight(), is_gateway)
+                .map(|endpoint| oracle::Used {
+                    address: endpoint.target().address().to_string(),
+                    weight: endpoint.weight(),
+                    is_gateway: matches!(endpoint.target(), Target::Gateway(_)),
+                    health: match endpoint.health() {
+                        HealthStatus::Unknown => Health::Unknown,
+                        HealthStatus::Healthy => Health::Healthy,
+                        HealthStatus::Unhealthy => Health::Unhealthy,
+                        HealthStatus::Draining => Health::Draining,
+                        HealthStatus::Terminating => Health::Terminating,
+                    },
                 })
                 .collect(),
         }

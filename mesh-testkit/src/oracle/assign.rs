@@ -43,6 +43,23 @@ pub struct Client {
     pub view: Vec<String>,
 }
 
+/// How an endpoint is.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "plain data")]
+pub enum Health {
+    /// Nothing is said.
+    #[default]
+    Unknown,
+    /// Ready.
+    Healthy,
+    /// Not ready.
+    Unhealthy,
+    /// Still serving the sessions that it has.
+    Draining,
+    /// Shutting down.
+    Terminating,
+}
+
 /// An endpoint of the service.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "plain data")]
@@ -67,10 +84,8 @@ pub struct Backend {
     pub labels: Labels,
     /// Whether it speaks Istio's mutual TLS.
     pub speaks_mutual_tls: bool,
-    /// Whether it is not ready.
-    pub is_unhealthy: bool,
-    /// Whether it is draining.
-    pub is_draining: bool,
+    /// How it is, if no label `istio.io/draining` says that it is draining.
+    pub health: Health,
     /// Whether only its own cluster may use it.
     pub is_private: bool,
 }
@@ -120,8 +135,8 @@ pub struct Rules {
     pub is_cluster_local: bool,
     /// The service stays on its node.
     pub is_node_local: bool,
-    /// The service keeps sessions.
-    pub keeps_sessions: bool,
+    /// The value of the service's label `istio.io/persistent-session`; empty: it keeps no sessions.
+    pub sessions: String,
     /// Unhealthy endpoints are sent.
     pub sends_unhealthy: bool,
     /// Outlier detection is configured.
@@ -156,16 +171,28 @@ pub struct Locality {
     pub priority: u32,
     /// The weight, `None` if not told.
     pub weight: Option<u32>,
-    /// Addresses, weights, and whether each is a gateway.
-    pub endpoints: Vec<(String, u32, bool)>,
+    /// Its endpoints, then gateways.
+    pub endpoints: Vec<Used>,
+}
+
+/// An endpoint or gateway of the answer.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_structs, reason = "plain data")]
+pub struct Used {
+    /// The address that is dialled.
+    pub address: String,
+    /// The weight.
+    pub weight: u32,
+    /// Whether it is a gateway.
+    pub is_gateway: bool,
+    /// The health that is told; of gateways nothing.
+    pub health: Health,
 }
 
 /// An endpoint or gateway on its way into the answer.
 #[derive(Clone)]
 struct Entry {
-    address: String,
-    weight: u32,
-    is_gateway: bool,
+    used: Used,
     labels: Labels,
 }
 
@@ -219,7 +246,7 @@ pub fn assign(
         place: group.place,
         priority: group.priority,
         weight: group.weight,
-        endpoints: group.entries.into_iter().map(|e| (e.address, e.weight, e.is_gateway)).collect(),
+        endpoints: group.entries.into_iter().map(|entry| entry.used).collect(),
     });
     answer.collect()
 }
@@ -240,8 +267,14 @@ fn is_visible(client: &Client, backend: &Backend, rules: &Rules) -> bool {
         && (!rules.is_cluster_local || same_cluster)
         && is_in_view(client, &backend.network)
         && (!backend.is_private || same_or_empty(&client.cluster, &backend.cluster))
-        && (!backend.is_unhealthy || rules.sends_unhealthy)
-        && (!backend.is_draining || rules.keeps_sessions)
+        && (backend.health != Health::Unhealthy || rules.sends_unhealthy)
+        && backend.health != Health::Terminating
+        && (told_health(backend) != Health::Draining || !rules.sessions.is_empty())
+}
+
+fn told_health(backend: &Backend) -> Health {
+    let is_labelled = backend.labels.get("istio.io/draining").is_some_and(|text| !text.is_empty());
+    if is_labelled { Health::Draining } else { backend.health }
 }
 
 fn is_ip(backend: &Backend) -> bool {
@@ -270,9 +303,12 @@ fn group(
     rules: &Rules,
 ) -> Group {
     let plain = |backend: &Backend, weight| Entry {
-        address: backend.address.clone(),
-        weight,
-        is_gateway: false,
+        used: Used {
+            address: backend.address.clone(),
+            weight,
+            is_gateway: false,
+            health: told_health(backend),
+        },
         labels: backend.labels.clone(),
     };
     let all = backends.iter().map(|backend| u64::from(backend.weight)).sum::<u64>();
@@ -310,8 +346,9 @@ fn group(
             let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
             let labels = labels.map(|(key, value)| (key.to_owned(), value)).collect();
             let weight = cut(weight).max(1);
-            entries
-                .push((true, Entry { address: gateway.address, weight, is_gateway: true, labels }));
+            let (address, health) = (gateway.address, Health::Unknown);
+            let used = Used { address, weight, is_gateway: true, health };
+            entries.push((true, Entry { used, labels }));
         }
     }
     if rules.form == Form::SniDnat {
@@ -363,7 +400,7 @@ fn scale(gateways: &[Gateway]) -> u32 {
 }
 
 fn sum(entries: &[Entry]) -> u32 {
-    cut(entries.iter().map(|entry| u64::from(entry.weight)).sum())
+    cut(entries.iter().map(|entry| u64::from(entry.used.weight)).sum())
 }
 
 /// What is left of a number in 32 bits.
