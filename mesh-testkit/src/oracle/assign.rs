@@ -1,193 +1,16 @@
 //! Which endpoints a proxy uses, at which priority and weight: the specification typed out.
 //!
 //! Plain texts and numbers, lists searched from end to end, sums in `u64` cut to 32 bits. It does not
-//! know ambient, Unix sockets, and settings of the mesh and of services.
+//! know Unix sockets, TLS modes of rules, policies that switch mutual TLS off, several addresses of one
+//! endpoint, settings of the mesh and of services, an ingress that uses a waypoint, and `local_cluster`.
+mod world;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Labels by key.
-pub type Labels = BTreeMap<String, String>;
-
-/// What a client is.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "plain data")]
-pub enum Kind {
-    /// Beside a workload.
-    #[default]
-    Sidecar,
-    /// A gateway of any sort.
-    Router,
-    /// An ambient waypoint.
-    Waypoint,
-}
-
-/// Who asks.
-#[derive(Clone, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data")]
-pub struct Client {
-    /// What it is.
-    pub kind: Kind,
-    /// Its IP addresses; none: it may reach any family.
-    pub addresses: Vec<String>,
-    /// Its cluster.
-    pub cluster: String,
-    /// Its network, possibly unknown.
-    pub network: String,
-    /// Its node.
-    pub node: String,
-    /// Region, zone and sub-zone.
-    pub place: [String; 3],
-    /// Its labels.
-    pub labels: Labels,
-    /// The networks it wants to see; empty: all.
-    pub view: Vec<String>,
-}
-
-/// How an endpoint is.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-#[expect(clippy::exhaustive_enums, reason = "plain data")]
-pub enum Health {
-    /// Nothing is said.
-    #[default]
-    Unknown,
-    /// Ready.
-    Healthy,
-    /// Not ready.
-    Unhealthy,
-    /// Still serving the sessions that it has.
-    Draining,
-    /// Shutting down.
-    Terminating,
-}
-
-/// An endpoint of the service.
-#[derive(Clone, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "plain data")]
-pub struct Backend {
-    /// Its IP address or host name, unique; empty: unknown.
-    pub address: String,
-    /// The name of the service port that it serves.
-    pub port_name: String,
-    /// The number of the service port that it serves.
-    pub service_port: u16,
-    /// Its cluster.
-    pub cluster: String,
-    /// Its network, possibly unknown.
-    pub network: String,
-    /// Its node.
-    pub node: String,
-    /// The raw text of its locality.
-    pub locality: String,
-    /// Its weight, at least 1.
-    pub weight: u32,
-    /// Its labels.
-    pub labels: Labels,
-    /// Whether it speaks Istio's mutual TLS.
-    pub speaks_mutual_tls: bool,
-    /// How it is, if no label `istio.io/draining` says that it is draining.
-    pub health: Health,
-    /// Whether only its own cluster may use it.
-    pub is_private: bool,
-}
-
-/// A gateway into a network.
-#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-#[expect(clippy::exhaustive_structs, reason = "plain data")]
-pub struct Gateway {
-    /// Its IP address; for clusters that DNS resolves, possibly a host name.
-    pub address: String,
-    /// Its port for mutual TLS; 0: none.
-    pub port: u16,
-    /// The network behind it.
-    pub network: String,
-    /// Its cluster, empty if it is of none.
-    pub cluster: String,
-}
-
-/// What the cluster is.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "plain data")]
-pub enum Form {
-    /// `outbound|…`, sent by EDS.
-    #[default]
-    Outbound,
-    /// `outbound|…`, its endpoints part of it and resolved by DNS.
-    Dns,
-    /// `outbound_.…`, only what speaks mutual TLS.
-    SniDnat,
-}
-
-/// What is configured.
-#[derive(Clone, Debug, Default)]
-#[expect(clippy::exhaustive_structs, clippy::struct_excessive_bools, reason = "plain data")]
-pub struct Rules {
-    /// What the cluster is.
-    pub form: Form,
-    /// The name of the service port.
-    pub port_name: String,
-    /// Its number.
-    pub port: u16,
-    /// The service is one that DNS resolves.
-    pub is_resolved_by_dns: bool,
-    /// Labels of the subset; `None` for the cluster of the whole service.
-    pub subset: Option<Labels>,
-    /// The service stays in its cluster.
-    pub is_cluster_local: bool,
-    /// The service stays on its node.
-    pub is_node_local: bool,
-    /// The value of the service's label `istio.io/persistent-session`; empty: it keeps no sessions.
-    pub sessions: String,
-    /// Unhealthy endpoints are sent.
-    pub sends_unhealthy: bool,
-    /// Outlier detection is configured.
-    pub has_outlier_detection: bool,
-    /// How localities are told apart.
-    pub setting: Setting,
-}
-
-/// How localities are told apart.
-#[derive(Clone, Debug, Default)]
-#[expect(clippy::exhaustive_enums, reason = "plain data")]
-pub enum Setting {
-    /// Not at all.
-    #[default]
-    Off,
-    /// Shares by the client's locality: entries of `from` and keys with percents. No key of an entry
-    /// covers another.
-    Distribute(Vec<(String, Vec<(String, u32)>)>),
-    /// Labels and regions; needs outlier detection.
-    Failover(Vec<String>, Vec<(String, String)>),
-    /// Labels and regions, zone-aware; not for waypoints.
-    ZoneAware(Vec<String>, Vec<(String, String)>),
-}
-
-/// A locality of the answer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "plain data")]
-pub struct Locality {
-    /// Region, zone and sub-zone.
-    pub place: [String; 3],
-    /// The priority.
-    pub priority: u32,
-    /// The weight, `None` if not told.
-    pub weight: Option<u32>,
-    /// Its endpoints, then gateways.
-    pub endpoints: Vec<Used>,
-}
-
-/// An endpoint or gateway of the answer.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-#[expect(clippy::exhaustive_structs, reason = "plain data")]
-pub struct Used {
-    /// The address that is dialled.
-    pub address: String,
-    /// The weight.
-    pub weight: u32,
-    /// Whether it is a gateway.
-    pub is_gateway: bool,
-    /// The health that is told; of gateways nothing.
-    pub health: Health,
-}
+pub use self::world::{
+    Ambient, Backend, Client, Form, Gateway, Health, Kind, Labels, Locality, Rules, Setting, Used,
+};
 
 /// An endpoint or gateway on its way into the answer.
 #[derive(Clone)]
@@ -265,6 +88,7 @@ fn is_visible(client: &Client, backend: &Backend, rules: &Rules) -> bool {
         && rules.subset.iter().flatten().all(|(key, value)| backend.labels.get(key) == Some(value))
         && (!rules.is_node_local || is_on_node)
         && (!rules.is_cluster_local || same_cluster)
+        && (!rules.ambient.as_ref().is_some_and(|ambient| ambient.keeps_in_cluster) || same_cluster)
         && is_in_view(client, &backend.network)
         && (!backend.is_private || same_or_empty(&client.cluster, &backend.cluster))
         && (backend.health != Health::Unhealthy || rules.sends_unhealthy)
@@ -302,72 +126,132 @@ fn group(
     gateways: &[Gateway],
     rules: &Rules,
 ) -> Group {
-    let plain = |backend: &Backend, weight| Entry {
-        used: Used {
-            address: backend.address.clone(),
-            weight,
-            is_gateway: false,
-            health: told_health(backend),
-        },
-        labels: backend.labels.clone(),
+    let plain = |backend: &Backend, weight| {
+        let is_tunnelled = is_tunnelled(client, backend, rules);
+        Entry {
+            used: Used {
+                address: backend.address.clone(),
+                weight,
+                is_gateway: false,
+                is_tunnelled,
+                transport: transport(backend, is_tunnelled, rules),
+                health: told_health(backend),
+            },
+            labels: backend.labels.clone(),
+        }
     };
+    let by_tunnel = spans(rules) && client.kind != Kind::Sidecar;
+    let has_split = !gateways.is_empty() || by_tunnel;
     let all = backends.iter().map(|backend| u64::from(backend.weight)).sum::<u64>();
     let mut weight = Some(u32::try_from(all).unwrap_or(u32::MAX));
-    let mut entries: Vec<(bool, Entry)> = Vec::new();
-    if gateways.is_empty() {
-        let direct = backends.iter().map(|b| (b.speaks_mutual_tls, plain(b, b.weight)));
-        entries.extend(direct);
-    } else {
+    let mut entries: Vec<Entry> = Vec::new();
+    if has_split {
         let factor = scale(gateways);
         let mut stand_ins: BTreeMap<Gateway, u64> = BTreeMap::new();
         for backend in backends {
             let scaled =
                 if backend.weight < u32::MAX / factor { backend.weight * factor } else { u32::MAX };
-            let ways = ways(backend, gateways);
+            let ways = ways(backend, gateways, by_tunnel);
+            let is_direct = ways.is_empty();
+            let ways: Vec<_> = ways.into_iter().filter(|way| reaches(client, way)).collect();
+            let may_be_near = same_or_empty(&client.network, &backend.network);
+            if spans(rules) && !may_be_near && (stays(client, rules) || ways.is_empty()) {
+                continue;
+            }
             let leaves = client.network.is_empty() && !backend.network.is_empty();
-            let is_near = same_or_empty(&client.network, &backend.network) && !leaves;
-            if is_near || ways.is_empty() {
+            let own = plain(backend, scaled);
+            if is_direct || (may_be_near && !leaves) {
                 if !backend.address.is_empty() {
-                    entries.push((backend.speaks_mutual_tls, plain(backend, scaled)));
+                    entries.push(own);
                 }
-            } else if backend.speaks_mutual_tls {
-                let ways: Vec<_> = ways.into_iter().filter(|way| reaches(client, way)).collect();
+            } else if by_tunnel || own.used.transport == "istio" {
                 let n_ways = u32::try_from(ways.len()).unwrap_or(u32::MAX);
                 for way in ways {
                     *stand_ins.entry(way.clone()).or_default() += u64::from(scaled / n_ways);
                 }
             }
         }
-        for (gateway, weight) in stand_ins {
+        let is_inbound = rules.form == Form::InboundVip;
+        let transport = match (by_tunnel, is_inbound) {
+            (false, _) => "istio",
+            (true, false) => "http",
+            (true, true) => "",
+        };
+        entries.extend(stand_ins.into_iter().map(|(gateway, weight)| {
             let labels = [
                 ("topology.istio.io/cluster", gateway.cluster),
                 ("topology.istio.io/network", gateway.network),
             ];
             let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
-            let labels = labels.map(|(key, value)| (key.to_owned(), value)).collect();
-            let weight = cut(weight).max(1);
-            let (address, health) = (gateway.address, Health::Unknown);
-            let used = Used { address, weight, is_gateway: true, health };
-            entries.push((true, Entry { used, labels }));
-        }
+            let used = Used {
+                address: gateway.address,
+                weight: cut(weight).max(1),
+                is_gateway: true,
+                is_tunnelled: by_tunnel,
+                transport,
+                health: Health::Unknown,
+            };
+            Entry { used, labels: labels.map(|(key, value)| (key.to_owned(), value)).collect() }
+        }));
+    } else {
+        entries.extend(backends.iter().map(|backend| plain(backend, backend.weight)));
     }
     if rules.form == Form::SniDnat {
-        entries.retain(|(speaks, _)| *speaks);
+        entries.retain(|entry| entry.used.transport == "istio");
     }
-    let entries: Vec<Entry> = entries.into_iter().map(|(_, entry)| entry).collect();
-    if !gateways.is_empty() || rules.form == Form::SniDnat {
+    if has_split || rules.form == Form::SniDnat {
         weight = (!entries.is_empty()).then(|| sum(&entries));
     }
     Group { place: parts(name), priority: 0, weight, entries }
 }
 
+/// Whether ambient spans networks.
+fn spans(rules: &Rules) -> bool {
+    rules.ambient.as_ref().is_some_and(|ambient| ambient.spans_networks)
+}
+
+/// Whether a client has to stay in its network where ambient spans several.
+fn stays(client: &Client, rules: &Rules) -> bool {
+    let ambient = rules.ambient.clone().unwrap_or_default();
+    let is = |key: &str, wanted: &str| client.labels.get(key).is_some_and(|value| value == wanted);
+    let is_ingress = is("istio", "ingressgateway")
+        || is("gateway.istio.io/managed", "istio.io-gateway-controller");
+    match client.kind {
+        Kind::Sidecar => false,
+        Kind::Router => is_ingress && !ambient.ingresses_leave,
+        Kind::Waypoint => !ambient.waypoints_leave,
+    }
+}
+
+/// Whether an endpoint is dialled by HBONE.
+fn is_tunnelled(client: &Client, backend: &Backend, rules: &Rules) -> bool {
+    let label = |key: &str| backend.labels.get(key).cloned().unwrap_or_default();
+    let accepts = label("networking.istio.io/tunnel").split(',').any(|word| word == "http")
+        || label("gateway.istio.io/managed") == "istio.io-mesh-controller"
+        || (rules.ambient.is_some() && backend.is_captured);
+    let prefers = rules.form == Form::InboundVip
+        || rules.ambient.as_ref().is_some_and(|ambient| ambient.prefers_tunnels);
+    accepts && client.sends_tunnels && (prefers || !backend.speaks_mutual_tls)
+}
+
+fn transport(backend: &Backend, is_tunnelled: bool, rules: &Rules) -> &'static str {
+    if is_tunnelled && rules.form != Form::InboundVip {
+        "http"
+    } else if backend.speaks_mutual_tls {
+        "istio"
+    } else {
+        ""
+    }
+}
+
 /// The gateways that lead to an endpoint and that have the port it takes.
-fn ways<'g>(backend: &Backend, gateways: &'g [Gateway]) -> Vec<&'g Gateway> {
+fn ways<'g>(backend: &Backend, gateways: &'g [Gateway], by_tunnel: bool) -> Vec<&'g Gateway> {
     let of_network: Vec<_> = gateways.iter().filter(|g| g.network == backend.network).collect();
     let of_cluster: Vec<_> =
         of_network.iter().copied().filter(|g| g.cluster == backend.cluster).collect();
     let chosen = if of_cluster.is_empty() { of_network } else { of_cluster };
-    chosen.into_iter().filter(|gateway| gateway.port != 0).collect()
+    let port = |gateway: &Gateway| if by_tunnel { gateway.hbone_port } else { gateway.port };
+    chosen.into_iter().filter(|gateway| port(gateway) != 0).collect()
 }
 
 /// Whether a client has the family of a gateway's address. IPv4 written as IPv6 is IPv4; host names
