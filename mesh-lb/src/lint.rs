@@ -126,7 +126,7 @@ impl Case<'_, '_> {
         let form = ClusterForm::of(self.destination.service.resolution);
         let none = Shards::default();
         let shards = self.view.shards(&self.destination.service).map_or(&none, AsRef::as_ref);
-        let gateways = self.view.gateways(form == ClusterForm::Dns);
+        let gateways = self.view.gateways(form.is_dns());
         let supply = Supply { shards, gateways, compat: &compat };
         let assignment = Assignment::of_supply(self.view, self.destination, form, supply);
         let spread = Spread::of(self.view, self.destination);

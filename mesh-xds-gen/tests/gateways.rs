@@ -286,6 +286,25 @@ fn an_east_west_gateway_passes_on_to_the_cluster_that_the_server_name_spells() {
 }
 
 #[test]
+fn to_names_too_only_what_speaks_mutual_tls_is_passed_through() {
+    let servers = "  - {port: {number: 15443, protocol: TLS, name: tls}, hosts: ['*.mesh'], \
+                   tls: {mode: AUTO_PASSTHROUGH}}";
+    let entry = "kind: ServiceEntry\napiVersion: networking.istio.io/v1\nmetadata: {name: vm, namespace: \
+                 shop}\nspec:\n  hosts: [vm.mesh]\n  location: MESH_INTERNAL\n  resolution: DNS\n  ports: \
+                 [{number: 80, name: http, protocol: HTTP}]\n  endpoints:\n  - {address: \
+                 plain.example}\n  - {address: mutual.example, labels: {security.istio.io/tlsMode: \
+                 istio}}\n---\n";
+    let found = resources(&[&*gateway(servers), entry].concat());
+    let dialled = |name: &str| -> Vec<bool> {
+        let cluster = found.clusters.iter().find(|cluster| cluster.name == name).unwrap();
+        let text = format!("{:?}", cluster.load_assignment);
+        ["plain.example", "mutual.example"].map(|host| text.contains(host)).into()
+    };
+    assert_eq!(dialled("outbound_.80_._.vm.mesh"), [false, true]);
+    assert_eq!(dialled("outbound|80||vm.mesh"), [true, true]);
+}
+
+#[test]
 fn a_server_without_any_chain_has_no_listener() {
     let servers = "  - {port: {number: 5432, protocol: TCP, name: tcp}, hosts: ['*']}";
     check_chains(&gateway(servers), &[]);

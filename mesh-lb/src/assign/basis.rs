@@ -62,7 +62,7 @@ impl<'a> Draft<'a> {
     pub(super) fn of(input: &'a Input<'a>) -> Self {
         let mut draft = group::apply(input);
         split_horizon::apply(input, &mut draft);
-        if input.form == ClusterForm::SniDnat {
+        if input.form.passes_through() {
             keep_mutual_tls(&mut draft);
         }
         draft

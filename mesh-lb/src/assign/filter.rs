@@ -101,7 +101,7 @@ impl<'a> Filter<'a> {
             | Resolution::Alias
             | Resolution::DynamicDns => false,
         };
-        (is_dns && self.input.form != ClusterForm::Dns).then_some(DropReason::ResolvedByDns)
+        (is_dns && !self.input.form.is_dns()).then_some(DropReason::ResolvedByDns)
     }
 
     /// Why a whole shard is skipped, if it is: the service stays in the proxy's cluster or on its
@@ -112,7 +112,7 @@ impl<'a> Filter<'a> {
     /// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `snapshotShards`.
     pub(super) fn shard(&self, shard: &mesh_model::endpoint::Shard) -> Option<DropReason> {
         let input = self.input;
-        if shard.cluster == input.proxy.cluster || input.form == ClusterForm::Dns {
+        if shard.cluster == input.proxy.cluster || input.form.is_dns() {
             None
         } else if input.is_cluster_local {
             Some(DropReason::ClusterLocal)
@@ -124,7 +124,9 @@ impl<'a> Filter<'a> {
     /// Whether endpoints serve the port: by the port's name, for DNS clusters by its number.
     pub(super) fn serves_port(&self, cohort: &Cohort) -> bool {
         match self.input.form {
-            ClusterForm::Dns => cohort.service_port() == self.input.port.number,
+            ClusterForm::Dns | ClusterForm::SniDnatDns => {
+                cohort.service_port() == self.input.port.number
+            }
             ClusterForm::Outbound
             | ClusterForm::SniDnat
             | ClusterForm::InboundVip
@@ -150,7 +152,7 @@ impl<'a> Filter<'a> {
         kind: &Kind,
         endpoint: &Endpoint,
     ) -> Result<(), DropReason> {
-        if self.input.form != ClusterForm::Dns && !is_dialable(kind) {
+        if !self.input.form.is_dns() && !is_dialable(kind) {
             return Err(DropReason::HostName);
         }
         if self.input.subset.is_some_and(|subset| !endpoint.workload.labels.contains(subset)) {

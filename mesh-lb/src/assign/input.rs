@@ -77,6 +77,9 @@ pub enum ClusterForm {
     Dns,
     /// `outbound_.…`, as gateways that pass mutual TLS through by its SNI use it.
     SniDnat,
+    /// The same of a service that DNS resolves: as [`Dns`](Self::Dns), but only what speaks Istio's mutual
+    /// TLS.
+    SniDnatDns,
     /// `inbound-vip|…` of a waypoint.
     InboundVip,
     /// `local_cluster`: the proxy's own workload.
@@ -93,6 +96,21 @@ impl ClusterForm {
             | Resolution::Alias
             | Resolution::DynamicDns => Self::Outbound,
         }
+    }
+
+    /// Returns the form of `outbound_.…` clusters of a service.
+    pub const fn sni_dnat_of(resolution: Resolution) -> Self {
+        if Self::of(resolution).is_dns() { Self::SniDnatDns } else { Self::SniDnat }
+    }
+
+    /// Returns whether the endpoints are part of a cluster that DNS resolves.
+    pub const fn is_dns(self) -> bool {
+        matches!(self, Self::Dns | Self::SniDnatDns)
+    }
+
+    /// Returns whether the cluster passes mutual TLS through.
+    pub const fn passes_through(self) -> bool {
+        matches!(self, Self::SniDnat | Self::SniDnatDns)
     }
 }
 

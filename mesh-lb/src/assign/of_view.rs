@@ -50,7 +50,7 @@ impl Assignment {
     ) -> T {
         let none = Shards::default();
         let shards = view.shards(&destination.service).map_or(&none, AsRef::as_ref);
-        let gateways = view.gateways(form == ClusterForm::Dns);
+        let gateways = view.gateways(form.is_dns());
         let compat = view.mesh().compat();
         with_supply(view, destination, form, Supply { shards, gateways, compat }, compute)
     }
@@ -92,7 +92,9 @@ fn with_supply<T>(
     let of_cluster = destination.cluster_policy.as_deref();
     let fails_over = match form {
         // Ranked as the cluster is made, whose policy the mesh's default has completed.
-        ClusterForm::Dns => of_cluster.is_some_and(|policy| policy.outlier_detection.is_some()),
+        ClusterForm::Dns | ClusterForm::SniDnatDns => {
+            of_cluster.is_some_and(|policy| policy.outlier_detection.is_some())
+        }
         ClusterForm::Outbound
         | ClusterForm::SniDnat
         | ClusterForm::InboundVip

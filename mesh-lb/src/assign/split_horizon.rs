@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::draft::{Batch, Draft, Member, Reach, Source};
 use super::run::Form;
-use super::{ClusterForm, DropReason, Input, Transport, weight};
+use super::{DropReason, Input, Transport, weight};
 
 /// Replaces endpoints of other networks by gateways and scales all weights, if the mesh has
 /// gateways (or ambient spans networks).
@@ -83,7 +83,7 @@ impl<'a> Horizon<'a> {
             is_ambient: spans && proxy.kind != ProxyKind::Sidecar,
             stays_inside,
             needs_gateway: spans,
-            allows_hosts: input.form == ClusterForm::Dns,
+            allows_hosts: input.form.is_dns(),
             sums_over_localities: input.compat.fixes.gateway_weights,
         }
     }

@@ -117,7 +117,7 @@ impl Scenario {
         with: impl FnOnce(&Failed<'_>) -> T,
     ) -> T {
         let service = &destination.service;
-        let is_dns = ClusterForm::of(service.resolution) == ClusterForm::Dns;
+        let is_dns = ClusterForm::of(service.resolution).is_dns();
         let none = Shards::default();
         let shards = view.shards(service).map_or(&none, AsRef::as_ref);
         let gateways = view.gateways(is_dns);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::cluster::v3::cluster::{CommonLbConfig, DiscoveryType};
 use mesh_envoy_proto::envoy::config::core::v3::{HealthStatus, HealthStatusSet};
-use mesh_lb::assign::Assignment;
+use mesh_lb::assign::{Assignment, ClusterForm};
 use mesh_model::name::Protocol;
 use mesh_model::registry::{Resolution, Service};
 use mesh_model::view::{Destination, Subset};
@@ -198,7 +198,11 @@ impl<'v> Outbound<'_, 'v> {
     /// Makes the endpoints a part of the cluster; `None` if there are none.
     fn apply_dns(&self, destination: &Destination<'_>, cluster: &mut Cluster) -> Option<()> {
         let Context { view, config, proxy, flags, .. } = self.context;
-        let assignment = Assignment::new(view, destination);
+        let form = match self.form {
+            Form::Subset => ClusterForm::Dns,
+            Form::DnsSrv => ClusterForm::SniDnatDns,
+        };
+        let assignment = Assignment::of_form(view, destination, form);
         if assignment.is_empty() {
             return None;
         }
