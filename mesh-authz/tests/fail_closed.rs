@@ -129,6 +129,39 @@ fn a_misspelt_namespace_may_be_any() {
     check(policy("AuthorizationPolicy", "namespace: other, namespaces: shop", "5"), false);
 }
 
+/// One indentation too far left or right, its namespace is no namespace: which one was meant is unknown.
+#[test]
+fn a_namespace_in_a_wrong_place_may_be_any() {
+    let deny = "action: DENY, rules: [{}]";
+    for kind in ["AuthorizationPolicy", "FooPolicy"] {
+        let head = format!("apiVersion: security.istio.io/v1\nkind: {kind}\n");
+        for rest in [
+            format!("metadata: {{name: no}}\nnamespace: shop\nspec: {{{deny}}}\n"),
+            format!("metadata: {{name: no}}\nnamespce: shop\nspec: {{{deny}}}\n"),
+            format!("metadata: {{name: no, namespace: ''}}\nnamespace: shop\nspec: {{{deny}}}\n"),
+            format!("metadata: {{name: no}}\nmeta: {{namespace: shop}}\nspec: {{{deny}}}\n"),
+            format!("metadata: {{name: no}}\nspec: {{namespace: shop, {deny}}}\n"),
+            format!("metadata: {{name: no}}\nspec: {{selector: {{namespace: shop}}, {deny}}}\n"),
+            format!("metadata: {{name: no}}\nspec: {{metadata: {{namespace: shop}}, {deny}}}\n"),
+            format!("metadata: {{metadata: {{name: no, namespace: shop}}}}\nspec: {{{deny}}}\n"),
+            format!("metadata: {{name: {{name: no, namespace: shop}}}}\nspec: {{{deny}}}\n"),
+        ] {
+            check(format!("{head}{rest}"), true);
+        }
+        // It says one that counts.
+        let says = "metadata: {name: no, namespace: other}\nnamespace: shop\n";
+        check(format!("{head}{says}spec: {{{deny}, extra: 1}}\n"), false);
+        // Names that others may have are no namespaces.
+        let labels =
+            "metadata: {name: no, labels: {namespace: shop}, annotations: {namespace: shop}}";
+        let spec = "spec: {selector: {matchLabels: {namespace: a}}, extra: 1, \
+                    rules: [{from: [{source: {namespaces: [a]}}]}]}\n";
+        check(format!("{head}{labels}\n{spec}"), false);
+        let target = "spec: {targetRefs: [{kind: Service, name: a, namespace: shop}], extra: 1}\n";
+        check(format!("{head}metadata: {{name: no}}\n{target}"), false);
+    }
+}
+
 #[test]
 fn what_is_no_object_of_ours_denies_too() {
     let metadata = "kind: AuthorizationPolicy\nmetadata:\n  namespace: shop\n";

@@ -10,7 +10,7 @@ mod field_name;
 mod node;
 
 pub use self::diagnostic::{Diagnostic, Severity};
-pub(crate) use self::document::misspelt_namespace;
+pub(crate) use self::document::misplaced_namespace;
 pub use self::document::{
     Document, Head, Limits, Meant, Reading, SECURITY_KINDS, TARGET_KINDS, Unreadable, read,
 };

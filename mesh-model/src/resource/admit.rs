@@ -10,7 +10,7 @@ use super::object::partial;
 use super::validate::Violation;
 use super::{Decoded, MeshConfig, MeshNetworks, ObjectKey, Resource, decode};
 use crate::manifest::decode::clip;
-use crate::manifest::{Diagnostic, Node, SECURITY_KINDS, Severity, misspelt_namespace};
+use crate::manifest::{Diagnostic, Node, SECURITY_KINDS, Severity, misplaced_namespace};
 
 /// Reads one object as [`decode`] does and applies the rules of admission: with an error there is no
 /// resource. What cannot be read does not hide which rules the rest breaks.
@@ -28,6 +28,12 @@ pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
     let misplaced = misplaced(node, file, object);
     let is_refused = misplaced.is_some()
         || violations.iter().any(|violation| violation.severity == Severity::Error);
+    if let Some(misplaced) = &misplaced {
+        // What is refused is not ignored.
+        let is_same =
+            |found: &Diagnostic| found.code == "FIELD-UNKNOWN" && found.place == misplaced.place;
+        decoded.diagnostics.retain(|found| !is_same(found));
+    }
     let name = object.to_string();
     let found = violations.into_iter().map(|violation| violation.diagnose(node, file, &name));
     add(&mut decoded.diagnostics, found.chain(misplaced));
@@ -37,8 +43,9 @@ pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
     decoded
 }
 
-/// A field of a security object beside its `spec` that no object has, and a namespace that is misspelt: what
-/// they say may be what the object is for. What no `spec` has is refused as the object is read.
+/// A field of a security object beside its `spec` that no object has, and a namespace that is misspelt or in
+/// another place: what they say may be what the object is for. What no `spec` has is refused as the object
+/// is read.
 ///
 /// # Upstream
 ///
@@ -49,9 +56,10 @@ fn misplaced(node: &Node, file: &Arc<str>, object: &ObjectKey) -> Option<Diagnos
     if !SECURITY_KINDS.contains(&object.kind) {
         return None;
     }
-    let (field, message, place) = if let Some(entry) = misspelt_namespace(node) {
+    let (field, message, place) = if let Some(entry) = misplaced_namespace(node) {
         let name = clip(&entry.key);
-        let message = format!("`{name}` is no field of metadata: its namespace is unknown");
+        let message =
+            format!("`{name}` is no namespace where it stands: which is meant is unknown");
         ("metadata.namespace".to_owned(), message, entry.place)
     } else {
         let entry = node.entries().iter().find(|entry| !KNOWN.contains(&&*entry.key))?;

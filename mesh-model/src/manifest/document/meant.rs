@@ -141,16 +141,47 @@ fn tells_namespace(node: &Node) -> bool {
     let is_map = matches!(metadata.value, Value::Map(_));
     let namespace = metadata.get(&["namespace"]).filter(|node| !node.is_null());
     is_map
-        && misspelt_namespace(node).is_none()
+        && misplaced_namespace(node).is_none()
         && namespace.is_none_or(|node| node.as_str().is_some())
 }
 
-/// Returns the field of an object's metadata that was meant as its namespace, if it has none.
-pub(crate) fn misspelt_namespace(node: &Node) -> Option<&Entry> {
-    let metadata = node.get(&["metadata"])?.entries();
-    let is_meant = |entry: &&Entry| nearest_name(&entry.key, ["namespace"].into_iter()).is_some();
-    let has_namespace = metadata.iter().any(|entry| &*entry.key == "namespace");
-    metadata.iter().find(is_meant).filter(|_| !has_namespace)
+/// Returns the field that was meant as the namespace of an object that has none: misspelt, or in another
+/// place than its metadata.
+pub(crate) fn misplaced_namespace(node: &Node) -> Option<&Entry> {
+    let namespace = node.get(&["metadata"]).and_then(|metadata| metadata.get(&["namespace"]));
+    let says_none =
+        |node: &Node| node.is_null() || node.as_str().is_some_and(|text| text.trim().is_empty());
+    if !namespace.is_none_or(says_none) {
+        return None;
+    }
+    node.entries().iter().find_map(namespace_in)
+}
+
+/// Below fields of these names are names that are chosen freely, and namespaces of others.
+const OTHERS: [&str; 9] = [
+    "status",
+    "labels",
+    "annotations",
+    "managedFields",
+    "matchLabels",
+    "match_labels",
+    "targetRef",
+    "target_ref",
+    "provider",
+];
+
+/// The entry with a namespace, or what is near to one, of an entry and those below it. A namespace that says
+/// nothing is none.
+fn namespace_in(entry: &Entry) -> Option<&Entry> {
+    let key = &*entry.key;
+    if OTHERS.contains(&key) {
+        return None;
+    }
+    let says_nothing = entry.node.is_null() || entry.node.as_str().is_some_and(str::is_empty);
+    if nearest_name(key, ["namespace"].into_iter()).is_some() && !says_nothing {
+        return Some(entry);
+    }
+    entry.node.entries().iter().find_map(namespace_in)
 }
 
 /// Whether a key or a text of a tree is the name of a kind.
