@@ -2,7 +2,8 @@
 //!
 //! Security fails closed: what was meant as a policy and cannot be understood has to be known. Where the
 //! text says plainly and once what it is, that counts. Everything else is looked through for the names
-//! of the kinds, however they are written: in another encoding, escaped, folded over lines.
+//! of the kinds and of their group, however they are written: in another encoding, escaped, folded over
+//! lines.
 use super::head::Guess;
 use super::list;
 use crate::manifest::{Entry, Node, Value};
@@ -72,8 +73,8 @@ impl Meant {
         let letters = letters(text);
         let is_binary =
             ["!binary", "2002:binary"].iter().any(|tag| letters.contains(tag)) || is_packed(text);
-        let may_be = |kind: &&str| is_binary || letters.contains(&kind.to_ascii_lowercase());
-        let security_kinds = SECURITY_KINDS.into_iter().filter(may_be).collect();
+        let security_kinds =
+            if is_binary { SECURITY_KINDS.into() } else { security_kinds_in(&letters) };
         let is_named = |kind: &&str| is_kind_of_text(&letters, &kind.to_ascii_lowercase());
         let target_kinds = TARGET_KINDS.into_iter().filter(is_named).collect();
         Self { security_kinds, target_kinds, tells_namespace: false }
@@ -89,6 +90,58 @@ fn is_kind_of_text(text: &str, kind: &str) -> bool {
             .any(|word| word == kind)
     };
     text.match_indices("kind").any(|(at, word)| text.get(at + word.len()..).is_some_and(words))
+}
+
+/// The security kinds that a text of small letters may be of: those that it names, misspelt where it says a
+/// kind; any if it has a version of their group more often than it names kinds.
+fn security_kinds_in(letters: &str) -> Vec<&'static str> {
+    let said = misspelt_kinds(letters);
+    let mut named = said.len();
+    let mut is_meant = |kind: &&str| {
+        let times = letters.matches(&kind.to_ascii_lowercase()).count();
+        named += times;
+        times > 0 || said.contains(kind)
+    };
+    let kinds = SECURITY_KINDS.into_iter().filter(&mut is_meant).collect();
+    if versions_of_security(letters) > named { SECURITY_KINDS.into() } else { kinds }
+}
+
+/// The security kinds that stand misspelt behind the word `kind`.
+fn misspelt_kinds(letters: &str) -> Vec<&'static str> {
+    let misspelt = |rest: &str| -> Option<&'static str> {
+        let words = rest.split(|letter: char| !letter.is_alphanumeric());
+        let mut words = words.filter(|word| !word.is_empty()).take(2);
+        words.find_map(|word| {
+            nearest_name(word, SECURITY_KINDS.into_iter())
+                .filter(|kind| !word.contains(&kind.to_ascii_lowercase()))
+        })
+    };
+    letters
+        .match_indices("kind")
+        .filter_map(|(at, word)| misspelt(letters.get(at + word.len()..)?))
+        .collect()
+}
+
+/// How often a text of small letters has a version of the group of the security kinds, misspelt or not: the
+/// group behind `apiVersion`, or with a version behind it. The group alone, as roles and labels have it, is
+/// none.
+fn versions_of_security(letters: &str) -> usize {
+    let is_of_word = |letter: char| letter.is_alphanumeric() || ".-_/".contains(letter);
+    let words =
+        letters.split(|letter: char| !is_of_word(letter)).filter(|word| !word.is_empty());
+    // At most one word stands between, such as a tag or an anchor.
+    let mut before = ["", ""];
+    let mut count = 0;
+    for word in words {
+        let (_, version) = word.rsplit_once('/').unwrap_or_default();
+        let is_version = version
+            .strip_prefix('v')
+            .is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
+        let is_said = is_version || before.contains(&"apiversion");
+        count += usize::from(is_said && is_of_security(word.trim_start_matches('/')));
+        before = [before[1], word];
+    }
+    count
 }
 
 /// The kind that policies are attached by that an object says it is, misspelt or not.
