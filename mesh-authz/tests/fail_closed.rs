@@ -251,6 +251,22 @@ fn text_that_mentions_the_security_group_is_no_policy() {
     check(format!("{map}  b: [\n"), false);
 }
 
+/// What no metadata has may say what the policy is for, and where no namespace is said, its namespace.
+#[test]
+fn a_field_that_no_metadata_has_denies() {
+    let policy = |metadata: &str, action: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: shut, {metadata}}}\n\
+             spec: {{{action}rules: [{{}}]}}\n"
+        )
+    };
+    check(policy("namespace: shop, action: DENY", ""), true);
+    check(policy("namespace: other, action: DENY", ""), false);
+    for field in ["ns", "project", "targetNamespace", "nmaespcae"] {
+        check(policy(&format!("{field}: shop"), "action: DENY, "), true);
+    }
+}
+
 #[test]
 fn a_lost_demand_for_mutual_tls_is_strict() {
     let check = |text: &str, expected: MutualTlsMode| {

@@ -10,9 +10,9 @@ mod field_name;
 mod node;
 
 pub use self::diagnostic::{Diagnostic, Severity};
-pub(crate) use self::document::misplaced_namespace;
 pub use self::document::{
     Document, Head, Limits, Meant, Reading, SECURITY_KINDS, TARGET_KINDS, Unreadable, read,
 };
+pub(crate) use self::document::{METADATA_FIELDS, misplaced_namespace};
 pub use self::field_name::FieldName;
 pub use self::node::{Entry, Node, Place, Value};

@@ -30,7 +30,7 @@ mod yaml;
 use self::head::Guess;
 pub use self::head::Head;
 pub use self::limits::Limits;
-pub(crate) use self::meant::misplaced_namespace;
+pub(crate) use self::meant::{METADATA_FIELDS, misplaced_namespace};
 pub use self::meant::{Meant, SECURITY_KINDS, TARGET_KINDS};
 use self::split::Piece;
 

@@ -58,8 +58,7 @@ fn misplaced(node: &Node, file: &Arc<str>, object: &ObjectKey) -> Option<Diagnos
     }
     let (field, message, place) = if let Some(entry) = misplaced_namespace(node) {
         let name = clip(&entry.key);
-        let message =
-            format!("`{name}` is no namespace where it stands: which is meant is unknown");
+        let message = format!("no object has `{name}` there: it may have been its namespace");
         ("metadata.namespace".to_owned(), message, entry.place)
     } else {
         let entry = node.entries().iter().find(|entry| !KNOWN.contains(&&*entry.key))?;

@@ -1,8 +1,8 @@
 //! What every object has: a name, a namespace, labels, annotations and an age.
 use std::fmt;
 
-use crate::manifest::Node;
 use crate::manifest::decode::{Cursor, Message, Timestamp, message};
+use crate::manifest::{METADATA_FIELDS, Node};
 use crate::name::{Labels, Namespace};
 
 /// The metadata of an object.
@@ -97,6 +97,13 @@ message! {
 }
 
 impl Meta {
+    /// Reports what an object's `metadata` has and none should.
+    pub(super) fn unknown_fields(object: &Node, cursor: &mut Cursor) {
+        let Some(metadata) = object.get(&["metadata"]) else { return };
+        let known = METADATA_FIELDS.map(|name| (name, name));
+        cursor.field("metadata", |cursor| cursor.unknown_fields(metadata, &[&known]));
+    }
+
     /// Reads `metadata`, as much of it as can be read; the namespace is as written.
     pub(super) fn read(node: &Node, cursor: &mut Cursor) -> Self {
         let mut written = Written::default();

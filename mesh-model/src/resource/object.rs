@@ -49,7 +49,8 @@ pub fn decode(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded 
             (!meta.name.is_empty()).then(|| read(node, &found, meta, &mut cursor)).flatten();
         // Without the field a rule may be wider than it is written.
         if SECURITY_KINDS.contains(&found.kind.key) {
-            cursor.refuse_unknown("spec.");
+            Meta::unknown_fields(node, &mut cursor);
+            cursor.refuse_unknown("");
         }
         decoded.resource = resource.filter(|_| cursor.errors.is_empty());
         (decoded.object, unnamed) =

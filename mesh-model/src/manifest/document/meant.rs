@@ -19,6 +19,25 @@ const SECURITY_GROUP: &str = "security.istio.io";
 /// The kinds that policies and waypoints are attached by: what their loss detaches is in force nowhere.
 pub const TARGET_KINDS: [&str; 3] = ["Service", "ServiceEntry", "Namespace"];
 
+/// The fields that metadata has (kubernetes/apimachinery `pkg/apis/meta/v1/types.go` `ObjectMeta`).
+pub(crate) const METADATA_FIELDS: [&str; 15] = [
+    "name",
+    "namespace",
+    "labels",
+    "annotations",
+    "generateName",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+];
+
 /// What an object may have been meant as.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers build documents by hand")]
@@ -127,8 +146,7 @@ fn misspelt_kinds(letters: &str) -> Vec<&'static str> {
 /// none.
 fn versions_of_security(letters: &str) -> usize {
     let is_of_word = |letter: char| letter.is_alphanumeric() || ".-_/".contains(letter);
-    let words =
-        letters.split(|letter: char| !is_of_word(letter)).filter(|word| !word.is_empty());
+    let words = letters.split(|letter: char| !is_of_word(letter)).filter(|word| !word.is_empty());
     // At most one word stands between, such as a tag or an anchor.
     let mut before = ["", ""];
     let mut count = 0;
@@ -198,8 +216,8 @@ fn tells_namespace(node: &Node) -> bool {
         && namespace.is_none_or(|node| node.as_str().is_some())
 }
 
-/// Returns the field that was meant as the namespace of an object that has none: misspelt, or in another
-/// place than its metadata.
+/// Returns the field that was meant as the namespace of an object that has none: misspelt, in another place
+/// than its metadata, or one that no metadata has.
 pub(crate) fn misplaced_namespace(node: &Node) -> Option<&Entry> {
     let namespace = node.get(&["metadata"]).and_then(|metadata| metadata.get(&["namespace"]));
     let says_none =
@@ -207,7 +225,9 @@ pub(crate) fn misplaced_namespace(node: &Node) -> Option<&Entry> {
     if !namespace.is_none_or(says_none) {
         return None;
     }
-    node.entries().iter().find_map(namespace_in)
+    let is_unknown = |entry: &&Entry| !METADATA_FIELDS.contains(&&*entry.key);
+    let unknown = || node.get(&["metadata"])?.entries().iter().find(is_unknown);
+    node.entries().iter().find_map(namespace_in).or_else(unknown)
 }
 
 /// Below fields of these names are names that are chosen freely, and namespaces of others.
