@@ -251,6 +251,33 @@ fn text_that_mentions_the_security_group_is_no_policy() {
     check(format!("{map}  b: [\n"), false);
 }
 
+/// Groups without a dot are Kubernetes' own and have no such kinds; what is no group is nobody's.
+#[test]
+fn a_policy_of_no_other_s_group_denies() {
+    let policy = |version: &str| {
+        format!(
+            "apiVersion: {version}\nkind: AuthorizationPolicy\nmetadata: {{name: shut, namespace: shop}}\n\
+             spec: {{action: DENY, rules: [{{}}]}}\n"
+        )
+    };
+    for version in [
+        "security/v1",
+        "istio/v1",
+        "apps/v1",
+        "http://security.istio.io/v1",
+        "https://security.istio.io/v1",
+        "v1/security.istio.io",
+        "/v1",
+        "security .example/v1",
+    ] {
+        check(policy(version), true);
+        check(policy(version).replace("shop", "other"), false);
+        check(policy(version).replace("{}]", "{]"), true);
+    }
+    let foo = policy("http://security.istio.io/v1").replace("AuthorizationPolicy", "FooPolicy");
+    check(foo, true);
+}
+
 /// What no metadata has may say what the policy is for, and where no namespace is said, its namespace.
 #[test]
 fn a_field_that_no_metadata_has_denies() {

@@ -113,8 +113,10 @@ pub(super) fn find<'n>(
 /// Reports a kind that is not known: its group is wrong, its name is misspelt, or it is not the
 /// mesh's business.
 fn report_unknown(node: &manifest::Node, group: &str, name: &str, cursor: &mut Cursor) {
-    let is_our_group = kinds().any(|kind| kind.group == group);
-    if let Some(other) = kinds().find(|kind| kind.name == name).filter(|_| is_our_group) {
+    // What it would have denied is open, and closed.
+    let is_security = !Meant::of_node(node).security_kinds.is_empty();
+    let is_meant = is_security || kinds().any(|kind| kind.group == group);
+    if let Some(other) = kinds().find(|kind| kind.name == name).filter(|_| is_meant) {
         let place = node.locate("apiVersion");
         let message = format!("there is no {name} in group `{}`", clip(group));
         let help = match (other.group, other.versions.first()) {
@@ -128,8 +130,6 @@ fn report_unknown(node: &manifest::Node, group: &str, name: &str, cursor: &mut C
     let known = kinds().filter(|kind| kind.group == group).map(|kind| kind.name);
     let message = format!("kind `{}` is not used by the mesh", clip(name));
     let nearest = nearest(name, known);
-    // What it would have denied is open, and closed.
-    let is_security = !Meant::of_node(node).security_kinds.is_empty();
     let meant = nearest.map(|known| format!("did you mean `{known}`?"));
     let is_kubernetes = !group.contains('.') || group.ends_with(".k8s.io");
     cursor.field("kind", |cursor| match meant {

@@ -185,9 +185,10 @@ fn is_of_security(version: &str) -> bool {
     nearest_name(&group(version), [SECURITY_GROUP].into_iter()).is_some()
 }
 
-/// The group of a version, in small letters; kinds of the core group have none. A name with dots is one that
-/// lacks its version.
+/// The group of a version, in small letters, without what makes an address of it; kinds of the core group
+/// have none. A name with dots is one that lacks its version.
 fn group(version: &str) -> String {
+    let version = version.split_once("://").map_or(version, |(_, version)| version);
     let alone = if version.contains('.') { version } else { "" };
     let (group, _) = version.split_once('/').unwrap_or((alone, ""));
     group.trim().to_ascii_lowercase()
@@ -195,9 +196,15 @@ fn group(version: &str) -> String {
 
 /// Whether a version is of a group of Istio's, or of one that was meant to be; kinds of the same names in
 /// others' groups say nothing to the mesh.
+///
+/// Others' groups are domain names with a dot: those without one are Kubernetes' own and have no such kinds
+/// (kubernetes/kubernetes `staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go`
+/// `ValidateCustomResourceDefinitionSpec`).
 fn is_ours(version: &str) -> bool {
     let group = group(version);
-    group.is_empty()
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || ".-".contains(letter);
+    !group.contains('.')
+        || !group.chars().all(is_letter)
         || group.ends_with(".istio.io")
         || nearest_name(&group, [SECURITY_GROUP, "istio.io"].into_iter()).is_some()
 }

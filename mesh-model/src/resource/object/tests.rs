@@ -112,6 +112,7 @@ fn unknown_kinds_are_told_apart_by_their_group() {
     check("security.istio.io/v1", "PeerAuth", "KIND-UNKNOWN", Severity::Error, "kind");
     check("networking.istio.io/v1", "Services", "KIND-UNKNOWN", Severity::Warning, "kind");
     check("serving.knative.dev/v1", "Service", "KIND-UNKNOWN", Severity::Warning, "kind");
+    check("security/v1", "AuthorizationPolicy", "API-VERSION", Severity::Error, "apiVersion");
     check("batch/v1", "Job", "KIND-UNUSED", Severity::Info, "kind");
     check("v1", "Pods", "KIND-UNKNOWN", Severity::Warning, "kind");
 }
