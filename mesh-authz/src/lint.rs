@@ -26,8 +26,9 @@ use crate::analysis::{
 use crate::authorizer::{Authorizer, L4};
 use crate::compile::{Chain, Environment, Traffic};
 use crate::dry_run::is_dry_run;
+use crate::of_mesh::workload_at;
 use crate::rbac::Origin;
-use crate::select::{self, Selection, applies};
+use crate::select::{Selection, applies};
 use crate::ztunnel;
 
 mod attachment;
@@ -103,8 +104,7 @@ impl Kind {
         if self.proxy.kind == ProxyKind::Waypoint {
             return Vec::new();
         }
-        let (namespace, labels) = (self.proxy.namespace.clone(), self.proxy.labels.clone());
-        let workload = select::Workload { namespace, labels, ..select::Workload::default() };
+        let workload = workload_at(plane.mesh, &self.proxy, self.data_plane);
         let near = [&plane.selection.root_namespace, &workload.namespace];
         let mut found = plane.plane.authorization_policies.of_namespaces(&near);
         found.retain(|policy| applies(policy, &workload, &plane.selection));
@@ -264,9 +264,7 @@ impl Plane<'_> {
     /// Envoy's filters is not proved of it.
     fn of_ztunnels(&self) -> Vec<Authorizer> {
         let others = self.kinds.iter().filter(|kind| kind.data_plane == DataPlane::Ztunnel);
-        let of = |Kind { proxy, .. }: &Kind| {
-            Authorizer::of_workload(self.mesh, self.plane, &proxy.namespace, &proxy.labels)
-        };
+        let of = |Kind { proxy, .. }: &Kind| Authorizer::as_envoy(self.mesh, self.plane, proxy);
         others.map(of).collect()
     }
 

@@ -35,13 +35,13 @@ impl Authorizer {
         if proxy.kind == ProxyKind::Waypoint {
             return waypoint::authorizer(mesh, plane, proxy);
         }
-        let workload = workload(&proxy.namespace, &proxy.labels);
         let data_plane = data_plane(mesh, proxy);
         let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
         let of = |data_plane| {
+            let workload = workload_at(mesh, proxy, data_plane);
             let own = Self::of(mesh, plane, &workload, &broken, data_plane);
             let peers = (data_plane == DataPlane::Ztunnel)
-                .then(|| ztunnel::of_workload(plane, &proxy.namespace, &proxy.labels));
+                .then(|| ztunnel::of_workload(plane, &proxy.namespace, &workload.labels));
             own.with_authorizations(peers.into_iter().flatten())
         };
         let mut own = of(data_plane);
@@ -54,6 +54,14 @@ impl Authorizer {
     /// The same as an Envoy decides, whatever is beside the workload: what generators write down.
     pub fn of_envoy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
         let workload = workload(&proxy.namespace, &proxy.labels);
+        let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
+        Self::of(mesh, plane, &workload, &broken, DataPlane::IstioProxy)
+    }
+
+    /// The same as an Envoy decides, of the policies that what carries the mesh there has: what is asked for its
+    /// rules where a ztunnel's cannot be taken apart.
+    pub fn as_envoy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
+        let workload = workload_at(mesh, proxy, data_plane(mesh, proxy));
         let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
         Self::of(mesh, plane, &workload, &broken, DataPlane::IstioProxy)
     }
@@ -120,6 +128,17 @@ fn policies_near<'p>(
 fn workload(namespace: &Namespace, labels: &Labels) -> Workload {
     let kind = WorkloadKind::Proxy;
     Workload { namespace: namespace.clone(), labels: labels.clone(), kind }
+}
+
+/// The workload of a proxy as its policies are selected: for an Envoy by the proxy's labels, which istiod adds
+/// to; for a ztunnel by the pod's own, of which there may be none.
+pub(crate) fn workload_at(mesh: &Mesh, proxy: &Proxy, data_plane: DataPlane) -> Workload {
+    if data_plane != DataPlane::Ztunnel {
+        return workload(&proxy.namespace, &proxy.labels);
+    }
+    let pod = mesh.pod(proxy.cluster.as_str(), proxy.namespace.as_str(), &proxy.name);
+    let labels = pod.map_or(&proxy.labels, |pod| &pod.meta.labels);
+    Workload { kind: WorkloadKind::Captured, ..workload(&proxy.namespace, labels) }
 }
 
 /// Returns the token issuers of a proxy, sorted by issuer: what its `jwt_authn` filter is made of; of a

@@ -10,6 +10,7 @@
 //! `pilot/pkg/model/policyattachment.go` `ShouldAttachPolicy`.
 use mesh_model::name::{Labels, Namespace};
 use mesh_model::resource::{Action, AuthorizationPolicy};
+use mesh_model::view::selects_behind_ztunnel;
 
 mod attachment;
 mod broken;
@@ -40,8 +41,19 @@ pub enum WorkloadKind {
     /// A workload with a sidecar, or a gateway.
     #[default]
     Proxy,
+    /// A workload behind a ztunnel: one without any label is meant by every selector that is not empty.
+    Captured,
     /// A waypoint, and the services that it serves.
     Waypoint(Vec<AttachedService>),
+}
+
+impl Workload {
+    /// Whether labels that a policy asks for mean it.
+    fn is_selected(&self, selector: &Labels) -> bool {
+        self.labels.contains(selector)
+            || (self.kind == WorkloadKind::Captured
+                && selects_behind_ztunnel(selector, &self.labels))
+    }
 }
 
 /// A service that a waypoint serves.

@@ -14,6 +14,7 @@
 use std::net::IpAddr;
 
 use mesh_model::name::{Cidr, Identity, Labels, Namespace};
+use mesh_model::view::selects_behind_ztunnel;
 
 mod convert;
 mod failure;
@@ -52,8 +53,9 @@ pub enum Scope {
     Global,
     /// Those of the policy's namespace.
     Namespace,
-    /// Those that refer to it: with these labels, in the policy's namespace, or in any if it is of the
-    /// root namespace. Without labels none refers to it, unlike on sidecars.
+    /// Those that refer to it, in the policy's namespace, or in any if it is of the root namespace: with these
+    /// labels, or without any label of their own. An empty selector none refers to, unlike on sidecars: see
+    /// [`selects_behind_ztunnel`].
     WorkloadSelector(Labels),
 }
 
@@ -191,8 +193,7 @@ impl Authorization {
             Scope::Namespace => self.namespace == *namespace,
             Scope::WorkloadSelector(selector) => {
                 (self.namespace == *namespace || self.namespace == *root)
-                    && !selector.is_empty()
-                    && labels.contains(selector)
+                    && selects_behind_ztunnel(selector, labels)
             }
         }
     }

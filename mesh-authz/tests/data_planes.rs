@@ -201,3 +201,23 @@ fn what_cannot_be_understood_is_denied_by_every_data_plane() {
     let mesh = mesh(Compat::default(), AMBIENT, &broken);
     assert_eq!(reason(&mesh, None), "deny_matched");
 }
+
+/// Upstream filters by no labels where a workload has none: it refers to every policy with a selector.
+#[test]
+fn a_workload_without_labels_is_selected_by_every_ztunnel_policy() {
+    let ambient = "annotations: {ambient.istio.io/redirection: enabled}|{name: a, image: b}";
+    let sidecar = "|{name: app, image: a}, {name: istio-proxy, image: p}";
+    let code = |pod, spec: &str| {
+        reason(&mesh(Compat::default(), pod, &policy("AuthorizationPolicy", spec)), None)
+    };
+    let deny = "{action: DENY, selector: {matchLabels: {app: zz}}, rules: [{}]}";
+    assert_eq!(code(ambient, deny), "deny_matched");
+    assert_eq!(code(AMBIENT, deny), "no_allow_policy", "it has a label, and not that one");
+    assert_eq!(code(sidecar, deny), "no_allow_policy");
+    let broken = "{action: DENY, selector: {matchLabels: {app: zz}}, rules: 5}";
+    assert_eq!(code(ambient, broken), "policy_broken");
+    assert_eq!(code(sidecar, broken), "no_allow_policy");
+    let all = "{action: DENY, selector: {matchLabels: {}}, rules: [{}]}";
+    assert_eq!(code(ambient, all), "no_allow_policy");
+    assert_eq!(code(sidecar, all), "deny_matched");
+}

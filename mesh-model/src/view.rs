@@ -22,7 +22,8 @@ mod scopes;
 mod service_targets;
 mod workload_balancing;
 
-pub use self::data_plane::{data_plane, is_in_mesh, may_be_captured};
+pub(crate) use self::data_plane::is_captured;
+pub use self::data_plane::{data_plane, is_in_mesh, may_be_captured, selects_behind_ztunnel};
 pub use self::dns_names::{NamedHost, dns_names};
 pub use self::gateway_servers::{GatewayServer, GatewayServers, ServerGroup, ServerRoute};
 pub use self::host_selection::HostSelection;

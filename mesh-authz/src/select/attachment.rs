@@ -58,12 +58,14 @@ impl<'p> Attached<'p> {
             let reaches = match (&workload.kind, gateway) {
                 (_, None) => true,
                 (WorkloadKind::Waypoint(_), Some(_)) => false,
-                (WorkloadKind::Proxy, Some(_)) => selection.selects_gateways,
+                (WorkloadKind::Proxy | WorkloadKind::Captured, Some(_)) => {
+                    selection.selects_gateways
+                }
             };
             return reaches
                 && self
                     .selector
-                    .is_none_or(|selector| workload.labels.contains(&selector.match_labels));
+                    .is_none_or(|selector| workload.is_selected(&selector.match_labels));
         }
         let Some(gateway) = gateway else { return false };
         self.refs

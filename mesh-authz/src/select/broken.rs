@@ -131,11 +131,11 @@ impl BrokenPolicy {
             }
             Some(namespace) => {
                 let is_gateway = workload.labels.get(GATEWAY_NAME).is_some();
-                workload.kind == WorkloadKind::Proxy
+                !matches!(workload.kind, WorkloadKind::Waypoint(_))
                     && !is_gateway
                     && (namespace.is_empty() || *namespace == workload.namespace)
             }
         };
-        is_of && self.selector.as_ref().is_none_or(|selector| workload.labels.contains(selector))
+        is_of && self.selector.as_ref().is_none_or(|selector| workload.is_selected(selector))
     }
 }

@@ -87,13 +87,9 @@ pub fn policies_of_workload(
     let converted = near.into_iter().filter_map(|policy| convert(policy, &root, sends_dry_run));
     let mut selected: Vec<String> = converted
         .chain(stand_ins(mesh, plane, &root))
-        .filter(|policy| match &policy.scope {
-            Scope::WorkloadSelector(selector) if labels.is_empty() => {
-                let is_near = policy.namespace == *namespace || policy.namespace == root;
-                is_near && !selector.is_empty()
-            }
-            Scope::WorkloadSelector(_) => policy.concerns(namespace, labels, &root),
-            Scope::Global | Scope::Namespace => false,
+        .filter(|policy| {
+            matches!(policy.scope, Scope::WorkloadSelector(_))
+                && policy.concerns(namespace, labels, &root)
         })
         .map(|policy| format!("{}/{}", policy.namespace, policy.name))
         .collect();

@@ -6,6 +6,7 @@ use super::scene::Scene;
 use crate::manifest::Diagnostic;
 use crate::name::{Labels, Namespace};
 use crate::resource::Meta;
+use crate::view::{is_captured, selects_behind_ztunnel};
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     for store in scene.stores() {
@@ -19,8 +20,13 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
         }
         for object in store.authorization_policies.values() {
             let selector = object.spec.selector.as_ref().map(|selector| &selector.match_labels);
-            let what = (selector, Reach::Namespace);
-            found.extend(unmatched(scene, "AuthorizationPolicy", &object.meta, what));
+            let meta = &object.meta;
+            if !selector
+                .is_some_and(|selector| is_met_behind_ztunnel(scene, &meta.namespace, selector))
+            {
+                let what = (selector, Reach::Namespace);
+                found.extend(unmatched(scene, "AuthorizationPolicy", meta, what));
+            }
         }
         for object in store.peer_authentications.values() {
             let selector = object.spec.selector.as_ref().map(|selector| &selector.match_labels);
@@ -60,6 +66,15 @@ fn unmatched(
     let selector = selector.filter(|selector| !selector.is_empty())?;
     let subject = Subject::of(scene.mesh, &scene.plane.id, kind, meta);
     unselected(scene, &subject, (&meta.namespace, reach), selector)
+}
+
+/// Whether the selector of an AuthorizationPolicy concerns a pod as only ztunnels have it.
+fn is_met_behind_ztunnel(scene: &Scene<'_>, own: &Namespace, selector: &Labels) -> bool {
+    let is_root = *own.as_str() == *scene.plane.config.root_namespace;
+    let near = scene.workloads.iter().filter(|(pod, _)| is_root || pod.meta.namespace == *own);
+    let mut captured = near
+        .filter(|(pod, workload)| is_captured(scene.mesh, workload.cluster.as_str(), &pod.meta));
+    captured.any(|(pod, _)| selects_behind_ztunnel(selector, &pod.meta.labels))
 }
 
 fn unselected(

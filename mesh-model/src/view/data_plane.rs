@@ -1,6 +1,7 @@
 //! What carries the mesh to a workload: an Envoy beside it, a ztunnel on its node, or itself.
 use super::{Proxy, ProxyKind};
 use crate::compat::DataPlane;
+use crate::name::Labels;
 use crate::registry::{Mesh, Origin};
 use crate::resource::{Meta, Pod};
 
@@ -93,8 +94,20 @@ fn has_sidecar(pod: &Pod) -> bool {
         || containers.any(|container| *container.name == *"istio-proxy")
 }
 
+/// Returns whether a selector of an AuthorizationPolicy makes a workload behind a ztunnel one that refers to
+/// the policy: one with the labels, or without any label, as where there are none upstream filters by none.
+/// An empty selector makes nobody refer.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/serviceregistry/ambient/workloads.go` `buildWorkloadPolicies`;
+/// `pkg/kube/krt/filter.go` `FilterSelects`.
+pub fn selects_behind_ztunnel(selector: &Labels, workload: &Labels) -> bool {
+    !selector.is_empty() && (workload.is_empty() || workload.contains(selector))
+}
+
 /// Whether the connections of a pod pass through a ztunnel.
-fn is_captured(mesh: &Mesh, cluster: &str, pod: &Meta) -> bool {
+pub(crate) fn is_captured(mesh: &Mesh, cluster: &str, pod: &Meta) -> bool {
     let own = pod.labels.value(MODE);
     let namespace = mesh.namespace(cluster, pod.namespace.as_str());
     let of_namespace = namespace.is_some_and(|meta| meta.labels.value(MODE) == AMBIENT);

@@ -194,7 +194,7 @@ impl<'m> Doorkeeper<'m> {
 /// connections.
 fn authorizer(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Authorizer {
     match data_plane(mesh, proxy) {
-        DataPlane::Ztunnel => Authorizer::of_envoy(mesh, plane, proxy),
+        DataPlane::Ztunnel => Authorizer::as_envoy(mesh, plane, proxy),
         DataPlane::IstioProxy | DataPlane::Envoy | DataPlane::Grpc => {
             Authorizer::of_proxy(mesh, plane, proxy)
         }

@@ -113,7 +113,7 @@ impl<'m> Judge<'m> {
         let plane = mesh.control_plane_of(proxy.cluster.as_str())?;
         let authorizer = Authorizer::of_proxy(mesh, plane, proxy);
         let is_ztunnel = data_plane(mesh, proxy) == DataPlane::Ztunnel;
-        let as_sidecar = is_ztunnel.then(|| Authorizer::of_envoy(mesh, plane, proxy));
+        let as_sidecar = is_ztunnel.then(|| Authorizer::as_envoy(mesh, plane, proxy));
         Some(Self { mesh, proxy, authorizer, as_sidecar })
     }
 

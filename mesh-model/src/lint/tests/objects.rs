@@ -136,6 +136,33 @@ fn selectors_select_something() {
 }
 
 #[test]
+fn a_pod_without_labels_behind_a_ztunnel_is_met_by_every_selector() {
+    let pod = |annotations: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: bare, namespace: shop, \
+             annotations: {annotations}}}, status: {{phase: Running, podIP: 10.0.0.77}}}}"
+        )
+    };
+    let spec = "{selector: {matchLabels: {app: nobody}}, action: DENY, rules: [{}]}";
+    let with = |kind: &str, annotations: &str| {
+        let text = format!(
+            "{{apiVersion: security.istio.io/v1, kind: {kind}, metadata: {{name: x, namespace: shop}}, \
+             spec: {}}}",
+            if kind == "AuthorizationPolicy" {
+                spec
+            } else {
+                "{selector: {matchLabels: {app: nobody}}}"
+            }
+        );
+        spread().file("config/x.yaml", &text).file("clusters/c1/bare.yaml", &pod(annotations))
+    };
+    let captured = "{ambient.istio.io/redirection: enabled}";
+    with("AuthorizationPolicy", captured).lacks("IST0127");
+    with("AuthorizationPolicy", "{}").has("IST0127");
+    with("PeerAuthentication", captured).has("IST0127");
+}
+
+#[test]
 fn proxies_are_as_the_manifests_say() {
     let entry = |text: &str| networks().file("proxies.json", text);
     entry(r#"[{"ref": "c1/shop/cart-0", "network": "n9"}]"#).has("PROXY-CONTRADICTS");
