@@ -331,6 +331,37 @@ fn diff_finds_what_changes_behind_waypoints_and_ztunnels() {
     }
 }
 
+/// Whether taking a DENY policy away beside an ALLOW policy of some principals is told.
+fn check_removed_beside(principals: &str) {
+    let policy = |name: &str, spec: &str| {
+        format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: {name}, namespace: shop}},
+             spec: {{selector: {{matchLabels: {{app: web}}}}, {spec}}}}}\n---\n"
+        )
+    };
+    let allow =
+        policy("a", &format!("rules: [{{from: [{{source: {{principals: ['{principals}']}}}}]}}]"));
+    let deny = policy("d", "action: DENY, rules: [{to: [{operation: {ports: ['80']}}]}]");
+    let (old, new) = (folder("with", &format!("{allow}{deny}")), folder("without", &allow));
+    let paths = [old.to_str().unwrap(), new.to_str().unwrap()];
+    let (_, answer, _) = mesh(&old, &["diff", paths[0], paths[1]], &Value::Null);
+    let decisions = answer["decisions"].as_array().unwrap();
+    let is_told = |one: &Value| {
+        one["workload"] == json!("c1/shop/web-0") && one["change"] == json!("newly_allowed")
+    };
+    assert!(decisions.iter().any(is_told), "{principals}: {answer}");
+    for folder in [old, new] {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+#[test]
+fn diff_finds_what_changes_for_identities_as_ztunnels_read_them() {
+    for principals in ["*/sa/x", "cluster.local/ns/fr*", "*nt/sa/x", "cluster*", "*x", "*"] {
+        check_removed_beside(principals);
+    }
+}
+
 #[test]
 fn the_trace_of_a_ztunnel_names_the_field_that_failed() {
     let folder = folder("l4-trace", POLICIES);

@@ -20,6 +20,7 @@ use crate::rbac::{Body, Clause, Entry, Node, PermissionTest, Policy, PrincipalTe
 mod apart;
 mod between;
 mod hunt;
+mod identity;
 mod part;
 mod spelling;
 mod value;

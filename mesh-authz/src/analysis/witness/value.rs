@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use mesh_model::name::Cidr;
 
 use super::super::literal::{Shape, Subject};
-use super::spelling;
+use super::{identity, spelling};
 use crate::identity::Value;
 use crate::matcher::spiffe::SCHEME;
 use crate::matcher::{Form, PathTemplate, Pattern, ValueTest};
@@ -28,7 +28,9 @@ pub(super) enum Candidate {
 
 /// Values that may pass several tests of one part, and some that may not; likely ones first.
 pub(super) fn candidates(subject: Subject<'_>, shapes: &[Shape<'_>]) -> Vec<Candidate> {
-    let mut found: Vec<Candidate> = shapes.iter().flat_map(|shape| first(*shape)).collect();
+    let of_workloads = shapes.iter().filter_map(|shape| of_workload(subject, *shape));
+    let mut found: Vec<Candidate> = of_workloads.collect();
+    found.extend(shapes.iter().flat_map(|shape| first(*shape)));
     found.extend(joined(shapes, shapes).into_iter().map(Candidate::Text));
     found.extend(shapes.iter().flat_map(|shape| around(*shape)));
     found.extend(others(subject));
@@ -44,6 +46,7 @@ pub(super) fn telling(
 ) -> Vec<Candidate> {
     let mut found = first(shape);
     let spelled = found.clone();
+    found.extend(of_workload(subject, shape));
     found.extend(around(shape));
     found.extend(joined(&[shape], beside).into_iter().map(Candidate::Text));
     let mut found =
@@ -107,6 +110,16 @@ fn rooted(subject: Subject<'_>, value: Candidate) -> Candidate {
         return Candidate::Text(format!("/{text}"));
     }
     value
+}
+
+/// The identity of a workload that passes a test of one.
+fn of_workload(subject: Subject<'_>, shape: Shape<'_>) -> Option<Candidate> {
+    match (subject, shape) {
+        (Subject::Identity | Subject::Tunnel, Shape::Text(test)) => {
+            identity::of_workload(&test.form).map(Candidate::Text)
+        }
+        _ => None,
+    }
 }
 
 /// Values that pass a test.
