@@ -133,6 +133,16 @@ fn what_a_ztunnel_makes_of_requests_is_told_by_the_action() {
 }
 
 #[test]
+fn of_a_policy_on_trial_nothing_is_lost_behind_a_ztunnel() {
+    let on_trial = |spec: &str| policy(", annotations: {istio.io/dry-run: 'true'}", spec);
+    let rule = "{to: [{operation: {paths: [/a]}}]}";
+    check(&[&ambient(), &on_trial(&format!("{{action: DENY, rules: [{rule}]}}"))], &[]);
+    check(&[&ambient(), &on_trial(&format!("{{rules: [{rule}]}}"))], &[]);
+    let domains = "{from: [{source: {trustDomains: [td]}}]}";
+    check(&[&ambient(), &on_trial(&format!("{{action: DENY, rules: [{domains}]}}"))], &[]);
+}
+
+#[test]
 fn a_ztunnel_is_not_told_of_trust_domains() {
     let rule = |action: &str, source: &str| {
         policy("", &format!("{{action: {action}, rules: [{{from: [{{source: {{{source}}}}}]}}]}}"))

@@ -77,11 +77,15 @@ fn is_allow(filter: &Filter) -> bool {
     matches!(filter, Filter::Rbac(filter) if filter.purpose == Purpose::Allow)
 }
 
+/// Nothing of a policy on trial: it keeps nobody out, and lets nobody in.
 fn of_ztunnel(policy: &AuthorizationPolicy, root: &Namespace) -> Vec<Told> {
+    if is_dry_run(policy) {
+        return Vec::new();
+    }
     if matches!(policy.spec.action, Action::Audit | Action::Custom) {
         return vec![unheard("HZ-AUTHZ-ZTUNNEL-ACTION", policy.spec.action, BY_WAYPOINT)];
     }
-    let Some(converted) = convert(policy, root, true) else { return Vec::new() };
+    let Some(converted) = convert(policy, root, false) else { return Vec::new() };
     let is_allow = policy.spec.action == Action::Allow;
     let mut groups = converted.groups.iter();
     let mut found = Vec::new();
