@@ -133,6 +133,29 @@ fn what_a_ztunnel_makes_of_requests_is_told_by_the_action() {
 }
 
 #[test]
+fn what_a_ztunnel_does_not_compare_is_named() {
+    let told = |rule: &str| {
+        let spec = format!("{{action: DENY, rules: [{rule}]}}");
+        let found = found(Compat::default(), &[&ambient(), &policy("", &spec)], "{}");
+        let found = found.into_iter().find(|found| found.code == "HZ-AUTHZ-ZTUNNEL-L7");
+        found.map(|found| found.message).unwrap_or_default()
+    };
+    let named = |rule: &str, field: &str| {
+        let message = told(rule);
+        let expected =
+            format!("ztunnels, which do not compare `{field}`: what asks for nothing else");
+        assert!(message.contains(&expected), "{message}");
+    };
+    named("{to: [{operation: {paths: [/a]}}]}", "to.operation.paths");
+    named("{from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]}", "from.source.remoteIpBlocks");
+    named("{when: [{key: connection.sni, values: [a]}]}", "when[connection.sni].values");
+    named(
+        "{when: [{key: source.serviceAccount, values: [a/b]}]}",
+        "when[source.serviceAccount].values",
+    );
+}
+
+#[test]
 fn of_a_policy_on_trial_nothing_is_lost_behind_a_ztunnel() {
     let on_trial = |spec: &str| policy(", annotations: {istio.io/dry-run: 'true'}", spec);
     let rule = "{to: [{operation: {paths: [/a]}}]}";

@@ -10,7 +10,7 @@
 //!
 //! istio/istio `pilot/pkg/serviceregistry/ambient/authorization.go` `convertAuthorizationPolicy`;
 //! `pilot/pkg/networking/grpcgen/lds.go` `buildRBAC`.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::compat::DataPlane;
 use mesh_model::manifest::{Diagnostic, Severity};
@@ -31,7 +31,7 @@ struct Told {
     field: String,
     severity: Severity,
     /// What happens there; the workloads stand before it.
-    effect: &'static str,
+    effect: String,
     help: &'static str,
 }
 
@@ -91,17 +91,24 @@ fn of_ztunnel(policy: &AuthorizationPolicy, root: &Namespace) -> Vec<Told> {
     let mut found = Vec::new();
     for (index, (rule, omissions)) in policy.spec.rules.iter().zip(omitted(policy)).enumerate() {
         let has = |why| omissions.iter().any(|omission| omission.why == why);
+        let omitted = omissions.iter().filter(|omission| omission.why == Unusable::Layer4);
+        let lost: BTreeSet<String> =
+            omitted.map(|omission| format!("`{}`", omission.field)).collect();
         let is_dropped = omissions.iter().any(|omission| omission.drops_rule);
         let has_gap = !is_dropped && groups.next().is_some_and(|group| group.has_gap());
         let mut tell = |code, (severity, effect), help| {
             let field = format!("spec.rules[{index}]");
             found.push(Told { code, field, severity, effect, help });
         };
-        if has(Unusable::Layer4) {
-            tell("HZ-AUTHZ-ZTUNNEL-L7", of_requests(is_allow, has_gap), BY_WAYPOINT);
+        if !lost.is_empty() {
+            let lost = Vec::from_iter(lost).join(", ");
+            let (severity, effect) = of_layer_7(is_allow, has_gap);
+            let effect = format!("are behind ztunnels, which do not compare {lost}: {effect}");
+            tell("HZ-AUTHZ-ZTUNNEL-L7", (severity, effect), BY_WAYPOINT);
         }
         if has(Unusable::Untold) && !is_dropped {
-            let effect = of_trust_domains(is_allow, rule);
+            let (severity, effect) = of_trust_domains(is_allow, rule);
+            let effect = (severity, effect.to_owned());
             tell("HZ-AUTHZ-ZTUNNEL-TRUST-DOMAINS", effect, "name principals of the trust domain");
         }
     }
@@ -112,23 +119,20 @@ fn of_ztunnel(policy: &AuthorizationPolicy, root: &Namespace) -> Vec<Told> {
 const BY_WAYPOINT: &str =
     "put the service behind a waypoint, and attach the policy to it by `targetRefs`";
 
-/// What becomes of a rule that asks for what only requests have.
-const fn of_requests(is_allow: bool, has_gap: bool) -> (Severity, &'static str) {
+/// What becomes of a rule that asks for what ztunnels do not compare.
+const fn of_layer_7(is_allow: bool, has_gap: bool) -> (Severity, &'static str) {
     match (is_allow, has_gap) {
         (true, _) => (
             Severity::Warning,
-            "are behind ztunnels, which see connections and no requests: they are not told of the rule, and \
-             what it alone would allow is denied",
+            "they are not told of the rule, and what it alone would allow is denied",
         ),
         (false, true) => (
             Severity::Error,
-            "are behind ztunnels, which see connections and no requests: what of the rule asks for requests \
-             only never matches, and what it means to deny gets through",
+            "what asks for nothing else never matches, and what it means to deny gets through",
         ),
         (false, false) => (
             Severity::Warning,
-            "are behind ztunnels, which see connections and no requests: the rule is left with its other \
-             fields, and denies more than meant",
+            "the rule is left with its other fields, and denies more than meant",
         ),
     }
 }
@@ -186,7 +190,9 @@ fn of_grpc(policy: &AuthorizationPolicy, lacks_allow: bool) -> Vec<Told> {
             code: "HZ-AUTHZ-GRPC-DRY-RUN",
             field: "metadata.annotations[istio.io/dry-run]".to_owned(),
             severity: Severity::Warning,
-            effect: "are gRPC servers without a proxy, which enforce policies on trial like all others",
+            effect:
+                "are gRPC servers without a proxy, which enforce policies on trial like all others"
+                    .to_owned(),
             help: "select other workloads only, or run the server with a proxy beside it",
         });
     }
@@ -196,7 +202,8 @@ fn of_grpc(policy: &AuthorizationPolicy, lacks_allow: bool) -> Vec<Told> {
             field: "spec.rules".to_owned(),
             severity: Severity::Error,
             effect: "are gRPC servers without a proxy, which are not told of a policy without rules: everything \
-                     that is not denied is allowed there",
+                     that is not denied is allowed there"
+                .to_owned(),
             help: "deny all by a DENY policy with the rule `{}`",
         });
     }
@@ -216,5 +223,5 @@ fn unheard(code: &'static str, action: Action, help: &'static str) -> Told {
             "have no proxy that marks requests for the access log: the policy does nothing",
         )
     };
-    Told { code, field: "spec.action".to_owned(), severity, effect, help }
+    Told { code, field: "spec.action".to_owned(), severity, effect: effect.to_owned(), help }
 }
