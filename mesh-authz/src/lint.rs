@@ -16,7 +16,7 @@ use mesh_model::lint::{Subject, sort};
 use mesh_model::manifest::Diagnostic;
 use mesh_model::name::Namespace;
 use mesh_model::registry::{ControlPlane, Mesh};
-use mesh_model::resource::{Action, AuthorizationPolicy};
+use mesh_model::resource::{Action, AuthorizationPolicy, Meta};
 use mesh_model::view::{self, Proxy, ProxyKind};
 
 use crate::analysis::{
@@ -239,10 +239,15 @@ impl Plane<'_> {
     fn useless(&self, workloads: &[Workload]) -> Vec<Diagnostic> {
         let mut uses: BTreeMap<Rule<'_>, usize> = BTreeMap::new();
         let mut found: BTreeMap<(Rule<'_>, &str), Vec<Diagnostic>> = BTreeMap::new();
-        let others = self.of_ztunnels();
-        for policy in others.iter().flat_map(|of| &of.chain(Traffic::Http).compiled) {
-            for rule in 0..policy.rules.len() {
-                *uses.entry((&policy.namespace, &policy.name, rule)).or_default() += 1;
+        for kind in self.kinds.iter().filter(|kind| kind.data_plane == DataPlane::Ztunnel) {
+            for policy in kind.policies(self) {
+                for rule in 0..policy.spec.rules.len() {
+                    let rule = (&policy.meta.namespace, &*policy.meta.name, rule);
+                    *uses.entry(rule).or_default() += 1;
+                }
+                for (rule, of) in self.never_behind_ztunnel(policy) {
+                    found.entry((rule, of.code)).or_default().push(of);
+                }
             }
         }
         for Workload { authorizer, .. } in workloads {
@@ -260,12 +265,25 @@ impl Plane<'_> {
         everywhere.filter_map(|(_, found)| found.into_iter().next()).collect()
     }
 
-    /// The workloads about which a ztunnel decides, with the policies that concern them: what is proved of
-    /// Envoy's filters is not proved of it.
-    fn of_ztunnels(&self) -> Vec<Authorizer> {
-        let others = self.kinds.iter().filter(|kind| kind.data_plane == DataPlane::Ztunnel);
-        let of = |Kind { proxy, .. }: &Kind| Authorizer::as_envoy(self.mesh, self.plane, proxy);
-        others.map(of).collect()
+    /// The rules of a policy that nothing matches where a ztunnel decides: what is proved of Envoy's filters is
+    /// not proved of it.
+    fn never_behind_ztunnel<'p>(
+        &self,
+        policy: &'p AuthorizationPolicy,
+    ) -> Vec<(Rule<'p>, Diagnostic)> {
+        let Meta { namespace, name, .. } = &policy.meta;
+        let rules = ztunnel::contradictions(policy, &self.selection.root_namespace).into_iter();
+        let told = rules.map(|(rule, asked)| {
+            let message = format!(
+                "no connection can match the rule: what it asks for by `{asked}` is excluded beside it"
+            );
+            let help = "mend the values, or remove the rule";
+            let field = format!("spec.rules[{rule}]");
+            let texts = (message, help);
+            let told = self.subject(namespace, name).warning("HZ-AUTHZ-NEVER-MATCHES", &field, texts);
+            ((namespace, &**name, rule), told)
+        });
+        told.collect()
     }
 
     /// The rules of one workload that have no effect on it.

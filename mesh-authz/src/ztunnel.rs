@@ -16,11 +16,13 @@ use std::net::IpAddr;
 use mesh_model::name::{Cidr, Identity, Labels, Namespace};
 use mesh_model::view::selects_behind_ztunnel;
 
+mod contradiction;
 mod convert;
 mod failure;
 mod of_mesh;
 mod omitted;
 
+pub(crate) use self::contradiction::contradictions;
 pub use self::convert::{convert, convert_peer_authentication, static_strict};
 pub use self::failure::L4Failure;
 pub use self::of_mesh::{authorizations, policies_of_workload};

@@ -156,6 +156,28 @@ fn what_a_ztunnel_does_not_compare_is_named() {
 }
 
 #[test]
+fn a_rule_that_excludes_what_it_asks_for_is_told_of_ztunnels_too() {
+    let deny = |rule: &str| policy("", &format!("{{action: DENY, rules: [{rule}]}}"));
+    let never = "NEVER-MATCHES warning spec.rules[0]";
+    let ports = deny("{to: [{operation: {ports: ['80'], notPorts: ['80']}}]}");
+    check(&[&ambient(), &ports], &[never]);
+    check(&[&ambient().replace("name: web", "name: one"), &sidecar(), &ports], &[never]);
+    let source = |fields: &str| deny(&format!("{{from: [{{source: {{{fields}}}}}]}}"));
+    check(&[&ambient(), &source("namespaces: [a], notNamespaces: ['*']")], &[never]);
+    check(&[&ambient(), &source("namespaces: [a, b], notNamespaces: [a]")], &[]);
+    let inside = source("ipBlocks: [10.1.0.0/16], notIpBlocks: [10.0.0.0/8]");
+    check(&[&ambient(), &inside], &[never]);
+    let around = source("ipBlocks: [10.0.0.0/8], notIpBlocks: [10.1.0.0/16]");
+    check(&[&ambient(), &around], &[]);
+    let either = deny(
+        "{to: [{operation: {ports: ['80'], notPorts: ['80']}}, {operation: {ports: ['81']}}]}",
+    );
+    check(&[&ambient(), &either], &[]);
+    let second = deny("{}, {to: [{operation: {ports: ['80'], notPorts: ['80']}}]}");
+    check(&[&ambient(), &second], &["NEVER-MATCHES warning spec.rules[1]"]);
+}
+
+#[test]
 fn of_a_policy_on_trial_nothing_is_lost_behind_a_ztunnel() {
     let on_trial = |spec: &str| policy(", annotations: {istio.io/dry-run: 'true'}", spec);
     let rule = "{to: [{operation: {paths: [/a]}}]}";
