@@ -18,7 +18,7 @@ pub(crate) mod lost;
 mod request_authentication;
 
 use self::attachment::Attached;
-pub(crate) use self::attachment::{target_refs, target_refs_of_tokens};
+pub(crate) use self::attachment::{GATEWAY_NAME, target_refs, target_refs_of_tokens};
 pub use self::broken::{BrokenPolicy, Subject};
 pub use self::request_authentication::select_jwt_rules;
 

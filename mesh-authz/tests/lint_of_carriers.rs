@@ -296,6 +296,58 @@ fn a_reference_that_attaches_to_nothing_is_told() {
     check(&[&waypoint, &tokens("other")], &[nothing]);
 }
 
+#[test]
+fn a_reference_is_as_its_gateway_will_read_it() {
+    let why = |objects: &[&str], namespace: &str, target: &str| {
+        let refers =
+            policy("", &format!("{{action: DENY, rules: [{{}}], targetRefs: [{{{target}}}]}}"));
+        let refers = refers.replace("namespace: shop", &format!("namespace: {namespace}"));
+        let found = found(Compat::default(), &[objects, &[&refers]].concat(), "{}");
+        let told = found.into_iter().find(|found| found.code == "HZ-AUTHZ-TARGET-NOTHING");
+        told.map(|found| found.message).unwrap_or_default()
+    };
+    let gateway = |class: &str| {
+        format!(
+            "{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {{name: gate, \
+             namespace: shop}}, spec: {{gatewayClassName: {class}, listeners: []}}}}"
+        )
+    };
+    let (waypoint, ingress) = (gateway("istio-waypoint"), gateway("istio"));
+    let class =
+        |name: &str| format!("kind: GatewayClass, group: gateway.networking.k8s.io, name: {name}");
+    let of_class = class("istio-waypoint");
+    assert_eq!(why(&[&waypoint], "istio-system", &of_class), "");
+    assert_eq!(why(&[&gateway("own")], "istio-system", &of_class), "");
+    let told = why(&[&waypoint], "shop", &of_class);
+    assert!(told.contains("from the root namespace `istio-system` only"), "{told}");
+    let told = why(&[&ingress], "istio-system", &class("istio"));
+    assert!(told.contains("`istio` is not that of waypoints"), "{told}");
+    let told = why(&[&ingress], "istio-system", &of_class);
+    assert!(told.contains("there is no waypoint"), "{told}");
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop, \
+        labels: {istio.io/use-waypoint: gate}}, spec: {clusterIP: 10.9.0.1, ports: [{name: http, port: 80}]}}";
+    let db = "kind: Service, group: '', name: db";
+    assert_eq!(why(&[service, &waypoint], "shop", db), "");
+    let told = why(&[service, &ingress], "shop", db);
+    assert!(told.contains("which is a gateway and no waypoint"), "{told}");
+    let entry = |name: &str| {
+        format!(
+            "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: {name}, namespace: shop, \
+             labels: {{istio.io/use-waypoint: gate}}}}, spec: {{hosts: [a.example], addresses: [10.9.0.7], \
+             resolution: STATIC, location: MESH_INTERNAL, ports: [{{number: 80, name: http, protocol: HTTP}}], \
+             endpoints: [{{address: 10.9.9.9}}]}}}}"
+        )
+    };
+    let runs = pod(
+        "labels: {gateway.networking.k8s.io/gateway-name: gate, gateway.istio.io/managed: \
+         istio.io-mesh-controller}",
+        "{name: istio-proxy}",
+    );
+    let target = "kind: ServiceEntry, group: networking.istio.io, name: second";
+    let told = why(&[&entry("first"), &entry("second"), &runs], "shop", target);
+    assert!(told.contains("which does not have it"), "{told}");
+}
+
 /// What each of two primaries has a copy of reaches its gateway in one of them.
 #[test]
 fn a_reference_is_of_use_that_reaches_somebody_in_one_cluster() {

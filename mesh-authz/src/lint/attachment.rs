@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use mesh_model::endpoint::Provider;
 use mesh_model::manifest::Diagnostic;
 use mesh_model::name::{Labels, Namespace};
-use mesh_model::resource::{AuthorizationPolicy, Meta, PolicyTargetReference};
+use mesh_model::resource::{AuthorizationPolicy, KubernetesGateway, Meta, PolicyTargetReference};
 use mesh_model::view::ProxyKind;
 
 use super::Plane;
 use crate::of_mesh::waypoint_workload;
 use crate::select::lost::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
-use crate::select::{Workload, WorkloadKind, applies, target_refs, target_refs_of_tokens};
+use crate::select::{
+    AttachedService, GATEWAY_NAME, ServiceRegistry, Workload, WorkloadKind, applies, target_refs,
+    target_refs_of_tokens,
+};
 
 /// `HZ-AUTHZ-TARGET-NOTHING`: a reference to what does not exist, or to a service behind no waypoint: nobody
 /// enforces the policy there.
@@ -79,7 +82,7 @@ impl Attached<'_> {
         let Meta { namespace, name, .. } = self.meta;
         let only = only(self.meta, target);
         let reaches = |gateway: &Workload| applies(&only, gateway, &plane.selection);
-        if gateways.iter().any(reaches) || may_come(plane, namespace, target) {
+        if gateways.iter().any(reaches) || may_come(plane, &only, target) {
             return None;
         }
         let field = if self.is_list {
@@ -87,7 +90,7 @@ impl Attached<'_> {
         } else {
             "spec.targetRef".to_owned()
         };
-        let why = why(plane, namespace, target);
+        let why = why(plane, gateways, namespace, target);
         let texts = (format!("{why}: the policy is in force nowhere by it"), help(target));
         let subject = plane.subject_of(self.kind, namespace, name);
         Some(subject.warning("HZ-AUTHZ-TARGET-NOTHING", &field, texts))
@@ -96,10 +99,8 @@ impl Attached<'_> {
 
 /// The gateways, and the waypoints with the services behind them.
 fn gateways(plane: &Plane<'_>) -> Vec<Workload> {
-    let of_gateways = plane
-        .kinds
-        .iter()
-        .filter(|kind| kind.proxy.labels.get("gateway.networking.k8s.io/gateway-name").is_some());
+    let of_gateways =
+        plane.kinds.iter().filter(|kind| kind.proxy.labels.get(GATEWAY_NAME).is_some());
     let workloads = of_gateways.map(|kind| match kind.proxy.kind {
         ProxyKind::Waypoint => waypoint_workload(plane.mesh, plane.plane, &kind.proxy),
         ProxyKind::Sidecar | ProxyKind::Router | ProxyKind::Ztunnel => Workload {
@@ -118,42 +119,79 @@ fn only(meta: &Meta, target: &PolicyTargetReference) -> AuthorizationPolicy {
     only
 }
 
-/// Whether a gateway is asked for that has no pods yet.
-fn may_come(plane: &Plane<'_>, namespace: &Namespace, target: &PolicyTargetReference) -> bool {
-    let mut gateways = plane.mesh.manifests(plane.plane).kubernetes_gateways();
-    match &*target.kind {
-        "Gateway" => gateways.any(|gateway| {
-            gateway.meta.namespace == *namespace && *gateway.meta.name == *target.name
-        }),
-        "GatewayClass" => gateways.any(|gateway| *gateway.spec.gateway_class_name == *target.name),
-        _ => {
-            let named = waypoint_of(plane, namespace, target);
-            named.is_some_and(|(of, name)| {
-                gateways.any(|gateway| gateway.meta.namespace == of && *gateway.meta.name == *name)
-            })
-        }
-    }
+/// Whether a Gateway is asked for that has no pods yet, and that the policy will reach once it has.
+fn may_come(plane: &Plane<'_>, only: &AuthorizationPolicy, target: &PolicyTargetReference) -> bool {
+    let behind = waypoint_of(plane, &only.meta.namespace, target);
+    let registry = if &*target.kind == "Service" {
+        ServiceRegistry::Kubernetes
+    } else {
+        ServiceRegistry::External
+    };
+    plane.mesh.manifests(plane.plane).kubernetes_gateways().any(|gateway| {
+        let Meta { namespace, name, .. } = &gateway.meta;
+        let is_behind =
+            behind.as_ref().is_some_and(|(of, waypoint)| of == namespace && waypoint == name);
+        let services = is_behind.then(|| AttachedService {
+            name: target.name.clone(),
+            namespace: only.meta.namespace.clone(),
+            registry,
+        });
+        let workload = Workload {
+            namespace: namespace.clone(),
+            labels: [(GATEWAY_NAME, &**name)].into_iter().collect(),
+            kind: if is_waypoint(gateway) {
+                WorkloadKind::Waypoint(services.into_iter().collect())
+            } else {
+                WorkloadKind::Proxy
+            },
+        };
+        applies(only, &workload, &plane.selection)
+    })
+}
+
+/// Whether a Gateway is a waypoint; its class may be one of the mesh's own making.
+fn is_waypoint(gateway: &KubernetesGateway) -> bool {
+    !matches!(&*gateway.spec.gateway_class_name, "istio" | "istio-remote")
 }
 
 /// Why a reference reaches nobody.
-fn why(plane: &Plane<'_>, namespace: &Namespace, target: &PolicyTargetReference) -> String {
+fn why(
+    plane: &Plane<'_>,
+    gateways: &[Workload],
+    namespace: &Namespace,
+    target: &PolicyTargetReference,
+) -> String {
     let (kind, name) = (&target.kind, &target.name);
     if &**kind == "GatewayClass" {
-        return format!(
-            "no waypoint is of {kind} `{name}`, or the policy is not of the root namespace"
-        );
+        return if *namespace != plane.selection.root_namespace {
+            let root = &plane.selection.root_namespace;
+            format!("a {kind} is referred to from the root namespace `{root}` only")
+        } else if &**name == "istio-waypoint" {
+            format!("there is no waypoint of {kind} `{name}`")
+        } else {
+            format!("{kind} `{name}` is not that of waypoints, `istio-waypoint`")
+        };
     }
-    match waypoint_of(plane, namespace, target) {
-        Some((of, gateway)) => {
-            format!(
-                "{kind} `{namespace}/{name}` is to be behind the waypoint `{of}/{gateway}`, which does not exist"
-            )
-        }
-        None if labels_of(plane, namespace, target).is_some() => {
+    let Some((of, gateway)) = waypoint_of(plane, namespace, target) else {
+        return if labels_of(plane, namespace, target).is_some() {
             format!("{kind} `{namespace}/{name}` is behind no waypoint")
-        }
-        None => format!("there is no {kind} `{namespace}/{name}`"),
-    }
+        } else {
+            format!("there is no {kind} `{namespace}/{name}`")
+        };
+    };
+    let is_named =
+        |known: &&Workload| known.namespace == of && known.labels.value(GATEWAY_NAME) == &*gateway;
+    let mut objects = plane.mesh.manifests(plane.plane).kubernetes_gateways();
+    let object = objects.find(|known| known.meta.namespace == of && known.meta.name == gateway);
+    let runs = gateways.iter().find(is_named).map(|known| known.kind != WorkloadKind::Proxy);
+    let but = match runs.or_else(|| object.map(|object| is_waypoint(object))) {
+        None => "does not exist",
+        Some(false) => "is a gateway and no waypoint",
+        Some(true) => "does not have it: another service has its hosts",
+    };
+    format!(
+        "{kind} `{namespace}/{name}` is to be behind the waypoint `{of}/{gateway}`, which {but}"
+    )
 }
 
 /// The labels of the service that a policy of a namespace refers to: the object of that kind and name.
@@ -204,6 +242,9 @@ fn help(target: &PolicyTargetReference) -> &'static str {
     match &*target.kind {
         "Service" | "ServiceEntry" => {
             "name a service of the policy's namespace, and its waypoint by `istio.io/use-waypoint`"
+        }
+        "GatewayClass" => {
+            "name `istio-waypoint` in the root namespace, or a gateway of the policy's own"
         }
         _ => "name a gateway of the policy's namespace",
     }

@@ -6,7 +6,7 @@ use mesh_model::resource::{
 
 use super::{AttachedService, Selection, ServiceRegistry, Workload, WorkloadKind};
 
-pub(super) const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
+pub(crate) const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 /// The references of a policy; the single one counts only without a list.
