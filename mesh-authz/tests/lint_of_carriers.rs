@@ -378,6 +378,32 @@ fn a_reference_is_of_use_that_reaches_somebody_in_one_cluster() {
     assert_eq!(told(&sidecar(), &sidecar()), 1);
 }
 
+#[test]
+fn what_an_old_control_plane_passes_over_is_told_once() {
+    let too_old = |objects: &[&str]| -> Vec<(String, String)> {
+        let found = found(Compat::default(), objects, "istioVersion: '1.20.1'");
+        let found = found.into_iter().filter(|found| found.code == "HZ-AUTHZ-TOO-OLD");
+        found.map(|found| (found.field.to_string(), found.message)).collect()
+    };
+    let check = |objects: &[&str], field: &str, effect: &str| {
+        let told = too_old(objects);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].0, field);
+        assert!(told[0].1.contains(effect), "{told:?}");
+    };
+    let class = "{kind: GatewayClass, group: gateway.networking.k8s.io, name: istio-waypoint}";
+    let of_class = |field: &str| {
+        policy("", &format!("{{action: DENY, rules: [{{}}], {field}}}"))
+            .replace("namespace: shop", "namespace: istio-system")
+    };
+    let everywhere = "one of all workloads of its namespace";
+    check(&[&of_class(&format!("targetRefs: [{class}]"))], "spec.targetRefs", everywhere);
+    check(&[&of_class(&format!("targetRef: {class}"))], "spec.targetRef", everywhere);
+    let template = policy("", "{action: DENY, rules: [{to: [{operation: {paths: ['/a/{*}']}}]}]}");
+    let old = sidecar().replace("proxyv2:1.32.0", "proxyv2:1.20.0");
+    check(&[&old, &template], "spec.rules[0].to", "compares the text as it stands");
+}
+
 /// What a control plane, a proxy or a ztunnel of some release does not know.
 #[test]
 fn what_is_too_new_is_told() {

@@ -121,8 +121,11 @@ pub(super) fn check(plane: &Plane<'_>, found: &mut Vec<Diagnostic>) {
     let control_plane = of_control_plane(plane);
     for policy in policies(plane) {
         let Some(version) = control_plane else { break };
-        let is_unknown =
-            |feature: &&Feature| feature.reader == Reader::ControlPlane && version < feature.since;
+        let is_unknown = |feature: &&Feature| {
+            feature.reader == Reader::ControlPlane
+                && version < feature.since
+                && !feature.is_moot(version)
+        };
         for feature in FEATURES.iter().filter(is_unknown) {
             let who = format!("the control plane of `{}`", plane.plane.id);
             found.extend(tell(plane, policy, feature, version, &who));
@@ -136,6 +139,7 @@ pub(super) fn check(plane: &Plane<'_>, found: &mut Vec<Diagnostic>) {
         let features = FEATURES.iter().enumerate();
         let unknown: Vec<_> = features
             .filter(|(_, feature)| feature.reader == reader && version < feature.since)
+            .filter(|(_, feature)| !control_plane.is_some_and(|known| feature.is_moot(known)))
             .collect();
         if unknown.is_empty() {
             continue;

@@ -52,6 +52,18 @@ impl<'p> Policy<'p> {
         }
     }
 
+    /// Whether the references stand in the list.
+    const fn has_list(self) -> bool {
+        match self {
+            Self::Calls(policy) => !policy.spec.target_refs.is_empty(),
+            Self::Tokens(policy) => !policy.spec.target_refs.is_empty(),
+        }
+    }
+
+    const fn place_of_refs(self) -> &'static str {
+        if self.has_list() { "spec.targetRefs" } else { "spec.targetRef" }
+    }
+
     fn refs(self) -> &'p [PolicyTargetReference] {
         match self {
             Self::Calls(policy) => target_refs(policy),
@@ -138,6 +150,20 @@ pub(super) struct Feature {
     pub(super) loss: Loss,
 }
 
+impl Feature {
+    /// Whether it does nothing where a control plane is as old as this: what that does not know it sends to
+    /// nobody, and where it passes over references it takes none for another.
+    pub(super) fn is_moot(&self, control_plane: Version) -> bool {
+        let mut unknown = FEATURES
+            .iter()
+            .filter(|other| other.reader == Reader::ControlPlane && control_plane < other.since);
+        unknown.any(|other| match self.reader {
+            Reader::ControlPlane => self.loss == Loss::Nowhere && other.loss == Loss::Everywhere,
+            Reader::Proxy | Reader::Ztunnel => self.name == other.name,
+        })
+    }
+}
+
 const fn since(minor: u32) -> Version {
     Version { major: 1, minor }
 }
@@ -173,10 +199,10 @@ pub(super) const FEATURES: &[Feature] = &[
         loss: Loss::Tokens,
     },
     Feature {
-        name: "`targetRefs`",
+        name: "a policy that is attached by reference",
         reader: Reader::ControlPlane,
         since: since(22),
-        field: |policy, _| (!policy.refs().is_empty()).then(|| "spec.targetRefs".to_owned()),
+        field: |policy, _| (!policy.refs().is_empty()).then(|| policy.place_of_refs().to_owned()),
         loss: Loss::Everywhere,
     },
     Feature {
@@ -304,7 +330,8 @@ fn on_trial(policy: Policy<'_>) -> Option<String> {
 
 fn reference(policy: Policy<'_>, kind: &str) -> Option<String> {
     let at = policy.refs().iter().position(|target| *target.kind == *kind)?;
-    Some(format!("spec.targetRefs[{at}]"))
+    let place = policy.place_of_refs();
+    Some(if policy.has_list() { format!("{place}[{at}]") } else { place.to_owned() })
 }
 
 /// The first rule of tokens of which something holds.
