@@ -184,7 +184,7 @@ fn why(
     let mut objects = plane.mesh.manifests(plane.plane).kubernetes_gateways();
     let object = objects.find(|known| known.meta.namespace == of && known.meta.name == gateway);
     let runs = gateways.iter().find(is_named).map(|known| known.kind != WorkloadKind::Proxy);
-    let but = match runs.or_else(|| object.map(|object| is_waypoint(object))) {
+    let but = match runs.or_else(|| object.map(is_waypoint)) {
         None => "does not exist",
         Some(false) => "is a gateway and no waypoint",
         Some(true) => "does not have it: another service has its hosts",
