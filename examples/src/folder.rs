@@ -152,6 +152,11 @@ impl Files {
             if path.is_dir() {
                 let is_ours = !inside.is_empty() || name == "config" || name == "clusters";
                 if !is_ours {
+                    if holds_manifests(&path, &mut BTreeSet::new()) {
+                        let message = "means nothing here, and no file of it is read: manifests lie below \
+                                       `config/` or `clusters/NAME/`";
+                        self.tell("FILE-UNUSED", Severity::Warning, &format!("{name}/"), message);
+                    }
                     continue;
                 }
                 if let Err(error) = self.collect(&path, &format!("{name}/"), seen) {
@@ -171,12 +176,14 @@ impl Files {
 
     fn take(&mut self, path: &Path, name: &str) {
         let Some(origin) = Origin::of_path(name) else {
-            let extension = path.extension().map(|it| it.to_string_lossy().to_lowercase());
-            if extension.is_some_and(|it| ["yaml", "yml", "json"].contains(&it.as_str())) {
-                let message =
-                    "means nothing here: manifests lie below `config/` or `clusters/NAME/`";
-                self.tell("FILE-UNUSED", Severity::Info, name, message);
-            }
+            let message = if is_manifest(path) {
+                "means nothing here: manifests lie below `config/` or `clusters/NAME/`"
+            } else if name.contains('/') && extension(path) != "md" {
+                "is not read: the names of manifests end in `.yaml`, `.yml` or `.json`"
+            } else {
+                return;
+            };
+            self.tell("FILE-UNUSED", Severity::Info, name, message);
             return;
         };
         if name.rsplit('.').next().is_some_and(|it| it.chars().any(char::is_uppercase)) {
@@ -204,7 +211,10 @@ impl Files {
             place: Place::default(),
             object: String::new(),
             field: String::new(),
-            message: format!("the file {message}"),
+            message: format!(
+                "the {} {message}",
+                if file.ends_with('/') { "folder" } else { "file" }
+            ),
             help: help.to_owned(),
         });
     }
@@ -212,6 +222,28 @@ impl Files {
 
 /// The code of files that cannot be read.
 const UNREADABLE: &str = "FILE-UNREADABLE";
+
+/// Whether a manifest is in a folder or those below it; folders that links lead to again are looked at once,
+/// those that cannot be read hold none.
+fn holds_manifests(folder: &Path, seen: &mut BTreeSet<PathBuf>) -> bool {
+    if !folder.canonicalize().is_ok_and(|path| seen.insert(path)) {
+        return false;
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .any(|path| if path.is_dir() { holds_manifests(&path, seen) } else { is_manifest(&path) })
+}
+
+/// Whether a file's name is one of manifests, in large letters or small.
+fn is_manifest(path: &Path) -> bool {
+    ["yaml", "yml", "json"].contains(&&*extension(path))
+}
+
+/// What a file's name ends in, in small letters.
+fn extension(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
 
 /// Reads a file, if it is one and not too large.
 fn text(path: &Path) -> std::io::Result<Vec<u8>> {

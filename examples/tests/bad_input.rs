@@ -95,6 +95,29 @@ fn documents_that_cannot_be_used_are_told_by_place_and_the_others_count() {
     assert_eq!((code, answer.contains("the mesh has no cluster `c2`")), (1, true), "{answer}");
 }
 
+/// What lies where nothing is read was meant to count.
+#[test]
+fn manifests_in_wrong_places_are_told() {
+    let policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
+        metadata: {name: p, namespace: front}\nspec: {action: DENY, rules: [{}]}\n";
+    for (file, told) in [
+        ("Config/p.yaml", "Config/: warning[FILE-UNUSED]"),
+        ("Clusters/c1/p.yaml", "Clusters/: warning[FILE-UNUSED]"),
+        ("policies/p.JSON", "policies/: warning[FILE-UNUSED]"),
+        ("mesh/mesh.yaml", "mesh/: warning[FILE-UNUSED]"),
+        ("config/p.ymal", "config/p.ymal: info[FILE-UNUSED]"),
+        ("config/p.yaml.bak", "config/p.yaml.bak: info[FILE-UNUSED]"),
+        ("clusters/c1/p", "clusters/c1/p: info[FILE-UNUSED]"),
+    ] {
+        let (code, answer) = findings("misplaced", file, policy.as_bytes());
+        assert_eq!((code, answer.contains(told)), (0, true), "{file}: {answer}");
+    }
+    for file in ["docs/readme.txt", "config/README.md", "notes"] {
+        let (_, answer) = findings("beside", file, policy.as_bytes());
+        assert!(!answer.contains("FILE-UNUSED"), "{file}: {answer}");
+    }
+}
+
 /// Nobody writes a policy that is not to count: it does, whatever the letters of its file's name.
 #[test]
 fn manifests_are_read_whatever_the_case_of_their_extension() {
