@@ -45,6 +45,10 @@ pub fn assignment(view: &ProxyView<'_>, name: &str) -> Option<Assignment> {
 ///
 /// Those of one service come one after the other, whatever the order of the names: what they have in
 /// common is then looked up once, and is near.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `NewEndpointBuilder`, for each name.
 pub fn assignments<'n>(
     view: &ProxyView<'_>,
     names: impl IntoIterator<Item = &'n str>,

@@ -198,9 +198,10 @@ impl<'v> Outbound<'_, 'v> {
     /// Makes the endpoints a part of the cluster; `None` if there are none.
     fn apply_dns(&self, destination: &Destination<'_>, cluster: &mut Cluster) -> Option<()> {
         let Context { view, config, proxy, flags, .. } = self.context;
+        let resolution = destination.service.resolution;
         let form = match self.form {
-            Form::Subset => ClusterForm::Dns,
-            Form::DnsSrv => ClusterForm::SniDnatDns,
+            Form::Subset => ClusterForm::of(resolution),
+            Form::DnsSrv => ClusterForm::sni_dnat_of(resolution),
         };
         let assignment = Assignment::of_form(view, destination, form);
         if assignment.is_empty() {
