@@ -33,7 +33,8 @@ type Rule = fn(&Case<'_, '_>) -> Option<Diagnostic>;
 /// by file, line and code.
 ///
 /// Of the clients that suffer from one hazard at one service the first is told, at the first port and
-/// subset where it does, and how many others.
+/// subset where it does, and how many others; of keys that move one client is told, and others are not
+/// looked at.
 pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
     type Of = (&'static str, String);
     let mut found: BTreeMap<Of, (Diagnostic, BTreeSet<usize>)> = BTreeMap::new();
