@@ -93,6 +93,8 @@ pub(crate) fn encoded_of_services(
         });
     }
     found.extend(own(&context).iter_mut().map(|cluster| stencils.encoded(cluster)));
+    // Hosts mostly come in order: what precedes them in a name is told apart first.
+    found.sort_by_key(|cluster| cluster.sort);
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found.dedup_by(|later, kept| later.name == kept.name);
     found

@@ -6,4 +6,4 @@ mod backwards;
 mod stencil;
 
 pub(crate) use self::backwards::Backwards;
-pub(crate) use self::stencil::{Stencil, mark};
+pub(crate) use self::stencil::{Refill, Stencil, mark};

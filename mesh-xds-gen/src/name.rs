@@ -293,13 +293,25 @@ impl<'a> ClusterName<'a> {
 
 impl fmt::Display for ClusterName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl ClusterName<'_> {
+    /// Writes the name after what a text holds.
+    pub(crate) fn push_to(&self, text: &mut String) {
+        let written = self.write(text);
+        debug_assert!(written.is_ok(), "a text has place for every name");
+    }
+
+    fn write(&self, to: &mut impl fmt::Write) -> fmt::Result {
         let Self { form, direction, port, subset, host } = self;
         let separator = form.separator();
-        f.write_str(direction.as_str())?;
-        f.write_str(separator)?;
-        port.fmt(f)?;
+        to.write_str(direction.as_str())?;
+        to.write_str(separator)?;
+        write!(to, "{port}")?;
         // What is written at once costs less than what is formatted.
-        [separator, subset, separator, host].into_iter().try_for_each(|part| f.write_str(part))
+        [separator, subset, separator, host].into_iter().try_for_each(|part| to.write_str(part))
     }
 }
 

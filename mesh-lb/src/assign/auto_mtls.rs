@@ -25,7 +25,7 @@ pub fn is_auto_mutual(view: &ProxyView<'_>, destination: &Destination<'_>) -> bo
     });
     let keeps = is_passthrough(own.and_then(|own| own.load_balancer.as_ref()));
     let passthrough = service.resolution == Resolution::Passthrough || keeps;
-    let shards = view.shards(service).filter(|_| passthrough);
+    let shards = if passthrough { view.shards(service) } else { None };
     let endpoints = shards.into_iter().flat_map(|shards| Shards::endpoints(shards));
     let serving = endpoints.filter(|endpoint| *endpoint.port_name == *port.name);
     let modes: Vec<&str> = serving.map(|endpoint| &*endpoint.workload.tls_mode).collect();

@@ -353,13 +353,19 @@ impl<'m> ProxyView<'m> {
         let of_subset = rule
             .and_then(|rule| rule.subset(subset))
             .and_then(|subset| subset.traffic_policy.as_ref());
+        let is_one = of_subset.is_none()
+            && of_rule.is_none_or(|policy| policy.port_level_settings.is_empty());
         let of_rule = of_rule.map(Cow::Borrowed);
-        let policy = subset_policy(of_rule.clone(), of_subset, Some(port.number));
-
         let default = self.plane.config.default_traffic_policy.as_ref();
-        let destination = of_rule.map(|policy| port_level(policy, port.number).0);
-        let destination = with_mesh_default(destination, default);
-        let cluster_policy = subset_policy(destination, of_subset, Some(port.number));
+        // Where there is one level, it is the answer; a policy is large to hand about.
+        let (policy, cluster_policy) = if is_one {
+            (of_rule.clone(), with_mesh_default(of_rule, default))
+        } else {
+            let policy = subset_policy(of_rule.clone(), of_subset, Some(port.number));
+            let destination = of_rule.map(|policy| port_level(policy, port.number).0);
+            let destination = with_mesh_default(destination, default);
+            (policy, subset_policy(destination, of_subset, Some(port.number)))
+        };
         Destination {
             rule,
             policy,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::discovery;
 use super::outbound::{Outbound, Wanted};
-use crate::encode::{Backwards, Stencil, mark};
+use crate::encode::{Backwards, Refill, Stencil, mark};
 use crate::name::Form;
 
 /// How many shapes are tried before any has come twice; each that comes again is worth another.
@@ -30,10 +30,11 @@ pub(super) struct Stencils<'s> {
     known: Vec<(Shape<'s>, Option<Cut>)>,
     hits: usize,
     bytes: Backwards,
+    name: String,
 }
 
 struct Cut {
-    stencil: Stencil,
+    stencil: Refill,
     /// How the clusters find their endpoints.
     kind: Option<DiscoveryType>,
 }
@@ -73,11 +74,13 @@ pub(crate) struct Encoded {
     pub(crate) bytes: Arc<[u8]>,
     /// The name under which its endpoints are asked for, if they are.
     pub(crate) endpoints: Option<Arc<str>>,
+    /// Of what sort the name is: its port, and whether it has a subset.
+    pub(super) sort: (u16, bool),
 }
 
 impl<'s> Stencils<'s> {
     pub(super) fn new(adapt: &'s dyn Fn(&mut Cluster)) -> Self {
-        Self { adapt, known: Vec::new(), hits: 0, bytes: Backwards::default() }
+        Self { adapt, known: Vec::new(), hits: 0, bytes: Backwards::default(), name: String::new() }
     }
 
     /// Makes one cluster; says how it finds its endpoints, `None` if there is none.
@@ -90,14 +93,17 @@ impl<'s> Stencils<'s> {
         let Some(shape) = shape_of(draft, wanted) else {
             return self.message(draft, wanted, found);
         };
-        match self.known.iter().find(|(known, _)| *known == shape) {
+        match self.known.iter_mut().find(|(known, _)| *known == shape) {
             Some((_, Some(cut))) => {
                 self.hits += 1;
                 let names = Names { draft, destination: wanted.destination };
-                cut.stencil.fill(|number| names.text(number), &mut self.bytes);
-                let name: Arc<str> = draft.name(wanted.destination).to_string().into();
+                let bytes = cut.stencil.fill(|number| names.text(number), &mut self.bytes).into();
+                self.name.clear();
+                draft.name(wanted.destination).push_to(&mut self.name);
+                let name: Arc<str> = self.name.as_str().into();
                 let endpoints = (cut.kind == Some(DiscoveryType::Eds)).then(|| name.clone());
-                found.push(Encoded { name, bytes: self.bytes.take(), endpoints });
+                let sort = (wanted.destination.port.number, !wanted.destination.subset.is_empty());
+                found.push(Encoded { name, bytes, endpoints, sort });
                 cut.kind
             }
             Some((_, None)) => self.message(draft, wanted, found),
@@ -132,6 +138,7 @@ impl<'s> Stencils<'s> {
             name: cluster.name.as_str().into(),
             bytes: cluster.encode_to_vec().into(),
             endpoints: discovery::eds_name(cluster).map(Arc::from),
+            sort: (0, false),
         }
     }
 
@@ -155,7 +162,7 @@ impl<'s> Stencils<'s> {
         let is_eds = kind == Some(DiscoveryType::Eds);
         let is_asked_by_name = first.endpoints.as_ref() == Some(&first.name);
         let is_right = bytes.as_slice() == &*first.bytes && is_eds == is_asked_by_name;
-        is_right.then_some(Cut { stencil, kind })
+        is_right.then(|| Cut { stencil: Refill::new(stencil), kind })
     }
 }
 

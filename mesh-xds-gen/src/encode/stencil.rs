@@ -61,12 +61,25 @@ impl Stencil {
     /// A text that is empty is written as such: where a message leaves empty fields out, it is no
     /// text for a stencil.
     pub(crate) fn fill<'t>(&self, text: impl Fn(usize) -> &'t str, into: &mut Backwards) {
+        self.fill_noting(text, into, |_, _| {});
+    }
+
+    /// The same; `note` is told the number of each text that is written, and how much is written then.
+    fn fill_noting<'t>(
+        &self,
+        text: impl Fn(usize) -> &'t str,
+        into: &mut Backwards,
+        mut note: impl FnMut(usize, usize),
+    ) {
         let mut marks = [0_usize; MAX_DEPTH as usize];
         let mut depth = 0_usize;
         for step in self.steps.iter().rev() {
             match step {
                 Step::Same(range) => into.push(self.bytes.get(range.clone()).unwrap_or_default()),
-                Step::Text(number) => into.push(text(*number).as_bytes()),
+                Step::Text(number) => {
+                    into.push(text(*number).as_bytes());
+                    note(*number, into.len());
+                }
                 Step::Close => {
                     if let Some(mark) = marks.get_mut(depth) {
                         *mark = into.len();
@@ -81,6 +94,72 @@ impl Stencil {
                 }
             }
         }
+    }
+}
+
+/// A stencil with what it was filled with last. Texts as long as those before them take their places
+/// there, and no length is told anew: names of services that somebody numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Refill {
+    stencil: Stencil,
+    /// What was written last.
+    bytes: Vec<u8>,
+    // INVARIANT: of `bytes`, a text once.
+    texts: Vec<Placed>,
+}
+
+/// A text and where it stands.
+#[derive(Clone, Debug)]
+struct Placed {
+    number: usize,
+    len: usize,
+    /// How much is written, from the end, when it is.
+    ends: Vec<usize>,
+}
+
+impl Refill {
+    pub(crate) fn new(stencil: Stencil) -> Self {
+        Self { stencil, bytes: Vec::new(), texts: Vec::new() }
+    }
+
+    /// Returns the bytes that [`Stencil::fill`] would write; `scratch` holds nothing before and after.
+    pub(crate) fn fill<'t>(
+        &mut self,
+        text: impl Fn(usize) -> &'t str,
+        scratch: &mut Backwards,
+    ) -> &[u8] {
+        let fits = |placed: &Placed| placed.len == text(placed.number).len();
+        if self.bytes.is_empty() || !self.texts.iter().all(fits) {
+            self.anew(&text, scratch);
+            return &self.bytes;
+        }
+        let whole = self.bytes.len();
+        for placed in &self.texts {
+            let text = text(placed.number).as_bytes();
+            for end in &placed.ends {
+                let start = whole.wrapping_sub(*end);
+                let place = self.bytes.get_mut(start..start.wrapping_add(text.len()));
+                place.into_iter().for_each(|place| place.copy_from_slice(text));
+            }
+        }
+        &self.bytes
+    }
+
+    fn anew<'t>(&mut self, text: impl Fn(usize) -> &'t str, scratch: &mut Backwards) {
+        let texts = &mut self.texts;
+        for placed in texts.iter_mut() {
+            placed.len = text(placed.number).len();
+            placed.ends.clear();
+        }
+        self.stencil.fill_noting(&text, scratch, |number, written| {
+            match texts.iter_mut().find(|placed| placed.number == number) {
+                Some(placed) => placed.ends.push(written),
+                None => texts.push(Placed { number, len: text(number).len(), ends: vec![written] }),
+            }
+        });
+        self.bytes.clear();
+        self.bytes.extend_from_slice(scratch.as_slice());
+        scratch.back_to(0);
     }
 }
 
@@ -263,6 +342,27 @@ mod tests {
         let middle = "y".repeat(113);
         for texts in [["v1", "cart.shop", "web"], ["a", &long, "b"], [&middle, "c", &long]] {
             assert_eq!(filled(&texts), message(&texts));
+        }
+    }
+
+    #[test]
+    fn what_is_filled_in_again_is_what_would_have_been_filled_in() {
+        let marks = [0, 1, 2].map(mark);
+        let stencil = Stencil::cut(&message(&marks.each_ref().map(String::as_str)));
+        let mut refill = Refill::new(stencil.unwrap());
+        let mut scratch = Backwards::default();
+        let texts = [
+            ["v1", "cart.shop", "web"],
+            ["v2", "sale.shop", "api"],
+            ["v2", "sale.shop", "api2"],
+            ["v3", "cart.shop", "web2"],
+            ["v", "cart.shop", "web"],
+            ["w", "sale.shop", "api"],
+        ];
+        for texts in texts {
+            let text = |number: usize| texts.get(number).copied().unwrap_or_default();
+            assert_eq!(refill.fill(text, &mut scratch), message(&texts));
+            assert_eq!(scratch.len(), 0);
         }
     }
 
