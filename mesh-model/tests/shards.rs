@@ -1,7 +1,8 @@
 //! Endpoints told apart: a renewed shard says the same as a new one, and keeps what did not change.
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mesh_model::endpoint::{Endpoint, HealthStatus, Provider, Shard, Workload};
+use mesh_model::endpoint::{Endpoint, HealthStatus, Provider, Shard, Shards, Workload};
 use mesh_model::name::NetworkId;
 use mesh_testkit::by_hand;
 use proptest::collection::vec;
@@ -15,10 +16,16 @@ fn endpoint(&(address, locality, network, is_healthy, version): &Sketch) -> Endp
     let mut endpoint = by_hand::endpoint(&format!("10.0.0.{address}"), "c1", &place);
     let mut workload = Workload::clone(&endpoint.workload);
     workload.network = NetworkId::from(format!("n{network}").as_str());
+    // Some show none.
+    workload.identity = if version == 0 { "" } else { identity_of(address) }.into();
     workload.labels = [("version", format!("v{version}"))].into_iter().collect();
     endpoint.workload = Arc::new(workload);
     endpoint.health = if is_healthy { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
     endpoint
+}
+
+const fn identity_of(address: u8) -> &'static str {
+    if address.is_multiple_of(2) { "a" } else { "b" }
 }
 
 fn sketches() -> impl Strategy<Value = Vec<Sketch>> {
@@ -79,6 +86,22 @@ proptest! {
                 prop_assert!(Arc::ptr_eq(old.cohort(), of.cohort()));
             }
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_service_shows_the_identities_of_its_endpoints(
+        old in sketches(),
+        one in sketches(),
+        other in sketches(),
+    ) {
+        let one: Vec<Endpoint> = one.iter().map(endpoint).collect();
+        let shards = [shard(&old).renewed(one), shard(&other)].map(Arc::new);
+        let shards: Shards = shards.into_iter().collect();
+        let shown = shards.endpoints().map(|endpoint| &*endpoint.workload.identity);
+        let shown: BTreeSet<&str> = shown.filter(|identity| !identity.is_empty()).collect();
+        prop_assert!(shards.identities().iter().map(|identity| &**identity).eq(shown));
     }
 }
 

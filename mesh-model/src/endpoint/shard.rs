@@ -35,6 +35,8 @@ pub struct Shard {
     endpoints: Box<[Endpoint]>,
     // INVARIANT: of these endpoints.
     cohorts: Cohorts,
+    // INVARIANT: of these endpoints; sorted, each once, none empty.
+    identities: Box<[Arc<str>]>,
 }
 
 /// Some endpoints of a shard.
@@ -55,7 +57,8 @@ impl Shard {
     ) -> Self {
         let endpoints = endpoints.into();
         let cohorts = Cohorts::new(&endpoints);
-        Self { provider, cluster, endpoints, cohorts }
+        let identities = identities(&endpoints);
+        Self { provider, cluster, endpoints, cohorts, identities }
     }
 
     /// The same shard with other endpoints. Cohorts that are as they were stay the same allocations.
@@ -63,7 +66,9 @@ impl Shard {
     pub fn renewed(&self, endpoints: impl Into<Box<[Endpoint]>>) -> Self {
         let endpoints = endpoints.into();
         let cohorts = self.cohorts.renewed(&self.endpoints, &endpoints);
-        Self { provider: self.provider, cluster: self.cluster.clone(), endpoints, cohorts }
+        let identities = identities(&endpoints);
+        let cluster = self.cluster.clone();
+        Self { provider: self.provider, cluster, endpoints, cohorts, identities }
     }
 
     /// Returns the endpoints in the order of the registry.
@@ -90,7 +95,7 @@ impl Shard {
 
 impl PartialEq for Shard {
     fn eq(&self, other: &Self) -> bool {
-        let Self { provider, cluster, endpoints, cohorts: _ } = self;
+        let Self { provider, cluster, endpoints, cohorts: _, identities: _ } = self;
         (*provider, cluster, endpoints) == (other.provider, &other.cluster, &other.endpoints)
     }
 }
@@ -133,12 +138,33 @@ impl<'s> CohortOf<'s> {
     }
 }
 
+/// The identities of endpoints that show one, sorted, each once.
+fn identities(endpoints: &[Endpoint]) -> Box<[Arc<str>]> {
+    let mut found: Vec<Arc<str>> = Vec::new();
+    for endpoint in endpoints {
+        // Neighbours mostly share it, and then its text.
+        let identity = &endpoint.workload.identity;
+        if !found.last().is_some_and(|last| Arc::ptr_eq(last, identity)) && !identity.is_empty() {
+            found.push(Arc::clone(identity));
+        }
+    }
+    distinct(found)
+}
+
+fn distinct(mut identities: Vec<Arc<str>>) -> Box<[Arc<str>]> {
+    identities.sort_unstable();
+    identities.dedup();
+    identities.into()
+}
+
 /// All endpoints of a service.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Shards(
+pub struct Shards {
     // INVARIANT: sorted by provider, then cluster; no shard is empty.
-    Box<[Arc<Shard>]>,
-);
+    shards: Box<[Arc<Shard>]>,
+    // INVARIANT: of these shards; sorted, each once, none empty.
+    identities: Box<[Arc<str>]>,
+}
 
 impl Shards {
     /// Collects shards in their order; empty ones are left out.
@@ -150,27 +176,35 @@ impl Shards {
         let mut shards: Vec<_> =
             shards.into_iter().filter(|shard: &Arc<Shard>| !shard.endpoints().is_empty()).collect();
         shards.sort_by(|a, b| (a.provider, &a.cluster).cmp(&(b.provider, &b.cluster)));
-        Self(shards.into())
+        let of_shards = shards.iter().flat_map(|shard| shard.identities.iter().cloned());
+        let identities = distinct(of_shards.collect());
+        Self { shards: shards.into(), identities }
     }
 
     /// Returns a shard by its place among [`iter`](Self::iter).
     pub fn get(&self, index: usize) -> Option<&Shard> {
-        self.0.get(index).map(AsRef::as_ref)
+        self.shards.get(index).map(AsRef::as_ref)
     }
 
     /// Returns the shards by provider, then cluster.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Shard>> + Clone {
-        self.0.iter()
+        self.shards.iter()
     }
 
     /// Returns all endpoints, shard after shard.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> + Clone {
-        self.0.iter().flat_map(|shard| shard.endpoints().iter())
+        self.shards.iter().flat_map(|shard| shard.endpoints().iter())
+    }
+
+    /// Returns the identities that the endpoints show, in whatever state they are: sorted, each once,
+    /// none empty.
+    pub fn identities(&self) -> &[Arc<str>] {
+        &self.identities
     }
 
     /// Returns whether there is no endpoint at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.shards.is_empty()
     }
 }
 
