@@ -148,22 +148,22 @@ fn identities(endpoints: &[Endpoint]) -> Box<[Arc<str>]> {
             found.push(Arc::clone(identity));
         }
     }
-    distinct(found)
+    distinct(found).into()
 }
 
-fn distinct(mut identities: Vec<Arc<str>>) -> Box<[Arc<str>]> {
+fn distinct(mut identities: Vec<Arc<str>>) -> Vec<Arc<str>> {
     identities.sort_unstable();
     identities.dedup();
-    identities.into()
+    identities
 }
 
-/// All endpoints of a service.
+/// All endpoints of a service; cheap to clone.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Shards {
     // INVARIANT: sorted by provider, then cluster; no shard is empty.
-    shards: Box<[Arc<Shard>]>,
+    shards: Arc<[Arc<Shard>]>,
     // INVARIANT: of these shards; sorted, each once, none empty.
-    identities: Box<[Arc<str>]>,
+    identities: Arc<[Arc<str>]>,
 }
 
 impl Shards {
@@ -178,7 +178,7 @@ impl Shards {
         shards.sort_by(|a, b| (a.provider, &a.cluster).cmp(&(b.provider, &b.cluster)));
         let of_shards = shards.iter().flat_map(|shard| shard.identities.iter().cloned());
         let identities = distinct(of_shards.collect());
-        Self { shards: shards.into(), identities }
+        Self { shards: shards.into(), identities: identities.into() }
     }
 
     /// Returns a shard by its place among [`iter`](Self::iter).
