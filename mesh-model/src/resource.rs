@@ -11,6 +11,7 @@ mod cluster_description;
 pub mod destination_rule;
 mod endpoint_slice;
 pub mod gateway;
+mod horizontal_pod_autoscaler;
 mod json;
 mod kind;
 mod kubernetes_gateway;
@@ -54,6 +55,10 @@ pub use self::endpoint_slice::{
     SliceEndpoint, SlicePort, TargetKind, TargetRef,
 };
 pub use self::gateway::Gateway;
+pub use self::horizontal_pod_autoscaler::{
+    HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, HorizontalPodAutoscalerStatus,
+    ScaleTarget, ScalingMetric,
+};
 pub use self::json::Json;
 pub use self::kind::Resource;
 pub use self::kubernetes_gateway::{
@@ -62,6 +67,7 @@ pub use self::kubernetes_gateway::{
 pub use self::mesh_config::MeshConfig;
 pub use self::mesh_config_map::{EmbeddedText, MeshConfigMap};
 pub use self::mesh_networks::MeshNetworks;
+pub(crate) use self::meta::group_of;
 pub use self::meta::{Meta, ObjectKey, Owner};
 pub use self::multicluster::{
     ServiceExport, ServiceImport, ServiceImportPort, ServiceImportSpec, ServiceImportType,

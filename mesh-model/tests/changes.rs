@@ -251,6 +251,7 @@ fn every_kind_of_object_and_change_comes_up() {
         "Gateway",
         "Gateway.gateway.networking.k8s.io",
         "HTTPRoute",
+        "HorizontalPodAutoscaler",
         "Namespace",
         "Node",
         "PeerAuthentication",

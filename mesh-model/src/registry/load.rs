@@ -395,15 +395,23 @@ impl Registry {
 }
 
 /// Kinds that are of one cluster: in the config folder they are of none.
-const OF_CLUSTERS: [&str; 6] =
-    ["Service", "EndpointSlice", "Pod", "Node", "ServiceExport", "ServiceImport"];
-
-/// Kinds that say something of the cluster they are in: those of `config/` are other objects.
-const IN_EVERY_CLUSTER: [&str; 9] = [
+const OF_CLUSTERS: [&str; 7] = [
     "Service",
     "EndpointSlice",
     "Pod",
     "Node",
+    "HorizontalPodAutoscaler",
+    "ServiceExport",
+    "ServiceImport",
+];
+
+/// Kinds that say something of the cluster they are in: those of `config/` are other objects.
+const IN_EVERY_CLUSTER: [&str; 10] = [
+    "Service",
+    "EndpointSlice",
+    "Pod",
+    "Node",
+    "HorizontalPodAutoscaler",
     "ServiceExport",
     "ServiceImport",
     "Namespace",

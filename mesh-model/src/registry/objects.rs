@@ -6,10 +6,10 @@ use super::map::{Entry, Key, Map, differences};
 use super::{Change, Origin};
 use crate::name::Labels;
 use crate::resource::{
-    AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, KubernetesGateway, MeshConfigMap,
-    Meta, Namespace, Node, ObjectKey, Opaque, PeerAuthentication, Pod, ProxyConfig,
-    RequestAuthentication, Resource, Service, ServiceAccount, ServiceEntry, ServiceExport,
-    ServiceImport, Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
+    AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, HorizontalPodAutoscaler,
+    KubernetesGateway, MeshConfigMap, Meta, Namespace, Node, ObjectKey, Opaque, PeerAuthentication,
+    Pod, ProxyConfig, RequestAuthentication, Resource, Service, ServiceAccount, ServiceEntry,
+    ServiceExport, ServiceImport, Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
 };
 
 /// Objects of one kind by namespace and name.
@@ -164,6 +164,7 @@ store! {
     nodes: Node = "Node",
     namespaces: Namespace = "Namespace",
     service_accounts: ServiceAccount = "ServiceAccount",
+    autoscalers: HorizontalPodAutoscaler = "HorizontalPodAutoscaler",
     service_exports: ServiceExport = "ServiceExport",
     service_imports: ServiceImport = "ServiceImport",
     mesh_config_maps: MeshConfigMap = "ConfigMap",

@@ -6,10 +6,10 @@
 //!
 //! istio/istio `pkg/config/schema/metadata.yaml`.
 use super::{
-    AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, KubernetesGateway, MeshConfigMap,
-    Meta, Namespace, Node, ObjectKey, Opaque, PeerAuthentication, Pod, ProxyConfig,
-    RequestAuthentication, Service, ServiceAccount, ServiceEntry, ServiceExport, ServiceImport,
-    Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
+    AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, HorizontalPodAutoscaler,
+    KubernetesGateway, MeshConfigMap, Meta, Namespace, Node, ObjectKey, Opaque, PeerAuthentication,
+    Pod, ProxyConfig, RequestAuthentication, Service, ServiceAccount, ServiceEntry, ServiceExport,
+    ServiceImport, Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
 };
 use crate::manifest::decode::{Cursor, Decode, clip, nearest};
 use crate::manifest::{self, Meant};
@@ -230,6 +230,8 @@ resources! {
     Namespace = "" "Namespace" "Namespace" ["v1"] Cluster,
     /// An identity.
     ServiceAccount = "" "ServiceAccount" "ServiceAccount" ["v1"] Namespace,
+    /// How far a workload may grow.
+    HorizontalPodAutoscaler = "autoscaling" "HorizontalPodAutoscaler" "HorizontalPodAutoscaler" ["v2", "v1", "v2beta2", "v2beta1"] Namespace,
     /// A service that is offered to other clusters.
     ServiceExport = "multicluster.x-k8s.io" "ServiceExport" "ServiceExport" ["v1alpha1", "v1beta1"] Namespace,
     /// A service of the cluster set.

@@ -34,6 +34,8 @@ pub struct Meta {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers build objects by hand")]
 pub struct Owner {
+    /// The owner's API group, such as `apps`; empty for Kubernetes' core.
+    pub group: Box<str>,
     /// The owner's kind.
     pub kind: Box<str>,
     /// The owner's name.
@@ -87,6 +89,8 @@ message! {
 message! {
     /// An entry of `ownerReferences`.
     struct WrittenOwner ignoring unknown {
+        /// The group and version.
+        api_version: Box<str> = "apiVersion",
         /// The kind.
         kind: Box<str> = "kind",
         /// The name.
@@ -120,9 +124,21 @@ impl Meta {
             deletion: written.deletion.map(|time| time.0),
             uid: written.uid,
             generate_name: written.generate_name,
-            controller: controller.map(|owner| Owner { kind: owner.kind, name: owner.name }),
+            controller: controller.map(Owner::from),
         }
     }
+}
+
+impl From<WrittenOwner> for Owner {
+    fn from(written: WrittenOwner) -> Self {
+        let WrittenOwner { api_version, kind, name, .. } = written;
+        Self { group: group_of(&api_version).into(), kind, name }
+    }
+}
+
+/// The group of an `apiVersion`, empty for Kubernetes' core.
+pub(crate) fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 /// The kind, namespace and name of an object, printed `Kind/namespace/name`.

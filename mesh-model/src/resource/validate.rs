@@ -62,7 +62,7 @@ impl Resource {
     /// Returns the rules of admission that the object breaks, in the order in which upstream looks at
     /// its fields; an object with an error is one that Istio would not take.
     ///
-    /// The kinds of Kubernetes itself have no rules here: their API server has looked at them.
+    /// Most kinds of Kubernetes itself have no rules here: their API server has looked at them.
     pub fn validate(&self) -> Vec<Violation> {
         match self {
             Self::VirtualService(object) => object.validate(),
@@ -79,6 +79,7 @@ impl Resource {
             Self::Telemetry(object) => object.validate(),
             Self::Opaque(object) => object.validate(),
             Self::Service(object) => object.validate(),
+            Self::HorizontalPodAutoscaler(object) => object.validate(),
             Self::EndpointSlice(_)
             | Self::Pod(_)
             | Self::Node(_)

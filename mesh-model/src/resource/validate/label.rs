@@ -17,7 +17,19 @@ pub(crate) fn is_dns(text: &str) -> bool {
     text.len() <= 63 && is_dashed(text)
 }
 
-/// Returns whether a text is such a label, a `*`, or a label after `*` or `*-`.
+/// Returns whether a text is the name of an object of Kubernetes: at most 253 small letters, digits, inner
+/// dashes, and dots between what is not empty.
+///
+/// # Upstream
+///
+/// kubernetes/apimachinery `pkg/util/validation/validation.go` `IsDNS1123Subdomain`.
+pub(crate) fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253
+        && text.split('.').all(is_dashed)
+        && !text.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// Returns whether a text is a label of a host name, a `*`, or a label after `*` or `*-`.
 ///
 /// # Upstream
 ///

@@ -65,6 +65,7 @@ pub(super) fn kubernetes_object() -> impl Strategy<Value = Value> {
             document("multicluster.x-k8s.io/v1alpha1", "ServiceExport", meta, json!({}))
         }),
         1 => service_import(),
+        2 => autoscaler(),
         1 => kubernetes_gateway(),
         1 => gateway_pod(),
         1 => meta(word(&["sa", "default"])).prop_map(|meta| {
@@ -244,6 +245,17 @@ fn pod() -> impl Strategy<Value = Value> {
             document("v1", "Pod", with(meta, "labels", labels), body)
         },
     )
+}
+
+/// An autoscaler, and one that is refused.
+fn autoscaler() -> impl Strategy<Value = Value> {
+    let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "cart"});
+    let versions = word(&["autoscaling/v2", "autoscaling/v1", "autoscaling/v2beta2"]);
+    let bounds = select(vec![(1, 3), (2, 10), (4, 3)]);
+    (meta(word(NAMES)), versions, bounds).prop_map(move |(meta, api, (least, most))| {
+        let spec = json!({"scaleTargetRef": target, "minReplicas": least, "maxReplicas": most});
+        document(api, "HorizontalPodAutoscaler", meta, json!({"spec": spec}))
+    })
 }
 
 fn node() -> impl Strategy<Value = Value> {
