@@ -133,6 +133,64 @@ fn whatif_plays_gateways_through_with_a_seed() {
 }
 
 #[test]
+fn whatif_tells_what_autoscalers_absorb() {
+    let root = std::env::temp_dir().join(format!("mesh-commands-scaled-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&root);
+    for (cluster, net, more) in
+        [("c1", 1, ""), ("c2", 2, "maxReplicas: 4"), ("c3", 3, "maxReplicas: 1")]
+    {
+        let mut documents = vec![
+            "{apiVersion: v1, kind: Service, metadata: {name: cart, namespace: shop}, spec: {clusterIP: \
+             172.16.0.9, ports: [{name: http, port: 80}]}}"
+                .to_owned(),
+            format!(
+                "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: cart, namespace: \
+                 shop, labels: {{kubernetes.io/service-name: cart}}}}, addressType: IPv4, ports: [{{name: \
+                 http, port: 8080}}], endpoints: [{{addresses: [10.{net}.0.1], targetRef: {{kind: Pod, name: \
+                 cart-0, namespace: shop}}}}]}}"
+            ),
+            format!(
+                "{{apiVersion: v1, kind: Pod, metadata: {{name: cart-0, namespace: shop, ownerReferences: \
+                 [{{apiVersion: apps/v1, kind: StatefulSet, name: cart, controller: true}}]}}, spec: \
+                 {{containers: [{{name: a}}, {{name: istio-proxy}}]}}, status: {{phase: Running, podIP: \
+                 10.{net}.0.1}}}}"
+            ),
+        ];
+        documents.extend((!more.is_empty()).then(|| {
+            format!(
+                "{{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {{name: cart, \
+                 namespace: shop}}, spec: {{scaleTargetRef: {{apiVersion: apps/v1, kind: StatefulSet, name: \
+                 cart}}, {more}}}}}"
+            )
+        }));
+        let folder = root.join("clusters").join(cluster);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("all.yaml"), documents.join("\n---\n")).unwrap();
+        let role = if cluster == "c1" { "{role: primary}" } else { "{role: remote}" };
+        std::fs::write(folder.join("cluster.yaml"), role).unwrap();
+    }
+    let arguments = ["whatif", "--all-proxies", "--fail", "cluster=c1", "--overload", "1.2"];
+    let told = answer(&root, &arguments);
+    let overloaded: Vec<String> = told["services"][0]["overloaded"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(Value::to_string)
+        .collect();
+    let expected = [
+        r#"{"absorbed_by_scaling":true,"address":"10.2.0.1:8080","factor":1.5,"factor_scaled":0.375}"#,
+        r#"{"absorbed_by_scaling":false,"address":"10.3.0.1:8080","factor":1.5,"factor_scaled":1.5}"#,
+    ];
+    assert_eq!(overloaded, expected);
+    let output = mesh(&root, &arguments);
+    let said = text(&output.stdout);
+    let scaled = "once its autoscaler has grown its workload as far as it may, minutes later:";
+    assert!(said.contains(&format!("{scaled} 0.38 times, which absorbs it")), "{said}");
+    assert!(said.contains(&format!("{scaled} 1.50 times, which does not absorb it")), "{said}");
+    let _ = std::fs::remove_dir_all(&root);
+}
+
+#[test]
 fn whatif_refuses_what_it_does_not_know() {
     let proxy = proxy("shop");
     let with = |fail: &str, sentence: &str| {

@@ -33,9 +33,9 @@ pub struct CarriedLoad {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "plain data in")]
 pub struct Scaling {
-    /// The replicas that it has.
+    /// The replicas that it has; 0 acts as 1.
     pub replicas: u32,
-    /// The replicas that it may have.
+    /// The replicas that it may have; fewer than it has act as those.
     pub max_replicas: u32,
 }
 

@@ -42,7 +42,8 @@ pub(crate) struct Arguments {
     /// Endpoints that fail are removed instead of unhealthy.
     #[arg(long)]
     remove: bool,
-    /// How much more than the busiest endpoint before one may carry after.
+    /// How much more than the busiest endpoint before one may carry after. What a HorizontalPodAutoscaler
+    /// can absorb is told beside; the endpoint stays overloaded until then.
     #[arg(long, value_name = "FACTOR", default_value_t = mesh_lb::capacity::DEFAULT_LIMIT, value_parser = factor)]
     overload: f64,
     /// The seed of what is played through: connections through gateways, ejections, keys.

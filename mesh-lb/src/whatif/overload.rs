@@ -1,13 +1,14 @@
 //! Which endpoints would carry too much, over all clients that are looked at.
 use mesh_model::endpoint::{Address, Endpoint, Shards, Workload};
 use mesh_model::name::{ClusterId, NetworkId};
-use mesh_model::registry::Mesh;
+use mesh_model::registry::{Autoscalers, Mesh, Replicas};
+use mesh_model::resource::Pod;
 use rustc_hash::FxHashMap;
 
 use super::common::{Common, Portion};
 use super::crowd::Renumbered;
 use crate::assign::Id;
-use crate::capacity::{CarriedLoad, Overloaded, exceeding, milli_cpu};
+use crate::capacity::{CarriedLoad, Overloaded, Scaling, exceeding, milli_cpu};
 use crate::share::Shares;
 
 /// The endpoints that can carry traffic to a destination.
@@ -38,17 +39,24 @@ struct Carrier<'m> {
     endpoint: &'m Endpoint,
     /// Thousandths of a core.
     cpu_request: Option<u64>,
+    scaling: Option<Scaling>,
 }
 
 impl<'m> Carriers<'m> {
-    /// Those of a service; the mesh tells what pods ask of their nodes.
-    pub(super) fn new(mesh: &Mesh, shards: &'m Shards) -> Self {
+    /// Those of a service; the mesh tells what pods ask of their nodes, and how far their workloads may
+    /// grow.
+    pub(super) fn new((mesh, autoscalers): (&Mesh, &Autoscalers<'_>), shards: &'m Shards) -> Self {
         let mut sorted: Vec<&'m Endpoint> = shards.endpoints().collect();
         sorted.sort_by(|a, b| key(a).cmp(&key(b)));
         sorted.dedup_by(|a, b| key(a) == key(b));
         let carrier = |endpoint: &'m Endpoint| {
-            let cpu_request = cpu_request(mesh, &endpoint.workload);
-            Carrier { endpoint, cpu_request }
+            let pod = pod(mesh, &endpoint.workload);
+            let cpu_request = pod.and_then(cpu_request);
+            let cluster = endpoint.workload.cluster.as_str();
+            let replicas = pod.and_then(|pod| autoscalers.replicas(cluster, pod));
+            let scaling = replicas
+                .map(|Replicas { current, max }| Scaling { replicas: current, max_replicas: max });
+            Carrier { endpoint, cpu_request, scaling }
         };
         let mut carriers = Self::of_sorted(sorted.into_iter().map(carrier).collect());
         carriers.numbers = carriers.numbers_of(shards);
@@ -110,6 +118,7 @@ impl<'c, 'm> Carried<'c, 'm> {
         let load = |carrier: &Carrier<'_>| CarriedLoad {
             weight: Some(carrier.endpoint.effective_weight()),
             cpu_request: carrier.cpu_request,
+            scaling: carrier.scaling,
             ..CarriedLoad::default()
         };
         let loads: Vec<CarriedLoad> = carriers.all.iter().map(load).collect();
@@ -197,11 +206,15 @@ fn dialled(endpoint: &Endpoint) -> String {
     }
 }
 
-/// The CPU that a pod asks for beside its proxy, in thousandths of a core; `None` where it is no pod, or
-/// nothing is asked for, or an amount cannot be read.
-fn cpu_request(mesh: &Mesh, workload: &Workload) -> Option<u64> {
+/// The pod of an endpoint, if it is of one.
+fn pod<'m>(mesh: &'m Mesh, workload: &Workload) -> Option<&'m Pod> {
     let (cluster, namespace) = (workload.cluster.as_str(), workload.namespace.as_str());
-    let pod = mesh.pod(cluster, namespace, &workload.instance)?;
+    mesh.pod(cluster, namespace, &workload.instance).map(|pod| &**pod)
+}
+
+/// The CPU that a pod asks for beside its proxy, in thousandths of a core; `None` where nothing is asked
+/// for, or an amount cannot be read.
+fn cpu_request(pod: &Pod) -> Option<u64> {
     let ordinary = pod.spec.containers.iter().filter(|container| *container.name != *"istio-proxy");
     let asked = ordinary.map(|container| container.resources.requests.cpu.as_str());
     let mut asked = asked.filter(|text| !text.is_empty()).peekable();

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use mesh_model::name::{ClusterId, Labels, Namespace};
 use mesh_model::registry::{
-    ControlPlane, MergedRule, Mesh, Resolution, Service, ServicePort, TrafficDistribution,
+    Autoscalers, ControlPlane, MergedRule, Mesh, Resolution, Service, ServicePort,
+    TrafficDistribution,
 };
 use mesh_model::resource::destination_rule::{LoadBalancerSettings, TrafficPolicy};
 use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
@@ -135,7 +136,7 @@ impl<'m> Survey<'m> {
         mut asked: impl FnMut(&ProxyView<'m>) -> Vec<Asked>,
     ) -> Self {
         let clients = clients(mesh, proxies);
-        let mut found = Found::default();
+        let mut found = Found::new(mesh.autoscalers());
         for (index, client) in clients.iter().enumerate() {
             for asked in asked(&client.view) {
                 found.add((index, client), asked);
@@ -324,8 +325,8 @@ struct ClassKey {
     node: Box<str>,
 }
 
-#[derive(Default)]
 struct Found<'m> {
+    autoscalers: Autoscalers<'m>,
     destinations: Vec<Surveyed<'m>>,
     rules: Rules<'m>,
     known: FxHashMap<DestinationKey, usize>,
@@ -333,6 +334,16 @@ struct Found<'m> {
 }
 
 impl<'m> Found<'m> {
+    fn new(autoscalers: Autoscalers<'m>) -> Self {
+        Self {
+            autoscalers,
+            destinations: Vec::new(),
+            rules: Rules::default(),
+            known: FxHashMap::default(),
+            classes: FxHashMap::default(),
+        }
+    }
+
     fn add(&mut self, (index, client): (usize, &Client<'m>), asked: Asked) {
         let view = &client.view;
         let rule = view.rule(&asked.service);
@@ -349,7 +360,8 @@ impl<'m> Found<'m> {
             let subset = Subset::from(&*asked.subset);
             let destination = view.destination_of(asked.service, asked.port, subset);
             let shards = view.shards(&destination.service).map(|shards| &**shards);
-            let carriers = shards.map(|shards| Carriers::new(view.mesh(), shards));
+            let around = (view.mesh(), &self.autoscalers);
+            let carriers = shards.map(|shards| Carriers::new(around, shards));
             let carriers = carriers.unwrap_or_default();
             let before = Outcomes::default();
             self.destinations.push(Surveyed { destination, classes: Vec::new(), carriers, before });

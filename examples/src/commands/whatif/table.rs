@@ -1,5 +1,6 @@
 //! The answer for people: what changes, and nothing else.
 use crate::say::say;
+use mesh_lb::capacity::Overloaded;
 use mesh_lb::whatif::{
     Cell, Ejection, Imbalance, Impact, Move, Outcome, Played, Player, Scenario, Survey,
 };
@@ -87,7 +88,19 @@ fn print_one(impact: &Impact<'_, '_>, class: &str) {
             overloaded.address,
             overloaded.factor
         );
+        print_scaled(overloaded);
     }
+}
+
+/// What is left of an overload once the endpoint's workload has as many replicas as it may have.
+fn print_scaled(overloaded: &Overloaded) {
+    let scaled = overloaded.factor_scaled.zip(overloaded.absorbed_by_scaling);
+    let Some((scaled, is_absorbed)) = scaled else { return };
+    let absorbs = if is_absorbed { "absorbs" } else { "does not absorb" };
+    say!(
+        "             once its autoscaler has grown its workload as far as it may, minutes later: \
+         {scaled:.2} times, which {absorbs} it"
+    );
 }
 
 /// What shares do not tell, as far as it is worth a line.
