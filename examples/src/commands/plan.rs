@@ -15,7 +15,10 @@ use self::service::Plan;
 use super::selector;
 use crate::{Failure, Output, folder, json};
 
-pub(crate) mod service;
+pub(crate) mod service; // Reading order: a destination, its endpoints, in words.
+
+pub(crate) mod endpoint;
+
 mod table;
 
 #[derive(Args, Debug)]

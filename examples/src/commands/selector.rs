@@ -7,7 +7,7 @@ use mesh_model::endpoint::Endpoint;
 use mesh_model::name::{Locality, closest_name, nearest_name};
 use mesh_model::registry::Mesh;
 
-use super::plan::service::host_port;
+use super::plan::endpoint::host_port;
 use crate::Failure;
 
 /// So many values are listed; of more the nearest is named.

@@ -2,7 +2,8 @@
 use mesh_lb::assign::Said;
 use mesh_model::view::Proxy;
 
-use super::service::{Plan, host_port};
+use super::endpoint::host_port;
+use super::service::Plan;
 use crate::say::say;
 
 pub(super) fn print(proxy: &Proxy, plans: &[Plan<'_>]) {

@@ -5,7 +5,8 @@ use mesh_lb::whatif::{Scenario, Survey, Surveyed, SurveyedClass, ladder};
 use mesh_model::registry::Absences;
 
 use super::html::{Cell, Page, Tag};
-use crate::commands::plan::service::{Plan, host_port};
+use crate::commands::plan::endpoint::{PlannedEndpoint, host_port};
+use crate::commands::plan::service::Plan;
 
 /// Classes whose traffic goes the same ways, as one row.
 struct Row<'s, 'm> {
@@ -182,7 +183,7 @@ fn known(text: &str) -> &str {
 }
 
 fn used_rows(plan: &Plan<'_>) -> Vec<Vec<Cell>> {
-    let row = |endpoint: &crate::commands::plan::service::PlannedEndpoint| {
+    let row = |endpoint: &PlannedEndpoint| {
         let reasons = endpoint.reasons.iter().filter(|reason| !reason.is_about_weight());
         let reasons: Vec<&str> = reasons.map(|reason| reason.text.as_str()).collect();
         let health = match endpoint.health_word() {

@@ -1,0 +1,233 @@
+//! One endpoint of a plan, and one that is left out.
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use mesh_lb::assign::{Assignment, Explanation, Said, Target};
+use mesh_lb::share::Shares;
+use mesh_model::endpoint::{Endpoint, HealthStatus};
+use mesh_model::name::Locality;
+use mesh_model::registry::Absent;
+use serde_json::{Value, json};
+
+use crate::json;
+
+/// One endpoint, or a gateway that stands for some.
+#[derive(Debug)]
+pub(crate) struct PlannedEndpoint {
+    pub(crate) address: String,
+    pub(crate) port: u16,
+    pub(crate) via: &'static str,
+    pub(crate) workload: Option<String>,
+    pub(crate) cluster: String,
+    pub(crate) network: String,
+    pub(crate) locality: Locality,
+    pub(crate) health: HealthStatus,
+    pub(crate) weight: u32,
+    pub(crate) priority: u32,
+    pub(crate) share: f64,
+    pub(crate) reasons: Vec<Said>,
+    pub(crate) fronts: Vec<String>,
+}
+
+/// An endpoint that is left out.
+#[derive(Debug)]
+pub(crate) struct Dropped {
+    pub(crate) address: String,
+    pub(crate) cluster: String,
+    pub(crate) network: String,
+    pub(crate) code: &'static str,
+    pub(crate) text: String,
+}
+
+/// What an assignment sends to, by priority, locality, address and port.
+pub(super) fn endpoints(
+    (assignment, keeps_first): (&Assignment, bool),
+    shares: &Shares,
+    explanation: Explanation<'_>,
+) -> Vec<PlannedEndpoint> {
+    // The explanation is by priority, then in the order of the assignment.
+    let mut order: Vec<(u32, usize)> =
+        assignment.endpoints().enumerate().map(|(i, e)| (e.locality().priority(), i)).collect();
+    order.sort_unstable();
+    let repeated = if keeps_first { repeated(assignment) } else { Vec::new() };
+    let first_of = |index: usize| repeated.get(index).copied().flatten();
+    let mut planned: Vec<PlannedEndpoint> = explanation
+        .used
+        .into_iter()
+        .zip(order)
+        .map(|(mut used, (priority, index))| {
+            if let Some(first) = first_of(index) {
+                let text = why_repeated(first, used.endpoint.target());
+                used.reasons.push(Said::new("repeated_address", text));
+            }
+            let endpoint = used.endpoint;
+            let target = endpoint.target();
+            let (workload, cluster, network) = match target {
+                Target::Direct(e) | Target::Tunnel(e) => {
+                    (named(e), &e.workload.cluster, &e.workload.network)
+                }
+                Target::Gateway(g) | Target::DoubleTunnel(g) => (None, &g.cluster, &g.network),
+            };
+            PlannedEndpoint {
+                address: target.address().to_string(),
+                port: target.port(),
+                via: target.via(),
+                workload,
+                cluster: cluster.to_string(),
+                network: network.to_string(),
+                locality: endpoint.locality().locality().clone(),
+                health: shares.health(index).unwrap_or_else(|| endpoint.health()),
+                weight: endpoint.weight(),
+                priority,
+                share: shares.endpoints().get(index).copied().unwrap_or_default(),
+                reasons: used.reasons,
+                fronts: endpoint
+                    .fronts()
+                    .map(|front| host_port(&front.address.to_string(), front.port))
+                    .collect(),
+            }
+        })
+        .collect();
+    planned.sort_by(|a, b| {
+        (a.priority, &a.locality, &a.address, a.port).cmp(&(
+            b.priority,
+            &b.locality,
+            &b.address,
+            b.port,
+        ))
+    });
+    planned
+}
+
+/// Why a host gets nothing that has the address of another one, the first.
+fn why_repeated(first: Target<'_>, again: Target<'_>) -> &'static str {
+    match (first, again) {
+        (
+            Target::Direct(first) | Target::Tunnel(first),
+            Target::Direct(again) | Target::Tunnel(again),
+        ) if first.workload == again.workload => {
+            "its ServiceEntry has several addresses, for each of which istiod lists it again; Envoy keeps the \
+             first of several hosts with one address, so this one gets nothing"
+        }
+        (
+            Target::Gateway(first) | Target::DoubleTunnel(first),
+            Target::Gateway(again) | Target::DoubleTunnel(again),
+        ) if first.network != again.network => {
+            "one address stands for several networks; Envoy keeps the first of several hosts with one address, \
+             so this one gets nothing"
+        }
+        (_, Target::Gateway(_) | Target::DoubleTunnel(_)) => {
+            "Envoy keeps the first of several hosts with one address, so this one gets nothing \
+             (istio/istio#56355)"
+        }
+        (_, Target::Direct(_) | Target::Tunnel(_)) => {
+            "Envoy keeps the first of several hosts with one address, so this one gets nothing"
+        }
+    }
+}
+
+/// For each endpoint the first with its address, if that is one before it, in the order of the
+/// assignment.
+fn repeated(assignment: &Assignment) -> Vec<Option<Target<'_>>> {
+    let mut seen = BTreeMap::new();
+    let targets = assignment.endpoints().map(|endpoint| endpoint.target());
+    let repeated = targets.map(|target| match seen.entry((target.address(), target.port())) {
+        Entry::Vacant(place) => {
+            place.insert(target);
+            None
+        }
+        Entry::Occupied(first) => Some(*first.get()),
+    });
+    repeated.collect()
+}
+
+fn named(endpoint: &Endpoint) -> Option<String> {
+    let workload = &endpoint.workload;
+    let is_known = !workload.instance.is_empty();
+    is_known.then(|| format!("{}/{}", workload.namespace, workload.instance))
+}
+
+/// `ADDRESS:PORT`, an IPv6 address in brackets; the address alone where there is no port, as of a Unix
+/// socket.
+pub(crate) fn host_port(address: &str, port: u16) -> String {
+    if port == 0 {
+        return address.to_owned();
+    }
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}
+
+impl PlannedEndpoint {
+    pub(crate) fn health_word(&self) -> &'static str {
+        match self.health {
+            HealthStatus::Unknown | HealthStatus::Healthy => "healthy",
+            HealthStatus::Unhealthy | HealthStatus::Terminating => "unhealthy",
+            HealthStatus::Draining => "draining",
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let first = self.reasons.first();
+        let text: Vec<&str> = self.reasons.iter().map(|reason| reason.text.as_str()).collect();
+        let is_gateway = self.workload.is_none() && !self.fronts.is_empty();
+        json!({
+            "address": self.address,
+            "port": self.port,
+            "dial": host_port(&self.address, self.port),
+            "via": self.via,
+            "workload": self.workload,
+            "cluster": self.cluster,
+            "network": self.network,
+            "locality": json::locality(&self.locality),
+            "health": self.health_word(),
+            "weight": self.weight,
+            "priority": self.priority,
+            "share": self.share,
+            "fronts": is_gateway.then_some(&self.fronts),
+            "reason": {
+                "code": first.map_or("", |reason| reason.code),
+                "text": text.join("; "),
+            },
+            "reasons": self
+                .reasons
+                .iter()
+                .map(|reason| json!({"code": reason.code, "text": reason.text}))
+                .collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Dropped {
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.address, &self.cluster)
+    }
+
+    pub(super) fn new(endpoint: &Endpoint, code: &'static str, text: &str) -> Self {
+        Self {
+            address: host_port(&endpoint.address.to_string(), endpoint.port),
+            cluster: endpoint.workload.cluster.to_string(),
+            network: endpoint.workload.network.to_string(),
+            code,
+            text: text.to_owned(),
+        }
+    }
+
+    /// What stands behind the service and was never an endpoint of it.
+    pub(super) fn absent(absent: &Absent) -> Self {
+        Self {
+            address: host_port(&absent.address.to_string(), absent.port.unwrap_or_default()),
+            cluster: absent.cluster.to_string(),
+            network: absent.network.to_string(),
+            code: absent.reason.code(),
+            text: absent.reason.to_string(),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "address": self.address,
+            "cluster": self.cluster,
+            "network": self.network,
+            "reason": {"code": self.code, "text": self.text},
+        })
+    }
+}
