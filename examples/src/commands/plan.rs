@@ -11,7 +11,7 @@ use mesh_model::registry::{Mesh, Resolution};
 use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 use serde_json::{Value, json};
 
-use self::service::Plan;
+use self::service::{Mode, Plan};
 use super::selector;
 use crate::{Failure, Output, folder, json};
 
@@ -32,6 +32,11 @@ pub(crate) struct Arguments {
     /// A subset of the service.
     #[arg(long, value_name = "NAME", requires = "service")]
     subset: Option<String>,
+    /// The clusters that an east-west gateway passes mutual TLS through to by its server name
+    /// (`outbound_.PORT_.SUBSET_.HOST`), instead of those for requests of its own: only endpoints that speak
+    /// Istio's mutual TLS are in them.
+    #[arg(long)]
+    sni_dnat: bool,
     /// What is unhealthy beside what the manifests say: cluster=c2, region=eu, zone=eu/a, network=n2,
     /// gateway=ADDR, endpoint=ADDR, service=HOST,30% (the first endpoints, cluster by cluster, their number
     /// rounded to whole ones).
@@ -49,15 +54,22 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let view = view(&mesh, &proxy)?;
     let unhealthy = Scenario { failures: arguments.unhealthy.clone(), loss: Loss::Unhealthy };
     selector::must_exist(&unhealthy, &mesh)?;
+    let mode = mode(&view, arguments)?;
     let mut plans = match &arguments.service {
         Some(service) => {
             let (host, port) = host_and_port(service)?;
             let subset = Subset::from(arguments.subset.as_deref().unwrap_or_default());
             let destination = view.destination(host, port, subset)?;
+            if !mode.has(&destination) {
+                return Err(Failure::Unanswered(format!(
+                    "`{}` is outside the mesh: gateways pass nothing through to it",
+                    destination.service.hostname
+                )));
+            }
             let absences = mesh.absences();
-            vec![Plan::new(&view, destination, &unhealthy, &absences)]
+            vec![Plan::new((&view, mode), destination, &unhealthy, &absences)]
         }
-        None => all(&view, &unhealthy),
+        None => all(&view, mode, &unhealthy),
     };
     if arguments.explain {
         let callers = callers(&view);
@@ -68,6 +80,26 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
         Output::Table => table::print(&proxy, &plans),
     }
     Ok(())
+}
+
+/// Which of a gateway's clusters are asked for; there are others beside for one that passes mutual TLS through.
+fn mode(view: &ProxyView<'_>, arguments: &Arguments) -> Result<Mode, Failure> {
+    match (arguments.sni_dnat, view.passes_mutual_tls()) {
+        (true, true) => Ok(Mode::PassedThrough),
+        (true, false) => Err(Failure::Unanswered(format!(
+            "`{}` passes no mutual TLS through: no Gateway with a server of mode AUTO_PASSTHROUGH selects it",
+            view.proxy().reference()
+        ))),
+        (false, passes) => {
+            if passes {
+                eprintln!(
+                    "note: this gateway passes mutual TLS through to clusters of its own; --sni-dnat tells \
+                     of those"
+                );
+            }
+            Ok(Mode::Own)
+        }
+    }
 }
 
 /// The cluster that a proxy's own workload forms, if it is told of it: that of the first service which
@@ -90,10 +122,10 @@ pub(crate) fn view<'m>(mesh: &'m Mesh, proxy: &'m Proxy) -> Result<ProxyView<'m>
 }
 
 /// Every service port that the proxy sees, with the subsets that rules define, sorted.
-pub(crate) fn all<'m>(view: &ProxyView<'m>, unhealthy: &Scenario) -> Vec<Plan<'m>> {
+pub(crate) fn all<'m>(view: &ProxyView<'m>, mode: Mode, unhealthy: &Scenario) -> Vec<Plan<'m>> {
     let absences = view.mesh().absences();
-    let destinations = destinations(view).into_iter();
-    destinations.map(|one| Plan::new(view, one, unhealthy, &absences)).collect()
+    let destinations = destinations(view).into_iter().filter(|one| mode.has(one));
+    destinations.map(|one| Plan::new((view, mode), one, unhealthy, &absences)).collect()
 }
 
 /// Every destination that the proxy sees: all of each service port, then the subsets that rules

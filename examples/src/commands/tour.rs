@@ -9,7 +9,7 @@ use mesh_model::registry::Mesh;
 use mesh_model::view::{Proxy, ProxyView};
 
 use super::authz::identity;
-use super::plan::service::Plan;
+use super::plan::service::{Mode, Plan};
 use super::plan::{all, view};
 use crate::say::say;
 use crate::{Failure, folder};
@@ -63,7 +63,10 @@ fn introduce(mesh: &Mesh, folder: &Path, view: &ProxyView<'_>) {
 
 /// The destinations as a whole, without their subsets.
 fn destinations<'m>(view: &ProxyView<'m>, failed: &Scenario) -> Vec<Plan<'m>> {
-    all(view, failed).into_iter().filter(|plan| plan.destination.subset.is_empty()).collect()
+    all(view, Mode::Own, failed)
+        .into_iter()
+        .filter(|plan| plan.destination.subset.is_empty())
+        .collect()
 }
 
 /// The share of each region, largest first.

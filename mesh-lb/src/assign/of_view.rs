@@ -69,10 +69,9 @@ impl Assignment {
     pub(crate) fn of_bases(
         view: &ProxyView<'_>,
         destination: &Destination<'_>,
-        supply: Supply<'_>,
-        bases: &mut Bases,
+        form: ClusterForm,
+        (supply, bases): (Supply<'_>, &mut Bases),
     ) -> Self {
-        let form = ClusterForm::of(destination.service.resolution);
         with_supply(view, destination, form, supply, |input| bases.assign(input))
     }
 }

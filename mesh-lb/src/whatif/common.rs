@@ -10,7 +10,7 @@ use super::Outcome;
 use super::overload::Numbers;
 use super::scenario::{Failed, lost};
 use super::shift::Parts;
-use crate::assign::{Assignment, Bases, Basis, Discovery, Id, Rank, Target};
+use crate::assign::{Assignment, Bases, Basis, ClusterForm, Discovery, Id, Rank, Target};
 use crate::health::outlier::OutlierConfig;
 use crate::load::DataPlane;
 use crate::share::{HostTable, Shares, Spread};
@@ -18,6 +18,8 @@ use crate::share::{HostTable, Shares, Spread};
 /// Outcomes of one destination while the same has failed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcomes {
+    /// The form of the cluster; `None`: what its service has by itself.
+    form: Option<ClusterForm>,
     bases: Bases,
     commons: Vec<Common>,
 }
@@ -61,6 +63,11 @@ pub(super) struct Portion {
 }
 
 impl Outcomes {
+    /// None yet, of another form of cluster than the one that a service has by itself.
+    pub(super) fn of_form(form: ClusterForm) -> Self {
+        Self { form: Some(form), ..Self::default() }
+    }
+
     /// Computes an outcome; also says by its place among [`commons`](Self::commons) what it has in common
     /// with others.
     pub(super) fn add(
@@ -71,7 +78,8 @@ impl Outcomes {
         numbers: &Numbers,
     ) -> (Outcome, usize) {
         let supply = failed.supply(view.mesh().compat());
-        let assignment = Assignment::of_bases(view, destination, supply, &mut self.bases);
+        let form = self.form.unwrap_or(ClusterForm::of(destination.service.resolution));
+        let assignment = Assignment::of_bases(view, destination, form, (supply, &mut self.bases));
         let network = &view.proxy().network;
         let is_known = |common: &Common| {
             Arc::ptr_eq(&common.basis, assignment.basis()) && common.network == *network

@@ -8,7 +8,7 @@ use mesh_model::view::{Destination, ProxyView};
 use super::Scenario;
 use super::common::{each_received, is_fit};
 use super::shift::Parts;
-use crate::assign::{AssignedEndpoint, Assignment, Discovery, DropReason, Id, Target};
+use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, DropReason, Id, Target};
 use crate::share::{Shares, Spread};
 
 /// Where the traffic of one destination goes.
@@ -47,7 +47,17 @@ impl Outcome {
 
     /// Computes where a proxy sends at present, be it answered or not: what Envoy has of its control plane.
     pub fn sent(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
-        let assignment = Assignment::new(view, destination);
+        Self::sent_of_form(view, destination, ClusterForm::of(destination.service.resolution))
+    }
+
+    /// The same for another form of cluster than the one that the service has by itself, such as the one that
+    /// a gateway passes mutual TLS through to.
+    pub fn sent_of_form(
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+        form: ClusterForm,
+    ) -> Self {
+        let assignment = Assignment::of_form(view, destination, form);
         let discovery = Discovery::of(view, destination);
         let spread = Spread::of(view, destination);
         let shares = match discovery.picks() {

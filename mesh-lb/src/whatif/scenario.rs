@@ -100,12 +100,31 @@ impl<'s> Failed<'s> {
 impl Scenario {
     /// Computes where a proxy's traffic goes while all of this has failed.
     pub fn outcome(&self, view: &ProxyView<'_>, destination: &Destination<'_>) -> Outcome {
+        self.outcome_by(view, destination, Outcomes::default())
+    }
+
+    /// The same for another form of cluster than the one that the service has by itself.
+    pub fn outcome_of_form(
+        &self,
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+        form: ClusterForm,
+    ) -> Outcome {
+        self.outcome_by(view, destination, Outcomes::of_form(form))
+    }
+
+    fn outcome_by(
+        &self,
+        view: &ProxyView<'_>,
+        destination: &Destination<'_>,
+        mut outcomes: Outcomes,
+    ) -> Outcome {
         let by = (Discovery::of(view, destination), Spread::of(view, destination));
         let of = (view, destination);
         let numbers = Numbers::default();
         let fallen = self.fallen(view.mesh(), view.plane());
         self.with_failed((view, &fallen), destination, |failed| {
-            Outcomes::default().add(of, failed, by, &numbers).0
+            outcomes.add(of, failed, by, &numbers).0
         })
     }
 

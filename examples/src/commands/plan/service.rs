@@ -1,7 +1,7 @@
 //! The plan of one destination: endpoints, shares, reasons, and the ladder of failover.
 use std::sync::Arc;
 
-use mesh_lb::assign::{AssignedEndpoint, Assignment, Discovery, Said, Target};
+use mesh_lb::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Said, Target};
 use mesh_lb::load::OnPanic;
 use mesh_lb::share::{Shares, Spread};
 use mesh_lb::whatif::{self, Outcome, Scenario};
@@ -10,15 +10,41 @@ use mesh_model::name::Locality;
 use mesh_model::registry::Absences;
 use mesh_model::resource::destination_rule::{HashAlgorithm, LbPolicy, SimpleLb};
 use mesh_model::view::{Destination, ProxyView};
+use mesh_xds_gen::name::ClusterName;
 use serde_json::{Value, json};
 
 use super::endpoint::{Dropped, PlannedEndpoint, endpoints};
 use crate::json;
 
+/// Which clusters of a proxy are asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mode {
+    /// Those for requests of its own.
+    Own,
+    /// Those that it passes mutual TLS through to.
+    PassedThrough,
+}
+
+impl Mode {
+    /// Whether a destination has such a cluster: mutual TLS is passed through inside the mesh alone.
+    pub(crate) fn has(self, destination: &Destination<'_>) -> bool {
+        self == Self::Own || !destination.service.mesh_external
+    }
+
+    fn form(self, destination: &Destination<'_>) -> ClusterForm {
+        let resolution = destination.service.resolution;
+        match self {
+            Self::Own => ClusterForm::of(resolution),
+            Self::PassedThrough => ClusterForm::sni_dnat_of(resolution),
+        }
+    }
+}
+
 /// Where the traffic of one destination goes.
 #[derive(Debug)]
 pub(crate) struct Plan<'m> {
     pub(crate) destination: Destination<'m>,
+    pub(crate) mode: Mode,
     pub(crate) discovery: Discovery,
     pub(crate) spread: Spread,
     pub(crate) shares: Shares,
@@ -44,17 +70,18 @@ pub(crate) struct PlannedLocality {
 
 impl<'m> Plan<'m> {
     pub(crate) fn new(
-        view: &ProxyView<'m>,
+        (view, mode): (&ProxyView<'m>, Mode),
         destination: Destination<'m>,
         unhealthy: &Scenario,
         absences: &Absences<'_>,
     ) -> Self {
         // Without a failure the shares are of what Envoy sends, be it answered or not.
+        let form = mode.form(&destination);
         let outcome = match *unhealthy.failures {
-            [] => Outcome::sent(view, &destination),
-            [..] => unhealthy.outcome(view, &destination),
+            [] => Outcome::sent_of_form(view, &destination, form),
+            [..] => unhealthy.outcome_of_form(view, &destination, form),
         };
-        let is_unanswered = is_unanswered(&outcome, view, &destination);
+        let is_unanswered = is_unanswered(&outcome, view, (&destination, form));
         let Outcome { assignment, discovery, spread, shares } = outcome;
         let mut localities: Vec<PlannedLocality> = assignment
             .localities()
@@ -91,6 +118,7 @@ impl<'m> Plan<'m> {
         let steps = None;
         Self {
             destination,
+            mode,
             discovery,
             spread,
             shares,
@@ -128,10 +156,14 @@ impl<'m> Plan<'m> {
         (destination.service.hostname.as_str(), destination.port.number, &destination.subset)
     }
 
-    /// `outbound|PORT|SUBSET|HOST`.
+    /// `outbound|PORT|SUBSET|HOST`, or `outbound_.PORT_.SUBSET_.HOST` where mutual TLS is passed through.
     pub(crate) fn cluster_name(&self) -> String {
         let (host, port, subset) = self.key();
-        mesh_xds_gen::name::ClusterName::outbound(port, subset, host).to_string()
+        let name = ClusterName::outbound(port, subset, host);
+        match self.mode {
+            Mode::Own => name.to_string(),
+            Mode::PassedThrough => name.sni().to_string(),
+        }
     }
 
     pub(crate) fn has_outlier_detection(&self) -> bool {
@@ -324,7 +356,11 @@ impl<'m> Plan<'m> {
 
 /// Whether something is sent to endpoints and nobody answers at any: gateways with nothing behind them that is
 /// ready, and endpoints that nobody gets to.
-fn is_unanswered(outcome: &Outcome, view: &ProxyView<'_>, destination: &Destination<'_>) -> bool {
+fn is_unanswered(
+    outcome: &Outcome,
+    view: &ProxyView<'_>,
+    (destination, form): (&Destination<'_>, ClusterForm),
+) -> bool {
     let own = &view.proxy().network;
     let is_far = |endpoint: AssignedEndpoint<'_>| match endpoint.target() {
         Target::Direct(to) | Target::Tunnel(to) => !to.workload.network.is_same_or_empty(own),
@@ -333,7 +369,7 @@ fn is_unanswered(outcome: &Outcome, view: &ProxyView<'_>, destination: &Destinat
     outcome.shares.is_reachable()
         && (outcome.is_unreachable()
             || outcome.assignment.endpoints().any(is_far)
-                && Outcome::now(view, destination).is_unreachable())
+                && Scenario::default().outcome_of_form(view, destination, form).is_unreachable())
 }
 
 /// What is known of an endpoint that clients may ask for.

@@ -3,7 +3,7 @@ use mesh_lb::assign::Said;
 use mesh_model::view::Proxy;
 
 use super::endpoint::host_port;
-use super::service::Plan;
+use super::service::{Mode, Plan};
 use crate::say::say;
 
 pub(super) fn print(proxy: &Proxy, plans: &[Plan<'_>]) {
@@ -27,6 +27,9 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
     let subset = if subset.is_empty() { String::new() } else { format!(" subset {subset}") };
     let outlier = plan.outlier_detection();
     say!("\n{host}:{port}{subset}  [{}, {}, {outlier}]", plan.kind(), plan.lb());
+    if plan.mode == Mode::PassedThrough {
+        say!("  for mutual TLS with the server name {}", plan.cluster_name());
+    }
     if let Some((_, text)) = plan.emptiness() {
         say!("  {text}");
     }

@@ -6,7 +6,7 @@ use mesh_model::registry::Absences;
 
 use super::html::{Cell, Page, Tag};
 use crate::commands::plan::endpoint::{PlannedEndpoint, host_port};
-use crate::commands::plan::service::Plan;
+use crate::commands::plan::service::{Mode, Plan};
 
 /// Classes whose traffic goes the same ways, as one row.
 struct Row<'s, 'm> {
@@ -55,7 +55,8 @@ fn destination(page: &mut Page, surveyed: &Surveyed<'_>, absences: &Absences<'_>
     let Some(first) = surveyed.classes.first() else { return };
     let destination = &surveyed.destination;
     let rows = rows(surveyed);
-    let plan = Plan::new(&first.view, destination.clone(), &Scenario::default(), absences);
+    let plan =
+        Plan::new((&first.view, Mode::Own), destination.clone(), &Scenario::default(), absences);
     let lost = surveyed.classes.iter().filter(|class| class.before.is_unreachable());
     let lost: usize = lost.map(|class| class.n_proxies).sum();
     let mut tags = Vec::new();
@@ -149,7 +150,8 @@ fn endpoints(
     absences: &Absences<'_>,
 ) {
     let view = &row.class.view;
-    let plan = Plan::new(view, surveyed.destination.clone(), &Scenario::default(), absences);
+    let plan =
+        Plan::new((view, Mode::Own), surveyed.destination.clone(), &Scenario::default(), absences);
     let (used, left_out) = (plan.endpoints.len(), plan.dropped.len());
     let name = format!("endpoints for {}", row.names.first().map_or("", String::as_str));
     let counts =
