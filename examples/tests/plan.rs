@@ -318,6 +318,34 @@ fn refusal(arguments: &[&str]) -> String {
 }
 
 #[test]
+fn where_the_client_chooses_nobody_is_left_out_of_a_subset() {
+    let service = service("cart", &[("http", 80)]).replace("172.16.0.9", "None");
+    let own = documents(&[
+        service,
+        pod("cart-0", "10.0.1.1", "n-a"),
+        pod("cart-1", "10.0.1.2", "n-a").replace("app: cart", "app: cart, version: v2"),
+        slice("cart", "http", false, &[("10.0.1.1", "cart-0"), ("10.0.1.2", "cart-1")]),
+    ]);
+    let rule = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: cart, namespace: \
+                shop}, spec: {host: cart, subsets: [{name: v2, labels: {version: v2}}]}}";
+    let files = [("clusters/c1/cart.yaml", own), ("config/rule.yaml", rule.to_owned())];
+    let folder = Folder::new("asked-for", &files);
+    for more in [&[][..], &["--subset", "v2"]] {
+        let plan = folder.plan("cart.shop:80", more);
+        assert_eq!(plan["type"], "ORIGINAL_DST");
+        assert_eq!(left_out(&plan), [""; 0]);
+        let known = plan["endpoints"].as_array().unwrap();
+        let codes = known.iter().map(|one| one["reason"]["code"].as_str().unwrap());
+        assert_eq!(codes.collect::<Vec<_>>(), ["original_destination"; 2]);
+        assert!(known.iter().all(|one| one["health"] == "unhealthy"), "{known:?}");
+        let outside =
+            known[0]["reason"]["text"].as_str().unwrap().contains("not those of the subset");
+        assert_eq!(outside, !more.is_empty(), "{known:?}");
+        assert!(!known[1]["reason"]["text"].as_str().unwrap().contains("subset"), "{known:?}");
+    }
+}
+
+#[test]
 fn names_that_do_not_exist_are_answered_with_the_nearest() {
     let check = |proxy: &str, service: &str, nearest: &str| {
         let said = refusal(&["plan", "--proxy", proxy, "--service", service]);

@@ -198,6 +198,36 @@ impl Nearness {
 }
 
 impl DropReason {
+    /// Returns whether it keeps a proxy from picking the endpoint and nothing else. A proxy that keeps the
+    /// destination that its client asked for is sent no endpoint of anybody, and dials what it is asked for:
+    /// one outside the subset, or one that is not ready, too.
+    pub const fn is_of_picking(self) -> bool {
+        match self {
+            Self::Subset
+            | Self::Unhealthy
+            | Self::Terminating
+            | Self::Draining
+            | Self::Undistributed => true,
+            Self::ResolvedByDns
+            | Self::HostName
+            | Self::NodeLocal
+            | Self::NetworkView
+            | Self::ClusterLocal
+            | Self::NotExported
+            | Self::NoAddress
+            | Self::AmbientScope
+            | Self::OtherWorkload
+            | Self::OtherRevision
+            | Self::OtherRegion
+            | Self::WaypointStaysInNetwork
+            | Self::IngressStaysInNetwork
+            | Self::NoReachableGateway
+            | Self::NoHost
+            | Self::NoMutualTls
+            | Self::NotForPassThrough => false,
+        }
+    }
+
     /// Returns the stable code.
     pub const fn code(self) -> &'static str {
         self.said().0

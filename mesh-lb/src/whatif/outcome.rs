@@ -8,7 +8,7 @@ use mesh_model::view::{Destination, ProxyView};
 use super::Scenario;
 use super::common::{each_received, is_fit};
 use super::shift::Parts;
-use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, DropReason, Id, Target};
+use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Id, Target};
 use crate::share::{Shares, Spread};
 
 /// Where the traffic of one destination goes.
@@ -156,17 +156,7 @@ impl Outcome {
             }
             Target::Gateway(_) | Target::DoubleTunnel(_) => None,
         });
-        let is_asked_for = |reason: DropReason| {
-            matches!(
-                reason,
-                DropReason::Subset
-                    | DropReason::Unhealthy
-                    | DropReason::Terminating
-                    | DropReason::Draining
-                    | DropReason::Undistributed
-            )
-        };
-        let left_out = self.assignment.dropped().filter(|(_, reason)| is_asked_for(*reason));
+        let left_out = self.assignment.dropped().filter(|(_, reason)| reason.is_of_picking());
         let left_out = left_out.map(|(endpoint, _)| (endpoint, is_fit(endpoint)));
         let is_near = |(endpoint, _): &(&Endpoint, bool)| {
             own.is_none_or(|own| endpoint.workload.network.is_same_or_empty(own))

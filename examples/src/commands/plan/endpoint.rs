@@ -2,10 +2,10 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use mesh_lb::assign::{Assignment, Explanation, Said, Target};
+use mesh_lb::assign::{AssignedEndpoint, Assignment, DropReason, Explanation, Said, Target};
 use mesh_lb::share::Shares;
 use mesh_model::endpoint::{Endpoint, HealthStatus};
-use mesh_model::name::Locality;
+use mesh_model::name::{Locality, NetworkId};
 use mesh_model::registry::Absent;
 use serde_json::{Value, json};
 
@@ -99,6 +99,49 @@ pub(super) fn endpoints(
     planned
 }
 
+/// What is known where the proxy keeps the destination that the client asks for: endpoints that it may ask
+/// for, and others. Nobody sends the proxy any, so that neither subsets nor health leave one out.
+pub(super) fn asked_for(
+    assignment: &Assignment,
+    own: &NetworkId,
+) -> (Vec<PlannedEndpoint>, Vec<Dropped>) {
+    let (mut known, mut others) = (Vec::new(), Vec::new());
+    let out_of_reach = |endpoint: &Endpoint| Dropped::new(endpoint, "other_network", OUT_OF_REACH);
+    let mut add = |endpoint: &Endpoint, reason: Option<DropReason>| match reason {
+        Some(DropReason::NoMutualTls | DropReason::NoReachableGateway) => {
+            others.push(out_of_reach(endpoint));
+        }
+        _ if !endpoint.workload.network.is_same_or_empty(own) => {
+            others.push(out_of_reach(endpoint));
+        }
+        Some(reason) if !reason.is_of_picking() => others.push(Dropped::of((endpoint, reason))),
+        reason => known.push(PlannedEndpoint::asked_for(endpoint, reason)),
+    };
+    for used in assignment.endpoints() {
+        if let Target::Direct(endpoint) | Target::Tunnel(endpoint) = used.target() {
+            add(endpoint, None);
+        }
+    }
+    assignment.dropped().for_each(|(endpoint, reason)| add(endpoint, Some(reason)));
+    others.extend(assignment.endpoints().flat_map(AssignedEndpoint::fronts).map(out_of_reach));
+    known.sort_by(|a, b| (&a.locality, &a.address, a.port).cmp(&(&b.locality, &b.address, b.port)));
+    others.sort_by(|a, b| a.key().cmp(&b.key()));
+    // Several gateways stand for one endpoint.
+    others.dedup_by(|a, b| a.key() == b.key());
+    (known, others)
+}
+
+/// What is known of an endpoint that clients may ask for.
+const ASKED_FOR: &str = "dialled if the client asks for its address";
+
+/// The same where it has not the labels of the subset.
+const ASKED_FOR_OUTSIDE: &str = "dialled if the client asks for its address, although its labels are not \
+                                 those of the subset: no endpoints are sent, so that none is left out";
+
+/// Why an endpoint behind a gateway is not reached where the client chooses.
+const OUT_OF_REACH: &str =
+    "the address that the client asked for is dialled as it is, and this one is in another network";
+
 /// Why a host gets nothing that has the address of another one, the first.
 fn why_repeated(first: Target<'_>, again: Target<'_>) -> &'static str {
     match (first, again) {
@@ -157,6 +200,29 @@ pub(crate) fn host_port(address: &str, port: u16) -> String {
 }
 
 impl PlannedEndpoint {
+    /// One that is dialled if a client asks for it, and why it would not be picked.
+    fn asked_for(endpoint: &Endpoint, left_out: Option<DropReason>) -> Self {
+        let text = match left_out {
+            Some(DropReason::Subset) => ASKED_FOR_OUTSIDE,
+            _ => ASKED_FOR,
+        };
+        Self {
+            address: endpoint.address.to_string(),
+            port: endpoint.port,
+            via: "direct",
+            workload: named(endpoint),
+            cluster: endpoint.workload.cluster.to_string(),
+            network: endpoint.workload.network.to_string(),
+            locality: Locality::parse(&endpoint.workload.locality),
+            health: endpoint.health,
+            weight: endpoint.effective_weight(),
+            priority: 0,
+            share: 0.0,
+            reasons: vec![Said::new("original_destination", text)],
+            fronts: Vec::new(),
+        }
+    }
+
     pub(crate) fn health_word(&self) -> &'static str {
         match self.health {
             HealthStatus::Unknown | HealthStatus::Healthy => "healthy",
@@ -197,11 +263,16 @@ impl PlannedEndpoint {
 }
 
 impl Dropped {
+    /// One that an assignment leaves out.
+    pub(super) fn of((endpoint, reason): (&Endpoint, DropReason)) -> Self {
+        Self::new(endpoint, reason.code(), reason.text())
+    }
+
     pub(super) fn key(&self) -> (&str, &str) {
         (&self.address, &self.cluster)
     }
 
-    pub(super) fn new(endpoint: &Endpoint, code: &'static str, text: &str) -> Self {
+    fn new(endpoint: &Endpoint, code: &'static str, text: &str) -> Self {
         Self {
             address: host_port(&endpoint.address.to_string(), endpoint.port),
             cluster: endpoint.workload.cluster.to_string(),

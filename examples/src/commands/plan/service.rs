@@ -1,7 +1,7 @@
 //! The plan of one destination: endpoints, shares, reasons, and the ladder of failover.
 use std::sync::Arc;
 
-use mesh_lb::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Said, Target};
+use mesh_lb::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Target};
 use mesh_lb::load::OnPanic;
 use mesh_lb::share::{Shares, Spread};
 use mesh_lb::whatif::{self, Outcome, Scenario};
@@ -13,7 +13,7 @@ use mesh_model::view::{Destination, ProxyView};
 use mesh_xds_gen::name::ClusterName;
 use serde_json::{Value, json};
 
-use super::endpoint::{Dropped, PlannedEndpoint, endpoints};
+use super::endpoint::{Dropped, PlannedEndpoint, asked_for, endpoints};
 use crate::json;
 
 /// Which clusters of a proxy are asked for.
@@ -96,24 +96,15 @@ impl<'m> Plan<'m> {
         let explanation = assignment.explain_to(view, &destination);
         let mut endpoints =
             endpoints((&assignment, spread.one_host_an_address), &shares, explanation);
-        let dropped = assignment
-            .dropped()
-            .map(|(endpoint, reason)| Dropped::new(endpoint, reason.code(), reason.text()));
-        let mut dropped: Vec<Dropped> = dropped.collect();
+        let mut dropped: Vec<Dropped> = Vec::new();
+        if discovery.picks() {
+            dropped.extend(assignment.dropped().map(Dropped::of));
+        } else {
+            (endpoints, dropped) = asked_for(&assignment, &view.proxy().network);
+            localities.clear();
+        }
         let absent = absences.of(view.plane(), &destination.service, &destination.port);
         dropped.extend(absent.iter().map(Dropped::absent));
-        if !discovery.picks() {
-            let reason = Said::new("original_destination", ASKED_FOR);
-            endpoints.retain(|endpoint| endpoint.via == "direct");
-            endpoints.iter_mut().for_each(|endpoint| endpoint.reasons = vec![reason.clone()]);
-            localities.clear();
-            let behind = assignment.endpoints().flat_map(AssignedEndpoint::fronts);
-            let behind = behind.map(|front| Dropped::new(front, "other_network", OUT_OF_REACH));
-            dropped.extend(behind);
-            // Several gateways stand for one endpoint.
-            dropped.sort_by(|a, b| a.key().cmp(&b.key()));
-            dropped.dedup_by(|a, b| a.key() == b.key());
-        }
         dropped.sort_by(|a, b| a.key().cmp(&b.key()));
         let steps = None;
         Self {
@@ -371,13 +362,6 @@ fn is_unanswered(
             || outcome.assignment.endpoints().any(is_far)
                 && Scenario::default().outcome_of_form(view, destination, form).is_unreachable())
 }
-
-/// What is known of an endpoint that clients may ask for.
-const ASKED_FOR: &str = "dialled if the client asks for its address";
-
-/// Why an endpoint behind a gateway is not reached where the client chooses.
-const OUT_OF_REACH: &str =
-    "the address that the client asked for is dialled as it is, and this one is in another network";
 
 impl PlannedLocality {
     fn to_json(&self) -> Value {
