@@ -84,21 +84,7 @@ impl<'m> Scene<'m> {
 
     /// Where a service stands: its object, in the cluster that gave it first.
     pub(super) fn subject_of(&self, service: &Service) -> Subject {
-        let kind = match service.provider {
-            crate::endpoint::Provider::Kubernetes => "Service",
-            crate::endpoint::Provider::External => "ServiceEntry",
-        };
-        let mut name = &*service.name;
-        if kind == "ServiceEntry" {
-            let entries =
-                self.stores().into_iter().flat_map(|store| store.service_entries.values());
-            let mut named = entries.filter(|entry| {
-                entry.meta.namespace == service.namespace
-                    && entry.spec.hosts.iter().any(|host| **host == *service.hostname.as_str())
-            });
-            name = named.next().map_or(name, |entry| &*entry.meta.name);
-        }
-        Subject::at(self.mesh, Some(&self.plane.id), kind, (&service.namespace, name))
+        Subject::of_service(self.mesh, &self.plane.id, service)
     }
 
     /// The endpoints of a service, each address once.

@@ -1,9 +1,10 @@
 //! What a finding is about: an object and where it stands.
 use std::sync::Arc;
 
+use crate::endpoint::Provider;
 use crate::manifest::{Diagnostic, Place, Severity};
 use crate::name::{ClusterId, Namespace};
-use crate::registry::{Mesh, Origin, Refused};
+use crate::registry::{Mesh, Origin, Refused, Service};
 use crate::resource::{Meta, ObjectKey};
 
 /// What a finding is about.
@@ -38,6 +39,29 @@ impl Subject {
         let own = plane.map(|id| Origin::Cluster(id.clone()));
         let others = mesh.clusters().map(|id| Origin::Cluster(id.clone()));
         Self::find(mesh, [Origin::Config].into_iter().chain(own).chain(others), key)
+    }
+
+    /// The object of a service: of a ServiceEntry's host the first entry that has it.
+    pub fn of_service(mesh: &Mesh, plane: &ClusterId, service: &Service) -> Self {
+        let (kind, name) = match service.provider {
+            Provider::Kubernetes => ("Service", &*service.name),
+            Provider::External => {
+                let own = mesh.parts.clusters.get(plane).map(|part| &part.store);
+                let stores = [&mesh.parts.config].into_iter().chain(own);
+                let mut entries = stores.flat_map(|store| store.service_entries.values());
+                let entry = entries.find(|entry| {
+                    entry.meta.namespace == service.namespace
+                        && entry.spec.hosts.iter().any(|host| **host == *service.hostname.as_str())
+                });
+                ("ServiceEntry", entry.map_or(&*service.name, |entry| &*entry.meta.name))
+            }
+        };
+        Self::at(mesh, Some(plane), kind, (&service.namespace, name))
+    }
+
+    /// Kind, namespace and name, as findings have it.
+    pub fn object(&self) -> &str {
+        &self.object
     }
 
     /// An object that was refused.
