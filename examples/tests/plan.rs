@@ -346,6 +346,32 @@ fn where_the_client_chooses_nobody_is_left_out_of_a_subset() {
 }
 
 #[test]
+fn weights_that_the_proxy_refuses_are_told() {
+    let plan = |name: &str, policy: &str| {
+        let text = format!(
+            "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: db, namespace: shop}}, \
+             spec: {{hosts: [db.example], addresses: [192.0.2.9], ports: [{{number: 80, name: http, protocol: \
+             HTTP}}], resolution: STATIC, endpoints: [{{address: 192.0.2.1, weight: 4294967295}}, {{address: \
+             192.0.2.2, weight: 4294967295}}]}}}}\n---\n{{apiVersion: networking.istio.io/v1, kind: \
+             DestinationRule, metadata: {{name: db, namespace: shop}}, spec: {{host: db.example, trafficPolicy: \
+             {policy}}}}}\n"
+        );
+        Folder::new(name, &[("config/db.yaml", text)]).plan("db.example:80", &[])
+    };
+    let even = plan("weights", "{}");
+    assert_eq!(even["reason"], Value::Null);
+    let reasons = even["endpoints"][0]["reasons"].as_array().unwrap().iter();
+    let told = reasons.filter(|one| one["code"] == "locality_weight_overflow");
+    let text = told.map(|one| one["text"].as_str().unwrap().to_owned()).collect::<String>();
+    assert!(
+        text.contains("sum to 8589934590, more than 32 bits hold: istiod's sum ends at 4294967295"),
+        "{text}"
+    );
+    let hashed = plan("weights-hashed", "{loadBalancer: {consistentHash: {useSourceIp: true}}}");
+    assert_eq!(hashed["reason"]["code"], "refused_weights");
+}
+
+#[test]
 fn names_that_do_not_exist_are_answered_with_the_nearest() {
     let check = |proxy: &str, service: &str, nearest: &str| {
         let said = refusal(&["plan", "--proxy", proxy, "--service", service]);

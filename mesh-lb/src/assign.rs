@@ -35,6 +35,8 @@ mod compact;
 
 mod weight;
 
+mod overflow;
+
 mod draft;
 
 mod run;
@@ -71,6 +73,7 @@ pub(crate) use self::failover_priority::asked_labels;
 pub use self::filter::{check_visible, subset_labels, supports_unhealthy_endpoints};
 pub use self::input::{ClusterForm, Input};
 pub use self::of_view::Supply;
+pub use self::overflow::{Excess, Overflow};
 pub use self::rank::{Group, Ranking};
 pub use self::reason::{DropReason, Equal, Nearness, Reason};
 pub(crate) use self::run::Id;

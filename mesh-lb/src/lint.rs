@@ -1,5 +1,5 @@
 //! Hazards that only shares of traffic show: known defects of the control plane that change where
-//! traffic of this mesh goes, and keys that do not stay where they are.
+//! traffic of this mesh goes, weights that 32 bits do not hold, and keys that do not stay where they are.
 //!
 //! ```text
 //! a client of each class ─▶ shares as istiod assigns them ┐
@@ -25,6 +25,7 @@ mod gateway_imbalance;
 mod gateway_labels;
 mod gateway_weights;
 mod hash_stability;
+mod weight_overflow;
 
 /// What one rule finds for a client and a destination.
 type Rule = fn(&Case<'_, '_>) -> Option<Diagnostic>;
@@ -48,6 +49,10 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
             let of_gateways = if is_remote { of_gateways } else { &[] };
             for check in of_gateways {
                 let Some(one) = check(&case) else { continue };
+                let key = (one.code, one.object.clone());
+                found.entry(key).or_insert((one, BTreeSet::new())).1.insert(index);
+            }
+            if let Some(one) = weight_overflow::check(&case) {
                 let key = (one.code, one.object.clone());
                 found.entry(key).or_insert((one, BTreeSet::new())).1.insert(index);
             }
@@ -168,10 +173,8 @@ impl Case<'_, '_> {
 
     /// The service's object.
     fn subject(&self) -> Subject {
-        let service = &self.destination.service;
-        let plane = Some(&self.view.plane().id);
-        let name = (&service.namespace, &*service.name);
-        Subject::at(self.view.mesh(), plane, self.kind(), name)
+        let (mesh, plane) = (self.view.mesh(), &self.view.plane().id);
+        Subject::of_service(mesh, plane, &self.destination.service)
     }
 
     fn kind(&self) -> &'static str {
@@ -181,7 +184,7 @@ impl Case<'_, '_> {
         }
     }
 
-    /// The service's object as findings name it.
+    /// What tells one service from another: its object, one of ServiceEntries by its host.
     fn object(&self) -> String {
         let service = &self.destination.service;
         format!("{}/{}/{}", self.kind(), service.namespace, service.name)

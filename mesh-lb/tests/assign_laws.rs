@@ -5,7 +5,7 @@ mod worlds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mesh_lb::assign::{AssignedLocality, AssignedPart, Assignment, Target};
+use mesh_lb::assign::{AssignedLocality, AssignedPart, Assignment, Reason, Target};
 use mesh_model::endpoint::{Endpoint, Gateways, NetworkGateway, Shards};
 use mesh_testkit::oracle::assign as oracle;
 use mesh_testkit::oracle::assign::{Rules, Setting};
@@ -147,6 +147,48 @@ proptest! {
             matches!(endpoint.target(), Target::Gateway(_) | Target::DoubleTunnel(_))
         });
         prop_assert_eq!(n_gateways.count(), totals(&mended).len());
+    }
+
+    /// Weights never overflow silently: whoever reads why an endpoint is where it is reads of every weight that is
+    /// not the number that it stands for, and of no other.
+    #[test]
+    fn weights_that_32_bits_do_not_hold_are_told(world in world()) {
+        let (assignment, gateways) = (world.engine(), world.gateways());
+        let is_scaled = !gateways.is_empty() || world.spans_networks();
+        let scale = if is_scaled { gateways.weight_scale_factor().max(1) } else { 1 };
+        let own = |endpoint: &Endpoint| u128::from(endpoint.effective_weight()) * u128::from(scale);
+        let n_fronting = |front: &Endpoint| {
+            let all = assignment.endpoints();
+            let is_it = |other: &Endpoint| other.workload.instance == front.workload.instance;
+            u128::try_from(all.filter(|gateway| gateway.fronts().any(is_it)).count()).unwrap()
+        };
+        let explanation = assignment.explain();
+        for used in &explanation.used {
+            let told = |code: &str| used.reasons.iter().any(|reason| reason.code == code);
+            let exact = match used.endpoint.target() {
+                Target::Direct(endpoint) | Target::Tunnel(endpoint) => own(endpoint),
+                Target::Gateway(_) | Target::DoubleTunnel(_) => {
+                    let parts = used.endpoint.fronts().map(|front| own(front) / n_fronting(front));
+                    parts.sum::<u128>().max(1)
+                }
+            };
+            let is_exact = exact == u128::from(used.endpoint.weight());
+            prop_assert_eq!(told("weight_overflow"), !is_exact);
+            let locality = used.endpoint.locality();
+            let sum: u64 = locality.endpoints().map(|one| u64::from(one.weight())).sum();
+            if sum > u64::from(u32::MAX) {
+                prop_assert!(told("locality_weight_overflow"));
+            } else if !matches!(locality.reason(), Reason::Distributed { .. }) {
+                prop_assert!(!told("locality_weight_overflow"));
+                prop_assert_eq!(locality.weight().map(u64::from), Some(sum));
+            }
+        }
+        prop_assert_eq!(
+            assignment.overflows(),
+            explanation.used.iter().any(|used| {
+                used.reasons.iter().any(|reason| reason.code.ends_with("weight_overflow"))
+            })
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use mesh_lb::lint::lint;
 use mesh_lb::whatif::Outcome;
 use mesh_model::Compat;
 use mesh_model::compat::Fixes;
+use mesh_model::manifest::Severity;
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
 use mesh_model::view::Subset;
 
@@ -307,4 +308,66 @@ fn failover_moves_keys_of_endpoints_that_are_well() {
     assert_eq!(unstable(&detecting(counts), 2, 2), [""; 0]);
     // Nowhere to fail over to.
     assert_eq!(unstable(&ejecting, 2, 0), [""; 0]);
+}
+
+/// A mesh with a client and `db.example`, of two endpoints with these weights, under a rule.
+fn weighted(weights: [u32; 2], policy: &str) -> Arc<Mesh> {
+    let [one, other] = weights;
+    let entry = format!(
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: db, namespace: shop}}\n\
+         spec:\n  hosts: [db.example]\n  addresses: [192.0.2.9]\n  ports: [{{number: 80, name: http, protocol: \
+         HTTP}}]\n  resolution: STATIC\n  location: MESH_INTERNAL\n  endpoints: [{{address: 192.0.2.1, weight: \
+         {one}, locality: r1/a}}, {{address: 192.0.2.2, weight: {other}, locality: r1/a}}]\n---\napiVersion: \
+         networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: db, namespace: shop}}\nspec: {{host: \
+         db.example, trafficPolicy: {policy}}}\n"
+    );
+    let client = "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop}, spec: {containers: \
+                  [{name: a}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.0.0.1}}\n";
+    let source = |origin, name: &str, text: &str| Source {
+        origin,
+        name: name.into(),
+        text: text.as_bytes().to_vec(),
+    };
+    mesh(
+        &[
+            source(Origin::Config, "db.yaml", &entry),
+            source(Origin::Cluster("c1".into()), "c1.yaml", client),
+        ],
+        Fixes::default(),
+    )
+}
+
+/// The severity and the message of the finding about weights, if there is one.
+fn overflow(weights: [u32; 2], policy: &str) -> Option<(Severity, String)> {
+    let found = lint(&weighted(weights, policy)).into_iter();
+    let mut found = found.filter(|found| found.code == "HZ-WEIGHT-OVERFLOW");
+    let one = found.next()?;
+    assert_eq!(found.next(), None);
+    assert_eq!(one.object, "ServiceEntry/shop/db");
+    Some((one.severity, one.message))
+}
+
+#[test]
+fn sums_of_weights_beyond_32_bits_are_told_and_refused_by_hashing_clients() {
+    let hash = "{loadBalancer: {consistentHash: {useSourceIp: true}}}";
+    let most = u32::MAX;
+    let plain = "{loadBalancer: {simple: ROUND_ROBIN}}";
+    for policy in [plain, hash] {
+        assert_eq!(overflow([most - 1, 1], policy), None, "{policy}");
+    }
+    let (severity, message) = overflow([most, 1], plain).unwrap();
+    assert_eq!(severity, Severity::Warning);
+    assert!(
+        message.contains("come to 4294967296, and istiod's arithmetic leaves 4294967295"),
+        "{message}"
+    );
+    let (severity, message) = overflow([most, 1], hash).unwrap();
+    assert_eq!(severity, Severity::Error);
+    let refused = "the weights of the endpoints of priority 0 sum to 4294967296 for clients like `c1/shop/web`";
+    assert!(message.starts_with(refused), "{message}");
+    let distribute =
+        "{loadBalancer: {localityLbSetting: {distribute: [{from: '*', to: {'r1/*': 100}}]}}}";
+    let (severity, _) = overflow([most / 100, most / 100], distribute).unwrap();
+    assert_eq!(severity, Severity::Warning);
+    assert_eq!(overflow([most / 200, most / 200], distribute), None);
 }

@@ -35,6 +35,11 @@ impl<'a> AssignedLocality<'a> {
         Self { assignment, place, rank }
     }
 
+    /// What it is a part of.
+    pub(super) const fn assignment(self) -> &'a Assignment {
+        self.assignment
+    }
+
     /// Returns where it is; all parts are empty where nothing is known.
     pub const fn locality(self) -> &'a Locality {
         &self.place.locality

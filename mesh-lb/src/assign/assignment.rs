@@ -214,6 +214,11 @@ impl Assignment {
         &self.client
     }
 
+    /// What all weights were multiplied by, if they were.
+    pub(super) fn scale(&self) -> Option<u32> {
+        self.basis.scale
+    }
+
     pub(super) fn shards(&self) -> &Shards {
         &self.basis.shards
     }

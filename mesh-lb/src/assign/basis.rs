@@ -24,6 +24,8 @@ pub(crate) struct Basis {
     /// The parts of all places, one place after the other.
     parts: Box<[Part]>,
     pub(super) dropped: Box<[(Batch, DropReason)]>,
+    /// What all weights were multiplied by so that gateways can divide theirs, if they were.
+    pub(super) scale: Option<u32>,
 }
 
 /// Endpoints of a locality that rank alike.
@@ -84,8 +86,8 @@ impl<'a> Draft<'a> {
             }
         };
         let places = self.groups.iter().enumerate().map(place).collect();
-        let (shards, parts) = (self.shards.clone(), parts.into());
-        (Basis { shards, places, parts, dropped: self.dropped.into() }, self.groups)
+        let (shards, parts, scale) = (self.shards.clone(), parts.into(), self.scale);
+        (Basis { shards, places, parts, dropped: self.dropped.into(), scale }, self.groups)
     }
 }
 

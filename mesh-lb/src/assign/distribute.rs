@@ -26,10 +26,13 @@ pub(super) fn apply<M>(groups: &mut [Group<M>], client: &Locality, entries: &[Di
         };
         let mut claimed: Vec<_> = groups.iter_mut().filter(is_claimed).collect();
         let total = weight::refreshed(claimed.iter().map(|group| group.weight.unwrap_or(1)));
+        let exact: u64 = claimed.iter().map(|group| u64::from(group.weight.unwrap_or(1))).sum();
+        let total_wraps = exact > u64::from(u32::MAX);
         for group in &mut claimed {
             let own = group.weight.unwrap_or(1);
             group.weight = weight::apportioned(share, own, total.unwrap_or(0)).or(group.weight);
-            group.reason = Reason::Distributed { share };
+            let wraps = total_wraps || own.checked_mul(share).is_none();
+            group.reason = Reason::Distributed { share, wraps };
         }
     }
 }

@@ -121,6 +121,8 @@ pub(super) struct Draft<'a> {
     /// The endpoints that gateways stand for, and what they were before.
     pub(super) fronts: Vec<(Batch, Form)>,
     pub(super) shards: &'a Shards,
+    /// What all weights were multiplied by, if they were.
+    pub(super) scale: Option<u32>,
     form: ClusterForm,
 }
 
@@ -133,6 +135,7 @@ impl<'a> Draft<'a> {
             gateways: Vec::new(),
             fronts: Vec::new(),
             shards,
+            scale: None,
             form,
         }
     }

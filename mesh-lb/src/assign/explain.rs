@@ -7,7 +7,7 @@ use mesh_model::resource::destination_rule::Distribute;
 
 use super::{
     AssignedEndpoint, AssignedLocality, Assignment, DropReason, Equal, LabelMatch, Nearness,
-    Reason, Target, distribute,
+    Overflow, Reason, Target, distribute,
 };
 
 /// Why endpoints are where they are and why others are absent.
@@ -70,8 +70,15 @@ impl<'a> Explanation<'a> {
     pub(super) fn new(assignment: &'a Assignment, wanted: Wanted<'_>) -> Self {
         let client = (assignment.client(), wanted);
         let mut used: Vec<_> = assignment
-            .endpoints()
-            .map(|endpoint| Used { endpoint, reasons: reasons(endpoint, client) })
+            .localities()
+            .flat_map(|locality| {
+                let overflow = locality.overflow().map(|found| locality_overflow(locality, found));
+                locality.endpoints().map(move |endpoint| {
+                    let mut reasons = reasons(endpoint, client);
+                    reasons.extend(overflow.clone());
+                    Used { endpoint, reasons }
+                })
+            })
             .collect();
         used.sort_by_key(|used| used.endpoint.locality().priority());
         let unused = assignment.dropped().map(|(endpoint, reason)| Unused { endpoint, reason });
@@ -104,6 +111,7 @@ fn reasons(endpoint: AssignedEndpoint<'_>, client: Client<'_>) -> Vec<Said> {
     reasons.extend(reached(endpoint));
     reasons.extend(out_of_reach(endpoint, client.1.network));
     reasons.extend(weighed(endpoint));
+    reasons.extend(endpoint.overflow().map(|found| overflow(endpoint, found)));
     let is_sent_draining = endpoint.health() == HealthStatus::Draining;
     match endpoint.target() {
         Target::Direct(source) | Target::Tunnel(source) if is_sent_draining => {
@@ -131,7 +139,7 @@ fn ranked(endpoint: AssignedEndpoint<'_>, (client, wanted): Client<'_>) -> Said 
             return Said::new("outlier_detection_of_mesh_default", NOT_RANKED_BY);
         }
         Reason::Equal(why) => why.text().to_owned(),
-        Reason::Distributed { share } => distributed(locality, share, (client, wanted)),
+        Reason::Distributed { share, .. } => distributed(locality, share, (client, wanted)),
         Reason::Undistributed => DropReason::Undistributed.text().to_owned(),
         Reason::Near(nearness) => near(nearness, locality.locality(), client),
         Reason::Labels { labels, then } => {
@@ -272,6 +280,37 @@ fn weighed(endpoint: AssignedEndpoint<'_>) -> Option<Said> {
         }
     };
     Some(Said { code, text })
+}
+
+/// That a weight is not what it stands for.
+fn overflow(endpoint: AssignedEndpoint<'_>, Overflow { exact, weight }: Overflow) -> Said {
+    let text = match endpoint.target() {
+        Target::Direct(_) | Target::Tunnel(_) => format!(
+            "multiplied its weight would be {exact}, which 32 bits do not leave room for: {weight} is as high as \
+             weights go"
+        ),
+        Target::Gateway(_) | Target::DoubleTunnel(_) => format!(
+            "its part of the weights behind it is {exact}, which 32 bits do not leave room for: istiod's sum, \
+             which wraps, is {weight}"
+        ),
+    };
+    Said::new("weight_overflow", text)
+}
+
+/// The same of a locality.
+fn locality_overflow(locality: AssignedLocality<'_>, Overflow { exact, weight }: Overflow) -> Said {
+    let sum = format!("the weights of its locality sum to {exact}");
+    let text = match locality.reason() {
+        Reason::Distributed { share, .. } => format!(
+            "{sum}; {share} percent of that, or the total of all that share them, is more than 32 bits hold, and \
+             {weight} is what istiod's arithmetic leaves"
+        ),
+        Reason::Equal(_) | Reason::Undistributed | Reason::Near(_) | Reason::Labels { .. } => {
+            let how = if weight == u32::MAX { "ends" } else { "wraps" };
+            format!("{sum}, more than 32 bits hold: istiod's sum {how} at {weight}")
+        }
+    };
+    Said::new("locality_weight_overflow", text)
 }
 
 /// That the client's network has no way to the endpoint's, as far as the mesh is described.

@@ -11,6 +11,8 @@ pub enum Reason {
     Distributed {
         /// The share of the entry, in percent; several localities may divide it.
         share: u32,
+        /// Whether 32 bits did not hold what the weight was computed from.
+        wraps: bool,
     },
     /// `distribute` has an entry for the client that leaves the locality out.
     Undistributed,

@@ -24,9 +24,10 @@ pub(super) fn apply<'a>(input: &'a Input<'a>, draft: &mut Draft<'a>) {
     if input.gateways.is_empty() && !horizon.is_ambient {
         return;
     }
+    let factor = input.gateways.weight_scale_factor().max(1);
     let mut split = Split {
         horizon,
-        factor: input.gateways.weight_scale_factor().max(1),
+        factor,
         routes: Routes::default(),
         table: GatewayTable::default(),
         tallies: Vec::new(),
@@ -35,6 +36,7 @@ pub(super) fn apply<'a>(input: &'a Input<'a>, draft: &mut Draft<'a>) {
     members.retain_mut(|(group, member)| split.keeps(*group, member, draft));
     split.add_gateways(&mut members, draft);
     draft.members = members;
+    draft.scale = Some(factor);
     draft.refresh_weights();
 }
 

@@ -21,8 +21,10 @@ pub(super) fn add_figures(mesh: &Mesh, found: &mut [Diagnostic]) {
         let count = proxies.iter().filter(|other| other.network == client.network).count();
         for destination in destinations(view) {
             let case = Case { view, destination: &destination };
-            let object = case.object();
-            let Some(at) = left.iter().position(|one| one.object == object) else { continue };
+            let subject = case.subject();
+            let Some(at) = left.iter().position(|one| one.object == subject.object()) else {
+                continue;
+            };
             let outcome = Outcome::now(view, &destination);
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             let Some(played) = outcome.imbalance(&destination, count, SEED) else { continue };

@@ -287,6 +287,11 @@ pub(super) fn world() -> impl Strategy<Value = World> {
 }
 
 impl World {
+    /// Whether ambient spans networks, so that weights are scaled without any gateway, too.
+    pub(super) fn spans_networks(&self) -> bool {
+        self.rules.ambient.as_ref().is_some_and(|ambient| ambient.spans_networks)
+    }
+
     fn proxy(&self) -> Proxy {
         let [region, zone, sub_zone] = &self.client.place;
         Proxy {

@@ -1,7 +1,7 @@
 //! The plan of one destination: endpoints, shares, reasons, and the ladder of failover.
 use std::sync::Arc;
 
-use mesh_lb::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Target};
+use mesh_lb::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Excess, Target};
 use mesh_lb::load::OnPanic;
 use mesh_lb::share::{Shares, Spread};
 use mesh_lb::whatif::{self, Outcome, Scenario};
@@ -57,6 +57,8 @@ pub(crate) struct Plan<'m> {
     assignment: Assignment,
     /// Whether it sends, and nobody answers.
     is_unanswered: bool,
+    /// For what weights the proxy refuses all endpoints.
+    excess: Option<Excess>,
 }
 
 /// One locality of one priority.
@@ -107,6 +109,7 @@ impl<'m> Plan<'m> {
         dropped.extend(absent.iter().map(Dropped::absent));
         dropped.sort_by(|a, b| a.key().cmp(&b.key()));
         let steps = None;
+        let excess = discovery.picks().then(|| assignment.excess(view, &destination)).flatten();
         Self {
             destination,
             mode,
@@ -119,6 +122,7 @@ impl<'m> Plan<'m> {
             steps,
             assignment,
             is_unanswered,
+            excess,
         }
     }
 
@@ -203,6 +207,9 @@ impl<'m> Plan<'m> {
 
     /// Why the proxy picks no endpoint, or none that answers, where that is so.
     pub(crate) fn emptiness(&self) -> Option<(&'static str, String)> {
+        if let Some(excess) = &self.excess {
+            return Some(("refused_weights", refused(excess)));
+        }
         match self.discovery {
             Discovery::OriginalDestination => {
                 let text = "the address that the client asked for is dialled".to_owned();
@@ -343,6 +350,15 @@ impl<'m> Plan<'m> {
         }
         answer
     }
+}
+
+/// What becomes of endpoints that the proxy refuses.
+fn refused(excess: &Excess) -> String {
+    format!(
+        "{}, more than 32 bits hold: the proxy refuses all its endpoints and keeps those that it had before; after a \
+         start it has none, and every request fails",
+        excess.text()
+    )
 }
 
 /// Whether something is sent to endpoints and nobody answers at any: gateways with nothing behind them that is
