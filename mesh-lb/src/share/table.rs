@@ -108,9 +108,16 @@ impl HostTable {
         for (index, twin) in self.twins.iter().enumerate() {
             let priority = groups.get(index).map(|group| group.priority);
             let mut known = groups.iter().zip(&self.twins).take(index);
-            let first = known.position(|(one, of)| of == twin && Some(one.priority) == priority);
+            let is_same =
+                |(one, of): (&GroupHosts, &usize)| of == twin && Some(one.priority) == priority;
+            let first = known.clone().position(is_same);
+            // A weight that is not told leaves the one told before.
+            let last = known.rfind(|one| is_same(*one)).map(|(one, _)| one.weight);
+            let is_told =
+                assignment.localities().nth(index).is_some_and(|of| of.weight().is_some());
             if let Some(group) = groups.get_mut(index) {
                 group.first_of_locality = first;
+                group.weight = last.filter(|_| !is_told).unwrap_or(group.weight);
             }
         }
         let told = match self.ejected {
