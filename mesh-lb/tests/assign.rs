@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use mesh_lb::assign::{Assignment, ClusterForm, Input};
+use mesh_lb::share::Spread;
 use mesh_model::Compat;
 use mesh_model::endpoint::{Endpoint, Gateways, NetworkGateway, Shards, Workload};
 use mesh_model::name::{ClusterId, Labels, NetworkId};
@@ -278,4 +279,43 @@ fn zone_aware_balancing_does_not_call_the_own_zone_another() {
     let expected =
         "same region `eu` as the client; zone-aware load balancing ranks by nothing finer";
     assert_eq!(first_reason(&Assignment::compute(&input)), expected);
+}
+
+/// An endpoint of the client's cluster with a weight.
+fn weighted(address: &str, locality: &str, weight: u32) -> Endpoint {
+    Endpoint { weight, ..by_hand::endpoint(address, "c1", locality) }
+}
+
+#[test]
+fn a_locality_that_is_told_twice_has_the_weight_told_last() {
+    let twice = mesh([weighted("10.0.0.1", "eu/b", 3), weighted("10.0.0.2", "eu/b/", 5)]);
+    let told = "its endpoints write `eu/b` in 2 ways, and istiod tells it as often: Envoy takes them for one; \
+                where localities are weighted, that has the weight told last, 5";
+    let assignment = twice.assign();
+    let explanation = assignment.explain();
+    assert_eq!(explanation.used.len(), 2);
+    for used in &explanation.used {
+        let again = used.reasons.iter().find(|reason| reason.code == "locality_told_again");
+        assert_eq!(again.map(|reason| &*reason.text), Some(told));
+    }
+    let once = mesh([weighted("10.0.0.1", "eu/b", 3), weighted("10.0.0.2", "eu/c", 5)]);
+    assert!(!once.assign().explain().to_string().contains("told last"));
+}
+
+#[test]
+fn a_weight_that_is_not_told_leaves_the_one_told_before() {
+    // Nobody gets to the last one, so that its locality has neither endpoints nor a weight.
+    let far = with(weighted("10.2.0.1", "eu/b/", 9), |workload| {
+        workload.network = NetworkId::from("n2");
+        workload.tls_mode = "disabled".into();
+    });
+    let near = [weighted("10.0.0.1", "eu/b", 3), weighted("10.0.0.2", "eu/c", 1)];
+    let mut mesh = mesh(near.into_iter().chain([far]));
+    mesh.proxy.network = NetworkId::from("n1");
+    mesh.gateways = Gateways::new([gateway("n2", "192.0.2.1", 15443)]);
+    let spread = Spread { locality_weighted: true, ..Spread::default() };
+    let assignment = mesh.assign();
+    let weights: Vec<_> = assignment.localities().map(|locality| locality.weight()).collect();
+    assert_eq!(weights, [Some(3), None, Some(1)]);
+    assert_eq!(assignment.shares(&spread).endpoints(), [75.0, 25.0]);
 }

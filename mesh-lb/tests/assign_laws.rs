@@ -191,6 +191,19 @@ proptest! {
         );
     }
 
+    /// A locality that is told twice in one priority is one to Envoy, and that is told.
+    #[test]
+    fn localities_that_are_told_again_are_told(world in world()) {
+        let assignment = world.engine();
+        let place = |one: AssignedLocality<'_>| (one.locality().clone(), one.priority());
+        for used in &assignment.explain().used {
+            let own = place(used.endpoint.locality());
+            let times = assignment.localities().filter(|one| place(*one) == own).count();
+            let is_told = used.reasons.iter().any(|reason| reason.code == "locality_told_again");
+            prop_assert_eq!(is_told, times > 1);
+        }
+    }
+
     #[test]
     fn every_endpoint_is_explained(world in world()) {
         let assignment = world.engine();

@@ -1,6 +1,7 @@
 //! What a proxy uses: how it is computed.
 use std::sync::Arc;
 
+use mesh_model::compat::DataPlane;
 use mesh_model::endpoint::{Endpoint, Shards};
 use mesh_model::name::Locality;
 use mesh_model::view::{Destination, ProxyView};
@@ -163,6 +164,7 @@ impl Assignment {
             ejects: false,
             distribute: None,
             is_blind_behind: false,
+            is_grpc: false,
             network: None,
         };
         Explanation::new(self, wanted)
@@ -204,6 +206,7 @@ impl Assignment {
             ejects,
             distribute: distribute::entry_for(&view.proxy().locality, entries),
             network: Some(&view.proxy().network),
+            is_grpc: view.proxy().data_plane == DataPlane::Grpc,
             is_blind_behind: !view.mesh().compat().fixes.gateway_labels,
         };
         Explanation::new(self, wanted)

@@ -1,4 +1,5 @@
 //! Why, in words: computed only when somebody asks.
+use std::collections::BTreeMap;
 use std::fmt;
 
 use mesh_model::endpoint::{Endpoint, HealthStatus};
@@ -69,13 +70,16 @@ impl Said {
 impl<'a> Explanation<'a> {
     pub(super) fn new(assignment: &'a Assignment, wanted: Wanted<'_>) -> Self {
         let client = (assignment.client(), wanted);
+        let told = Told::of(assignment);
         let mut used: Vec<_> = assignment
             .localities()
             .flat_map(|locality| {
                 let overflow = locality.overflow().map(|found| locality_overflow(locality, found));
+                let again = told.again(locality, wanted.is_grpc);
                 locality.endpoints().map(move |endpoint| {
                     let mut reasons = reasons(endpoint, client);
                     reasons.extend(overflow.clone());
+                    reasons.extend(again.clone());
                     Used { endpoint, reasons }
                 })
             })
@@ -83,6 +87,46 @@ impl<'a> Explanation<'a> {
         used.sort_by_key(|used| used.endpoint.locality().priority());
         let unused = assignment.dropped().map(|(endpoint, reason)| Unused { endpoint, reason });
         Self { used, unused: unused.collect() }
+    }
+}
+
+/// How often each locality is told in a priority, and the weight that is told last.
+#[derive(Debug, Default)]
+struct Told<'a>(BTreeMap<(&'a Locality, u32), (usize, Option<u32>)>);
+
+impl<'a> Told<'a> {
+    fn of(assignment: &'a Assignment) -> Self {
+        let mut told = Self::default();
+        for locality in assignment.localities() {
+            let key = (locality.locality(), locality.priority());
+            let (times, last) = told.0.entry(key).or_default();
+            (*times, *last) = (*times + 1, locality.weight().or(*last));
+        }
+        told
+    }
+
+    /// That a locality is told several times: their texts are not the same, `r1/z1` and `r1/z1/`, and mean the
+    /// same.
+    fn again(&self, locality: AssignedLocality<'_>, is_grpc: bool) -> Option<Said> {
+        let place = locality.locality();
+        let (times, last) = self.0.get(&(place, locality.priority()))?;
+        if *times < 2 {
+            return None;
+        }
+        let refused =
+            "a gRPC client refuses a priority that has a locality twice, and with it all endpoints";
+        let what = match last {
+            _ if is_grpc => refused.to_owned(),
+            Some(weight) => format!(
+                "Envoy takes them for one; where localities are weighted, that has the weight told last, {weight}"
+            ),
+            None => "Envoy takes them for one".to_owned(),
+        };
+        let text = format!(
+            "its endpoints write {} in {times} ways, and istiod tells it as often: {what}",
+            named(place)
+        );
+        Some(Said::new("locality_told_again", text))
     }
 }
 
@@ -99,6 +143,8 @@ pub(super) struct Wanted<'c> {
     pub(super) distribute: Option<&'c Distribute>,
     /// Whether gateways are known to have no labels of the endpoints behind them.
     pub(super) is_blind_behind: bool,
+    /// Whether the client is known to be one of gRPC, without a proxy.
+    pub(super) is_grpc: bool,
     /// The client's network; none where it is not known.
     pub(super) network: Option<&'c NetworkId>,
 }

@@ -3,6 +3,8 @@
 //! ```text
 //! weight × factor ─▶ ends at the largest      sums of gateways and localities, shares of distribute ─▶ wrap
 //! ```
+use std::collections::BTreeMap;
+
 use mesh_model::compat::DataPlane;
 use mesh_model::endpoint::Endpoint;
 use mesh_model::name::Locality;
@@ -103,7 +105,11 @@ impl Assignment {
     fn excess_of_priority(&self, counts_endpoints: bool) -> Option<Excess> {
         (0..self.n_priorities()).find_map(|priority| {
             let of = || self.localities().filter(|locality| locality.priority() == priority);
-            let localities: u128 = of().filter_map(AssignedLocality::weight).map(u128::from).sum();
+            // Of a locality that is told again the last weight counts.
+            let weights: BTreeMap<&Locality, u32> = of()
+                .filter_map(|locality| Some((locality.locality(), locality.weight()?)))
+                .collect();
+            let localities: u128 = weights.into_values().map(u128::from).sum();
             if localities > MOST {
                 return Some(Excess::Localities { priority, sum: localities });
             }
