@@ -1,4 +1,6 @@
 //! Laws of assignments, and their agreement with the oracle on random meshes.
+#[path = "assign_laws/engine.rs"]
+mod engine;
 #[path = "assign_laws/worlds.rs"]
 mod worlds;
 
@@ -8,10 +10,11 @@ use std::sync::Arc;
 use mesh_lb::assign::{AssignedLocality, AssignedPart, Assignment, Reason, Target};
 use mesh_model::endpoint::{Endpoint, Gateways, NetworkGateway, Shards};
 use mesh_testkit::oracle::assign as oracle;
-use mesh_testkit::oracle::assign::{Rules, Setting};
+use mesh_testkit::oracle::assign::{Fixes, Rules, Setting};
 use proptest::prelude::*;
 
-use self::worlds::{World, plain, world};
+use self::engine::plain;
+use self::worlds::{World, world};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
@@ -124,7 +127,8 @@ proptest! {
     /// With the fix a gateway occurs once and has the weight of all that it stands for.
     #[test]
     fn a_mended_gateway_keeps_its_whole_weight(world in world()) {
-        let world = World { rules: Rules { setting: Setting::Off, ..world.rules }, ..world };
+        let rules = Rules { setting: Setting::Off, fixes: Fixes::default(), ..world.rules };
+        let world = World { rules, ..world };
         let mut compat = world.compat();
         compat.fixes.gateway_weights = true;
         let totals = |assignment: &Assignment| {

@@ -1,28 +1,15 @@
-//! Random meshes, in the plain data of the oracle and in the engine's own form.
+//! Random meshes, in the plain data of the oracle.
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use mesh_lb::assign::{Assignment, ClusterForm, Input, Target, Transport};
-use mesh_model::Compat;
-use mesh_model::endpoint::{
-    Address, Discoverability, Endpoint, Gateways, HealthStatus, NetworkGateway, Shards, Workload,
-};
-use mesh_model::name::{ClusterId, Labels, Locality, NetworkId};
-use mesh_model::registry::{Resolution, Service};
-use mesh_model::resource::Json;
-use mesh_model::resource::destination_rule::{
-    Distribute, Failover, LoadBalancerSettings, LocalityLbSetting, ZoneAwareLbSetting,
-};
-use mesh_model::view::{Proxy, ProxyKind};
-use mesh_testkit::by_hand;
+use mesh_model::name::Locality;
 use mesh_testkit::oracle::assign as oracle;
 use mesh_testkit::oracle::assign::{
-    Ambient, Backend, Client, Form, Gateway, Health, Kind, Rules, Setting,
+    Ambient, Backend, Client, Fixes, Form, Gateway, Health, Kind, Rules, Setting,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// A mesh in plain data, and the engine's own form of it.
+/// A mesh in plain data.
 #[derive(Clone, Debug)]
 pub(super) struct World {
     pub(super) client: Client,
@@ -35,7 +22,9 @@ const CLUSTERS: [&str; 4] = ["", "c1", "c2", "c3"];
 const NETWORKS: [&str; 4] = ["", "n1", "n2", "n3"];
 const PLACES: [&str; 9] =
     ["", "r1", "r1/z1", "r1/z1/", "r1/z1/s1", "r1/z2/s1", "r2/z1/s1", "r2/z1/s2", "r3//s1"];
-const LABELS: [&str; 9] = [
+const LABELS: [&str; 11] = [
+    "topology.kubernetes.io/zone",
+    "kubernetes.io/hostname",
     "topology.istio.io/network",
     "topology.istio.io/cluster",
     "topology.istio.io/network=n2",
@@ -63,12 +52,19 @@ fn text(words: &'static [&'static str]) -> impl Strategy<Value = String> {
 }
 
 /// Labels of a place and a version, as the control plane adds them.
-fn labels(cluster: &str, network: &str, locality: &str, version: &str) -> oracle::Labels {
+fn labels(
+    (cluster, network, node): (&str, &str, &str),
+    locality: &str,
+    version: &str,
+) -> oracle::Labels {
     let place = Locality::parse(locality);
     let all = [
         ("topology.istio.io/cluster", cluster),
         ("topology.istio.io/network", network),
+        ("topology.istio.io/subzone", place.sub_zone()),
         ("topology.kubernetes.io/region", place.region()),
+        ("topology.kubernetes.io/zone", place.zone()),
+        ("kubernetes.io/hostname", node),
         ("track", version),
         ("version", version),
     ];
@@ -83,12 +79,12 @@ fn client() -> impl Strategy<Value = Client> {
     let kind = select(vec![Kind::Sidecar, Kind::Sidecar, Kind::Router, Kind::Waypoint]);
     let is_ingress = prop::bool::weighted(0.3);
     let more = (text(&["", "a"]), view, any::<bool>(), kind, is_ingress);
-    let addresses = (addresses(), prop::bool::weighted(0.9));
-    (place, more, addresses).prop_map(|(place, more, (addresses, sends_tunnels))| {
+    let addresses = (addresses(), prop::bool::weighted(0.9), prop::bool::weighted(0.1));
+    (place, more, addresses).prop_map(|(place, more, (addresses, sends_tunnels, is_grpc))| {
         let (node, view, is_labelled, kind, is_ingress) = more;
         let (cluster, network, locality, version) = place;
         let parts = Locality::parse(&locality);
-        let mut labels = labels(&cluster, &network, &locality, &version);
+        let mut labels = labels((&cluster, &network, &node), &locality, &version);
         if !is_labelled {
             labels.clear();
         }
@@ -96,7 +92,18 @@ fn client() -> impl Strategy<Value = Client> {
             labels.insert("istio".to_owned(), "ingressgateway".to_owned());
         }
         let place = [parts.region(), parts.zone(), parts.sub_zone()].map(str::to_owned);
-        Client { kind, sends_tunnels, addresses, cluster, network, node, place, labels, view }
+        Client {
+            kind,
+            sends_tunnels,
+            is_grpc,
+            addresses,
+            cluster,
+            network,
+            node,
+            place,
+            labels,
+            view,
+        }
     })
 }
 
@@ -128,13 +135,19 @@ fn backend() -> impl Strategy<Value = Backend> {
         place,
         (text(&["", "a"]), port, tunnel),
         weight,
-        (prop::bool::weighted(0.8), odd(), odd(), health(), draining),
+        (
+            select(vec!["istio", "istio", "istio", "istio", "disabled", "", "other"]),
+            odd(),
+            odd(),
+            health(),
+            draining,
+        ),
     )
         .prop_map(|(place, (node, port, (tunnel, is_captured)), weight, flags)| {
             let (port_name, service_port) = port;
             let (cluster, network, locality, version) = place;
-            let (speaks_mutual_tls, is_private, is_unknown, health, draining) = flags;
-            let mut labels = labels(&cluster, &network, &locality, &version);
+            let (tls_mode, is_private, is_unknown, health, draining) = flags;
+            let mut labels = labels((&cluster, &network, &node), &locality, &version);
             if let Some((key, value)) = tunnel {
                 labels.insert(key.to_owned(), value.to_owned());
             }
@@ -154,7 +167,7 @@ fn backend() -> impl Strategy<Value = Backend> {
                     service_port,
                     locality,
                     weight,
-                    speaks_mutual_tls,
+                    tls_mode: tls_mode.to_owned(),
                     is_private,
                     is_captured,
                     ..Backend::default()
@@ -189,9 +202,15 @@ fn gateway() -> impl Strategy<Value = Gateway> {
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    let labels = || prop::collection::vec(text(&LABELS), 0..4);
-    let region = || text(&["", "r1", "r2", "r3"]);
-    let regions = move || prop::collection::vec((region(), region()), 0..3);
+    prop_oneof![
+        2 => Just(Setting::Unset),
+        7 => setting_of_localities(),
+        2 => setting_of_zones(),
+    ]
+}
+
+/// The setting of a rule or of the mesh that is not about zones.
+fn setting_of_localities() -> impl Strategy<Value = Setting> {
     let keys = select(&KEYS[..]);
     let keys = keys.prop_map(|keys| {
         keys.iter().map(|(key, share)| ((*key).to_owned(), *share)).collect::<Vec<_>>()
@@ -200,9 +219,39 @@ fn setting() -> impl Strategy<Value = Setting> {
     prop_oneof![
         1 => Just(Setting::Off),
         2 => prop::collection::vec((from, keys), 1..3).prop_map(Setting::Distribute),
-        4 => (labels(), regions()).prop_map(|(labels, regions)| Setting::Failover(labels, regions)),
-        2 => (labels(), regions()).prop_map(|(labels, regions)| Setting::ZoneAware(labels, regions)),
+        4 => ranks().prop_map(|(labels, regions)| Setting::Failover(labels, regions)),
     ]
+}
+
+fn setting_of_zones() -> impl Strategy<Value = Setting> {
+    prop_oneof![
+        1 => Just(Setting::ZoneAwareOff),
+        4 => ranks().prop_map(|(labels, regions)| Setting::ZoneAware(labels, regions)),
+    ]
+}
+
+/// Labels and regions to rank by.
+fn ranks() -> impl Strategy<Value = (Vec<String>, Vec<(String, String)>)> {
+    let region = || text(&["", "r1", "r2", "r3"]);
+    let regions = prop::collection::vec((region(), region()), 0..3);
+    (prop::collection::vec(text(&LABELS), 0..4), regions)
+}
+
+/// Settings beside the rule's: the service's, and the mesh's of zones and of localities.
+fn other_settings() -> impl Strategy<Value = (String, Setting, Setting)> {
+    let prefers = prop_oneof![
+        3 => Just(String::new()),
+        1 => text(&["PreferSameZone", "PreferSameNode"]),
+    ];
+    let of_zones = prop_oneof![3 => Just(Setting::Unset), 1 => setting_of_zones()];
+    let of_localities = prop_oneof![1 => Just(Setting::Unset), 1 => setting_of_localities()];
+    (prefers, of_zones, of_localities)
+}
+
+fn fixes() -> impl Strategy<Value = Fixes> {
+    let rarely = || prop::bool::weighted(0.2);
+    (rarely(), rarely())
+        .prop_map(|(gateway_weights, gateway_labels)| Fixes { gateway_weights, gateway_labels })
 }
 
 fn ambient() -> impl Strategy<Value = Option<Ambient>> {
@@ -235,19 +284,28 @@ fn rules() -> impl Strategy<Value = Rules> {
         Form::SniDnat,
         Form::Dns,
         Form::Dns,
+        Form::SniDnatDns,
         Form::InboundVip,
     ]);
     let sessions = prop_oneof![3 => Just(String::new()), 1 => Just("cookie".to_owned())];
     let form = (form, prop::bool::weighted(0.05), ambient());
-    (subset, (form, odd(), odd(), sessions), any::<bool>(), prop::bool::weighted(0.8), setting())
-        .prop_map(|(subset, flags, sends_unhealthy, has_outlier_detection, setting)| {
+    let tls = prop_oneof![
+        4 => Just(None),
+        2 => text(&["ISTIO_MUTUAL", "DISABLE", "SIMPLE", "MUTUAL"]).prop_map(Some),
+    ];
+    let health = (any::<bool>(), prop::bool::weighted(0.8));
+    let settings = (setting(), other_settings(), fixes());
+    (subset, (form, odd(), odd(), sessions), health, (tls, odd()), settings).prop_map(
+        |(subset, flags, health, (tls, refuses_mutual_tls), settings)| {
             let ((form, is_late, ambient), is_cluster_local, is_node_local, sessions) = flags;
+            let (sends_unhealthy, has_outlier_detection) = health;
+            let (setting, (prefers, of_mesh_zones, of_mesh), fixes) = settings;
             Rules {
                 form,
                 ambient,
                 port_name: "http".to_owned(),
                 port: 80,
-                is_resolved_by_dns: form == Form::Dns || is_late,
+                is_resolved_by_dns: form.is_dns() || is_late,
                 subset,
                 is_cluster_local,
                 is_node_local,
@@ -255,8 +313,15 @@ fn rules() -> impl Strategy<Value = Rules> {
                 sends_unhealthy,
                 has_outlier_detection,
                 setting,
+                tls,
+                refuses_mutual_tls,
+                prefers,
+                of_mesh_zones,
+                of_mesh,
+                fixes,
             }
-        })
+        },
+    )
 }
 
 pub(super) fn world() -> impl Strategy<Value = World> {
@@ -265,21 +330,30 @@ pub(super) fn world() -> impl Strategy<Value = World> {
         1 => Just(Vec::new()),
         3 => prop::collection::vec(gateway(), 1..5),
     ];
-    (client(), backends, gateways, rules()).prop_map(|(client, backends, gateways, rules)| {
+    let world = (client(), backends, gateways, rules(), prop::bool::weighted(0.15));
+    world.prop_map(|(client, backends, gateways, rules, is_close)| {
         let mut world = World { client, backends, gateways, rules };
+        if is_close {
+            world.draw_near();
+        }
         // Shards follow each other by cluster.
         world.backends.sort_by(|a, b| a.cluster.cmp(&b.cluster));
         for (index, backend) in world.backends.iter_mut().enumerate() {
+            if index % 4 == 1 {
+                backend.more_addresses =
+                    vec![format!("10.0.1.{index}"), format!("2001:db8:2::{index}")];
+            }
             if !backend.address.is_empty() {
-                backend.address = match index % 5 {
+                backend.address = match index % 6 {
                     3 => format!("2001:db8:1::{index}"),
                     4 => format!("host-{index}.example"),
+                    5 => format!("unix:///run/{index}.sock"),
                     _ => format!("10.0.0.{index}"),
                 };
             }
         }
         // Names are resolved before where they are not dialled.
-        if world.rules.form != Form::Dns {
+        if !world.rules.form.is_dns() {
             world.gateways.retain(|gateway| gateway.address != GATEWAY_NAME);
         }
         world
@@ -287,252 +361,16 @@ pub(super) fn world() -> impl Strategy<Value = World> {
 }
 
 impl World {
-    /// Whether ambient spans networks, so that weights are scaled without any gateway, too.
-    pub(super) fn spans_networks(&self) -> bool {
-        self.rules.ambient.as_ref().is_some_and(|ambient| ambient.spans_networks)
-    }
-
-    fn proxy(&self) -> Proxy {
-        let [region, zone, sub_zone] = &self.client.place;
-        Proxy {
-            kind: match self.client.kind {
-                Kind::Sidecar => ProxyKind::Sidecar,
-                Kind::Router => ProxyKind::Router,
-                Kind::Waypoint => ProxyKind::Waypoint,
-            },
-            network: NetworkId::from(self.client.network.as_str()),
-            addresses: self.client.addresses.iter().filter_map(|a| a.parse().ok()).collect(),
-            labels: collect(&self.client.labels),
-            metadata: [("DISABLE_HBONE_SEND", !self.client.sends_tunnels)]
-                .into_iter()
-                .map(|(key, is_set)| (key.into(), Json::String(is_set.to_string().into())))
-                .collect(),
-            locality: Locality::new(region, zone, sub_zone),
-            node: self.client.node.as_str().into(),
-            network_view: self.client.view.iter().map(|n| NetworkId::from(n.as_str())).collect(),
-            ..by_hand::proxy(&self.client.cluster, "")
+    /// Puts all endpoints where the client is, so that what is compared last decides.
+    fn draw_near(&mut self) {
+        let Client { network, place, .. } = &self.client;
+        let locality = place.join("/");
+        for backend in &mut self.backends {
+            (backend.network, backend.locality) = (network.clone(), locality.clone());
+            let place = (&*backend.cluster, &**network, &*backend.node);
+            let version = backend.labels.get("version").cloned().unwrap_or_default();
+            backend.labels.retain(|key, _| !key.starts_with("topology."));
+            backend.labels.extend(labels(place, &locality, &version));
         }
     }
-
-    fn service(&self) -> Service {
-        // The label for a header keeps no draining endpoints, and empty ones say nothing.
-        let labels = [
-            ("istio.io/persistent-session", &*self.rules.sessions),
-            ("istio.io/persistent-session-header", "header"),
-        ];
-        Service {
-            node_local: self.rules.is_node_local,
-            resolution: if self.rules.is_resolved_by_dns {
-                Resolution::DnsLb
-            } else {
-                Resolution::ClientSideLb
-            },
-            labels: labels.into_iter().collect(),
-            ..by_hand::service("cart.shop")
-        }
-    }
-
-    pub(super) fn shards(&self) -> Shards {
-        by_hand::shards(self.backends.iter().enumerate().map(endpoint))
-    }
-
-    pub(super) fn gateways(&self) -> Gateways {
-        Gateways::new(self.gateways.iter().map(|gateway| NetworkGateway {
-            network: NetworkId::from(gateway.network.as_str()),
-            cluster: ClusterId::from(gateway.cluster.as_str()),
-            address: Address::parse(&gateway.address),
-            port: gateway.port,
-            hbone_port: gateway.hbone_port,
-            service_account: "".into(),
-        }))
-    }
-
-    fn load_balancer(&self) -> LoadBalancerSettings {
-        let failover = |regions: &[(String, String)]| {
-            let entries = regions.iter();
-            entries
-                .map(|(from, to)| Failover { from: from.as_str().into(), to: to.as_str().into() })
-                .collect()
-        };
-        let words = |labels: &[String]| labels.iter().map(|label| label.as_str().into()).collect();
-        let mut settings = LoadBalancerSettings::default();
-        match &self.rules.setting {
-            Setting::Off => {}
-            Setting::Distribute(entries) => {
-                let entries = entries.iter().map(|(from, keys)| Distribute {
-                    from: from.as_str().into(),
-                    to: keys.iter().map(|(key, share)| (key.as_str().into(), *share)).collect(),
-                });
-                settings.locality_lb_setting =
-                    Some(LocalityLbSetting { distribute: entries.collect(), ..Default::default() });
-            }
-            Setting::Failover(labels, regions) => {
-                settings.locality_lb_setting = Some(LocalityLbSetting {
-                    failover: failover(regions),
-                    failover_priority: words(labels),
-                    ..Default::default()
-                });
-            }
-            Setting::ZoneAware(labels, regions) => {
-                settings.zone_aware_lb_setting = Some(ZoneAwareLbSetting {
-                    failover: failover(regions),
-                    failover_priority: words(labels),
-                    ..Default::default()
-                });
-            }
-        }
-        settings
-    }
-
-    pub(super) fn assign(&self, shards: &Shards, gateways: &Gateways) -> Assignment {
-        self.assign_with(&self.compat(), shards, gateways)
-    }
-
-    pub(super) fn compat(&self) -> Compat {
-        let mut compat = Compat::default();
-        let flags = &mut compat.flags;
-        flags.pilot_enable_ambient = self.rules.ambient.is_some();
-        // Without ambient the others mean nothing.
-        let none = Ambient { prefers_tunnels: true, spans_networks: true, ..Ambient::default() };
-        let ambient = self.rules.ambient.as_ref().unwrap_or(&none);
-        flags.pilot_prefer_sending_hbone = ambient.prefers_tunnels;
-        flags.ambient_enable_multi_network = ambient.spans_networks;
-        flags.ambient_enable_multi_network_waypoint = ambient.waypoints_leave;
-        flags.ambient_enable_multi_network_ingress = ambient.ingresses_leave;
-        compat
-    }
-
-    fn is_captured(&self, endpoint: &Endpoint) -> bool {
-        let index = endpoint.workload.instance.parse().ok();
-        index.and_then(|index: usize| self.backends.get(index)).is_some_and(|b| b.is_captured)
-    }
-
-    pub(super) fn assign_with(
-        &self,
-        compat: &Compat,
-        shards: &Shards,
-        gateways: &Gateways,
-    ) -> Assignment {
-        self.assign_looking(compat, shards, gateways, &|_| false)
-    }
-
-    /// `looks_at_each`: whether endpoints that are alike are looked at one by one all the same.
-    pub(super) fn assign_looking(
-        &self,
-        compat: &Compat,
-        shards: &Shards,
-        gateways: &Gateways,
-        looks_at_each: &dyn Fn(&Endpoint) -> bool,
-    ) -> Assignment {
-        let (proxy, service) = (self.proxy(), self.service());
-        let (load_balancer, subset) =
-            (self.load_balancer(), self.rules.subset.as_ref().map(collect));
-        let Some(port) = service.port(80) else { return Assignment::default() };
-        Assignment::compute(&Input {
-            form: match self.rules.form {
-                Form::Outbound => ClusterForm::Outbound,
-                Form::Dns => ClusterForm::Dns,
-                Form::SniDnat => ClusterForm::SniDnat,
-                Form::InboundVip => ClusterForm::InboundVip,
-            },
-            is_ambient_local: self.rules.ambient.as_ref().is_some_and(|a| a.keeps_in_cluster),
-            is_ambient: &|endpoint| self.is_captured(endpoint),
-            is_cluster_local: self.rules.is_cluster_local,
-            subset: subset.as_ref(),
-            load_balancer: Some(&load_balancer),
-            has_outlier_detection: self.rules.has_outlier_detection,
-            min_health_percent: if self.rules.sends_unhealthy { 0 } else { 50 },
-            peer_mode_varies: looks_at_each,
-            ..Input::new(&proxy, compat, (&service, port), shards, gateways)
-        })
-    }
-
-    pub(super) fn serves_port(&self, endpoint: &Endpoint) -> bool {
-        match self.rules.form {
-            Form::Dns => endpoint.service_port == self.rules.port,
-            Form::Outbound | Form::SniDnat | Form::InboundVip => {
-                *endpoint.port_name == *self.rules.port_name
-            }
-        }
-    }
-
-    pub(super) fn engine(&self) -> Assignment {
-        self.assign(&self.shards(), &self.gateways())
-    }
-}
-
-fn collect(labels: &oracle::Labels) -> Labels {
-    labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
-}
-
-fn endpoint((index, backend): (usize, &Backend)) -> Endpoint {
-    Endpoint {
-        weight: backend.weight,
-        port_name: backend.port_name.as_str().into(),
-        service_port: backend.service_port,
-        health: match backend.health {
-            Health::Unknown => HealthStatus::Unknown,
-            Health::Healthy => HealthStatus::Healthy,
-            Health::Unhealthy => HealthStatus::Unhealthy,
-            Health::Draining => HealthStatus::Draining,
-            Health::Terminating => HealthStatus::Terminating,
-        },
-        workload: Arc::new(Workload {
-            instance: index.to_string().into(),
-            cluster: ClusterId::from(backend.cluster.as_str()),
-            network: NetworkId::from(backend.network.as_str()),
-            node: backend.node.as_str().into(),
-            locality: backend.locality.as_str().into(),
-            labels: collect(&backend.labels),
-            tls_mode: if backend.speaks_mutual_tls { "istio" } else { "disabled" }.into(),
-            discoverability: if backend.is_private {
-                Discoverability::SameCluster
-            } else {
-                Discoverability::Always
-            },
-            ..Workload::default()
-        }),
-        ..by_hand::endpoint(&backend.address, "", "")
-    }
-}
-
-/// An assignment as the oracle writes it.
-pub(super) fn plain(assignment: &Assignment) -> Vec<oracle::Locality> {
-    let localities = assignment.localities().map(|locality| {
-        let place = locality.locality();
-        oracle::Locality {
-            place: [place.region(), place.zone(), place.sub_zone()].map(str::to_owned),
-            priority: locality.priority(),
-            weight: locality.weight(),
-            endpoints: locality
-                .endpoints()
-                .map(|endpoint| oracle::Used {
-                    address: endpoint.target().address().to_string(),
-                    weight: endpoint.weight(),
-                    is_gateway: matches!(
-                        endpoint.target(),
-                        Target::Gateway(_) | Target::DoubleTunnel(_)
-                    ),
-                    is_tunnelled: matches!(
-                        endpoint.target(),
-                        Target::Tunnel(_) | Target::DoubleTunnel(_)
-                    ),
-                    transport: match endpoint.transport() {
-                        Transport::Plain => "",
-                        Transport::Istio => "istio",
-                        Transport::OtherTls => "other",
-                        Transport::Tunnel => "http",
-                    },
-                    health: match endpoint.health() {
-                        HealthStatus::Unknown => Health::Unknown,
-                        HealthStatus::Healthy => Health::Healthy,
-                        HealthStatus::Unhealthy => Health::Unhealthy,
-                        HealthStatus::Draining => Health::Draining,
-                        HealthStatus::Terminating => Health::Terminating,
-                    },
-                })
-                .collect(),
-        }
-    });
-    localities.collect()
 }

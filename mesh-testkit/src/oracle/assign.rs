@@ -1,15 +1,15 @@
 //! Which endpoints a proxy uses, at which priority and weight: the specification typed out.
 //!
 //! Plain texts and numbers, lists searched from end to end, sums in `u64` cut to 32 bits. It does not
-//! know Unix sockets, TLS modes of rules, policies that switch mutual TLS off, several addresses of one
-//! endpoint, settings of the mesh and of services, an ingress that uses a waypoint, and `local_cluster`.
+//! know an ingress that uses a waypoint, and `local_cluster`.
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use self::world::{
-    Ambient, Backend, Client, Form, Gateway, Health, Kind, Labels, Locality, Rules, Setting, Used,
+    Ambient, Backend, Client, Fixes, Form, Gateway, Health, Kind, Labels, Locality, Rules, Setting,
+    Used,
 };
 
 /// An endpoint or gateway on its way into the answer.
@@ -17,6 +17,15 @@ pub use self::world::{
 struct Entry {
     used: Used,
     labels: Labels,
+    way: Option<Way>,
+}
+
+/// A gateway, its parts of the weights behind it, and the labels of those.
+#[derive(Clone)]
+struct Way {
+    gateway: Gateway,
+    weight: u64,
+    behind: Vec<Labels>,
 }
 
 struct Group {
@@ -34,7 +43,7 @@ pub fn assign(
     rules: &Rules,
 ) -> Vec<Locality> {
     // EDS was asked for a service that meanwhile went over to DNS.
-    if rules.is_resolved_by_dns && rules.form != Form::Dns {
+    if rules.is_resolved_by_dns && !rules.form.is_dns() {
         return Vec::new();
     }
     let gateways: BTreeSet<Gateway> = gateways.iter().cloned().collect();
@@ -47,21 +56,28 @@ pub fn assign(
             visible.iter().copied().filter(|backend| backend.locality == name).collect();
         groups.push(group(client, name, &own, &gateways, rules));
     }
+    if rules.fixes.gateway_weights {
+        groups = join_gateways(groups);
+    }
+    if rules.fixes.gateway_labels {
+        groups.iter_mut().flat_map(|group| &mut group.entries).for_each(show_labels);
+    }
     // Subsets of clusters that DNS resolves are not ranked by labels.
-    let is_labelled = rules.form != Form::Dns || rules.subset.is_none();
+    let is_labelled = !rules.form.is_dns() || rules.subset.is_none();
     let by_labels =
         |groups, labels| if is_labelled { by_labels(client, groups, labels) } else { groups };
-    let groups = match &rules.setting {
-        Setting::Off => groups,
-        Setting::Distribute(entries) => distribute(client, groups, entries),
-        Setting::Failover(..) if !rules.has_outlier_detection => groups,
-        Setting::Failover(labels, regions) => {
+    let groups = match effective(rules) {
+        Effective::Preference(labels) => by_labels(groups, &labels),
+        Effective::Setting(Setting::Unset | Setting::Off | Setting::ZoneAwareOff) => groups,
+        Effective::Setting(Setting::Distribute(entries)) => distribute(client, groups, entries),
+        Effective::Setting(Setting::Failover(..)) if !rules.has_outlier_detection => groups,
+        Effective::Setting(Setting::Failover(labels, regions)) => {
             let is_regional = labels.is_empty() || !regions.is_empty();
             let groups = by_labels(groups, labels);
             if is_regional { by_region(client, groups, regions, 5) } else { groups }
         }
-        Setting::ZoneAware(..) if client.kind == Kind::Waypoint => groups,
-        Setting::ZoneAware(labels, regions) => {
+        Effective::Setting(Setting::ZoneAware(..)) if client.kind == Kind::Waypoint => groups,
+        Effective::Setting(Setting::ZoneAware(labels, regions)) => {
             by_region(client, by_labels(groups, labels), regions, 3)
         }
     };
@@ -74,13 +90,88 @@ pub fn assign(
     answer.collect()
 }
 
+/// What tells localities apart in the end.
+enum Effective<'r> {
+    Setting(&'r Setting),
+    /// The labels that the service's preference compares.
+    Preference(Vec<String>),
+}
+
+/// The rule's setting, else the service's preference, else the mesh's, zones first: none is mixed with another.
+fn effective(rules: &Rules) -> Effective<'_> {
+    const LABELS: [&str; 5] = [
+        "topology.istio.io/network",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+        "topology.istio.io/subzone",
+        "kubernetes.io/hostname",
+    ];
+    let compared = match &*rules.prefers {
+        "PreferSameNode" => 5,
+        "PreferSameZone" => 3,
+        _ => 0,
+    };
+    match (&rules.setting, &rules.of_mesh_zones) {
+        (Setting::Unset, _) if compared > 0 => {
+            let labels = LABELS.into_iter().take(compared);
+            Effective::Preference(labels.map(str::to_owned).collect())
+        }
+        (Setting::Unset, Setting::Unset) => Effective::Setting(&rules.of_mesh),
+        (Setting::Unset, setting) | (setting, _) => Effective::Setting(setting),
+    }
+}
+
+/// Leaves each gateway in the first locality that it is in, with all of its weight.
+fn join_gateways(mut groups: Vec<Group>) -> Vec<Group> {
+    let mut whole: BTreeMap<Gateway, Way> = BTreeMap::new();
+    for way in groups.iter().flat_map(|group| &group.entries).filter_map(|entry| entry.way.clone())
+    {
+        let known = whole.entry(way.gateway.clone()).or_insert(Way {
+            weight: 0,
+            behind: vec![],
+            ..way.clone()
+        });
+        known.weight += way.weight;
+        known.behind.extend(way.behind);
+    }
+    for group in &mut groups {
+        let before = group.entries.len();
+        group.entries.retain_mut(|entry| {
+            let Some(way) = &entry.way else { return true };
+            let Some(way) = whole.remove(&way.gateway) else { return false };
+            entry.used.weight = u32::try_from(way.weight).unwrap_or(u32::MAX).max(1);
+            entry.way = Some(way);
+            true
+        });
+        let is_changed =
+            before != group.entries.len() || group.entries.iter().any(|e| e.way.is_some());
+        if is_changed {
+            group.weight = (!group.entries.is_empty()).then(|| sum(&group.entries));
+        }
+    }
+    groups
+}
+
+/// Gives a gateway the labels that all behind it have, apart from its own.
+fn show_labels(entry: &mut Entry) {
+    let Some(way) = &entry.way else { return };
+    let Some(first) = way.behind.first() else { return };
+    for (key, value) in first {
+        let is_own = matches!(&**key, "topology.istio.io/cluster" | "topology.istio.io/network");
+        if !is_own && way.behind.iter().all(|labels| labels.get(key) == Some(value)) {
+            entry.labels.insert(key.clone(), value.clone());
+        }
+    }
+}
+
 fn is_visible(client: &Client, backend: &Backend, rules: &Rules) -> bool {
     let same_cluster = client.cluster == backend.cluster;
-    let is_dns = rules.form == Form::Dns;
+    let is_dns = rules.form.is_dns();
     let serves_port = if is_dns {
         backend.service_port == rules.port
     } else {
-        backend.port_name == rules.port_name && (backend.address.is_empty() || is_ip(backend))
+        backend.port_name == rules.port_name
+            && (backend.address.is_empty() || is_ip(backend) || is_socket(backend))
     };
     // EDS asks only the client's cluster for what stays on a node, DNS all.
     let is_on_node = backend.node == client.node && (same_cluster || is_dns);
@@ -91,7 +182,9 @@ fn is_visible(client: &Client, backend: &Backend, rules: &Rules) -> bool {
         && (!rules.ambient.as_ref().is_some_and(|ambient| ambient.keeps_in_cluster) || same_cluster)
         && is_in_view(client, &backend.network)
         && (!backend.is_private || same_or_empty(&client.cluster, &backend.cluster))
-        && (backend.health != Health::Unhealthy || rules.sends_unhealthy)
+        && (backend.health != Health::Unhealthy
+            || rules.sends_unhealthy
+            || !rules.prefers.is_empty())
         && backend.health != Health::Terminating
         && (told_health(backend) != Health::Draining || !rules.sessions.is_empty())
 }
@@ -103,6 +196,14 @@ fn told_health(backend: &Backend) -> Health {
 
 fn is_ip(backend: &Backend) -> bool {
     backend.address.parse::<IpAddr>().is_ok()
+}
+
+fn is_socket(backend: &Backend) -> bool {
+    backend.address.starts_with("unix://")
+}
+
+fn speaks_mutual_tls(backend: &Backend) -> bool {
+    backend.tls_mode == "istio"
 }
 
 fn is_in_view(client: &Client, network: &str) -> bool {
@@ -130,7 +231,7 @@ fn group(
         let is_tunnelled = is_tunnelled(client, backend, rules);
         Entry {
             used: Used {
-                address: backend.address.clone(),
+                address: backend.address.trim_start_matches("unix://").to_owned(),
                 weight,
                 is_gateway: false,
                 is_tunnelled,
@@ -138,6 +239,7 @@ fn group(
                 health: told_health(backend),
             },
             labels: backend.labels.clone(),
+            way: None,
         }
     };
     let by_tunnel = spans(rules) && client.kind != Kind::Sidecar;
@@ -147,7 +249,7 @@ fn group(
     let mut entries: Vec<Entry> = Vec::new();
     if has_split {
         let factor = scale(gateways);
-        let mut stand_ins: BTreeMap<Gateway, u64> = BTreeMap::new();
+        let mut stand_ins: BTreeMap<Gateway, Way> = BTreeMap::new();
         for backend in backends {
             let scaled =
                 if backend.weight < u32::MAX / factor { backend.weight * factor } else { u32::MAX };
@@ -161,13 +263,22 @@ fn group(
             let leaves = client.network.is_empty() && !backend.network.is_empty();
             let own = plain(backend, scaled);
             if is_direct || (may_be_near && !leaves) {
-                if !backend.address.is_empty() {
+                // A socket has no host to connect to, which only a tunnel does without.
+                let has_host = !is_socket(backend) || own.used.is_tunnelled;
+                if !backend.address.is_empty() && has_host {
                     entries.push(own);
                 }
             } else if by_tunnel || own.used.transport == "istio" {
                 let n_ways = u32::try_from(ways.len()).unwrap_or(u32::MAX);
                 for way in ways {
-                    *stand_ins.entry(way.clone()).or_default() += u64::from(scaled / n_ways);
+                    let gateway = way.clone();
+                    let way = stand_ins.entry(gateway.clone()).or_insert(Way {
+                        gateway,
+                        weight: 0,
+                        behind: Vec::new(),
+                    });
+                    way.weight += u64::from(scaled / n_ways);
+                    way.behind.push(backend.labels.clone());
                 }
             }
         }
@@ -177,7 +288,8 @@ fn group(
             (true, false) => "http",
             (true, true) => "",
         };
-        entries.extend(stand_ins.into_iter().map(|(gateway, weight)| {
+        entries.extend(stand_ins.into_values().map(|way| {
+            let gateway = way.gateway.clone();
             let labels = [
                 ("topology.istio.io/cluster", gateway.cluster),
                 ("topology.istio.io/network", gateway.network),
@@ -185,21 +297,23 @@ fn group(
             let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
             let used = Used {
                 address: gateway.address,
-                weight: cut(weight).max(1),
+                weight: cut(way.weight).max(1),
                 is_gateway: true,
                 is_tunnelled: by_tunnel,
                 transport,
                 health: Health::Unknown,
             };
-            Entry { used, labels: labels.map(|(key, value)| (key.to_owned(), value)).collect() }
+            let labels = labels.map(|(key, value)| (key.to_owned(), value)).collect();
+            Entry { used, labels, way: Some(way) }
         }));
     } else {
         entries.extend(backends.iter().map(|backend| plain(backend, backend.weight)));
     }
-    if rules.form == Form::SniDnat {
+    let passes_through = matches!(rules.form, Form::SniDnat | Form::SniDnatDns);
+    if passes_through {
         entries.retain(|entry| entry.used.transport == "istio");
     }
-    if has_split || rules.form == Form::SniDnat {
+    if has_split || passes_through {
         weight = (!entries.is_empty()).then(|| sum(&entries));
     }
     Group { place: parts(name), priority: 0, weight, entries }
@@ -231,16 +345,23 @@ fn is_tunnelled(client: &Client, backend: &Backend, rules: &Rules) -> bool {
         || (rules.ambient.is_some() && backend.is_captured);
     let prefers = rules.form == Form::InboundVip
         || rules.ambient.as_ref().is_some_and(|ambient| ambient.prefers_tunnels);
-    accepts && client.sends_tunnels && (prefers || !backend.speaks_mutual_tls)
+    let may_send = client.sends_tunnels && !client.is_grpc;
+    accepts && may_send && (prefers || !speaks_mutual_tls(backend))
 }
 
 fn transport(backend: &Backend, is_tunnelled: bool, rules: &Rules) -> &'static str {
     if is_tunnelled && rules.form != Form::InboundVip {
-        "http"
-    } else if backend.speaks_mutual_tls {
-        "istio"
-    } else {
-        ""
+        return "http";
+    }
+    let is_on = match &rules.tls {
+        Some(mode) => mode == "ISTIO_MUTUAL",
+        None => speaks_mutual_tls(backend) && !rules.refuses_mutual_tls,
+    };
+    match &*backend.tls_mode {
+        "" | "disabled" => "",
+        "istio" if is_on => "istio",
+        _ if is_on => "other",
+        _ => "",
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Client {
     pub kind: Kind,
     /// Whether it may send HBONE.
     pub sends_tunnels: bool,
+    /// Whether it is a gRPC client without a proxy.
+    pub is_grpc: bool,
     /// Its IP addresses; none: it may reach any family.
     pub addresses: Vec<String>,
     /// Its cluster.
@@ -62,8 +64,10 @@ pub enum Health {
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "plain data")]
 pub struct Backend {
-    /// Its IP address or host name, unique; empty: unknown.
+    /// Its IP address, host name, or `unix://` and the path of its socket, unique; empty: unknown.
     pub address: String,
+    /// Its further addresses.
+    pub more_addresses: Vec<String>,
     /// The name of the service port that it serves.
     pub port_name: String,
     /// The number of the service port that it serves.
@@ -80,8 +84,8 @@ pub struct Backend {
     pub weight: u32,
     /// Its labels.
     pub labels: Labels,
-    /// Whether it speaks Istio's mutual TLS.
-    pub speaks_mutual_tls: bool,
+    /// Its label `security.istio.io/tlsMode`: `istio` speaks Istio's mutual TLS.
+    pub tls_mode: String,
     /// Whether ambient captures it.
     pub is_captured: bool,
     /// How it is, if no label `istio.io/draining` says that it is draining.
@@ -120,8 +124,17 @@ pub enum Form {
     Dns,
     /// `outbound_.…`, only what speaks mutual TLS.
     SniDnat,
+    /// The same, its endpoints part of it and resolved by DNS.
+    SniDnatDns,
     /// `inbound-vip|…` of a waypoint.
     InboundVip,
+}
+
+impl Form {
+    /// Returns whether DNS resolves the cluster.
+    pub const fn is_dns(self) -> bool {
+        matches!(self, Self::Dns | Self::SniDnatDns)
+    }
 }
 
 /// The switches of ambient.
@@ -162,26 +175,52 @@ pub struct Rules {
     pub is_node_local: bool,
     /// The value of the service's label `istio.io/persistent-session`; empty: it keeps no sessions.
     pub sessions: String,
-    /// Unhealthy endpoints are sent.
+    /// The TLS mode that the rule asks for by name, such as `ISTIO_MUTUAL`.
+    pub tls: Option<String>,
+    /// A PeerAuthentication switches mutual TLS off.
+    pub refuses_mutual_tls: bool,
+    /// The rule lets Envoy see unhealthy endpoints.
     pub sends_unhealthy: bool,
     /// Outlier detection is configured.
     pub has_outlier_detection: bool,
-    /// How localities are told apart.
+    /// How the rule tells localities apart.
     pub setting: Setting,
+    /// What the service prefers: `PreferSameZone`, `PreferSameNode`, or nothing.
+    pub prefers: String,
+    /// The mesh's zone-aware setting.
+    pub of_mesh_zones: Setting,
+    /// The mesh's other setting.
+    pub of_mesh: Setting,
+    /// What is mended.
+    pub fixes: Fixes,
+}
+
+/// Defects of upstream that are mended.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "plain data")]
+pub struct Fixes {
+    /// A gateway occurs once, with the weight of all localities behind it.
+    pub gateway_weights: bool,
+    /// A gateway has the labels that all endpoints behind it have.
+    pub gateway_labels: bool,
 }
 
 /// How localities are told apart.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::exhaustive_enums, reason = "plain data")]
 pub enum Setting {
-    /// Not at all.
+    /// Nothing is said.
     #[default]
+    Unset,
+    /// They are not, whatever others say.
     Off,
     /// Shares by the client's locality: entries of `from` and keys with percents. No key of an entry
     /// covers another.
     Distribute(Vec<(String, Vec<(String, u32)>)>),
     /// Labels and regions; needs outlier detection.
     Failover(Vec<String>, Vec<(String, String)>),
+    /// Zone-aware and switched off, whatever others say.
+    ZoneAwareOff,
     /// Labels and regions, zone-aware; not for waypoints.
     ZoneAware(Vec<String>, Vec<(String, String)>),
 }
