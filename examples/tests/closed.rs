@@ -84,6 +84,26 @@ fn who_serves_a_cluster_may_be_unknown() {
 }
 
 #[test]
+fn any_of_several_primaries_may_be_meant() {
+    let check = |name: &str, description: &str, third: &str, expected: &str| {
+        let files =
+            [("clusters/c3/cluster.yaml", "role: primary\n"), ("clusters/c3/all.yaml", third)];
+        let found = [TO_C1, TO_C2].map(|call| ask(name, description, &files, call, GET));
+        assert_eq!(found, ["no_allow_policy", expected], "{description} {third}");
+    };
+    let other = POLICY.replace("81", "80");
+    check("any-same", "role: remote\n", POLICY, "no_allow_policy");
+    check("any-other", "role: remote\n", &other, "policy_broken");
+    check(
+        "any-none",
+        "region: r\n",
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}}",
+        "policy_broken",
+    );
+    check("any-named", "role: remote\ncontrolPlane: c1\n", &other, "no_allow_policy");
+}
+
+#[test]
 fn a_control_plane_that_nobody_knows_may_have_meant_what_nobody_understands() {
     let check = |name: &str, served_by: &str, (kind, spec): (&str, &str), expected: &str| {
         let broken = format!(

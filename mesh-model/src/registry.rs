@@ -33,6 +33,7 @@ mod origin;
 mod peer_authentications;
 pub mod place;
 mod service;
+mod serving;
 mod topology;
 mod virtual_services;
 mod visibility;

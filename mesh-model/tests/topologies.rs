@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mesh_model::Compat;
 use mesh_model::manifest::Severity;
 use mesh_model::registry::{Change, Mesh, Origin, Registry, Source};
+use mesh_model::resource::{AuthorizationPolicy, ObjectKey, Resource};
 use mesh_model::view::Subset;
 
 /// A service `cart` with one endpoint, a client `web-0`, and the network of the cluster.
@@ -92,38 +93,90 @@ fn a_primary_serves_its_remotes_by_its_own_configuration() {
     check(&mesh, [&told, &told]);
 }
 
-/// Which of two primaries serves `c2` decides by whose policies: without a word the first is taken, and told.
+/// A policy of everybody in the namespace.
+fn policy(action: &str) -> String {
+    format!(
+        "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: shop}}, \
+         spec: {{action: {action}, rules: [{{}}]}}}}"
+    )
+}
+
+/// What stands for a control plane of which nobody can tell which one it is.
+const UNTOLD: &str = "unreadable.invalid";
+
+/// Which of two primaries serves `c2` decides by whose policies: without a word the first is taken if it does
+/// not matter, and told.
 #[test]
 fn who_of_several_primaries_serves_a_cluster_is_asked_for() {
-    let policy = |action: &str| {
-        format!(
-            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: \
-             shop}}, spec: {{action: {action}, rules: [{{}}]}}}}"
-        )
-    };
     let told = |description: &str, third: &str| {
         let mut sources = sources(["role: primary", description]);
         sources.push(source("clusters/c1/p.yaml", policy("DENY")));
-        sources.push(source("clusters/c3/p.yaml", policy(third)));
+        sources.push(source("clusters/c3/p.yaml", third));
         sources.push(source("clusters/c3/cluster.yaml", "role: primary"));
         let mut registry = Registry::new(Compat::default());
-        let found = registry.load(sources).into_iter().map(|found| {
-            assert!(
-                found.message.contains("`c1` is taken") && found.help.contains("controlPlane: c1")
-            );
-            (found.code, found.severity, found.file.to_string())
+        let found = registry.load(sources).into_iter();
+        let found = found.filter(|found| *found.file == *"clusters/c2/cluster.yaml").map(|found| {
+            assert!(found.help.contains("controlPlane: c1"));
+            (found.code, found.severity, found.message.contains("`c1` is taken"))
         });
         (found.collect::<Vec<_>>(), registry.mesh().control_plane_of("c2").unwrap().id.to_string())
     };
-    let code = "CLUSTER-CONTROL-PLANE";
-    let file = "clusters/c2/cluster.yaml".to_owned();
-    let taken = |severity| (vec![(code, severity, file.clone())], "c1".to_owned());
-    assert_eq!(told("role: remote", "DENY"), taken(Severity::Warning));
-    assert_eq!(told("region: r", "DENY"), taken(Severity::Warning));
+    let taken = (vec![("CLUSTER-CONTROL-PLANE", Severity::Warning, true)], "c1".to_owned());
+    let none = (vec![("CLUSTER-CONTROL-PLANE", Severity::Error, false)], UNTOLD.to_owned());
+    let [deny, allow] = ["DENY", "ALLOW"].map(policy);
+    assert_eq!(told("role: remote", &deny), taken);
+    assert_eq!(told("region: r", &deny), taken);
     // By the policies of the other everybody would get in.
-    assert_eq!(told("role: remote", "ALLOW"), taken(Severity::Error));
-    assert_eq!(told("{role: remote, controlPlane: c3}", "ALLOW"), (Vec::new(), "c3".to_owned()));
-    assert_eq!(told("role: primary", "ALLOW"), (Vec::new(), "c2".to_owned()));
+    assert_eq!(told("role: remote", &allow), none);
+    // Nobody can tell what this one says.
+    assert_eq!(told("role: remote", &format!("{deny}\n---\n{}", policy("5"))), none);
+    assert_eq!(told("{role: remote, controlPlane: c3}", &allow), (Vec::new(), "c3".to_owned()));
+    assert_eq!(told("role: primary", &allow), (Vec::new(), "c2".to_owned()));
+}
+
+/// A change of a policy in one of them can make it matter, or be all that is unknown.
+#[test]
+fn who_serves_a_cluster_is_asked_again_when_policies_change() {
+    let mut all = sources(["role: primary", "role: remote"]);
+    all.push(source("clusters/c1/p.yaml", policy("DENY")));
+    all.push(source("clusters/c3/p.yaml", policy("DENY")));
+    all.push(source("clusters/c3/cluster.yaml", "role: primary"));
+    let mut registry = Registry::new(Compat::default());
+    registry.load(all);
+    let origin = || Origin::Cluster("c3".into());
+    let served = |mesh: &Mesh| mesh.control_plane_of("c2").unwrap().id.to_string();
+    let mesh = registry.mesh();
+    assert_eq!(served(&mesh), "c1");
+    let known = mesh.control_planes().find(|plane| *plane.id.as_str() == *"c3").unwrap();
+    let known = known.authorization_policies.iter().next().unwrap().clone();
+    let mut other = (*known).clone();
+    other.spec.rules.clear();
+    let upsert = |policy: AuthorizationPolicy| Change::Upsert {
+        origin: origin(),
+        resource: Box::new(Resource::AuthorizationPolicy(policy)),
+    };
+    let effect = registry.apply(upsert(other));
+    assert!(effect.everything);
+    let mesh = registry.mesh();
+    assert_eq!(served(&mesh), UNTOLD);
+    assert_eq!(mesh.control_plane_of("c2").unwrap().broken.len(), 1);
+    registry.apply(upsert((*known).clone()));
+    assert_eq!(served(&registry.mesh()), "c1");
+
+    // Where a name is misspelt the first policy of any cluster closes it.
+    let mut registry = Registry::new(Compat::default());
+    registry.load(sources(["role: primary", "{role: remote, controlPlane: c9}"]));
+    let broken = |registry: &Registry| registry.mesh().control_plane_of("c2").unwrap().broken.len();
+    assert_eq!(broken(&registry), 0);
+    let origin = Origin::Cluster("c1".into());
+    let resource = Box::new(Resource::AuthorizationPolicy((*known).clone()));
+    let effect = registry.apply(Change::Upsert { origin: origin.clone(), resource });
+    assert!(effect.everything);
+    assert_eq!(broken(&registry), 1);
+    let object =
+        ObjectKey { kind: "AuthorizationPolicy", namespace: "shop".into(), name: "p".into() };
+    registry.apply(Change::Delete { origin, object });
+    assert_eq!(broken(&registry), 0);
 }
 
 #[test]

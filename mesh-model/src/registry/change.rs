@@ -212,7 +212,11 @@ impl Registry {
         }
         self.parts.broken = Arc::new(broken);
         pending.is_changed = true;
-        self.renew_peer_authentications();
+        if self.is_served_otherwise() {
+            pending.settle(true);
+        } else {
+            self.renew_peer_authentications();
+        }
     }
 
     /// A control plane that is to be changed.

@@ -9,7 +9,7 @@ mod gateways;
 mod plane;
 mod shards;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(super) use self::cluster::{Changed, ClusterIndex, ServiceName, members, service_of_slice};
@@ -18,7 +18,7 @@ pub(super) use self::plane::{Plane, PlaneIndex, cluster_set_host};
 use super::map::Key;
 use super::mesh::Parts;
 use super::topology::Topology;
-use super::{ClusterLocalHosts, ControlPlane, DOMAIN, ExportTo, Service, Store};
+use super::{ClusterLocalHosts, ControlPlane, DOMAIN, ExportTo, Service, Store, serving};
 use crate::compat::Compat;
 use crate::endpoint::Discoverability;
 use crate::name::ClusterId;
@@ -128,13 +128,11 @@ impl Index {
                 (id.clone(), ClusterIndex::build(id, trust_domain, &part.store, &around))
             })
             .collect();
-        let served = parts.clusters.keys();
-        let served =
-            served.filter_map(|id| Some((id.clone(), topology.control_plane(id)?))).collect();
-        let mut index =
-            Self { around, clusters, planes: BTreeMap::new(), served_by: Arc::new(served) };
+        let served_by = Arc::new(serving::served_by(parts));
+        let serving: BTreeSet<ClusterId> = served_by.values().cloned().collect();
+        let mut index = Self { around, clusters, planes: BTreeMap::new(), served_by };
         let mut planes = BTreeMap::new();
-        for id in topology.control_planes() {
+        for id in serving {
             let reads = topology.discovered_by(&id).into();
             let plane = Plane { id: &id, clusters: &reads, index: &index, parts };
             let (kept, built) = plane.build(before.get(&id));

@@ -10,7 +10,9 @@ use crate::registry::effect::Effect;
 use crate::registry::index::{Changed, ServiceName, cluster_set_host, is_candidate};
 use crate::registry::objects::Stored;
 use crate::registry::place::NETWORK;
-use crate::registry::{DOMAIN, Origin, Registry, Resolution, SYSTEM_NAMESPACE, kubernetes};
+use crate::registry::{
+    DOMAIN, Origin, Registry, Resolution, SYSTEM_NAMESPACE, kubernetes, serving,
+};
 use crate::resource::{
     self, EndpointSlice, Node, ObjectKey, Pod, ProxyRef, VirtualService, WorkloadEntry,
 };
@@ -71,9 +73,40 @@ impl Registry {
                 let (before, after) = states!(touched, WorkloadEntry);
                 self.renew_machine(cluster, before.or(after).as_deref(), effect);
             }
+            (
+                Stored::AuthorizationPolicy(_)
+                | Stored::PeerAuthentication(_)
+                | Stored::RequestAuthentication(_),
+                Some(_),
+            ) => {
+                self.renew_config(touched, effect);
+                return self.renew_unknown(effect);
+            }
             (_, _) => self.renew_config(touched, effect),
         }
         false
+    }
+
+    /// Computes again what stands for policies of any cluster, where it is unknown whose count; returns
+    /// whether that itself is different.
+    fn renew_unknown(&mut self, effect: &mut Effect) -> bool {
+        if self.is_served_otherwise() {
+            effect.everything = true;
+            return true;
+        }
+        if self.planes.keys().any(|id| !self.parts.clusters.contains_key(id)) {
+            let before = self.planes.clone();
+            self.renew_peer_authentications();
+            let mut planes = before.values().zip(self.planes.values());
+            effect.everything |= planes.any(|(before, after)| before.broken != after.broken);
+        }
+        false
+    }
+
+    /// Whether any cluster is served by another control plane than is indexed: policies decide that where
+    /// any of several may be meant.
+    pub(super) fn is_served_otherwise(&self) -> bool {
+        serving::served_by(&self.parts) != *self.index.served_by
     }
 
     /// Names a policy and whom it concerns.

@@ -2,21 +2,21 @@
 use super::DESCRIPTION;
 use crate::manifest::{Diagnostic, Place, Severity};
 use crate::name::{ClusterId, Namespace};
+use crate::registry::Origin;
 use crate::registry::mesh::Parts;
-use crate::registry::objects::{ByName, Object};
+use crate::registry::serving::differing;
 use crate::registry::topology::Topology;
-use crate::registry::{Entry, Origin};
-use crate::resource::{Meta, ObjectKey};
+use crate::resource::ObjectKey;
 
 /// `CLUSTER-CONTROL-PLANE`: the first of several is taken. Where they do not have the same security policies
-/// that decides who may call whom, and is an error.
+/// none is, and that is an error: who may call whom cannot be told.
 pub(super) fn check(parts: &Parts, found: &mut Vec<Diagnostic>) {
     let topology = Topology::of(parts);
     for id in parts.clusters.keys() {
         let choice = topology.choice(id);
-        let Some((first, others)) = choice.split_first() else { continue };
-        let differing = others.iter().find(|other| !has_same_security(parts, first, other));
-        found.push(diagnose(parts, id, &choice, differing.copied()));
+        if !choice.is_empty() {
+            found.push(diagnose(parts, id, &choice, differing(parts, &choice)));
+        }
     }
 }
 
@@ -37,10 +37,10 @@ fn diagnose(
     let first = choice.first().map(|id| id.as_str()).unwrap_or_default();
     let consequence = match differing {
         Some(other) => format!(
-            ", and `{other}` has other security policies: if it is meant, who may call whom in `{id}` is not \
-             what is told"
+            "`{other}` has other security policies than `{first}`, so none is taken: what those of any might \
+             deny is denied in `{id}`, and no control plane's own configuration counts there"
         ),
-        None => String::new(),
+        None => format!("`{first}` is taken, the first by name"),
     };
     Diagnostic {
         code: "CLUSTER-CONTROL-PLANE",
@@ -50,26 +50,8 @@ fn diagnose(
         object: DESCRIPTION.to_owned(),
         field: "controlPlane".to_owned(),
         message: format!(
-            "any of {names} may serve `{id}`, which does not say which one does: `{first}` is taken, the first \
-             by name{consequence}"
+            "any of {names} may serve `{id}`, which does not say which one does: {consequence}"
         ),
         help: format!("write `controlPlane: {first}`, or the name of the one that is meant"),
     }
-}
-
-/// Whether two clusters have equal policies of every security kind, by namespace and name.
-fn has_same_security(parts: &Parts, a: &ClusterId, b: &ClusterId) -> bool {
-    let [Some(a), Some(b)] = [a, b].map(|id| parts.clusters.get(id).map(|part| &part.store)) else {
-        return false;
-    };
-    let dry_run = |meta: &Meta| meta.annotations.value("istio.io/dry-run").to_owned();
-    is_same(&a.authorization_policies, &b.authorization_policies, |a, b| {
-        a.spec == b.spec && dry_run(&a.meta) == dry_run(&b.meta)
-    }) && is_same(&a.peer_authentications, &b.peer_authentications, |a, b| a.spec == b.spec)
-        && is_same(&a.request_authentications, &b.request_authentications, |a, b| a.spec == b.spec)
-}
-
-fn is_same<T: Object>(a: &ByName<T>, b: &ByName<T>, says_same: impl Fn(&T, &T) -> bool) -> bool {
-    a.iter().map(Entry::key).eq(b.iter().map(Entry::key))
-        && a.iter().zip(b.iter()).all(|(a, b)| says_same(a, b))
 }
