@@ -33,8 +33,7 @@ pub(crate) fn load(folder: &Path, compat: &Compat) -> Result<Loaded, Failure> {
     // The smallest first: as a rule the first one answers.
     files.sources.sort_by_key(|source| source.text.len());
     let has_document = files
-        .sources
-        .iter()
+        .in_place()
         .any(|source| !manifest::read("", &source.text, &Limits::default()).documents.is_empty());
     let mut registry = Registry::new(compat.clone()).with_all_places();
     files.diagnostics.extend(registry.load(files.sources));
@@ -88,8 +87,8 @@ pub(crate) struct Files {
 const LARGEST: u64 = 1 << 30;
 
 impl Files {
-    /// Reads every file of a mesh folder: those that it names, and all below `config/` and `clusters/`.
-    /// Hidden files and folders do not belong to it.
+    /// Reads every file of a mesh folder: those that it names, and all below `config/` and `clusters/`; also
+    /// those that may have been meant as such, for the policies that are lost there. Hidden files and folders do not belong to it.
     ///
     /// # Errors
     ///
@@ -113,7 +112,7 @@ impl Files {
         files.collect(folder, "", &mut seen).map_err(|error| {
             unanswered(format!("cannot read the folder `{}`: {error}", folder.display()))
         })?;
-        if files.sources.is_empty() && !files.has_unreadable() {
+        if files.in_place().next().is_none() && !files.has_unreadable() {
             return Err(unanswered(format!(
                 "`{}` is not a mesh folder: it has no mesh.yaml, no config/ and no clusters/NAME/ with a document",
                 folder.display()
@@ -125,6 +124,11 @@ impl Files {
     /// The names of the files that cannot be read.
     pub(crate) fn unreadable(&self) -> impl Iterator<Item = &Arc<str>> {
         self.diagnostics.iter().filter(|found| found.code == UNREADABLE).map(|found| &found.file)
+    }
+
+    /// The texts that are where manifests are read.
+    fn in_place(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter().filter(|source| !matches!(source.origin, Origin::Misplaced(_)))
     }
 
     fn has_unreadable(&self) -> bool {
@@ -150,13 +154,7 @@ impl Files {
             }
             let name = format!("{inside}{name}");
             if path.is_dir() {
-                let is_ours = !inside.is_empty() || name == "config" || name == "clusters";
-                if !is_ours {
-                    if holds_manifests(&path, &mut BTreeSet::new()) {
-                        let message = "means nothing here, and no file of it is read: manifests lie below \
-                                       `config/` or `clusters/NAME/`";
-                        self.tell("FILE-UNUSED", Severity::Warning, &format!("{name}/"), message);
-                    }
+                if inside.is_empty() && !self.is_ours(&path, &name) {
                     continue;
                 }
                 if let Err(error) = self.collect(&path, &format!("{name}/"), seen) {
@@ -174,19 +172,47 @@ impl Files {
         Ok(())
     }
 
+    /// Whether what is in a folder beside `mesh.yaml` is looked at: in its own, and those whose names are
+    /// nearly theirs. Tells of manifests in others.
+    ///
+    /// What lies there is not the mesh's, and closes nothing: folders of other names may hold anything
+    /// (tests, charts, policies that were put aside). A policy there is told as an error all the same, because
+    /// who wrote it may believe that it is in force.
+    fn is_ours(&mut self, path: &Path, name: &str) -> bool {
+        let file = format!("{name}/of/it.yaml");
+        if Origin::of_path(&file).is_some() {
+            return true;
+        }
+        let folder = format!("{name}/");
+        let is_meant = Origin::of_misspelt_path(&file).is_some();
+        let Some(holds_policies) = held(path, &mut BTreeSet::new()) else { return is_meant };
+        if holds_policies && !is_meant {
+            let message = "means nothing here, and security policies that it holds are not in force: manifests lie \
+                           below `config/` or `clusters/NAME/`";
+            self.tell("FILE-UNUSED", Severity::Error, &folder, message);
+        } else {
+            let message = "means nothing here, and no file of it is read: manifests lie below `config/` or \
+                           `clusters/NAME/`";
+            self.tell("FILE-UNUSED", Severity::Warning, &folder, message);
+        }
+        is_meant
+    }
+
     fn take(&mut self, path: &Path, name: &str) {
-        let Some(origin) = Origin::of_path(name) else {
-            let message = if is_manifest(path) {
-                "means nothing here: manifests lie below `config/` or `clusters/NAME/`"
-            } else if name.contains('/') && extension(path) != "md" {
-                "is not read: the names of manifests end in `.yaml`, `.yml` or `.json`"
-            } else {
-                return;
-            };
-            self.tell("FILE-UNUSED", Severity::Info, name, message);
+        let meant = Origin::of_misspelt_path(name);
+        let Some(origin) = Origin::of_path(name).or(meant) else {
+            if name.contains('/') && extension(path) != "md" {
+                self.tell_unread(path, name);
+            }
             return;
         };
-        if name.rsplit('.').next().is_some_and(|it| it.chars().any(char::is_uppercase)) {
+        if let Origin::Misplaced(_) = origin {
+            let folder = name.split_once('/').map(|(folder, _)| format!("{folder}/of/it.yaml"));
+            // Of a folder that means nothing, as a whole, there is a word already.
+            if folder.is_none_or(|file| Origin::of_path(&file).is_some()) {
+                self.tell_unread(path, name);
+            }
+        } else if !is_exact(name) {
             let message =
                 "is read as what its name says in small letters; `kubectl apply -f` passes over it";
             self.tell("FILE-EXTENSION", Severity::Warning, name, message);
@@ -199,10 +225,26 @@ impl Files {
         }
     }
 
+    /// Tells of a file where nothing is read; a policy that was put aside is an error as one in a folder is.
+    fn tell_unread(&mut self, path: &Path, name: &str) {
+        let is_aside = Origin::of_misspelt_path(name).is_none();
+        if is_aside && holds_policies(path) {
+            let message = "is not read, and security policies that it holds are not in force: the names of \
+                           manifests end in `.yaml`, `.yml` or `.json`";
+            return self.tell("FILE-UNUSED", Severity::Error, name, message);
+        }
+        let message = if is_manifest(path) {
+            "means nothing here: manifests lie below `config/` or `clusters/NAME/`"
+        } else {
+            "is not read: the names of manifests end in `.yaml`, `.yml` or `.json`"
+        };
+        self.tell("FILE-UNUSED", Severity::Info, name, message);
+    }
+
     fn tell(&mut self, code: &'static str, severity: Severity, file: &str, message: &str) {
-        let help = match severity {
-            Severity::Error => "what it says counts for nobody until it can be read",
-            Severity::Warning | Severity::Info => "move or rename it, or leave it if that is meant",
+        let help = match code {
+            UNREADABLE => "what it says counts for nobody until it can be read",
+            _ => "move or rename it, or leave it if that is meant",
         };
         self.diagnostics.push(Diagnostic {
             code,
@@ -223,16 +265,47 @@ impl Files {
 /// The code of files that cannot be read.
 const UNREADABLE: &str = "FILE-UNREADABLE";
 
-/// Whether a manifest is in a folder or those below it; folders that links lead to again are looked at once,
-/// those that cannot be read hold none.
-fn holds_manifests(folder: &Path, seen: &mut BTreeSet<PathBuf>) -> bool {
+/// Whether any manifest in a folder or those below it holds a security policy; `None` if there is none.
+/// Folders that links lead to again are looked at once, those that cannot be read hold none.
+fn held(folder: &Path, seen: &mut BTreeSet<PathBuf>) -> Option<bool> {
     if !folder.canonicalize().is_ok_and(|path| seen.insert(path)) {
-        return false;
+        return None;
     }
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.path())
-        .any(|path| if path.is_dir() { holds_manifests(&path, seen) } else { is_manifest(&path) })
+    let mut found = None;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let of_entry = match path.is_dir() {
+            true => held(&path, seen),
+            false => is_manifest(&path).then(|| holds_policies(&path)),
+        };
+        found = found.max(of_entry);
+        if found == Some(true) {
+            break;
+        }
+    }
+    found
+}
+
+/// Whether a file can be read and holds what may have been meant as a security policy.
+fn holds_policies(path: &Path) -> bool {
+    let Ok(text) = text(path) else { return false };
+    let reading = manifest::read("", &text, &Limits::default());
+    let mut meant = reading.documents.iter().map(manifest::Document::meant);
+    meant.any(|meant| !meant.security_kinds.is_empty())
+        || reading.unreadable.iter().any(|unreadable| !unreadable.meant.security_kinds.is_empty())
+}
+
+/// Whether `kubectl apply -f` reads a file by its name, and a mesh folder has it.
+fn is_exact(name: &str) -> bool {
+    let is_known = |part: &str, known: &[&str]| {
+        known.iter().all(|known| !part.eq_ignore_ascii_case(known) || part == *known)
+    };
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let folder = stem.split('/').next().unwrap_or_default();
+    let file = stem.strip_prefix("clusters/").and_then(|rest| rest.split_once('/'));
+    is_known(extension, &["yaml", "yml", "json"])
+        && is_known(folder, &["config", "clusters", "mesh", "networks", "proxies"])
+        && file.is_none_or(|(_, file)| is_known(file, &["cluster"]))
 }
 
 /// Whether a file's name is one of manifests, in large letters or small.

@@ -95,26 +95,55 @@ fn documents_that_cannot_be_used_are_told_by_place_and_the_others_count() {
     assert_eq!((code, answer.contains("the mesh has no cluster `c2`")), (1, true), "{answer}");
 }
 
-/// What lies where nothing is read was meant to count.
+/// What lies where nothing is read was meant to count: a policy there is an error, and closes what it might
+/// have closed if its place is a misspelt one.
 #[test]
 fn manifests_in_wrong_places_are_told() {
     let policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
-        metadata: {name: p, namespace: front}\nspec: {action: DENY, rules: [{}]}\n";
-    for (file, told) in [
-        ("Config/p.yaml", "Config/: warning[FILE-UNUSED]"),
-        ("Clusters/c1/p.yaml", "Clusters/: warning[FILE-UNUSED]"),
-        ("policies/p.JSON", "policies/: warning[FILE-UNUSED]"),
-        ("mesh/mesh.yaml", "mesh/: warning[FILE-UNUSED]"),
-        ("config/p.ymal", "config/p.ymal: info[FILE-UNUSED]"),
-        ("config/p.yaml.bak", "config/p.yaml.bak: info[FILE-UNUSED]"),
-        ("clusters/c1/p", "clusters/c1/p: info[FILE-UNUSED]"),
+        metadata: {name: p, namespace: shop}\nspec: {action: DENY, rules: [{}]}\n";
+    let beside = ("clusters/c1/pod.yaml", POD.as_bytes());
+    let answers = |file: &str, text: &str| {
+        let folder = folder("misplaced", &[beside, (file, text.as_bytes())]);
+        let (code, answer, _) = run(Some(&folder), &["load"], "");
+        let request = ["authz", "--to", "c1/shop/web", "--request", "-", "-o", "json"];
+        let (_, decision, _) = run(Some(&folder), &request, "{\"destination_port\": 80}");
+        (code, answer, decision.contains("policy_broken"))
+    };
+    for (file, told, denies) in [
+        ("configs/p.yaml", "configs/: warning[FILE-UNUSED]", true),
+        ("cluster/c1/p.yaml", "cluster/: warning[FILE-UNUSED]", true),
+        ("clusters/p.yaml", "clusters/p.yaml: info[FILE-UNUSED]", true),
+        ("config/p.ymal", "config/p.ymal: info[FILE-UNUSED]", true),
+        ("clusters/c1/p", "clusters/c1/p: info[FILE-UNUSED]", true),
+        ("clusters/c1/p.txt", "clusters/c1/p.txt: info[FILE-UNUSED]", true),
+        ("p.yaml", "p.yaml: info[FILE-UNUSED]", true),
+        ("policies/p.JSON", "policies/: error[FILE-UNUSED]", false),
+        ("mesh/mesh.yaml", "mesh/: error[FILE-UNUSED]", false),
+        ("config/p.yaml.bak", "config/p.yaml.bak: error[FILE-UNUSED]", false),
+        ("config/p.yaml~", "config/p.yaml~: error[FILE-UNUSED]", false),
     ] {
-        let (code, answer) = findings("misplaced", file, policy.as_bytes());
-        assert_eq!((code, answer.contains(told)), (0, true), "{file}: {answer}");
+        for text in
+            [policy.to_owned(), policy.replace("{}]", "{]"), policy.replace("Authorization", "Foo")]
+        {
+            let (code, answer, is_denied) = answers(file, &text);
+            assert_eq!((code, is_denied), (1, denies), "{file}: {answer}");
+            assert!(answer.contains(told), "{file}: {answer}");
+            assert_eq!(answer.contains("error[FILE-MISPLACED]"), denies, "{file}: {answer}");
+        }
+        // Of the workloads of others, and what is no policy.
+        let (code, _, is_denied) = answers(file, &policy.replace("shop", "other"));
+        assert_eq!((code, is_denied), (1, false), "{file}");
+        let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\n";
+        let (code, answer, is_denied) = answers(file, service);
+        assert_eq!((code, is_denied), (0, false), "{file}: {answer}");
+        assert!(
+            answer.contains("[FILE-UNUSED]") && !answer.contains("MISPLACED"),
+            "{file}: {answer}"
+        );
     }
     for file in ["docs/readme.txt", "config/README.md", "notes"] {
-        let (_, answer) = findings("beside", file, policy.as_bytes());
-        assert!(!answer.contains("FILE-UNUSED"), "{file}: {answer}");
+        let (code, answer, is_denied) = answers(file, policy);
+        assert!(code == 0 && !is_denied && !answer.contains("FILE-"), "{file}: {answer}");
     }
 }
 
@@ -124,7 +153,13 @@ fn manifests_are_read_whatever_the_case_of_their_extension() {
     let policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
         metadata: {name: p, namespace: front}\nspec: {action: DENY, rules: [{}]}\n";
     let twice = format!("{policy}---\n{policy}");
-    for name in ["config/p.YAML", "config/p.Yml", "clusters/c1/p.JSON"] {
+    for name in [
+        "config/p.YAML",
+        "config/p.Yml",
+        "clusters/c1/p.JSON",
+        "Config/p.yaml",
+        "Clusters/c1/p.yaml",
+    ] {
         let (code, answer) = findings("case", name, twice.as_bytes());
         assert_eq!(code, 1, "{answer}");
         assert!(answer.contains(&format!("{name}: warning[FILE-EXTENSION]")), "{answer}");
@@ -135,8 +170,12 @@ fn manifests_are_read_whatever_the_case_of_their_extension() {
     }
     let (code, answer) = findings("case-plain", "config/p.yaml", policy.as_bytes());
     assert_eq!((code, answer.contains("FILE-EXTENSION")), (0, false), "{answer}");
-    let (code, answer) = findings("case-mesh", "mesh.YAML", b"trustDomain: [a]\n");
-    assert_eq!((code, answer.contains("mesh.YAML:1:")), (1, true), "{answer}");
+    for name in ["mesh.YAML", "Mesh.yaml"] {
+        let (code, answer) = findings("case-mesh", name, b"trustDomain: [a]\n");
+        assert_eq!((code, answer.contains(&format!("{name}:1:"))), (1, true), "{answer}");
+    }
+    let (_, answer) = findings("case-cluster", "clusters/c1/Cluster.yaml", b"name: c2\n");
+    assert!(answer.contains("[CLUSTER-NAME]") && answer.contains("[FILE-EXTENSION]"), "{answer}");
 }
 
 #[cfg(unix)]

@@ -214,7 +214,7 @@ fn a_gateway_s_name_is_a_label() {
 #[track_caller]
 fn check_file(path: &str, text: &str, code: &str) {
     let source = |path: &str, text: &str| Source {
-        origin: Origin::of_path(path).unwrap(),
+        origin: Origin::of_path(path).or_else(|| Origin::of_misspelt_path(path)).unwrap(),
         name: path.into(),
         text: text.as_bytes().to_vec(),
     };
@@ -275,6 +275,7 @@ fn files_of_the_folder() {
     check_file("clusters/c1/cluster.yaml", "name: c2", "CLUSTER-NAME");
     let strange = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: p, namespace: Shop}\nspec: {}";
     check_file("config/a.yaml", strange, "NAMESPACE-NAME");
+    check_file("config/a.txt", strange, "FILE-MISPLACED");
     check_file("clusters/c1/cluster.yaml", "reads: [c2]", "CLUSTER-UNKNOWN");
     check_file("clusters/c1/cluster.yaml", "controlPlane: c2", "CLUSTER-UNKNOWN");
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\n";

@@ -9,12 +9,13 @@ use super::map::Key;
 use super::mesh::Parts;
 use super::objects::in_both;
 use super::topology::Topology;
-use super::{Origin, Registry};
+use super::{Origin, Registry, Source};
 use crate::manifest::{
-    Diagnostic, Document, Head, Meant, SECURITY_KINDS, Severity, TARGET_KINDS, Unreadable,
+    Diagnostic, Document, Head, Meant, Place, Reading, SECURITY_KINDS, Severity, TARGET_KINDS,
+    Unreadable,
 };
 use crate::name::{ClusterId, Labels, Namespace};
-use crate::resource::{Action, MeshConfig, ObjectKey, UNTOLD};
+use crate::resource::{self, Action, MeshConfig, ObjectKey, UNTOLD};
 
 mod told;
 
@@ -103,7 +104,8 @@ impl Broken {
             | Origin::MeshConfig
             | Origin::MeshNetworks
             | Origin::Proxies
-            | Origin::Description(_) => true,
+            | Origin::Description(_)
+            | Origin::Misplaced(_) => true,
         }
     }
 }
@@ -229,6 +231,39 @@ impl Registry {
         }
     }
 
+    /// Remembers the policies of a text that lies where nothing is read, and tells of them.
+    pub(super) fn remember_misplaced(
+        &mut self,
+        origin: &Origin,
+        source: &Source,
+        reading: &Reading,
+    ) -> Vec<Diagnostic> {
+        let reason = "it lies where nothing is read";
+        let mut found = Vec::new();
+        let mut tell = |place, kinds: &[&str]| {
+            found.extend((!kinds.is_empty()).then(|| misplaced(source, place, kinds)));
+        };
+        for unreadable in &reading.unreadable {
+            self.remember_meant(origin, &unreadable.head, &unreadable.meant, reason);
+            tell(Place::default(), &unreadable.meant.security_kinds);
+        }
+        for document in &reading.documents {
+            let key = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE).object;
+            match key.filter(|key| SECURITY_KINDS.contains(&key.kind)) {
+                Some(key) => {
+                    tell(document.node.place, &[key.kind]);
+                    self.remember(key, origin, document, reason.to_owned());
+                }
+                None => {
+                    let meant = document.meant();
+                    self.remember_meant(origin, &document.head(), &meant, reason);
+                    tell(document.node.place, &meant.security_kinds);
+                }
+            }
+        }
+        found
+    }
+
     /// Remembers what was read, but is no object, for all that it may have been.
     pub(super) fn remember_unnamed(&mut self, origin: &Origin, document: &Document, reason: &str) {
         let (head, meant) = (document.head(), document.meant());
@@ -333,6 +368,23 @@ impl Registry {
 
     fn push_broken(&mut self, broken: Broken) {
         Arc::make_mut(&mut self.parts.broken).push(broken);
+    }
+}
+
+/// `FILE-MISPLACED`: a policy that is not in force.
+fn misplaced(source: &Source, place: Place, kinds: &[&str]) -> Diagnostic {
+    Diagnostic {
+        code: "FILE-MISPLACED",
+        severity: Severity::Error,
+        file: source.name.clone(),
+        place,
+        object: kinds.join(", "),
+        field: String::new(),
+        message: "a policy lies where nothing is read, and is not in force: what it may concern denies what it \
+                  might have denied"
+            .to_owned(),
+        help: "move it below `config/` or `clusters/NAME/`, into a file whose name ends in `.yaml`, or away"
+            .to_owned(),
     }
 }
 

@@ -185,7 +185,11 @@ impl Registry {
     fn meets_new_cluster(&self, origin: &Origin) -> bool {
         match origin {
             Origin::Cluster(id) | Origin::Description(id) => !self.parts.clusters.contains_key(id),
-            Origin::Config | Origin::MeshConfig | Origin::MeshNetworks | Origin::Proxies => false,
+            Origin::Config
+            | Origin::MeshConfig
+            | Origin::MeshNetworks
+            | Origin::Proxies
+            | Origin::Misplaced(_) => false,
         }
     }
 

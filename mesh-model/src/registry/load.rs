@@ -111,6 +111,10 @@ impl Registry {
 
     fn read(&mut self, source: &Source, diagnostics: &mut Vec<Diagnostic>) {
         let reading = manifest::read(&source.name, &source.text, &self.limits);
+        if let Origin::Misplaced(meant) = &source.origin {
+            diagnostics.extend(self.remember_misplaced(meant, source, &reading));
+            return;
+        }
         diagnostics.extend(reading.diagnostics);
         for unreadable in &reading.unreadable {
             self.remember_unreadable(&source.origin, unreadable);
@@ -145,7 +149,7 @@ impl Registry {
                     diagnostics.extend(found);
                     Arc::make_mut(&mut self.parts.proxies).extend(entry);
                 }
-                Origin::Config | Origin::Cluster(_) => {
+                Origin::Config | Origin::Cluster(_) | Origin::Misplaced(_) => {
                     self.add(&source.origin, document, diagnostics);
                 }
             }
@@ -181,7 +185,7 @@ impl Registry {
                 !is_map && self.place_of(origin).is_some()
             }
             Origin::Description(_) => self.place_of(origin).is_some(),
-            Origin::Proxies | Origin::Config | Origin::Cluster(_) => false,
+            Origin::Proxies | Origin::Config | Origin::Cluster(_) | Origin::Misplaced(_) => false,
         }
     }
 
@@ -310,9 +314,11 @@ impl Registry {
             Origin::Cluster(cluster) | Origin::Description(cluster) => {
                 Arc::make_mut(&mut self.parts.clusters.entry(cluster.clone()).or_default().store)
             }
-            Origin::Config | Origin::MeshConfig | Origin::MeshNetworks | Origin::Proxies => {
-                Arc::make_mut(&mut self.parts.config)
-            }
+            Origin::Config
+            | Origin::MeshConfig
+            | Origin::MeshNetworks
+            | Origin::Proxies
+            | Origin::Misplaced(_) => Arc::make_mut(&mut self.parts.config),
         }
     }
 
@@ -426,7 +432,7 @@ fn settings_key(origin: &Origin) -> Option<ObjectKey> {
         Origin::MeshNetworks => ("MeshNetworks", ""),
         Origin::Description(cluster) => (DESCRIPTION, cluster.as_str()),
         Origin::Proxies => ("ProxyEntry", ""),
-        Origin::Config | Origin::Cluster(_) => return None,
+        Origin::Config | Origin::Cluster(_) | Origin::Misplaced(_) => return None,
     };
     Some(ObjectKey { kind, namespace: Namespace::default(), name: name.into() })
 }

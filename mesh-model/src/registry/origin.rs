@@ -1,7 +1,10 @@
 //! Where a document comes from, which decides whom it concerns.
 use std::sync::Arc;
 
-use crate::name::ClusterId;
+use crate::name::{ClusterId, nearest_name};
+
+const CONFIG: &str = "config";
+const CLUSTERS: &str = "clusters";
 
 /// The part of a mesh folder that a document is in.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -19,21 +22,25 @@ pub enum Origin {
     Config,
     /// `clusters/NAME/…`: what a cluster contains.
     Cluster(ClusterId),
+    /// A place where nothing is read and that may have been meant as another. No object of it is in force;
+    /// security policies that it holds are remembered as what nobody understands: see
+    /// [`of_misspelt_path`](Self::of_misspelt_path).
+    Misplaced(Box<Self>),
 }
 
 impl Origin {
     /// Returns the part that a file is in, by its path relative to the folder with `/` between the
     /// parts; `None` for files that a mesh folder does not have.
     ///
-    /// Manifests end in `.yaml`, `.yml` or `.json`, in letters of either case: a policy that `p.YAML` holds is
-    /// meant. `kubectl apply -f FOLDER` passes over what is not in small letters, and reads it where the file
+    /// Manifests end in `.yaml`, `.yml` or `.json`. Large letters are as small ones, in the names of the
+    /// folder's own files and folders too: a policy that `Config/p.YAML` holds is meant. `kubectl apply -f FOLDER` passes over what is not in small letters, and reads it where the file
     /// itself is named.
     ///
     /// ```
     /// # use mesh_model::registry::Origin;
     /// assert_eq!(Origin::of_path("mesh.yaml"), Some(Origin::MeshConfig));
     /// assert_eq!(Origin::of_path("clusters/c1/shop/cart.yaml"), Some(Origin::Cluster("c1".into())));
-    /// assert_eq!(Origin::of_path("config/policies.YAML"), Some(Origin::Config));
+    /// assert_eq!(Origin::of_path("Config/policies.YAML"), Some(Origin::Config));
     /// assert_eq!(Origin::of_path("README.md"), None);
     /// ```
     ///
@@ -42,30 +49,77 @@ impl Origin {
     /// kubernetes/cli-runtime `pkg/resource/visitor.go` `ignoreFile`.
     pub fn of_path(path: &str) -> Option<Self> {
         let (stem, extension) = path.rsplit_once('.')?;
-        let extension = extension.to_ascii_lowercase();
-        if !["yaml", "yml", "json"].contains(&extension.as_str()) {
+        if !is_extension(extension) {
             return None;
         }
-        match stem {
-            "mesh" => return Some(Self::MeshConfig),
-            "networks" => return Some(Self::MeshNetworks),
-            "proxies" if extension == "json" => return Some(Self::Proxies),
-            _ => {}
+        let is = |written: &str, name| written.eq_ignore_ascii_case(name);
+        if is(stem, "mesh") {
+            return Some(Self::MeshConfig);
+        }
+        if is(stem, "networks") {
+            return Some(Self::MeshNetworks);
+        }
+        if is(stem, "proxies") && is(extension, "json") {
+            return Some(Self::Proxies);
         }
         let (folder, rest) = stem.split_once('/')?;
-        match folder {
-            "config" => Some(Self::Config),
-            "clusters" => {
-                let (cluster, file) = rest.split_once('/')?;
-                let cluster = ClusterId::from(cluster);
-                Some(match file {
-                    "cluster" => Self::Description(cluster),
-                    _ => Self::Cluster(cluster),
-                })
-            }
-            _ => None,
+        if is(folder, CONFIG) {
+            return Some(Self::Config);
         }
+        let (cluster, file) = rest.split_once('/').filter(|_| is(folder, CLUSTERS))?;
+        let cluster = ClusterId::from(cluster);
+        Some(if is(file, "cluster") { Self::Description(cluster) } else { Self::Cluster(cluster) })
     }
+
+    /// Returns what a file that a mesh folder does not have may have been meant as; `None` if nothing says
+    /// so.
+    ///
+    /// Meant is what lies where manifests do under another name (`config/p.txt`), beside the folders
+    /// (`p.yaml`), or in a folder whose name is nearly theirs (`configs/p.yaml`). Not meant is a manifest that
+    /// somebody put aside, for that is how one takes a policy out of force: its name goes on after
+    /// `.yaml` (`config/p.yaml.bak`), or it is in a folder of another name (`docs/p.yaml`); and what is
+    /// written for readers (`.md`).
+    ///
+    /// ```
+    /// # use mesh_model::registry::Origin;
+    /// let misplaced = Some(Origin::Misplaced(Box::new(Origin::Config)));
+    /// assert_eq!(Origin::of_misspelt_path("config/policy.ymal"), misplaced);
+    /// assert_eq!(Origin::of_misspelt_path("confg/policy.yaml"), misplaced);
+    /// assert_eq!(Origin::of_misspelt_path("config/policy.yaml.bak"), None);
+    /// assert_eq!(Origin::of_misspelt_path("docs/policy.yaml"), None);
+    /// ```
+    pub fn of_misspelt_path(path: &str) -> Option<Self> {
+        if Self::of_path(path).is_some() || is_put_aside(path) {
+            return None;
+        }
+        let meant = match path.split_once('/') {
+            None => {
+                path.rsplit_once('.').filter(|(_, extension)| is_extension(extension))?;
+                Self::Config
+            }
+            Some((folder, rest)) => {
+                let meant = nearest_name(folder, [CONFIG, CLUSTERS].into_iter())?;
+                match rest.split_once('/').filter(|_| meant == CLUSTERS) {
+                    Some((cluster, _)) => Self::Cluster(cluster.into()),
+                    None => Self::Config,
+                }
+            }
+        };
+        Some(Self::Misplaced(Box::new(meant)))
+    }
+}
+
+fn is_extension(text: &str) -> bool {
+    ["yaml", "yml", "json"].iter().any(|known| text.eq_ignore_ascii_case(known))
+}
+
+/// Whether a name is that of a manifest and more, or of a text for readers.
+fn is_put_aside(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let Some((stem, last)) = name.rsplit_once('.') else { return name.ends_with('~') };
+    last.eq_ignore_ascii_case("md")
+        || last.ends_with('~')
+        || stem.split('.').skip(1).any(is_extension)
 }
 
 /// A text to load.

@@ -41,7 +41,8 @@ impl Registry {
             | Origin::Config
             | Origin::MeshConfig
             | Origin::MeshNetworks
-            | Origin::Proxies => None,
+            | Origin::Proxies
+            | Origin::Misplaced(_) => None,
         };
         match (object, cluster) {
             (Stored::EndpointSlice(_), Some(cluster)) => {
@@ -176,6 +177,7 @@ impl Registry {
         match origin {
             Origin::Cluster(id) | Origin::Description(id) => self.planes.contains_key(id),
             Origin::Config | Origin::MeshConfig | Origin::MeshNetworks | Origin::Proxies => true,
+            Origin::Misplaced(_) => false,
         }
     }
 
@@ -184,6 +186,7 @@ impl Registry {
         let is_meant = |id: &&ClusterId| match origin {
             Origin::Cluster(cluster) | Origin::Description(cluster) => *id == cluster,
             Origin::Config | Origin::MeshConfig | Origin::MeshNetworks | Origin::Proxies => true,
+            Origin::Misplaced(_) => false,
         };
         self.planes.keys().filter(is_meant).cloned().collect()
     }
