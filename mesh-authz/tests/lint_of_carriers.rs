@@ -6,6 +6,11 @@ use mesh_model::registry::{Origin, Registry, Source};
 
 /// The findings over objects of one cluster; pods are `shop/web`.
 fn found(compat: Compat, objects: &[&str], description: &str) -> Vec<Diagnostic> {
+    found_with("", compat, objects, description)
+}
+
+/// The same with more settings of the mesh.
+fn found_with(more: &str, compat: Compat, objects: &[&str], description: &str) -> Vec<Diagnostic> {
     let source = |origin, name: &str, text: String| Source {
         origin,
         name: name.into(),
@@ -19,7 +24,7 @@ fn found(compat: Compat, objects: &[&str], description: &str) -> Vec<Diagnostic>
         spec: {clusterIP: 10.9.0.9, ports: [{name: http, port: 80}]}}";
     let text = [&[ask], objects].concat().join("\n---\n");
     let diagnostics = registry.load([
-        source(Origin::MeshConfig, "mesh.yaml", settings.to_owned()),
+        source(Origin::MeshConfig, "mesh.yaml", format!("{settings}\n{more}")),
         source(Origin::Description("c".into()), "cluster.yaml", description.to_owned()),
         source(Origin::Cluster("c".into()), "objects.yaml", text),
     ]);
@@ -36,14 +41,19 @@ fn check(objects: &[&str], expected: &[&str]) {
 
 #[track_caller]
 fn check_with(compat: Compat, objects: &[&str], description: &str, expected: &[&str]) {
-    const PATTERNS: [&str; 5] = [
+    check_found(&found(compat, objects, description), expected);
+}
+
+#[track_caller]
+fn check_found(found: &[Diagnostic], expected: &[&str]) {
+    const PATTERNS: [&str; 6] = [
+        "HZ-AUTHZ-ALLOW-EXCEPT",
         "HZ-AUTHZ-DENY-LISTS",
         "HZ-AUTHZ-ALLOWS-NOTHING",
         "HZ-AUTHZ-PATH-PREFIX",
         "HZ-AUTHZ-SHADOWED",
         "HZ-AUTHZ-WIDENED",
     ];
-    let found = found(compat, objects, description);
     let found = found.iter().filter(|found| !PATTERNS.contains(&found.code));
     let found: Vec<String> = found
         .map(|found| {
@@ -94,6 +104,102 @@ fn nobody_asks_or_marks_where_no_envoy_is() {
     check(&[&ambient(), &audit], &["ZTUNNEL-ACTION warning spec.action"]);
     check(&[&grpc(), &audit], &["GRPC-ACTION warning spec.action"]);
     check(&[&sidecar(), &audit], &[]);
+}
+
+/// An Envoy takes the mesh's trust domain, its aliases and `cluster.local` for one; nobody else does.
+#[test]
+fn names_of_trust_domains_stand_for_themselves_where_no_envoy_is() {
+    let check = |pod: &str, settings: &str, spec: &str, expected: &[&str]| {
+        let objects = [pod, &policy("", spec)];
+        check_found(&found_with(settings, Compat::default(), &objects, "{}"), expected);
+    };
+    let of = |action: &str, list: &str, value: &str| {
+        format!("{{action: {action}, rules: [{{from: [{{source: {{{list}: ['{value}']}}}}]}}]}}")
+    };
+    let td = "trustDomain: td\ntrustDomainAliases: [old]";
+    let field = "spec.rules[0].from.source";
+    for (pod, who) in [(ambient(), "ZTUNNEL"), (grpc(), "GRPC")] {
+        for (action, list, severity) in [
+            ("ALLOW", "principals", "warning"),
+            ("ALLOW", "notPrincipals", "error"),
+            ("DENY", "principals", "error"),
+            ("DENY", "notPrincipals", "warning"),
+        ] {
+            let expected = format!("{who}-TRUST-ALIAS {severity} {field}.{list}");
+            for value in ["cluster.local/ns/a/sa/b", "td/ns/a/sa/b", "old/ns/a/sa/b"] {
+                let spec = of(action, list, value);
+                check(&pod, td, &spec, &[&expected]);
+                check(&sidecar(), td, &spec, &[]);
+            }
+            // Here it stands for nothing else, is a pattern, or is nobody's of the mesh.
+            check(&pod, "", &of(action, list, "cluster.local/ns/a/sa/b"), &[]);
+            check(&pod, td, &of(action, list, "*/ns/a/sa/b"), &[]);
+            check(&pod, td, &of(action, list, "other/ns/a/sa/b"), &[]);
+        }
+        let when = "{rules: [{when: [{key: source.principal, values: [old/ns/a/sa/b]}]}]}";
+        check(
+            &pod,
+            td,
+            when,
+            &[&format!("{who}-TRUST-ALIAS warning spec.rules[0].when[source.principal].values")],
+        );
+    }
+    // All of them are said.
+    let both = "{rules: [{from: [{source: {principals: [td/ns/a/sa/b, old/ns/a/sa/b]}}]}]}";
+    check(&ambient(), td, both, &[]);
+    let domains = of("DENY", "trustDomains", "old");
+    check(&grpc(), td, &domains, &[&format!("GRPC-TRUST-ALIAS error {field}.trustDomains")]);
+    check(&ambient(), td, &domains, &["ZTUNNEL-TRUST-DOMAINS error spec.rules[0]"]);
+    // A ztunnel does not have the rule.
+    let of_paths = "{rules: [{from: [{source: {principals: [old/ns/a/sa/b]}}], to: [{operation: {paths: [/a]}}]}]}";
+    check(&ambient(), td, of_paths, &["ZTUNNEL-L7 warning spec.rules[0]"]);
+}
+
+/// A ztunnel knows one star, first or last; an Envoy knows them anywhere in a namespace.
+#[test]
+fn a_ztunnel_takes_a_star_inside_a_namespace_for_a_letter() {
+    let of = |action: &str, list: &str, value: &str| {
+        policy(
+            "",
+            &format!(
+                "{{action: {action}, rules: [{{from: [{{source: {{{list}: ['{value}']}}}}]}}]}}"
+            ),
+        )
+    };
+    let field = "spec.rules[0].from.source";
+    for value in ["f*t", "*a*", "a*b*", "**"] {
+        let told =
+            |severity: &str, list: &str| format!("ZTUNNEL-WILDCARD {severity} {field}.{list}");
+        let allow = of("ALLOW", "namespaces", value);
+        check(&[&ambient(), &allow], &[&told("warning", "namespaces")]);
+        check(&[&sidecar(), &allow], &[]);
+        check(&[&grpc(), &allow], &[]);
+        check(&[&ambient(), &of("DENY", "namespaces", value)], &[&told("error", "namespaces")]);
+        let denied = of("DENY", "notNamespaces", value);
+        check(&[&ambient(), &denied], &[&told("warning", "notNamespaces")]);
+    }
+    for value in ["*", "f*", "*t", "ft"] {
+        check(&[&ambient(), &of("ALLOW", "namespaces", value)], &[]);
+    }
+    // In a principal no data plane knows one there.
+    check(&[&ambient(), &of("ALLOW", "principals", "td/ns/a*b/sa/c")], &[]);
+    let when = "{action: DENY, rules: [{when: [{key: source.namespace, values: ['f*t']}]}]}";
+    let told = "ZTUNNEL-WILDCARD error spec.rules[0].when[source.namespace].values";
+    check(&[&ambient(), &policy("", when)], &[told]);
+}
+
+#[test]
+fn a_selector_without_labels_selects_nothing_behind_a_ztunnel() {
+    for action in ["ALLOW", "DENY"] {
+        for selector in ["{}", "{matchLabels: {}}"] {
+            let of =
+                policy("", &format!("{{selector: {selector}, action: {action}, rules: [{{}}]}}"));
+            check(&[&ambient(), &of], &["ZTUNNEL-SELECTOR error spec.selector"]);
+            check(&[&sidecar(), &of], &[]);
+            let elsewhere = of.replace("namespace: shop", "namespace: other");
+            check(&[&ambient(), &elsewhere], &[]);
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! ```text
 //! CUSTOM, AUDIT ──▶ ztunnel, gRPC server: not told of them
 //! fields of requests, trust domains ──▶ ztunnel: an ALLOW rule is gone, a DENY rule never fires or is wider
+//! selector without labels ──▶ ztunnel: selects nothing
+//! aliases of trust domains, patterns ──▶ ztunnel, gRPC server: see `verbatim`
 //! on trial, ALLOW without rules ──▶ gRPC server: enforced, and not there
 //! ```
 //!
@@ -17,12 +19,16 @@ use mesh_model::manifest::{Diagnostic, Severity};
 use mesh_model::name::Namespace;
 use mesh_model::resource::{Action, AuthorizationPolicy, Rule, Source};
 
-use super::{Plane, names};
+use super::{Kind, Plane, names};
 use crate::compile::Chain;
 use crate::dry_run::is_dry_run;
+use crate::identity::TrustBundle;
 use crate::rbac::{Filter, Purpose};
 use crate::rule::Unusable;
+use crate::select::target_refs;
 use crate::ztunnel::{convert, omitted};
+
+mod verbatim;
 
 /// What is told of a policy, whatever workload shows it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -38,8 +44,8 @@ struct Told {
 /// The findings of each policy, with the workloads that show them.
 type Findings<'p> = BTreeMap<(&'p Namespace, &'p str, Told), Vec<String>>;
 
-pub(super) fn check(plane: &Plane<'_>, found: &mut Vec<Diagnostic>) {
-    let mut all = Findings::new();
+pub(super) fn check<'p>(plane: &Plane<'p>, found: &mut Vec<Diagnostic>) {
+    let mut all = Findings::<'p>::new();
     for kind in &plane.kinds {
         let is_ztunnel = kind.data_plane == DataPlane::Ztunnel;
         if !is_ztunnel && kind.data_plane != DataPlane::Grpc {
@@ -49,16 +55,24 @@ pub(super) fn check(plane: &Plane<'_>, found: &mut Vec<Diagnostic>) {
             let chain = Chain::of_grpc_server(plane.mesh, plane.plane, &kind.proxy);
             !chain.filters.iter().any(is_allow)
         };
-        for policy in kind.policies(plane) {
-            let told = if is_ztunnel {
-                of_ztunnel(policy, &plane.selection.root_namespace)
-            } else {
-                of_grpc(policy, lacks_allow)
-            };
+        let trust = &plane.environment.trust;
+        let mut tell = |policy: &'p AuthorizationPolicy, told: Vec<Told>| {
             for told in told {
                 let key = (&policy.meta.namespace, &*policy.meta.name, told);
                 all.entry(key).or_default().push(kind.proxy.reference());
             }
+        };
+        for policy in kind.policies(plane) {
+            let told = if is_ztunnel {
+                of_ztunnel(policy, &plane.selection.root_namespace, trust)
+            } else {
+                of_grpc(policy, lacks_allow, trust)
+            };
+            tell(policy, told);
+        }
+        if is_ztunnel {
+            selecting_nothing(plane, kind)
+                .for_each(|policy| tell(policy, vec![unselected(policy)]));
         }
     }
     for ((namespace, name, told), workloads) in all {
@@ -77,8 +91,42 @@ fn is_allow(filter: &Filter) -> bool {
     matches!(filter, Filter::Rbac(filter) if filter.purpose == Purpose::Allow)
 }
 
+/// The policies that a ztunnel is told of and no workload behind it has, because their selectors have no
+/// labels; an Envoy would have them.
+fn selecting_nothing<'p>(
+    plane: &Plane<'p>,
+    kind: &Kind,
+) -> impl Iterator<Item = &'p AuthorizationPolicy> {
+    let near = [&plane.selection.root_namespace, &kind.proxy.namespace];
+    let near = plane.plane.authorization_policies.of_namespaces(&near).into_iter();
+    near.filter(|policy| {
+        let selector = policy.spec.selector.as_ref();
+        selector.is_some_and(|selector| selector.match_labels.is_empty())
+            && target_refs(policy).is_empty()
+            && matches!(policy.spec.action, Action::Allow | Action::Deny)
+            && !is_dry_run(policy)
+    })
+}
+
+/// What a policy that no ztunnel takes for anybody's means.
+fn unselected(policy: &AuthorizationPolicy) -> Told {
+    let effect = match policy.spec.action {
+        Action::Allow => "nobody is kept out by it",
+        Action::Deny | Action::Audit | Action::Custom => "what it means to deny gets through",
+    };
+    Told {
+        code: "HZ-AUTHZ-ZTUNNEL-SELECTOR",
+        field: "spec.selector".to_owned(),
+        severity: Severity::Error,
+        effect: format!(
+            "are behind ztunnels, for which a selector without labels selects nothing: {effect}"
+        ),
+        help: "leave the selector out to mean every workload",
+    }
+}
+
 /// Nothing of a policy on trial: it keeps nobody out, and lets nobody in.
-fn of_ztunnel(policy: &AuthorizationPolicy, root: &Namespace) -> Vec<Told> {
+fn of_ztunnel(policy: &AuthorizationPolicy, root: &Namespace, trust: &TrustBundle) -> Vec<Told> {
     if is_dry_run(policy) {
         return Vec::new();
     }
@@ -110,6 +158,11 @@ fn of_ztunnel(policy: &AuthorizationPolicy, root: &Namespace) -> Vec<Told> {
             let (severity, effect) = of_trust_domains(is_allow, rule);
             let effect = (severity, effect.to_owned());
             tell("HZ-AUTHZ-ZTUNNEL-TRUST-DOMAINS", effect, "name principals of the trust domain");
+        }
+        if !is_dropped {
+            let (rule, action) = ((index, rule), policy.spec.action);
+            found.extend(verbatim::trust_domains(rule, action, trust, true));
+            found.extend(verbatim::namespaces(rule, action));
         }
     }
     found
@@ -178,7 +231,7 @@ fn has_others(source: &Source) -> bool {
     lists.any(|list| !list.is_empty())
 }
 
-fn of_grpc(policy: &AuthorizationPolicy, lacks_allow: bool) -> Vec<Told> {
+fn of_grpc(policy: &AuthorizationPolicy, lacks_allow: bool, trust: &TrustBundle) -> Vec<Told> {
     let action = policy.spec.action;
     if matches!(action, Action::Audit | Action::Custom) {
         let help = "run the server with a proxy beside it";
@@ -206,6 +259,9 @@ fn of_grpc(policy: &AuthorizationPolicy, lacks_allow: bool) -> Vec<Told> {
                 .to_owned(),
             help: "deny all by a DENY policy with the rule `{}`",
         });
+    }
+    for rule in policy.spec.rules.iter().enumerate() {
+        found.extend(verbatim::trust_domains(rule, action, trust, false));
     }
     found
 }
