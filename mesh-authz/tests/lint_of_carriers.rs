@@ -4,6 +4,9 @@ use mesh_model::Compat;
 use mesh_model::manifest::Diagnostic;
 use mesh_model::registry::{Origin, Registry, Source};
 
+#[path = "lint_of_carriers/verbatim.rs"]
+mod verbatim;
+
 /// The findings over objects of one cluster; pods are `shop/web`.
 fn found(compat: Compat, objects: &[&str], description: &str) -> Vec<Diagnostic> {
     found_with("", compat, objects, description)
@@ -104,102 +107,6 @@ fn nobody_asks_or_marks_where_no_envoy_is() {
     check(&[&ambient(), &audit], &["ZTUNNEL-ACTION warning spec.action"]);
     check(&[&grpc(), &audit], &["GRPC-ACTION warning spec.action"]);
     check(&[&sidecar(), &audit], &[]);
-}
-
-/// An Envoy takes the mesh's trust domain, its aliases and `cluster.local` for one; nobody else does.
-#[test]
-fn names_of_trust_domains_stand_for_themselves_where_no_envoy_is() {
-    let check = |pod: &str, settings: &str, spec: &str, expected: &[&str]| {
-        let objects = [pod, &policy("", spec)];
-        check_found(&found_with(settings, Compat::default(), &objects, "{}"), expected);
-    };
-    let of = |action: &str, list: &str, value: &str| {
-        format!("{{action: {action}, rules: [{{from: [{{source: {{{list}: ['{value}']}}}}]}}]}}")
-    };
-    let td = "trustDomain: td\ntrustDomainAliases: [old]";
-    let field = "spec.rules[0].from.source";
-    for (pod, who) in [(ambient(), "ZTUNNEL"), (grpc(), "GRPC")] {
-        for (action, list, severity) in [
-            ("ALLOW", "principals", "warning"),
-            ("ALLOW", "notPrincipals", "error"),
-            ("DENY", "principals", "error"),
-            ("DENY", "notPrincipals", "warning"),
-        ] {
-            let expected = format!("{who}-TRUST-ALIAS {severity} {field}.{list}");
-            for value in ["cluster.local/ns/a/sa/b", "td/ns/a/sa/b", "old/ns/a/sa/b"] {
-                let spec = of(action, list, value);
-                check(&pod, td, &spec, &[&expected]);
-                check(&sidecar(), td, &spec, &[]);
-            }
-            // Here it stands for nothing else, is a pattern, or is nobody's of the mesh.
-            check(&pod, "", &of(action, list, "cluster.local/ns/a/sa/b"), &[]);
-            check(&pod, td, &of(action, list, "*/ns/a/sa/b"), &[]);
-            check(&pod, td, &of(action, list, "other/ns/a/sa/b"), &[]);
-        }
-        let when = "{rules: [{when: [{key: source.principal, values: [old/ns/a/sa/b]}]}]}";
-        check(
-            &pod,
-            td,
-            when,
-            &[&format!("{who}-TRUST-ALIAS warning spec.rules[0].when[source.principal].values")],
-        );
-    }
-    // All of them are said.
-    let both = "{rules: [{from: [{source: {principals: [td/ns/a/sa/b, old/ns/a/sa/b]}}]}]}";
-    check(&ambient(), td, both, &[]);
-    let domains = of("DENY", "trustDomains", "old");
-    check(&grpc(), td, &domains, &[&format!("GRPC-TRUST-ALIAS error {field}.trustDomains")]);
-    check(&ambient(), td, &domains, &["ZTUNNEL-TRUST-DOMAINS error spec.rules[0]"]);
-    // A ztunnel does not have the rule.
-    let of_paths = "{rules: [{from: [{source: {principals: [old/ns/a/sa/b]}}], to: [{operation: {paths: [/a]}}]}]}";
-    check(&ambient(), td, of_paths, &["ZTUNNEL-L7 warning spec.rules[0]"]);
-}
-
-/// A ztunnel knows one star, first or last; an Envoy knows them anywhere in a namespace.
-#[test]
-fn a_ztunnel_takes_a_star_inside_a_namespace_for_a_letter() {
-    let of = |action: &str, list: &str, value: &str| {
-        policy(
-            "",
-            &format!(
-                "{{action: {action}, rules: [{{from: [{{source: {{{list}: ['{value}']}}}}]}}]}}"
-            ),
-        )
-    };
-    let field = "spec.rules[0].from.source";
-    for value in ["f*t", "*a*", "a*b*", "**"] {
-        let told =
-            |severity: &str, list: &str| format!("ZTUNNEL-WILDCARD {severity} {field}.{list}");
-        let allow = of("ALLOW", "namespaces", value);
-        check(&[&ambient(), &allow], &[&told("warning", "namespaces")]);
-        check(&[&sidecar(), &allow], &[]);
-        check(&[&grpc(), &allow], &[]);
-        check(&[&ambient(), &of("DENY", "namespaces", value)], &[&told("error", "namespaces")]);
-        let denied = of("DENY", "notNamespaces", value);
-        check(&[&ambient(), &denied], &[&told("warning", "notNamespaces")]);
-    }
-    for value in ["*", "f*", "*t", "ft"] {
-        check(&[&ambient(), &of("ALLOW", "namespaces", value)], &[]);
-    }
-    // In a principal no data plane knows one there.
-    check(&[&ambient(), &of("ALLOW", "principals", "td/ns/a*b/sa/c")], &[]);
-    let when = "{action: DENY, rules: [{when: [{key: source.namespace, values: ['f*t']}]}]}";
-    let told = "ZTUNNEL-WILDCARD error spec.rules[0].when[source.namespace].values";
-    check(&[&ambient(), &policy("", when)], &[told]);
-}
-
-#[test]
-fn a_selector_without_labels_selects_nothing_behind_a_ztunnel() {
-    for action in ["ALLOW", "DENY"] {
-        for selector in ["{}", "{matchLabels: {}}"] {
-            let of =
-                policy("", &format!("{{selector: {selector}, action: {action}, rules: [{{}}]}}"));
-            check(&[&ambient(), &of], &["ZTUNNEL-SELECTOR error spec.selector"]);
-            check(&[&sidecar(), &of], &[]);
-            let elsewhere = of.replace("namespace: shop", "namespace: other");
-            check(&[&ambient(), &elsewhere], &[]);
-        }
-    }
 }
 
 #[test]
@@ -486,13 +393,13 @@ fn a_reference_is_of_use_that_reaches_somebody_in_one_cluster() {
 
 #[test]
 fn what_an_old_control_plane_passes_over_is_told_once() {
-    let too_old = |objects: &[&str]| -> Vec<(String, String)> {
-        let found = found(Compat::default(), objects, "istioVersion: '1.20.1'");
+    let too_old = |version: &str, objects: &[&str]| -> Vec<(String, String)> {
+        let found = found(Compat::default(), objects, &format!("istioVersion: '{version}'"));
         let found = found.into_iter().filter(|found| found.code == "HZ-AUTHZ-TOO-OLD");
         found.map(|found| (found.field.to_string(), found.message)).collect()
     };
-    let check = |objects: &[&str], field: &str, effect: &str| {
-        let told = too_old(objects);
+    let check_at = |version: &str, objects: &[&str], field: &str, effect: &str| {
+        let told = too_old(version, objects);
         assert_eq!(told.len(), 1, "{told:?}");
         assert_eq!(told[0].0, field);
         assert!(told[0].1.contains(effect), "{told:?}");
@@ -503,8 +410,20 @@ fn what_an_old_control_plane_passes_over_is_told_once() {
             .replace("namespace: shop", "namespace: istio-system")
     };
     let everywhere = "one of all workloads of its namespace";
+    let check = |objects: &[&str], field, effect| check_at("1.20.1", objects, field, effect);
     check(&[&of_class(&format!("targetRefs: [{class}]"))], "spec.targetRefs", everywhere);
-    check(&[&of_class(&format!("targetRef: {class}"))], "spec.targetRef", everywhere);
+    let single = of_class(&format!("targetRef: {class}"));
+    check_at("1.19.9", &[&single], "spec.targetRef", everywhere);
+    check(&[&single], "spec.targetRef", "attaches the policy to nothing");
+    // Known since 1.20 of Gateways, since 1.22 of Services too.
+    let of =
+        |target: &str| policy("", &format!("{{action: DENY, rules: [{{}}], targetRef: {target}}}"));
+    let gateway = of("{kind: Gateway, group: gateway.networking.k8s.io, name: gate}");
+    check_at("1.19.9", &[&gateway], "spec.targetRef", everywhere);
+    assert_eq!(too_old("1.20.0", &[&gateway]), []);
+    let service = of("{kind: Service, group: '', name: web}");
+    check_at("1.21.6", &[&service], "spec.targetRef", "attaches the policy to nothing");
+    assert_eq!(too_old("1.22.0", &[&service]), []);
     let template = policy("", "{action: DENY, rules: [{to: [{operation: {paths: ['/a/{*}']}}]}]}");
     let old = sidecar().replace("proxyv2:1.32.0", "proxyv2:1.20.0");
     check(&[&old, &template], "spec.rules[0].to", "compares the text as it stands");

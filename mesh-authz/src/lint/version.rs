@@ -124,7 +124,7 @@ pub(super) fn check(plane: &Plane<'_>, found: &mut Vec<Diagnostic>) {
         let is_unknown = |feature: &&Feature| {
             feature.reader == Reader::ControlPlane
                 && version < feature.since
-                && !feature.is_moot(version)
+                && !feature.is_moot(version, policy, plane.mesh.compat())
         };
         for feature in FEATURES.iter().filter(is_unknown) {
             let who = format!("the control plane of `{}`", plane.plane.id);
@@ -139,14 +139,15 @@ pub(super) fn check(plane: &Plane<'_>, found: &mut Vec<Diagnostic>) {
         let features = FEATURES.iter().enumerate();
         let unknown: Vec<_> = features
             .filter(|(_, feature)| feature.reader == reader && version < feature.since)
-            .filter(|(_, feature)| !control_plane.is_some_and(|known| feature.is_moot(known)))
             .collect();
         if unknown.is_empty() {
             continue;
         }
         for policy in kind.policies(plane) {
+            let (of, compat) = (Policy::Calls(policy), plane.mesh.compat());
             let uses = |feature: &Feature| {
-                (feature.field)(Policy::Calls(policy), plane.mesh.compat()).is_some()
+                (feature.field)(of, compat).is_some()
+                    && !control_plane.is_some_and(|known| feature.is_moot(known, of, compat))
             };
             for (place, _) in unknown.iter().filter(|(_, feature)| uses(feature)) {
                 let key = (&policy.meta.namespace, &*policy.meta.name, *place);

@@ -8,7 +8,8 @@
 //!
 //! istio/istio, the first branch `release-1.N` that has it: `pilot/pkg/security/authz/model/model.go` `New`
 //! (`serviceAccounts`, `trustDomains`, `remoteIpBlocks`), `pilot/pkg/security/authz/matcher/template.go`,
-//! `pilot/pkg/model/policyattachment.go`, `pilot/pkg/security/authz/builder/builder.go` (dry run),
+//! `pilot/pkg/model/policyattachment.go` (1.20: `targetRef`, of Gateways only; 1.22: `targetRefs`, and Services),
+//! `pilot/pkg/security/authz/builder/builder.go` (dry run),
 //! `pilot/pkg/security/authn/policy_applier.go`, `pkg/workloadapi/security/authorization.proto`;
 //! istio/ztunnel `src/rbac.rs`; envoyproxy/envoy pull request 31447 (`uri_template`, Istio 1.22's Envoy).
 use mesh_model::Compat;
@@ -151,12 +152,19 @@ pub(super) struct Feature {
 }
 
 impl Feature {
-    /// Whether it does nothing where a control plane is as old as this: what that does not know it sends to
-    /// nobody, and where it passes over references it takes none for another.
-    pub(super) fn is_moot(&self, control_plane: Version) -> bool {
-        let mut unknown = FEATURES
-            .iter()
-            .filter(|other| other.reader == Reader::ControlPlane && control_plane < other.since);
+    /// Whether it does nothing of a policy where a control plane is as old as this: what that does not know it
+    /// sends to nobody, and where it passes over references it takes none for another.
+    pub(super) fn is_moot(
+        &self,
+        control_plane: Version,
+        policy: Policy<'_>,
+        compat: &Compat,
+    ) -> bool {
+        let mut unknown = FEATURES.iter().filter(|other| {
+            other.reader == Reader::ControlPlane
+                && control_plane < other.since
+                && (other.field)(policy, compat).is_some()
+        });
         unknown.any(|other| match self.reader {
             Reader::ControlPlane => self.loss == Loss::Nowhere && other.loss == Loss::Everywhere,
             Reader::Proxy | Reader::Ztunnel => self.name == other.name,
@@ -192,6 +200,16 @@ pub(super) const FEATURES: &[Feature] = &[
         loss: Loss::Enforced,
     },
     Feature {
+        name: "`targetRef`",
+        reader: Reader::ControlPlane,
+        since: since(20),
+        field: |policy, _| {
+            let is_single = !policy.has_list() && !policy.refs().is_empty();
+            is_single.then(|| policy.place_of_refs().to_owned())
+        },
+        loss: Loss::Everywhere,
+    },
+    Feature {
         name: "`fromCookies`",
         reader: Reader::ControlPlane,
         since: since(21),
@@ -199,11 +217,18 @@ pub(super) const FEATURES: &[Feature] = &[
         loss: Loss::Tokens,
     },
     Feature {
-        name: "a policy that is attached by reference",
+        name: "`targetRefs`",
         reader: Reader::ControlPlane,
         since: since(22),
-        field: |policy, _| (!policy.refs().is_empty()).then(|| policy.place_of_refs().to_owned()),
+        field: |policy, _| policy.has_list().then(|| policy.place_of_refs().to_owned()),
         loss: Loss::Everywhere,
+    },
+    Feature {
+        name: "a reference to a Service",
+        reader: Reader::ControlPlane,
+        since: since(22),
+        field: |policy, _| reference(policy, "Service"),
+        loss: Loss::Nowhere,
     },
     Feature {
         name: "a path with `{*}` or `{**}`",
