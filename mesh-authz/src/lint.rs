@@ -28,12 +28,14 @@ use crate::compile::{Chain, Environment, Traffic};
 use crate::dry_run::is_dry_run;
 use crate::of_mesh::workload_at;
 use crate::rbac::Origin;
+use crate::rule::refusal;
 use crate::select::{Selection, applies};
 use crate::ztunnel;
 
 mod attachment;
 mod data_plane;
 mod provider;
+mod template;
 mod version;
 
 use self::version::{Version, Ztunnels};
@@ -50,8 +52,11 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
         let carriers = plane.carriers();
         for policy in plane.plane.authorization_policies.iter() {
             let carriers = carriers.get(&(&policy.meta.namespace, &*policy.meta.name));
+            let none = Carriers::new();
+            let carriers = carriers.unwrap_or(&none);
             found.extend(plane.patterns(policy));
-            found.extend(plane.dead(policy, carriers.unwrap_or(&Carriers::new())));
+            found.extend(plane.dead(policy, carriers));
+            template::check(plane, policy, carriers, &mut found);
         }
         let workloads = plane.workloads();
         found.extend(plane.useless(&workloads));
@@ -469,6 +474,11 @@ fn reason(why: &Never<'_>) -> String {
         Never::LeftOut(omissions) => {
             let omissions: Vec<String> = omissions.iter().map(ToString::to_string).collect();
             omissions.join("; ")
+        }
+        Never::Contradiction(field)
+            if field.values.iter().any(|value| refusal(value).is_some()) =>
+        {
+            format!("an Envoy takes no {field} such as {:?}", field.values)
         }
         Never::Contradiction(field) => {
             format!("what {field} asks for ({:?}) is excluded beside it", field.values)

@@ -20,6 +20,7 @@ mod value;
 mod when;
 
 pub(crate) use self::lists::{List, lists};
+pub(crate) use self::operation::refusal;
 pub(crate) use self::value::port;
 pub use self::value::{Omission, Unusable};
 

@@ -178,6 +178,31 @@ fn what_a_ztunnel_is_not_told_stands_in_its_trace_by_the_policy_s_own_numbers() 
     assert!(ports[4].contains("rule 3 of policy shop/p"), "{ports:?}");
 }
 
+/// Whatever such a rule says, what it may keep out is denied; and the trace says that no proxy takes it.
+#[test]
+fn a_template_that_envoy_refuses_stands_in_the_trace() {
+    let trace = |action: &str, list: &str, path: &str| {
+        let spec = format!(
+            "{{action: {action}, rules: [{{to: [{{operation: {{{list}: ['{path}']}}}}]}}]}}"
+        );
+        trace(SIDECAR, &policy("AuthorizationPolicy", &spec))
+    };
+    for (action, list, outcome, decided) in [
+        ("ALLOW", "paths", "failed", "none of their rules matches"),
+        ("ALLOW", "notPaths", "failed", "none of their rules matches"),
+        ("DENY", "paths", "matched", "rule 0 of policy shop/p"),
+        ("DENY", "notPaths", "matched", "rule 0 of policy shop/p"),
+    ] {
+        let found = trace(action, list, "{*}");
+        let told = format!(
+            "0 {outcome} [to.operation.{list}: Envoy knows no such path template; the proxy refuses"
+        );
+        assert!(found[0].starts_with(&told), "{found:?}");
+        assert!(found[1].contains(decided), "{found:?}");
+    }
+    assert_eq!(trace("ALLOW", "paths", "/{*}")[0], "0 matched []");
+}
+
 #[test]
 fn a_ztunnel_denies_plain_text_where_mutual_tls_is_demanded() {
     let policies = policy("PeerAuthentication", "{mtls: {mode: STRICT}}");

@@ -1,10 +1,10 @@
 //! What is asked for: the fields of `operation`.
 use mesh_model::resource::Operation;
 
-use super::value::{self, Unusable};
+use super::value::{self, Omission, Unusable};
 use super::{Compiler, Context, Dropped};
-use crate::matcher::{PathTemplate, StringTest, for_envoy, is_template};
-use crate::rbac::{Clause, PathTest, PermissionTest, Place};
+use crate::matcher::{InvalidPathTemplate, PathTemplate, StringTest, for_envoy, is_template};
+use crate::rbac::{Clause, Field, PathTest, PermissionTest, Place};
 
 /// Compiles the fields in the order in which istiod writes them.
 pub(super) fn clauses(
@@ -29,9 +29,30 @@ pub(super) fn clauses(
         Ok(PermissionTest::Header(value::header(":method", value, false)))
     })?;
     compiler.each(&Place::Operation("paths"), [paths, not_paths], clauses, path)?;
+    compiler.tell_refused([paths, not_paths]);
     compiler.each(&Place::Operation("ports"), [ports, not_ports], clauses, |_, value, _| {
         value::port(value).map(PermissionTest::DestinationPort)
     })
+}
+
+impl Compiler<'_> {
+    /// Says which templates an Envoy refuses; nothing is left out for them.
+    fn tell_refused(&mut self, lists: [&[Box<str>]; 2]) {
+        for (values, is_negated) in lists.into_iter().zip([false, true]) {
+            let refused: Box<[Box<str>]> =
+                values.iter().filter(|value| refusal(value).is_some()).cloned().collect();
+            if !refused.is_empty() && !self.context.is_tcp {
+                let field = Field { place: Place::Operation("paths"), is_negated, values: refused };
+                let why = Unusable::Template;
+                self.omissions.push(Omission { field, why, drops_rule: false });
+            }
+        }
+    }
+}
+
+/// Why an Envoy refuses a path, if it does.
+pub(crate) fn refusal(value: &str) -> Option<InvalidPathTemplate> {
+    if is_template(value) { PathTemplate::new(value).err() } else { None }
 }
 
 fn path(context: &Context<'_>, value: &str, is_negated: bool) -> Result<PermissionTest, Unusable> {

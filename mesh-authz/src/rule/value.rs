@@ -9,21 +9,28 @@ use crate::matcher::spiffe::SCHEME;
 use crate::matcher::{Form, Pattern, StringTest, ValueTest};
 use crate::rbac::{Field, HeaderTest, HeaderValue, PrincipalTest};
 
-/// A value that was left out of what was compiled.
+/// A value that was left out of what was compiled, or that a proxy refuses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a report has these three parts")]
 pub struct Omission {
-    /// The field, with the value that was left out.
+    /// The field, with the value that is meant.
     pub field: Field,
     /// Why.
     pub why: Unusable,
-    /// Whether the whole rule went with it; else the rule became wider.
+    /// Whether the whole rule went with it; else the rule became wider, unless a proxy refuses it.
     pub drops_rule: bool,
 }
 
 impl fmt::Display for Omission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let effect = if self.drops_rule { "the rule is left out" } else { "the value is left out" };
+        let effect = match (self.why, self.drops_rule) {
+            (Unusable::Template, _) => {
+                "the proxy refuses the whole listener and goes on with what it had, and here whatever the value \
+                 may keep out is denied"
+            }
+            (_, true) => "the rule is left out",
+            (_, false) => "the value is left out",
+        };
         write!(f, "{}: {}; {effect}", self.field, self.why)
     }
 }
@@ -46,6 +53,9 @@ pub enum Unusable {
     Layer4,
     /// Ztunnels are not told of the field, though connections have it.
     Untold,
+    /// A path template that Envoy does not accept; it is not left out, see
+    /// [`PathTest::Refused`](crate::rbac::PathTest::Refused).
+    Template,
 }
 
 impl fmt::Display for Unusable {
@@ -58,6 +68,7 @@ impl fmt::Display for Unusable {
             Self::Key => "the key is unknown",
             Self::Layer4 => "a ztunnel has no such field of a connection",
             Self::Untold => "ztunnels are not told of the field",
+            Self::Template => "Envoy knows no such path template",
         })
     }
 }

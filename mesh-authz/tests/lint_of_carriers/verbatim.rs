@@ -98,3 +98,22 @@ fn a_selector_without_labels_selects_nothing_behind_a_ztunnel() {
         }
     }
 }
+
+/// Admission takes them; a real Envoy does not.
+#[test]
+fn a_template_that_envoy_refuses_is_told() {
+    let of = |field: &str, path: &str| {
+        policy("", &format!("{{rules: [{{to: [{{operation: {{{field}: ['{path}']}}}}]}}]}}"))
+    };
+    for path in ["{*}/a", "{**}", "{*}", "a/{*}", "//a/{*}", "/a/{*}//"] {
+        let told = |field: &str| format!("PATH-REFUSED error spec.rules[0].to.operation.{field}");
+        let never = "NEVER-MATCHES warning spec.rules[0]";
+        check(&[&sidecar(), &of("paths", path)], &[never, &told("paths")]);
+        let found = found_with("", Compat::default(), &[&sidecar(), &of("notPaths", path)], "{}");
+        assert!(found.iter().any(|found| told("notPaths").ends_with(&found.field)), "{found:?}");
+        check(&[&ambient(), &of("paths", path)], &["ZTUNNEL-L7 warning spec.rules[0]"]);
+    }
+    for path in ["/{*}/a", "/a/{*}/", "*/a"] {
+        check(&[&sidecar(), &of("paths", path)], &[]);
+    }
+}
