@@ -181,8 +181,19 @@ fn the_matrix_of_a_pair_knows_what_the_caller_sends() {
     std::fs::write(folder.join("clusters/c1/caller.yaml"), CALLER).unwrap();
     let pair = ["c1/shop/web-1", "c1/shop/cli-0"];
     check_access(&folder, pair, "always");
-    // Of a ztunnel nothing is claimed where policies decide.
+    // A ztunnel decides by who calls, too.
+    check_access(&folder, ["c1/shop/web-0", "c1/shop/cli-0"], "always");
+    let of_addresses = KNOWN_CALLERS.replace("source: {", "source: {ipBlocks: [10.0.0.0/8], ");
+    assert_ne!(of_addresses, KNOWN_CALLERS);
+    std::fs::write(folder.join("config/p.yaml"), of_addresses).unwrap();
     check_access(&folder, ["c1/shop/web-0", "c1/shop/cli-0"], "depends");
+    // What cannot be understood denies.
+    let broken = KNOWN_CALLERS.replace("rules:", "action: DENY, ruls:").replace("known", "shut");
+    std::fs::write(folder.join("config/q.yaml"), broken).unwrap();
+    for to in ["c1/shop/web-0", "c1/shop/web-1"] {
+        check_access(&folder, [to, "c1/shop/cli-0"], "never");
+    }
+    std::fs::remove_file(folder.join("config/q.yaml")).unwrap();
     std::fs::write(folder.join("config/p.yaml"), "").unwrap();
     check_access(&folder, ["c1/shop/web-0", "c1/shop/cli-0"], "always");
     std::fs::write(folder.join("config/p.yaml"), KNOWN_CALLERS).unwrap();

@@ -252,7 +252,7 @@ impl<'c> Peer<'c> {
 }
 
 impl Match {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.namespaces.is_empty()
             && self.service_accounts.is_empty()
             && self.principals.is_empty()
@@ -266,25 +266,30 @@ impl Match {
         self.destination_ips.hold(|range| range.contains(connection.destination_ip.to_canonical()))
             && self.source_ips.hold(|range| range.contains(connection.source_ip.to_canonical()))
             && self.destination_ports.hold(|port| *port == connection.destination_port)
-            && self.service_accounts.hold(|account| {
-                connection.source_identity.is_some_and(|identity| {
-                    *identity.namespace.as_str() == *account.namespace
-                        && identity.service_account == account.name
-                })
+            && self.is_identity_of(peer)
+    }
+
+    /// Whether the fields of identities hold.
+    pub(crate) fn is_identity_of(&self, peer: &Peer<'_>) -> bool {
+        let identity = peer.connection.source_identity;
+        self.service_accounts.hold(|account| {
+            identity.is_some_and(|identity| {
+                *identity.namespace.as_str() == *account.namespace
+                    && identity.service_account == account.name
             })
-            && self.principals.hold(|test| {
-                peer.principal.as_deref().is_some_and(|principal| test.matches(principal))
-            })
+        }) && self
+            .principals
+            .hold(|test| peer.principal.as_deref().is_some_and(|principal| test.matches(principal)))
             && self.namespaces.hold(|test| test.matches(peer.namespace))
     }
 }
 
 impl<T> Lists<T> {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.any_of.is_empty() && self.none_of.is_empty()
     }
 
-    fn hold(&self, test: impl Fn(&T) -> bool) -> bool {
+    pub(crate) fn hold(&self, test: impl Fn(&T) -> bool) -> bool {
         (self.any_of.is_empty() || self.any_of.iter().any(&test)) && !self.none_of.iter().any(&test)
     }
 }

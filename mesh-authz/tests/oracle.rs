@@ -13,6 +13,8 @@ use self::decision::{
 
 #[path = "law/decision.rs"]
 mod decision;
+#[path = "oracle/matrix.rs"]
+mod matrix;
 
 fn check(policies: &[AuthorizationPolicy], request: &oracle::Request) -> Result<(), TestCaseError> {
     let authorizer = authorizer(policies);

@@ -5,11 +5,13 @@
 use mesh_model::registry::ServerMode;
 use mesh_model::resource::MutualTlsMode;
 
-use crate::authorizer::Authorizer;
+use crate::authorizer::{Authorizer, L4};
 use crate::compile::Traffic;
 use crate::rbac::{
-    Body, Entry, Filter, Node, PermissionTest, Policy, PrincipalTest, Purpose, Rules,
+    Body, Entry, Filter, Node, PathTest, PermissionTest, Policy, PrincipalTest, Purpose, Rules,
 };
+
+mod l4;
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,9 +67,15 @@ pub fn matrix(callers: &[Caller<'_>], workloads: &[&Authorizer], traffic: Traffi
 /// Returns whether a caller may call a workload.
 ///
 /// [`Access::Always`] and [`Access::Never`] are so for every request whose path the proxy takes;
-/// [`Access::Depends`] may be one of them after all, where tests that go either way depend on each other.
+/// [`Access::Depends`] may be one of them after all, where tests that go either way depend on each other. Of
+/// a waypoint that is so of what is addressed to no service.
 pub fn access(authorizer: &Authorizer, traffic: Traffic, caller: Caller<'_>) -> Access {
-    let mut answer = Access::Always;
+    let of_l4 = |l4: &L4| l4::access(l4, caller);
+    if let Some(l4) = authorizer.l4() {
+        return of_l4(l4);
+    }
+    // What either denies is denied.
+    let mut answer = authorizer.perhaps().map_or(Access::Always, of_l4);
     for filter in &authorizer.chain(traffic).filters {
         let Filter::Rbac(filter) = filter else { continue };
         let rules = filter.rules.as_ref();
@@ -191,9 +199,10 @@ impl Known for PermissionTest {
     fn known(&self, caller: Caller<'_>) -> Option<bool> {
         match self {
             Self::DestinationPort(port) => caller.port.map(|called| called == *port),
+            Self::UriTemplate(PathTest::Refused { answer, .. }) => Some(*answer),
             Self::Header(_)
             | Self::UrlPath(_)
-            | Self::UriTemplate(_)
+            | Self::UriTemplate(PathTest::Template(_))
             | Self::DestinationIp(_)
             | Self::ServerName(_)
             | Self::Metadata(_) => None,

@@ -190,12 +190,15 @@ impl L4 {
         all.map(|policy| (policy.namespace.clone(), policy.name.clone()))
     }
 
+    /// The policies of an action that are not on trial.
+    pub(crate) fn enforced(&self, action: ztunnel::Action) -> impl Iterator<Item = &Authorization> {
+        let all = self.0.iter().map(|policy| &policy.authorization);
+        all.filter(move |policy| policy.action == action && !policy.is_dry_run)
+    }
+
     /// Whether ALLOW policies are enforced of which it is known that nothing matches them.
     pub(crate) fn allows_nothing(&self) -> bool {
-        let all = self.0.iter().map(|policy| &policy.authorization);
-        let mut allow = all
-            .filter(|policy| policy.action == ztunnel::Action::Allow && !policy.is_dry_run)
-            .peekable();
+        let mut allow = self.enforced(ztunnel::Action::Allow).peekable();
         allow.peek().is_some() && allow.all(|policy| policy.groups.iter().all(Group::is_never))
     }
 

@@ -7,14 +7,13 @@
 //! ```
 //!
 //! The matrix is of identities: what a caller's rules make it send is looked at where --from and --to name
-//! one pair, and pair by pair with --workloads. Of a workload behind a ztunnel with policies it says `depends` for everybody who gets a
-//! connection.
+//! one pair, and pair by pair with --workloads. What cannot be understood denies here as it does of a request.
 //!
 //! Workloads by reference (waypoints once for themselves and once for each `service` behind them), callers by identity, plain text (null) first. `last_allow` is the policy
 //! without which everything that is not denied is allowed.
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_authz::analysis::{Access, Caller, access_over, last_allow};
+use mesh_authz::analysis::{Access, Caller, access, access_over, last_allow};
 use mesh_authz::{Authorizer, Traffic, data_plane, is_in_mesh, may_be_captured};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
@@ -117,16 +116,20 @@ fn columns(
         let kind = (proxy.kind, data_plane(mesh, proxy), may_be_captured(mesh, proxy));
         let answers = known.entry((key, kind)).or_insert_with(|| {
             let mode = server_mode(plane, proxy);
-            let authorizer = authorizer(mesh, plane, proxy);
-            let own = (None, answers(&authorizer, &mode, callers, question));
+            let authorizer = Authorizer::of_proxy(mesh, plane, proxy);
+            let mut of_workload = answers(&authorizer, &mode, callers, question);
+            if data_plane(mesh, proxy) == DataPlane::Ztunnel {
+                of_workload.last_allow = last_allow_as_envoy(mesh, plane, proxy, question.traffic);
+            }
+            let own = (None, of_workload);
             let of_services = authorizer.services().iter().map(|service| {
                 let answers = answers(&service.authorizer, &mode, callers, question);
                 (Some(service.host.to_string()), answers)
             });
             let mut answers: Vec<_> = [own].into_iter().chain(of_services).collect();
-            let door = Doorkeeper::of(mesh, plane, (proxy, &authorizer));
+            let door = Doorkeeper::of(mesh, plane, proxy);
             for (_, answers) in &mut answers {
-                door.correct(answers, callers, &mode, question);
+                door.correct(answers, callers, &mode, (&authorizer, question));
             }
             answers
         });
@@ -139,30 +142,22 @@ fn columns(
     found
 }
 
-/// What decides before policies do, and what analysis cannot tell.
+/// What decides before policies do.
 struct Doorkeeper<'m> {
     /// The trust domains whose peers have a connection; any if there are none.
     trust_domains: Vec<&'m str>,
-    /// Whether a ztunnel decides by policies: what they come to depends on more than is looked at.
+    /// Whether a ztunnel may end the connections: it shows who calls whatever the mode is.
     has_ztunnel: bool,
 }
 
 impl<'m> Doorkeeper<'m> {
-    /// Before a workload and what a sidecar would decide about it.
-    fn of(
-        mesh: &'m Mesh,
-        plane: &'m ControlPlane,
-        (proxy, policies): (&Proxy, &Authorizer),
-    ) -> Self {
+    /// Before a workload.
+    fn of(mesh: &'m Mesh, plane: &'m ControlPlane, proxy: &Proxy) -> Self {
         let data_plane = data_plane(mesh, proxy);
         let looks = proxy.kind == ProxyKind::Sidecar && data_plane != DataPlane::Grpc;
-        let decides = || {
-            [Traffic::Http, Traffic::Tcp].iter().any(|of| !policies.chain(*of).filters.is_empty())
-        };
         Self {
             trust_domains: if looks { trust_domains(mesh, plane, proxy) } else { Vec::new() },
-            has_ztunnel: (data_plane == DataPlane::Ztunnel || may_be_captured(mesh, proxy))
-                && decides(),
+            has_ztunnel: data_plane == DataPlane::Ztunnel || may_be_captured(mesh, proxy),
         }
     }
 
@@ -171,34 +166,35 @@ impl<'m> Doorkeeper<'m> {
         answers: &mut Answers,
         callers: &[Option<String>],
         mode: &ServerMode,
-        question: Question<'_>,
+        (authorizer, question): (&Authorizer, Question<'_>),
     ) {
-        for (caller, access) in callers.iter().zip(&mut answers.access) {
+        for (caller, answer) in callers.iter().zip(&mut answers.access) {
             let is_foreign = caller.as_deref().is_some_and(|name| {
                 let domain = name.strip_prefix("spiffe://").and_then(|rest| rest.split('/').next());
                 !self.trust_domains.is_empty()
                     && !self.trust_domains.contains(&domain.unwrap_or_default())
             });
-            let open = Caller { identity: caller.as_deref(), port: question.port };
-            let open = access_over(&Authorizer::default(), question.traffic, open, mode);
-            if is_foreign {
-                *access = Access::Never;
-            } else if self.has_ztunnel {
-                *access = if open == Access::Never { Access::Never } else { Access::Depends };
+            let caller = Caller { identity: caller.as_deref(), port: question.port };
+            let open = access_over(&Authorizer::default(), question.traffic, caller, mode);
+            if is_foreign || (self.has_ztunnel && open == Access::Never) {
+                *answer = Access::Never;
+            } else if self.has_ztunnel && *answer != access(authorizer, question.traffic, caller) {
+                *answer = Access::Depends;
             }
         }
     }
 }
 
-/// What decides about a workload; what a ztunnel decides about is told as a sidecar has it, of
-/// connections.
-fn authorizer(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Authorizer {
-    match data_plane(mesh, proxy) {
-        DataPlane::Ztunnel => Authorizer::as_envoy(mesh, plane, proxy),
-        DataPlane::IstioProxy | DataPlane::Envoy | DataPlane::Grpc => {
-            Authorizer::of_proxy(mesh, plane, proxy)
-        }
-    }
+/// The policy without which a sidecar in place of a ztunnel would let through whatever is not denied.
+fn last_allow_as_envoy(
+    mesh: &Mesh,
+    plane: &ControlPlane,
+    proxy: &Proxy,
+    traffic: Traffic,
+) -> Option<String> {
+    let authorizer = Authorizer::as_envoy(mesh, plane, proxy);
+    last_allow(authorizer.chain(traffic))
+        .map(|policy| format!("{}/{}", policy.namespace, policy.name))
 }
 
 fn answers(
