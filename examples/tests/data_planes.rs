@@ -342,16 +342,15 @@ fn diff_finds_what_changes_behind_waypoints_and_ztunnels() {
     }
 }
 
-/// Whether taking a DENY policy away beside an ALLOW policy of some principals is told.
-fn check_removed_beside(principals: &str) {
+/// Whether taking a DENY policy away beside an ALLOW rule is told.
+fn check_removed_beside(rule: &str) {
     let policy = |name: &str, spec: &str| {
         format!(
             "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: {name}, namespace: shop}},
              spec: {{selector: {{matchLabels: {{app: web}}}}, {spec}}}}}\n---\n"
         )
     };
-    let allow =
-        policy("a", &format!("rules: [{{from: [{{source: {{principals: ['{principals}']}}}}]}}]"));
+    let allow = policy("a", &format!("rules: [{rule}]"));
     let deny = policy("d", "action: DENY, rules: [{to: [{operation: {ports: ['80']}}]}]");
     let (old, new) = (folder("with", &format!("{allow}{deny}")), folder("without", &allow));
     let paths = [old.to_str().unwrap(), new.to_str().unwrap()];
@@ -360,7 +359,7 @@ fn check_removed_beside(principals: &str) {
     let is_told = |one: &Value| {
         one["workload"] == json!("c1/shop/web-0") && one["change"] == json!("newly_allowed")
     };
-    assert!(decisions.iter().any(is_told), "{principals}: {answer}");
+    assert!(decisions.iter().any(is_told), "{rule}: {answer}");
     for folder in [old, new] {
         std::fs::remove_dir_all(&folder).unwrap();
     }
@@ -369,7 +368,23 @@ fn check_removed_beside(principals: &str) {
 #[test]
 fn diff_finds_what_changes_for_identities_as_ztunnels_read_them() {
     for principals in ["*/sa/x", "cluster.local/ns/fr*", "*nt/sa/x", "cluster*", "*x", "*"] {
-        check_removed_beside(principals);
+        check_removed_beside(&format!("{{from: [{{source: {{principals: ['{principals}']}}}}]}}"));
+    }
+    // The start of one and the end of another meet in one identity.
+    for (start, end) in [
+        ("cluster.local/*", "*/sa/x"),
+        ("cluster.local/ns/fr*", "*nt/sa/x"),
+        ("clu*", "*al/ns/a/sa/x"),
+        ("cluster.local/ns/a/sa/y*", "*z"),
+    ] {
+        let when = format!("when: [{{key: source.principal, values: ['{end}']}}]");
+        check_removed_beside(&format!(
+            "{{from: [{{source: {{principals: ['{start}']}}}}], {when}}}"
+        ));
+        let beside = format!("principals: ['{start}'], namespaces: ['a*']");
+        if start.ends_with("/*") {
+            check_removed_beside(&format!("{{from: [{{source: {{{beside}}}}}]}}"));
+        }
     }
 }
 

@@ -11,56 +11,73 @@ const FORM: [&str; 5] = ["x", "ns", "x", "sa", "x"];
 /// The identity of a workload that passes a test; `None` if there is none, or what the test is first met by
 /// has the form already.
 pub(super) fn of_workload(form: &Form) -> Option<String> {
-    let segments = match form {
-        Form::Prefix(prefix) => starting(prefix)?,
-        Form::Suffix(suffix) | Form::Pattern(Pattern::Principal { suffix }) => ending(suffix)?,
-        Form::Pattern(Pattern::NonEmpty) => FORM.map(str::to_owned),
+    match form {
+        Form::Prefix(prefix) => match prefix.strip_prefix(SCHEME) {
+            Some(rest) => between(rest, ""),
+            None => SCHEME.starts_with(&**prefix).then(|| between("", ""))?,
+        },
+        Form::Suffix(suffix) | Form::Pattern(Pattern::Principal { suffix }) => between("", suffix),
+        Form::Pattern(Pattern::NonEmpty) => between("", ""),
         Form::Exact(_)
         | Form::Pattern(
             Pattern::Contains { .. } | Pattern::ServiceAccount { .. } | Pattern::TrustDomain { .. },
-        ) => return None,
-    };
-    Some(format!("{SCHEME}{}", segments.join("/")))
+        ) => None,
+    }
 }
 
-fn starting(prefix: &str) -> Option<[String; 5]> {
-    let rest = match prefix.strip_prefix(SCHEME) {
-        Some(rest) => rest,
-        None => SCHEME.starts_with(prefix).then_some("")?,
-    };
-    let asked: Vec<&str> = rest.split('/').collect();
-    let last = asked.len().checked_sub(1)?;
-    let mut found = FORM.map(str::to_owned);
-    for (place, asked) in asked.into_iter().enumerate() {
-        let segment = found.get_mut(place)?;
-        let (is_word, is_part) = (is_word(place), place == last);
-        match is_word {
-            true if is_part => segment.starts_with(asked).then_some(())?,
-            true => (segment == asked).then_some(())?,
-            false if is_part => *segment = format!("{asked}x"),
-            false if asked.is_empty() => return None,
-            false => asked.clone_into(segment),
-        }
-    }
-    Some(found)
+/// The identity of a workload that begins as one test asks, with its scheme, and ends as another does.
+pub(super) fn joined(start: &str, end: &str) -> Option<String> {
+    between(start.strip_prefix(SCHEME)?, end)
 }
 
-fn ending(suffix: &str) -> Option<[String; 5]> {
-    let asked: Vec<&str> = suffix.split('/').collect();
-    let first = FORM.len().checked_sub(asked.len())?;
-    let mut found = FORM.map(str::to_owned);
-    for (place, asked) in (first..).zip(asked) {
-        let segment = found.get_mut(place)?;
-        let (is_word, is_part) = (is_word(place), place == first);
-        match is_word {
-            true if is_part => segment.ends_with(asked).then_some(())?,
-            true => (segment == asked).then_some(())?,
-            false if is_part => *segment = format!("x{asked}"),
-            false if asked.is_empty() => return None,
-            false => asked.clone_into(segment),
+/// What is asked of a segment.
+#[derive(Clone, Copy, Default)]
+struct Asked<'t> {
+    /// What it is, as its start and as its end have it.
+    whole: [Option<&'t str>; 2],
+    start: &'t str,
+    end: &'t str,
+}
+
+/// The identity of a workload with a start and an end, which may meet in one segment.
+fn between(start: &str, end: &str) -> Option<String> {
+    let mut asked = [Asked::default(); FORM.len()];
+    let mut starting = start.split('/').enumerate().peekable();
+    while let Some((place, text)) = starting.next() {
+        let segment = asked.get_mut(place)?;
+        match starting.peek() {
+            Some(_) => segment.whole[0] = Some(text),
+            None => segment.start = text,
         }
     }
-    Some(found)
+    let first = FORM.len().checked_sub(end.split('/').count())?;
+    for (place, text) in (first..).zip(end.split('/')) {
+        let segment = asked.get_mut(place)?;
+        if place == first {
+            segment.end = text;
+        } else {
+            segment.whole[1] = Some(text);
+        }
+    }
+    let segments = asked.iter().enumerate().map(|(place, asked)| asked.segment(place));
+    let segments: Option<Vec<String>> = segments.collect();
+    segments.map(|segments| format!("{SCHEME}{}", segments.join("/")))
+}
+
+impl Asked<'_> {
+    /// A segment that is what is asked for; of several the shortest.
+    fn segment(&self, place: usize) -> Option<String> {
+        let word = is_word(place).then(|| FORM.get(place).copied()).flatten();
+        let mut whole = self.whole.iter().copied().flatten().chain(word);
+        let Some(text) = whole.next() else {
+            return Some(format!("{}x{}", self.start, self.end));
+        };
+        let is_met = whole.all(|other| other == text)
+            && !text.is_empty()
+            && text.starts_with(self.start)
+            && text.ends_with(self.end);
+        is_met.then(|| text.to_owned())
+    }
 }
 
 /// Whether a segment is a word of the form, which nobody chooses.
@@ -98,5 +115,22 @@ mod tests {
         check(&end("a/"), None);
         check(&end("y"), Some("spiffe://x/ns/x/sa/xy"));
         check(&end("a/td/ns/a/sa/b"), None);
+    }
+
+    #[test]
+    fn a_start_and_an_end_meet_in_one_identity() {
+        let check = |start: &str, end: &str, expected: Option<&str>| {
+            let found = joined(&format!("{SCHEME}{start}"), end);
+            let expected = expected.map(|path| format!("{SCHEME}{path}"));
+            assert_eq!(found, expected, "{start} {end}");
+        };
+        check("td/", "/sa/y", Some("td/ns/x/sa/y"));
+        check("td/ns/fr", "nt/sa/y", Some("td/ns/frxnt/sa/y"));
+        check("td/ns/a/", "/ns/a/sa/y", Some("td/ns/a/sa/y"));
+        check("td/ns/a/", "/ns/b/sa/y", None);
+        check("td/ns/a/sa/y", "z", Some("td/ns/a/sa/yxz"));
+        check("td/x", "/sa/y", None);
+        check("td/", "s/y", None);
+        assert_eq!(joined("https://td/", "/sa/y"), None);
     }
 }

@@ -208,7 +208,7 @@ fn swap(letter: char) -> char {
     }
 }
 
-/// Texts that begin as one test asks and end as another does.
+/// Texts that begin as one test asks and end as another does, first the identities of workloads among them.
 fn joined(own: &[Shape<'_>], beside: &[Shape<'_>]) -> Vec<String> {
     let ends = |shapes: &[Shape<'_>]| -> Vec<(String, String)> {
         let mut found = Vec::new();
@@ -228,7 +228,10 @@ fn joined(own: &[Shape<'_>], beside: &[Shape<'_>]) -> Vec<String> {
     let pairs = own.iter().flat_map(|own| beside.iter().map(move |beside| (own, beside)));
     let both = pairs.take(JOINED).flat_map(|(a, b)| [(a, b), (b, a)]);
     both.filter(|((start, _), (_, end))| !start.is_empty() && !end.is_empty())
-        .flat_map(|((start, _), (_, end))| [format!("{start}{end}"), format!("{start}x{end}")])
+        .flat_map(|((start, _), (_, end))| {
+            let plain = [format!("{start}{end}"), format!("{start}x{end}")];
+            identity::joined(start, end).into_iter().chain(plain)
+        })
         .collect()
 }
 
