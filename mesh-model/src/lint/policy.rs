@@ -68,13 +68,36 @@ fn unmatched(
     unselected(scene, &subject, (&meta.namespace, reach), selector)
 }
 
-/// Whether the selector of an AuthorizationPolicy concerns a pod as only ztunnels have it.
+/// Whether the selector of an AuthorizationPolicy concerns a pod or a machine as only ztunnels have it.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/serviceregistry/ambient/workloads.go` `podWorkloadBuilder`,
+/// `workloadEntryWorkloadBuilder`.
 fn is_met_behind_ztunnel(scene: &Scene<'_>, own: &Namespace, selector: &Labels) -> bool {
     let is_root = *own.as_str() == *scene.plane.config.root_namespace;
-    let near = scene.workloads.iter().filter(|(pod, _)| is_root || pod.meta.namespace == *own);
-    let mut captured = near
-        .filter(|(pod, workload)| is_captured(scene.mesh, workload.cluster.as_str(), &pod.meta));
-    captured.any(|(pod, _)| selects_behind_ztunnel(selector, &pod.meta.labels))
+    let is_near = |meta: &&Meta| is_root || meta.namespace == *own;
+    let pods = scene
+        .workloads
+        .iter()
+        .map(|(pod, workload)| (&pod.meta, workload.cluster.as_str(), pod.meta.labels.clone()));
+    let machines = machines(scene).map(|(meta, labels)| (meta, scene.plane.id.as_str(), labels));
+    let mut captured = pods
+        .chain(machines)
+        .filter(|(meta, ..)| is_near(meta))
+        .filter(|(meta, cluster, _)| is_captured(scene.mesh, cluster, meta));
+    captured.any(|(.., labels)| selects_behind_ztunnel(selector, &labels))
+}
+
+/// The WorkloadEntries that count, with the labels that they have: their own, and over them those of the
+/// object.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/serviceregistry/serviceentry/conversion.go` `ConvertWorkloadEntry`.
+fn machines<'m>(scene: &Scene<'m>) -> impl Iterator<Item = (&'m Meta, Labels)> {
+    let entries = scene.stores().into_iter().flat_map(|store| store.workload_entries.values());
+    entries.map(|entry| (&entry.meta, entry.spec.labels.overlaid(&entry.meta.labels)))
 }
 
 fn unselected(
@@ -86,10 +109,9 @@ fn unselected(
     let is_root = *own.as_str() == *scene.plane.config.root_namespace;
     let is_there = |namespace: &Namespace| reach == Reach::Mesh || is_root || namespace == own;
     let pods = scene.workloads.iter().filter(|(pod, _)| is_there(&pod.meta.namespace));
-    let machines = scene.stores().into_iter().flat_map(|store| store.workload_entries.values());
-    let mut machines = machines.filter(|entry| is_there(&entry.meta.namespace));
+    let mut machines = machines(scene).filter(|(meta, _)| is_there(&meta.namespace));
     let is_met = pods.map(|(_, workload)| &workload.labels).any(|labels| labels.contains(selector))
-        || machines.any(|entry| entry.spec.labels.contains(selector));
+        || machines.any(|(_, labels)| labels.contains(selector));
     if is_met {
         return None;
     }

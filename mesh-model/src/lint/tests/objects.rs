@@ -162,6 +162,32 @@ fn a_pod_without_labels_behind_a_ztunnel_is_met_by_every_selector() {
     with("PeerAuthentication", captured).has("IST0127");
 }
 
+/// A machine has the labels of its spec and those of the object; behind a ztunnel one without any is met by
+/// every selector, as a pod is.
+#[test]
+fn a_machine_is_met_by_either_of_its_labels() {
+    let policy = "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: x, namespace: \
+                  shop}, spec: {selector: {matchLabels: {app: old}}, action: DENY, rules: [{}]}}";
+    let with = |mode: &str, metadata: &str, spec: &str| {
+        let namespace = format!(
+            "{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{istio.io/dataplane-mode: {mode}}}}}}}"
+        );
+        let entry = format!(
+            "{{apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {{name: m, namespace: shop, \
+             {metadata}}}, spec: {{address: 10.7.7.7, {spec}}}}}"
+        );
+        let files = spread().file("config/x.yaml", policy).file("config/m.yaml", &entry);
+        files.file("clusters/c1/mode.yaml", &namespace)
+    };
+    for mode in ["none", "ambient"] {
+        with(mode, "labels: {app: old}", "").lacks("IST0127");
+        with(mode, "", "labels: {app: old}").lacks("IST0127");
+        with(mode, "labels: {app: new}", "labels: {app: old}").has("IST0127");
+    }
+    with("ambient", "", "").lacks("IST0127");
+    with("none", "", "").has("IST0127");
+}
+
 #[test]
 fn proxies_are_as_the_manifests_say() {
     let entry = |text: &str| networks().file("proxies.json", text);
