@@ -46,7 +46,7 @@ fn check(policy: impl AsRef<[u8]>, is_denied: bool) {
 }
 
 const BLOCK: &str = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n\
-    metadata:\n  name: no\n  namespace: shop\nspec:\n  action: DENY\n";
+    metadata:\n  name: shut\n  namespace: shop\nspec:\n  action: DENY\n";
 
 #[test]
 fn text_that_cannot_be_read_denies() {
@@ -81,30 +81,37 @@ fn a_field_that_no_policy_has_denies() {
 #[test]
 fn so_it_is_in_every_style() {
     let head = "apiVersion: security.istio.io/v1, kind: AuthorizationPolicy";
-    check(format!("{{{head}, metadata: {{name: no, namespace: shop}}, spec: {{rules: [}}\n"), true);
     check(
-        format!("{{{head}, metadata: {{name: no, namespace: other}}, spec: {{rules: [}}\n"),
-        false,
-    );
-    let flow = "\nmetadata: {name: no, namespace: 'shop'}\nspec: {rules: [}\n";
-    check(format!("apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy{flow}"), true);
-    let json = "{\"apiVersion\": \"security.istio.io/v1\", \"kind\": \"AuthorizationPolicy\", ";
-    check(
-        format!("{json}\"metadata\": {{\"namespace\": \"shop\", \"name\": \"no\"}}, \"spec\": {{"),
+        format!("{{{head}, metadata: {{name: shut, namespace: shop}}, spec: {{rules: [}}\n"),
         true,
     );
     check(
-        format!("{json}\"metadata\": {{\"namespace\": \"other\", \"name\": \"no\"}}, \"spec\": {{"),
+        format!("{{{head}, metadata: {{name: shut, namespace: other}}, spec: {{rules: [}}\n"),
+        false,
+    );
+    let flow = "\nmetadata: {name: shut, namespace: 'shop'}\nspec: {rules: [}\n";
+    check(format!("apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy{flow}"), true);
+    let json = "{\"apiVersion\": \"security.istio.io/v1\", \"kind\": \"AuthorizationPolicy\", ";
+    check(
+        format!(
+            "{json}\"metadata\": {{\"namespace\": \"shop\", \"name\": \"shut\"}}, \"spec\": {{"
+        ),
+        true,
+    );
+    check(
+        format!(
+            "{json}\"metadata\": {{\"namespace\": \"other\", \"name\": \"shut\"}}, \"spec\": {{"
+        ),
         false,
     );
 }
 
 #[test]
 fn without_a_namespace_it_may_be_for_anyone() {
-    check("kind: AuthorizationPolicy\nmetadata:\n  name: no\nspec: [\n", true);
+    check("kind: AuthorizationPolicy\nmetadata:\n  name: shut\nspec: [\n", true);
     // Which namespace it is in is known where the document can be read.
     check(
-        "apiVersion: security.istio.io/v9\nkind: AuthorizationPolicy\nmetadata:\n  name: no\n",
+        "apiVersion: security.istio.io/v9\nkind: AuthorizationPolicy\nmetadata:\n  name: shut\n",
         false,
     );
 }
@@ -114,7 +121,7 @@ fn without_a_namespace_it_may_be_for_anyone() {
 fn a_misspelt_namespace_may_be_any() {
     let policy = |kind: &str, metadata: &str, rules: &str| {
         format!(
-            "apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: no, {metadata}}}\n\
+            "apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: shut, {metadata}}}\n\
              spec: {{action: DENY, rules: {rules}}}\n"
         )
     };
@@ -134,12 +141,12 @@ fn a_misspelt_namespace_may_be_any() {
 #[test]
 fn what_is_no_object_of_ours_denies_too() {
     let metadata = "kind: AuthorizationPolicy\nmetadata:\n  namespace: shop\n";
-    check(format!("apiVersion: security.istio.io/v9\n{metadata}  name: no\n"), true);
-    check(format!("apiVersion: networking.istio.io/v1\n{metadata}  name: no\n"), true);
+    check(format!("apiVersion: security.istio.io/v9\n{metadata}  name: shut\n"), true);
+    check(format!("apiVersion: networking.istio.io/v1\n{metadata}  name: shut\n"), true);
     check(format!("apiVersion: security.istio.io/v1\n{metadata}"), true);
     // Somebody else's kind of the same name.
     check(
-        format!("apiVersion: policy.linkerd.io/v1alpha1\n{metadata}  name: no\nspec: [\n"),
+        format!("apiVersion: policy.linkerd.io/v1alpha1\n{metadata}  name: shut\nspec: [\n"),
         false,
     );
 }
@@ -149,7 +156,7 @@ fn what_is_no_object_of_ours_denies_too() {
 fn a_kind_of_the_security_group_that_is_not_known_denies_in_its_namespace() {
     let object = |version: &str, kind: &str, namespace: &str| {
         format!(
-            "apiVersion: {version}\nkind: {kind}\nmetadata: {{name: no, namespace: {namespace}}}\n\
+            "apiVersion: {version}\nkind: {kind}\nmetadata: {{name: shut, namespace: {namespace}}}\n\
              spec: {{action: DENY, rules: [{{}}]}}\n"
         )
     };
@@ -167,7 +174,7 @@ fn a_kind_of_the_security_group_that_is_not_known_denies_in_its_namespace() {
         );
     }
     let others =
-        "apiVersion: security.example/v1\nkind: FooPolicy\nmetadata: {name: no}\nspec: [\n";
+        "apiVersion: security.example/v1\nkind: FooPolicy\nmetadata: {name: shut}\nspec: [\n";
     check(others, false);
 }
 
