@@ -209,6 +209,18 @@ fn a_rule_that_a_grpc_server_loses_to_one_of_the_same_name_is_told() {
     check_mesh(&lost, &beside_proxy, &["info HZ-AUTHZ-GRPC-NAMES guard spec.rules[0]"]);
 }
 
+/// What is lost is not said to be matched by another rule, nor what takes its place to change nothing.
+#[test]
+fn a_rule_that_a_grpc_server_loses_is_told_in_one_way() {
+    for (action, severity) in [("DENY", "error"), ("ALLOW", "warning")] {
+        let wider_lost = colliding(action, "system-guard", ["80', '81", "80"]);
+        let lost = format!("{severity} HZ-AUTHZ-GRPC-NAMES guard spec.rules[0]");
+        check_mesh(&wider_lost, GRPC_SERVER, &[&lost]);
+        let narrower_lost = colliding(action, "system-guard", ["80", "80', '81"]);
+        check_mesh(&narrower_lost, GRPC_SERVER, &["HZ-AUTHZ-SHADOWED guard spec.rules[0]"]);
+    }
+}
+
 #[test]
 fn a_grpc_server_loses_nothing_to_other_names_or_to_the_same_rule() {
     check_mesh(&colliding("DENY", "guard", ["80", "81"]), GRPC_SERVER, &[]);

@@ -161,13 +161,27 @@ pub fn shadowed(chain: &Chain) -> Vec<Shadowed<'_>> {
         };
         others.find(decides).map(|(_, other)| &other.origin)
     };
+    // What a rule keeps out of force by its name comes into force where it goes; and what is kept out of force
+    // itself is told as that.
+    let is_entangled = |place: usize, rule: &Policy| {
+        let alike = named.get(&(rule.origin.action, &rule.name)).map(Vec::as_slice);
+        let of = |place: &usize| rules.get(*place).copied();
+        match alike.unwrap_or_default() {
+            [.., before, last] if *last == place => {
+                of(before).is_none_or(|of| !rule_covers(of, rule) || !rule_covers(rule, of))
+            }
+            [_, .., last] => of(last).is_none_or(|last| !rule_covers(last, rule)),
+            _ => false,
+        }
+    };
     // What stands in for a policy that cannot be read has no rule that could go.
     let written = rules.iter().enumerate().filter(|(_, rule)| !rule.origin.is_broken);
+    let written = written.filter(|(place, rule)| !is_entangled(*place, rule));
     written.filter_map(|entry| Some(Shadowed { by: by(entry)?, rule: &entry.1.origin })).collect()
 }
 
 /// Whether a rule matches whatever another one matches; false where that is not known.
-fn rule_covers(a: &Policy, b: &Policy) -> bool {
+pub(super) fn rule_covers(a: &Policy, b: &Policy) -> bool {
     match (&a.body, &b.body) {
         (
             Body::Rule { permissions, principals },

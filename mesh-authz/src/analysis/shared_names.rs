@@ -1,4 +1,5 @@
 //! Rules that gRPC servers without a proxy lose to others of the same name.
+use super::prove::rule_covers;
 use crate::compile::{Chain, CompiledPolicy};
 use crate::rbac::{Origin, Policy};
 use mesh_model::resource::Action;
@@ -15,7 +16,7 @@ pub struct Replaced<'p> {
 
 /// Finds the rules of a gRPC server's chain ([`Chain::of_grpc`]) that are lost: names are
 /// `NAMESPACE-NAME-RULE`, so that policies `c` of `a-b` and `b-c` of `a` share theirs, and the later in
-/// the order of policies counts. Two that say the same lose nothing.
+/// the order of policies counts. Nothing is lost to one that matches whatever the rule does.
 ///
 /// # Upstream
 ///
@@ -31,7 +32,7 @@ pub fn replaced(chain: &Chain) -> Vec<Replaced<'_>> {
         for (place, rule) in rules.iter().enumerate() {
             let mut later = rules.iter().skip(place + 1).rev();
             let last = later.find(|other| other.name == rule.name);
-            if let Some(by) = last.filter(|by| by.body != rule.body) {
+            if let Some(by) = last.filter(|by| by.body != rule.body && !rule_covers(by, rule)) {
                 found.push(Replaced { rule: &rule.origin, by: &by.origin });
             }
         }
