@@ -288,6 +288,46 @@ fn files_of_the_folder() {
     check_file("clusters/c1/a.yaml", slice, "SLICE-FQDN");
 }
 
+/// The second of two objects of one name is not always without a consequence.
+#[test]
+fn what_becomes_of_an_object_that_is_written_twice_is_told() {
+    let check = |path: &str, first: &str, second: &str, consequence: &str| {
+        let text = format!("{first}\n---\n{second}");
+        let origin = Origin::of_path(path).unwrap();
+        let source = Source { origin, name: path.into(), text: text.into_bytes() };
+        let mut registry = Registry::new(Compat::default());
+        let found = registry.load([source]);
+        let told: Vec<&str> = found
+            .iter()
+            .filter(|found| found.code == "DUPLICATE-OBJECT")
+            .map(|found| found.message.as_str())
+            .collect();
+        assert_eq!(told.len(), 1, "{found:?}");
+        assert!(told[0].ends_with(consequence), "{told:?}");
+        registry.mesh().broken().len()
+    };
+    let object = |version: &str, kind: &str, labels: &str| {
+        format!(
+            "{{apiVersion: {version}, kind: {kind}, metadata: {{name: a, namespace: b, labels: {labels}}}}}"
+        )
+    };
+    let path = "clusters/c1/a.yaml";
+    let policy = object("security.istio.io/v1", "AuthorizationPolicy", "{}");
+    assert_eq!(check(path, &policy, &policy, "denies what it might have denied"), 1);
+    let of = |kind: &str, labels: &str| object("v1", kind, labels);
+    for (kind, remembered) in [("Service", 1), ("Pod", 0)] {
+        let same = [of(kind, "{app: one}"), of(kind, "{app: one}")];
+        assert_eq!(check(path, &same[0], &same[1], "this one is not used"), 0);
+        let consequence =
+            if kind == "Pod" { "are not in force for it" } else { "might deny is denied" };
+        assert_eq!(check(path, &same[0], &of(kind, "{app: two}"), consequence), remembered);
+    }
+    let rule = of("ServiceAccount", "{}");
+    assert_eq!(check(path, &rule, &rule, "this one is not used"), 0);
+    let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {}}";
+    assert_eq!(check(path, map, map, "policies might deny is denied"), 1);
+}
+
 #[test]
 fn the_config_map_of_the_control_plane_counts() {
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |\n    \

@@ -20,6 +20,7 @@ use crate::resource::{self, Action, MeshConfig, ObjectKey, UNTOLD};
 mod told;
 
 pub use self::told::TokenPlace;
+pub(super) use self::told::labels as labels_of_document;
 
 /// The namespace of objects that do not name theirs.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";

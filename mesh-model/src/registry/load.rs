@@ -18,6 +18,7 @@ use crate::resource::{
 };
 
 mod choice;
+mod duplicate;
 
 /// The kind of `cluster.yaml`.
 const DESCRIPTION: &str = "ClusterDescription";
@@ -364,24 +365,6 @@ impl Registry {
             diagnostics.extend(of_config.into_iter().chain(of_networks).flatten());
         }
         self.store(origin).upsert(resource);
-    }
-
-    fn duplicate(&self, origin: &Origin, document: &Document, key: &ObjectKey) -> Diagnostic {
-        let first = self.parts.places.get(&(origin.clone(), key.clone()));
-        let at =
-            first.map(|(file, place)| format!(" at {file}:{}", place.line)).unwrap_or_default();
-        Diagnostic {
-            code: "DUPLICATE-OBJECT",
-            severity: Severity::Error,
-            file: document.file.clone(),
-            place: document.node.place,
-            object: key.to_string(),
-            field: String::new(),
-            message: format!(
-                "an object of this kind and name is defined before{at}; this one is not used"
-            ),
-            help: "rename one of them, or remove it".to_owned(),
-        }
     }
 
     /// Keeps what a refused object selects: whether that exists is worth telling all the same.

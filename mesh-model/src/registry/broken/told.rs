@@ -47,7 +47,7 @@ pub(super) fn action(document: &Document) -> Option<Action> {
 
 /// The labels of an object, those that are texts; none if they are no map, or one that names a waypoint or
 /// a data plane is no text.
-pub(super) fn labels(document: &Document) -> Option<Labels> {
+pub(in crate::registry) fn labels(document: &Document) -> Option<Labels> {
     let metadata = document.node.get(&["metadata"])?;
     if !matches!(metadata.value, Value::Map(_)) {
         return None;
