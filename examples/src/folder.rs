@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mesh_model::Compat;
 use mesh_model::manifest::{self, Diagnostic, Limits, Place, Severity};
-use mesh_model::registry::{Mesh, Origin, Registry, Source};
+use mesh_model::registry::{Effect, Mesh, Origin, Registry, Source};
 
 use crate::Failure;
 
@@ -29,14 +29,43 @@ pub(crate) struct Loaded {
 ///
 /// Where the folder cannot be read or holds no document of a mesh.
 pub(crate) fn load(folder: &Path, compat: &Compat) -> Result<Loaded, Failure> {
+    let mut registry = Registry::new(compat.clone()).with_all_places();
+    load_by(folder, |sources| (registry.load(sources), registry.mesh()))
+}
+
+/// Loads a folder and then another in its place: what is the same in both is one allocation. Also returns
+/// what the other one makes different.
+///
+/// # Errors
+///
+/// As [`load`], of either folder.
+pub(crate) fn load_both(
+    [old, new]: [&Path; 2],
+    compat: &Compat,
+) -> Result<([Loaded; 2], Effect), Failure> {
+    let mut registry = Registry::new(compat.clone()).with_all_places();
+    let old = load_by(old, |sources| (registry.load(sources), registry.mesh()))?;
+    let mut difference = Effect::default();
+    let new = load_by(new, |sources| {
+        let (diagnostics, effect) = registry.reload(sources);
+        difference = effect;
+        (diagnostics, registry.mesh())
+    })?;
+    Ok(([old, new], difference))
+}
+
+fn load_by(
+    folder: &Path,
+    load: impl FnOnce(Vec<Source>) -> (Vec<Diagnostic>, Arc<Mesh>),
+) -> Result<Loaded, Failure> {
     let mut files = Files::read(folder)?;
     // The smallest first: as a rule the first one answers.
     files.sources.sort_by_key(|source| source.text.len());
     let has_document = files
         .in_place()
         .any(|source| !manifest::read("", &source.text, &Limits::default()).documents.is_empty());
-    let mut registry = Registry::new(compat.clone()).with_all_places();
-    files.diagnostics.extend(registry.load(files.sources));
+    let (found, mesh) = load(files.sources);
+    files.diagnostics.extend(found);
     if !has_document {
         files.diagnostics.iter().for_each(|found| eprintln!("{found}"));
         return Err(Failure::Unanswered(format!(
@@ -44,7 +73,7 @@ pub(crate) fn load(folder: &Path, compat: &Compat) -> Result<Loaded, Failure> {
             folder.display()
         )));
     }
-    Ok(Loaded { mesh: registry.mesh(), diagnostics: files.diagnostics })
+    Ok(Loaded { mesh, diagnostics: files.diagnostics })
 }
 
 /// Loads a folder and tells on stderr which documents cannot be used, and how many more findings there are.

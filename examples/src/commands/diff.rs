@@ -1,6 +1,6 @@
 //! `mesh diff`: what a change of the folder does to traffic, requests, resources and findings.
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use mesh_model::Compat;
@@ -9,9 +9,9 @@ use mesh_model::registry::Mesh;
 use serde_json::json;
 
 use super::lint::findings;
-use crate::folder::Loaded;
 use crate::{Failure, Output, folder, json};
 
+mod concerned;
 mod decisions;
 mod requests;
 mod resources;
@@ -45,15 +45,16 @@ struct Difference {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
-    let old = load(&arguments.old)?;
-    let new = load(&arguments.new)?;
+    let folders = [arguments.old.as_path(), arguments.new.as_path()];
+    let ([old, new], effect) = folder::load_both(folders, &Compat::default())?;
     let sides = Sides { old: &old.mesh, new: &new.mesh };
     let proxies = sides.proxies(arguments.proxy.as_deref())?;
+    let concerned = concerned::of(sides, &proxies, &effect);
     let (before, after) = (findings(&old), findings(&new));
     let difference = Difference {
-        traffic: traffic::changes(sides, &proxies),
+        traffic: traffic::changes(sides, &concerned),
         decisions: decisions::changes(sides, &proxies)?,
-        resources: resources::changes(sides, &proxies),
+        resources: resources::changes(sides, &concerned),
         added: without(&after, &before),
         removed: without(&before, &after),
     };
@@ -62,10 +63,6 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Output::Table => table::print(&difference),
     }
     Ok(())
-}
-
-fn load(path: &Path) -> Result<Loaded, Failure> {
-    folder::load(path, &Compat::default())
 }
 
 /// The mesh before and after.

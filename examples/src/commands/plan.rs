@@ -7,6 +7,7 @@ use mesh_lb::LocalCluster;
 use mesh_lb::assign::{Assignment, ClusterForm};
 use mesh_lb::whatif::{Failure as Fails, Loss, Scenario};
 use mesh_model::Compat;
+use mesh_model::name::Hostname;
 use mesh_model::registry::{Mesh, Resolution};
 use mesh_model::view::{Destination, Proxy, ProxyView, Subset};
 use serde_json::{Value, json};
@@ -131,9 +132,17 @@ pub(crate) fn all<'m>(view: &ProxyView<'m>, mode: Mode, unhealthy: &Scenario) ->
 /// Every destination that the proxy sees: all of each service port, then the subsets that rules
 /// define, sorted by host, port and subset.
 pub(crate) fn destinations<'m>(view: &ProxyView<'m>) -> Vec<Destination<'m>> {
+    destinations_of(view, |_| true)
+}
+
+/// The same of the hosts that are asked for.
+pub(crate) fn destinations_of<'m>(
+    view: &ProxyView<'m>,
+    is_asked: impl Fn(&Hostname) -> bool,
+) -> Vec<Destination<'m>> {
     let mut found = Vec::new();
     for service in view.services() {
-        if service.resolution == Resolution::Alias {
+        if service.resolution == Resolution::Alias || !is_asked(&service.hostname) {
             continue;
         }
         let subsets = view.rule(service).map(|rule| rule.subsets.as_slice()).unwrap_or_default();

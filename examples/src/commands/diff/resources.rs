@@ -1,12 +1,14 @@
 //! Resources that proxies would be sent, by class of proxies and type.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mesh_model::registry::Mesh;
-use mesh_xds_gen::Resources;
-use mesh_xds_gen::snapshot::{Snapshot, Version};
+use mesh_xds_gen::Generator;
+use mesh_xds_gen::snapshot::Snapshot;
 use serde_json::{Value, json};
 
 use super::Sides;
+use super::concerned::Concerned;
 use super::traffic::class_of;
 
 /// The resources of one type that differ, for the proxies for which the same ones do.
@@ -20,72 +22,56 @@ pub(super) struct Change {
     pub(super) removed: Vec<String>,
 }
 
-type ByType = BTreeMap<String, BTreeMap<String, Version>>;
+/// What differs alike: the class, the type, and the names that are changed, added and removed.
+type Key = (String, String, [Vec<String>; 3]);
 
 /// Compares what each proxy is sent.
-pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Vec<Change> {
-    let mut changes: Vec<Change> = Vec::new();
-    for reference in proxies {
-        let [old, new] = sides.each().map(|mesh| sent(mesh, reference));
-        let Some(class) = new.0.as_ref().or(old.0.as_ref()) else { continue };
-        let types: BTreeSet<&String> = old.1.keys().chain(new.1.keys()).collect();
-        let none = BTreeMap::new();
-        for type_url in types {
-            let [was, is] = [&old, &new].map(|side| side.1.get(type_url).unwrap_or(&none));
-            let missing = |from: &BTreeMap<String, Version>, other: &BTreeMap<String, Version>| {
-                from.keys().filter(|name| !other.contains_key(*name)).cloned().collect::<Vec<_>>()
-            };
-            let changed = is
-                .iter()
-                .filter(|(name, version)| was.get(*name).is_some_and(|before| before != *version));
-            let change = Change {
-                class: class.clone(),
-                proxies: Vec::new(),
-                type_url: type_url.clone(),
-                changed: changed.map(|(name, _)| name.clone()).collect(),
-                added: missing(is, was),
-                removed: missing(was, is),
-            };
-            add(&mut changes, change, reference);
+pub(super) fn changes(sides: Sides<'_>, proxies: &[Concerned<'_>]) -> Vec<Change> {
+    let mut alike: BTreeMap<Key, Vec<String>> = BTreeMap::new();
+    // Those of one namespace have most in common: it is made once, and of the other side only what differs.
+    for proxies in proxies.chunk_by(|a, b| neighbourhood(a) == neighbourhood(b)) {
+        let mut generator = Generator::new();
+        let [old, new] = sides.each().map(|mesh| {
+            let sent = proxies.iter().map(|proxy| sent(&mut generator, mesh, proxy.reference));
+            sent.collect::<Vec<_>>()
+        });
+        for (proxy, (was, is)) in proxies.iter().zip(old.iter().zip(&new)) {
+            let Some(class) = is.0.as_ref().or(was.0.as_ref()) else { continue };
+            for (type_url, delta) in is.1.diff(&was.1).types() {
+                let names = delta.changed.iter().map(|resource| resource.name());
+                let (changed, added): (Vec<&Arc<str>>, _) =
+                    names.partition(|name| was.1.resource(type_url, name).is_some());
+                let names = [changed, added, delta.removed.iter().collect()];
+                let names = names.map(|names| names.into_iter().map(ToString::to_string).collect());
+                let key = (class.clone(), type_url.as_str().to_owned(), names);
+                alike.entry(key).or_default().push(proxy.reference.to_owned());
+            }
         }
     }
+    let mut changes: Vec<Change> = alike.into_iter().map(Change::new).collect();
     changes.sort_by(|a, b| {
         (&a.class, &a.type_url, &a.proxies).cmp(&(&b.class, &b.type_url, &b.proxies))
     });
     changes
 }
 
-/// Adds a change to the one that it is alike; nothing if nothing differs.
-fn add(changes: &mut Vec<Change>, change: Change, reference: &str) {
-    if change.changed.is_empty() && change.added.is_empty() && change.removed.is_empty() {
-        return;
-    }
-    let alike = changes.iter_mut().find(|known| known.is_like(&change));
-    match alike {
-        Some(known) => known.proxies.push(reference.to_owned()),
-        None => changes.push(Change { proxies: vec![reference.to_owned()], ..change }),
-    }
+/// The cluster and namespace of a proxy.
+fn neighbourhood<'p>(proxy: &Concerned<'p>) -> &'p str {
+    proxy.reference.rsplit_once('/').map_or(proxy.reference, |(place, _)| place)
 }
 
-/// A proxy's class, and what it is sent: the version of each resource by type and name.
-fn sent(mesh: &Mesh, reference: &str) -> (Option<String>, ByType) {
-    let Ok(proxy) = mesh.proxy(reference) else { return (None, ByType::new()) };
-    let class = Some(class_of(&proxy));
-    let Some(view) = mesh.view(&proxy) else { return (class, ByType::new()) };
-    let snapshot = Snapshot::new(Resources::new(&view).into_resources());
-    let by_type = snapshot.types().map(|(url, resources)| {
-        let names = resources.iter().map(|found| (found.name().to_string(), found.version()));
-        (url.as_str().to_owned(), names.collect())
-    });
-    (class, by_type.collect())
+/// A proxy's class, and what it is sent.
+fn sent(generator: &mut Generator, mesh: &Mesh, reference: &str) -> (Option<String>, Snapshot) {
+    let Ok(proxy) = mesh.proxy(reference) else { return (None, Snapshot::default()) };
+    let view = mesh.view(&proxy);
+    let snapshot = view.map(|view| generator.snapshot(&view)).unwrap_or_default();
+    (Some(class_of(&proxy)), snapshot)
 }
 
 impl Change {
-    fn is_like(&self, other: &Self) -> bool {
-        (&self.class, &self.type_url) == (&other.class, &other.type_url)
-            && self.changed == other.changed
-            && self.added == other.added
-            && self.removed == other.removed
+    fn new((key, proxies): (Key, Vec<String>)) -> Self {
+        let (class, type_url, [changed, added, removed]) = key;
+        Self { class, proxies, type_url, changed, added, removed }
     }
 
     pub(super) fn to_json(&self) -> Value {

@@ -3,11 +3,12 @@ use std::collections::BTreeMap;
 
 use mesh_lb::whatif::{Outcome, Shift};
 use mesh_model::registry::Mesh;
-use mesh_model::view::Proxy;
+use mesh_model::view::{Proxy, Scopes};
 use serde_json::{Value, json};
 
 use super::Sides;
-use crate::commands::plan::destinations;
+use super::concerned::Concerned;
+use crate::commands::plan::destinations_of;
 use crate::commands::whatif::moved_to_json;
 
 /// One destination whose traffic moves, for the proxies for which it moves alike.
@@ -22,12 +23,16 @@ pub(super) struct Change {
 }
 
 type Key = (String, u16, String);
+/// Changes by class and destination.
+type Alike = BTreeMap<(String, Key), Vec<Change>>;
 
 /// Compares where the proxies' traffic goes; a destination that one side lacks goes nowhere there.
-pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Vec<Change> {
-    let mut changes: Vec<Change> = Vec::new();
-    for reference in proxies {
-        let [before, after] = sides.each().map(|mesh| Seen::new(mesh, reference));
+pub(super) fn changes(sides: Sides<'_>, proxies: &[Concerned<'_>]) -> Vec<Change> {
+    let mut changes = Alike::new();
+    let mut scopes = [Scopes::default(), Scopes::default()];
+    for proxy in proxies {
+        let mut scopes = scopes.iter_mut();
+        let [before, after] = sides.each().map(|mesh| Seen::new(mesh, proxy, scopes.next()));
         let Some(class) = after.class.as_ref().or(before.class.as_ref()) else { continue };
         let mut keys: Vec<&Key> = before.outcomes.keys().chain(after.outcomes.keys()).collect();
         keys.sort();
@@ -38,22 +43,21 @@ pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Vec<Change> {
                 [&before, &after].map(|side| side.outcomes.get(key).unwrap_or(&nowhere));
             let shift = Shift::new(was, is);
             if !shift.moved.is_empty() {
-                add(&mut changes, (class, reference), key, shift);
+                add(&mut changes, (class, proxy.reference), key, shift);
             }
         }
     }
+    let mut changes: Vec<Change> = changes.into_values().flatten().collect();
     changes.sort_by(|a, b| a.key().cmp(&b.key()));
     changes
 }
 
 /// Adds a shift to the change that it is alike.
-fn add(changes: &mut Vec<Change>, (class, reference): (&str, &str), key: &Key, shift: Shift) {
-    let alike = changes
-        .iter_mut()
-        .find(|change| change.class == class && change.is_for(key) && change.shift == shift);
-    match alike {
+fn add(changes: &mut Alike, (class, reference): (&str, &str), key: &Key, shift: Shift) {
+    let of_key = changes.entry((class.to_owned(), key.clone())).or_default();
+    match of_key.iter_mut().find(|change| change.shift == shift) {
         Some(change) => change.proxies.push(reference.to_owned()),
-        None => changes.push(Change {
+        None => of_key.push(Change {
             class: class.to_owned(),
             proxies: vec![reference.to_owned()],
             host: key.0.clone(),
@@ -71,12 +75,14 @@ struct Seen {
 }
 
 impl Seen {
-    fn new(mesh: &Mesh, reference: &str) -> Self {
+    fn new(mesh: &Mesh, concerned: &Concerned<'_>, scopes: Option<&mut Scopes>) -> Self {
         let nothing = Self { class: None, outcomes: BTreeMap::new() };
-        let Ok(proxy) = mesh.proxy(reference) else { return nothing };
+        let Ok(proxy) = mesh.proxy(concerned.reference) else { return nothing };
         let class = Some(class_of(&proxy));
-        let Some(view) = mesh.view(&proxy) else { return Self { class, ..nothing } };
-        let outcomes = destinations(&view).into_iter().map(|destination| {
+        let view = scopes.and_then(|scopes| scopes.view(mesh, &proxy));
+        let Some(view) = view else { return Self { class, ..nothing } };
+        let destinations = destinations_of(&view, |host| concerned.may_move(host));
+        let outcomes = destinations.into_iter().map(|destination| {
             let host = destination.service.hostname.to_string();
             let key = (host, destination.port.number, destination.subset.to_string());
             (key, Outcome::now(&view, &destination))
@@ -93,10 +99,6 @@ pub(super) fn class_of(proxy: &Proxy) -> String {
 impl Change {
     fn key(&self) -> (&str, u16, &str, &str, &[String]) {
         (&self.host, self.port, &self.subset, &self.class, &self.proxies)
-    }
-
-    fn is_for(&self, key: &Key) -> bool {
-        (&self.host, self.port, &self.subset) == (&key.0, key.1, &key.2)
     }
 
     pub(super) fn to_json(&self) -> Value {
