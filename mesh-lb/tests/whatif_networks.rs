@@ -330,6 +330,24 @@ fn clients_lose_what_outlier_detection_may_not_eject() {
 }
 
 #[test]
+fn in_panic_envoy_sends_to_what_it_ejected() {
+    for (min_health, expected) in [(50, "cart: x 50 a"), (51, "cart: x 50 -")] {
+        let rule = detection(&format!("maxEjectionPercent: 100, minHealthPercent: {min_health}"));
+        let mesh = mesh(&rule, READY);
+        let told = felt(&mesh, "gateway=34.0.0.1", Loss::Unhealthy);
+        assert_eq!(told.first().unwrap(), expected, "{min_health}");
+    }
+    let rule = detection("maxEjectionPercent: 100, minHealthPercent: 1").replace("cart", "lone");
+    check(&mesh(&rule, READY), "service=lone.shop", &["lone: x 100 - cut off"]);
+    // The only host is ejected before, too.
+    let mesh = Spec { labels: "", rules: &rule, ..Spec::default() }.mesh();
+    let proxy = mesh.proxy("near/shop/client").unwrap();
+    let view = mesh.view(&proxy).unwrap();
+    let lone = view.destination("lone.shop", 80, Subset::None).unwrap();
+    assert!(Outcome::now(&view, &lone).is_unreachable());
+}
+
+#[test]
 fn of_several_hosts_that_are_gone_the_first_are_ejected() {
     let addresses = "{ip: 34.0.0.1}, {ip: 34.0.0.2}, {ip: 34.0.0.3}";
     for (percent, expected) in [

@@ -85,7 +85,7 @@ impl HostTable {
         if self.ejected >= silent {
             // Whatever the priorities are.
             let all: Vec<usize> = self.silent_hosts().collect();
-            eject(&all, &mut self.groups, &mut self.all, &mut self.silent);
+            eject(&all, &mut self.groups, &mut self.all);
             self.ejected = 0;
         }
         self
@@ -136,9 +136,9 @@ impl HostTable {
         let mut hosts: Vec<usize> = self.silent_hosts().collect();
         hosts.sort_by_key(priority);
         hosts.truncate(self.ejected);
-        let (mut all, mut silent) = (self.all.clone(), self.silent.clone());
-        eject(&hosts, &mut groups, &mut all, &mut silent);
-        told(spread, Hosts { groups, all: &all, silent: &silent })
+        let mut all = self.all.clone();
+        eject(&hosts, &mut groups, &mut all);
+        told(spread, Hosts { groups, all: &all, silent: &self.silent })
     }
 
     /// The shares where the proxy picks none of them.
@@ -152,19 +152,12 @@ impl HostTable {
     }
 }
 
-/// Makes hosts, given by index, unhealthy: nothing is sent to them any more.
-fn eject(
-    hosts: &[usize],
-    groups: &mut [GroupHosts],
-    all: &mut [(u32, Fitness)],
-    silent: &mut [bool],
-) {
+/// Makes hosts, given by index, unhealthy: nothing is sent to them any more but in panic, and still they do not
+/// answer.
+fn eject(hosts: &[usize], groups: &mut [GroupHosts], all: &mut [(u32, Fitness)]) {
     for &index in hosts {
         if let Some((_, fitness)) = all.get_mut(index) {
             *fitness = Fitness::Unhealthy;
-        }
-        if let Some(is_silent) = silent.get_mut(index) {
-            *is_silent = false;
         }
         if let Some(group) = groups.iter_mut().find(|group| group.range().contains(&index)) {
             group.healthy = group.healthy.saturating_sub(1);

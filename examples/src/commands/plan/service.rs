@@ -260,6 +260,7 @@ impl<'m> Plan<'m> {
         let panics = self.shares.load().levels().iter().any(|level| level.panic);
         let why = match self.spread.on_panic {
             OnPanic::Fail if panics => "in panic a priority fails its traffic",
+            OnPanic::Send if panics => "in panic Envoy sends to what does not answer, too",
             OnPanic::Fail | OnPanic::Send => {
                 "they go on to what does not answer, and nothing ejects it"
             }
