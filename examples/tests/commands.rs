@@ -329,3 +329,15 @@ fn a_report_is_one_page_without_references() {
     std::fs::remove_file(&out).unwrap();
     check_refused(&["report", "--out", "/nowhere/x.html"], "cannot write to");
 }
+
+#[test]
+fn pods_without_a_proxy_are_no_clients_of_the_mesh() {
+    let fail = ["whatif", "--all-proxies", "--fail", "cluster=eu"];
+    let told = answer(&folder("shop"), &fail).to_string();
+    let report = answer(
+        &folder("shop"),
+        &["whatif", "--proxy", "eu/istio-system/istiod-0", "--fail", "cluster=eu"],
+    );
+    // Whoever is named has an answer, as if it had a proxy.
+    assert!(!told.contains("istiod-0") && report.to_string().contains("istiod-0"));
+}

@@ -71,9 +71,9 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
     found
 }
 
-/// All proxies.
+/// All clients.
 fn proxies(mesh: &Mesh) -> Vec<Proxy> {
-    mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok()).collect()
+    mesh.clients().filter_map(|reference| mesh.proxy(&reference).ok()).collect()
 }
 
 /// Adds figures to findings of hazards that a simulation can tell more about: how uneven requests come

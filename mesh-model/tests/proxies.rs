@@ -55,6 +55,41 @@ fn the_role_of_the_program_counts_most() {
     check("", &with("--domain"), ProxyKind::Sidecar);
 }
 
+#[track_caller]
+fn check_client(metadata: &str, spec: &str, is_client: bool) {
+    let mesh = registry(metadata, spec).mesh();
+    // Whoever is named has an answer.
+    assert!(mesh.proxy("c1/shop/web-0").is_ok());
+    let clients: Vec<String> = mesh.clients().collect();
+    let expected: &[&str] = if is_client { &["c1/shop/web-0"] } else { &[] };
+    assert_eq!(clients, expected, "{metadata} {spec}");
+}
+
+#[test]
+fn clients_are_the_pods_with_a_proxy_and_those_of_which_nothing_is_known() {
+    let captured = ", labels: {istio.io/dataplane-mode: ambient}";
+    let native = "{name: app}], initContainers: [{name: istio-proxy, restartPolicy: Always}";
+    for metadata in ["", captured] {
+        check_client(metadata, SIDECAR, true);
+        check_client(metadata, native, true);
+        check_client(metadata, "{name: postgres}", false);
+    }
+    check_client("", "{name: app}], initContainers: [{name: istio-proxy}", false);
+    check_client("", "{name: istio-proxy, args: [proxy, router]}", true);
+    check_client("", "{name: istio-proxy, args: [proxy, other]}", false);
+    check_client("", "", true);
+    check_client(captured, "", false);
+}
+
+#[test]
+fn whom_the_list_of_proxies_names_is_a_client() {
+    let mut registry = registry("", "{name: postgres}");
+    let text = r#"[{"ref": "c1/shop/web-0", "type": "sidecar"}]"#;
+    let source = Source { origin: Origin::Proxies, name: "proxies.json".into(), text: text.into() };
+    assert_eq!(registry.load([source]), []);
+    assert_eq!(registry.mesh().clients().collect::<Vec<_>>(), ["c1/shop/web-0"]);
+}
+
 #[test]
 fn a_name_that_nobody_would_read_is_not_told_whole() {
     let mesh = registry("", SIDECAR).mesh();

@@ -159,7 +159,7 @@ impl Synthetic {
         let body = json!({
             "spec": {
                 "nodeName": format!("c{index}-node-{}", pod.zone), "serviceAccountName": pod.app,
-                "containers": [{"name": "app", "image": "app"}],
+                "containers": [{"name": "app", "image": "app"}, {"name": "istio-proxy", "image": "proxy"}],
             },
             "status": {
                 "podIP": address, "podIPs": [{"ip": address}], "phase": "Running",

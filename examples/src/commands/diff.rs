@@ -29,7 +29,8 @@ pub(crate) struct Arguments {
     /// Only what concerns this proxy.
     #[arg(long, value_name = "CLUSTER/NS/POD")]
     proxy: Option<String>,
-    /// Every proxy of both folders (the default).
+    /// Every proxy of both folders (the default); decisions are those of every workload, be there a proxy
+    /// beside it or not.
     #[arg(long, conflicts_with = "proxy")]
     all_proxies: bool,
 }
@@ -48,12 +49,12 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let folders = [arguments.old.as_path(), arguments.new.as_path()];
     let ([old, new], effect) = folder::load_both(folders, &Compat::default())?;
     let sides = Sides { old: &old.mesh, new: &new.mesh };
-    let proxies = sides.proxies(arguments.proxy.as_deref())?;
-    let concerned = concerned::of(sides, &proxies, &effect);
+let (workloads, clients) = sides.proxies(arguments.proxy.as_deref())?;
+    let concerned = concerned::of(sides, &clients, &effect);
     let (before, after) = (findings(&old), findings(&new));
     let difference = Difference {
         traffic: traffic::changes(sides, &concerned),
-        decisions: decisions::changes(sides, &proxies)?,
+        decisions: decisions::changes(sides, &workloads)?,
         resources: resources::changes(sides, &concerned),
         added: without(&after, &before),
         removed: without(&before, &after),
@@ -73,19 +74,18 @@ struct Sides<'m> {
 }
 
 impl<'m> Sides<'m> {
-    /// The proxies to look at, of either side, sorted.
-    fn proxies(self, one: Option<&str>) -> Result<Vec<String>, Failure> {
+    /// The workloads to look at, of either side, sorted; and those of them that have a proxy, which sends.
+    fn proxies(self, one: Option<&str>) -> Result<(Vec<String>, Vec<String>), Failure> {
         if let Some(reference) = one {
             // It may be new or gone; if neither side has it, the new one says what it has.
             if self.old.proxy(reference).is_err() {
                 self.new.proxy(reference)?;
             }
-            return Ok(vec![reference.to_owned()]);
+            return Ok((vec![reference.to_owned()], vec![reference.to_owned()]));
         }
-        let mut all: Vec<String> = self.old.proxies().chain(self.new.proxies()).collect();
-        all.sort();
-        all.dedup();
-        Ok(all)
+        let workloads: BTreeSet<String> = self.old.proxies().chain(self.new.proxies()).collect();
+        let clients: BTreeSet<String> = self.old.clients().chain(self.new.clients()).collect();
+        Ok((workloads.into_iter().collect(), clients.into_iter().collect()))
     }
 
     fn each(self) -> [&'m Mesh; 2] {

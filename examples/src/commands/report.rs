@@ -40,7 +40,7 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments, output: Output) -> Resul
     let mesh = &loaded.mesh;
     let found = findings(&loaded);
     let proxies: Vec<Proxy> =
-        mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok()).collect();
+        mesh.clients().filter_map(|reference| mesh.proxy(&reference).ok()).collect();
     let survey = Survey::new(mesh, &proxies, services);
     let name =
         folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -109,7 +109,7 @@ fn page(
     page.drawing(&map::draw(mesh));
     hazards::section(&mut page, found);
     traffic::section(&mut page, survey);
-    policies::section(&mut page, mesh, proxies);
+    policies::section(&mut page, mesh);
     clients(&mut page, mesh, proxies);
     page.finish()
 }
@@ -130,7 +130,7 @@ fn clients(page: &mut html::Page, mesh: &Mesh, proxies: &[Proxy]) {
         groups.entry(name).or_default().push(proxy.reference());
     }
     if groups.is_empty() {
-        page.nothing("No pod runs.");
+        page.nothing("No pod runs that has a proxy.");
     }
     for (name, members) in groups {
         let tag = html::Tag::new("", &members.len().to_string());

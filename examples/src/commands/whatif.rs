@@ -25,8 +25,9 @@ pub(crate) struct Arguments {
     /// The proxy that sends.
     #[arg(long, value_name = "CLUSTER/NS/POD", group = "senders")]
     proxy: Option<String>,
-    /// Every proxy of the mesh; those that are sent the same are one class. Those in what fails send on:
-    /// their traffic counts, too, where endpoints carry too much.
+    /// Every proxy of the mesh; those that are sent the same are one class. A pod has one if `proxies.json`
+    /// names it, it has a container `istio-proxy`, or its manifest names no containers at all. Those in what
+    /// fails send on: their traffic counts, too, where endpoints carry too much.
     #[arg(long, group = "senders")]
     all_proxies: bool,
     /// One destination; every service that the proxies see by default.
@@ -89,7 +90,14 @@ fn proxies(mesh: &Mesh, arguments: &Arguments) -> Result<Vec<Proxy>, Failure> {
             view(mesh, &proxy)?;
             Ok(vec![proxy])
         }
-        None => Ok(mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok()).collect()),
+        None => {
+            let clients = mesh.clients().filter_map(|reference| mesh.proxy(&reference).ok());
+            let clients: Vec<Proxy> = clients.collect();
+            if clients.is_empty() {
+                eprintln!("note: no pod of the mesh has a proxy: nobody sends by its rules");
+            }
+            Ok(clients)
+        }
     }
 }
 

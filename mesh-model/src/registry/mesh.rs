@@ -12,7 +12,7 @@ use crate::manifest::Place;
 use crate::name::{ClusterId, Hostname, Labels, TrustDomain};
 use crate::resource::{
     self, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, Meta, ObjectKey, Pod,
-    PodPhase, ProxyEntry,
+    ProxyEntry,
 };
 
 /// The domain of Kubernetes' own names.
@@ -159,17 +159,6 @@ impl Mesh {
     /// The control plane that serves a cluster's proxies.
     pub fn control_plane_of(&self, cluster: &str) -> Option<&Arc<ControlPlane>> {
         self.planes.get(self.served_by.get(cluster)?)
-    }
-
-    /// Every pod that can have a proxy, as `CLUSTER/NAMESPACE/POD`, sorted.
-    pub fn proxies(&self) -> impl Iterator<Item = String> {
-        self.parts.clusters.iter().flat_map(|(cluster, part)| {
-            let pods = part.store.pods.iter().filter(|pod| {
-                pod.status.pod_ip.is_some()
-                    && !matches!(pod.status.phase, PodPhase::Failed | PodPhase::Succeeded)
-            });
-            pods.map(move |pod| format!("{cluster}/{}/{}", pod.meta.namespace, pod.meta.name))
-        })
     }
 
     /// A pod, running or not.

@@ -1,5 +1,8 @@
 //! From the mesh to one proxy, and to what it sees.
-use super::{Evidence, Proxy, ProxyView, proxy_of_pod};
+use std::collections::BTreeSet;
+
+use super::data_plane::is_captured;
+use super::{Evidence, Proxy, ProxyView, has_proxy, proxy_of_pod};
 use crate::name::{ClusterId, closest_name, hint, nearest_name};
 use crate::registry::{ClusterPart, DOMAIN, Mesh};
 use crate::resource::{Pod, PodPhase, ProxyRef};
@@ -42,6 +45,38 @@ impl Mesh {
             domain: DOMAIN,
             root_namespace: &self.config().root_namespace,
         }))
+    }
+
+    /// Every pod that is a client of the mesh's control planes, as `CLUSTER/NAMESPACE/POD`, sorted: of
+    /// [`proxies`](Self::proxies) those that `proxies.json` names, those with a container of the proxy (or an
+    /// init container of that name that restarts always) whose role is a proxy's, and those of which the
+    /// manifest tells no containers: these are taken to have a sidecar, unless a ztunnel captures them.
+    ///
+    /// [`proxy`](Self::proxy) answers for any pod that somebody names, as if it had a proxy.
+    pub fn clients(&self) -> impl Iterator<Item = String> {
+        let named: BTreeSet<String> = self.named_proxies().collect();
+        let is_client = move |(cluster, pod): &(&ClusterId, &Pod), reference: &str| {
+            let is_captured = || is_captured(self, cluster.as_str(), &pod.meta);
+            named.contains(reference) || has_proxy(pod).unwrap_or_else(|| !is_captured())
+        };
+        self.running_pods().filter_map(move |(cluster, pod)| {
+            let reference = format!("{cluster}/{}/{}", pod.meta.namespace, pod.meta.name);
+            is_client(&(cluster, pod), &reference).then_some(reference)
+        })
+    }
+
+    /// Every pod that can have a proxy, as `CLUSTER/NAMESPACE/POD`, sorted: it has an address and has not
+    /// ended. [`clients`](Self::clients) are those of them that have one.
+    pub fn proxies(&self) -> impl Iterator<Item = String> {
+        let pods = self.running_pods();
+        pods.map(|(cluster, pod)| format!("{cluster}/{}/{}", pod.meta.namespace, pod.meta.name))
+    }
+
+    fn running_pods(&self) -> impl Iterator<Item = (&ClusterId, &Pod)> {
+        self.parts.clusters.iter().flat_map(|(cluster, part)| {
+            let pods = part.store.pods.iter().map(AsRef::as_ref);
+            pods.filter(|pod| runs(pod)).map(move |pod| (cluster, pod))
+        })
     }
 
     /// The pod that was probably meant: the same of another cluster, else one of the namespace, else of the

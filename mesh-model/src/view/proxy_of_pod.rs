@@ -64,10 +64,8 @@ impl Proxy {
     ///
     /// istio/istio `pilot/cmd/pilot-agent/app/cmd.go` `initProxy`.
     pub fn of_pod(pod: &Pod, site: &PodSite<'_>) -> Option<Self> {
-        proxy_container(pod)?;
         let has_ended = matches!(pod.status.phase, PodPhase::Failed | PodPhase::Succeeded);
-        let is_other = role(pod).is_some_and(|role| kind_of_role(role).is_none());
-        if has_ended || is_other || pod.status.pod_ip.is_none() {
+        if has_ended || has_proxy(pod) != Some(true) || pod.status.pod_ip.is_none() {
             return None;
         }
         let (store, networks) = (Store::default(), MeshNetworks::default());
@@ -221,6 +219,16 @@ fn interception(
 fn proxy_container(pod: &Pod) -> Option<&Container> {
     let native = pod.spec.init_containers.iter().filter(|c| *c.restart_policy == *"Always");
     pod.spec.containers.iter().chain(native).find(|container| *container.name == *PROXY)
+}
+
+/// Whether a proxy runs beside a pod, or the pod is one; `None` if the pod names no containers.
+pub(crate) fn has_proxy(pod: &Pod) -> Option<bool> {
+    let is_other = || role(pod).is_some_and(|role| kind_of_role(role).is_none());
+    match proxy_container(pod) {
+        Some(_) => Some(!is_other()),
+        None if pod.spec.containers.is_empty() && pod.spec.init_containers.is_empty() => None,
+        None => Some(false),
+    }
 }
 
 /// The argument after `proxy`, if the container has arguments: the role, or none.

@@ -9,7 +9,10 @@ use mesh_model::view::Proxy;
 
 use super::html::{Cell, Page};
 
-pub(super) fn section(page: &mut Page, mesh: &Mesh, proxies: &[Proxy]) {
+pub(super) fn section(page: &mut Page, mesh: &Mesh) {
+    // Workloads, be there a proxy beside them or not.
+    let all = mesh.proxies().filter_map(|reference| mesh.proxy(&reference).ok());
+    let proxies: Vec<Proxy> = all.collect();
     page.section(
         "policies",
         "Policies in force",
