@@ -271,7 +271,14 @@ fn a_gateway_tells_that_nothing_behind_it_is_ready() {
             ("clusters/c2/all.yaml", other(ready, gateway)),
             ("clusters/c2/cluster.yaml", "{role: remote, controlPlane: c1}".to_owned()),
         ];
-        Folder::new(name, &files).plan("cart.shop:80", &[])
+        let folder = Folder::new(name, &files);
+        let plan = folder.plan("cart.shop:80", &[]);
+        if !ready {
+            // What fails then has failed before.
+            let fail = ["--unhealthy", "endpoint=10.1.1.1", "--unhealthy", "endpoint=10.1.1.2"];
+            assert_eq!(folder.plan("cart.shop:80", &fail), plan);
+        }
+        plan
     };
     let reason = |plan: &Value| {
         assert_eq!(plan["endpoints"][0]["via"], "gateway");
@@ -281,14 +288,33 @@ fn a_gateway_tells_that_nothing_behind_it_is_ready() {
     assert!(reason(&unfit).contains(", none of which is ready, and clients are not told"));
     assert!(!reason(&fit).contains("ready"));
     assert_eq!((&fit["reason"], &unfit["reason"]["code"]), (&Value::Null, &json!("none_answers")));
-    // What Envoy sends there stays what it is.
-    assert_eq!(unfit["endpoints"][0]["share"], 100.0);
+    // Nothing of what Envoy sends there is answered, as `mesh whatif` and `--unhealthy` say.
+    assert_eq!(unfit["endpoints"][0]["share"], 0.0);
+    assert_eq!(unfit["endpoints"][0]["health"], "unhealthy");
     // By their own addresses nobody gets to them.
     let without = plan(true, "", "gateway-none");
-    assert_eq!(without["endpoints"][0]["share"], 50.0);
+    assert_eq!(without["endpoints"][0]["share"], 0.0);
     assert_eq!(without["reason"]["code"], "none_answers");
     let code = &without["endpoints"][0]["reasons"][1]["code"];
     assert_eq!(code, "other_network_without_gateway");
+}
+
+#[test]
+fn all_may_go_to_what_does_not_answer_while_others_would() {
+    let entry = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: bank, namespace: \
+                 shop}, spec: {hosts: [bank.example], addresses: [10.9.0.1], resolution: STATIC, ports: [{number: \
+                 80, name: http, protocol: HTTP}], endpoints: [{address: 1.1.1.1, locality: eu/a}, {address: \
+                 1.1.1.2, locality: us/a}]}}\n---\n{apiVersion: networking.istio.io/v1, kind: DestinationRule, \
+                 metadata: {name: bank, namespace: shop}, spec: {host: bank.example, trafficPolicy: \
+                 {outlierDetection: {maxEjectionPercent: 10}}}}\n";
+    let folder = Folder::new("silence", &[("config/bank.yaml", entry.to_owned())]);
+    let code = |fail: &str| {
+        folder.plan("bank.example:80", &["--unhealthy", fail])["reason"]["code"].clone()
+    };
+    assert_eq!(code("endpoint=1.1.1.1"), "sent_to_silence");
+    assert_eq!(code("service=bank.example"), "none_answers");
+    let told = folder.table("bank.example:80", &["--unhealthy", "endpoint=1.1.1.1"]);
+    assert!(told.contains("those that would answer get nothing: every request fails"), "{told}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let folders = [arguments.old.as_path(), arguments.new.as_path()];
     let ([old, new], effect) = folder::load_both(folders, &Compat::default())?;
     let sides = Sides { old: &old.mesh, new: &new.mesh };
-let (workloads, clients) = sides.proxies(arguments.proxy.as_deref())?;
+    let (workloads, clients) = sides.proxies(arguments.proxy.as_deref())?;
     let concerned = concerned::of(sides, &clients, &effect);
     let (before, after) = (findings(&old), findings(&new));
     let difference = Difference {

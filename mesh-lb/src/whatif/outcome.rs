@@ -8,7 +8,7 @@ use mesh_model::view::{Destination, ProxyView};
 use super::Scenario;
 use super::common::{each_received, is_fit};
 use super::shift::Parts;
-use crate::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Id, Target};
+use crate::assign::{AssignedEndpoint, Assignment, Discovery, Id, Target};
 use crate::share::{Shares, Spread};
 
 /// Where the traffic of one destination goes.
@@ -43,28 +43,6 @@ impl Outcome {
     /// Computes where a proxy's traffic goes at present, of what is answered.
     pub fn now(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
         Scenario::default().outcome(view, destination)
-    }
-
-    /// Computes where a proxy sends at present, be it answered or not: what Envoy has of its control plane.
-    pub fn sent(view: &ProxyView<'_>, destination: &Destination<'_>) -> Self {
-        Self::sent_of_form(view, destination, ClusterForm::of(destination.service.resolution))
-    }
-
-    /// The same for another form of cluster than the one that the service has by itself, such as the one that
-    /// a gateway passes mutual TLS through to.
-    pub fn sent_of_form(
-        view: &ProxyView<'_>,
-        destination: &Destination<'_>,
-        form: ClusterForm,
-    ) -> Self {
-        let assignment = Assignment::of_form(view, destination, form);
-        let discovery = Discovery::of(view, destination);
-        let spread = Spread::of(view, destination);
-        let shares = match discovery.picks() {
-            true => assignment.shares(&spread),
-            false => assignment.no_shares(),
-        };
-        Self { assignment, discovery, spread, shares }
     }
 
     /// The outcome of a destination that does not exist.

@@ -1,11 +1,12 @@
 //! The plan of one destination: endpoints, shares, reasons, and the ladder of failover.
 use std::sync::Arc;
 
-use mesh_lb::assign::{AssignedEndpoint, Assignment, ClusterForm, Discovery, Excess, Target};
+use mesh_lb::assign::{Assignment, ClusterForm, Discovery, Excess};
 use mesh_lb::load::OnPanic;
 use mesh_lb::share::{Shares, Spread};
 use mesh_lb::whatif::{self, Outcome, Scenario};
 use mesh_lb::{Balancer, BalancerPolicy, LocalCluster};
+use mesh_model::endpoint::HealthStatus;
 use mesh_model::name::Locality;
 use mesh_model::registry::Absences;
 use mesh_model::resource::destination_rule::{HashAlgorithm, LbPolicy, SimpleLb};
@@ -55,8 +56,8 @@ pub(crate) struct Plan<'m> {
     /// The arithmetic, if it is asked for.
     pub(crate) steps: Option<Vec<String>>,
     assignment: Assignment,
-    /// Whether it sends, and nobody answers.
-    is_unanswered: bool,
+    /// Whether there is one among the endpoints that the proxy takes for healthy and that does not answer.
+    has_silent: bool,
     /// For what weights the proxy refuses all endpoints.
     excess: Option<Excess>,
 }
@@ -77,13 +78,8 @@ impl<'m> Plan<'m> {
         unhealthy: &Scenario,
         absences: &Absences<'_>,
     ) -> Self {
-        // Without a failure the shares are of what Envoy sends, be it answered or not.
-        let form = mode.form(&destination);
-        let outcome = match *unhealthy.failures {
-            [] => Outcome::sent_of_form(view, &destination, form),
-            [..] => unhealthy.outcome_of_form(view, &destination, form),
-        };
-        let is_unanswered = is_unanswered(&outcome, view, (&destination, form));
+        let outcome = unhealthy.outcome_of_form(view, &destination, mode.form(&destination));
+        let has_silent = has_silent(&outcome);
         let Outcome { assignment, discovery, spread, shares } = outcome;
         let mut localities: Vec<PlannedLocality> = assignment
             .localities()
@@ -121,7 +117,7 @@ impl<'m> Plan<'m> {
             dropped,
             steps,
             assignment,
-            is_unanswered,
+            has_silent,
             excess,
         }
     }
@@ -270,15 +266,24 @@ impl<'m> Plan<'m> {
 
     /// Why none of the endpoints answers, where that is so.
     fn sickness(&self) -> Option<(&'static str, String)> {
-        if self.is_unanswered {
-            let text = "nobody answers at any of its endpoints, each for its reason";
-            return Some(("none_answers", format!("{text}: every request fails")));
-        }
         if self.shares.is_reachable() {
             return None;
         }
         let is_healthy = |one: &&PlannedEndpoint| one.health_word() == "healthy";
         let healthy = self.endpoints.iter().filter(is_healthy).count();
+        if self.has_silent {
+            let (code, text) = match healthy {
+                0 => {
+                    ("none_answers", "nobody answers at any of its endpoints, each for its reason")
+                }
+                _ => (
+                    "sent_to_silence",
+                    "all goes to what does not answer, and nothing ejects it; those that would answer get \
+                     nothing",
+                ),
+            };
+            return Some((code, format!("{text}: every request fails")));
+        }
         let panics = self.shares.load().levels().iter().any(|level| level.panic);
         let (code, text) = match (healthy, self.endpoints.len()) {
             (healthy, count) if healthy > 0 && !panics => (
@@ -362,22 +367,14 @@ fn refused(excess: &Excess) -> String {
     )
 }
 
-/// Whether something is sent to endpoints and nobody answers at any: gateways with nothing behind them that is
-/// ready, and endpoints that nobody gets to.
-fn is_unanswered(
-    outcome: &Outcome,
-    view: &ProxyView<'_>,
-    (destination, form): (&Destination<'_>, ClusterForm),
-) -> bool {
-    let own = &view.proxy().network;
-    let is_far = |endpoint: AssignedEndpoint<'_>| match endpoint.target() {
-        Target::Direct(to) | Target::Tunnel(to) => !to.workload.network.is_same_or_empty(own),
-        Target::Gateway(_) | Target::DoubleTunnel(_) => false,
-    };
-    outcome.shares.is_reachable()
-        && (outcome.is_unreachable()
-            || outcome.assignment.endpoints().any(is_far)
-                && Scenario::default().outcome_of_form(view, destination, form).is_unreachable())
+/// Whether the control plane takes an endpoint for healthy that does not answer: a gateway with nothing behind it
+/// that is ready, an endpoint that nobody gets to, or one of which no health is told.
+fn has_silent(outcome: &Outcome) -> bool {
+    let is_fit = |health| matches!(health, HealthStatus::Unknown | HealthStatus::Healthy);
+    let mut endpoints = outcome.assignment.endpoints().enumerate();
+    endpoints.any(|(index, endpoint)| {
+        is_fit(endpoint.health()) && outcome.shares.health(index) == Some(HealthStatus::Unhealthy)
+    })
 }
 
 impl PlannedLocality {
