@@ -133,7 +133,7 @@ impl Case<'_, '_> {
         let none = Shards::default();
         let shards = self.view.shards(&self.destination.service).map_or(&none, AsRef::as_ref);
         let gateways = self.view.gateways(form.is_dns());
-        let supply = Supply { shards, gateways, compat: &compat };
+        let supply = Supply { shards, gateways, counts_names: false, compat: &compat };
         let assignment = Assignment::of_supply(self.view, self.destination, form, supply);
         let spread = Spread::of(self.view, self.destination);
         let shares = assignment.shares(&spread);

@@ -105,6 +105,10 @@ impl Spec<'_> {
     /// the zones `x` and `z`, behind the gateway 34.0.0.1 whose pod is in zone `g`; another one in zone `h`
     /// is never ready. `lone` is in `far` only.
     fn mesh(&self) -> Arc<Mesh> {
+        self.mesh_of(Compat::default())
+    }
+
+    fn mesh_of(&self, compat: Compat) -> Arc<Mesh> {
         let ports = "spec: {clusterIP: 172.20.0.1, ports: [{name: http, port: 80}]}";
         let (mut near, mut far) = (String::new(), String::new());
         pod(&mut near, ("client", "10.1.0.1", "a"), "n1");
@@ -150,7 +154,7 @@ impl Spec<'_> {
             name: name.into(),
             text: text.as_bytes().to_vec(),
         };
-        let mut registry = Registry::new(Compat::default());
+        let mut registry = Registry::new(compat);
         let found = registry.load([
             source(Origin::Cluster("near".into()), "near.yaml", &near),
             source(Origin::Cluster("far".into()), "far.yaml", &far),
@@ -326,6 +330,28 @@ fn clients_lose_what_outlier_detection_may_not_eject() {
             assert_eq!(told.first().unwrap(), expected, "{more} {failure}");
         }
     }
+}
+
+#[test]
+fn a_gateway_by_name_is_one_whose_addresses_nobody_else_knows() {
+    let mesh = Spec { addresses: "{hostname: gw.example.com}", ..Spec::default() }.mesh();
+    check(&mesh, "endpoint=10.2.0.1", NOTHING);
+    let lost = ["cart: x 50 -", "gate: g 100 - cut off", "lone: x 100 - cut off"];
+    for failure in ["gateway=gw.example.com", "gateway=gw.example.com:15443", "cluster=far"] {
+        check(&mesh, failure, &lost);
+    }
+    let proxy = mesh.proxy("near/shop/client").unwrap();
+    let view = mesh.view(&proxy).unwrap();
+    let lone = view.destination("lone.shop", 80, Subset::None).unwrap();
+    let now = Outcome::now(&view, &lone);
+    let explanation = now.assignment.explain_to(&view, &lone);
+    let codes: Vec<&str> = explanation.used[0].reasons.iter().map(|said| said.code).collect();
+    assert!(codes.contains(&"gateway_resolved_by_control_plane"), "{codes:?}");
+    // Where names are not resolved nobody is sent any.
+    let mut compat = Compat::default();
+    compat.flags.resolve_hostname_gateways = false;
+    let spec = Spec { addresses: "{hostname: gw.example.com}", ..Spec::default() };
+    check(&spec.mesh_of(compat), "gateway=gw.example.com", NOTHING);
 }
 
 #[test]

@@ -97,6 +97,7 @@ impl<'v, 'm> Served<'v, 'm> {
         let supply = Supply {
             shards: self.shards.map_or(&none, AsRef::as_ref),
             gateways: view.gateways(false),
+            counts_names: false,
             compat: view.mesh().compat(),
         };
         Some(Assignment::of_supply(view, &destination, form, supply))

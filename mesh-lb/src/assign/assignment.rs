@@ -165,6 +165,7 @@ impl Assignment {
             distribute: None,
             is_blind_behind: false,
             is_grpc: false,
+            resolves_gateways: false,
             network: None,
         };
         Explanation::new(self, wanted)
@@ -205,6 +206,7 @@ impl Assignment {
             labels: wanted.wanted(),
             ejects,
             distribute: distribute::entry_for(&view.proxy().locality, entries),
+            resolves_gateways: !ClusterForm::of(destination.service.resolution).is_dns(),
             network: Some(&view.proxy().network),
             is_grpc: view.proxy().data_plane == DataPlane::Grpc,
             is_blind_behind: !view.mesh().compat().fixes.gateway_labels,

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mesh_model::endpoint::{Endpoint, HealthStatus};
+use mesh_model::endpoint::{Address, Endpoint, HealthStatus};
 use mesh_model::name::{Locality, NetworkId};
 use mesh_model::resource::destination_rule::Distribute;
 
@@ -145,6 +145,8 @@ pub(super) struct Wanted<'c> {
     pub(super) is_blind_behind: bool,
     /// Whether the client is known to be one of gRPC, without a proxy.
     pub(super) is_grpc: bool,
+    /// Whether the control plane resolves the names of gateways.
+    pub(super) resolves_gateways: bool,
     /// The client's network; none where it is not known.
     pub(super) network: Option<&'c NetworkId>,
 }
@@ -155,6 +157,7 @@ type Client<'c> = (&'c Locality, Wanted<'c>);
 fn reasons(endpoint: AssignedEndpoint<'_>, client: Client<'_>) -> Vec<Said> {
     let mut reasons = vec![ranked(endpoint, client)];
     reasons.extend(reached(endpoint));
+    reasons.extend(resolved(endpoint, client.1.resolves_gateways));
     reasons.extend(out_of_reach(endpoint, client.1.network));
     reasons.extend(weighed(endpoint));
     reasons.extend(endpoint.overflow().map(|found| overflow(endpoint, found)));
@@ -402,6 +405,20 @@ fn reached(endpoint: AssignedEndpoint<'_>) -> Option<Said> {
         unready(endpoint)
     );
     Some(Said { code, text })
+}
+
+/// That what is sent is not the name of a gateway.
+fn resolved(endpoint: AssignedEndpoint<'_>, is_resolved: bool) -> Option<Said> {
+    let target = endpoint.target();
+    let is_name = matches!(target, Target::Gateway(gateway) | Target::DoubleTunnel(gateway)
+        if matches!(gateway.address, Address::Host(_)));
+    (is_resolved && is_name).then(|| {
+        let text = format!(
+            "the control plane sends the addresses of `{}`, which only it resolves",
+            target.address()
+        );
+        Said::new("gateway_resolved_by_control_plane", text)
+    })
 }
 
 /// What becomes of the endpoints behind a gateway that are not ready: clients see the gateway alone.

@@ -32,6 +32,9 @@ pub struct Input<'a> {
     /// How networks are entered: for [`ClusterForm::Dns`] also by host names, else by addresses
     /// only (names are resolved before).
     pub gateways: &'a Gateways,
+    /// Whether gateways by host name count for clusters that EDS fills, each name as one gateway that any
+    /// proxy reaches: the control plane sends the addresses that it resolves, which nobody else knows.
+    pub counts_names: bool,
     /// The kind of cluster that the endpoints are for.
     pub form: ClusterForm,
     /// Whether the service stays in its cluster (`serviceSettings`).
@@ -131,6 +134,7 @@ impl<'a> Input<'a> {
             port,
             shards,
             gateways,
+            counts_names: false,
             form: ClusterForm::Outbound,
             is_cluster_local: false,
             subset: None,

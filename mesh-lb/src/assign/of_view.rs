@@ -19,6 +19,8 @@ pub struct Supply<'s> {
     pub shards: &'s Shards,
     /// How networks are entered.
     pub gateways: &'s Gateways,
+    /// Whether gateways by host name count ([`Input::counts_names`]).
+    pub counts_names: bool,
     /// The upstream that is followed.
     pub compat: &'s Compat,
 }
@@ -52,7 +54,8 @@ impl Assignment {
         let shards = view.shards(&destination.service).map_or(&none, AsRef::as_ref);
         let gateways = view.gateways(form.is_dns());
         let compat = view.mesh().compat();
-        with_supply(view, destination, form, Supply { shards, gateways, compat }, compute)
+        let supply = Supply { shards, gateways, counts_names: false, compat };
+        with_supply(view, destination, form, supply, compute)
     }
 
     /// The same with other endpoints and gateways than those of the mesh, or by other switches.
@@ -80,7 +83,7 @@ fn with_supply<T>(
     view: &ProxyView<'_>,
     destination: &Destination<'_>,
     form: ClusterForm,
-    Supply { shards, gateways, compat }: Supply<'_>,
+    Supply { shards, gateways, counts_names, compat }: Supply<'_>,
     compute: impl FnOnce(&Input<'_>) -> T,
 ) -> T {
     let service = &*destination.service;
@@ -100,6 +103,7 @@ fn with_supply<T>(
         | ClusterForm::SelfDiscovery => outlier_detection.is_some(),
     };
     let input = Input {
+        counts_names,
         form,
         is_cluster_local: view.is_cluster_local(service),
         subset: destination.subset_labels,

@@ -52,6 +52,8 @@ struct Horizon<'a> {
     /// Ambient spans networks: what no gateway leads to is not used.
     needs_gateway: bool,
     allows_hosts: bool,
+    /// Names stand for addresses that only the control plane knows.
+    counts_names: bool,
     sums_over_localities: bool,
 }
 
@@ -86,6 +88,7 @@ impl<'a> Horizon<'a> {
             stays_inside,
             needs_gateway: spans,
             allows_hosts: input.form.is_dns(),
+            counts_names: input.counts_names && !input.form.is_dns(),
             sums_over_localities: input.compat.fixes.gateway_weights,
         }
     }
@@ -140,8 +143,8 @@ impl<'a> Horizon<'a> {
     /// istio/istio `pilot/pkg/xds/endpoints/ep_filters.go` `filterGatewaysByIPFamily`.
     fn reaches(&self, address: &Address) -> bool {
         let Some(address) = address.ip() else {
-            return self.allows_hosts
-                && matches!(self.families, IpFamilies::Dual | IpFamilies::Unknown);
+            let takes_any = matches!(self.families, IpFamilies::Dual | IpFamilies::Unknown);
+            return self.counts_names || (self.allows_hosts && takes_any);
         };
         match self.families {
             IpFamilies::V4 => address.to_canonical().is_ipv4(),

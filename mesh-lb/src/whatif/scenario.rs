@@ -24,6 +24,10 @@ use crate::share::Spread;
 /// What ServiceEntries and WorkloadEntries list has no health for the control plane: it stays in use, and does
 /// not answer. (A machine that reports its health would be left out; [`Loss::Removed`] says that.)
 ///
+/// A gateway by host name is one gateway: how many addresses the control plane resolves it to, and sends,
+/// nobody else knows. Their shares together are its own, unless hosts count (RANDOM, `maxEjectionPercent`, the
+/// health of a priority); it fails by its name, with all of them.
+///
 /// Before and after alike shares are of what is answered. Nobody answers at a gateway that has failed or
 /// has no ready endpoint behind it, and nobody gets to an endpoint of another network by its own address,
 /// which istiod sends where that network has no gateway. What clients send there is lost unless they
@@ -78,6 +82,7 @@ impl<'s> Failed<'s> {
         Supply {
             shards: self.shards.as_ref().unwrap_or(self.before),
             gateways: self.gateways.as_ref().unwrap_or(self.gateways_before),
+            counts_names: true,
             compat,
         }
     }
@@ -139,7 +144,8 @@ impl Scenario {
         let is_dns = ClusterForm::of(service.resolution).is_dns();
         let none = Shards::default();
         let shards = view.shards(service).map_or(&none, AsRef::as_ref);
-        let gateways = view.gateways(is_dns);
+        let gateways =
+            view.gateways(is_dns || view.mesh().compat().flags.resolve_hostname_gateways);
         let host = service.hostname.as_str();
         let ranks = self.ranks(shards, host);
         let (after, untold) = self.shards(shards, host, &ranks).unzip();

@@ -1,9 +1,10 @@
 //! East-west gateways: what stands before them, what they balance, what else listens there.
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Subject;
 use super::scene::{Scene, some};
-use crate::endpoint::Address;
+use crate::endpoint::{Address, NetworkGateway};
 use crate::manifest::Diagnostic;
 use crate::name::NetworkId;
 use crate::registry::{Service, place};
@@ -20,7 +21,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             found.extend(terminated(&subject, object));
         }
     }
-    found.extend(named(scene));
+    named(scene, found);
     found.extend(private(scene));
     if scene.is_multi_network() {
         found.extend(scene.plane.services.iter().filter_map(|service| imbalance(scene, service)));
@@ -55,25 +56,49 @@ fn ends_tls(key: &str, value: &str) -> bool {
     }
 }
 
-/// `HZ-EW-HOSTNAME`: a gateway that is a name.
-fn named(scene: &Scene<'_>) -> Option<Diagnostic> {
-    let names: Vec<String> = scene
-        .plane
-        .named_gateways
-        .iter()
-        .filter(|gateway| matches!(gateway.address, Address::Host(_)))
-        .map(|gateway| gateway.address.to_string())
-        .collect();
-    if names.is_empty() {
-        return None;
+/// `HZ-EW-HOSTNAME`: a gateway that is a name, told where the name is written.
+fn named(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    let all = scene.plane.named_gateways.iter();
+    let of_names = all.filter(|gateway| matches!(gateway.address, Address::Host(_)));
+    let mut by_subject: Vec<(Subject, Vec<String>)> = Vec::new();
+    for gateway in of_names {
+        let (subject, name) = (subject_of(scene, gateway), gateway.address.to_string());
+        match by_subject.iter_mut().find(|(known, _)| *known == subject) {
+            Some((_, names)) if names.contains(&name) => {}
+            Some((_, names)) => names.push(name),
+            None => by_subject.push((subject, vec![name])),
+        }
     }
-    let message = format!(
-        "network gateways {} are host names: the control plane resolves them, so a change of their \
-         addresses arrives late, and proxies have no endpoint for them until it does",
-        some(&names)
-    );
-    let help = "use addresses that do not change";
-    Some(Subject::networks(scene.mesh).warning("HZ-EW-HOSTNAME", "", (message, help)))
+    found.extend(by_subject.into_iter().map(|(subject, names)| {
+        let message = format!(
+            "network gateways {} are host names: the control plane resolves them, so a change of their \
+             addresses arrives late, and proxies have no endpoint for them until it does",
+            some(&names)
+        );
+        subject.warning("HZ-EW-HOSTNAME", "", (message, "use addresses that do not change"))
+    }));
+}
+
+/// What a gateway's address is written in: its Service or `Gateway`, else `MeshNetworks`.
+fn subject_of(scene: &Scene<'_>, gateway: &NetworkGateway) -> Subject {
+    let address = gateway.address.to_string();
+    let own = scene.clusters().filter(|(id, _)| **id == gateway.cluster);
+    for (id, store) in own {
+        let is_of = |object: &&Arc<resource::Service>| {
+            object.status.load_balancer.ingress.iter().any(|point| *point.hostname == *address)
+        };
+        let service = store.services.values().find(is_of);
+        if let Some(service) = service.filter(|_| gateway.service_account.is_empty()) {
+            return Subject::in_cluster(scene.mesh, id, "Service", &service.meta);
+        }
+        let is_of = |object: &&Arc<resource::KubernetesGateway>| {
+            object.spec.addresses.iter().any(|one| *one.value == *address)
+        };
+        if let Some(object) = store.kubernetes_gateways.values().find(is_of) {
+            return Subject::of(scene.mesh, id, "Gateway.gateway.networking.k8s.io", &object.meta);
+        }
+    }
+    Subject::networks(scene.mesh)
 }
 
 /// `TOPO-GATEWAY-PRIVATE`: a gateway whose address is private to somebody else's network.

@@ -8,7 +8,7 @@ use crate::registry::{Mesh, Origin, Refused, Service};
 use crate::resource::{Meta, ObjectKey};
 
 /// What a finding is about.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Subject {
     file: Arc<str>,
     place: Place,
