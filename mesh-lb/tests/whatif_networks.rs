@@ -19,7 +19,7 @@ fn pod(text: &mut String, (name, address, zone): (&str, &str, &str), network: &s
          {{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: shop, labels: \
          {{app: {name}, topology.istio.io/network: {network}, security.istio.io/tlsMode: istio}}}}, spec: \
          {{nodeName: {name}, containers: [{{name: app}}, {{name: istio-proxy}}]}}, status: {{phase: Running, podIP: \
-         {address}}}}}\n"
+         {address}, conditions: [{{type: Ready, status: \"True\"}}]}}}}\n"
     );
 }
 
@@ -404,6 +404,24 @@ fn what_service_entries_list_is_outside_of_every_cluster() {
     let bank = |told: &[String]| told.iter().any(|one| one.starts_with("bank"));
     assert!(!bank(&felt(&mesh, "cluster=near", Loss::Unhealthy)));
     assert!(bank(&felt(&mesh, "service=bank.example.com", Loss::Unhealthy)));
+}
+
+#[test]
+fn pods_that_a_service_entry_selects_go_when_they_fail() {
+    // Three of them are in zone `a`.
+    let rules = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: store, namespace: shop}, \
+                 spec: {hosts: [vm.example.com], addresses: [10.250.0.2], ports: [{name: http, number: 80, \
+                 protocol: HTTP}], resolution: STATIC, workloadSelector: {labels: {security.istio.io/tlsMode: \
+                 istio}}}}\n---\n{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: vm, \
+                 namespace: shop}, spec: {host: vm.example.com, trafficPolicy: {outlierDetection: {}}}}\n";
+    let mesh = mesh(rules, READY);
+    let pods = "endpoint=10.1.0.1 endpoint=10.1.0.2";
+    for loss in [Loss::Unhealthy, Loss::Removed] {
+        let told = felt(&mesh, pods, loss);
+        let told: Vec<&String> = told.iter().filter(|one| one.starts_with("vm")).collect();
+        // One of one is left, not one of three.
+        assert_eq!(told, ["vm: "], "{loss:?}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::overload::{Carried, Carriers, index};
 use super::scenario::Failed;
 use super::shift::{Numbered, Parts, Places};
 use super::survey::{Survey, Surveyed, SurveyedClass};
-use super::{Loss, Outcome, Scenario, Shift};
+use super::{Outcome, Scenario, Shift};
 use crate::capacity::Overloaded;
 
 /// Shares below this are rounding.
@@ -116,7 +116,7 @@ impl<'m> Survey<'m> {
                         impacts.extend(classes.map(|class| untouched(surveyed, class)));
                         None
                     } else {
-                        Some(touched(surveyed, (scenario, failed), &mut impacts))
+                        Some(touched(surveyed, failed, &mut impacts))
                     }
                 });
                 told.push(Told { surveyed, renumbered, after, end: impacts.len() - start });
@@ -155,13 +155,12 @@ impl Told<'_, '_> {
 
 fn touched<'s, 'm>(
     surveyed: &'s Surveyed<'m>,
-    (scenario, failed): (&Scenario, &Failed<'_>),
+    failed: &Failed<'_>,
     impacts: &mut Vec<Impact<'s, 'm>>,
 ) -> Outcomes {
     let Surveyed { destination, carriers, before, .. } = surveyed;
     // Endpoints that are only unhealthy keep their numbers.
-    let renumbered = failed.shards().filter(|_| scenario.loss == Loss::Removed);
-    let renumbered = renumbered.map(|shards| carriers.numbers_of(shards));
+    let renumbered = failed.moved_shards().map(|shards| carriers.numbers_of(shards));
     let numbers = renumbered.as_ref().unwrap_or(carriers.numbers());
     let mut after = Outcomes::default();
     let outcomes: Vec<(Outcome, usize)> = surveyed

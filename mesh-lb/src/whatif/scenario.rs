@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, Shard, Shards};
+use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, Provider, Shard, Shards};
 use mesh_model::name::ClusterId;
 use mesh_model::view::{Destination, ProxyView};
 
@@ -23,6 +23,8 @@ use crate::share::Spread;
 ///
 /// What ServiceEntries and WorkloadEntries list has no health for the control plane: it stays in use, and does
 /// not answer. (A machine that reports its health would be left out; [`Loss::Removed`] says that.)
+///
+/// Pods that a ServiceEntry selects are its endpoints while they are ready: those that fail are gone.
 ///
 /// A gateway by host name is one gateway: how many addresses the control plane resolves it to, and sends,
 /// nobody else knows. Their shares together are its own, unless hosts count (RANDOM, `maxEjectionPercent`, the
@@ -49,7 +51,7 @@ pub struct Scenario {
 #[expect(clippy::exhaustive_enums, reason = "an endpoint stays known or does not")]
 pub enum Loss {
     /// They become unhealthy and still count to the size of their priority; those without health stay as
-    /// they are for the control plane.
+    /// they are for the control plane, and pods that ServiceEntries select go.
     #[default]
     Unhealthy,
     /// They are removed, so that the health of what is left is not lowered.
@@ -96,9 +98,10 @@ impl<'s> Failed<'s> {
         is_fit(endpoint) && (self.untold.is_empty() || is_untold() != Some(true))
     }
 
-    /// The endpoints afterwards, if some fail.
-    pub(super) const fn shards(&self) -> Option<&Shards> {
-        self.shards.as_ref()
+    /// The endpoints afterwards, if some are gone: others then have their places.
+    pub(super) fn moved_shards(&self) -> Option<&Shards> {
+        let count = |shards: &Shards| shards.endpoints().count();
+        self.shards.as_ref().filter(|after| count(after) != count(self.before))
     }
 }
 
@@ -171,39 +174,39 @@ impl Scenario {
         let hits =
             |shard: &Arc<Shard>| -> Box<[bool]> { shard.endpoints().iter().map(fails).collect() };
         let hits: Vec<Box<[bool]>> = shards.iter().map(hits).collect();
-        let left = |(shard, hits): (&Arc<Shard>, &[bool])| {
-            if !hits.contains(&true) {
-                return shard.clone();
-            }
-            let endpoints = shard.endpoints().iter().zip(hits);
-            let endpoints: Vec<Endpoint> = match self.loss {
-                Loss::Removed => {
-                    endpoints.filter(|(_, fails)| !**fails).map(|(one, _)| one.clone()).collect()
-                }
-                Loss::Unhealthy => endpoints
-                    .map(|(endpoint, fails)| match fails {
-                        true => Endpoint { health: failed(endpoint.health), ..endpoint.clone() },
-                        false => endpoint.clone(),
-                    })
-                    .collect(),
-            };
-            Arc::new(shard.renewed(endpoints))
-        };
         if !hits.iter().any(|hits| hits.contains(&true)) {
             return None;
         }
-        let left = Shards::new(shards.iter().zip(hits.iter().map(AsRef::as_ref)).map(left));
-        let has_no_health = |(endpoint, fails): (&Endpoint, &bool)| {
-            *fails && endpoint.health == HealthStatus::Unknown
-        };
-        let mut each = shards.endpoints().zip(hits.iter().flatten());
-        let some = self.loss == Loss::Unhealthy && each.any(has_no_health);
-        let of_shards = shards
-            .iter()
-            .zip(&hits)
-            .map(|(shard, hits)| shard.endpoints().iter().zip(hits).map(has_no_health).collect());
-        let untold = if some { of_shards.collect() } else { Vec::new() };
-        Some((left, untold))
+        // What has no endpoint left is no shard.
+        let left = shards.iter().zip(&hits).map(|(shard, hits)| self.left_of(shard, hits));
+        let left = left.filter(|(shard, _)| !shard.endpoints().is_empty());
+        let (left, mut untold): (Vec<Arc<Shard>>, Vec<Box<[bool]>>) = left.unzip();
+        if !untold.iter().any(|silent| silent.contains(&true)) {
+            untold.clear();
+        }
+        Some((Shards::new(left), untold))
+    }
+
+    /// What is left of a shard of which some endpoints fail, and which of them are down without the control
+    /// plane being told.
+    fn left_of(&self, shard: &Arc<Shard>, hits: &[bool]) -> (Arc<Shard>, Box<[bool]>) {
+        if !hits.contains(&true) {
+            return (Arc::clone(shard), hits.into());
+        }
+        let removes =
+            |endpoint: &Endpoint| self.loss == Loss::Removed || is_selected_pod(shard, endpoint);
+        let all = shard.endpoints().iter().zip(hits);
+        let left = all.filter(|(endpoint, fails)| !**fails || !removes(endpoint));
+        let (endpoints, untold): (Vec<Endpoint>, Vec<bool>) = left
+            .map(|(endpoint, fails)| match fails {
+                true => {
+                    let after = Endpoint { health: failed(endpoint.health), ..endpoint.clone() };
+                    (after, endpoint.health == HealthStatus::Unknown)
+                }
+                false => (endpoint.clone(), false),
+            })
+            .unzip();
+        (Arc::new(shard.renewed(endpoints)), untold.into())
     }
 
     /// The gateways after the failure, if it removes some.
@@ -258,6 +261,12 @@ pub(super) fn lost(
         return Vec::new();
     }
     assignment.endpoints().map(is_lost).collect()
+}
+
+/// Whether an endpoint is a pod that a ServiceEntry selects: those are endpoints as long as they are ready, and
+/// the only ones of their registry with a health.
+fn is_selected_pod(shard: &Shard, endpoint: &Endpoint) -> bool {
+    shard.provider == Provider::External && endpoint.health != HealthStatus::Unknown
 }
 
 /// The health of an endpoint that fails: one that is ending ends, and of one without health nobody is told.
