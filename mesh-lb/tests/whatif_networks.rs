@@ -61,9 +61,11 @@ struct Spec<'t> {
     /// Labels of the gateway's service; `MeshNetworks`.
     labels: &'t str,
     networks: &'t str,
+    /// The network of the gateway's pods.
+    gate: &'t str,
     /// More services in `far` by name, with their pods.
     services: &'t [More<'t>],
-    /// The same in `near`, headless if they are called so.
+    /// The same in `near`: headless if they are called so; `machine` selects what has its name.
     near: &'t [More<'t>],
 }
 
@@ -78,6 +80,7 @@ impl Default for Spec<'_> {
             ports: "{name: http, port: 15443}",
             labels: "topology.istio.io/network: n2",
             networks: "{}",
+            gate: "n2",
             services: &[],
             near: &[],
         }
@@ -92,6 +95,7 @@ const LISTED: Spec<'_> = Spec {
     ports: "{name: http, port: 15443}",
     labels: "",
     networks: "networks: {n2: {gateways: [{address: 34.0.0.1, port: 15443}]}}",
+    gate: "n2",
     services: &[],
     near: &[],
 };
@@ -119,8 +123,8 @@ impl Spec<'_> {
         pod(&mut far, ("cart-x", "10.2.0.1", "x"), "n2");
         pod(&mut far, ("cart-y", "10.2.0.2", "z"), "n2");
         pod(&mut far, ("cart-w", "10.2.0.3", "w"), "n3");
-        pod(&mut far, ("gate", "10.2.0.9", "g"), "n2");
-        pod(&mut far, ("gate-b", "10.2.0.10", "h"), "n2");
+        pod(&mut far, ("gate", "10.2.0.9", "g"), self.gate);
+        pod(&mut far, ("gate-b", "10.2.0.10", "h"), self.gate);
         let both = [("cart-x", "10.2.0.1", READY), ("cart-y", "10.2.0.2", self.conditions)];
         service(&mut far, "cart", ports, &both);
         service(&mut far, "lone", ports, &both);
@@ -142,7 +146,13 @@ impl Spec<'_> {
         let headless = "spec: {clusterIP: None, ports: [{name: http, port: 80, appProtocol: tcp}]}";
         service(&mut near, "own", headless, &[("cart-a", "10.1.0.2", READY)]);
         for (name, pods) in self.near {
-            service(&mut near, name, if *name == "headless" { headless } else { ports }, pods);
+            let selecting = "spec: {clusterIP: 172.20.0.2, selector: {app: machine}, ports: [{name: http, port: 80}]}";
+            let spec = match *name {
+                "headless" => headless,
+                "machine" => selecting,
+                _ => ports,
+            };
+            service(&mut near, name, spec, pods);
         }
         let outside = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: bank, \
                        namespace: shop}, spec: {hosts: [bank.example.com], addresses: [10.250.0.1], ports: \
@@ -235,6 +245,11 @@ fn clients_without_outlier_detection_lose_what_they_send_to_a_gateway_that_is_go
         }
         check(&mesh, "cluster=far", &lost);
         check(&mesh, "endpoint=10.2.0.10", NOTHING);
+    }
+    // Of which network the gateway's own pods are may be unknown; these are then dialled directly.
+    let mesh = Spec { gate: "''", ..LISTED }.mesh();
+    for failure in [pods, "endpoint=10.2.0.9", "service=gate.shop"] {
+        check(&mesh, failure, &lost);
     }
 }
 
@@ -404,6 +419,18 @@ fn what_service_entries_list_is_outside_of_every_cluster() {
     let bank = |told: &[String]| told.iter().any(|one| one.starts_with("bank"));
     assert!(!bank(&felt(&mesh, "cluster=near", Loss::Unhealthy)));
     assert!(bank(&felt(&mesh, "service=bank.example.com", Loss::Unhealthy)));
+}
+
+#[test]
+fn machines_are_outside_of_every_cluster_whoever_selects_them() {
+    let rules = "{apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: vm, namespace: shop, \
+                 labels: {app: machine}}, spec: {address: 10.1.9.1, network: n1, labels: {app: machine}}}\n";
+    let mesh = Spec { rules, near: &[("machine", &[])], ..Spec::default() }.mesh();
+    let machine = |told: &[String]| told.iter().any(|one| one.starts_with("machine"));
+    assert!(machine(&felt(&mesh, "endpoint=10.1.9.1", Loss::Unhealthy)));
+    for failure in ["cluster=near", "cluster=far"] {
+        assert!(!machine(&felt(&mesh, failure, Loss::Unhealthy)), "{failure}");
+    }
 }
 
 #[test]

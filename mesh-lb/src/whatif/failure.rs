@@ -110,10 +110,13 @@ impl Failure {
     }
 }
 
-/// Whether an endpoint is of a cluster by name only: what a ServiceEntry lists, and machines. Its
-/// control plane reads it there.
+/// Whether an endpoint is of a cluster by name only: what a ServiceEntry lists, and machines, be they selected
+/// by a ServiceEntry or a Service. Its control plane reads it there. Pods have a host name; an address in an
+/// EndpointSlice that is no pod's has no name at all.
 fn is_outside(endpoint: &Endpoint) -> bool {
-    endpoint.service_port != 0 && endpoint.workload.hostname.is_empty()
+    let workload = &endpoint.workload;
+    let is_named = !workload.instance.is_empty();
+    workload.hostname.is_empty() && (endpoint.service_port != 0 || is_named)
 }
 
 /// The region and the zone of a locality's text.
