@@ -67,8 +67,10 @@ impl Scenario {
         let (mut is_hit, mut is_left) = (false, false);
         for (cluster, host) in &served {
             self.each_ready_pod(plane, (cluster, host), |pod, fails| {
-                // Of an address that only `MeshNetworks` lists the network tells which service it is of.
-                if !gateway.cluster.is_empty() || pod.workload.network == gateway.network {
+                // Of an address that only `MeshNetworks` lists the network tells which service it is of, unless
+                // that of the pods is not known.
+                let network = &pod.workload.network;
+                if !gateway.cluster.is_empty() || network.is_same_or_empty(&gateway.network) {
                     is_hit |= fails;
                     is_left |= !fails;
                 }
