@@ -46,6 +46,10 @@ impl Fitness {
 pub struct Shares {
     told: Arc<Told>,
     healths: Arc<[HealthStatus]>,
+    /// What does not answer, by index; empty if everything does.
+    silent: Arc<[bool]>,
+    /// What outlier detection has ejected of that.
+    ejected: Arc<[usize]>,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -75,6 +79,17 @@ impl Shares {
     /// [`Assignment::endpoints`].
     pub fn health(&self, index: usize) -> Option<HealthStatus> {
         self.healths.get(index).copied()
+    }
+
+    /// Returns whether an endpoint does not answer what it is sent, although the control plane may take it for
+    /// healthy; by its index as for [`health`](Self::health).
+    pub fn is_silent(&self, index: usize) -> bool {
+        self.silent.get(index) == Some(&true)
+    }
+
+    /// Returns whether the client has ejected an endpoint, for it does not answer.
+    pub fn is_ejected(&self, index: usize) -> bool {
+        self.ejected.contains(&index)
     }
 
     /// Returns the load of each priority, as Envoy rounds it.

@@ -12,6 +12,7 @@ use crate::number::mixed;
 
 pub use self::ejection::{EjectionOutcome, EjectionScenario, play_ejections};
 pub use self::gateway::{ConnectionPick, GatewayScenario, Spreading, directly, through_gateways};
+pub(crate) use self::stability::moved_keys_between;
 pub use self::stability::{MovedKeys, moved_keys};
 
 /// A seeded sequence of random numbers (`SplitMix64`).

@@ -20,9 +20,11 @@ pub(crate) struct HostTable {
     all: Vec<(u32, Fitness)>,
     healths: Arc<[HealthStatus]>,
     /// What is sent to and does not answer, by index; empty if everything does.
-    silent: Vec<bool>,
-    /// How many of those are ejected, the first by priority, then by index.
+    silent: Arc<[bool]>,
+    /// How many of those are ejected, the first by priority, then by index; none if all are.
     ejected: usize,
+    /// All of them by index, if all are ejected.
+    gone: Arc<[usize]>,
     /// For each group the first one of its locality; empty if they are all of different ones.
     twins: Box<[usize]>,
 }
@@ -60,7 +62,15 @@ impl HostTable {
             groups.push(group);
         }
         let twins = if spread.locality_weighted { twins(assignment) } else { Box::default() };
-        Self { groups, all, healths: healths.into(), silent: Vec::new(), ejected: 0, twins }
+        Self {
+            groups,
+            all,
+            healths: healths.into(),
+            silent: Arc::default(),
+            ejected: 0,
+            gone: Arc::default(),
+            twins,
+        }
     }
 
     /// The same while some are sent their share and do not answer: what they are sent is lost.
@@ -71,7 +81,7 @@ impl HostTable {
                 false => *health,
             };
             self.healths = self.healths.iter().zip(&silent).map(health).collect();
-            self.silent = silent;
+            self.silent = silent.into();
         }
         self
     }
@@ -84,8 +94,8 @@ impl HostTable {
         self.ejected = ejectable(silent, hosts);
         if self.ejected >= silent {
             // Whatever the priorities are.
-            let all: Vec<usize> = self.silent_hosts().collect();
-            eject(&all, &mut self.groups, &mut self.all);
+            self.gone = self.silent_hosts().collect();
+            eject(&self.gone, &mut self.groups, &mut self.all);
             self.ejected = 0;
         }
         self
@@ -93,7 +103,7 @@ impl HostTable {
 
     /// The hosts that would be sent something and do not answer, by index.
     fn silent_hosts(&self) -> impl Iterator<Item = usize> {
-        let all = self.all.iter().zip(&self.silent).enumerate();
+        let all = self.all.iter().zip(&*self.silent).enumerate();
         all.filter(|(_, ((_, fitness), is_silent))| **is_silent && *fitness == Fitness::Healthy)
             .map(|(index, _)| index)
     }
@@ -120,15 +130,22 @@ impl HostTable {
                 group.weight = last.filter(|_| !is_told).unwrap_or(group.weight);
             }
         }
-        let told = match self.ejected {
-            0 => told(spread, Hosts { groups, all: &self.all, silent: &self.silent }),
+        let (told, ejected) = match self.ejected {
+            0 => {
+                let hosts = Hosts { groups, all: &self.all, silent: &self.silent };
+                (told(spread, hosts), Arc::clone(&self.gone))
+            }
             _ => self.told_with_ejected(spread, groups),
         };
-        Shares { told: Arc::new(told), healths: Arc::clone(&self.healths) }
+        self.with(told, ejected)
     }
 
     /// The same where some are ejected and others not: which, their priorities decide.
-    fn told_with_ejected(&self, spread: &Spread, mut groups: Vec<GroupHosts>) -> Told {
+    fn told_with_ejected(
+        &self,
+        spread: &Spread,
+        mut groups: Vec<GroupHosts>,
+    ) -> (Told, Arc<[usize]>) {
         let priority = |index: &usize| {
             let group = groups.partition_point(|group| group.range().end <= *index);
             groups.get(group).map(|group| group.priority)
@@ -138,7 +155,7 @@ impl HostTable {
         hosts.truncate(self.ejected);
         let mut all = self.all.clone();
         eject(&hosts, &mut groups, &mut all);
-        told(spread, Hosts { groups, all: &all, silent: &self.silent })
+        (told(spread, Hosts { groups, all: &all, silent: &self.silent }), hosts.into())
     }
 
     /// The shares where the proxy picks none of them.
@@ -148,7 +165,12 @@ impl HostTable {
             endpoints: vec![0.0; self.all.len()],
             ..Told::default()
         };
-        Shares { told: Arc::new(told), healths: Arc::clone(&self.healths) }
+        self.with(told, Arc::default())
+    }
+
+    fn with(&self, told: Told, ejected: Arc<[usize]>) -> Shares {
+        let (healths, silent) = (Arc::clone(&self.healths), Arc::clone(&self.silent));
+        Shares { told: Arc::new(told), healths, silent, ejected }
     }
 }
 

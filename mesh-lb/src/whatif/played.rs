@@ -1,12 +1,16 @@
 //! What shares do not tell of a failure, played through with a seed: balance by connection behind
 //! gateways, the ejection of a gateway address, keys that move to other endpoints.
+use std::collections::BTreeSet;
+
 use mesh_model::view::{Destination, ProxyView};
 
 use super::{Imbalance, Impact, Outcome};
-use crate::balancer::{Balancer, BalancerPolicy};
+use crate::balancer::{Balancer, BalancerPolicy, Host, HostFacts, assigned_health};
 use crate::health::outlier::OutlierConfig;
+use crate::health::status::{HealthFlag, HealthFlags, HealthStatus, HostHealth};
 use crate::simulate::{
-    EjectionOutcome, EjectionScenario, GatewayScenario, MovedKeys, moved_keys, play_ejections,
+    EjectionOutcome, EjectionScenario, GatewayScenario, MovedKeys, moved_keys_between,
+    play_ejections,
 };
 
 /// What outlier detection does to a network behind gateways, one endpoint of which fails.
@@ -112,8 +116,8 @@ impl Outcome {
         })
     }
 
-    /// Compares where 2,000 random keys go before and after. None unless keys decide: under ring hash
-    /// and Maglev.
+    /// Compares where 2,000 random keys go before and after: what is ejected gets none of them, and those that
+    /// go to what does not answer are with nobody. None unless keys decide: under ring hash and Maglev.
     pub fn moved_keys(
         &self,
         after: &Self,
@@ -123,11 +127,33 @@ impl Outcome {
     ) -> Option<MovedKeys> {
         let policy = BalancerPolicy::of(view, destination);
         policy.algorithm.is_consistent().then(|| {
-            let balancer = |outcome: &Self| {
-                let policy = BalancerPolicy { spread: outcome.spread, ..policy.clone() };
-                Balancer::new(&outcome.assignment, &policy)
-            };
-            moved_keys(&balancer(self), &balancer(after), KEYS, seed)
+            let [before, after] = [self, after].map(|outcome| outcome.answering(&policy));
+            moved_keys_between((&before.0, &before.1), (&after.0, &after.1), KEYS, seed)
         })
+    }
+
+    /// The balancer as the client has it, and the addresses that do not answer.
+    fn answering(&self, policy: &BalancerPolicy) -> (Balancer, BTreeSet<Box<str>>) {
+        let policy = BalancerPolicy { spread: self.spread, ..policy.clone() };
+        let (mut silent, mut unfit) = (BTreeSet::new(), BTreeSet::new());
+        for (index, endpoint) in self.assignment.endpoints().enumerate() {
+            let is_noticed = || self.shares.health(index) != Some(endpoint.health());
+            let address = || Host::address_of(endpoint);
+            if self.shares.is_silent(index) {
+                silent.insert(address());
+                unfit.extend(self.shares.is_ejected(index).then(address));
+            } else if is_noticed() {
+                unfit.insert(address());
+            }
+        }
+        let flags = HealthFlags::of(&[HealthFlag::FailedOutlierCheck]);
+        let balancer = Balancer::with_health(&self.assignment, &policy, 0, |endpoint| {
+            let is_unfit = !unfit.is_empty() && unfit.contains(&Host::address_of(endpoint));
+            HostFacts::from(match is_unfit {
+                true => HostHealth::new(HealthStatus::Healthy, flags),
+                false => assigned_health(endpoint),
+            })
+        });
+        (balancer, silent)
     }
 }
