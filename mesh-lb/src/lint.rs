@@ -136,9 +136,8 @@ impl Case<'_, '_> {
         let supply = Supply { shards, gateways, counts_names: false, compat: &compat };
         let assignment = Assignment::of_supply(self.view, self.destination, form, supply);
         let spread = Spread::of(self.view, self.destination);
-        let shares = assignment.shares(&spread);
         let discovery = Discovery::of(self.view, self.destination);
-        Outcome { assignment, discovery, spread, shares }
+        Outcome::of_assignment(assignment, (discovery, spread))
     }
 
     /// The shares by cluster of both, at the first step of failover where they differ.
@@ -210,7 +209,7 @@ fn steps(outcome: &Outcome) -> Vec<ByCluster> {
                 false => endpoint.health(),
             }
         });
-        by_cluster(&Outcome { shares, ..outcome.clone() })
+        by_cluster(&outcome.with_shares(shares))
     });
     let mut steps: Vec<ByCluster> = steps.collect();
     steps.dedup_by(|a, b| !differ(a, b));

@@ -294,6 +294,19 @@ fn what_did_not_answer_before_is_not_lost() {
 }
 
 #[test]
+fn a_gateway_spreads_over_what_is_fit_behind_it_in_all_localities() {
+    let mesh = mesh("", READY);
+    let proxy = mesh.proxy("near/shop/client").unwrap();
+    let view = mesh.view(&proxy).unwrap();
+    let lone = view.destination("lone.shop", 80, Subset::None).unwrap();
+    let now = Outcome::now(&view, &lone).imbalance(&lone, 1, 1);
+    assert_eq!(now.unwrap().scenario.backends, 2);
+    let failures = vec!["endpoint=10.2.0.1".parse().unwrap()];
+    let after = Scenario { failures, ..Scenario::default() }.outcome(&view, &lone);
+    assert_eq!(after.imbalance(&lone, 1, 1), None);
+}
+
+#[test]
 fn networks_without_a_gateway_are_out_of_reach_before_and_after() {
     let mesh = Spec { labels: "", ..Spec::default() }.mesh();
     // One of three endpoints is in reach, then one of two, then none.

@@ -103,7 +103,8 @@ impl Outcomes {
             None => assignment.no_shares(),
         };
         let (discovery, spread) = by;
-        (Outcome { assignment, discovery, spread, shares }, at)
+        let untold = failed.untold().clone();
+        (Outcome { assignment, discovery, spread, shares, untold }, at)
     }
 
     /// What they have in common.

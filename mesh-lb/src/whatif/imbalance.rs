@@ -8,7 +8,7 @@ use mesh_model::endpoint::Endpoint;
 use mesh_model::view::Destination;
 
 use super::Outcome;
-use crate::assign::Target;
+use crate::assign::{AssignedEndpoint, Target};
 use crate::simulate::{GatewayScenario, Spreading, directly, through_gateways};
 
 /// The requests of some clients, through gateways and as they would be without.
@@ -26,7 +26,7 @@ pub struct Imbalance {
 impl Outcome {
     /// Plays the requests of `clients` like this one through the gateways that get traffic, with the
     /// limit of requests a connection that the destination's policy sets; the same seed gives the same
-    /// answer. None if no gateway gets traffic, or fewer than two endpoints are behind them.
+    /// answer. None if no gateway gets traffic, or fewer than two endpoints behind them are fit.
     pub fn imbalance(
         &self,
         destination: &Destination<'_>,
@@ -61,10 +61,9 @@ impl Outcome {
         })
     }
 
-    /// Counts what gets traffic.
+    /// Counts what gets traffic, and what is fit of what stands behind gateways.
     pub(super) fn hosts_in_use(&self) -> Hosts {
         let mut gateways = BTreeSet::new();
-        let mut backends = BTreeSet::new();
         let mut others = BTreeSet::new();
         for (endpoint, share) in self.assignment.endpoints().zip(self.shares.endpoints()) {
             let target = endpoint.target();
@@ -74,11 +73,19 @@ impl Outcome {
             }
             if matches!(target, Target::Gateway(_) | Target::DoubleTunnel(_)) {
                 gateways.insert(address());
-                backends.extend(endpoint.fronts().map(key));
             } else {
                 others.insert(address());
             }
         }
+        // One address stands for the endpoints behind it of all localities; it sends on to those that are fit.
+        let is_used = |endpoint: &AssignedEndpoint<'_>| {
+            let target = endpoint.target();
+            matches!(target, Target::Gateway(_) | Target::DoubleTunnel(_))
+                && gateways.contains(&(target.address().to_string(), target.port()))
+        };
+        let behind = self.assignment.endpoints().filter(is_used).flat_map(AssignedEndpoint::behind);
+        let fit = behind.filter(|(id, endpoint)| self.untold.is_up(*id, endpoint));
+        let backends: BTreeSet<_> = fit.map(|(_, endpoint)| key(endpoint)).collect();
         let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Hosts {
             gateways: narrow(gateways.len()),
@@ -99,7 +106,7 @@ impl Imbalance {
 pub(super) struct Hosts {
     /// Addresses of gateways.
     pub(super) gateways: u32,
-    /// Endpoints behind these.
+    /// Endpoints behind these that are fit.
     pub(super) backends: u32,
     /// Endpoints that it reaches by themselves.
     pub(super) others: u32,

@@ -7,13 +7,14 @@ use mesh_model::view::{Destination, ProxyView};
 
 use super::Scenario;
 use super::common::{each_received, is_fit};
+use super::scenario::Untold;
 use super::shift::Parts;
 use crate::assign::{AssignedEndpoint, Assignment, Discovery, Id, Target};
 use crate::share::{Shares, Spread};
 
 /// Where the traffic of one destination goes.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "a value that later stages read")]
+#[non_exhaustive]
 pub struct Outcome {
     /// The endpoints in use.
     pub assignment: Assignment,
@@ -23,6 +24,7 @@ pub struct Outcome {
     pub spread: Spread,
     /// What each gets.
     pub shares: Shares,
+    pub(super) untold: Untold,
 }
 
 /// The traffic of one priority that goes to one cluster in one locality.
@@ -45,6 +47,20 @@ impl Outcome {
         Scenario::default().outcome(view, destination)
     }
 
+    /// The outcome of an assignment whose endpoints answer if they are healthy.
+    pub(crate) fn of_assignment(
+        assignment: Assignment,
+        (discovery, spread): (Discovery, Spread),
+    ) -> Self {
+        let shares = assignment.shares(&spread);
+        Self { assignment, discovery, spread, shares, untold: Untold::default() }
+    }
+
+    /// The same with other shares.
+    pub(crate) fn with_shares(&self, shares: Shares) -> Self {
+        Self { shares, ..self.clone() }
+    }
+
     /// The outcome of a destination that does not exist.
     pub fn nowhere() -> Self {
         Self {
@@ -52,6 +68,7 @@ impl Outcome {
             discovery: Discovery::default(),
             spread: Spread::default(),
             shares: Shares::default(),
+            untold: Untold::default(),
         }
     }
 
@@ -89,7 +106,7 @@ impl Outcome {
     pub fn received(&self) -> Vec<(&Endpoint, f64)> {
         let mut received: Vec<(&Endpoint, f64)> = Vec::new();
         let shares = self.shares.endpoints();
-        let is_up = |_, endpoint: &Endpoint| is_fit(endpoint);
+        let is_up = |id, endpoint: &Endpoint| self.untold.is_up(id, endpoint);
         each_received(&self.assignment, is_up, |sent_to, _, endpoint, fraction| {
             let share = shares.get(sent_to).copied().unwrap_or_default();
             received.push((endpoint, share * fraction));

@@ -68,7 +68,7 @@ pub(super) struct Failed<'s> {
     shards: Option<Shards>,
     /// Those of them that are down and of which the control plane is not told, by shard and index; none
     /// at all if it is told of all.
-    untold: Vec<Box<[bool]>>,
+    untold: Untold,
     /// The gateways afterwards, if some are gone.
     gateways: Option<Gateways>,
 }
@@ -91,17 +91,34 @@ impl<'s> Failed<'s> {
 
     /// Whether an endpoint may answer, by what the control plane is told and what it is not.
     pub(super) fn is_up(&self, (shard, index): Id, endpoint: &Endpoint) -> bool {
-        let is_untold = || {
-            let shard = self.untold.get(usize::try_from(shard).ok()?)?;
-            shard.get(usize::try_from(index).ok()?).copied()
-        };
-        is_fit(endpoint) && (self.untold.is_empty() || is_untold() != Some(true))
+        self.untold.is_up((shard, index), endpoint)
+    }
+
+    /// What is down without the control plane being told.
+    pub(super) const fn untold(&self) -> &Untold {
+        &self.untold
     }
 
     /// The endpoints afterwards, if some are gone: others then have their places.
     pub(super) fn moved_shards(&self) -> Option<&Shards> {
         let count = |shards: &Shards| shards.endpoints().count();
         self.shards.as_ref().filter(|after| count(after) != count(self.before))
+    }
+}
+
+/// Endpoints that are down and of which the control plane is not told, by shard and index; none at all if it
+/// is told of all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Untold(Arc<[Box<[bool]>]>);
+
+impl Untold {
+    /// Whether an endpoint may answer, by what the control plane is told and what it is not.
+    pub(super) fn is_up(&self, (shard, index): Id, endpoint: &Endpoint) -> bool {
+        let is_untold = || {
+            let shard = self.0.get(usize::try_from(shard).ok()?)?;
+            shard.get(usize::try_from(index).ok()?).copied()
+        };
+        is_fit(endpoint) && (self.0.is_empty() || is_untold() != Some(true))
     }
 }
 
@@ -157,7 +174,7 @@ impl Scenario {
             gateways_before: gateways,
             fallen,
             shards: after,
-            untold: untold.unwrap_or_default(),
+            untold: untold.map(|untold| Untold(untold.into())).unwrap_or_default(),
             gateways: self.gateways(gateways, fallen),
         })
     }

@@ -80,7 +80,7 @@ impl<'m> Plan<'m> {
     ) -> Self {
         let outcome = unhealthy.outcome_of_form(view, &destination, mode.form(&destination));
         let has_silent = has_silent(&outcome);
-        let Outcome { assignment, discovery, spread, shares } = outcome;
+        let Outcome { assignment, discovery, spread, shares, .. } = outcome;
         let mut localities: Vec<PlannedLocality> = assignment
             .localities()
             .zip(shares.localities())
