@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use mesh_model::compat::DataPlane;
+use mesh_model::registry::ControlPlane;
 use mesh_model::view::Proxy;
 
 use super::crowd::Crowd;
@@ -24,10 +25,11 @@ impl<'m> Survey<'m> {
     /// [`impact`](Self::impact) has them: by the place of the first member. Of several at one place each
     /// name adds what tells them apart, so that no two classes of a host, port and subset have one name.
     pub fn names(&self) -> Vec<String> {
-        self.crowds().iter().flat_map(|crowd| self.names_of(crowd)).collect()
+        let mut labels = LabelsRead::default();
+        self.crowds().iter().flat_map(|crowd| self.names_of(crowd, &mut labels)).collect()
     }
 
-    fn names_of(&self, crowd: &Crowd<'m>) -> Vec<String> {
+    fn names_of(&self, crowd: &Crowd<'m>, labels: &mut LabelsRead<'m>) -> Vec<String> {
         let members = crowd.members(self.destinations()).enumerate();
         let mut named: Vec<Named<'_, 'm>> = members
             .flat_map(|(destination, (surveyed, _))| {
@@ -49,9 +51,28 @@ impl<'m> Survey<'m> {
                     one.proxies = self.proxies(one.class);
                 }
             }
-            tell_apart(same, &mut named);
+            let first = same.first().and_then(|index| named.get(*index));
+            let Some(plane) = first.map(|one| one.class.view.plane()) else { continue };
+            tell_apart(same, &mut named, labels.by(plane));
         }
         named.into_iter().map(|one| one.name).collect()
+    }
+}
+
+/// The labels that rules of control planes read, found once for each; there are few.
+#[derive(Default)]
+struct LabelsRead<'m>(Vec<(&'m ControlPlane, Vec<Trait>)>);
+
+impl<'m> LabelsRead<'m> {
+    fn by(&mut self, plane: &'m ControlPlane) -> &[Trait] {
+        let known = self.0.iter().position(|(known, _)| std::ptr::eq(*known, plane));
+        let at = known.unwrap_or_else(|| {
+            let labels = Read::by(plane);
+            let labels = labels.labels().map(|name| Trait::Label(name.into())).collect();
+            self.0.push((plane, labels));
+            self.0.len() - 1
+        });
+        self.0.get(at).map(|(_, labels)| labels.as_slice()).unwrap_or_default()
     }
 }
 
@@ -122,8 +143,8 @@ fn told(values: &BTreeSet<&str>) -> String {
 
 /// Adds to names that are the same what tells the classes apart: first what is one value in each of them,
 /// then what at least differs; in the end a number.
-fn tell_apart(same: &[usize], named: &mut [Named<'_, '_>]) {
-    let traits = traits(same, named);
+fn tell_apart(same: &[usize], named: &mut [Named<'_, '_>], labels: &[Trait]) {
+    let traits = traits(same, named, labels);
     for is_one_value in [true, false] {
         for differing in &traits {
             let all: Vec<(usize, BTreeSet<&str>)> = { same.iter() }
@@ -148,7 +169,7 @@ fn tell_apart(same: &[usize], named: &mut [Named<'_, '_>]) {
             for same in texts.chunk_by(|(one, _), (other, _)| one == other) {
                 let same: Vec<usize> = same.iter().map(|(_, index)| *index).collect();
                 if same.len() > 1 {
-                    tell_apart(&same, named);
+                    tell_apart(&same, named, labels);
                 }
             }
             return;
@@ -164,17 +185,15 @@ fn tell_apart(same: &[usize], named: &mut [Named<'_, '_>]) {
 
 /// What can tell them apart, the likeliest first: the namespace where rules or services differ, and what
 /// rules read of labels.
-fn traits(same: &[usize], named: &[Named<'_, '_>]) -> Vec<Trait> {
+fn traits(same: &[usize], named: &[Named<'_, '_>], labels: &[Trait]) -> Vec<Trait> {
     let members: Vec<&Named<'_, '_>> = same.iter().filter_map(|index| named.get(*index)).collect();
     let Some(first) = members.first() else { return Vec::new() };
-    let read = Read::by(first.class.view.plane());
-    let labels = read.labels().map(|name| Trait::Label(name.into()));
     let is_one = members.iter().all(|one| one.destination == first.destination);
     let mut traits: Vec<Trait> = if is_one { Vec::new() } else { vec![Trait::Namespace] };
     traits.extend([Trait::Kind, Trait::DataPlane]);
     let is_on_node = first.surveyed.destination.service.node_local;
     traits.extend(is_on_node.then_some(Trait::Node));
-    traits.extend(labels);
+    traits.extend_from_slice(labels);
     traits.extend([Trait::Families, Trait::Namespace, Trait::Node]);
     traits
 }
