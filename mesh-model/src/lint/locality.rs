@@ -152,12 +152,14 @@ fn gateway_labels(scene: &Scene<'_>, rule: &Rule<'_>, policy: &Policy<'_>) -> Op
     }
     let setting = policy.load_balancer?.locality_lb_setting.as_ref()?;
     let key = |text: &'_ str| text.split('=').next().unwrap_or_default().to_owned();
-    let lost: Vec<String> = setting
-        .failover_priority
-        .iter()
-        .map(|text| key(text))
-        .filter(|key| *key != place::NETWORK && *key != place::CLUSTER)
-        .collect();
+    let keys = setting.failover_priority.iter().map(|text| key(text));
+    let mut lost: Vec<String> = Vec::new();
+    for key in keys.filter(|key| *key != place::NETWORK && *key != place::CLUSTER) {
+        // A label may be asked for with several values.
+        if !lost.contains(&key) {
+            lost.push(key);
+        }
+    }
     if lost.is_empty() {
         return None;
     }

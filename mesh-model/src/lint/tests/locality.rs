@@ -56,6 +56,9 @@ fn labels_are_lost_behind_gateways() {
         format!("{{{GUARD}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{label}]}}}}}}")
     };
     networks().policy(&by("version")).has("HZ-GW-LABELS");
+    let twice = networks().policy(&by("version, version=v2")).findings();
+    let text = twice.iter().find(|text| text.contains("[HZ-GW-LABELS]")).unwrap();
+    assert_eq!(text.matches("`version`").count(), 1, "{text}");
     networks().policy(&by("topology.istio.io/network")).lacks("HZ-GW-LABELS");
     spread().policy(&by("version")).lacks("HZ-GW-LABELS");
 }
