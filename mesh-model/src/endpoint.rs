@@ -258,6 +258,17 @@ impl fmt::Display for Address {
 }
 
 impl Endpoint {
+    /// Returns what people know it by: its address as it is written, and where there is none, whose it is
+    /// (`no address (NAMESPACE/NAME)`).
+    pub fn shown_address(&self) -> String {
+        let Workload { namespace, instance, .. } = &*self.workload;
+        match self.address {
+            Address::Unknown if instance.is_empty() => "no address".to_owned(),
+            Address::Unknown => format!("no address ({namespace}/{instance})"),
+            Address::Ip(_) | Address::Host(_) | Address::Unix(_) => self.address.to_string(),
+        }
+    }
+
     /// Returns the weight that counts: 1 where none is set.
     pub fn effective_weight(&self) -> u32 {
         self.weight.max(1)

@@ -61,10 +61,16 @@ fn a_service_entry_leaves_out_what_is_not_ready_or_not_healthy() {
         machine("m-0", "", "10.0.0.4"),
         machine("m-1", checked, "10.0.0.5"),
         machine("m-2", "", "machine.example"),
+        machine("m-3", "", "unix:///run/m.sock"),
     ];
     check(
         &documents.each_ref().map(String::as_str),
-        &["10.0.0.2 pod_not_ready", "10.0.0.5 machine_unhealthy", "machine.example host_name"],
+        &[
+            "10.0.0.2 pod_not_ready",
+            "10.0.0.5 machine_unhealthy",
+            "machine.example host_name",
+            "/run/m.sock unix_socket",
+        ],
     );
 }
 

@@ -387,7 +387,7 @@ fn reached(endpoint: AssignedEndpoint<'_>) -> Option<Said> {
         Target::DoubleTunnel(gateway) => ("double_tunnel_gateway", gateway),
     };
     let mut fronts: Vec<(String, usize)> = Vec::new();
-    for address in endpoint.fronts().map(|front| front.address.to_string()) {
+    for address in endpoint.fronts().map(Endpoint::shown_address) {
         match fronts.iter_mut().find(|(known, _)| *known == address) {
             Some((_, times)) => *times += 1,
             None => fronts.push((address, 1)),

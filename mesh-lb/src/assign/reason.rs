@@ -280,7 +280,7 @@ impl DropReason {
             ),
             Self::NoHost => (
                 "no_host",
-                "it has no host to connect to, as a Unix socket has none: istiod drops such endpoints \
+                "it has no host to connect to, as Unix sockets and machines without an address have none: istiod drops such endpoints \
                  wherever any network has a gateway",
             ),
             Self::NoMutualTls => (

@@ -197,11 +197,12 @@ pub(super) fn index(portion: &Portion, renumbered: Renumbered<'_>) -> Option<usi
     }
 }
 
-/// `ADDRESS:PORT`, an IPv6 address in brackets.
+/// `ADDRESS:PORT`, an IPv6 address in brackets; where there is none, whose it is.
 fn dialled(endpoint: &Endpoint) -> String {
     let Endpoint { address, port, .. } = endpoint;
     match address.ip() {
         Some(ip) if ip.is_ipv6() => format!("[{ip}]:{port}"),
+        None if *address == Address::Unknown => endpoint.shown_address(),
         Some(_) | None => format!("{address}:{port}"),
     }
 }

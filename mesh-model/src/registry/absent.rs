@@ -152,6 +152,7 @@ impl<'m> Absences<'m> {
                 let reason = match (is_healthy(entry), Address::parse(&entry.spec.address)) {
                     (false, _) => AbsentReason::MachineUnhealthy(name()),
                     (true, Address::Host(_)) if !is_dns => AbsentReason::HostName,
+                    (true, Address::Unix(_)) if !is_dns => AbsentReason::UnixSocket,
                     (true, _) => continue,
                 };
                 let workload = self.machine(cluster, store, entry);

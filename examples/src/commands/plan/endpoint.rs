@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 
 use mesh_lb::assign::{AssignedEndpoint, Assignment, DropReason, Explanation, Said, Target};
 use mesh_lb::share::Shares;
-use mesh_model::endpoint::{Endpoint, HealthStatus};
+use mesh_model::endpoint::{Address, Endpoint, HealthStatus};
 use mesh_model::name::{Locality, NetworkId};
 use mesh_model::registry::Absent;
 use serde_json::{Value, json};
@@ -223,6 +223,15 @@ impl PlannedEndpoint {
         }
     }
 
+    /// `ADDRESS:PORT` for people; where there is no address, whose it is.
+    pub(crate) fn shown(&self) -> String {
+        match &self.workload {
+            Some(name) if self.address.is_empty() => format!("no address ({name})"),
+            None if self.address.is_empty() => "no address".to_owned(),
+            _ => host_port(&self.address, self.port),
+        }
+    }
+
     pub(crate) fn health_word(&self) -> &'static str {
         match self.health {
             HealthStatus::Unknown | HealthStatus::Healthy => "healthy",
@@ -274,7 +283,12 @@ impl Dropped {
 
     fn new(endpoint: &Endpoint, code: &'static str, text: &str) -> Self {
         Self {
-            address: host_port(&endpoint.address.to_string(), endpoint.port),
+            address: match endpoint.address {
+                Address::Unknown => endpoint.shown_address(),
+                Address::Ip(_) | Address::Host(_) | Address::Unix(_) => {
+                    host_port(&endpoint.address.to_string(), endpoint.port)
+                }
+            },
             cluster: endpoint.workload.cluster.to_string(),
             network: endpoint.workload.network.to_string(),
             code,

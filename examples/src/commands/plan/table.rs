@@ -2,7 +2,6 @@
 use mesh_lb::assign::Said;
 use mesh_model::view::Proxy;
 
-use super::endpoint::host_port;
 use super::service::{Mode, Plan};
 use crate::say::say;
 
@@ -33,7 +32,7 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
     if let Some((_, text)) = plan.emptiness() {
         say!("  {text}");
     }
-    let addresses = plan.endpoints.iter().map(|one| host_port(&one.address, one.port).len());
+    let addresses = plan.endpoints.iter().map(|one| one.shown().len());
     let left_out = plan.dropped.iter().map(|dropped| dropped.address.len());
     let width = addresses.chain(left_out).fold(22, usize::max);
     for endpoint in &plan.endpoints {
@@ -46,7 +45,7 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
             word => format!("; {}", word.to_uppercase()),
         };
         if !plan.discovery.picks() {
-            let address = host_port(&endpoint.address, endpoint.port);
+            let address = endpoint.shown();
             let locality = endpoint.locality.to_string();
             say!(
                 "  known     {address:<width$} {:<24} {}{health}",
@@ -60,7 +59,7 @@ pub(crate) fn print_plan(plan: &Plan<'_>) {
             endpoint.priority,
             endpoint.share,
             endpoint.weight,
-            host_port(&endpoint.address, endpoint.port),
+            endpoint.shown(),
             or_unknown(&endpoint.locality.to_string()),
             reasons.join("; "),
         );

@@ -24,6 +24,8 @@ pub enum AbsentReason {
     MachineUnhealthy(Box<str>),
     /// The address is a host name, which the service cannot use.
     HostName,
+    /// The address is a Unix socket, which the service cannot use.
+    UnixSocket,
     /// Its slice is of host names, which the mesh ignores.
     SliceOfHostNames,
     /// The control plane does not read its cluster.
@@ -44,6 +46,7 @@ impl AbsentReason {
             Self::PodNotReady(_) => "pod_not_ready",
             Self::MachineUnhealthy(_) => "machine_unhealthy",
             Self::HostName => "host_name",
+            Self::UnixSocket => "unix_socket",
             Self::SliceOfHostNames => "slice_of_host_names",
             Self::ClusterNotRead(_) => "cluster_not_read",
             Self::NamespaceNotDiscovered => "namespace_not_discovered",
@@ -84,6 +87,9 @@ impl fmt::Display for AbsentReason {
             ),
             Self::HostName => {
                 write!(f, "the address is a host name, which only DNS clusters can use")
+            }
+            Self::UnixSocket => {
+                write!(f, "the address is a Unix socket, which only DNS clusters can use")
             }
             Self::SliceOfHostNames => {
                 write!(f, "its slice is of type FQDN, and such slices are ignored")
