@@ -300,6 +300,36 @@ fn a_gateway_tells_that_nothing_behind_it_is_ready() {
 }
 
 #[test]
+fn a_grpc_client_balances_by_what_it_is_sent() {
+    let files = |policy: &str| {
+        let rule = format!(
+            "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: cart, namespace: shop}}, \
+             spec: {{host: cart, trafficPolicy: {{outlierDetection: {{}}, loadBalancer: {policy}}}}}}}\n"
+        );
+        let grpc =
+            r#"[{"ref": "c1/shop/web-0", "type": "sidecar", "metadata": {"GENERATOR": "grpc"}}]"#;
+        [
+            ("config/rule.yaml", rule),
+            ("clusters/c1/cart.yaml", service("cart", &[("http", 80)])),
+            ("proxies.json", grpc.to_owned()),
+        ]
+    };
+    for (policy, lb) in [
+        ("{simple: RANDOM}", "ROUND_ROBIN"),
+        ("{localityLbSetting: {enabled: true}}", "ROUND_ROBIN"),
+        ("{simple: LEAST_REQUEST}", "LEAST_REQUEST"),
+        ("{consistentHash: {useSourceIp: true}}", "RING_HASH"),
+    ] {
+        let plan = Folder::new("grpc", &files(policy)).plan("cart.shop:80", &[]);
+        assert_eq!(
+            (&plan["lb"], &plan["outlier_detection"]),
+            (&json!(lb), &json!(false)),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
 fn all_may_go_to_what_does_not_answer_while_others_would() {
     let entry = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: bank, namespace: \
                  shop}, spec: {hosts: [bank.example], addresses: [10.9.0.1], resolution: STATIC, ports: [{number: \

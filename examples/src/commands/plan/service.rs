@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use mesh_lb::assign::{Assignment, ClusterForm, Discovery, Excess};
-use mesh_lb::load::OnPanic;
+use mesh_lb::load::{DataPlane, OnPanic};
 use mesh_lb::share::{Shares, Spread};
 use mesh_lb::whatif::{self, Outcome, Scenario};
 use mesh_lb::{Balancer, BalancerPolicy, LocalCluster};
@@ -157,9 +157,18 @@ impl<'m> Plan<'m> {
         }
     }
 
+    /// Whether the client ejects: gRPC's are sent no outlier detection, and fail over by what they can connect
+    /// to alone.
     pub(crate) fn has_outlier_detection(&self) -> bool {
+        if self.is_grpc() {
+            return false;
+        }
         let policy = self.destination.cluster_policy.as_deref();
         policy.is_some_and(|policy| policy.outlier_detection.is_some())
+    }
+
+    fn is_grpc(&self) -> bool {
+        self.spread.data_plane == DataPlane::Grpc
     }
 
     /// What the cluster has of outlier detection, in words.
@@ -186,6 +195,13 @@ impl<'m> Plan<'m> {
         let policy = self.destination.cluster_policy.as_deref();
         let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
         match settings.and_then(|settings| settings.policy.as_ref()) {
+            // gRPC's clients are sent no other ones.
+            Some(LbPolicy::Simple(SimpleLb::LeastRequest)) if self.is_grpc() => "LEAST_REQUEST",
+            Some(LbPolicy::Simple(_) | LbPolicy::BackendUtilization(_)) | None
+                if self.is_grpc() =>
+            {
+                "ROUND_ROBIN"
+            }
             Some(LbPolicy::ConsistentHash(hash)) => match &hash.algorithm {
                 Some(HashAlgorithm::Maglev(_)) => "MAGLEV",
                 Some(HashAlgorithm::RingHash(_)) | None => "RING_HASH",
