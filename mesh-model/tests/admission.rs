@@ -224,6 +224,45 @@ fn a_policy_that_is_misspelt_or_misplaced_is_remembered() {
     assert_eq!(broken_of(&[POD, ("clusters/c1/cluster.yaml", described)]), none);
 }
 
+/// What the folder's own files say is no object: a policy there is not in force wherever it stands in them.
+#[test]
+fn a_policy_among_settings_is_remembered() {
+    let list = format!("kind: List\nitems:\n- {}", POLICY.trim_end().replace('\n', "\n  "));
+    for (file, text) in [
+        ("mesh.yaml", "rootNamespace: istio-system\n"),
+        ("networks.yaml", "networks: {}\n"),
+        ("proxies.json", "[]\n"),
+        ("clusters/c1/cluster.yaml", "role: primary\n"),
+    ] {
+        for (policies, expected) in [
+            (format!("{POLICY}---\n{text}"), "AuthorizationPolicy/shop/p"),
+            (POLICY.to_owned(), "AuthorizationPolicy/shop/p"),
+            (
+                format!("- {}\n", POLICY.trim_end().replace('\n', "\n  ")),
+                "AuthorizationPolicy/shop/p",
+            ),
+            (list.clone(), "AuthorizationPolicy/shop/p"),
+            (POLICY.replace("kind: Auth", "kind: Autj"), "AuthorizationPolicy/shop/p"),
+            (
+                POLICY.replace("AuthorizationPolicy", "RequestAuthentication"),
+                "RequestAuthentication/shop/p",
+            ),
+            (
+                POLICY.replace("AuthorizationPolicy", "PeerAuthentication"),
+                "PeerAuthentication/shop/p",
+            ),
+        ] {
+            assert_eq!(broken_of(&[POD, (file, &policies)]), [expected], "{file}: {policies}");
+        }
+        let none: [&str; 0] = [];
+        assert_eq!(broken_of(&[POD, REFUSED, (file, text)]), none, "{file}");
+    }
+    // Words of settings are none.
+    let settings = "extensionProviders: [{name: AuthorizationPolicy, envoyExtAuthzGrpc: {service: a, port: 1}}]\n";
+    let none: [&str; 0] = [];
+    assert_eq!(broken_of(&[POD, REFUSED, ("mesh.yaml", settings)]), none);
+}
+
 #[test]
 fn settings_in_a_map_that_is_refused_are_remembered() {
     let policy = ("config/p.yaml", POLICY);

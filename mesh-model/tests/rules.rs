@@ -276,6 +276,7 @@ fn files_of_the_folder() {
     let strange = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: p, namespace: Shop}\nspec: {}";
     check_file("config/a.yaml", strange, "NAMESPACE-NAME");
     check_file("config/a.txt", strange, "FILE-MISPLACED");
+    check_file("mesh.yaml", strange, "FILE-MISPLACED");
     check_file("clusters/c1/cluster.yaml", "reads: [c2]", "CLUSTER-UNKNOWN");
     check_file("clusters/c1/cluster.yaml", "controlPlane: c2", "CLUSTER-UNKNOWN");
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\n";

@@ -11,10 +11,10 @@ use super::objects::in_both;
 use super::topology::Topology;
 use super::{Origin, Registry, Source};
 use crate::manifest::{
-    Diagnostic, Document, Head, Meant, Place, Reading, SECURITY_KINDS, Severity, TARGET_KINDS,
-    Unreadable,
+    Diagnostic, Document, Entry, Head, Meant, Place, Reading, SECURITY_KINDS, Severity,
+    TARGET_KINDS, Unreadable,
 };
-use crate::name::{ClusterId, Labels, Namespace};
+use crate::name::{ClusterId, Labels, Namespace, nearest_name};
 use crate::resource::{self, Action, MeshConfig, ObjectKey, UNTOLD};
 
 mod told;
@@ -43,6 +43,9 @@ const OF_SECURITY: [&str; 6] = [
     "extensionProviders",
     "discoverySelectors",
 ];
+
+/// The fields that objects have and the folder's own files do not.
+const OF_OBJECTS: [&str; 4] = ["apiVersion", "kind", "spec", "items"];
 
 /// A security policy that could not be understood, the settings of the mesh (kind `MeshConfig`), or a
 /// Service, ServiceEntry or Namespace, by which policies are attached.
@@ -242,27 +245,58 @@ impl Registry {
         let reason = "it lies where nothing is read";
         let mut found = Vec::new();
         let mut tell = |place, kinds: &[&str]| {
-            found.extend((!kinds.is_empty()).then(|| misplaced(source, place, kinds)));
+            found.extend((!kinds.is_empty()).then(|| misplaced(&source.name, place, kinds)));
         };
         for unreadable in &reading.unreadable {
             self.remember_meant(origin, &unreadable.head, &unreadable.meant, reason);
             tell(Place::default(), &unreadable.meant.security_kinds);
         }
         for document in &reading.documents {
-            let key = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE).object;
-            match key.filter(|key| SECURITY_KINDS.contains(&key.kind)) {
-                Some(key) => {
-                    tell(document.node.place, &[key.kind]);
-                    self.remember(key, origin, document, reason.to_owned());
-                }
-                None => {
-                    let meant = document.meant();
-                    self.remember_meant(origin, &document.head(), &meant, reason);
-                    tell(document.node.place, &meant.security_kinds);
-                }
-            }
+            let kinds = self.remember_out_of_place(origin, document, reason);
+            tell(document.node.place, &kinds);
         }
         found
+    }
+
+    /// Remembers an object that stands where the folder's own files say something else, and tells of it;
+    /// nothing for what may be no policy.
+    pub(super) fn remember_among_settings(
+        &mut self,
+        origin: &Origin,
+        document: &Document,
+    ) -> Option<Diagnostic> {
+        let is_of_object =
+            |entry: &Entry| nearest_name(&entry.key, OF_OBJECTS.into_iter()).is_some();
+        if !document.node.entries().iter().any(is_of_object) {
+            return None;
+        }
+        let reason = "its file says something else";
+        let kinds = self.remember_out_of_place(origin, document, reason);
+        if kinds.is_empty() {
+            return None;
+        }
+        if let Origin::Description(cluster) = origin {
+            self.close_cluster(cluster);
+        }
+        Some(misplaced(&document.file, document.node.place, &kinds))
+    }
+
+    /// Remembers a policy that is not in force where it stands; returns the kinds that it may be of.
+    fn remember_out_of_place(
+        &mut self,
+        origin: &Origin,
+        document: &Document,
+        reason: &str,
+    ) -> Vec<&'static str> {
+        let key = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE).object;
+        if let Some(key) = key.filter(|key| SECURITY_KINDS.contains(&key.kind)) {
+            let kinds = vec![key.kind];
+            self.remember(key, origin, document, reason.to_owned());
+            return kinds;
+        }
+        let meant = document.meant();
+        self.remember_meant(origin, &document.head(), &meant, reason);
+        meant.security_kinds
     }
 
     /// Remembers what was read, but is no object, for all that it may have been.
@@ -373,15 +407,15 @@ impl Registry {
 }
 
 /// `FILE-MISPLACED`: a policy that is not in force.
-fn misplaced(source: &Source, place: Place, kinds: &[&str]) -> Diagnostic {
+fn misplaced(file: &Arc<str>, place: Place, kinds: &[&str]) -> Diagnostic {
     Diagnostic {
         code: "FILE-MISPLACED",
         severity: Severity::Error,
-        file: source.name.clone(),
+        file: file.clone(),
         place,
         object: kinds.join(", "),
         field: String::new(),
-        message: "a policy lies where nothing is read, and is not in force: what it may concern denies what it \
+        message: "a policy lies where none is read, and is not in force: what it may concern denies what it \
                   might have denied"
             .to_owned(),
         help: "move it below `config/` or `clusters/NAME/`, into a file whose name ends in `.yaml`, or away"

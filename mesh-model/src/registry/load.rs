@@ -127,6 +127,13 @@ impl Registry {
                 self.remember_surplus(&source.origin);
                 continue;
             }
+            let is_settings = settings_key(&source.origin).is_some();
+            let policy =
+                is_settings.then(|| self.remember_among_settings(&source.origin, document));
+            if let Some(found) = policy.flatten() {
+                diagnostics.push(found);
+                continue;
+            }
             self.place_settings(&source.origin, document);
             match &source.origin {
                 Origin::MeshConfig | Origin::MeshNetworks
