@@ -134,6 +134,37 @@ fn who_of_several_primaries_serves_a_cluster_is_asked_for() {
     assert_eq!(told("role: primary", &allow), (Vec::new(), "c2".to_owned()));
 }
 
+/// Without a primary any cluster may have the control plane: the first is taken if it does not matter.
+#[test]
+fn who_serves_is_asked_for_where_no_cluster_is_a_primary() {
+    let told = |description: &str, policies: [&str; 2]| {
+        let mut sources = sources([description, description]);
+        sources.push(source("clusters/c1/p.yaml", policies[0]));
+        sources.push(source("clusters/c2/p.yaml", policies[1]));
+        let mut registry = Registry::new(Compat::default());
+        let found = registry.load(sources).into_iter();
+        let found = found.map(|found| {
+            assert!(found.help.contains("role: primary"), "{found:?}");
+            (found.code, found.severity)
+        });
+        (found.collect::<Vec<_>>(), registry.mesh().control_plane_of("c2").unwrap().id.to_string())
+    };
+    let taken = (Vec::new(), "c1".to_owned());
+    let none = (vec![("CLUSTER-CONTROL-PLANE", Severity::Error); 2], UNTOLD.to_owned());
+    let [deny, allow] = ["DENY", "ALLOW"].map(policy);
+    for description in ["", "{}", "region: r", "role: remote"] {
+        assert_eq!(told(description, [&deny, &deny]), taken, "{description}");
+        assert_eq!(told(description, ["", ""]), taken, "{description}");
+        assert_eq!(told(description, ["", &deny]), none, "{description}");
+        assert_eq!(told(description, [&deny, ""]), none, "{description}");
+        assert_eq!(told(description, [&deny, &allow]), none, "{description}");
+    }
+    assert_eq!(
+        told("controlPlane: external", [&deny, &allow]),
+        (Vec::new(), "external".to_owned())
+    );
+}
+
 /// A change of a policy in one of them can make it matter, or be all that is unknown.
 #[test]
 fn who_serves_a_cluster_is_asked_again_when_policies_change() {

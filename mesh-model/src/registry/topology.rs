@@ -40,6 +40,13 @@ impl Topology {
         hidden.any(|(id, _)| first.is_none_or(|first| id < first))
     }
 
+    /// Whether any cluster says that control planes are configured there.
+    pub(crate) fn has_planes(&self) -> bool {
+        let mut planes =
+            self.has_role(ClusterRole::Primary).chain(self.has_role(ClusterRole::Config));
+        planes.next().is_some()
+    }
+
     /// Returns the control plane that serves a cluster's proxies, named by its config cluster: as
     /// described, else itself if it is a primary, else the first primary, config cluster or cluster. What
     /// no cluster is called where another one may be that primary, and its role cannot be told.
@@ -77,10 +84,14 @@ impl Topology {
         if found.is_empty() {
             found = of_role(ClusterRole::Config);
         }
-        if found.len() < 2 || found.contains(&cluster) || self.hides_first_primary() {
+        if found.contains(&cluster) || self.hides_first_primary() {
             return Vec::new();
         }
-        found
+        if found.is_empty() {
+            // Nobody says so: it may be any.
+            found = self.clusters.keys().collect();
+        }
+        if found.len() < 2 { Vec::new() } else { found }
     }
 
     /// Returns every control plane that serves a cluster.

@@ -10,6 +10,7 @@ use crate::registry::effect::Effect;
 use crate::registry::index::{Changed, ServiceName, cluster_set_host, is_candidate};
 use crate::registry::objects::Stored;
 use crate::registry::place::NETWORK;
+use crate::registry::topology::Topology;
 use crate::registry::{
     DOMAIN, Origin, Registry, Resolution, SYSTEM_NAMESPACE, kubernetes, serving,
 };
@@ -66,7 +67,7 @@ impl Registry {
                 return self.compat.flags.enable_mcs_service_discovery;
             }
             (Stored::KubernetesGateway(_), _) => self.renew_gateways(effect),
-            (Stored::MeshConfigMap(_), _) if self.configures(&touched.origin) => {
+            (Stored::MeshConfigMap(_), _) if self.sets(&touched.origin) => {
                 effect.everything = true;
                 return true;
             }
@@ -170,6 +171,13 @@ impl Registry {
             ) if self.configures(origin) => self.name_policy(key, effect),
             _ => {}
         }
+    }
+
+    /// Whether settings of a part of the mesh may count, as [`Parts`](crate::registry::mesh::Parts) takes
+    /// them: those of a control plane also where nobody can tell whom it serves.
+    fn sets(&self, origin: &Origin) -> bool {
+        let Origin::Cluster(id) = origin else { return self.configures(origin) };
+        Topology::of(&self.parts).control_planes().contains(id)
     }
 
     /// Whether Istio resources of a part of the mesh count for anyone.

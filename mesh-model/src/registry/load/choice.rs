@@ -9,22 +9,30 @@ use crate::registry::topology::Topology;
 use crate::resource::ObjectKey;
 
 /// `CLUSTER-CONTROL-PLANE`: the first of several is taken. Where they do not have the same security policies
-/// none is, and that is an error: who may call whom cannot be told.
+/// none is, and that is an error: who may call whom cannot be told. Nothing is said where no cluster has a
+/// control plane by its role and it does not matter.
 pub(super) fn check(parts: &Parts, found: &mut Vec<Diagnostic>) {
     let topology = Topology::of(parts);
     for id in parts.clusters.keys() {
         let choice = topology.choice(id);
-        if !choice.is_empty() {
-            found.push(diagnose(parts, id, &choice, differing(parts, &choice)));
+        let differing = differing(parts, &choice);
+        if !choice.is_empty() && (differing.is_some() || topology.has_planes()) {
+            let help = if topology.has_planes() { NAME_ONE } else { DESCRIBE_ONE };
+            found.push(diagnose(parts, id, &choice, differing, help));
         }
     }
 }
+
+const NAME_ONE: &str = "write `controlPlane: FIRST`, or the name of the one that is meant";
+const DESCRIBE_ONE: &str =
+    "write `role: primary` into the `cluster.yaml` of the one that has the control plane";
 
 fn diagnose(
     parts: &Parts,
     id: &ClusterId,
     choice: &[&ClusterId],
     differing: Option<&ClusterId>,
+    help: &str,
 ) -> Diagnostic {
     let key =
         ObjectKey { kind: DESCRIPTION, namespace: Namespace::default(), name: id.as_str().into() };
@@ -52,6 +60,6 @@ fn diagnose(
         message: format!(
             "any of {names} may serve `{id}`, which does not say which one does: {consequence}"
         ),
-        help: format!("write `controlPlane: {first}`, or the name of the one that is meant"),
+        help: help.replace("FIRST", first),
     }
 }
