@@ -165,6 +165,34 @@ fn who_serves_is_asked_for_where_no_cluster_is_a_primary() {
     );
 }
 
+/// A remote has no control plane that could serve others, or itself.
+#[test]
+fn a_remote_serves_nobody() {
+    let told = |descriptions: [&str; 2], third: &str| {
+        let mut sources = sources(descriptions);
+        sources.push(source("clusters/c1/p.yaml", policy("DENY")));
+        sources.push(source("clusters/c3/cluster.yaml", third));
+        let mut registry = Registry::new(Compat::default());
+        let found = registry.load(sources).into_iter();
+        let found = found.map(|found| (found.code, found.severity, found.file.to_string()));
+        let mesh = registry.mesh();
+        let plane = mesh.control_plane_of("c2").unwrap();
+        (found.collect::<Vec<_>>(), plane.id.to_string(), plane.broken.len())
+    };
+    let file = "clusters/c2/cluster.yaml".to_owned();
+    let none = (vec![("CLUSTER-CONTROL-PLANE", Severity::Error, file)], UNTOLD.to_owned(), 1);
+    let itself = "{role: remote, controlPlane: c2}";
+    assert_eq!(told(["role: primary", itself], "role: primary"), none);
+    let third = "{role: remote, controlPlane: c3}";
+    assert_eq!(told(["role: primary", third], "{role: remote, controlPlane: c1}"), none);
+    assert_eq!(told(["role: primary", third], "role: remote"), none);
+    let of = |plane: &str| (Vec::new(), plane.to_owned(), 0);
+    assert_eq!(told(["role: primary", third], "role: primary"), of("c3"));
+    assert_eq!(told(["role: primary", third], "role: config"), of("c3"));
+    assert_eq!(told(["role: primary", third], "region: r"), of("c3"));
+    assert_eq!(told(["role: primary", third], "role: standalone"), of("c3"));
+}
+
 /// A change of a policy in one of them can make it matter, or be all that is unknown.
 #[test]
 fn who_serves_a_cluster_is_asked_again_when_policies_change() {

@@ -239,14 +239,22 @@ impl Registry {
         part.description = Some(Arc::new(description));
     }
 
-    /// Tells of clusters that a description names and the mesh does not have.
+    /// Tells of clusters that a description names and the mesh does not have, and of those named as control
+    /// planes that have none.
     fn check_descriptions(&self, diagnostics: &mut Vec<Diagnostic>) {
+        let topology = Topology::of(&self.parts);
         for (id, part) in &self.parts.clusters {
             let Some(description) = &part.description else { continue };
             let control_plane = (!description.control_plane.is_empty()
                 && !description.hides_control_plane()
                 && &*description.control_plane != EXTERNAL)
                 .then_some(("controlPlane".to_owned(), &description.control_plane));
+            diagnostics.extend(
+                control_plane
+                    .iter()
+                    .filter(|(_, name)| topology.is_remote(name))
+                    .map(|(_, name)| choice::remote(&self.parts, id, name)),
+            );
             let list = |field: &'static str, names: &'_ Option<Vec<Box<str>>>| -> Vec<_> {
                 let names = names.iter().flatten().enumerate();
                 names.map(|(index, name)| (format!("{field}[{index}]"), name.clone())).collect()

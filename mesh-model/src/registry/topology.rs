@@ -40,6 +40,11 @@ impl Topology {
         hidden.any(|(id, _)| first.is_none_or(|first| id < first))
     }
 
+    /// Whether a cluster is described as one that another cluster's control plane serves.
+    pub(crate) fn is_remote(&self, cluster: &str) -> bool {
+        self.has_role(ClusterRole::Remote).any(|remote| *remote.as_str() == *cluster)
+    }
+
     /// Whether any cluster says that control planes are configured there.
     pub(crate) fn has_planes(&self) -> bool {
         let mut planes =
@@ -49,12 +54,13 @@ impl Topology {
 
     /// Returns the control plane that serves a cluster's proxies, named by its config cluster: as
     /// described, else itself if it is a primary, else the first primary, config cluster or cluster. What
-    /// no cluster is called where another one may be that primary, and its role cannot be told.
+    /// no cluster is called where another one may be that primary, and its role cannot be told, and where
+    /// the described one has no control plane, because it is a remote.
     pub(crate) fn control_plane(&self, cluster: &ClusterId) -> Option<ClusterId> {
         let description = self.clusters.get(cluster)?.as_ref();
         let described = description.map(|known| &*known.control_plane);
         if let Some(named) = described.filter(|named| !named.is_empty()) {
-            return Some(ClusterId::from(named));
+            return Some(ClusterId::from(if self.is_remote(named) { UNTOLD } else { named }));
         }
         let role = description.and_then(|known| known.role);
         if matches!(role, Some(ClusterRole::Primary | ClusterRole::Standalone)) {

@@ -23,6 +23,17 @@ pub(super) fn check(parts: &Parts, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// `CLUSTER-CONTROL-PLANE`: the one that a cluster names is a remote. None is taken: who may call whom cannot
+/// be told.
+pub(super) fn remote(parts: &Parts, id: &ClusterId, named: &str) -> Diagnostic {
+    let message = format!(
+        "`{named}` is a remote, which has no control plane, so none is taken: what the policies of any cluster \
+         might deny is denied in `{id}`"
+    );
+    let help = "write the name of a primary, or that this one is `role: primary`";
+    tell(parts, id, Severity::Error, message, help.to_owned())
+}
+
 const NAME_ONE: &str = "write `controlPlane: FIRST`, or the name of the one that is meant";
 const DESCRIBE_ONE: &str =
     "write `role: primary` into the `cluster.yaml` of the one that has the control plane";
@@ -34,12 +45,6 @@ fn diagnose(
     differing: Option<&ClusterId>,
     help: &str,
 ) -> Diagnostic {
-    let key =
-        ObjectKey { kind: DESCRIPTION, namespace: Namespace::default(), name: id.as_str().into() };
-    let place = parts.places.get(&(Origin::Description(id.clone()), key));
-    let (file, place) = place
-        .cloned()
-        .unwrap_or_else(|| (format!("clusters/{id}/cluster.yaml").into(), Place::default()));
     let names: Vec<String> = choice.iter().map(|id| format!("`{id}`")).collect();
     let names = names.join(", ");
     let first = choice.first().map(|id| id.as_str()).unwrap_or_default();
@@ -50,16 +55,34 @@ fn diagnose(
         ),
         None => format!("`{first}` is taken, the first by name"),
     };
+    let severity = if differing.is_some() { Severity::Error } else { Severity::Warning };
+    let message = format!(
+        "any of {names} may serve `{id}`, which does not say which one does: {consequence}"
+    );
+    tell(parts, id, severity, message, help.replace("FIRST", first))
+}
+
+fn tell(
+    parts: &Parts,
+    id: &ClusterId,
+    severity: Severity,
+    message: String,
+    help: String,
+) -> Diagnostic {
+    let key =
+        ObjectKey { kind: DESCRIPTION, namespace: Namespace::default(), name: id.as_str().into() };
+    let place = parts.places.get(&(Origin::Description(id.clone()), key));
+    let (file, place) = place
+        .cloned()
+        .unwrap_or_else(|| (format!("clusters/{id}/cluster.yaml").into(), Place::default()));
     Diagnostic {
         code: "CLUSTER-CONTROL-PLANE",
-        severity: if differing.is_some() { Severity::Error } else { Severity::Warning },
+        severity,
         file,
         place,
         object: DESCRIPTION.to_owned(),
         field: "controlPlane".to_owned(),
-        message: format!(
-            "any of {names} may serve `{id}`, which does not say which one does: {consequence}"
-        ),
-        help: help.replace("FIRST", first),
+        message,
+        help,
     }
 }
