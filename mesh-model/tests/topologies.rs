@@ -165,6 +165,45 @@ fn who_serves_is_asked_for_where_no_cluster_is_a_primary() {
     );
 }
 
+/// Of several policies for everybody in a namespace the oldest counts, and what is attached to services is in
+/// force where they are discovered.
+#[test]
+fn equal_policies_may_say_different_things() {
+    let told = |first: [&str; 2], second: [&str; 2], common: &str| {
+        let mut sources = sources([first[0], second[0]]);
+        sources.push(source("clusters/c1/p.yaml", first[1]));
+        sources.push(source("clusters/c2/p.yaml", second[1]));
+        sources.push(source("clusters/c3/cluster.yaml", "role: remote"));
+        sources.push(source("config/p.yaml", common));
+        let mut registry = Registry::new(Compat::default());
+        registry.load(sources);
+        registry.mesh().control_plane_of("c3").unwrap().id.to_string()
+    };
+    let primary = "role: primary";
+    let peers = |[a, b]: [&str; 2]| {
+        [("a", a, "STRICT"), ("b", b, "PERMISSIVE")].map(|(name, month, mode)| {
+            format!(
+                "{{apiVersion: security.istio.io/v1, kind: PeerAuthentication, \
+                 metadata: {{name: {name}, namespace: shop, creationTimestamp: '2024-{month}-01T00:00:00Z'}}, \
+                 spec: {{mtls: {{mode: {mode}}}}}}}"
+            )
+        })
+        .join("\n---\n")
+    };
+    let [old, later, swapped] = [["01", "02"], ["03", "04"], ["02", "01"]].map(peers);
+    assert_eq!(told([primary, &old], [primary, &later], ""), "c1");
+    assert_eq!(told([primary, &old], [primary, &swapped], ""), UNTOLD);
+    let reads = "{role: primary, reads: []}";
+    let deny = policy("DENY");
+    let attached =
+        deny.replace("action", "targetRefs: [{kind: Service, group: '', name: cart}], action");
+    assert_eq!(told([reads, &deny], [primary, &deny], ""), "c1");
+    assert_eq!(told([primary, &attached], [primary, &attached], ""), "c1");
+    assert_eq!(told([reads, &attached], [primary, &attached], ""), UNTOLD);
+    assert_eq!(told([reads, ""], [primary, ""], &attached), UNTOLD);
+    assert_eq!(told([reads, ""], [primary, ""], &deny), "c1");
+}
+
 /// A remote has no control plane that could serve others, or itself.
 #[test]
 fn a_remote_serves_nobody() {

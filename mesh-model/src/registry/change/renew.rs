@@ -79,7 +79,7 @@ impl Registry {
                 Stored::AuthorizationPolicy(_)
                 | Stored::PeerAuthentication(_)
                 | Stored::RequestAuthentication(_),
-                Some(_),
+                _,
             ) => {
                 self.renew_config(touched, effect);
                 return self.renew_unknown(effect);

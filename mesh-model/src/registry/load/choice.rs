@@ -1,4 +1,6 @@
 //! Clusters that several control planes may serve, and that do not say which.
+use std::collections::BTreeMap;
+
 use super::DESCRIPTION;
 use crate::manifest::{Diagnostic, Place, Severity};
 use crate::name::{ClusterId, Namespace};
@@ -13,9 +15,11 @@ use crate::resource::ObjectKey;
 /// control plane by its role and it does not matter.
 pub(super) fn check(parts: &Parts, found: &mut Vec<Diagnostic>) {
     let topology = Topology::of(parts);
+    let mut known = BTreeMap::new();
     for id in parts.clusters.keys() {
         let choice = topology.choice(id);
-        let differing = differing(parts, &choice);
+        let differing =
+            *known.entry(choice.clone()).or_insert_with(|| differing(parts, &topology, &choice));
         if !choice.is_empty() && (differing.is_some() || topology.has_planes()) {
             let help = if topology.has_planes() { NAME_ONE } else { DESCRIBE_ONE };
             found.push(diagnose(parts, id, &choice, differing, help));
