@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mesh_model::Compat;
 use mesh_model::manifest::{Diagnostic, Limits, Node, Severity};
-use mesh_model::registry::{Broken, Origin, Registry, Source};
+use mesh_model::registry::{Broken, Mesh, Origin, Registry, Source};
 use mesh_model::resource::{MeshConfig, MeshNetworks, admit, decode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -147,18 +147,21 @@ fn only_what_is_understood_narrows_a_refused_policy() {
     check_narrowed("[1]", "{app: web}", "", false);
 }
 
-/// The security objects that are remembered as broken, of a mesh of these files.
-#[track_caller]
-fn broken_of(files: &[(&str, &str)]) -> Vec<String> {
+fn load_files(files: &[(&str, &str)]) -> (Vec<Diagnostic>, Arc<Mesh>) {
     let mut registry = Registry::new(Compat::default());
     let sources = files.iter().map(|(path, text)| Source {
         origin: Origin::of_path(path).unwrap(),
         name: Arc::from(*path),
         text: text.as_bytes().to_vec(),
     });
-    let found = registry.load(sources);
+    (registry.load(sources), registry.mesh())
+}
+
+/// The security objects that are remembered as broken, of a mesh of these files.
+#[track_caller]
+fn broken_of(files: &[(&str, &str)]) -> Vec<String> {
+    let (found, mesh) = load_files(files);
     assert!(is_refused(&found), "{found:?}");
-    let mesh = registry.mesh();
     let plane = mesh.control_planes().next().unwrap();
     let told = |broken: &Broken| {
         let Broken { object, selector, .. } = broken;
@@ -222,6 +225,49 @@ fn a_policy_that_is_misspelt_or_misplaced_is_remembered() {
     let described = "role: primary\n---\nrole: remote\n";
     let none: [&str; 0] = [];
     assert_eq!(broken_of(&[POD, ("clusters/c1/cluster.yaml", described)]), none);
+}
+
+/// Of settings in several places one counts; who wrote the others meant them, too.
+#[test]
+fn settings_that_contradict_others_are_remembered() {
+    let map = |mesh: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\n\
+             data: {{mesh: '{mesh}'}}\n"
+        )
+    };
+    let policy = ("config/p.yaml", POLICY);
+    let [one, other, same] =
+        ["rootNamespace: x", "rootNamespace: other", "{rootNamespace: x, accessLogFile: a}"]
+            .map(map);
+    let broken = ["MeshConfig//", "AuthorizationPolicy//"];
+    let none: [&str; 0] = [];
+    let primary = ("clusters/c2/cluster.yaml", "role: primary");
+    let own = ("clusters/c1/cluster.yaml", "role: primary");
+    for (second, expected) in [(&other, &broken[..]), (&same, &none[..])] {
+        let second = second.as_str();
+        for files in [
+            vec![("mesh.yaml", "rootNamespace: x"), ("config/m.yaml", second)],
+            vec![("mesh.yaml", "rootNamespace: x"), ("clusters/c1/m.yaml", second)],
+            vec![("config/m.yaml", &one), ("clusters/c1/m.yaml", second)],
+            vec![("clusters/c1/m.yaml", &one), ("clusters/c2/m.yaml", second)],
+        ] {
+            let files = [vec![POD, REFUSED, policy], files].concat();
+            assert_eq!(broken_of(&files), expected, "{files:?}");
+        }
+    }
+    // Of two primaries each obeys its own, and those of the first are known: proxies of the other are not served
+    // by what it says.
+    let files = [POD, REFUSED, policy, own, primary, ("clusters/c1/m.yaml", &one)];
+    let files = [&files[..], &[("clusters/c2/m.yaml", &other)]].concat();
+    assert_eq!(broken_of(&files), none);
+    let (_, mesh) = load_files(&files);
+    assert_eq!(mesh.control_plane_of("c2").unwrap().broken.len(), 2);
+    // Nobody reads that of a remote.
+    let remote = ("clusters/c2/cluster.yaml", "role: remote");
+    let files = [POD, REFUSED, policy, own, remote, ("clusters/c1/m.yaml", &one)];
+    let files = [&files[..], &[("clusters/c2/m.yaml", &other)]].concat();
+    assert_eq!(broken_of(&files), none);
 }
 
 /// What the folder's own files say is no object: a policy there is not in force wherever it stands in them.

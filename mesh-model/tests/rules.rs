@@ -270,6 +270,30 @@ fn settings_of_the_mesh() {
     }
 }
 
+/// Of settings in two places that contradict each other one counts.
+#[test]
+fn settings_in_several_places() {
+    let map = |root: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\n\
+             data: {{mesh: 'rootNamespace: {root}'}}\n"
+        )
+    };
+    let told = |root: &str| {
+        let source = |path: &str, text: &str| {
+            let origin = Origin::of_path(path).unwrap();
+            Source { origin, name: path.into(), text: text.as_bytes().to_vec() }
+        };
+        let mut registry = Registry::new(Compat::default());
+        let files = [source("mesh.yaml", "rootNamespace: a"), source("config/m.yaml", &map(root))];
+        let found = registry.load(files).into_iter();
+        found.map(|found| (found.code, found.file.to_string(), found.field)).collect::<Vec<_>>()
+    };
+    let field = "data.mesh.rootNamespace".to_owned();
+    assert_eq!(told("b"), [("SETTINGS-DIFFER", "config/m.yaml".to_owned(), field)]);
+    assert_eq!(told("a"), []);
+}
+
 #[test]
 fn files_of_the_folder() {
     check_file("clusters/c1/cluster.yaml", "name: c2", "CLUSTER-NAME");
@@ -341,7 +365,10 @@ fn the_config_map_of_the_control_plane_counts() {
                 text: text.as_bytes().to_vec(),
             });
         let mut registry = Registry::new(Compat::default());
-        assert_eq!(registry.load(sources), []);
+        let found = registry.load(sources);
+        let is_told = more.iter().any(|(path, _)| *path == "mesh.yaml");
+        assert!(found.iter().all(|found| is_told && found.code == "SETTINGS-DIFFER"), "{found:?}");
+        assert_eq!(found.len(), usize::from(is_told));
         let mesh = registry.mesh();
         (mesh.config().trust_domain.to_string(), mesh.networks().networks.len())
     };

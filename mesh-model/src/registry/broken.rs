@@ -395,7 +395,7 @@ impl Registry {
         part.description = Some(Arc::new(known.closed()));
     }
 
-    fn remember_settings(&mut self, origin: &Origin, reason: String) {
+    pub(super) fn remember_settings(&mut self, origin: &Origin, reason: String) {
         let (namespace, name) = (Namespace::default(), "".into());
         let object = ObjectKey { kind: SETTINGS, namespace, name };
         self.push_broken(Broken::of(object, origin, reason));

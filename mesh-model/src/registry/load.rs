@@ -19,6 +19,7 @@ use crate::resource::{
 
 mod choice;
 mod duplicate;
+mod settings;
 
 /// The kind of `cluster.yaml`.
 const DESCRIPTION: &str = "ClusterDescription";
@@ -103,6 +104,7 @@ impl Registry {
             self.read(&source, &mut diagnostics);
         }
         self.check_descriptions(&mut diagnostics);
+        self.check_several_settings(&mut diagnostics);
         choice::check(&self.parts, &mut diagnostics);
         self.check_twice(&mut diagnostics);
         diagnostics.iter_mut().for_each(Diagnostic::shorten);
