@@ -83,6 +83,8 @@ pub struct Group {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "generators read every part")]
 pub struct Clause {
+    /// Which condition of the rule this is, from 0; `None` for `to` and `from`. No ztunnel is told of it.
+    pub condition: Option<usize>,
     /// The alternatives. One without a field is skipped: a clause of only such ones matches nothing.
     pub matches: Vec<Match>,
 }

@@ -178,6 +178,56 @@ fn what_a_ztunnel_is_not_told_stands_in_its_trace_by_the_policy_s_own_numbers() 
     assert!(ports[4].contains("rule 3 of policy shop/p"), "{ports:?}");
 }
 
+#[track_caller]
+fn check_unmatched(rule: &str, expected: &str) {
+    let spec = format!("{{action: DENY, rules: [{{{rule}}}]}}");
+    let mesh = mesh(Compat::default(), AMBIENT, &policy("AuthorizationPolicy", &spec));
+    let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
+    let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
+    let authorizer = Authorizer::of_proxy(&mesh, plane, &proxy);
+    let explained = authorizer.explain(&request::get("/x"));
+    let outcome = &explained.trace[0].rules[0].outcome;
+    let Outcome::Unmatched(failure) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(failure.to_string(), expected);
+}
+
+/// What `from` and `to` ask for may stand in a condition, too: the one that fails is told.
+#[test]
+fn a_condition_that_a_connection_fails_is_told_as_one() {
+    let when = |key: &str, value: &str| format!("when: [{{key: {key}, values: ['{value}']}}]");
+    let ports = "to: [{operation: {ports: ['80']}}]";
+    check_unmatched(
+        &format!("{ports}, {}", when("destination.port", "81")),
+        "when[destination.port].values: expected [\"81\"], saw 80",
+    );
+    check_unmatched(
+        &format!("{ports}, when: [{{key: destination.port, notValues: ['80']}}]"),
+        "when[destination.port].notValues: expected none of [\"80\"], saw 80",
+    );
+    check_unmatched(
+        &when("source.namespace", "b"),
+        "when[source.namespace].values: expected [\"b\"], saw nothing",
+    );
+    check_unmatched(
+        &when("source.principal", "b"),
+        "when[source.principal].values: expected [\"b\"], saw nothing",
+    );
+    let any = "from: [{source: {ipBlocks: [0.0.0.0/0]}}]";
+    let source = request::get("/x").connection.source_ip;
+    check_unmatched(
+        &format!("{any}, {}", when("source.ip", "1.1.1.1")),
+        &format!("when[source.ip].values: expected [\"1.1.1.1\"], saw {source}"),
+    );
+    check_unmatched(
+        "from: [{source: {ipBlocks: [1.1.1.1]}}]",
+        &format!("from.source.ipBlocks: expected [\"1.1.1.1\"], saw {source}"),
+    );
+    check_unmatched(
+        "to: [{operation: {ports: ['81']}}]",
+        "to.operation.ports: expected [\"81\"], saw 80",
+    );
+}
+
 /// Whatever such a rule says, what it may keep out is denied; and the trace says that no proxy takes it.
 #[test]
 fn a_template_that_envoy_refuses_stands_in_the_trace() {

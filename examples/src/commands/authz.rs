@@ -353,9 +353,9 @@ fn rule_trace(rule: &RuleTrace<'_>) -> Value {
         Outcome::Unmatched(failure) => (
             false,
             json!({
-                "field": failure.field,
-                "negated": failure.is_negated,
-                "expected": failure.values,
+                "field": failure.field.as_ref().map(ToString::to_string).unwrap_or_default(),
+                "negated": failure.field.as_ref().is_some_and(|field| field.is_negated),
+                "expected": failure.field.as_ref().map(|field| &*field.values).unwrap_or_default(),
                 "saw": failure.saw,
             }),
         ),

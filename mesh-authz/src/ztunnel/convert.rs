@@ -58,14 +58,22 @@ fn group(rule: &Rule, namespace: &Namespace) -> Group {
     let mut clauses = Vec::new();
     if !rule.to.is_empty() {
         let matches = rule.to.iter().map(|to| to.operation.as_ref().map(of_operation));
-        clauses.push(Clause { matches: matches.map(Option::unwrap_or_default).collect() });
+        let matches = matches.map(Option::unwrap_or_default).collect();
+        clauses.push(Clause { condition: None, matches });
     }
     if !rule.from.is_empty() {
         let matches =
             rule.from.iter().map(|from| from.source.as_ref().map(|of| of_source(of, namespace)));
-        clauses.push(Clause { matches: matches.map(Option::unwrap_or_default).collect() });
+        let matches = matches.map(Option::unwrap_or_default).collect();
+        clauses.push(Clause { condition: None, matches });
     }
-    clauses.extend(rule.when.iter().map(|when| Clause { matches: vec![of_condition(when)] }));
+    let conditions = rule.when.iter().enumerate();
+    clauses.extend(
+        conditions.map(|(index, when)| Clause {
+            condition: Some(index),
+            matches: vec![of_condition(when)],
+        }),
+    );
     Group { clauses }
 }
 
@@ -301,7 +309,7 @@ fn anonymous() -> Match {
 }
 
 fn clause(of: Match) -> Clause {
-    Clause { matches: vec![of] }
+    Clause { condition: None, matches: vec![of] }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 use mesh_model::name::Cidr;
 
 use super::{Group, Lists, Match, Peer, ServiceAccountMatch, TextMatch};
+use crate::rbac::{Field, Place};
 
 /// What stands for an attribute that a connection does not have.
 const NOTHING: &str = "nothing";
@@ -13,24 +14,17 @@ const NOTHING: &str = "nothing";
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers print every part")]
 pub struct L4Failure {
-    /// The field by its name in a policy's rule, of a condition the one that asks for the same; empty if all
-    /// of the rule's fields there are of requests, which a ztunnel does not see.
-    pub field: &'static str,
-    /// Whether the values are those that must not be.
-    pub is_negated: bool,
-    /// The values, as a ztunnel has them.
-    pub values: Vec<String>,
+    /// The field, with its values as a ztunnel has them; `None` if it is told of no field there.
+    pub field: Option<Field>,
     /// What the connection has there.
     pub saw: String,
 }
 
 impl fmt::Display for L4Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.field.is_empty() {
-            return f.write_str(&self.saw);
-        }
-        let not = if self.is_negated { "none of " } else { "" };
-        write!(f, "{}: expected {not}{:?}, saw {}", self.field, self.values, self.saw)
+        let Some(field) = &self.field else { return f.write_str(&self.saw) };
+        let not = if field.is_negated { "none of " } else { "" };
+        write!(f, "{field}: expected {not}{:?}, saw {}", field.values, self.saw)
     }
 }
 
@@ -43,31 +37,33 @@ impl Group {
             .iter()
             .find(|clause| !clause.matches.is_empty() && !clause.matches.iter().any(holds))?;
         let first = clause.matches.iter().find(|of| !of.is_empty());
-        first.and_then(|of| of.failure(peer)).or_else(|| {
+        first.and_then(|of| of.failure(clause.condition, peer)).or_else(|| {
             let saw = "a connection: all that is asked for here is of requests".to_owned();
-            Some(L4Failure { field: "", is_negated: false, values: Vec::new(), saw })
+            Some(L4Failure { field: None, saw })
         })
     }
 }
 
 impl Match {
-    fn failure(&self, peer: &Peer<'_>) -> Option<L4Failure> {
-        self.failure_of_source(peer).or_else(|| self.failure_of_address(peer))
+    fn failure(&self, condition: Option<usize>, peer: &Peer<'_>) -> Option<L4Failure> {
+        let of_source = self.failure_of_source(condition, peer);
+        of_source.or_else(|| self.failure_of_address(condition, peer))
     }
 
-    fn failure_of_source(&self, peer: &Peer<'_>) -> Option<L4Failure> {
+    fn failure_of_source(&self, condition: Option<usize>, peer: &Peer<'_>) -> Option<L4Failure> {
         let own = |text: &str| if text.is_empty() { NOTHING.to_owned() } else { text.to_owned() };
         let principal = peer.principal.as_deref();
-        let names = ["from.source.principals", "from.source.notPrincipals"];
+        let place = of_clause(condition, Place::Source("principals"), "source.principal");
         let is_of = |test: &TextMatch| principal.is_some_and(|text| test.matches(text));
-        let found = of_field(&self.principals, names, own(principal.unwrap_or_default()), is_of);
+        let found = of_field(&self.principals, place, own(principal.unwrap_or_default()), is_of);
         let found = found.or_else(|| {
-            let names = ["from.source.namespaces", "from.source.notNamespaces"];
+            let place = of_clause(condition, Place::Source("namespaces"), "source.namespace");
             let is_of = |test: &TextMatch| test.matches(peer.namespace);
-            of_field(&self.namespaces, names, own(peer.namespace), is_of)
+            of_field(&self.namespaces, place, own(peer.namespace), is_of)
         });
         found.or_else(|| {
-            let names = ["from.source.serviceAccounts", "from.source.notServiceAccounts"];
+            // Of conditions a ztunnel is told of none.
+            let place = Place::Source("serviceAccounts");
             let account = peer.connection.source_identity;
             let saw = account.map(|of| format!("{}/{}", of.namespace, of.service_account));
             let is_of = |test: &ServiceAccountMatch| {
@@ -75,34 +71,41 @@ impl Match {
                     *of.namespace.as_str() == *test.namespace && of.service_account == test.name
                 })
             };
-            of_field(&self.service_accounts, names, own(&saw.unwrap_or_default()), is_of)
+            of_field(&self.service_accounts, place, own(&saw.unwrap_or_default()), is_of)
         })
     }
 
-    fn failure_of_address(&self, peer: &Peer<'_>) -> Option<L4Failure> {
+    fn failure_of_address(&self, condition: Option<usize>, peer: &Peer<'_>) -> Option<L4Failure> {
         let connection = &peer.connection;
         let source = connection.source_ip.to_canonical();
-        let names = ["from.source.ipBlocks", "from.source.notIpBlocks"];
+        let place = of_clause(condition, Place::Source("ipBlocks"), "source.ip");
         let is_of = |range: &Cidr| range.contains(source);
-        let found = of_field(&self.source_ips, names, source.to_string(), is_of);
+        let found = of_field(&self.source_ips, place, source.to_string(), is_of);
         let found = found.or_else(|| {
+            // Only conditions ask for it.
+            let index = condition.unwrap_or_default();
+            let place = Place::When { index, key: "destination.ip".into() };
             let address = connection.destination_ip.to_canonical();
-            let names = ["when[destination.ip].values", "when[destination.ip].notValues"];
             let is_of = |range: &Cidr| range.contains(address);
-            of_field(&self.destination_ips, names, address.to_string(), is_of)
+            of_field(&self.destination_ips, place, address.to_string(), is_of)
         });
         found.or_else(|| {
+            let place = of_clause(condition, Place::Operation("ports"), "destination.port");
             let port = connection.destination_port;
-            let names = ["to.operation.ports", "to.operation.notPorts"];
-            of_field(&self.destination_ports, names, port.to_string(), |of| *of == port)
+            of_field(&self.destination_ports, place, port.to_string(), |of| *of == port)
         })
     }
+}
+
+/// Where a field of a clause was written: as a condition of this key, or in `from` or `to`.
+fn of_clause(condition: Option<usize>, own: Place, key: &str) -> Place {
+    condition.map_or(own, |index| Place::When { index, key: key.into() })
 }
 
 /// The failure of one field.
 fn of_field<T: Told>(
     lists: &Lists<T>,
-    [name, negated]: [&'static str; 2],
+    place: Place,
     saw: String,
     test: impl Fn(&T) -> bool,
 ) -> Option<L4Failure> {
@@ -110,9 +113,9 @@ fn of_field<T: Told>(
     if is_negated && !lists.none_of.iter().any(&test) {
         return None;
     }
-    let (field, values) =
-        if is_negated { (negated, &lists.none_of) } else { (name, &lists.any_of) };
-    Some(L4Failure { field, is_negated, values: values.iter().map(T::told).collect(), saw })
+    let values = if is_negated { &lists.none_of } else { &lists.any_of };
+    let values = values.iter().map(|value| value.told().into()).collect();
+    Some(L4Failure { field: Some(Field { place, is_negated, values }), saw })
 }
 
 /// A value that can be printed as policies have it.
