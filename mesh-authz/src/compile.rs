@@ -61,7 +61,8 @@ impl Environment {
             paths.normalization = PathNormalization::None;
         }
         let joins_headers = !envoy.rbac_match_headers_individually;
-        Sight { paths, identity: self.identity, joins_headers }
+        let data_plane = self.compat.data_plane;
+        Sight { paths, identity: self.identity, joins_headers, data_plane }
     }
 
     pub(crate) fn selection(&self) -> Selection {
@@ -332,6 +333,7 @@ impl Builder<'_> {
                 trust: Some(&self.environment.trust),
                 namespace: policy.meta.namespace.as_str(),
                 envoy: self.environment.compat.envoy,
+                takes_templates: true,
             });
             let built = compiler.rule(rule).ok().map(|body| named(policy, prefix, index, body));
             list.extend(built.clone());

@@ -2,10 +2,14 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use mesh_model::compat::DataPlane;
+
 use crate::identity::{IdentitySource, Metadata, Payload, Peer, Value};
 use crate::matcher::{
     MetadataTest, NormalPath, PathOptions, RejectedPath, append_lines, joins_lines,
 };
+
+mod grpc;
 
 /// A request, or a connection of which nothing is known above TCP.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,6 +80,14 @@ pub(crate) struct Sight {
     pub(crate) identity: IdentitySource,
     /// Whether the lines of any header are one text, as older Envoys have it.
     pub(crate) joins_headers: bool,
+    /// Who looks: a gRPC server sees other things than a proxy.
+    pub(crate) data_plane: DataPlane,
+}
+
+impl Sight {
+    fn is_grpc(&self) -> bool {
+        self.data_plane == DataPlane::Grpc
+    }
 }
 
 /// A request as policies see it: path normalized, server name in lower case.
@@ -126,7 +138,7 @@ impl<'r> Seen<'r> {
                 Some(SeenHttp { sent: http, path: NormalPath::new(http.path, sight.paths)? })
             }
         };
-        let sni = request.connection.sni.unwrap_or_default();
+        let sni = request.connection.sni.filter(|_| !sight.is_grpc()).unwrap_or_default();
         Ok(Self {
             connection: &request.connection,
             http,
@@ -145,10 +157,18 @@ impl<'r> Seen<'r> {
         })
     }
 
+    /// Whether a gRPC server without a proxy looks.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.sight.is_grpc()
+    }
+
     /// Returns whether any name of the peer's certificate passes; without TLS none does.
     pub(crate) fn any_name(&self, mut test: impl FnMut(&str) -> bool) -> bool {
         // As `Peer::names` has them; a chain of iterators costs more than the tests do.
         self.connection.peer.as_ref().is_some_and(|peer| {
+            if self.sight.is_grpc() {
+                return grpc::any_name(peer, test);
+            }
             let mut any = |names: &[&str]| names.iter().any(|name| test(name));
             any(peer.uri_sans) || any(peer.dns_sans) || test(peer.subject)
         })
@@ -172,7 +192,8 @@ impl<'r> Seen<'r> {
     }
 
     pub(crate) fn remote_ip(&self) -> IpAddr {
-        self.connection.remote_ip.unwrap_or_else(|| self.source_ip())
+        let remote_ip = self.connection.remote_ip.filter(|_| !self.sight.is_grpc());
+        remote_ip.unwrap_or_else(|| self.source_ip())
     }
 
     pub(crate) fn source_ip(&self) -> IpAddr {
@@ -201,7 +222,9 @@ impl<'r> Seen<'r> {
                 let Some(first) = lines.next() else { return false };
                 let Some(second) = lines.next() else { return visit(first) };
                 let mut lines = [first, second].into_iter().chain(lines);
-                if joins_lines(name) {
+                if self.sight.is_grpc() {
+                    visit(&grpc::join(lines))
+                } else if joins_lines(name) {
                     visit(&append_lines(lines))
                 } else if self.sight.joins_headers {
                     visit(&lines.collect::<Vec<_>>().join(&b','))
@@ -214,6 +237,9 @@ impl<'r> Seen<'r> {
 
     /// Returns the value of the metadata that a test means.
     pub(crate) fn metadata(&self, test: &MetadataTest) -> Option<&'r Value> {
+        if self.sight.is_grpc() {
+            return None;
+        }
         if *test.filter == *JWT_FILTER
             && let Some(payload) = self.payload
             && let Some((first, rest)) = test.path.split_first()

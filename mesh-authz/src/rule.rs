@@ -36,6 +36,8 @@ pub(crate) struct Context<'c> {
     /// The policy's namespace.
     pub(crate) namespace: &'c str,
     pub(crate) envoy: EnvoyFeatures,
+    /// Whether the data plane knows templates for paths at all.
+    pub(crate) takes_templates: bool,
 }
 
 /// The rule cannot be expressed and is left out.

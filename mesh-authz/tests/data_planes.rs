@@ -9,6 +9,8 @@ use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
 
+#[path = "data_planes/grpc.rs"]
+mod grpc;
 #[path = "fixture/request.rs"]
 mod request;
 
@@ -186,9 +188,12 @@ fn check_unmatched(rule: &str, expected: &str) {
     let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
     let authorizer = Authorizer::of_proxy(&mesh, plane, &proxy);
     let explained = authorizer.explain(&request::get("/x"));
-    let outcome = &explained.trace[0].rules[0].outcome;
-    let Outcome::Unmatched(failure) = outcome else { panic!("{outcome:?}") };
-    assert_eq!(failure.to_string(), expected);
+    let rules = explained.trace.iter().flat_map(|policy| &policy.rules);
+    let failures = rules.filter_map(|rule| match &rule.outcome {
+        Outcome::Unmatched(failure) => Some(failure.to_string()),
+        Outcome::Failed(_) | Outcome::Matched | Outcome::LeftOut | Outcome::NotAsked => None,
+    });
+    assert_eq!(Vec::from_iter(failures), [expected]);
 }
 
 /// What `from` and `to` ask for may stand in a condition, too: the one that fails is told.

@@ -24,7 +24,8 @@ impl Chain {
     ///
     /// Upstream's oddities are kept: a filter without policies is left out, so an ALLOW policy
     /// without rules allows everything; an ALLOW rule with a value that cannot be used stays, and
-    /// matches nothing; and two policies whose namespaces and names join to one text share their
+    /// matches nothing; a template for paths makes the server refuse its listener, so that the rule is
+    /// taken for what denies most; and two policies whose namespaces and names join to one text share their
     /// rules' names, of which the later counts.
     pub fn of_grpc(
         policies: &Policies<'_>,
@@ -72,6 +73,7 @@ fn compile(policy: &AuthorizationPolicy, environment: &Environment) -> CompiledP
             trust: None,
             namespace: policy.meta.namespace.as_str(),
             envoy: environment.compat.envoy,
+            takes_templates: false,
         });
         let body = match compiler.rule(rule) {
             Ok(body) => Some(body),

@@ -7,6 +7,9 @@ use crate::request::Seen;
 /// What stands for an attribute that the request does not have.
 pub(super) const NOTHING: &str = "nothing";
 
+/// The same where a gRPC server without a proxy has it of no request.
+const UNSEEN: &str = "nothing: gRPC servers without a proxy do not see it";
+
 /// A test that can say what it saw.
 pub(super) trait Saw {
     fn saw(&self, seen: &Seen<'_>) -> String;
@@ -31,6 +34,7 @@ impl Saw for PermissionTest {
                 .map_or_else(|| NOTHING.to_owned(), |http| http.path.without_query().to_owned()),
             Self::DestinationPort(_) => seen.connection.destination_port.to_string(),
             Self::DestinationIp(_) => seen.destination_ip().to_string(),
+            Self::ServerName(_) if seen.is_grpc() => UNSEEN.to_owned(),
             Self::ServerName(_) if seen.sni.is_empty() => NOTHING.to_owned(),
             Self::ServerName(_) => seen.sni.clone().into_owned(),
             Self::Metadata(test) => metadata(test, seen),
@@ -74,6 +78,9 @@ fn header(test: &HeaderTest, seen: &Seen<'_>) -> String {
 }
 
 fn metadata(test: &MetadataTest, seen: &Seen<'_>) -> String {
+    if seen.is_grpc() {
+        return UNSEEN.to_owned();
+    }
     match seen.metadata(test) {
         None if seen.payload.is_none() && &*test.filter == crate::request::JWT_FILTER => {
             "no token".to_owned()

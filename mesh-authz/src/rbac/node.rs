@@ -78,16 +78,16 @@ pub enum HeaderValue {
 
 /// A path template in a rule.
 ///
-/// Envoy refuses a listener with a template that it cannot compile, and keeps what it had. Here such a
-/// template allows nothing and denies everything, whichever side it stands on.
+/// Envoy refuses a listener with a template that it cannot compile, and keeps what it had; so does a gRPC
+/// server without a proxy with any template. Here such a template allows nothing and denies everything, whichever side it stands on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "generators write both")]
 pub enum PathTest {
     /// A template.
     Template(PathTemplate),
-    /// A text that Envoy refuses.
+    /// A text that the data plane refuses.
     Refused {
-        /// As Envoy gets it.
+        /// As the data plane gets it.
         text: Box<str>,
         /// What the test answers.
         answer: bool,
@@ -167,10 +167,10 @@ impl Test for PermissionTest {
         match self {
             Self::Header(test) => test.matches(seen),
             Self::UrlPath(test) => path().is_some_and(|path| test.matches(path.as_bytes())),
-            Self::UriTemplate(test) => path().is_some_and(|path| match test {
-                PathTest::Template(template) => template.matches(path),
-                PathTest::Refused { answer, .. } => *answer,
-            }),
+            Self::UriTemplate(PathTest::Template(template)) => {
+                path().is_some_and(|path| template.matches(path))
+            }
+            Self::UriTemplate(PathTest::Refused { answer, .. }) => *answer,
             Self::DestinationPort(port) => *port == seen.connection.destination_port,
             Self::DestinationIp(range) => range.contains(seen.destination_ip()),
             Self::ServerName(test) => test.matches(seen.sni.as_bytes()),
@@ -228,7 +228,7 @@ impl Test for PrincipalTest {
 impl HeaderTest {
     fn matches(&self, seen: &Seen<'_>) -> bool {
         seen.any_header(&self.name, |line| match &self.value {
-            HeaderValue::Present => true,
+            HeaderValue::Present => !(seen.is_grpc() && line.is_empty()),
             HeaderValue::Text(test) => test.matches(line),
         })
     }

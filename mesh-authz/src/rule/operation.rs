@@ -36,14 +36,18 @@ pub(super) fn clauses(
 }
 
 impl Compiler<'_> {
-    /// Says which templates an Envoy refuses; nothing is left out for them.
+    /// Says which templates the data plane refuses; nothing is left out for them.
     fn tell_refused(&mut self, lists: [&[Box<str>]; 2]) {
+        let takes_templates = self.context.takes_templates;
+        let is_refused = |value: &str| {
+            if takes_templates { refusal(value).is_some() } else { is_template(value) }
+        };
+        let why = if takes_templates { Unusable::Template } else { Unusable::UntakenTemplate };
         for (values, is_negated) in lists.into_iter().zip([false, true]) {
             let refused: Box<[Box<str>]> =
-                values.iter().filter(|value| refusal(value).is_some()).cloned().collect();
+                values.iter().filter(|value| is_refused(value)).cloned().collect();
             if !refused.is_empty() && !self.context.is_tcp {
                 let field = Field { place: Place::Operation("paths"), is_negated, values: refused };
-                let why = Unusable::Template;
                 self.omissions.push(Omission { field, why, drops_rule: false });
             }
         }
@@ -60,11 +64,12 @@ fn path(context: &Context<'_>, value: &str, is_negated: bool) -> Result<Permissi
     if !is_template(value) {
         return Ok(PermissionTest::UrlPath(StringTest::of_value(value)));
     }
-    Ok(PermissionTest::UriTemplate(match PathTemplate::new(value) {
-        Ok(template) if context.envoy.uri_template_matches_star => PathTest::Template(template),
-        Ok(template) => PathTest::Template(template.without_star()),
+    let template = PathTemplate::new(value).ok().filter(|_| context.takes_templates);
+    Ok(PermissionTest::UriTemplate(match template {
+        Some(template) if context.envoy.uri_template_matches_star => PathTest::Template(template),
+        Some(template) => PathTest::Template(template.without_star()),
         // An ALLOW rule must not match, any other must.
-        Err(_) => PathTest::Refused {
+        None => PathTest::Refused {
             text: for_envoy(value).into(),
             answer: context.is_allow == is_negated,
         },

@@ -221,6 +221,7 @@ mod tests {
             trust: Some(&trust),
             namespace: "a",
             envoy: EnvoyFeatures::default(),
+            takes_templates: true,
         });
         let rule = Rule {
             from: vec![From { source: None }; sources],

@@ -28,6 +28,9 @@ impl fmt::Display for Omission {
                 "the proxy refuses the whole listener and goes on with what it had, and here whatever the value \
                  may keep out is denied"
             }
+            (Unusable::UntakenTemplate, _) => {
+                "the server refuses the whole listener, and here whatever the value may keep out is denied"
+            }
             (_, true) => "the rule is left out",
             (_, false) => "the value is left out",
         };
@@ -56,6 +59,13 @@ pub enum Unusable {
     /// A path template that Envoy does not accept; it is not left out, see
     /// [`PathTest::Refused`](crate::rbac::PathTest::Refused).
     Template,
+    /// A path template where a gRPC server without a proxy decides, which takes none; it is not left out,
+    /// see [`PathTest::Refused`](crate::rbac::PathTest::Refused).
+    ///
+    /// # Upstream
+    ///
+    /// grpc/grpc-go `internal/xds/rbac/matchers.go` `matchersFromPermissions`.
+    UntakenTemplate,
 }
 
 impl fmt::Display for Unusable {
@@ -69,6 +79,7 @@ impl fmt::Display for Unusable {
             Self::Layer4 => "a ztunnel has no such field of a connection",
             Self::Untold => "ztunnels are not told of the field",
             Self::Template => "Envoy knows no such path template",
+            Self::UntakenTemplate => "gRPC servers without a proxy take no path templates",
         })
     }
 }
