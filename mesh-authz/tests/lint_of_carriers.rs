@@ -118,6 +118,39 @@ fn a_grpc_server_enforces_what_is_on_trial() {
     check(&[&grpc(), &policy("", "{action: DENY, rules: [{}]}")], &[]);
 }
 
+/// What it does not see of a request is told by what comes of it.
+#[test]
+fn a_grpc_server_does_not_see_all_of_a_request() {
+    let rule = |action: &str, rule: &str| {
+        policy("", &format!("{{action: {action}, rules: [{{{rule}}}]}}"))
+    };
+    let [sni, not_sni] = ["values", "notValues"]
+        .map(|list| format!("when: [{{key: connection.sni, {list}: [a.b]}}]"));
+    let field = "spec.rules[0].when[connection.sni]";
+    for (action, rule_of, expected) in [
+        ("DENY", &sni, format!("GRPC-UNSEEN error {field}.values")),
+        ("ALLOW", &sni, format!("GRPC-UNSEEN warning {field}.values")),
+        ("DENY", &not_sni, format!("GRPC-UNSEEN warning {field}.notValues")),
+        ("ALLOW", &not_sni, format!("GRPC-UNSEEN error {field}.notValues")),
+    ] {
+        check(&[&grpc(), &rule(action, rule_of)], &[&expected]);
+        check(&[&sidecar(), &rule(action, rule_of)], &[]);
+    }
+    for (rule_of, field) in [
+        ("from: [{source: {remoteIpBlocks: [1.1.1.1]}}]", "from.source.remoteIpBlocks"),
+        ("when: [{key: remote.ip, values: [1.1.1.1]}]", "when[remote.ip].values"),
+        ("from: [{source: {requestPrincipals: [i/s]}}]", "from.source.requestPrincipals"),
+        (
+            "when: [{key: 'experimental.envoy.filters.a[b]', values: [v]}]",
+            "when[experimental.envoy.filters.a[b]].values",
+        ),
+    ] {
+        let expected = format!("GRPC-UNSEEN error spec.rules[0].{field}");
+        check(&[&grpc(), &rule("DENY", rule_of)], &[&expected]);
+    }
+    check(&[&grpc(), &rule("DENY", "from: [{source: {ipBlocks: [1.1.1.1]}}]")], &[]);
+}
+
 #[test]
 fn a_grpc_server_is_open_by_a_policy_without_rules() {
     let empty = policy("", "{}");

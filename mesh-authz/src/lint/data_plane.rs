@@ -5,6 +5,7 @@
 //! fields of requests, trust domains ──▶ ztunnel: an ALLOW rule is gone, a DENY rule never fires or is wider
 //! selector without labels ──▶ ztunnel: selects nothing
 //! aliases of trust domains, patterns ──▶ ztunnel, gRPC server: see `verbatim`
+//! server names, remote addresses, metadata ──▶ gRPC server: see `unseen`
 //! on trial, ALLOW without rules ──▶ gRPC server: enforced, and not there
 //! ```
 //!
@@ -28,6 +29,7 @@ use crate::rule::Unusable;
 use crate::select::target_refs;
 use crate::ztunnel::{convert, omitted};
 
+mod unseen;
 mod verbatim;
 
 /// What is told of a policy, whatever workload shows it.
@@ -262,6 +264,7 @@ fn of_grpc(policy: &AuthorizationPolicy, lacks_allow: bool, trust: &TrustBundle)
     }
     for rule in policy.spec.rules.iter().enumerate() {
         found.extend(verbatim::trust_domains(rule, action, trust, false));
+        found.extend(unseen::fields(rule, action));
     }
     found
 }

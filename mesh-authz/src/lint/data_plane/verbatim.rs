@@ -91,7 +91,7 @@ fn has_literal_star(value: &str) -> bool {
 }
 
 /// What fewer values mean: a rule that matches less, or more where they are excluded.
-fn told(
+pub(super) fn told(
     code: &'static str,
     rule: usize,
     list: List<'_>,
