@@ -26,9 +26,8 @@ use crate::analysis::{
 use crate::authorizer::{Authorizer, L4};
 use crate::compile::{Chain, Environment, Traffic};
 use crate::dry_run::is_dry_run;
-use crate::of_mesh::workload_at;
+use crate::of_mesh::{waypoint_workload, workload_at};
 use crate::rbac::Origin;
-use crate::rule::refusal;
 use crate::select::{Selection, applies};
 use crate::ztunnel;
 
@@ -231,7 +230,14 @@ impl Plane<'_> {
     fn carriers(&self) -> BTreeMap<(&Namespace, &str), Carriers> {
         let mut found: BTreeMap<_, Carriers> = BTreeMap::new();
         for kind in &self.kinds {
-            for policy in kind.policies(self) {
+            let carried = if kind.proxy.kind == ProxyKind::Waypoint {
+                let waypoint = waypoint_workload(self.mesh, self.plane, &kind.proxy);
+                let policies = self.plane.authorization_policies.iter().map(AsRef::as_ref);
+                policies.filter(|policy| applies(policy, &waypoint, &self.selection)).collect()
+            } else {
+                kind.policies(self)
+            };
+            for policy in carried {
                 let key = (&policy.meta.namespace, &*policy.meta.name);
                 found.entry(key).or_default().insert(kind.data_plane);
             }
@@ -294,6 +300,16 @@ impl Plane<'_> {
     /// The rules of one workload that have no effect on it.
     fn of_workload<'c>(&self, authorizer: &'c Authorizer) -> Vec<(Rule<'c>, Diagnostic)> {
         let rules = useless(authorizer).into_iter();
+        let compiled = &authorizer.chain(Traffic::Http).compiled;
+        let is_refused = |of: &Useless<'_>| {
+            let Idle::Never(Never::Contradiction(field)) = &of.http else { return false };
+            let policy = compiled
+                .iter()
+                .find(|policy| policy.namespace == *of.namespace && *policy.name == *of.name);
+            let rule = policy.and_then(|policy| policy.rules.get(of.rule));
+            rule.is_some_and(|rule| template::is_refused(rule, field))
+        };
+        let rules = rules.filter(|of| !is_refused(of));
         let mut found: Vec<_> = rules
             .filter_map(|of| Some(((of.namespace, of.name, of.rule), self.idle(&of)?)))
             .collect();
@@ -354,13 +370,17 @@ impl Plane<'_> {
     }
 
     /// `HZ-AUTHZ-ALLOWS-NOTHING`: ALLOW policies have rules, and none of them can match. A policy without
-    /// rules says so itself.
+    /// rules says so itself; of one that no proxy takes `HZ-AUTHZ-PATH-REFUSED` does.
     fn empty(&self, workload: &Workload) -> Option<Diagnostic> {
         let authorizer = &workload.authorizer;
         let is_closed = [Traffic::Http, Traffic::Tcp]
             .into_iter()
             .all(|traffic| allows_nothing(authorizer.chain(traffic)));
         if !is_closed && !authorizer.l4().is_some_and(L4::allows_nothing) {
+            return None;
+        }
+        let rules = authorizer.chain(Traffic::Http).compiled.iter().flat_map(|of| &of.rules);
+        if rules.flat_map(|rule| &rule.omissions).any(template::refuses_listener) {
             return None;
         }
         let policies = self.plane.authorization_policies.iter();
@@ -474,11 +494,6 @@ fn reason(why: &Never<'_>) -> String {
         Never::LeftOut(omissions) => {
             let omissions: Vec<String> = omissions.iter().map(ToString::to_string).collect();
             omissions.join("; ")
-        }
-        Never::Contradiction(field)
-            if field.values.iter().any(|value| refusal(value).is_some()) =>
-        {
-            format!("an Envoy takes no {field} such as {:?}", field.values)
         }
         Never::Contradiction(field) => {
             format!("what {field} asks for ({:?}) is excluded beside it", field.values)

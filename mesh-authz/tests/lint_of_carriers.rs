@@ -151,6 +151,37 @@ fn a_grpc_server_does_not_see_all_of_a_request() {
     check(&[&grpc(), &rule("DENY", "from: [{source: {ipBlocks: [1.1.1.1]}}]")], &[]);
 }
 
+/// One finding says it, and only where somebody refuses it.
+#[test]
+fn a_refused_template_is_told_once() {
+    let rule = |selector: &str, path: &str| {
+        policy(
+            "",
+            &format!("{{{selector} rules: [{{to: [{{operation: {{paths: ['{path}']}}}}]}}]}}"),
+        )
+    };
+    let told = |objects: &[&str]| -> Vec<&'static str> {
+        let found = found(Compat::default(), objects, "{}").into_iter();
+        found.map(|found| found.code).filter(|code| *code != "HZ-AUTHZ-PATH-PREFIX").collect()
+    };
+    let refused = ["HZ-AUTHZ-PATH-REFUSED"];
+    assert_eq!(told(&[&sidecar(), &rule("", "{*}/a")]), refused);
+    assert_eq!(told(&[&rule("", "{*}/a")]), refused, "nothing is known of workloads");
+    assert_eq!(told(&[&sidecar(), &rule("", "/{*}/a")]), [""; 0]);
+    assert_eq!(told(&[&grpc(), &rule("", "{*}/a")]), refused);
+    assert_eq!(told(&[&grpc(), &rule("", "/{*}/a")]), refused);
+    assert_eq!(told(&[&grpc(), &rule("", "/a*")]), [""; 0]);
+    let waypoint = pod(
+        "labels: {gateway.networking.k8s.io/gateway-name: gate, gateway.istio.io/managed: \
+         istio.io-mesh-controller}",
+        "{name: istio-proxy}",
+    );
+    let refs = "targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: gate}],";
+    assert_eq!(told(&[&waypoint, &rule(refs, "{*}/a")]), refused);
+    let of_nobody = rule("selector: {matchLabels: {app: none}},", "{*}/a");
+    assert_eq!(told(&[&sidecar(), &of_nobody]), [""; 0]);
+}
+
 #[test]
 fn a_grpc_server_is_open_by_a_policy_without_rules() {
     let empty = policy("", "{}");

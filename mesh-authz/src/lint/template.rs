@@ -7,16 +7,20 @@
 //! # Upstream
 //!
 //! istio/istio `pkg/config/security/security.go` `CheckValidPathTemplate`; envoyproxy/envoy
-//! `source/extensions/path/uri_template_lib/uri_template_internal.cc` `parsePathPattern`.
+//! `source/extensions/path/uri_template_lib/uri_template_internal.cc` `parsePathPattern`; grpc/grpc-go
+//! `internal/xds/rbac/matchers.go` `matchersFromPermissions`.
 use mesh_model::compat::DataPlane;
 use mesh_model::manifest::Diagnostic;
 use mesh_model::resource::AuthorizationPolicy;
 
 use super::{Carriers, Plane};
+use crate::compile::CompiledRule;
+use crate::matcher::is_template;
 use crate::rbac::{Field, Place};
-use crate::rule::{lists, refusal};
+use crate::rule::{Omission, Unusable, lists, refusal};
 
-/// `HZ-AUTHZ-PATH-REFUSED`: no proxy takes the policy, nor any other of its workloads any more.
+/// `HZ-AUTHZ-PATH-REFUSED`: no proxy takes the policy, nor any other of its workloads any more. A gRPC server
+/// without a proxy takes no template at all. Where nothing is known of workloads they are taken to have proxies.
 pub(super) fn check(
     plane: &Plane<'_>,
     policy: &AuthorizationPolicy,
@@ -25,26 +29,48 @@ pub(super) fn check(
 ) {
     let is_envoy =
         |carrier: &DataPlane| matches!(carrier, DataPlane::IstioProxy | DataPlane::Envoy);
-    if !carriers.is_empty() && !carriers.iter().any(is_envoy) {
-        return;
-    }
+    let has_envoy = carriers.iter().any(is_envoy) || plane.kinds.is_empty();
+    let has_grpc = carriers.contains(&DataPlane::Grpc);
     let subject = plane.subject(&policy.meta.namespace, &policy.meta.name);
     for (index, rule) in policy.spec.rules.iter().enumerate() {
         let paths = lists(rule).into_iter();
         for list in paths.filter(|list| matches!(list.place, Place::Operation("paths"))) {
             for value in list.values {
-                let Some(why) = refusal(value) else { continue };
+                let of_envoy = refusal(value).filter(|_| has_envoy).map(|why| {
+                    let help = "begin the path with one `/`, and write no two of them together";
+                    (format!("{why}; an Envoy refuses the listener"), help)
+                });
+                let of_grpc = || {
+                    let is_taken = !has_grpc || !is_template(value);
+                    let why = "a gRPC server without a proxy takes no path template; it refuses the listener";
+                    let help = "write the paths out there, or begin them alike and end with `*`";
+                    (!is_taken).then(|| (why.to_owned(), help))
+                };
+                let Some((why, help)) = of_envoy.or_else(of_grpc) else { continue };
                 let values = [value.clone()].into();
                 let (place, is_negated) = (list.place.clone(), list.is_negated);
                 let field = Field { place, is_negated, values };
-                let message = format!(
-                    "`{value}`: {why}; an Envoy refuses the listener, and goes on with the policies that it had \
-                     before"
-                );
-                let help = "begin the path with one `/`, and write no two of them together";
+                let message =
+                    format!("`{value}`: {why}, and goes on with the policies that it had before");
                 let field = format!("spec.rules[{index}].{field}");
                 found.push(subject.error("HZ-AUTHZ-PATH-REFUSED", &field, (message, help)));
             }
         }
     }
+}
+
+/// Whether a field of a rule has a template that the data plane refuses: what is proved of such a rule is no
+/// news beside that.
+pub(super) fn is_refused(rule: &CompiledRule, field: &Field) -> bool {
+    rule.omissions.iter().any(|omission| {
+        let Field { place, is_negated, values } = &omission.field;
+        refuses_listener(omission)
+            && (place, is_negated) == (&field.place, &field.is_negated)
+            && values.iter().any(|value| field.values.contains(value))
+    })
+}
+
+/// Whether the data plane refuses what it gets because of a value.
+pub(super) fn refuses_listener(omission: &Omission) -> bool {
+    matches!(omission.why, Unusable::Template | Unusable::UntakenTemplate)
 }
