@@ -473,7 +473,7 @@ fn what_an_old_control_plane_passes_over_is_told_once() {
         policy("", &format!("{{action: DENY, rules: [{{}}], {field}}}"))
             .replace("namespace: shop", "namespace: istio-system")
     };
-    let everywhere = "one of all workloads of its namespace";
+    let everywhere = "one of all workloads of the mesh";
     let check = |objects: &[&str], field, effect| check_at("1.20.1", objects, field, effect);
     check(&[&of_class(&format!("targetRefs: [{class}]"))], "spec.targetRefs", everywhere);
     let single = of_class(&format!("targetRef: {class}"));
@@ -483,11 +483,19 @@ fn what_an_old_control_plane_passes_over_is_told_once() {
     let of =
         |target: &str| policy("", &format!("{{action: DENY, rules: [{{}}], targetRef: {target}}}"));
     let gateway = of("{kind: Gateway, group: gateway.networking.k8s.io, name: gate}");
-    check_at("1.19.9", &[&gateway], "spec.targetRef", everywhere);
+    let of_namespace = "one of all workloads of its namespace";
+    check_at("1.19.9", &[&gateway], "spec.targetRef", of_namespace);
     assert_eq!(too_old("1.20.0", &[&gateway]), []);
     let service = of("{kind: Service, group: '', name: web}");
     check_at("1.21.6", &[&service], "spec.targetRef", "attaches the policy to nothing");
     assert_eq!(too_old("1.22.0", &[&service]), []);
+    let service = "{kind: Service, group: '', name: web}";
+    let entry = "{kind: ServiceEntry, group: networking.istio.io, name: web}";
+    let both =
+        policy("", &format!("{{action: DENY, rules: [{{}}], targetRefs: [{entry}, {service}]}}"));
+    check_at("1.22.0", &[&both], "spec.targetRefs[0]", "by its other references only");
+    let neither = both.replace(service, entry);
+    check_at("1.22.0", &[&neither], "spec.targetRefs[0]", "attaches the policy to nothing");
     let template = policy("", "{action: DENY, rules: [{to: [{operation: {paths: ['/a/{*}']}}]}]}");
     let old = sidecar().replace("proxyv2:1.32.0", "proxyv2:1.20.0");
     check(&[&old, &template], "spec.rules[0].to", "compares the text as it stands");

@@ -182,7 +182,8 @@ fn tell(
 ) -> Option<Diagnostic> {
     let field = (feature.field)(policy, plane.mesh.compat())?;
     let Feature { name, since, loss, .. } = feature;
-    let (opens, effect) = loss.effect(policy.action());
+    let root = &plane.selection.root_namespace;
+    let (opens, effect) = loss.effect(policy, root, version);
     let message =
         format!("{who} is of version {version}, and {name} is known since {since}: it {effect}");
     let help = match policy {

@@ -13,6 +13,7 @@
 //! `pilot/pkg/security/authn/policy_applier.go`, `pkg/workloadapi/security/authorization.proto`;
 //! istio/ztunnel `src/rbac.rs`; envoyproxy/envoy pull request 31447 (`uri_template`, Istio 1.22's Envoy).
 use mesh_model::Compat;
+use mesh_model::name::Namespace;
 use mesh_model::resource::{
     Action, AuthorizationPolicy, Meta, PolicyTargetReference, RequestAuthentication, Source,
 };
@@ -92,9 +93,9 @@ pub(super) enum Loss {
     Rule,
     /// The value is compared as it stands, which nothing is equal to.
     Literal,
-    /// The policy is one of all workloads of its namespace.
+    /// The policy is one of all workloads of its namespace, or of the mesh.
     Everywhere,
-    /// The policy is attached to nothing.
+    /// The policy is attached to nothing by it.
     Nowhere,
     /// The policy is enforced.
     Enforced,
@@ -108,7 +109,15 @@ pub(super) enum Loss {
 
 impl Loss {
     /// Whether it lets through what the policy means to keep out, and what happens.
-    pub(super) const fn effect(self, action: Action) -> (bool, &'static str) {
+    /// `root` is the namespace whose policies are of all the mesh; `version` is that of who does not know the
+    /// feature.
+    pub(super) fn effect(
+        self,
+        policy: Policy<'_>,
+        root: &Namespace,
+        version: Version,
+    ) -> (bool, &'static str) {
+        let action = policy.action();
         let is_allow = matches!(action, Action::Allow);
         let keeps_out = matches!(action, Action::Deny | Action::Custom);
         match self {
@@ -119,10 +128,21 @@ impl Loss {
             Self::Literal => {
                 (keeps_out, "compares the text as it stands, which no path is equal to")
             }
+            Self::Everywhere if policy.meta().namespace == *root => {
+                (is_allow, "passes over it, and the policy is one of all workloads of the mesh")
+            }
             Self::Everywhere => (
                 is_allow,
                 "passes over it, and the policy is one of all workloads of its namespace",
             ),
+            Self::Nowhere
+                if policy.refs().iter().any(|of| reference_since(&of.kind) <= version) =>
+            {
+                (
+                    is_allow || keeps_out,
+                    "passes over it, and attaches the policy by its other references only",
+                )
+            }
             Self::Nowhere => (is_allow || keeps_out, "attaches the policy to nothing"),
             Self::Enforced => (false, "enforces the policy, which is on trial"),
             Self::Refused => {
@@ -176,6 +196,21 @@ const fn since(minor: u32) -> Version {
     Version { major: 1, minor }
 }
 
+/// The release that first attached policies to an object of a kind.
+fn reference_since(kind: &str) -> Version {
+    match kind {
+        "Service" => SERVICES,
+        "ServiceEntry" => SERVICE_ENTRIES,
+        "GatewayClass" => GATEWAY_CLASSES,
+        _ => GATEWAYS,
+    }
+}
+
+const GATEWAYS: Version = since(20);
+const SERVICES: Version = since(22);
+const SERVICE_ENTRIES: Version = since(24);
+const GATEWAY_CLASSES: Version = since(25);
+
 /// Every feature, the older first.
 pub(super) const FEATURES: &[Feature] = &[
     Feature {
@@ -202,7 +237,7 @@ pub(super) const FEATURES: &[Feature] = &[
     Feature {
         name: "`targetRef`",
         reader: Reader::ControlPlane,
-        since: since(20),
+        since: GATEWAYS,
         field: |policy, _| {
             let is_single = !policy.has_list() && !policy.refs().is_empty();
             is_single.then(|| policy.place_of_refs().to_owned())
@@ -226,7 +261,7 @@ pub(super) const FEATURES: &[Feature] = &[
     Feature {
         name: "a reference to a Service",
         reader: Reader::ControlPlane,
-        since: since(22),
+        since: SERVICES,
         field: |policy, _| reference(policy, "Service"),
         loss: Loss::Nowhere,
     },
@@ -247,14 +282,14 @@ pub(super) const FEATURES: &[Feature] = &[
     Feature {
         name: "a reference to a ServiceEntry",
         reader: Reader::ControlPlane,
-        since: since(24),
+        since: SERVICE_ENTRIES,
         field: |policy, _| reference(policy, "ServiceEntry"),
         loss: Loss::Nowhere,
     },
     Feature {
         name: "a reference to a GatewayClass",
         reader: Reader::ControlPlane,
-        since: since(25),
+        since: GATEWAY_CLASSES,
         field: |policy, _| reference(policy, "GatewayClass"),
         loss: Loss::Nowhere,
     },
