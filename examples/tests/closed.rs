@@ -131,14 +131,15 @@ fn who_serves_a_cluster_by_default_is_unknown_where_a_role_is() {
         let found = ask(name, other, &files, TO_C1, GET);
         assert_eq!(found, expected, "{own} {other}");
     };
-    let named = "role: remote\ncontrolPlane: c1\n";
+    let named = "controlPlane: c1\n";
     check("other-primary", "role: remote\n", "role: primary\n", "no_allow_policy");
     check("other-typo", "role: remote\n", "role: primry\n", "policy_broken");
     check("other-field", "role: remote\n", "rol: primary\n", "policy_broken");
     check("other-typo-plain", "{}\n", "role: primry\n", "policy_broken");
     check("other-typo-named", named, "role: primry\n", "no_allow_policy");
     check("other-typo-later", "role: primary\n", "role: primry\n", "no_allow_policy");
-    check("other-misspelt", "role: remote\n", "role: remote\ncontrolPlan: c1\n", "no_allow_policy");
+    // No cluster is a primary then, and they have different policies.
+    check("other-misspelt", "role: remote\n", "role: remote\ncontrolPlan: c1\n", "policy_broken");
     let unread = [("clusters/c1/cluster.yaml", "role: remote\n")];
     assert_eq!(ask("other-unread", "{", &unread, ["c1/shop/web"; 2], GET), "policy_broken");
 }
