@@ -279,7 +279,7 @@ impl Registry {
             let Some(part) = self.parts.clusters.get(&id) else { continue };
             let origin = Origin::Cluster(id);
             let twice = part.store.also_in(&self.parts.config);
-            for key in twice.iter().filter(|key| !IN_EVERY_CLUSTER.contains(&key.kind)) {
+            for key in twice.iter().filter(|key| !is_in_every_cluster(key.kind)) {
                 let place = |origin| self.parts.places.get(&(origin, key.clone()));
                 let Some((file, own)) = place(origin.clone()) else { continue };
                 let first = place(Origin::Config).map(|(file, place)| (file, place.line));
@@ -411,19 +411,10 @@ const OF_CLUSTERS: [&str; 7] = [
     "ServiceImport",
 ];
 
-/// Kinds that say something of the cluster they are in: those of `config/` are other objects.
-const IN_EVERY_CLUSTER: [&str; 10] = [
-    "Service",
-    "EndpointSlice",
-    "Pod",
-    "Node",
-    "HorizontalPodAutoscaler",
-    "ServiceExport",
-    "ServiceImport",
-    "Namespace",
-    "ServiceAccount",
-    "ConfigMap",
-];
+/// Whether objects of a kind say something of the cluster they are in: those of `config/` are other objects.
+fn is_in_every_cluster(kind: &str) -> bool {
+    OF_CLUSTERS.contains(&kind) || matches!(kind, "Namespace" | "ServiceAccount" | "ConfigMap")
+}
 
 /// What a part of the mesh folder that is one document is known by.
 fn settings_key(origin: &Origin) -> Option<ObjectKey> {
