@@ -127,6 +127,12 @@ impl Assignment {
         self.localities().flat_map(AssignedLocality::endpoints)
     }
 
+    /// Returns how many endpoints the service has, at all ports and in whatever state: no fewer than are
+    /// assigned, and soon counted.
+    pub fn n_endpoints_of_service(&self) -> usize {
+        self.basis.shards.iter().map(|shard| shard.endpoints().len()).sum()
+    }
+
     /// Returns how many priorities there are: all from 0 on, without gaps.
     pub fn n_priorities(&self) -> u32 {
         let last = self.ranks.iter().map(|rank| rank.priority).max();

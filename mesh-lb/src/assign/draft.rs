@@ -188,6 +188,11 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn drop(&mut self, batch: Batch, reason: DropReason) {
+        if self.dropped.is_empty() {
+            // Where one is dropped, others are too: those of a subset.
+            let cohorts = self.shards.iter().map(|shard| shard.cohorts().len());
+            self.dropped.reserve(cohorts.sum());
+        }
         self.dropped.push((batch, reason));
     }
 

@@ -136,6 +136,8 @@ impl<'a> Localities<'a> {
         // Stable, and soon done: what is of one cluster mostly lies in one region.
         members.sort_by(|(one, ..), (other, ..)| ordering(one, other));
         draft.members.reserve_exact(members.len());
+        // Mostly each is in a locality of its own.
+        draft.groups.reserve_exact(members.len());
         let mut last = None;
         for (text, cohort, member) in members {
             if last.is_none_or(|last| !is_same(last, text)) {
