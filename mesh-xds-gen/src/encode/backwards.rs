@@ -5,6 +5,7 @@
 //!               ◀── the next is put before what is there
 //! ```
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes that grow to the front; its memory is used again and again.
@@ -52,6 +53,21 @@ impl Backwards {
         if let Some(place) = self.bytes.get_mut(start..self.start) {
             place.copy_from_slice(bytes);
             self.start = start;
+        }
+    }
+
+    /// Puts again what is written, from a mark to another.
+    pub(crate) fn push_again(&mut self, marks: Range<usize>) {
+        let len = marks.len();
+        if len > self.start {
+            self.grow(len);
+        }
+        let end = self.bytes.len();
+        let from = end.saturating_sub(marks.end)..end.saturating_sub(marks.start);
+        let to = self.start.saturating_sub(len);
+        if from.start >= self.start && from.len() == len {
+            self.bytes.copy_within(from, to);
+            self.start = to;
         }
     }
 
@@ -189,6 +205,9 @@ impl Backwards {
 
     /// A number in a message of its own, which tells zero from nothing.
     pub(crate) fn wrapped(&mut self, tag: u8, value: u32) {
+        if let Ok(small @ 1..128) = u8::try_from(value) {
+            return self.push_array([tag << 3 | 2, 2, 1 << 3, small]);
+        }
         let mark = self.len();
         self.some_number(1, value.into());
         self.field(tag, mark);

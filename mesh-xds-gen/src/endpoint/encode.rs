@@ -18,6 +18,7 @@ use super::{health_status, host_port};
 use crate::encode::Backwards;
 use crate::name::SubsetKey;
 
+const WORKLOAD: &str = "workload";
 /// So many endpoints are worth being kept as bytes; fewer are soon encoded again.
 const WORTH_KEEPING: usize = 8;
 /// As many bytes an endpoint takes, or less.
@@ -35,16 +36,46 @@ pub struct Encoder {
     made: Vec<(PartIdentity, Range<usize>)>,
     /// Whether the assignment at hand uses what another made.
     is_renewed: bool,
-    /// What the last endpoint of an assignment was, its bytes from the port on, and how many of them are
-    /// the port's.
-    last: Option<Alike>,
-    mould: Vec<u8>,
-    port: usize,
+    /// What the last endpoint of an assignment was, and where its bytes from the port on are, from the end.
+    last: Option<(Alike, Range<usize>)>,
+    /// Localities, most of which are met again and again.
+    places: Places,
     /// How many bytes are known.
     kept: usize,
     /// Metadata of nearly all endpoints: Istio's mutual TLS, and a tunnel.
     istio: Box<[u8]>,
     tunnel: Box<[u8]>,
+}
+
+/// Localities as `LocalityLbEndpoints` names them, by the addresses of their texts, which endpoints share.
+#[derive(Clone, Debug, Default)]
+struct Places(
+    // Each locality is held, so that no other text takes its address.
+    Vec<Option<(Locality, Box<[u8]>)>>,
+);
+
+impl Places {
+    /// So many are known at most; one that comes to the place of another is known instead of it.
+    const SLOTS: usize = 128;
+
+    fn put(&mut self, bytes: &mut Backwards, locality: &Locality) {
+        let Self(slots) = self;
+        slots.resize(Self::SLOTS, None);
+        let text = locality.text();
+        // Texts lie some words apart from each other.
+        let at = text.as_ptr().addr() / 16 % Self::SLOTS;
+        if let Some(Some((known, written))) = slots.get(at)
+            && std::ptr::eq(known.text(), text)
+        {
+            return bytes.push(written);
+        }
+        let mark = bytes.len();
+        place(bytes, locality);
+        bytes.field(1, mark);
+        if let Some(slot) = slots.get_mut(at) {
+            *slot = Some((locality.clone(), bytes.since(mark).into()));
+        }
+    }
 }
 
 /// The bytes of a part.
@@ -73,8 +104,7 @@ impl Default for Encoder {
             made: Vec::new(),
             is_renewed: false,
             last: None,
-            mould: Vec::new(),
-            port: 0,
+            places: Places::default(),
             kept: 0,
             istio: fragment("tlsMode", "istio"),
             tunnel: fragment("tunnel", "http"),
@@ -87,8 +117,7 @@ impl Encoder {
     pub fn encode(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
         // Texts are told apart by their addresses, as long as they are there.
         self.last = None;
-        let n_endpoints: usize = assignment.localities().map(AssignedLocality::len).sum();
-        self.bytes.reserve(n_endpoints.saturating_mul(USUAL));
+        self.bytes.reserve(assignment.n_endpoints_of_service().saturating_mul(USUAL));
         for locality in assignment.localities().rev() {
             let mark = self.bytes.len();
             self.locality(locality, name);
@@ -139,9 +168,7 @@ impl Encoder {
         for part in locality.parts().rev() {
             self.part(part, name);
         }
-        let mark = self.bytes.len();
-        place(&mut self.bytes, locality.locality());
-        self.bytes.field(1, mark);
+        self.places.put(&mut self.bytes, locality.locality());
     }
 
     /// The endpoints of a part, or what is known of it.
@@ -162,10 +189,9 @@ impl Encoder {
             && let Some(cast) = Cast::new(first)
             && alike.clone().all(|endpoint| plain_address(endpoint).is_some())
         {
-            self.mould(cast, name);
             for address in alike.rev().filter_map(plain_address) {
                 let mark = self.bytes.len();
-                self.fill(address);
+                self.cast(Cast { address, ..cast }, name);
                 self.bytes.field(2, mark);
             }
             return;
@@ -180,37 +206,30 @@ impl Encoder {
         }
     }
 
-    /// An endpoint that differs from the last one perhaps in its address alone.
+    /// An endpoint that differs from the last one perhaps in its address alone: it is written as that one was
+    /// from the port on.
     fn cast(&mut self, cast: Cast<'_>, name: &str) {
-        self.mould(cast, name);
-        self.fill(cast.address);
-    }
-
-    /// Makes the mould of an endpoint, unless the last one had the same.
-    fn mould(&mut self, cast: Cast<'_>, name: &str) {
-        if self.last == Some(cast.of) {
-            return;
+        match &self.last {
+            Some((of, mould)) if *of == cast.of => self.bytes.push_again(mould.clone()),
+            Some(_) | None => {
+                let mark = self.bytes.len();
+                self.behind_address(cast.endpoint, name);
+                self.bytes.number(3, cast.of.port.into());
+                self.last = Some((cast.of, mark..self.bytes.len()));
+            }
         }
-        let mark = self.bytes.len();
-        self.behind_address(cast.endpoint, name);
-        self.bytes.number(3, cast.of.port.into());
-        self.mould.clear();
-        self.mould.extend_from_slice(self.bytes.since(mark));
-        self.bytes.back_to(mark);
-        // Of the mould, only the port belongs to what stands before it.
-        self.port = 1 + varint_len(cast.of.port);
-        self.last = Some(cast.of);
+        self.address(cast.address, cast.of.port);
     }
 
-    /// An endpoint of the mould, at an address.
-    fn fill(&mut self, address: Ipv4Addr) {
-        self.bytes.push(&self.mould);
+    /// The address before a port.
+    fn address(&mut self, address: Ipv4Addr, port: u16) {
         let text = self.bytes.len();
         self.bytes.ipv4(address);
         let len = self.bytes.len().saturating_sub(text);
-        // `Endpoint`, `Address` and `SocketAddress`, of which one holds the other, and the text.
+        // `Endpoint`, `Address` and `SocketAddress`, of which one holds the other, and the text; of what
+        // follows, only the port belongs to them.
         let narrow = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
-        let socket = narrow(len.saturating_add(2).saturating_add(self.port));
+        let socket = narrow(len.saturating_add(3).saturating_add(varint_len(port)));
         let [address, endpoint] = [2, 4].map(|more| socket.saturating_add(more));
         self.bytes.push_array([0x0A, endpoint, 0x0A, address, 0x0A, socket, 0x12, narrow(len)]);
     }
@@ -254,7 +273,6 @@ impl Encoder {
     fn metadata(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) {
         let target = endpoint.target();
         let mark = self.bytes.len();
-        let whole = mark;
         match target {
             Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
                 self.bytes.push(gateway.cluster.as_str().as_bytes());
@@ -263,22 +281,25 @@ impl Encoder {
             Target::Direct(to) | Target::Tunnel(to) => match endpoint.kind() {
                 Some(kind) => {
                     self.bytes.push(kind.metadata.as_bytes());
-                    self.bytes.push(to.workload.name.as_bytes());
+                    let name = kind.name.as_ref().unwrap_or_else(|| &to.workload.name);
+                    self.bytes.push(name.as_bytes());
                 }
                 None => self.bytes.push(to.workload.metadata().as_bytes()),
             },
         }
-        self.bytes.field(3, mark);
-        value(&mut self.bytes, "workload", mark);
         if matches!(target, Target::DoubleTunnel(_)) {
+            self.bytes.field(3, mark);
+            value(&mut self.bytes, WORKLOAD, mark);
             let outer = self.bytes.len();
             let key = SubsetKey::parse(name);
             let text = format!("{}:{}", key.host, key.port);
             text_value(&mut self.bytes, "hbone_target_address", &text);
             self.bytes.field(5, outer);
             value(&mut self.bytes, "double_hbone", outer);
+            filter(&mut self.bytes, ISTIO, mark);
+        } else {
+            whose(&mut self.bytes, mark);
         }
-        filter(&mut self.bytes, ISTIO, whole);
         match (endpoint.transport(), endpoint.tls_mode()) {
             (Transport::Tunnel, _) => self.bytes.push(&self.tunnel),
             (_, Some("istio")) => self.bytes.push(&self.istio),
@@ -402,6 +423,22 @@ fn filter(bytes: &mut Backwards, name: &str, mark: usize) {
     bytes.field(2, mark);
     bytes.text(1, name);
     bytes.field(1, mark);
+}
+
+/// The metadata of Istio's filter around the text that says whose an endpoint is.
+fn whose(bytes: &mut Backwards, mark: usize) {
+    // Of the messages that hold one another, the outermost is 25 bytes longer than the text.
+    if let Ok(len @ 0..=102) = u8::try_from(bytes.len().saturating_sub(mark)) {
+        let [value, entry, fields, filter] = [2, 14, 16, 25].map(|more| len.saturating_add(more));
+        bytes.push_array([0x12, value, 0x1A, len]);
+        bytes.push_array(*b"\x0A\x08workload");
+        return bytes.push_array([
+            0x0A, filter, 0x0A, 5, b'i', b's', b't', b'i', b'o', 0x12, fields, 0x0A, entry,
+        ]);
+    }
+    bytes.field(3, mark);
+    value(bytes, WORKLOAD, mark);
+    filter(bytes, ISTIO, mark);
 }
 
 /// Which transport an endpoint needs.
