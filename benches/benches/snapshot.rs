@@ -75,8 +75,8 @@ fn types<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, name: &str, view: &P
         bencher.iter(|| {
             let mut len = 0;
             let names = names.iter().map(|name| name.as_str());
-            endpoint::assignments(black_box(view), names, |_, name, assignment| {
-                len += encoder.encode(name, &assignment).len();
+            endpoint::encoded(black_box(view), names, &mut encoder, |_, _, bytes| {
+                len += bytes.len();
             });
             len
         });

@@ -14,12 +14,13 @@ use mesh_lb::assign::{
 use mesh_model::endpoint::{self, HealthStatus, Shards};
 use mesh_model::name::Locality;
 use mesh_model::registry::{MergedRule, Service};
-use mesh_model::view::ProxyView;
+use mesh_model::view::{Destination, ProxyView};
 
 use crate::name::SubsetKey;
 
 mod encode;
 mod metadata;
+mod twin;
 
 pub use self::encode::Encoder;
 
@@ -54,16 +55,95 @@ pub fn assignments<'n>(
     names: impl IntoIterator<Item = &'n str>,
     mut with: impl FnMut(usize, &'n str, Assignment),
 ) {
-    let names = names.into_iter().enumerate();
-    let mut asked: Vec<(usize, &str, SubsetKey<'_>)> =
-        names.map(|(place, name)| (place, name, SubsetKey::parse(name))).collect();
-    asked.sort_by(|(.., a), (.., b)| (a.host, a.port).cmp(&(b.host, b.port)));
-    for of_host in asked.chunk_by(|(.., a), (.., b)| a.host == b.host) {
-        let served = of_host.first().and_then(|(.., key)| Served::new(view, key.host));
-        for &(place, name, key) in of_host {
-            let assignment = served.as_ref().and_then(|served| served.assignment(name, key));
+    for_services(view, names, |served, asked| {
+        for &Asked { place, name, key } in asked {
+            let assignment = served.and_then(|served| served.assignment(name, key));
             with(place, name, assignment.unwrap_or_default());
         }
+    });
+}
+
+/// Computes the same and hands out the bytes of each, as [`Encoder::encode`] makes them.
+///
+/// Ports of a service mostly have the same endpoints, at another port: what was made for one is then
+/// used for the other.
+///
+/// # Examples
+///
+/// ```
+/// # use mesh_model::registry::{Origin, Registry, Source};
+/// use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+/// use mesh_testkit::by_hand;
+/// use mesh_xds_gen::endpoint::{self, Encoder};
+/// use prost::Message;
+///
+/// let mut registry = Registry::default();
+/// # let text = "{apiVersion: v1, kind: Service, metadata: {name: cart, namespace: shop}, spec: {ports: [{port: 80}]}}";
+/// # let origin = Origin::Cluster("c1".into());
+/// # registry.load([Source { origin, name: "cart.yaml".into(), text: text.into() }]);
+/// let mesh = registry.mesh();
+/// let proxy = by_hand::proxy("c1", "eu/a");
+/// let view = mesh.view(&proxy).unwrap();
+/// let name = "outbound|80||cart.shop.svc.cluster.local";
+/// endpoint::encoded(&view, [name], &mut Encoder::default(), |_, name, bytes| {
+///     let message = ClusterLoadAssignment::decode(&*bytes).unwrap();
+///     assert_eq!(message, endpoint::cluster_load_assignment(&view, name));
+/// });
+/// ```
+pub fn encoded<'n>(
+    view: &ProxyView<'_>,
+    names: impl IntoIterator<Item = &'n str>,
+    encoder: &mut Encoder,
+    mut with: impl FnMut(usize, &'n str, Arc<[u8]>),
+) {
+    for_services(view, names, |served, asked| {
+        let mut last = None;
+        for &Asked { place, name, key } in asked {
+            let meant = served.and_then(|served| served.meant(name, key));
+            let pair = served.zip(last.as_ref()).zip(meant.as_ref());
+            let ports = pair.and_then(|((served, last), meant)| served.twins(last, meant));
+            let again = ports.and_then(|(from, to)| encoder.encode_again(name, from, to));
+            let bytes = again.unwrap_or_else(|| {
+                let assignment = served.zip(meant.as_ref()).map(|(of, meant)| of.compute(meant));
+                encoder.encode(name, &assignment.unwrap_or_default())
+            });
+            last = meant;
+            with(place, name, bytes);
+        }
+    });
+}
+
+/// A cluster that is asked for by its name.
+struct Asked<'n> {
+    /// Its place among the names.
+    place: usize,
+    name: &'n str,
+    key: SubsetKey<'n>,
+}
+
+impl Asked<'_> {
+    /// Whether it is a cluster that gateways reach by server names.
+    fn is_sni_dnat(&self) -> bool {
+        self.name.starts_with("outbound_")
+    }
+}
+
+/// Hands out the clusters of each service with it, those of one subset by their ports.
+fn for_services<'n>(
+    view: &ProxyView<'_>,
+    names: impl IntoIterator<Item = &'n str>,
+    mut with: impl FnMut(Option<&Served<'_, '_>>, &[Asked<'n>]),
+) {
+    let names = names.into_iter().enumerate();
+    let mut asked: Vec<Asked<'_>> =
+        names.map(|(place, name)| Asked { place, name, key: SubsetKey::parse(name) }).collect();
+    asked.sort_by(|a, b| {
+        let order = |of: &Asked<'n>| (of.key.host, of.is_sni_dnat(), of.key.subset, of.key.port);
+        order(a).cmp(&order(b))
+    });
+    for of_host in asked.chunk_by(|a, b| a.key.host == b.key.host) {
+        let served = of_host.first().and_then(|first| Served::new(view, first.key.host));
+        with(served.as_ref(), of_host);
     }
 }
 
@@ -73,6 +153,12 @@ struct Served<'v, 'm> {
     service: Arc<Service>,
     rule: Option<&'m MergedRule>,
     shards: Option<&'m Arc<Shards>>,
+}
+
+/// What the name of a cluster means.
+struct Meant<'m> {
+    form: ClusterForm,
+    destination: Destination<'m>,
 }
 
 impl<'v, 'm> Served<'v, 'm> {
@@ -85,6 +171,11 @@ impl<'v, 'm> Served<'v, 'm> {
 
     /// What the endpoints of one of its clusters are computed from.
     fn assignment(&self, name: &str, key: SubsetKey<'_>) -> Option<Assignment> {
+        self.meant(name, key).map(|meant| self.compute(&meant))
+    }
+
+    /// What one of its clusters is, by its name.
+    fn meant(&self, name: &str, key: SubsetKey<'_>) -> Option<Meant<'m>> {
         let Self { view, service, rule, .. } = self;
         let form = match key.direction {
             "outbound" if name.starts_with("outbound_") => ClusterForm::SniDnat,
@@ -93,14 +184,18 @@ impl<'v, 'm> Served<'v, 'm> {
         };
         let port = service.port(u16::try_from(key.port).ok()?)?.clone();
         let destination = view.destination_by(*rule, (service.clone(), port), key.subset.into());
+        Some(Meant { form, destination })
+    }
+
+    fn compute(&self, Meant { form, destination }: &Meant<'m>) -> Assignment {
         let none = Shards::default();
         let supply = Supply {
             shards: self.shards.map_or(&none, AsRef::as_ref),
-            gateways: view.gateways(false),
+            gateways: self.view.gateways(false),
             counts_names: false,
-            compat: view.mesh().compat(),
+            compat: self.view.mesh().compat(),
         };
-        Some(Assignment::of_supply(view, &destination, form, supply))
+        Assignment::of_supply(self.view, destination, *form, supply)
     }
 }
 

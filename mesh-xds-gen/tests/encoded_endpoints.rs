@@ -2,11 +2,13 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use mesh_lb::assign::{Assignment, ClusterForm, Input};
 use mesh_model::Compat;
 use mesh_model::endpoint::{Address, Endpoint, Gateways, HealthStatus, NetworkGateway, Workload};
-use mesh_model::name::{ClusterId, NetworkId};
-use mesh_model::registry::{Mesh, Registry};
+use mesh_model::name::{ClusterId, Locality, NetworkId};
+use mesh_model::registry::{Mesh, Origin, Registry, Source};
+use mesh_model::view::{Proxy, ProxyView};
 use mesh_testkit::by_hand;
 use mesh_testkit::strategy::mesh;
 use mesh_testkit::synthetic::Synthetic;
@@ -31,6 +33,19 @@ fn check(
     Ok(expected.len())
 }
 
+/// All clusters of a view at once, of which some are made of others, are as prost says them one by one.
+fn check_view(view: &ProxyView<'_>, encoder: &mut Encoder, names: &[String]) {
+    let mut met = 0;
+    endpoint::encoded(view, names.iter().map(String::as_str), encoder, |place, name, bytes| {
+        met += 1;
+        assert_eq!(names.get(place).map(String::as_str), Some(name));
+        let expected = endpoint::cluster_load_assignment(view, name);
+        let bytes = ClusterLoadAssignment::decode(&*bytes).map_err(|error| error.to_string());
+        assert_eq!(bytes.as_ref(), Ok(&expected), "{name}");
+    });
+    assert_eq!(met, names.len());
+}
+
 /// The same of all that the proxies of a mesh are sent; how many bytes that is.
 fn check_mesh(mesh: &Mesh) -> Result<usize, TestCaseError> {
     let mut encoder = Encoder::default();
@@ -38,7 +53,10 @@ fn check_mesh(mesh: &Mesh) -> Result<usize, TestCaseError> {
     for reference in mesh.proxies() {
         let Ok(proxy) = mesh.proxy(&reference) else { continue };
         let Some(view) = mesh.view(&proxy) else { continue };
-        for cluster in cluster::clusters(&view) {
+        let clusters = cluster::clusters(&view);
+        let names: Vec<String> = clusters.iter().map(|cluster| cluster.name.clone()).collect();
+        check_view(&view, &mut encoder, &names);
+        for cluster in clusters {
             let assignment = endpoint::assignment(&view, &cluster.name).unwrap_or_default();
             len += check(&mut encoder, &cluster.name, &assignment)?;
         }
@@ -89,6 +107,99 @@ fn many_assignments_are_those_that_are_asked_for_one_by_one() {
         met[place] = true;
     });
     assert!(met.iter().all(|met| *met) && met.len() > 20, "{met:?}");
+}
+
+/// How slices say which endpoints two ports have.
+#[derive(Clone, Copy, Debug)]
+enum Slices {
+    /// One slice for both.
+    Shared,
+    /// One for each, in which two pods of one place stand in another order.
+    Apart,
+    /// One for each; at the second one the first pod is not ready.
+    Unready,
+}
+
+/// A service of which ports `http` and `grpc` have the same four pods, and two others some of them. One of
+/// the pods is in another network.
+fn ports_of_one(grpc: u16, slices: Slices, config: &str) -> Arc<Mesh> {
+    let pods = [("", "r2"), ("", "r1"), ("other", "r1"), ("", "r1")];
+    let mut text = format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: cart, namespace: shop}}, spec: {{ports: [{{name: probe, port: 79}}, {{name: http, port: 80}}, {{name: grpc, port: 81, targetPort: {grpc}}}, {{name: admin, port: 82}}]}}}}\n"
+    );
+    for (at, (network, region)) in pods.into_iter().enumerate() {
+        text += &format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: cart-{at}, namespace: shop, labels: {{app: cart, security.istio.io/tlsMode: istio, istio-locality: {region}.z1, topology.istio.io/network: '{network}'}}}}, spec: {{containers: [{{name: app, image: app}}, {{name: istio-proxy, image: proxy}}]}}, status: {{podIP: 10.0.0.{at}, phase: Running}}}}\n"
+        );
+    }
+    let mut slice = |name: &str, pods_of: &[(usize, bool)], ports: &str| {
+        let of = |(at, ready): &(usize, bool)| {
+            format!(
+                "{{addresses: [10.0.0.{at}], conditions: {{ready: {ready}, serving: {ready}, terminating: false}}, targetRef: {{kind: Pod, name: cart-{at}, namespace: shop}}}}"
+            )
+        };
+        let endpoints: Vec<String> = pods_of.iter().map(of).collect();
+        text += &format!(
+            "---\n{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: {name}, namespace: shop, labels: {{kubernetes.io/service-name: cart}}}}, addressType: IPv4, ports: [{ports}], endpoints: [{}]}}\n",
+            endpoints.join(", ")
+        );
+    };
+    let (http, grpc) = ("{name: http, port: 8080}", format!("{{name: grpc, port: {grpc}}}"));
+    let all = [(0, true), (1, true), (2, true), (3, true)];
+    slice("cart-probe", &all[..1], "{name: probe, port: 9001}");
+    match slices {
+        Slices::Shared => slice("cart", &all, &format!("{http}, {grpc}")),
+        Slices::Apart => {
+            slice("cart-http", &all, http);
+            slice("cart-grpc", &[all[0], all[1], all[3], all[2]], &grpc);
+        }
+        Slices::Unready => {
+            slice("cart-http", &all, http);
+            slice("cart-grpc", &[(0, false), all[1], all[2], all[3]], &grpc);
+        }
+    }
+    slice("cart-admin", &all[1..], "{name: admin, port: 9000}");
+    let mut registry = Registry::default();
+    let origin = Origin::Cluster("c1".into());
+    let objects = Source { origin, name: "objects.yaml".into(), text: text.into() };
+    let origin = Origin::Config;
+    let config = Source { origin, name: "config.yaml".into(), text: config.into() };
+    assert_eq!(registry.load([objects, config]), []);
+    registry.mesh()
+}
+
+#[test]
+fn ports_that_share_endpoints_are_told_apart_by_what_else_is_said_of_them() {
+    const BY_PORT: &str = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: cart, namespace: shop}, spec: {host: cart, subsets: [{name: all}], trafficPolicy: {portLevelSettings: [{port: {number: 81}, outlierDetection: {consecutive5xxErrors: 3}}]}}}";
+    const MUTUAL: &str = "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: cart, namespace: shop}, spec: {selector: {matchLabels: {app: cart}}, mtls: {mode: STRICT}, portLevelMtls: {9090: {mode: DISABLE}}}}";
+    for config in ["", BY_PORT, MUTUAL] {
+        for (grpc, slices) in [
+            (9090, Slices::Shared),
+            (80, Slices::Shared),
+            (20_000, Slices::Shared),
+            (9090, Slices::Apart),
+            (9090, Slices::Unready),
+        ] {
+            let mesh = ports_of_one(grpc, slices, config);
+            let proxy = mesh.proxy("c1/shop/cart-0").unwrap();
+            let client = Proxy { locality: Locality::parse("r2/z1"), ..proxy };
+            let view = mesh.view(&client).unwrap();
+            let host = "cart.shop.svc.cluster.local";
+            let names = [79, 80, 81, 82, 83].into_iter().flat_map(|port| {
+                ["", "all"].into_iter().flat_map(move |subset| {
+                    [
+                        format!("outbound|{port}|{subset}|{host}"),
+                        format!("outbound_.{port}_.{subset}_.{host}"),
+                    ]
+                })
+            });
+            let names: Vec<String> = names.collect();
+            check_view(&view, &mut Encoder::default(), &names);
+            let http = endpoint::cluster_load_assignment(&view, &format!("outbound|80||{host}"));
+            let n_endpoints = http.endpoints.iter().map(|of| of.lb_endpoints.len()).sum::<usize>();
+            assert_eq!(n_endpoints, 4, "{http:?}");
+        }
+    }
 }
 
 /// An endpoint of one of few sorts: mostly like its neighbours, so that what is cast is not all.

@@ -44,6 +44,25 @@ impl Backwards {
         taken
     }
 
+    /// Takes back what was taken, as far as it was within so many bytes of the end; nothing may have been
+    /// written since.
+    pub(crate) fn restore(&mut self, len: usize) {
+        self.start = self.bytes.len().saturating_sub(len);
+    }
+
+    /// Puts a number in the place of another that takes as many bytes and begins that many bytes before the
+    /// end; `None` if it is not there.
+    pub(crate) fn replace(&mut self, from_end: usize, old: u16, new: u16) -> Option<()> {
+        let [(old, len), (new, _)] = [old, new].map(varint_of);
+        let start = self.bytes.len().checked_sub(from_end)?;
+        let place = self.bytes.get_mut(start..)?.get_mut(..len)?;
+        if *place != *old.get(..len)? {
+            return None;
+        }
+        place.copy_from_slice(new.get(..len)?);
+        Some(())
+    }
+
     /// Puts bytes before the others.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if bytes.len() > self.start {
@@ -225,6 +244,16 @@ impl Backwards {
         }
         // No dot before the first.
         self.push_last(text.to_be_bytes(), len.saturating_sub(1));
+    }
+}
+
+/// A number as [`Backwards::varint`] writes it, and how many bytes that takes.
+fn varint_of(value: u16) -> ([u8; 3], usize) {
+    let [low, high] = value.to_le_bytes();
+    match value {
+        0..0x80 => ([low, 0, 0], 1),
+        0x80..0x4000 => ([low | 0x80, high << 1 | low >> 7, 0], 2),
+        0x4000.. => ([low | 0x80, high << 1 | low >> 7 | 0x80, high >> 6], 3),
     }
 }
 

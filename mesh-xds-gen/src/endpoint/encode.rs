@@ -38,6 +38,7 @@ pub struct Encoder {
     is_renewed: bool,
     /// What the last endpoint of an assignment was, and where its bytes from the port on are, from the end.
     last: Option<(Alike, Range<usize>)>,
+    again: Again,
     /// Localities, most of which are met again and again.
     places: Places,
     /// How many bytes are known.
@@ -45,6 +46,17 @@ pub struct Encoder {
     /// Metadata of nearly all endpoints: Istio's mutual TLS, and a tunnel.
     istio: Box<[u8]>,
     tunnel: Box<[u8]>,
+}
+
+/// What of the assignment at hand is other where its endpoints listen to another port.
+#[derive(Clone, Debug, Default)]
+struct Again {
+    /// How long it is without its name, which comes first.
+    len: usize,
+    /// Where the ports are, each by how many bytes it is from the end.
+    ports: Vec<usize>,
+    /// Whether ports stand elsewhere too, or are not known, or there is more to be remembered.
+    is_other: bool,
 }
 
 /// Localities as `LocalityLbEndpoints` names them, by the addresses of their texts, which endpoints share.
@@ -104,6 +116,7 @@ impl Default for Encoder {
             made: Vec::new(),
             is_renewed: false,
             last: None,
+            again: Again::default(),
             places: Places::default(),
             kept: 0,
             istio: fragment("tlsMode", "istio"),
@@ -117,16 +130,36 @@ impl Encoder {
     pub fn encode(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
         // Texts are told apart by their addresses, as long as they are there.
         self.last = None;
+        self.again.ports.clear();
+        self.again.is_other = false;
         self.bytes.reserve(assignment.n_endpoints_of_service().saturating_mul(USUAL));
         for locality in assignment.localities().rev() {
             let mark = self.bytes.len();
             self.locality(locality, name);
             self.bytes.field(2, mark);
         }
+        self.again.len = self.bytes.len();
         self.bytes.some_text(1, name);
         let whole = self.bytes.take();
         self.remember(&whole);
         whole
+    }
+
+    /// Encodes the assignment that it has encoded last under another name, and with endpoints that listen
+    /// to the port `to` where those listen to `from`.
+    ///
+    /// `None` if that is not soon done: it is then to be encoded as any other.
+    pub(super) fn encode_again(&mut self, name: &str, from: u16, to: u16) -> Option<Arc<[u8]>> {
+        let Again { len, ports, is_other } = &self.again;
+        if *is_other || varint_len(from) != varint_len(to) {
+            return None;
+        }
+        self.bytes.restore(*len);
+        for port in ports {
+            self.bytes.replace(*port, from, to)?;
+        }
+        self.bytes.some_text(1, name);
+        Some(self.bytes.take())
     }
 
     /// Forgets what it made of endpoints, and keeps its memory.
@@ -175,6 +208,7 @@ impl Encoder {
     fn part(&mut self, part: AssignedPart<'_>, name: &str) {
         let identity = if part.len() < WORTH_KEEPING { None } else { part.identity() };
         let Some(identity) = identity else { return self.endpoints(part, name) };
+        self.again.is_other = true;
         if let Some(known) = self.known.get(&identity) {
             self.is_renewed = true;
             return self.bytes.push(known.bytes());
@@ -224,6 +258,8 @@ impl Encoder {
     /// The address before a port.
     fn address(&mut self, address: Ipv4Addr, port: u16) {
         let text = self.bytes.len();
+        // Behind the tag.
+        self.again.ports.push(text.saturating_sub(1));
         self.bytes.ipv4(address);
         let len = self.bytes.len().saturating_sub(text);
         // `Endpoint`, `Address` and `SocketAddress`, of which one holds the other, and the text; of what
@@ -237,6 +273,7 @@ impl Encoder {
     /// `LbEndpoint`.
     fn endpoint(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) {
         let target = endpoint.target();
+        self.again.is_other |= !matches!(target, Target::Gateway(_));
         self.behind_address(endpoint, name);
         let mark = self.bytes.len();
         if let Target::Direct(endpoint) = target {

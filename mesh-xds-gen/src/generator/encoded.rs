@@ -94,8 +94,7 @@ impl Writer {
         names: impl IntoIterator<Item = &'n str>,
     ) -> Vec<Arc<Resource>> {
         let mut encoded: Vec<(usize, Arc<Resource>)> = Vec::new();
-        endpoint::assignments(view, names, |place, name, assignment| {
-            let bytes = self.assignments.encode(name, &assignment);
+        endpoint::encoded(view, names, &mut self.assignments, |place, name, bytes| {
             encoded.push((place, Arc::new(Resource::new(TypeUrl::ENDPOINT, name, bytes))));
         });
         encoded.sort_unstable_by_key(|(place, _)| *place);
