@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The `mesh` command is run as users run it. A folder whose snapshot fails has nothing equal, and
-//! the reason is printed once. The differences that `known.txt` explains are istiod's own chance.
+//! the reason is printed once. The differences that `known.txt` explains are istiod's own chance; those of
+//! `xtask/recording-faults.txt` are what recordings miss, which is printed with the reason.
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,9 +15,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Failure;
-use crate::golden::compare::{KINDS, Located, Outcome};
+use crate::golden::compare::{Explained, KINDS, Located, Outcome};
 use crate::golden::folder::{Client, Folder, Root};
-use crate::golden::known::Known;
+use crate::golden::known::{Faults, Known};
 use crate::problem::{Attempt, Problem};
 use crate::{process, workspace};
 
@@ -111,6 +112,7 @@ fn run(options: &Options) -> Result<Tally, Problem> {
         .iter()
         .map(|root| Known::read(&root.golden.join("known.txt")))
         .collect::<Result<_, _>>()?;
+    let faults = Faults::read(&workspace::repository().join("xtask/recording-faults.txt"))?;
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
         None => workspace::mesh_binary()?,
@@ -118,7 +120,10 @@ fn run(options: &Options) -> Result<Tally, Problem> {
     let out = workspace::target_directory()?.join("golden");
     let judged = in_parallel(&folders, |folder| {
         let no_rules = Known::default();
-        judge(folder, &binary, &out, options, known.get(folder.root).unwrap_or(&no_rules))
+        let known = known.get(folder.root).unwrap_or(&no_rules);
+        let name = &format!("{}/{}", folder.mesh, folder.proxy);
+        let explained = Explained { known, faults: &faults, folder: name };
+        judge(folder, &binary, &out, options, explained)
     });
     print(&folders, judged, options.limit)
 }
@@ -135,11 +140,11 @@ fn judge(
     binary: &Path,
     out: &Path,
     options: &Options,
-    known: &Known,
+    explained: Explained<'_>,
 ) -> Result<Judged, Problem> {
     match render(folder, binary, out) {
         Ok(ours) => {
-            let outcomes = compare::compare(&ours, &folder.golden, &options.types, known)?;
+            let outcomes = compare::compare(&ours, &folder.golden, &options.types, explained)?;
             Ok(Judged { outcomes, failure: None })
         }
         Err(problem) => {
@@ -199,7 +204,7 @@ fn print(
     limit: usize,
 ) -> Result<Tally, Problem> {
     let mut totals: BTreeMap<&str, Tally> = BTreeMap::new();
-    let mut known = 0;
+    let (mut known, mut faults) = (0, 0);
     for (folder, judged) in folders.iter().zip(judged) {
         let judged = judged?;
         let name = format!("{}/{}", folder.mesh, folder.proxy);
@@ -208,6 +213,9 @@ fn print(
         }
         for outcome in &judged.outcomes {
             println!("{name} {} {}/{}", outcome.kind, outcome.equal, outcome.compared);
+            for (found, why) in &outcome.faults {
+                println!("  {}{}: a fault of the recording ({why})", found.resource, found.path);
+            }
             outcome.differences.iter().take(limit).for_each(print_difference);
             let more = outcome.differences.len().saturating_sub(limit);
             if more > 0 {
@@ -217,6 +225,7 @@ fn print(
             total.compared += outcome.compared;
             total.equal += outcome.equal;
             known += outcome.known;
+            faults += outcome.faults.len();
         }
     }
     let mut all = Tally::default();
@@ -228,7 +237,10 @@ fn print(
         }
     }
     let different = all.compared - all.equal;
-    println!("golden: {} equal, {different} different, {known} fields known to vary", all.equal);
+    println!(
+        "golden: {} equal, {different} different, {known} fields known to vary, {faults} faults of recordings",
+        all.equal
+    );
     if all.compared == 0 {
         return Err(Problem::new("nothing of these types in these folders"));
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::golden::canonical::{canonical, key};
 use crate::golden::diff::differences;
-use crate::golden::known::Known;
+use crate::golden::known::{Faults, Known};
 use crate::problem::{Attempt, Problem};
 
 /// The types, in the order they are printed.
@@ -21,6 +21,8 @@ pub(super) struct Outcome {
     pub(super) equal: usize,
     /// Differences that `known.txt` explains.
     pub(super) known: usize,
+    /// Differences that are faults of the recording, each with the reason.
+    pub(super) faults: Vec<(Located, String)>,
     pub(super) differences: Vec<Located>,
 }
 
@@ -33,18 +35,27 @@ pub(super) struct Located {
     pub(super) golden: Value,
 }
 
+/// Which differences are explained.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Explained<'a> {
+    pub(super) known: &'a Known,
+    pub(super) faults: &'a Faults,
+    /// `MESH/PROXY`.
+    pub(super) folder: &'a str,
+}
+
 /// Compares the types that the golden folder has.
 pub(super) fn compare(
     ours: &Path,
     golden: &Path,
     kinds: &[String],
-    known: &Known,
+    explained: Explained<'_>,
 ) -> Result<Vec<Outcome>, Problem> {
     let mut outcomes = Vec::new();
     for &kind in KINDS.iter().filter(|&&kind| selects(kinds, kind)) {
         if let Some(golden) = read(golden, kind)? {
             let ours = read(ours, kind)?;
-            outcomes.push(compare_kind(kind, ours.as_ref(), &golden, known));
+            outcomes.push(compare_kind(kind, ours.as_ref(), &golden, explained));
         }
     }
     Ok(outcomes)
@@ -110,7 +121,7 @@ fn compare_kind(
     kind: &'static str,
     ours: Option<&Resources>,
     golden: &Resources,
-    known: &Known,
+    Explained { known, faults, folder }: Explained<'_>,
 ) -> Outcome {
     let Some(ours) = ours else {
         let missing = located("*", "", Value::Null, "file missing".into());
@@ -120,13 +131,18 @@ fn compare_kind(
     let names: BTreeSet<&String> = ours.keys().chain(golden.keys()).collect();
     let mut outcome = Outcome { kind, compared: names.len(), ..Outcome::default() };
     for name in names {
-        let (explained, unexplained): (Vec<Located>, Vec<Located>) =
-            compare_resource(name, ours.get(name), golden.get(name))
-                .into_iter()
-                .partition(|found| known.explains(kind, &found.resource, &found.path));
-        outcome.known += explained.len();
-        outcome.equal += usize::from(unexplained.is_empty());
-        outcome.differences.extend(unexplained);
+        let found = compare_resource(name, ours.get(name), golden.get(name));
+        let before = outcome.differences.len();
+        for found in found {
+            if known.explains(kind, &found.resource, &found.path) {
+                outcome.known += 1;
+            } else if let Some(why) = faults.why(folder, kind, &found.resource, &found.path) {
+                outcome.faults.push((found, why.to_owned()));
+            } else {
+                outcome.differences.push(found);
+            }
+        }
+        outcome.equal += usize::from(outcome.differences.len() == before);
     }
     outcome
 }
@@ -153,10 +169,14 @@ mod tests {
 
     use super::*;
 
+    fn against(ours: Option<&Resources>, golden: &Resources, faults: &Faults) -> Outcome {
+        let known = &Known::default();
+        compare_kind("clusters", ours, golden, Explained { known, faults, folder: "shop/east" })
+    }
+
     fn check(ours: &Value, golden: &Value, expected: (usize, usize, usize)) {
         let ours = by_name("clusters", ours);
-        let outcome =
-            compare_kind("clusters", Some(&ours), &by_name("clusters", golden), &Known::default());
+        let outcome = against(Some(&ours), &by_name("clusters", golden), &Faults::default());
         assert_eq!((outcome.compared, outcome.equal, outcome.differences.len()), expected);
     }
 
@@ -177,7 +197,18 @@ mod tests {
     #[test]
     fn a_missing_file_makes_nothing_equal() {
         let golden = by_name("clusters", &json!([{"name": "a"}, {"name": "b"}]));
-        let outcome = compare_kind("clusters", None, &golden, &Known::default());
+        let outcome = against(None, &golden, &Faults::default());
         assert_eq!((outcome.compared, outcome.equal, outcome.differences.len()), (2, 0, 1));
+    }
+
+    #[test]
+    fn a_fault_of_the_recording_is_no_difference_and_is_told() {
+        let faults = Faults::parse("shop/east clusters ^b$ # it was not there").unwrap();
+        let [ours, golden] = [json!([{"name": "a"}, {"name": "b"}]), json!([{"name": "a"}])]
+            .map(|value| by_name("clusters", &value));
+        let outcome = against(Some(&ours), &golden, &faults);
+        assert_eq!((outcome.equal, outcome.differences.len()), (2, 0));
+        let [(found, why)] = &*outcome.faults else { panic!("{outcome:?}") };
+        assert_eq!((&*found.resource, &**why), ("b", "it was not there"));
     }
 }
