@@ -319,9 +319,11 @@ fn held(folder: &Path, seen: &mut BTreeSet<PathBuf>) -> Option<bool> {
 fn holds_policies(path: &Path) -> bool {
     let Ok(text) = text(path) else { return false };
     let reading = manifest::read("", &text, &Limits::default());
-    let mut meant = reading.documents.iter().map(manifest::Document::meant);
+    let read = reading.documents.iter().filter(|document| document.is_manifest());
+    let lost = reading.unreadable.iter().filter(|unreadable| unreadable.is_manifest);
+    let mut meant =
+        read.map(manifest::Document::meant).chain(lost.map(|unreadable| unreadable.meant.clone()));
     meant.any(|meant| !meant.security_kinds.is_empty())
-        || reading.unreadable.iter().any(|unreadable| !unreadable.meant.security_kinds.is_empty())
 }
 
 /// Whether `kubectl apply -f` reads a file by its name, and a mesh folder has it.

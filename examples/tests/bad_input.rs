@@ -147,6 +147,32 @@ fn manifests_in_wrong_places_are_told() {
     }
 }
 
+/// What speaks of policies is none: notes, rules of `make`, pictures.
+#[test]
+fn prose_in_wrong_places_closes_nothing() {
+    let example =
+        "Write this:\n\n    apiVersion: security.istio.io/v1\n    kind: AuthorizationPolicy\n";
+    let notes = "The AuthorizationPolicy `p`: its kind: DENY.\n- [ ] PeerAuthentication";
+    let rules = "kind: deploy\n\tkubectl apply -f p.yaml # AuthorizationPolicy: [\n";
+    let bytes: Vec<u8> = (0..=255).cycle().take(4_000).collect();
+    for (file, text) in [
+        ("config/notes.txt", notes.as_bytes()),
+        ("config/example.txt", example.as_bytes()),
+        ("clusters/c1/Makefile", rules.as_bytes()),
+        ("config/mesh.png", &bytes),
+        ("clusters/notes.txt", b"AuthorizationPolicy"),
+        ("compose.yaml", b"services: {a: {command: 'see AuthorizationPolicy'}}"),
+        ("docs/notes.yaml", b"about: AuthorizationPolicy"),
+    ] {
+        let folder = folder("prose", &[("clusters/c1/pod.yaml", POD.as_bytes()), (file, text)]);
+        let (code, answer, _) = run(Some(&folder), &["load"], "");
+        assert_eq!((code, answer.contains("MISPLACED")), (0, false), "{file}: {answer}");
+        let request = ["authz", "--to", "c1/shop/web", "--request", "-", "-o", "json"];
+        let (_, decision, _) = run(Some(&folder), &request, "{\"destination_port\": 80}");
+        assert!(decision.contains("no_allow_policy"), "{file}: {decision}");
+    }
+}
+
 /// Nobody writes a policy that is not to count: it does, whatever the letters of its file's name.
 #[test]
 fn manifests_are_read_whatever_the_case_of_their_extension() {

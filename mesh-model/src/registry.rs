@@ -27,6 +27,7 @@ pub mod manifests;
 mod map;
 mod merge;
 mod mesh;
+mod misplaced;
 mod multimap;
 mod objects;
 mod origin;

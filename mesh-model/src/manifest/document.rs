@@ -18,6 +18,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Severity};
 use super::{Node, Place, Value};
 
+mod form;
 mod head;
 mod json;
 mod key;
@@ -27,6 +28,7 @@ mod meant;
 mod split;
 mod yaml;
 
+pub(crate) use self::form::OF_OBJECTS;
 use self::head::Guess;
 pub use self::head::Head;
 pub use self::limits::Limits;
@@ -54,6 +56,11 @@ impl Document {
     pub fn meant(&self) -> Meant {
         Meant::of_node(&self.node)
     }
+
+    /// Returns whether it has the form of an object: notes that happen to be YAML have not.
+    pub fn is_manifest(&self) -> bool {
+        form::of_node(&self.node)
+    }
 }
 
 /// A document that could not be read, as far as it can be told what it was meant to be.
@@ -70,6 +77,8 @@ pub struct Unreadable {
     pub head: Head,
     /// What it may have been meant as.
     pub meant: Meant,
+    /// Whether it has the form of an object, or of several: notes that name kinds have not.
+    pub is_manifest: bool,
 }
 
 /// What a source holds.
@@ -244,16 +253,16 @@ impl Reader<'_> {
     fn reject(&mut self, fault: Fault, text: &str) {
         let guess = Guess::of(text);
         let meant = Meant::of_text(text, &guess);
-        self.leave_out(fault, guess.head, meant);
+        self.leave_out(fault, guess.head, meant, form::of_text(text));
     }
 
     /// Leaves out a document that was read.
     fn leave_out_node(&mut self, fault: Fault, node: &Node) {
-        self.leave_out(fault, Head::of(node), Meant::of_node(node));
+        self.leave_out(fault, Head::of(node), Meant::of_node(node), form::of_node(node));
     }
 
     /// Leaves out a document.
-    fn leave_out(&mut self, fault: Fault, head: Head, meant: Meant) {
+    fn leave_out(&mut self, fault: Fault, head: Head, meant: Meant, is_manifest: bool) {
         let Fault { code, place, message, help } = fault;
         if self.reading.diagnostics.len() < self.limits.diagnostics {
             self.reading.diagnostics.push(Diagnostic {
@@ -274,6 +283,7 @@ impl Reader<'_> {
             place,
             head,
             meant,
+            is_manifest,
         });
     }
 

@@ -9,13 +9,12 @@ use super::map::Key;
 use super::mesh::Parts;
 use super::objects::in_both;
 use super::topology::Topology;
-use super::{Origin, Registry, Source};
+use super::{Origin, Registry};
 use crate::manifest::{
-    Diagnostic, Document, Entry, Head, Meant, Place, Reading, SECURITY_KINDS, Severity,
-    TARGET_KINDS, Unreadable,
+    Diagnostic, Document, Head, Meant, SECURITY_KINDS, Severity, TARGET_KINDS, Unreadable,
 };
-use crate::name::{ClusterId, Labels, Namespace, nearest_name};
-use crate::resource::{self, Action, MeshConfig, ObjectKey, UNTOLD};
+use crate::name::{ClusterId, Labels, Namespace};
+use crate::resource::{Action, MeshConfig, ObjectKey, UNTOLD};
 
 mod told;
 
@@ -35,7 +34,7 @@ pub(super) const EXTERNAL: &str = "external";
 const NAMESPACE: &str = "Namespace";
 
 /// The settings that decide which policies count for whom and what they see.
-const OF_SECURITY: [&str; 6] = [
+pub(super) const OF_SECURITY: [&str; 6] = [
     "rootNamespace",
     "trustDomain",
     "trustDomainAliases",
@@ -43,9 +42,6 @@ const OF_SECURITY: [&str; 6] = [
     "extensionProviders",
     "discoverySelectors",
 ];
-
-/// The fields that objects have and the folder's own files do not.
-const OF_OBJECTS: [&str; 4] = ["apiVersion", "kind", "spec", "items"];
 
 /// A security policy that could not be understood, the settings of the mesh (kind `MeshConfig`), or a
 /// Service, ServiceEntry or Namespace, by which policies are attached.
@@ -76,7 +72,7 @@ pub struct Broken {
 
 impl Broken {
     /// An object of which nothing more can be told.
-    fn of(object: ObjectKey, origin: &Origin, reason: String) -> Self {
+    pub(super) fn of(object: ObjectKey, origin: &Origin, reason: String) -> Self {
         Self {
             object,
             origin: origin.clone(),
@@ -235,70 +231,6 @@ impl Registry {
         }
     }
 
-    /// Remembers the policies of a text that lies where nothing is read, and tells of them.
-    pub(super) fn remember_misplaced(
-        &mut self,
-        origin: &Origin,
-        source: &Source,
-        reading: &Reading,
-    ) -> Vec<Diagnostic> {
-        let reason = "it lies where nothing is read";
-        let mut found = Vec::new();
-        let mut tell = |place, kinds: &[&str]| {
-            found.extend((!kinds.is_empty()).then(|| misplaced(&source.name, place, kinds)));
-        };
-        for unreadable in &reading.unreadable {
-            self.remember_meant(origin, &unreadable.head, &unreadable.meant, reason);
-            tell(Place::default(), &unreadable.meant.security_kinds);
-        }
-        for document in &reading.documents {
-            let kinds = self.remember_out_of_place(origin, document, reason);
-            tell(document.node.place, &kinds);
-        }
-        found
-    }
-
-    /// Remembers an object that stands where the folder's own files say something else, and tells of it;
-    /// nothing for what may be no policy.
-    pub(super) fn remember_among_settings(
-        &mut self,
-        origin: &Origin,
-        document: &Document,
-    ) -> Option<Diagnostic> {
-        let is_of_object =
-            |entry: &Entry| nearest_name(&entry.key, OF_OBJECTS.into_iter()).is_some();
-        if !document.node.entries().iter().any(is_of_object) {
-            return None;
-        }
-        let reason = "its file says something else";
-        let kinds = self.remember_out_of_place(origin, document, reason);
-        if kinds.is_empty() {
-            return None;
-        }
-        if let Origin::Description(cluster) = origin {
-            self.close_cluster(cluster);
-        }
-        Some(misplaced(&document.file, document.node.place, &kinds))
-    }
-
-    /// Remembers a policy that is not in force where it stands; returns the kinds that it may be of.
-    fn remember_out_of_place(
-        &mut self,
-        origin: &Origin,
-        document: &Document,
-        reason: &str,
-    ) -> Vec<&'static str> {
-        let key = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE).object;
-        if let Some(key) = key.filter(|key| SECURITY_KINDS.contains(&key.kind)) {
-            let kinds = vec![key.kind];
-            self.remember(key, origin, document, reason.to_owned());
-            return kinds;
-        }
-        let meant = document.meant();
-        self.remember_meant(origin, &document.head(), &meant, reason);
-        meant.security_kinds
-    }
-
     /// Remembers what was read, but is no object, for all that it may have been.
     pub(super) fn remember_unnamed(&mut self, origin: &Origin, document: &Document, reason: &str) {
         let (head, meant) = (document.head(), document.meant());
@@ -309,7 +241,13 @@ impl Registry {
         }
     }
 
-    fn remember_meant(&mut self, origin: &Origin, head: &Head, meant: &Meant, reason: &str) {
+    pub(super) fn remember_meant(
+        &mut self,
+        origin: &Origin,
+        head: &Head,
+        meant: &Meant,
+        reason: &str,
+    ) {
         for kind in &meant.security_kinds {
             let object = object_of(kind, head, meant.tells_namespace);
             self.push_broken(Broken::of(object, origin, reason.to_owned()));
@@ -318,7 +256,7 @@ impl Registry {
 
     /// Remembers an object that policies are attached by; one that is there, too, and says the same has
     /// lost nothing.
-    fn remember_target(
+    pub(super) fn remember_target(
         &mut self,
         object: ObjectKey,
         origin: &Origin,
@@ -326,7 +264,7 @@ impl Registry {
         reason: String,
     ) {
         let labels = told::labels(document);
-        let known = self.store(origin).labels_of_target(&object);
+        let known = self.known_store(origin).and_then(|store| store.labels_of_target(&object));
         if known.is_some() && known == labels.as_ref() {
             return;
         }
@@ -389,7 +327,7 @@ impl Registry {
     }
 
     /// Nobody can tell who serves a cluster, or who its workloads are.
-    fn close_cluster(&mut self, cluster: &ClusterId) {
+    pub(super) fn close_cluster(&mut self, cluster: &ClusterId) {
         let part = self.parts.clusters.entry(cluster.clone()).or_default();
         let known = part.description.as_deref().cloned().unwrap_or_default();
         part.description = Some(Arc::new(known.closed()));
@@ -401,30 +339,13 @@ impl Registry {
         self.push_broken(Broken::of(object, origin, reason));
     }
 
-    fn push_broken(&mut self, broken: Broken) {
+    pub(super) fn push_broken(&mut self, broken: Broken) {
         Arc::make_mut(&mut self.parts.broken).push(broken);
     }
 }
 
-/// `FILE-MISPLACED`: a policy that is not in force.
-fn misplaced(file: &Arc<str>, place: Place, kinds: &[&str]) -> Diagnostic {
-    Diagnostic {
-        code: "FILE-MISPLACED",
-        severity: Severity::Error,
-        file: file.clone(),
-        place,
-        object: kinds.join(", "),
-        field: String::new(),
-        message: "a policy lies where none is read, and is not in force: what it may concern denies what it \
-                  might have denied"
-            .to_owned(),
-        help: "move it below `config/` or `clusters/NAME/`, into a file whose name ends in `.yaml`, or away"
-            .to_owned(),
-    }
-}
-
 /// An object as its head names it; a namespace is in none.
-fn object_of(kind: &'static str, head: &Head, tells_namespace: bool) -> ObjectKey {
+pub(super) fn object_of(kind: &'static str, head: &Head, tells_namespace: bool) -> ObjectKey {
     let namespace = match (tells_namespace, head.namespace.as_str()) {
         _ if kind == NAMESPACE => "",
         (false, _) => "",

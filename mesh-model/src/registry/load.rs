@@ -327,6 +327,20 @@ impl Registry {
         }
     }
 
+    /// The objects of a part of the mesh, unless there is no such cluster.
+    pub(super) fn known_store(&self, origin: &Origin) -> Option<&Store> {
+        match origin {
+            Origin::Cluster(cluster) | Origin::Description(cluster) => {
+                self.parts.clusters.get(cluster).map(|part| &*part.store)
+            }
+            Origin::Config
+            | Origin::MeshConfig
+            | Origin::MeshNetworks
+            | Origin::Proxies
+            | Origin::Misplaced(_) => Some(&self.parts.config),
+        }
+    }
+
     pub(super) fn store(&mut self, origin: &Origin) -> &mut Store {
         match origin {
             Origin::Cluster(cluster) | Origin::Description(cluster) => {

@@ -288,7 +288,7 @@ fn is_packed(text: &str) -> bool {
 /// Escapes are what they stand for, a line that goes on behind a backslash goes on. What is left of an
 /// encoding that is not UTF-8 is left out: of UTF-16 and UTF-32 the zeros between the letters, of others
 /// what is no letter.
-fn letters(text: &str) -> String {
+pub(super) fn letters(text: &str) -> String {
     let mut letters = String::with_capacity(text.len());
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
