@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mesh_model::Compat;
 use mesh_model::manifest::{self, Diagnostic, Limits, Place, Severity};
-use mesh_model::registry::{Effect, Mesh, Origin, Registry, Source};
+use mesh_model::registry::{Effect, Mesh, Origin, Registry, Source, decides_security};
 
 use crate::Failure;
 
@@ -214,10 +214,10 @@ impl Files {
         }
         let folder = format!("{name}/");
         let is_meant = Origin::of_misspelt_path(&file).is_some();
-        let Some(holds_policies) = held(path, &mut BTreeSet::new()) else { return is_meant };
-        if holds_policies && !is_meant {
-            let message = "means nothing here, and security policies that it holds are not in force: manifests lie \
-                           below `config/` or `clusters/NAME/`";
+        let Some(is_of_security) = held(path, &mut BTreeSet::new()) else { return is_meant };
+        if is_of_security && !is_meant {
+            let message = "means nothing here, and what it says of security (policies, settings, services behind \
+                           waypoints) is not in force: manifests lie below `config/` or `clusters/NAME/`";
             self.tell("FILE-UNUSED", Severity::Error, &folder, message);
         } else {
             let message = "means nothing here, and no file of it is read: manifests lie below `config/` or \
@@ -257,9 +257,9 @@ impl Files {
     /// Tells of a file where nothing is read; a policy that was put aside is an error as one in a folder is.
     fn tell_unread(&mut self, path: &Path, name: &str) {
         let is_aside = Origin::of_misspelt_path(name).is_none();
-        if is_aside && holds_policies(path) {
-            let message = "is not read, and security policies that it holds are not in force: the names of \
-                           manifests end in `.yaml`, `.yml` or `.json`";
+        if is_aside && decides(path) {
+            let message = "is not read, and what it says of security (policies, settings, services behind \
+                           waypoints) is not in force: the names of manifests end in `.yaml`, `.yml` or `.json`";
             return self.tell("FILE-UNUSED", Severity::Error, name, message);
         }
         let message = if is_manifest(path) {
@@ -294,7 +294,7 @@ impl Files {
 /// The code of files that cannot be read.
 const UNREADABLE: &str = "FILE-UNREADABLE";
 
-/// Whether any manifest in a folder or those below it holds a security policy; `None` if there is none.
+/// Whether any manifest in a folder or those below it decides what is allowed; `None` if there is none.
 /// Folders that links lead to again are looked at once, those that cannot be read hold none.
 fn held(folder: &Path, seen: &mut BTreeSet<PathBuf>) -> Option<bool> {
     if !folder.canonicalize().is_ok_and(|path| seen.insert(path)) {
@@ -305,7 +305,7 @@ fn held(folder: &Path, seen: &mut BTreeSet<PathBuf>) -> Option<bool> {
         let path = entry.path();
         let of_entry = match path.is_dir() {
             true => held(&path, seen),
-            false => is_manifest(&path).then(|| holds_policies(&path)),
+            false => is_manifest(&path).then(|| decides(&path)),
         };
         found = found.max(of_entry);
         if found == Some(true) {
@@ -315,15 +315,9 @@ fn held(folder: &Path, seen: &mut BTreeSet<PathBuf>) -> Option<bool> {
     found
 }
 
-/// Whether a file can be read and holds what may have been meant as a security policy.
-fn holds_policies(path: &Path) -> bool {
-    let Ok(text) = text(path) else { return false };
-    let reading = manifest::read("", &text, &Limits::default());
-    let read = reading.documents.iter().filter(|document| document.is_manifest());
-    let lost = reading.unreadable.iter().filter(|unreadable| unreadable.is_manifest);
-    let mut meant =
-        read.map(manifest::Document::meant).chain(lost.map(|unreadable| unreadable.meant.clone()));
-    meant.any(|meant| !meant.security_kinds.is_empty())
+/// Whether a file can be read and decides what is allowed, were it read where it is.
+fn decides(path: &Path) -> bool {
+    text(path).is_ok_and(|text| decides_security(&manifest::read("", &text, &Limits::default())))
 }
 
 /// Whether `kubectl apply -f` reads a file by its name, and a mesh folder has it.

@@ -13,6 +13,6 @@ pub use self::diagnostic::{Diagnostic, Severity};
 pub use self::document::{
     Document, Head, Limits, Meant, Reading, SECURITY_KINDS, TARGET_KINDS, Unreadable, read,
 };
-pub(crate) use self::document::{METADATA_FIELDS, OF_OBJECTS, misplaced_namespace};
+pub(crate) use self::document::{METADATA_FIELDS, OF_OBJECTS, has_field, misplaced_namespace};
 pub use self::field_name::FieldName;
 pub use self::node::{Entry, Node, Place, Value};

@@ -7,6 +7,7 @@
 mod absent;
 pub mod allocation;
 mod alone;
+mod attachment;
 mod authorization_policies;
 mod autoscalers;
 mod broken;
@@ -41,6 +42,7 @@ mod visibility;
 
 pub use self::absent::{Absences, Absent, AbsentReason};
 pub(crate) use self::alone::{service_of, workload_of};
+pub use self::attachment::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 pub use self::authorization_policies::AuthorizationPolicies;
 pub use self::autoscalers::{Autoscalers, Replicas};
 pub use self::broken::{Broken, TokenPlace};
@@ -59,6 +61,7 @@ pub use self::merge::merge_clusters;
 pub use self::mesh::Mesh;
 pub(crate) use self::mesh::Refused;
 pub(crate) use self::mesh::{ClusterPart, DOMAIN};
+pub use self::misplaced::decides_security;
 pub(crate) use self::objects::Store;
 pub use self::origin::{Origin, Source};
 pub use self::peer_authentications::{PeerAuthentications, ServerMode};

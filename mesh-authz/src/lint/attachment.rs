@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use mesh_model::endpoint::Provider;
 use mesh_model::manifest::Diagnostic;
 use mesh_model::name::{Labels, Namespace};
+use mesh_model::registry::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use mesh_model::resource::{AuthorizationPolicy, KubernetesGateway, Meta, PolicyTargetReference};
 use mesh_model::view::ProxyKind;
 
 use super::Plane;
 use crate::of_mesh::waypoint_workload;
-use crate::select::lost::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use crate::select::{
     AttachedService, GATEWAY_NAME, ServiceRegistry, Workload, WorkloadKind, applies, target_refs,
     target_refs_of_tokens,

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use mesh_model::compat::DataPlane;
 use mesh_model::endpoint::Provider;
 use mesh_model::name::Namespace;
-use mesh_model::registry::{ControlPlane, Mesh, Service};
+use mesh_model::registry::{ControlPlane, Mesh, Service, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use mesh_model::view::Proxy;
 
 use super::{jwt_rules, policies, words};
 use crate::authorizer::{Authorizer, ServiceBehind};
 use crate::compile::{Environment, Policies};
 use crate::identity::IdentitySource;
-use crate::select::lost::{self, AtWaypoint, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
+use crate::select::lost::{self, AtWaypoint};
 use crate::select::{
     AttachedService, BrokenPolicy, ServiceRegistry, Workload, WorkloadKind, applies, target_refs,
 };

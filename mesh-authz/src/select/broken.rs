@@ -92,11 +92,12 @@ impl BrokenPolicy {
         broken
     }
 
-    /// The same at the workloads of one cluster: the Service of another selects none of them.
+    /// The same at the workloads of one cluster: the Service of another selects none of them, one that is
+    /// read nowhere may be of any.
     pub(crate) fn of_cluster(mesh: &Mesh, plane: &ControlPlane, cluster: &ClusterId) -> Vec<Self> {
         let may_select = |lost: &Broken| {
-            let is_near = matches!(&lost.origin, Origin::Cluster(of) if of == cluster);
-            lost.object.kind != "Service" || is_near
+            let is_far = matches!(&lost.origin, Origin::Cluster(of) if of != cluster);
+            lost.object.kind != "Service" || !is_far
         };
         let mut broken = Self::of_plane(plane);
         broken.extend(super::lost::of_workloads(mesh, plane, may_select));

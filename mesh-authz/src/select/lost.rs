@@ -14,7 +14,7 @@
 //! a ServiceEntry those of any; a waypoint may serve either, of every cluster that its control plane reads.
 use mesh_model::endpoint::Provider;
 use mesh_model::name::{Labels, Namespace};
-use mesh_model::registry::{Broken, ControlPlane, Mesh};
+use mesh_model::registry::{Broken, ControlPlane, Mesh, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 use mesh_model::resource::{Action, AuthorizationPolicy, Pod, PolicyTargetReference};
 use mesh_model::view::{Proxy, ProxyKind};
 
@@ -22,11 +22,6 @@ use super::{
     AttachedService, BrokenPolicy, ServiceRegistry, Subject, target_refs, target_refs_of_tokens,
 };
 use crate::dry_run::is_dry_run;
-/// The label that says which waypoint something is behind.
-pub(crate) const USE_WAYPOINT: &str = "istio.io/use-waypoint";
-
-/// The label with the namespace of that waypoint.
-pub(crate) const USE_WAYPOINT_NAMESPACE: &str = "istio.io/use-waypoint-namespace";
 
 /// The waypoint that something is behind.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -28,7 +28,7 @@ mod meant;
 mod split;
 mod yaml;
 
-pub(crate) use self::form::OF_OBJECTS;
+pub(crate) use self::form::{OF_OBJECTS, has_field};
 use self::head::Guess;
 pub use self::head::Head;
 pub use self::limits::Limits;

@@ -205,8 +205,8 @@ pub(super) fn targets_of_plane(parts: &Parts, plane: &ClusterId) -> Arc<[Broken]
     let is_unknown = unknown_plane(parts, plane).is_some();
     let counts = |broken: &&Broken| match (&broken.origin, broken.object.kind) {
         (Origin::Cluster(cluster), "Service") => discovered.contains(cluster),
-        // A service of the config folder is of no cluster.
-        (_, "Service") => false,
+        // A service that is read nowhere may be of any cluster.
+        (_, "Service") => true,
         _ => is_unknown || broken.counts_for(plane),
     };
     targets.filter(counts).cloned().collect()
@@ -256,7 +256,7 @@ impl Registry {
 
     /// Remembers an object that policies are attached by; one that is there, too, and says the same has
     /// lost nothing.
-    pub(super) fn remember_target(
+    fn remember_target(
         &mut self,
         object: ObjectKey,
         origin: &Origin,
@@ -265,10 +265,20 @@ impl Registry {
     ) {
         let labels = told::labels(document);
         let known = self.known_store(origin).and_then(|store| store.labels_of_target(&object));
-        if known.is_some() && known == labels.as_ref() {
-            return;
+        if known.is_none() || known != labels.as_ref() {
+            self.push_target(object, origin, document, reason);
         }
-        let selector = told::selector_of_service(document);
+    }
+
+    /// Remembers an object that policies are attached by, with what it selects and says of itself.
+    pub(super) fn push_target(
+        &mut self,
+        object: ObjectKey,
+        origin: &Origin,
+        document: &Document,
+        reason: String,
+    ) {
+        let (selector, labels) = (told::selector_of_service(document), told::labels(document));
         self.push_broken(Broken { selector, labels, ..Broken::of(object, origin, reason) });
     }
 

@@ -38,8 +38,7 @@ impl Around {
     pub(crate) fn new(parts: &Parts, compat: &Arc<Compat>) -> Self {
         let map = parts.config_map();
         let unnamed = Arc::from("");
-        let of_map = || Some(Arc::new(map?.mesh_config(&unnamed)?.0));
-        let config = parts.mesh_config.clone().or_else(of_map).unwrap_or_default();
+        let config = parts.settings();
         let of_map = || Some(Arc::new(map?.mesh_networks(&unnamed)?.0));
         let networks = parts.networks.clone().or_else(of_map).unwrap_or_default();
         let settings = config.service_settings.iter();

@@ -100,8 +100,13 @@ impl Registry {
         // By part and name, so that the order in which files are listed does not matter.
         sources.sort_by(|a, b| (&a.origin, &a.name).cmp(&(&b.origin, &b.name)));
         let mut diagnostics = Vec::new();
+        let mut unread = Vec::new();
         for source in sources {
-            self.read(&source, &mut diagnostics);
+            unread.extend(self.read(&source, &mut diagnostics));
+        }
+        // What they attach is known once everything else is.
+        for document in unread {
+            diagnostics.extend(self.remember_unread(&Origin::Config, &document));
         }
         self.check_descriptions(&mut diagnostics);
         self.check_several_settings(&mut diagnostics);
@@ -112,11 +117,14 @@ impl Registry {
         diagnostics
     }
 
-    fn read(&mut self, source: &Source, diagnostics: &mut Vec<Diagnostic>) {
+    /// Reads a text; returns the objects of `config/` that are of no cluster there and policies may be
+    /// attached by.
+    fn read(&mut self, source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Vec<Document> {
+        let mut unread = Vec::new();
         let reading = manifest::read(&source.name, &source.text, &self.limits);
         if let Origin::Misplaced(meant) = &source.origin {
             diagnostics.extend(self.remember_misplaced(meant, source, &reading));
-            return;
+            return unread;
         }
         diagnostics.extend(reading.diagnostics);
         for unreadable in &reading.unreadable {
@@ -161,9 +169,13 @@ impl Registry {
                 }
                 Origin::Config | Origin::Cluster(_) | Origin::Misplaced(_) => {
                     self.add(&source.origin, document, diagnostics);
+                    let is_target = ["Service", "Namespace"].contains(&&*document.head().kind);
+                    let is_unread = source.origin == Origin::Config && is_target;
+                    unread.extend(is_unread.then(|| document.clone()));
                 }
             }
         }
+        unread
     }
 
     /// Takes the settings and networks of a document that is the ConfigMap with them.
@@ -361,11 +373,15 @@ impl Registry {
         let Some(key) = decoded.object else {
             let reason = decoded.diagnostics.first().map(|found| found.message.as_str());
             self.remember_unnamed(origin, document, reason.unwrap_or("it is no object"));
+            diagnostics.extend(self.remember_stray_settings(origin, document));
             return;
         };
         let Some(resource) = decoded.resource else {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
-            let reason = errors.next().map(|error| error.message.clone()).unwrap_or_default();
+            let Some(reason) = errors.next().map(|error| error.message.clone()) else {
+                diagnostics.extend(self.remember_stray_settings(origin, document));
+                return;
+            };
             self.refuse(&key, document);
             self.remember(key, origin, document, reason);
             return;

@@ -51,6 +51,12 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// The settings that count.
+    pub(crate) fn settings(&self) -> Arc<MeshConfig> {
+        let of_map = || Some(Arc::new(self.config_map()?.mesh_config(&Arc::from(""))?.0));
+        self.mesh_config.clone().or_else(of_map).unwrap_or_default()
+    }
+
     /// The ConfigMap that holds settings and networks where no documents of their own do: that of the
     /// config folder, else of the first control plane that has one.
     pub(crate) fn config_map(&self) -> Option<&Arc<MeshConfigMap>> {

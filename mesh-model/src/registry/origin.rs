@@ -75,7 +75,8 @@ impl Origin {
     /// so.
     ///
     /// Meant is what lies where manifests do under another name (`config/p.txt`), beside the folders
-    /// (`p.yaml`), or in a folder whose name is nearly theirs (`configs/p.yaml`). Not meant is a manifest that
+    /// (`p.yaml`), in a folder whose name is nearly theirs (`configs/p.yaml`), or has nearly the name of one
+    /// of the folder's own files, whatever it ends in (`mesh.ymal`). Not meant is a manifest that
     /// somebody put aside, for that is how one takes a policy out of force: its name goes on after
     /// `.yaml` (`config/p.yaml.bak`), or it is in a folder of another name (`docs/p.yaml`); and what is
     /// written for readers (`.md`).
@@ -92,7 +93,12 @@ impl Origin {
         if Self::of_path(path).is_some() || is_put_aside(path) {
             return None;
         }
+        let stem = |file: &'_ str| file.split('.').next().unwrap_or_default().trim().to_owned();
+        let is_near =
+            |file: &str, name: &str| nearest_name(&stem(file), [name].into_iter()).is_some();
         let meant = match path.split_once('/') {
+            None if is_near(path, "mesh") => Self::MeshConfig,
+            None if is_near(path, "proxies") => Self::Proxies,
             None => {
                 path.rsplit_once('.').filter(|(_, extension)| is_extension(extension))?;
                 Self::Config
@@ -100,6 +106,9 @@ impl Origin {
             Some((folder, rest)) => {
                 let meant = nearest_name(folder, [CONFIG, CLUSTERS].into_iter())?;
                 match rest.split_once('/').filter(|_| meant == CLUSTERS) {
+                    Some((cluster, file)) if is_near(file, "cluster") => {
+                        Self::Description(cluster.into())
+                    }
                     Some((cluster, _)) => Self::Cluster(cluster.into()),
                     None => Self::Config,
                 }

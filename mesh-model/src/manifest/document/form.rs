@@ -24,10 +24,23 @@ pub(super) fn of_node(node: &Node) -> bool {
 
 /// Whether a text that could not be read has the form of an object, or of several.
 pub(super) fn of_text(text: &str) -> bool {
+    any_outermost(text, names_object)
+}
+
+/// Whether one of the outermost lines of a text that could not be read is a field of one of these names,
+/// misspelt or not.
+pub(crate) fn has_field(text: &str, names: &[&'static str]) -> bool {
+    any_outermost(text, |line| {
+        let field = field(line).map(|(name, _)| name);
+        field.is_some_and(|name| nearest_name(name, names.iter().copied()).is_some())
+    })
+}
+
+/// Whether any of the outermost lines of a text passes, or, in braces, what follows any of them.
+fn any_outermost(text: &str, mut test: impl FnMut(&str) -> bool) -> bool {
     let text = letters(text);
     if text.trim_start().starts_with(['{', '[']) {
-        let pieces = text.split(['{', '[', ',', '\n', '\r']);
-        return pieces.map(str::trim_start).any(names_object);
+        return text.split(['{', '[', ',', '\n', '\r']).any(test);
     }
     let lines = || {
         let lines = text.split(['\n', '\r']).filter(|line| {
@@ -37,23 +50,27 @@ pub(super) fn of_text(text: &str) -> bool {
         lines.map(|line| (line.len() - line.trim_start_matches([' ', '\t']).len(), line))
     };
     let outermost = lines().map(|(indent, _)| indent).min().unwrap_or_default();
-    lines().filter(|(indent, _)| *indent == outermost).any(|(_, line)| names_object(line))
+    lines().any(|(indent, line)| indent == outermost && test(line))
+}
+
+/// The name and the value of the field that a line is.
+fn field(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim_start_matches([' ', '\t', '-', '?', '"', '\'']);
+    let end = line.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(line.len());
+    let (name, rest) = line.split_at_checked(end)?;
+    Some((name, rest.trim_start_matches([' ', '\t', '"', '\'']).strip_prefix(':')?))
 }
 
 /// Whether a line, or what follows a brace, says which kind of object this is.
 fn names_object(line: &str) -> bool {
-    let line = line.trim_start_matches([' ', '\t', '-', '?', '"', '\'']);
-    let is_of_word = |letter: char| letter.is_alphanumeric();
-    let (word, rest) = line.split_at(line.find(|letter| !is_of_word(letter)).unwrap_or(line.len()));
-    let Some(value) = rest.trim_start_matches([' ', '\t', '"', '\'']).strip_prefix(':') else {
-        return false;
-    };
+    let Some((name, value)) = field(line) else { return false };
     let kinds = || SECURITY_KINDS.into_iter().chain(TARGET_KINDS).chain(["ConfigMap", "List"]);
-    let mut values = value.split(|letter| !is_of_word(letter)).filter(|word| !word.is_empty());
-    nearest_name(word, ["apiVersion"].into_iter()).is_some()
-        || nearest_name(word, ["kind"].into_iter()).is_some()
-            // A tag or an anchor may stand before it.
-            && values.by_ref().take(2).any(|value| nearest_name(value, kinds()).is_some())
+    let values = value.split(|letter: char| !letter.is_alphanumeric());
+    // A tag or an anchor may stand before it.
+    let mut values = values.filter(|word| !word.is_empty()).take(2);
+    nearest_name(name, ["apiVersion"].into_iter()).is_some()
+        || nearest_name(name, ["kind"].into_iter()).is_some()
+            && values.any(|value| nearest_name(value, kinds()).is_some())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What can be told of an object that could not be understood.
 use crate::manifest::{Document, Entry, Node, Value};
 use crate::name::Labels;
+use crate::registry::attachment::{DATAPLANE_MODE, USE_WAYPOINT};
 use crate::registry::load::labels_of;
 use crate::resource::Action;
 
@@ -56,8 +57,7 @@ pub(in crate::registry) fn labels(document: &Document) -> Option<Labels> {
         return Some(Labels::default());
     };
     let Value::Map(entries) = &labels.value else { return None };
-    let decides =
-        |name: &str| name.starts_with("istio.io/use-waypoint") || name == "istio.io/dataplane-mode";
+    let decides = |name: &str| name.starts_with(USE_WAYPOINT) || name == DATAPLANE_MODE;
     let is_told = |entry: &Entry| entry.node.as_str().is_some() || !decides(&entry.key);
     let texts = entries.iter().filter_map(|entry| Some((&*entry.key, entry.node.as_str()?)));
     entries.iter().all(is_told).then(|| texts.collect())
