@@ -178,6 +178,68 @@ fn a_kind_of_the_security_group_that_is_not_known_denies_in_its_namespace() {
     check(others, false);
 }
 
+/// Whether a text of the config folder closes nothing.
+fn loses_nothing(text: String) -> bool {
+    let source = Source {
+        origin: Origin::Config,
+        name: Arc::from("config/p.yaml"),
+        text: text.into_bytes(),
+    };
+    let mut registry = Registry::new(Compat::default());
+    registry.load([source]);
+    registry.mesh().broken().is_empty()
+}
+
+/// The kinds before today's, which no istiod reads any more, denied what they did not allow.
+#[test]
+fn a_kind_of_the_groups_before_denies() {
+    let object = |version: &str, kind: &str, namespace: &str| {
+        format!(
+            "apiVersion: {version}\nkind: {kind}\nmetadata: {{name: shut, namespace: {namespace}}}\nspec: {{}}\n"
+        )
+    };
+    let roles = "rbac.istio.io/v1alpha1";
+    check(object(roles, "ServiceRole", "shop"), true);
+    check(object(roles, "ServiceRoleBinding", "other"), false);
+    check(object("rbc.istio.io/v1alpha1", "ServiceRole", "shop"), true);
+    // These were of no namespace.
+    check(object(roles, "ClusterRbacConfig", "other"), true);
+    assert!(loses_nothing(object("rbac.authorization.k8s.io/v1", "Role", "shop")));
+}
+
+/// Nobody can tell whether what another object carries is applied.
+#[test]
+fn a_policy_that_another_object_carries_denies() {
+    let policy = |namespace: &str| {
+        format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: shut{namespace}}}, \
+             spec: {{action: DENY, selector: {{matchLabels: {{app: LABEL}}}}, rules: [{{}}]}}}}"
+        )
+    };
+    let template = "apiVersion: template.openshift.io/v1\nkind: Template\nmetadata: {name: t}\nobjects:\n- POLICY\n";
+    let work = "apiVersion: work.open-cluster-management.io/v1\nkind: ManifestWork\n\
+                metadata: {name: w, namespace: c1}\nspec: {workload: {manifests: [POLICY]}}\n";
+    for carrier in [template, work] {
+        let carry = |namespace: &str, label: &str| {
+            carrier.replace("POLICY", &policy(namespace)).replace("LABEL", label)
+        };
+        for (namespace, denies) in [
+            ("", true),
+            (", namespace: shop", true),
+            (", namespace: '${N}'", true),
+            (", namespace: other", false),
+        ] {
+            check(carry(namespace, "web"), denies);
+            check(carry(namespace, "'${APP}'"), denies);
+            check(carry(namespace, "else"), false);
+        }
+        let reference = "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, name: p}";
+        for other in [reference, "{apiVersion: v1, kind: Pod, metadata: {name: p}}"] {
+            assert!(loses_nothing(carrier.replace("POLICY", other)), "{other}");
+        }
+    }
+}
+
 #[test]
 fn a_lost_demand_for_mutual_tls_is_strict() {
     let check = |text: &str, expected: MutualTlsMode| {

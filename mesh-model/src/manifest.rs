@@ -13,6 +13,8 @@ pub use self::diagnostic::{Diagnostic, Severity};
 pub use self::document::{
     Document, Head, Limits, Meant, Reading, SECURITY_KINDS, TARGET_KINDS, Unreadable, read,
 };
-pub(crate) use self::document::{METADATA_FIELDS, OF_OBJECTS, has_field, misplaced_namespace};
+pub(crate) use self::document::{
+    METADATA_FIELDS, OF_OBJECTS, has_field, is_of_old_policies, misplaced_namespace,
+};
 pub use self::field_name::FieldName;
 pub use self::node::{Entry, Node, Place, Value};

@@ -11,6 +11,7 @@ mod attachment;
 mod authorization_policies;
 mod autoscalers;
 mod broken;
+mod carried;
 mod change;
 mod cluster_local;
 mod control_plane;

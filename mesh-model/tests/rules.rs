@@ -301,6 +301,9 @@ fn files_of_the_folder() {
     check_file("config/a.yaml", strange, "NAMESPACE-NAME");
     check_file("config/a.txt", strange, "FILE-MISPLACED");
     check_file("mesh.yaml", strange, "FILE-MISPLACED");
+    let carried = "{apiVersion: template.openshift.io/v1, kind: Template, metadata: {name: t}, objects: \
+                   [{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: p}}]}";
+    check_file("config/a.yaml", carried, "OBJECT-CARRIED");
     check_file("clusters/c1/cluster.yaml", "reads: [c2]", "CLUSTER-UNKNOWN");
     check_file("clusters/c1/cluster.yaml", "controlPlane: c2", "CLUSTER-UNKNOWN");
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\n";

@@ -32,7 +32,7 @@ pub(crate) use self::form::{OF_OBJECTS, has_field};
 use self::head::Guess;
 pub use self::head::Head;
 pub use self::limits::Limits;
-pub(crate) use self::meant::{METADATA_FIELDS, misplaced_namespace};
+pub(crate) use self::meant::{METADATA_FIELDS, is_of_old_policies, misplaced_namespace};
 pub use self::meant::{Meant, SECURITY_KINDS, TARGET_KINDS};
 use self::split::Piece;
 

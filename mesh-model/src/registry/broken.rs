@@ -349,6 +349,11 @@ impl Registry {
         self.push_broken(Broken::of(object, origin, reason));
     }
 
+    /// What was remembered after the first of these.
+    pub(super) fn broken_since(&mut self, first: usize) -> &mut [Broken] {
+        Arc::make_mut(&mut self.parts.broken).get_mut(first..).unwrap_or_default()
+    }
+
     pub(super) fn push_broken(&mut self, broken: Broken) {
         Arc::make_mut(&mut self.parts.broken).push(broken);
     }

@@ -374,6 +374,7 @@ impl Registry {
             let reason = decoded.diagnostics.first().map(|found| found.message.as_str());
             self.remember_unnamed(origin, document, reason.unwrap_or("it is no object"));
             diagnostics.extend(self.remember_stray_settings(origin, document));
+            diagnostics.extend(self.remember_carried(origin, document));
             return;
         };
         let Some(resource) = decoded.resource else {

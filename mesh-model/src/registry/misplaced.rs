@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::attachment::{DATAPLANE_MODE, is_behind_waypoint, says_waypoint};
 use super::broken::{DEFAULT_NAMESPACE, OF_SECURITY, labels_of_document, object_of};
+use super::carried::carried;
 use super::{Broken, Origin, Registry, Source};
 use crate::manifest::{
     self, Diagnostic, Document, Entry, Limits, Node, OF_OBJECTS, Place, Reading, SECURITY_KINDS,
@@ -176,7 +177,9 @@ pub fn decides_security(reading: &Reading) -> bool {
         Some(_) => true,
         None => false,
     };
-    reading.documents.iter().any(of_document)
+    let holds =
+        |document: &Document| of_document(document) || carried(document).iter().any(of_document);
+    reading.documents.iter().any(holds)
         || reading.unreadable.iter().any(|it| !Decides::of_unreadable(it).is_empty())
 }
 
@@ -216,6 +219,7 @@ impl Registry {
         }
         for document in &reading.documents {
             found.extend(self.remember_unread(origin, document));
+            found.extend(self.remember_carried(origin, document));
         }
         found
     }

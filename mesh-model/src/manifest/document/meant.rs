@@ -16,6 +16,12 @@ pub const SECURITY_KINDS: [&str; 3] =
 /// The API group of those kinds, which has no others.
 const SECURITY_GROUP: &str = "security.istio.io";
 
+/// The groups of the kinds before those, which no istiod reads since 1.6: what they denied is open.
+const OLD_GROUPS: [(&str, &[&str]); 2] = [
+    ("rbac.istio.io", &["AuthorizationPolicy"]),
+    ("authentication.istio.io", &["PeerAuthentication", "RequestAuthentication"]),
+];
+
 /// The kinds that policies and waypoints are attached by: what their loss detaches is in force nowhere.
 pub const TARGET_KINDS: [&str; 3] = ["Service", "ServiceEntry", "Namespace"];
 
@@ -62,7 +68,11 @@ impl Meant {
         if is_object && !kind.is_empty() && !kind.contains(['{', '$']) {
             let security_kinds = of_kind(kind, version);
             let target_kinds = target_of_kind(kind, version).into_iter().collect();
-            return Self { security_kinds, target_kinds, tells_namespace: tells_namespace(node) };
+            // Some of the old kinds were of no namespace, and counted in all.
+            let tells_namespace = tells_namespace(node)
+                && (!is_of_old_policies(version)
+                    || ["Policy", "ServiceRole", "ServiceRoleBinding"].contains(&kind));
+            return Self { security_kinds, target_kinds, tells_namespace };
         }
         let target = kind.strip_suffix("List").and_then(|kind| target_of_kind(kind, version));
         let mut security_kinds: Vec<&str> =
@@ -173,11 +183,26 @@ fn target_of_kind(kind: &str, version: &str) -> Option<&'static str> {
 /// The security kinds that an object may be by what it says: the one that it names, misspelt or not; any if
 /// it names none of the group that has no others.
 fn of_kind(kind: &str, version: &str) -> Vec<&'static str> {
+    if let Some((_, kinds)) = old_group(version) {
+        return kinds.to_vec();
+    }
     match nearest_name(kind.trim(), SECURITY_KINDS.into_iter()) {
         Some(meant) if is_ours(version) => vec![meant],
         _ if is_of_security(version) => SECURITY_KINDS.into(),
         Some(_) | None => Vec::new(),
     }
+}
+
+/// The group of policies that are read no more that a version is of, misspelt or not.
+fn old_group(version: &str) -> Option<(&'static str, &'static [&'static str])> {
+    let (group, names) = (group(version), OLD_GROUPS.into_iter().map(|(group, _)| group));
+    let meant = nearest_name(&group, names.chain([SECURITY_GROUP]))?;
+    OLD_GROUPS.into_iter().find(|(group, _)| *group == meant)
+}
+
+/// Returns whether a version is of the groups of policies before those of [`SECURITY_KINDS`].
+pub(crate) fn is_of_old_policies(version: &str) -> bool {
+    old_group(version).is_some()
 }
 
 /// Whether a version is of the group of the security kinds, misspelt or not.

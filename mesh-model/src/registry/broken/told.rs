@@ -26,10 +26,11 @@ pub(super) fn selector(document: &Document) -> Option<Labels> {
         return None;
     }
     let labels = spec.get(&["selector"])?.get(&["matchLabels", "match_labels"])?;
-    // Who wrote a pattern where labels are equal or not meant more than it says.
+    // Who wrote a pattern, or a name to be replaced, where labels are equal or not meant more than it says.
     let is_plain = |entry: &Entry| {
+        let is_plain = |text: &str| !text.contains(['*', '$', '{']);
         let value = entry.node.as_str().unwrap_or_default();
-        !entry.key.is_empty() && !entry.key.contains('*') && !value.contains('*')
+        !entry.key.is_empty() && is_plain(&entry.key) && is_plain(value)
     };
     labels_of(labels).filter(|_| labels.entries().iter().all(is_plain))
 }
@@ -58,7 +59,8 @@ pub(in crate::registry) fn labels(document: &Document) -> Option<Labels> {
     };
     let Value::Map(entries) = &labels.value else { return None };
     let decides = |name: &str| name.starts_with(USE_WAYPOINT) || name == DATAPLANE_MODE;
-    let is_told = |entry: &Entry| entry.node.as_str().is_some() || !decides(&entry.key);
+    let is_plain = |text: &str| !text.contains(['$', '{']);
+    let is_told = |entry: &Entry| entry.node.as_str().is_some_and(is_plain) || !decides(&entry.key);
     let texts = entries.iter().filter_map(|entry| Some((&*entry.key, entry.node.as_str()?)));
     entries.iter().all(is_told).then(|| texts.collect())
 }

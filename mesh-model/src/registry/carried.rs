@@ -1,0 +1,83 @@
+//! Objects that another one carries, for somebody who applies them: OpenShift's `Template`, `ManifestWork` of
+//! Open Cluster Management, Karmada's `Work` and their kin.
+//!
+//! Nobody can tell whether, where and with which values they are applied, so none is read; those that decide
+//! what policies are in force close what they might.
+use super::{Origin, Registry};
+use crate::manifest::{Diagnostic, Document, Node, Severity, Value};
+use crate::name::{Namespace, is_dns_label, nearest_name};
+use crate::resource;
+
+/// Returns the objects that a document of an unknown kind carries, in the order of the text.
+///
+/// An object says its kind and version and has metadata or a specification: what does not is a reference.
+pub(super) fn carried(document: &Document) -> Vec<Document> {
+    let mut found = Vec::new();
+    if resource::admit(&document.node, &document.file, "").object.is_none() {
+        inside(&document.node, &mut found);
+    }
+    found.into_iter().map(|node| Document { file: document.file.clone(), node }).collect()
+}
+
+fn inside(node: &Node, found: &mut Vec<Node>) {
+    let mut look = |inner: &Node| {
+        if is_object(inner) {
+            found.push(inner.clone());
+        } else {
+            inside(inner, found);
+        }
+    };
+    match &node.value {
+        Value::Map(entries) => entries.iter().for_each(|entry| look(&entry.node)),
+        Value::List(items) => items.iter().for_each(look),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::String(_) => {}
+    }
+}
+
+fn is_object(node: &Node) -> bool {
+    let has = |name: &'static str| {
+        let mut entries = node.entries().iter();
+        entries.any(|entry| nearest_name(&entry.key, [name].into_iter()).is_some())
+    };
+    has("kind") && has("apiVersion") && (has("metadata") || has("spec"))
+}
+
+impl Registry {
+    /// `OBJECT-CARRIED`: of the objects that one carries those that decide what policies are in force.
+    pub(super) fn remember_carried(
+        &mut self,
+        origin: &Origin,
+        document: &Document,
+    ) -> Vec<Diagnostic> {
+        let head = document.head();
+        let mut found = Vec::new();
+        for inner in carried(document) {
+            let before = self.parts.broken.len();
+            let Some(told) = self.remember_unread(origin, &inner) else { continue };
+            self.forget_namespaces(before, &inner);
+            found.push(Diagnostic {
+                code: "OBJECT-CARRIED",
+                severity: Severity::Error,
+                object: head.to_string(),
+                message: format!(
+                    "it carries `{}`, which is not read: nobody can tell whether it is applied, and what it \
+                     may concern denies what it might have denied",
+                    inner.head()
+                ),
+                help: "write it as a document of its own, as it is in the cluster, or remove it".to_owned(),
+                ..told
+            });
+        }
+        found
+    }
+
+    /// The namespace that an object is applied in is said by who applies it, unless it says one itself.
+    fn forget_namespaces(&mut self, before: usize, document: &Document) {
+        let namespace = document.head().namespace;
+        if !namespace.is_empty() && is_dns_label(&namespace) {
+            return;
+        }
+        let remembered = self.broken_since(before);
+        remembered.iter_mut().for_each(|broken| broken.object.namespace = Namespace::default());
+    }
+}
