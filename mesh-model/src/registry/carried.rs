@@ -8,12 +8,14 @@ use crate::manifest::{Diagnostic, Document, Node, Severity, Value};
 use crate::name::{Namespace, is_dns_label, nearest_name};
 use crate::resource;
 
-/// Returns the objects that a document of an unknown kind carries, in the order of the text.
+/// Returns the objects that a document of an unknown kind carries, in the order of the text; none of one that
+/// may be a policy itself, or a misspelt list of some.
 ///
 /// An object says its kind and version and has metadata or a specification: what does not is a reference.
 pub(super) fn carried(document: &Document) -> Vec<Document> {
     let mut found = Vec::new();
-    if resource::admit(&document.node, &document.file, "").object.is_none() {
+    let is_meant = !document.meant().security_kinds.is_empty();
+    if !is_meant && resource::admit(&document.node, &document.file, "").object.is_none() {
         inside(&document.node, &mut found);
     }
     found.into_iter().map(|node| Document { file: document.file.clone(), node }).collect()
