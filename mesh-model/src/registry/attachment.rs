@@ -19,3 +19,14 @@ pub(super) fn says_waypoint(labels: &Labels) -> bool {
 pub(super) fn is_behind_waypoint(labels: &Labels) -> bool {
     says_waypoint(labels) && labels.value(USE_WAYPOINT) != "none"
 }
+
+/// The waypoint that labels name, and its namespace.
+pub(super) fn waypoint(labels: &Labels) -> [Box<str>; 2] {
+    [USE_WAYPOINT, USE_WAYPOINT_NAMESPACE].map(|label| labels.value(label).into())
+}
+
+/// Whether two states of a service are behind the same waypoint: both are there, or neither is.
+pub(super) fn is_same_waypoint(before: Option<Labels>, after: Option<Labels>) -> bool {
+    let of = |labels: Option<Labels>| labels.map(|labels| waypoint(&labels));
+    of(before) == of(after)
+}

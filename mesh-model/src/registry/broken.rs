@@ -5,16 +5,17 @@
 //! ```
 use std::sync::Arc;
 
+use super::index::Around;
 use super::map::Key;
 use super::mesh::Parts;
 use super::objects::in_both;
 use super::topology::Topology;
-use super::{Origin, Registry};
+use super::{Origin, Registry, settings};
 use crate::manifest::{
-    Diagnostic, Document, Head, Meant, SECURITY_KINDS, Severity, TARGET_KINDS, Unreadable,
+    Diagnostic, Document, Head, Meant, SECURITY_KINDS, TARGET_KINDS, Unreadable,
 };
 use crate::name::{ClusterId, Labels, Namespace};
-use crate::resource::{Action, MeshConfig, ObjectKey, UNTOLD};
+use crate::resource::{Action, ObjectKey, UNTOLD};
 
 mod told;
 
@@ -32,16 +33,6 @@ pub(super) const EXTERNAL: &str = "external";
 
 /// The kind of what `discoverySelectors` are asked of.
 const NAMESPACE: &str = "Namespace";
-
-/// The settings that decide which policies count for whom and what they see.
-pub(super) const OF_SECURITY: [&str; 6] = [
-    "rootNamespace",
-    "trustDomain",
-    "trustDomainAliases",
-    "pathNormalization",
-    "extensionProviders",
-    "discoverySelectors",
-];
 
 /// A security policy that could not be understood, the settings of the mesh (kind `MeshConfig`), or a
 /// Service, ServiceEntry or Namespace, by which policies are attached.
@@ -84,6 +75,12 @@ impl Broken {
         }
     }
 
+    /// Settings of the mesh.
+    pub(super) fn settings(origin: &Origin, reason: String) -> Self {
+        let (namespace, name) = (Namespace::default(), "".into());
+        Self::of(ObjectKey { kind: SETTINGS, namespace, name }, origin, reason)
+    }
+
     /// An object of which there are two.
     fn twice(kind: &'static str, (namespace, name): Key<'_>, origin: &Origin) -> Self {
         let object = ObjectKey { kind, namespace: namespace.into(), name: name.into() };
@@ -113,19 +110,19 @@ impl Broken {
 /// Returns what is broken for the proxies of a control plane.
 ///
 /// That is what was remembered and counts for it, of a control plane that is in no cluster what was found
-/// in any; a stand-in for each policy that `config/` and the
+/// in any; settings of ConfigMaps that contradict others or cannot be understood; a stand-in for each policy that `config/` and the
 /// control plane's own cluster both have, because nobody can tell which one is meant; and one for all
 /// policies of a kind, if there are any, where settings that decide whom they concern are not understood,
 /// or of one namespace, where selectors decide whether it is read and its labels cannot be.
-pub(super) fn of_plane(parts: &Parts, config: &MeshConfig, plane: &ClusterId) -> Arc<[Broken]> {
+pub(super) fn of_plane(parts: &Parts, around: &Around, plane: &ClusterId) -> Arc<[Broken]> {
     let [policy, peer, request] = SECURITY_KINDS;
     let unknown = unknown_plane(parts, plane);
     // Whose policies count is unknown: those that nobody understands count as those of all that are.
     let counts = |broken: &&Broken| unknown.is_some() || broken.counts_for(plane);
-    let counting = parts.broken.iter().filter(counts);
+    let counting = parts.broken.iter().chain(&*around.broken_settings).filter(counts);
     let mut found: Vec<Broken> = counting.filter(|it| !it.is_service()).cloned().collect();
     let settings = found.iter().find(|broken| broken.object.kind == SETTINGS).cloned();
-    let selects = !config.discovery_selectors.is_empty();
+    let selects = !around.config.discovery_selectors.is_empty();
     let namespaces: Vec<Broken> = found.extract_if(.., |it| it.object.kind == NAMESPACE).collect();
     let own = parts.clusters.get(plane).map(|part| &part.store);
     let (policies, peers) =
@@ -316,13 +313,8 @@ impl Registry {
 
     /// Remembers settings of the mesh if what is wrong with them is security's.
     pub(super) fn check_settings(&mut self, origin: &Origin, found: &[Diagnostic]) {
-        let is_of_security = |finding: &&Diagnostic| {
-            let field = finding.field.split(['.', '[']).next().unwrap_or_default();
-            finding.severity == Severity::Error
-                && (field.is_empty() || OF_SECURITY.contains(&field))
-        };
-        if let Some(finding) = found.iter().find(is_of_security) {
-            self.remember_settings(origin, format!("{}: {}", finding.field, finding.message));
+        if let Some(reason) = settings::refused(found) {
+            self.remember_settings(origin, reason);
         }
     }
 
@@ -344,9 +336,7 @@ impl Registry {
     }
 
     pub(super) fn remember_settings(&mut self, origin: &Origin, reason: String) {
-        let (namespace, name) = (Namespace::default(), "".into());
-        let object = ObjectKey { kind: SETTINGS, namespace, name };
-        self.push_broken(Broken::of(object, origin, reason));
+        self.push_broken(Broken::settings(origin, reason));
     }
 
     /// What was remembered after the first of these.

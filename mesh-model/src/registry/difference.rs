@@ -39,8 +39,10 @@ impl ControlPlane {
         }
         let policies = !Arc::ptr_eq(&self.authorization_policies, &before.authorization_policies)
             || !Arc::ptr_eq(&self.telemetries, &before.telemetries)
-            || !Arc::ptr_eq(&self.request_authentications, &before.request_authentications);
-        let mutual_tls = !Arc::ptr_eq(&self.peer_authentications, &before.peer_authentications);
+            || !Arc::ptr_eq(&self.request_authentications, &before.request_authentications)
+            || self.broken != before.broken;
+        let mutual_tls = !Arc::ptr_eq(&self.peer_authentications, &before.peer_authentications)
+            || self.broken != before.broken;
         let is_same = |a: &super::control_plane::ServiceShards, b: &_| a.shares_with(b);
         let pairs = map::differences(&before.shards, &self.shards, is_same).into_iter();
         let either = pairs.filter_map(|(old, new)| new.or(old));

@@ -18,7 +18,9 @@ pub(super) use self::plane::{Plane, PlaneIndex, cluster_set_host};
 use super::map::Key;
 use super::mesh::Parts;
 use super::topology::Topology;
-use super::{ClusterLocalHosts, ControlPlane, DOMAIN, ExportTo, Service, Store, serving};
+use super::{
+    Broken, ClusterLocalHosts, ControlPlane, DOMAIN, ExportTo, Service, Store, serving, settings,
+};
 use crate::compat::Compat;
 use crate::endpoint::Discoverability;
 use crate::name::ClusterId;
@@ -32,6 +34,7 @@ pub(crate) struct Around {
     pub(crate) compat: Arc<Compat>,
     pub(crate) cluster_local: Arc<ClusterLocalHosts>,
     pub(crate) default_service_export_to: Arc<ExportTo>,
+    pub(crate) broken_settings: Arc<[Broken]>,
 }
 
 impl Around {
@@ -41,16 +44,17 @@ impl Around {
         let config = parts.settings();
         let of_map = || Some(Arc::new(map?.mesh_networks(&unnamed)?.0));
         let networks = parts.networks.clone().or_else(of_map).unwrap_or_default();
-        let settings = config.service_settings.iter();
-        let settings =
-            settings.map(|entry| (entry.settings.cluster_local, entry.hosts.iter().map(|h| &**h)));
+        let cluster_local = config.service_settings.iter();
+        let cluster_local = cluster_local
+            .map(|entry| (entry.settings.cluster_local, entry.hosts.iter().map(|h| &**h)));
         let discovery = &config.default_config.discovery_address;
         let export_to = config.default_service_export_to.iter().map(AsRef::as_ref);
         Self {
             networks,
             compat: compat.clone(),
-            cluster_local: Arc::new(ClusterLocalHosts::new(settings, discovery, DOMAIN)),
+            cluster_local: Arc::new(ClusterLocalHosts::new(cluster_local, discovery, DOMAIN)),
             default_service_export_to: Arc::new(ExportTo::parse(export_to)),
+            broken_settings: settings::broken(parts),
             config,
         }
     }

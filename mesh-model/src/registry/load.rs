@@ -109,7 +109,7 @@ impl Registry {
             diagnostics.extend(self.remember_unread(&Origin::Config, &document));
         }
         self.check_descriptions(&mut diagnostics);
-        self.check_several_settings(&mut diagnostics);
+        settings::check(&self.parts, &mut diagnostics);
         choice::check(&self.parts, &mut diagnostics);
         self.check_twice(&mut diagnostics);
         diagnostics.iter_mut().for_each(Diagnostic::shorten);
@@ -408,7 +408,6 @@ impl Registry {
         }
         if let Resource::MeshConfigMap(map) = &resource {
             let of_config = map.mesh_config(&document.file).map(|(_, found)| found);
-            self.check_settings(origin, of_config.as_deref().unwrap_or_default());
             let of_networks = map.mesh_networks(&document.file).map(|(_, found)| found);
             diagnostics.extend(of_config.into_iter().chain(of_networks).flatten());
         }

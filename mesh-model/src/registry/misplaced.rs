@@ -12,9 +12,9 @@
 use std::sync::Arc;
 
 use super::attachment::{DATAPLANE_MODE, is_behind_waypoint, says_waypoint};
-use super::broken::{DEFAULT_NAMESPACE, OF_SECURITY, labels_of_document, object_of};
+use super::broken::{DEFAULT_NAMESPACE, labels_of_document, object_of};
 use super::carried::carried;
-use super::{Broken, Origin, Registry, Source};
+use super::{Broken, Origin, Registry, Source, security};
 use crate::manifest::{
     self, Diagnostic, Document, Entry, Limits, Node, OF_OBJECTS, Place, Reading, SECURITY_KINDS,
     Severity, TARGET_KINDS, Unreadable, has_field,
@@ -73,7 +73,7 @@ impl Decides {
         if has(&["controlPlane", "rootCaFingerprint"]) || ROLES.contains(&role) {
             return Some(Self::Description);
         }
-        if has(&OF_SECURITY) {
+        if has(&security::settings()) {
             return Some(Self::Settings);
         }
         let reference = node.get(&["ref"]).and_then(Node::as_str).unwrap_or_default();
@@ -87,7 +87,7 @@ impl Decides {
     fn of_own_file(origin: &Origin, source: &Source) -> Option<Self> {
         let text = String::from_utf8_lossy(&source.text);
         match origin {
-            Origin::MeshConfig => has_field(&text, &OF_SECURITY).then_some(Self::Settings),
+            Origin::MeshConfig => has_field(&text, &security::settings()).then_some(Self::Settings),
             Origin::Description(_) => has_field(&text, &OF_CLUSTER).then_some(Self::Description),
             Origin::Config
             | Origin::Cluster(_)
@@ -140,7 +140,10 @@ fn is_config_map(node: &Node) -> bool {
     texts.filter_map(|entry| entry.node.as_str()).any(|text| {
         let reading = manifest::read("", text.as_bytes(), &Limits::default());
         !reading.unreadable.is_empty()
-            || reading.documents.iter().any(|document| has_any(&document.node, &OF_SECURITY))
+            || reading
+                .documents
+                .iter()
+                .any(|document| has_any(&document.node, &security::settings()))
     })
 }
 

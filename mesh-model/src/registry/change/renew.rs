@@ -5,14 +5,14 @@ use super::Touched;
 use crate::endpoint::Shards;
 use crate::manifest::TARGET_KINDS;
 use crate::name::{ClusterId, Hostname, Namespace};
+use crate::registry::attachment::is_same_waypoint;
 use crate::registry::control_plane::{ServiceShards, keep};
 use crate::registry::effect::Effect;
 use crate::registry::index::{Changed, ServiceName, cluster_set_host, is_candidate};
 use crate::registry::objects::Stored;
 use crate::registry::place::NETWORK;
-use crate::registry::topology::Topology;
 use crate::registry::{
-    DOMAIN, Origin, Registry, Resolution, SYSTEM_NAMESPACE, kubernetes, serving,
+    DOMAIN, Origin, Registry, Resolution, SYSTEM_NAMESPACE, kubernetes, serving, settings,
 };
 use crate::resource::{
     self, EndpointSlice, Node, ObjectKey, Pod, ProxyRef, VirtualService, WorkloadEntry,
@@ -56,12 +56,18 @@ impl Registry {
             }
             (Stored::Service(_), Some(cluster)) => {
                 let (before, after) = states!(touched, Service);
+                let labels = |service: &'_ Option<Arc<resource::Service>>| {
+                    service.as_ref().map(|service| service.meta.labels.clone())
+                };
+                let is_attached_alike = is_same_waypoint(labels(&before), labels(&after));
                 self.renew_service(cluster, &touched.key, &[before, after], effect);
+                return !is_attached_alike && self.renew_served(effect);
             }
             (Stored::Node(node), Some(cluster)) => self.renew_node(cluster, node, effect),
             (Stored::Namespace(_), Some(_)) => {
                 let (before, after) = states!(touched, Namespace);
-                return self.namespace_matters(&touched.key.name, before, after, effect);
+                let matters = self.namespace_matters(&touched.key.name, before, after, effect);
+                return matters || self.renew_served(effect);
             }
             (Stored::ServiceExport(_) | Stored::ServiceImport(_), Some(_)) => {
                 return self.compat.flags.enable_mcs_service_discovery;
@@ -84,16 +90,26 @@ impl Registry {
                 self.renew_config(touched, effect);
                 return self.renew_unknown(effect);
             }
+            (Stored::ServiceEntry(_), Some(_)) => {
+                self.renew_config(touched, effect);
+                return self.renew_served(effect);
+            }
             (_, _) => self.renew_config(touched, effect),
         }
         false
     }
 
+    /// Whether any cluster is served otherwise by what attaches policies: everything is different then.
+    fn renew_served(&self, effect: &mut Effect) -> bool {
+        let is_otherwise = self.is_served_otherwise();
+        effect.everything |= is_otherwise;
+        is_otherwise
+    }
+
     /// Computes again what stands for policies of any cluster, where it is unknown whose count; returns
     /// whether that itself is different.
     fn renew_unknown(&mut self, effect: &mut Effect) -> bool {
-        if self.is_served_otherwise() {
-            effect.everything = true;
+        if self.renew_served(effect) {
             return true;
         }
         if self.planes.keys().any(|id| !self.parts.clusters.contains_key(id)) {
@@ -177,7 +193,7 @@ impl Registry {
     /// them: those of a control plane also where nobody can tell whom it serves.
     fn sets(&self, origin: &Origin) -> bool {
         let Origin::Cluster(id) = origin else { return self.configures(origin) };
-        Topology::of(&self.parts).control_planes().contains(id)
+        settings::candidates(&self.parts).contains(id)
     }
 
     /// Whether Istio resources of a part of the mesh count for anyone.

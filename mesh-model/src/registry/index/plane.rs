@@ -222,7 +222,7 @@ impl<'o> Plane<'o> {
 
     /// What is meant to secure its workloads and is not in force as it was meant.
     pub(crate) fn broken(&self) -> Arc<[Broken]> {
-        broken::of_plane(self.parts, &self.index.around.config, self.id)
+        broken::of_plane(self.parts, &self.index.around, self.id)
     }
 
     /// What policies may be attached by, and could not be read.
