@@ -334,7 +334,10 @@ impl Registry {
             place,
             object: DESCRIPTION.to_owned(),
             field,
-            message: format!("the mesh has no cluster `{}`", clip(name)),
+            message: match is_closed {
+                true => format!("the mesh has no cluster `{}`: {}", clip(name), choice::CLOSED),
+                false => format!("the mesh has no cluster `{}`", clip(name)),
+            },
             help,
         }
     }

@@ -31,16 +31,22 @@ pub(super) fn check(parts: &Parts, found: &mut Vec<Diagnostic>) {
 /// be told.
 pub(super) fn remote(parts: &Parts, id: &ClusterId, named: &str) -> Diagnostic {
     let message = format!(
-        "`{named}` is a remote, which has no control plane, so none is taken: what the policies of any cluster \
-         might deny is denied in `{id}`"
+        "`{named}` cannot serve `{id}`: it is a remote, which has no control plane; until it is known which one \
+         serves `{id}`, {CLOSED}"
     );
-    let help = "write the name of a primary, or that this one is `role: primary`";
-    tell(parts, id, Severity::Error, message, help.to_owned())
+    let help = format!(
+        "name a cluster with `role: primary`, or write that role into `clusters/{named}/cluster.yaml`"
+    );
+    tell(parts, id, Severity::Error, message, help)
 }
 
-const NAME_ONE: &str = "write `controlPlane: FIRST`, or the name of the one that is meant";
+/// What happens where none is taken.
+pub(super) const CLOSED: &str = "requests to its workloads are denied that a policy of any cluster that may be meant might \
+                      deny, and of Istio's resources only those of `config/` count there";
+
+const NAME_ONE: &str = "write `controlPlane: FIRST`, or the name of the one that is meant, into `clusters/ID/cluster.yaml`";
 const DESCRIBE_ONE: &str =
-    "write `role: primary` into the `cluster.yaml` of the one that has the control plane";
+    "write `role: primary` into the `cluster.yaml` of the cluster that has the control plane";
 
 fn diagnose(
     parts: &Parts,
@@ -54,16 +60,15 @@ fn diagnose(
     let first = choice.first().map(|id| id.as_str()).unwrap_or_default();
     let consequence = match differing {
         Some(other) => format!(
-            "`{other}` has other security policies than `{first}`, so none is taken: what those of any might \
-             deny is denied in `{id}`, and no control plane's own configuration counts there"
+            "the control planes of `{first}` and `{other}` would let different requests pass (by their policies, \
+             their settings, or what attaches policies), so none is taken: {CLOSED}"
         ),
         None => format!("`{first}` is taken, the first by name"),
     };
     let severity = if differing.is_some() { Severity::Error } else { Severity::Warning };
-    let message = format!(
-        "any of {names} may serve `{id}`, which does not say which one does: {consequence}"
-    );
-    tell(parts, id, severity, message, help.replace("FIRST", first))
+    let message = format!("nothing says which of {names} serves `{id}`; {consequence}");
+    let help = help.replace("FIRST", first).replace("ID", id.as_str());
+    tell(parts, id, severity, message, help)
 }
 
 fn tell(
