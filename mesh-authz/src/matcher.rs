@@ -3,7 +3,7 @@
 //! A test is what Envoy is configured with, typed; it is made by the compiler of rules and asked by
 //! the authorizer. Asking never fails and never allocates.
 mod header;
-mod path_normal;
+pub(crate) mod path_normal;
 mod path_template;
 pub(crate) mod spiffe;
 mod string;

@@ -85,6 +85,50 @@ fn a_rule_whose_fields_exclude_each_other_never_matches() {
 }
 
 #[test]
+fn what_is_excluded_covers_what_is_asked_for_in_many_ways() {
+    let of = |field: &str, list: &str| {
+        let (side, entry, name) = match field {
+            "to" => ("to", "operation", list),
+            _ => ("from", "source", list),
+        };
+        let place = name.split(':').next().unwrap_or_default();
+        let found = format!("p[0] {side}.{entry}.{place}");
+        check_never(&format!("p ALLOW [{{{side}: [{{{entry}: {{{list}}}}}]}}]"), &[&found]);
+    };
+    for list in [
+        "paths: ['*'], notPaths: ['/*']",
+        "paths: ['*a'], notPaths: ['/*']",
+        "paths: ['*'], notPaths: ['*']",
+        "hosts: ['*'], notHosts: ['*']",
+        "hosts: [A.com], notHosts: ['*.com']",
+        "methods: ['*'], notMethods: ['*']",
+        "methods: [GET, GO], notMethods: ['G*']",
+        "ports: ['80'], notPorts: ['81', '80']",
+    ] {
+        of("to", list);
+    }
+    for list in [
+        "principals: ['*'], notPrincipals: ['*']",
+        "namespaces: ['*'], notNamespaces: ['*']",
+        "requestPrincipals: ['*'], notRequestPrincipals: ['*']",
+        "requestPrincipals: ['a/b'], notRequestPrincipals: ['a/b']",
+        "ipBlocks: [10.0.0.0/8], notIpBlocks: [0.0.0.0/0]",
+        "ipBlocks: [10.0.0.0/8], notIpBlocks: [10.128.0.0/9, 10.0.0.0/9]",
+        "remoteIpBlocks: ['::/0'], notRemoteIpBlocks: ['::/1', '8000::/1']",
+    ] {
+        of("from", list);
+    }
+    for list in [
+        "ipBlocks: [10.0.0.0/8], notIpBlocks: [10.0.0.0/9, 10.128.0.0/10]",
+        "ipBlocks: [10.0.0.0/8, 11.0.0.0/8], notIpBlocks: [10.0.0.0/8]",
+        "requestPrincipals: ['*'], notRequestPrincipals: ['a/b']",
+    ] {
+        check_never(&format!("p ALLOW [{{from: [{{source: {{{list}}}}}]}}]"), &[]);
+    }
+    check_never("p ALLOW [{to: [{operation: {paths: ['*'], notPaths: ['/a*']}}]}]", &[]);
+}
+
+#[test]
 fn one_entry_that_can_match_is_enough() {
     check_never(
         "p ALLOW [{to: [{operation: {paths: [/a], notPaths: [/a]}}, {operation: {paths: [/b]}}]}]",
@@ -468,6 +512,16 @@ fn a_value_that_no_request_has_is_told() {
     let dots = "paths: [/a/../b, '/a/..*', '/../*', '*..', '*/..', /a..b, '/..;x/a', '/{*}/./a']";
     check_dead(dots, Base, &["/a/../b", "/../*", "*/..", "/..;x/a", "/{*}/./a"]);
     check_dead(dots, None, &[]);
+    let escapes = "paths: ['/%61', '/a%2Fb', '*%7e', '/%6', '/{*}/%2D']";
+    check_dead(escapes, Base, &["/%61", "*%7e", "/{*}/%2D"]);
+    let decoded = ["/%61", "/a%2Fb", "*%7e", "/{*}/%2D"];
+    check_dead(escapes, PathNormalization::DecodeAndMergeSlashes, &decoded);
+    check_dead(escapes, None, &[]);
+    check_dead("namespaces: [' a', 'a ', 'b', '*']", Base, &[" a", "a "]);
+    check_dead("principals: ['td/ns/a/sa/b ', ' td*', '*']", Base, &["td/ns/a/sa/b ", " td*"]);
+    let header = "when: {key: 'request.headers[x]', values: [' a', 'a b', 'a *', \"b\\t\"]}";
+    check_dead(header, Base, &[" a", "b\t"]);
+    check_dead("when: {key: 'request.auth.claims[x]', values: [' a']}", Base, &[]);
     check_dead("notPaths: ['/a//b', '//', '//*', '*//a']", MergeSlashes, &["/a//b", "*//a"]);
     check_dead("paths: ['/a//b']", Base, &[]);
     check_dead("paths: ['/a\\b', '/a|b', '/a b']", Base, &["/a\\b", "/a|b", "/a b"]);
@@ -524,8 +578,8 @@ proptest! {
     /// No path comes out of normalization that a value passes of which that is said.
     #[test]
     fn a_dead_value_is_passed_by_no_path(
-        raw in "/([./;ab{*?%]|//|%2[eEfF]|%5C|\\\\){0,8}",
-        value in "[*]?(/|[./;ab{]|//|\\\\){0,6}[*]?",
+        raw in "/([./;ab{*?%]|//|%2[eEfF]|%5C|%61|\\\\){0,8}",
+        value in "[*]?(/|[./;ab{]|//|%61|%2[eEfF]|\\\\){0,6}[*]?",
         normalization in 0_usize..4,
     ) {
         use PathNormalization::{Base, DecodeAndMergeSlashes, MergeSlashes, None};

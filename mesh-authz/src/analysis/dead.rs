@@ -5,6 +5,7 @@
 //! and excludes nothing.
 use mesh_model::resource::AuthorizationPolicy;
 
+use crate::matcher::path_normal::is_decoded;
 use crate::matcher::{PathNormalization, PathOptions};
 use crate::rbac::{Field, Place};
 use crate::rule::{List, lists};
@@ -39,6 +40,10 @@ pub enum Dead {
     DotSegment,
     /// A path with `//`: normalization merges slashes.
     TwoSlashes,
+    /// A path with an escape that normalization decodes.
+    Escape,
+    /// A value that begins or ends with a blank, which nothing that it is compared with does.
+    Blank,
 }
 
 impl Dead {
@@ -52,6 +57,10 @@ impl Dead {
             Self::Character => "no path has the character when it is compared",
             Self::DotSegment => "`.` and `..` are resolved before paths are compared",
             Self::TwoSlashes => "slashes are merged before paths are compared",
+            Self::Escape => {
+                "the escape is decoded before paths are compared, and only one within another comes out so"
+            }
+            Self::Blank => "nothing that it is compared with begins or ends with a blank",
         }
     }
 }
@@ -92,6 +101,9 @@ fn dead(list: &List<'_>, value: &str, paths: PathOptions) -> Option<Dead> {
         Place::Source(name) | Place::Operation(name) => name,
         Place::When { key, .. } => &**key,
     };
+    if name != "paths" && keeps_no_blanks(name) && has_outer_blank(value) {
+        return Some(Dead::Blank);
+    }
     match name {
         "connection.sni" => {
             value.bytes().any(|byte| byte.is_ascii_uppercase()).then_some(Dead::UpperCase)
@@ -102,6 +114,23 @@ fn dead(list: &List<'_>, value: &str, paths: PathOptions) -> Option<Dead> {
         "paths" => path(value, paths),
         _ => None,
     }
+}
+
+/// Whether what a field is compared with neither begins nor ends with a blank: methods, hosts and headers by
+/// HTTP, server names by TLS, names of the mesh by Kubernetes. Claims of tokens may.
+fn keeps_no_blanks(name: &str) -> bool {
+    let is_of_token =
+        name.starts_with("request.auth.") || matches!(name, "requestPrincipals" | "request.auth");
+    let is_metadata = name.starts_with("experimental.");
+    !is_of_token && !is_metadata
+}
+
+/// Whether a text that passes a value begins or ends with a blank.
+fn has_outer_blank(value: &str) -> bool {
+    let is_blank = |letter: char| matches!(letter, ' ' | '\t');
+    let (starts, ends) = (value.starts_with(is_blank), value.ends_with(is_blank));
+    // What follows a prefix, or stands before a suffix, is not blank on both sides.
+    value != "*" && (starts || ends)
 }
 
 /// Why no path passes a value.
@@ -133,7 +162,11 @@ fn path(value: &str, options: PathOptions) -> Option<Dead> {
         PathNormalization::MergeSlashes | PathNormalization::DecodeAndMergeSlashes
     );
     // Of slashes alone two are left.
-    (merges && text.contains("//") && text != "//").then_some(Dead::TwoSlashes)
+    if merges && text.contains("//") && text != "//" {
+        return Some(Dead::TwoSlashes);
+    }
+    let mut escapes = text.match_indices('%').filter_map(|(at, _)| text.get(at + 1..at + 3));
+    escapes.any(|digits| is_decoded(digits, options.normalization)).then_some(Dead::Escape)
 }
 
 /// Whether a whole segment of the text is one that normalization resolves.

@@ -1,4 +1,6 @@
 //! Single tests: what part of a request each is about, and how two of them relate.
+use std::net::IpAddr;
+
 use mesh_model::name::Cidr;
 
 use crate::matcher::spiffe::SCHEME;
@@ -162,6 +164,13 @@ impl<'t> Plain<'t> {
 
 /// Whether every value of a part that passes `b` passes `a`; false where that is not known.
 pub(super) fn covers(subject: Subject<'_>, a: Shape<'_>, b: Shape<'_>) -> bool {
+    if let (Subject::Path, Shape::Text(StringTest { form: Form::Prefix(prefix), .. })) =
+        (subject, a)
+        && &**prefix == "/"
+    {
+        // Every path begins so.
+        return true;
+    }
     match (a, b) {
         (Shape::Refused(true), _) | (_, Shape::Refused(false)) => true,
         (Shape::Present, Shape::Present | Shape::Text(_)) => true,
@@ -180,6 +189,45 @@ pub(super) fn covers(subject: Subject<'_>, a: Shape<'_>, b: Shape<'_>) -> bool {
         }
         (a, b) => a == b,
     }
+}
+
+/// Whether all that passes one test passes any of others, which may cover it together: ranges of addresses.
+pub(super) fn any_covers(subject: Subject<'_>, shapes: &[Shape<'_>], shape: Shape<'_>) -> bool {
+    let alone = shapes.iter().any(|wide| covers(subject, *wide, shape));
+    alone || matches!(shape, Shape::Range(range) if is_filled(range, shapes))
+}
+
+/// Whether ranges leave nothing of another one.
+fn is_filled(range: &Cidr, shapes: &[Shape<'_>]) -> bool {
+    let (start, end) = bounds(range);
+    let bounds_inside = |shape: &Shape<'_>| {
+        let Shape::Range(other) = shape else { return None };
+        range.overlaps(other).then(|| bounds(other))
+    };
+    let mut inside: Vec<(u128, u128)> = shapes.iter().filter_map(bounds_inside).collect();
+    inside.sort_unstable();
+    let mut next = start;
+    for (from, to) in inside {
+        if from > next {
+            return false;
+        }
+        if to >= end {
+            return true;
+        }
+        next = next.max(to + 1);
+    }
+    false
+}
+
+/// The first and the last address of a range, as numbers.
+fn bounds(range: &Cidr) -> (u128, u128) {
+    let (address, bits) = match range.address() {
+        IpAddr::V4(address) => (u128::from(address.to_bits()), 32_u32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    };
+    let host_bits = bits.saturating_sub(u32::from(range.prefix_len()));
+    let hosts = u128::MAX.checked_shr(128 - host_bits).unwrap_or_default();
+    (address & !hosts, address | hosts)
 }
 
 fn text_covers(subject: Subject<'_>, a: &StringTest, b: &StringTest) -> bool {

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use crate::compile::{Chain, CompiledPolicy};
-use crate::rbac::{Body, Entry, Field, Filter, Origin, Policy, Purpose};
+use crate::rbac::{Body, Entry, Field, Filter, Node, Origin, Policy, Purpose};
 use crate::rule::Omission;
 use mesh_model::resource::Action;
 
-use super::literal::{Literal, Plain, Shape, Subject, covers, disjoint};
+use super::literal::{Literal, Plain, Shape, Subject, any_covers, covers, disjoint};
 
 /// A rule that no request matches.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,20 +80,29 @@ fn contradiction(policy: &Policy, names: Names) -> Option<&Field> {
 }
 
 /// The first contradiction, if every entry has one.
-fn of_all<T: Literal>(entries: &[Entry<T>], names: Names) -> Option<&Field> {
+fn of_all<T: Literal + PartialEq>(entries: &[Entry<T>], names: Names) -> Option<&Field> {
     let mut contradictions = entries.iter().map(|entry| of_entry(entry, names));
     let first = contradictions.next()??;
     contradictions.all(|of| of.is_some()).then_some(first)
 }
 
 /// The positive clause of an entry of which no value is possible.
-fn of_entry<T: Literal>(entry: &Entry<T>, names: Names) -> Option<&Field> {
+fn of_entry<T: Literal + PartialEq>(entry: &Entry<T>, names: Names) -> Option<&Field> {
     let clauses: Vec<Plain<'_>> = entry.clauses.iter().filter_map(Plain::of).collect();
     let positive = clauses.iter().enumerate().filter(|(_, clause)| !clause.is_negated);
     let dead = |(place, clause): &(usize, &Plain<'_>)| {
         !clause.shapes.iter().any(|shape| is_possible(*shape, *place, &clauses, names))
     };
-    positive.into_iter().find(dead).map(|(_, clause)| clause.field)
+    let dead = positive.into_iter().find(dead).map(|(_, clause)| clause.field);
+    dead.or_else(|| negated_whole(entry))
+}
+
+/// The clause of an entry that another one negates as it is, whatever it is made of.
+fn negated_whole<T: PartialEq>(entry: &Entry<T>) -> Option<&Field> {
+    let is_negated = |node: &Node<T>| {
+        entry.clauses.iter().any(|of| matches!(&of.node, Node::Not(inner) if **inner == *node))
+    };
+    entry.clauses.iter().find(|clause| is_negated(&clause.node)).map(|clause| &clause.field)
 }
 
 /// Whether nothing is known that excludes what a test of one clause asks for.
@@ -106,7 +115,7 @@ fn is_possible(shape: Shape<'_>, place: usize, clauses: &[Plain<'_>], names: Nam
     shape != Shape::Refused(false)
         && others.all(|(_, of)| {
             if of.is_negated {
-                !of.shapes.iter().any(|excluded| covers(own.subject, *excluded, shape))
+                !any_covers(own.subject, &of.shapes, shape)
             } else {
                 !is_single || of.shapes.iter().any(|other| !disjoint(*other, shape))
             }

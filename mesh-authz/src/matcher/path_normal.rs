@@ -304,6 +304,15 @@ fn escaped(digits: &str) -> Option<u8> {
     u8::from_str_radix(digits, 16).ok().filter(|_| is_hexadecimal)
 }
 
+/// Whether normalization decodes an escape with these two digits. No path that is written as clients write has
+/// it afterwards; what is decoded is not looked at again, so `%%361` comes out as `%61`.
+pub(crate) fn is_decoded(digits: &str, normalization: PathNormalization) -> bool {
+    let is_slash = matches!(digits, "2F" | "2f" | "5C" | "5c");
+    let decodes_slashes = normalization == PathNormalization::DecodeAndMergeSlashes;
+    normalization != PathNormalization::None
+        && (decodes_slashes && is_slash || escaped(digits).is_some_and(is_unreserved))
+}
+
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
