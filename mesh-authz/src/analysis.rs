@@ -40,4 +40,4 @@ pub use self::sample::{Sample, SampleHttp};
 pub use self::shared_names::{Replaced, replaced};
 pub use self::useless::{Idle, Useless, useless};
 pub use self::widening::{Widening, widenings};
-pub use self::witness::{example, samples, samples_between};
+pub use self::witness::{Surroundings, example, samples, samples_between, samples_between_in};

@@ -6,8 +6,9 @@ use mesh_model::name::Cidr;
 use crate::matcher::spiffe::SCHEME;
 use crate::matcher::{Form, PathTemplate, Pattern, StringTest, ValueTest};
 use crate::rbac::{
-    Clause, Field, HeaderTest, HeaderValue, Node, PathTest, PermissionTest, PrincipalTest,
+    Clause, Field, HeaderTest, HeaderValue, Node, PathTest, PermissionTest, PrincipalTest, Test,
 };
+use crate::request::Seen;
 
 /// The part of a request that a test is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,9 +76,46 @@ pub(super) enum Shape<'t> {
 /// A test as a part and what is asked of it.
 pub(super) trait Literal {
     fn literal(&self) -> (Subject<'_>, Shape<'_>);
+
+    fn any(&self) -> AnyTest<'_>;
+}
+
+/// A test of either side of a rule.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AnyTest<'t> {
+    Permission(&'t PermissionTest),
+    Principal(&'t PrincipalTest),
+}
+
+impl<'t> AnyTest<'t> {
+    fn literal(self) -> (Subject<'t>, Shape<'t>) {
+        match self {
+            Self::Permission(test) => test.literal(),
+            Self::Principal(test) => test.literal(),
+        }
+    }
+
+    pub(super) fn subject(self) -> Subject<'t> {
+        self.literal().0
+    }
+
+    pub(super) fn shape(self) -> Shape<'t> {
+        self.literal().1
+    }
+
+    pub(super) fn matches(self, seen: &Seen<'_>) -> bool {
+        match self {
+            Self::Permission(test) => test.matches(seen),
+            Self::Principal(test) => test.matches(seen),
+        }
+    }
 }
 
 impl Literal for PermissionTest {
+    fn any(&self) -> AnyTest<'_> {
+        AnyTest::Permission(self)
+    }
+
     fn literal(&self) -> (Subject<'_>, Shape<'_>) {
         match self {
             Self::Header(test) => header(test),
@@ -99,6 +137,10 @@ impl Literal for PermissionTest {
 }
 
 impl Literal for PrincipalTest {
+    fn any(&self) -> AnyTest<'_> {
+        AnyTest::Principal(self)
+    }
+
     fn literal(&self) -> (Subject<'_>, Shape<'_>) {
         match self {
             Self::Authenticated(test) => (Subject::Identity, Shape::Text(test)),

@@ -19,16 +19,22 @@ use crate::rbac::{Body, Clause, Entry, Node, PermissionTest, Policy, PrincipalTe
 
 mod apart;
 mod between;
+mod demand;
+mod glob;
 mod hunt;
 mod identity;
 mod part;
+mod settle;
 mod spelling;
+mod surroundings;
 mod value;
 
 use self::apart::{Apart, Lock};
 pub(super) use self::between::decide;
-pub use self::between::samples_between;
+pub use self::between::{samples_between, samples_between_in};
+use self::demand::{Lead, meeting};
 use self::part::set;
+pub use self::surroundings::Surroundings;
 use self::value::{candidates, others, telling};
 
 /// Entries of the other side that are tried for an entry.
@@ -117,10 +123,12 @@ fn meet(
     to: &Entry<PermissionTest>,
     from: &Entry<PrincipalTest>,
 ) -> Option<Sample> {
-    let sample = fit(authorizer, to, Sample::of(authorizer, traffic))?;
-    // Paths of permissions and headers of principals may be one part: both are asked again.
-    let sample = fit(authorizer, from, sample)?;
-    holds(authorizer, to, &sample).then_some(sample)
+    let plain = Lead::new(Sample::of(authorizer, traffic));
+    let from = meeting(authorizer, from);
+    meeting(authorizer, to).into_iter().find_map(|to| {
+        let mut both = from.iter().map(|from| [&*to, from].concat());
+        both.find_map(|all| Some(plain.with(&all, &Surroundings::default())?.sample))
+    })
 }
 
 /// Collects a request with each value of some clauses of a rule that a request meets.
@@ -159,43 +167,14 @@ fn around<T: Literal + Test>(
 }
 
 /// Changes a request until it meets an entry; `None` if that was not found.
-pub(super) fn fit<T: Literal + Test>(
+pub(super) fn fit<T: Literal>(
     authorizer: &Authorizer,
     entry: &Entry<T>,
-    mut sample: Sample,
+    sample: Sample,
 ) -> Option<Sample> {
-    for (place, clause) in entry.clauses.iter().enumerate() {
-        if passes(authorizer, [clause], &sample) {
-            continue;
-        }
-        let subject = Plain::of(clause).map(|plain| plain.subject);
-        let is_about = |other: &&Clause<T>| Plain::of(other).map(|plain| plain.subject) == subject;
-        let about: Vec<&Clause<T>> = entry.clauses.iter().filter(is_about).collect();
-        // Only those clauses count that stand before or are about the same part.
-        let before = entry.clauses.iter().take(place);
-        let counting: Vec<&Clause<T>> = before.chain(about.iter().copied()).collect();
-        let mut tries = changes(&about, &sample);
-        let found = tries.find(|changed| passes(authorizer, counting.iter().copied(), changed))?;
-        drop(tries);
-        sample = found;
-    }
-    holds(authorizer, entry, &sample).then_some(sample)
-}
-
-fn holds<T: Test>(authorizer: &Authorizer, entry: &Entry<T>, sample: &Sample) -> bool {
-    passes(authorizer, &entry.clauses, sample)
-}
-
-fn passes<'c, T: Test + 'c>(
-    authorizer: &Authorizer,
-    clauses: impl IntoIterator<Item = &'c Clause<T>>,
-    sample: &Sample,
-) -> bool {
-    sample.with(|request| {
-        authorizer
-            .see(request)
-            .is_ok_and(|seen| clauses.into_iter().all(|clause| clause.node.matches(&seen)))
-    })
+    let lead = Lead::new(sample);
+    let mut ways = meeting(authorizer, entry).into_iter();
+    ways.find_map(|way| Some(lead.with(&way, &Surroundings::default())?.sample))
 }
 
 /// The request with other values in the part that some clauses are about, made one by one.

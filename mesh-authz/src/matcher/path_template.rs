@@ -153,7 +153,7 @@ impl PathTemplate {
     }
 
     /// The characters that an operator stands for.
-    fn is_variable(&self, byte: u8) -> bool {
+    pub(crate) fn is_variable(&self, byte: u8) -> bool {
         is_literal(byte) || (byte == b'*' && self.matches_star)
     }
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::apart::Apart;
 use super::hunt::{Hunt, Wanted};
+use super::surroundings::Surroundings;
 use super::{distinct, of_rule};
 use crate::analysis::sample::Sample;
 use crate::authorizer::Authorizer;
@@ -25,8 +26,27 @@ const MOST_AROUND: usize = 4_000;
 /// Returns requests that tell one set of policies from another: for each rule that only one of them has one
 /// that is decided differently because of it, if that is found, and those that lie around its values.
 ///
-/// They are looked for within a fixed amount of work, so that finding none proves nothing.
+/// All that one part of a request must be at once is met together: values are spelled out of the starts, the
+/// ends and the templates of the rules of both sides, and a part that may have several values has as many as
+/// it takes. So one is found for each changed rule if there is one, within these bounds: 4,000 requests looked at
+/// for one rule and 100,000 for one side (with many changed rules at least 64 for each, as long as any are
+/// left), the first 256 ALLOW rules by 16 pairs of their entries each, 64 ways to meet or miss an entry, and
+/// 3,000 places in the patterns for one text. What lies around values is 4,000 requests a side at most. What
+/// only requests beyond these bounds notice is not found, so that finding none proves nothing.
 pub fn samples_between(old: &Authorizer, new: &Authorizer, traffic: Traffic) -> Vec<Sample> {
+    samples_between_in(old, new, traffic, &Surroundings::default())
+}
+
+/// Returns the same, of requests that come as far as the policies and go where the workload is: others need
+/// not be told from each other.
+///
+/// What lies around the values of rules is not looked for with regard to that.
+pub fn samples_between_in(
+    old: &Authorizer,
+    new: &Authorizer,
+    traffic: Traffic,
+    around: &Surroundings,
+) -> Vec<Sample> {
     let [old, new] = [old, new].map(|authorizer| Side::new(authorizer, traffic));
     let [lost, gained] = [(&old, &new), (&new, &old)].map(|(own, other)| {
         let changed = own.changed(other);
@@ -34,8 +54,8 @@ pub fn samples_between(old: &Authorizer, new: &Authorizer, traffic: Traffic) -> 
         if other.is_closed && !own.is_closed {
             wanted.push(Wanted::Closed);
         }
-        let hunted = Hunt::new(own, other, traffic).all(&wanted);
-        (hunted, around(own.authorizer, traffic, &changed))
+        let hunted = Hunt { own, other, traffic, around }.all(&wanted);
+        (hunted, around_values(own.authorizer, traffic, &changed))
     });
     let mut found = vec![Sample::of(new.authorizer, traffic)];
     found.extend(in_turn(lost.0, gained.0));
@@ -44,7 +64,7 @@ pub fn samples_between(old: &Authorizer, new: &Authorizer, traffic: Traffic) -> 
 }
 
 /// What lies around the values of rules.
-fn around(authorizer: &Authorizer, traffic: Traffic, rules: &[Deciding<'_>]) -> Vec<Sample> {
+fn around_values(authorizer: &Authorizer, traffic: Traffic, rules: &[Deciding<'_>]) -> Vec<Sample> {
     let apart = Apart::new(authorizer, traffic);
     let mut found = Vec::new();
     for rule in rules {

@@ -1,27 +1,25 @@
 //! Looking for a request that a rule matches and that two sets of policies decide differently.
 //!
-//! Whatever makes both decide alike is one rule, or the want of one: the request is changed until that
-//! rule does not match it any more, or until one does, and then what comes next is looked at. Where a change
-//! leads nowhere another one is tried.
-use std::collections::BTreeSet;
+//! Whatever makes both decide alike is one rule, or the want of one: that the rule does not match, or that
+//! one does, is demanded of the request as well, and then what comes next is looked at. Where demands cannot
+//! be met together other ones are tried, so that a request is found if there is one, unless the work
+//! or the bounds of what is tried end before.
+use std::rc::Rc;
 
 use super::between::{Deciding, Side};
-use super::{Way, changes, fit, meet};
-use crate::analysis::literal::{Literal, Plain, Subject};
+use super::demand::{Demands, Lead, meeting, missing};
+use super::surroundings::Surroundings;
 use crate::analysis::sample::Sample;
-use crate::authorizer::Authorizer;
 use crate::compile::Traffic;
 use crate::decision::{Decision, Reason};
-use crate::rbac::{Body, Clause, Entry, Policy, Test};
+use crate::rbac::{Body, Entry, Policy, Test};
 
 /// Requests that are looked at in all.
-const WORK: usize = 200_000;
+const WORK: usize = 100_000;
 /// Requests that are looked at for one rule, at least while there is work left and at most.
-const OF_A_RULE: [usize; 2] = [64, 20_000];
-/// Values of a part that are tried in one place.
-const VALUES: usize = 600;
+const OF_A_RULE: [usize; 2] = [64, 4_000];
 /// Rules, and ways to meet each of them, by which a request may come to be allowed.
-const ALLOWED_BY: [usize; 2] = [64, 4];
+const ALLOWED_BY: [usize; 2] = [256, 16];
 
 /// What the requests have in common that are looked for.
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +33,10 @@ pub(super) enum Wanted<'p> {
 /// Two sides, of which the own one has what is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hunt<'h, 'o, 'n> {
-    own: &'h Side<'o>,
-    other: &'h Side<'n>,
-    traffic: Traffic,
+    pub(super) own: &'h Side<'o>,
+    pub(super) other: &'h Side<'n>,
+    pub(super) traffic: Traffic,
+    pub(super) around: &'h Surroundings,
 }
 
 /// What is left to look at.
@@ -51,21 +50,19 @@ impl Budget {
     }
 }
 
-/// What a request must keep while it is changed.
+/// Which decisions are looked for.
 #[derive(Clone, Copy, Debug)]
 struct Quarry<'w> {
-    way: Option<Way<'w>>,
     is_allow: bool,
     denier: Option<&'w str>,
 }
 
-impl<'h, 'o, 'n> Hunt<'h, 'o, 'n> {
-    pub(super) const fn new(own: &'h Side<'o>, other: &'h Side<'n>, traffic: Traffic) -> Self {
-        Self { own, other, traffic }
-    }
+/// A request, and what else shall be so of it.
+type Next<'p> = (Rc<Lead<'p>>, Demands<'p>);
 
+impl<'h> Hunt<'h, '_, '_> {
     /// A request for each of what is wanted, if one is found.
-    pub(super) fn all(&self, wanted: &[Wanted<'o>]) -> Vec<Sample> {
+    pub(super) fn all(&self, wanted: &[Wanted<'h>]) -> Vec<Sample> {
         let [least, most] = OF_A_RULE;
         let mut left = WORK;
         let mut found = Vec::new();
@@ -79,147 +76,105 @@ impl<'h, 'o, 'n> Hunt<'h, 'o, 'n> {
         found
     }
 
-    fn one(&self, wanted: &Wanted<'o>, budget: &mut Budget) -> Option<Sample> {
+    fn one(&self, wanted: &Wanted<'h>, budget: &mut Budget) -> Option<Sample> {
+        let plain = Sample::of(self.own.authorizer, self.traffic);
+        let first = Rc::new(Lead::new(self.around.entering(plain)));
         let Wanted::Rule(rule) = wanted else {
-            let quarry = Quarry { way: None, is_allow: true, denier: None };
-            return self.follow(&quarry, Sample::of(self.own.authorizer, self.traffic), budget);
+            let quarry = Quarry { is_allow: true, denier: None };
+            return self.follow(quarry, (first, Vec::new()), budget);
         };
-        let Body::Rule { permissions, principals } = &rule.policy.body else { return None };
-        for places in ways(permissions.len(), principals.len()) {
-            let [to, from] = places;
-            let (Some(to), Some(from)) = (permissions.get(to), principals.get(from)) else {
-                continue;
-            };
-            budget.spend(1 + to.clauses.len() + from.clauses.len())?;
-            let Some(first) = meet(self.own.authorizer, self.traffic, to, from) else { continue };
-            let way = Some(Way { policy: rule.policy, places, to, from });
-            let quarry = Quarry { way, is_allow: rule.is_allow, denier: rule.denier };
-            if let Some(found) = self.follow(&quarry, first, budget) {
-                return Some(found);
-            }
-        }
-        None
+        let quarry = Quarry { is_allow: rule.is_allow, denier: rule.denier };
+        self.meeting(self.own, rule.policy, usize::MAX)
+            .find_map(|demands| self.follow(quarry, (Rc::clone(&first), demands), budget))
     }
 
-    /// Changes a request until both sides decide differently.
-    fn follow(&self, quarry: &Quarry<'_>, first: Sample, budget: &mut Budget) -> Option<Sample> {
-        let mut seen = BTreeSet::new();
+    /// The ways to meet a rule, by so many pairs of its entries.
+    fn meeting<'r>(
+        &self,
+        side: &'r Side<'_>,
+        rule: &'r Policy,
+        most: usize,
+    ) -> impl Iterator<Item = Demands<'r>> + use<'r> {
+        let (to, from) = match &rule.body {
+            Body::Rule { permissions, principals } => (&**permissions, &**principals),
+            Body::Never => (&[][..], &[][..]),
+        };
+        let met = move |[to_at, from_at]: [usize; 2]| {
+            let to = to.get(to_at).map(|entry| meeting(side.authorizer, entry));
+            let from = from.get(from_at).map(|entry| meeting(side.authorizer, entry));
+            let from = from.unwrap_or_default();
+            let pairs = to.unwrap_or_default().into_iter();
+            pairs
+                .flat_map(|to| from.iter().map(|from| [&*to, from].concat()).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
+        ways(to.len(), from.len()).take(most).flat_map(met)
+    }
+
+    /// Demands more until both sides decide differently.
+    fn follow(&self, quarry: Quarry<'_>, first: Next<'h>, budget: &mut Budget) -> Option<Sample> {
         let mut stack = vec![first];
-        while let Some(sample) = stack.pop() {
-            if !seen.insert(format!("{sample:?}")) {
-                continue;
+        while let Some((lead, more)) = stack.pop() {
+            budget.spend(1 + more.len())?;
+            let Some(lead) = lead.with(&more, self.around) else { continue };
+            let own = self.own.decide(&lead.sample, quarry.denier);
+            let other = self.other.decide(&lead.sample, quarry.denier);
+            if own.is_allowed() == quarry.is_allow && other.is_allowed() != quarry.is_allow {
+                return Some(lead.sample);
             }
-            budget.spend(1)?;
-            let own = self.own.decide(&sample, quarry.denier);
-            let other = self.other.decide(&sample, quarry.denier);
-            if own.is_allowed() != other.is_allowed() {
-                return Some(sample);
-            }
-            let mut next = self.next(quarry, &sample, [own, other], budget);
-            next.reverse();
-            stack.extend(next);
+            let next = self.next(quarry, &lead.sample, [own, other]);
+            let lead = Rc::new(lead);
+            stack.extend(next.into_iter().rev().map(|more| (Rc::clone(&lead), more)));
         }
         None
     }
 
-    /// The request without what makes both sides decide alike.
+    /// What shall be so for both sides not to decide alike any more, by any one of several ways.
     fn next(
         &self,
-        quarry: &Quarry<'_>,
+        quarry: Quarry<'_>,
         sample: &Sample,
         [own, other]: [Decision<'_>; 2],
-        budget: &mut Budget,
-    ) -> Vec<Sample> {
-        let is_hidden = quarry.is_allow && !own.is_allowed();
-        let (side, reason) = if is_hidden {
-            (self.own.authorizer, own.reason())
-        } else {
-            (self.other.authorizer, other.reason())
-        };
-        let rules = match reason.rule() {
-            Some(rule) if is_hidden => self.own.rules_of(rule),
-            Some(rule) => self.other.rules_of(rule),
-            None => &[],
-        };
-        if reason == Reason::NoAllowPolicyMatched && !quarry.is_allow {
-            return self.allowed(quarry, sample, budget);
+    ) -> Vec<Demands<'h>> {
+        match (quarry.is_allow, own.is_allowed()) {
+            (true, false) => return without(self.own, own.reason(), sample),
+            // Nothing makes a request denied that the rule lets through.
+            (false, true) => return Vec::new(),
+            (true, true) | (false, false) => {}
         }
-        let without = |rule: &&Policy| self.without(side, rule, quarry, sample);
-        let found: Vec<Sample> = rules.iter().flat_map(without).collect();
-        budget.spend(found.len());
-        found
-    }
-
-    /// The request with other values, so that a rule does not match it by one of its entries any more.
-    fn without(
-        &self,
-        side: &Authorizer,
-        rule: &Policy,
-        quarry: &Quarry<'_>,
-        sample: &Sample,
-    ) -> Vec<Sample> {
-        let Body::Rule { permissions, principals } = &rule.body else { return Vec::new() };
-        let own = quarry.way.as_ref();
-        let to = own.map(|way| &*way.to.clauses).unwrap_or_default();
-        let from = own.map(|way| &*way.from.clauses).unwrap_or_default();
-        let mut found = missing(side, permissions, to, sample);
-        found.extend(missing(side, principals, from, sample));
-        found.retain(|sample| self.keeps(quarry, sample));
-        found
-    }
-
-    /// The request as a rule of the other side allows it.
-    fn allowed(&self, quarry: &Quarry<'_>, sample: &Sample, budget: &mut Budget) -> Vec<Sample> {
-        let [rules, ways_of_one] = ALLOWED_BY;
-        let side = self.other.authorizer;
-        let mut found = Vec::new();
-        for rule in self.other.allow().take(rules) {
-            let Body::Rule { permissions, principals } = &rule.body else { continue };
-            for [to, from] in ways(permissions.len(), principals.len()).take(ways_of_one) {
-                let met = permissions.get(to).and_then(|to| fit(side, to, sample.clone()));
-                let met = met.and_then(|met| fit(side, principals.get(from)?, met));
-                found.extend(met.filter(|sample| self.keeps(quarry, sample)));
-                budget.spend(2);
-            }
+        if !quarry.is_allow && other.reason() == Reason::NoAllowPolicyMatched {
+            let [rules, ways_of_one] = ALLOWED_BY;
+            let allow = self.other.allow().take(rules);
+            return allow.flat_map(|rule| self.meeting(self.other, rule, ways_of_one)).collect();
         }
-        found
-    }
-
-    /// Whether a request is still one that is looked for.
-    fn keeps(&self, quarry: &Quarry<'_>, sample: &Sample) -> bool {
-        sample.with(|request| {
-            self.own.authorizer.see(request).is_ok_and(|seen| {
-                quarry.way.is_none_or(|way| way.to.matches(&seen) && way.from.matches(&seen))
-            })
-        })
+        without(self.other, other.reason(), sample)
     }
 }
 
-/// The request with other values for each clause of the entries that it meets, so that it misses them.
-/// `own` are clauses whose values are tried first.
-fn missing<T: Literal + Test>(
-    side: &Authorizer,
-    entries: &[Entry<T>],
-    own: &[Clause<T>],
-    sample: &Sample,
-) -> Vec<Sample> {
-    let meets = |entry: &Entry<T>, sample: &Sample| {
-        sample.with(|request| side.see(request).is_ok_and(|seen| entry.matches(&seen)))
-    };
+/// The ways for the rule that decided not to match any more.
+fn without<'p>(side: &'p Side<'_>, reason: Reason<'_>, sample: &Sample) -> Vec<Demands<'p>> {
+    let rules = reason.rule().map(|rule| side.rules_of(rule)).unwrap_or_default();
     let mut found = Vec::new();
-    for entry in entries.iter().filter(|entry| meets(entry, sample)) {
-        for clause in &entry.clauses {
-            let about = own.iter().filter(|known| subject(known) == subject(clause));
-            let about: Vec<&Clause<T>> = about.chain([clause]).collect();
-            let changed = changes(&about, sample).take(VALUES);
-            found.extend(changed.filter(|changed| !meets(entry, changed)));
-        }
+    for rule in rules {
+        let Body::Rule { permissions, principals } = &rule.body else { continue };
+        let (to, from) = (met(side, permissions, sample), met(side, principals, sample));
+        let Some((to, from)) = to.zip(from) else { continue };
+        found.extend(missing(side.authorizer, to));
+        found.extend(missing(side.authorizer, from));
     }
     found
 }
 
-fn subject<T: Literal>(clause: &Clause<T>) -> Option<Subject<'_>> {
-    Plain::of(clause).map(|plain| plain.subject)
+/// The first of several entries that a request meets.
+fn met<'p, T: Test>(
+    side: &Side<'_>,
+    entries: &'p [Entry<T>],
+    sample: &Sample,
+) -> Option<&'p Entry<T>> {
+    sample.with(|request| {
+        let seen = side.authorizer.see(request).ok()?;
+        entries.iter().find(|entry| entry.matches(&seen))
+    })
 }
 
 /// All pairs of entries of two sides, first some that have each entry once.

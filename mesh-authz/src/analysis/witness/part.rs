@@ -25,6 +25,11 @@ pub(super) fn set(mut sample: Sample, subject: Subject<'_>, value: Candidate) ->
             sample.identity = Some(text.into());
             sample.other_names.clear();
         }
+        (Subject::Identity, Candidate::Texts(names)) => {
+            let mut names = names.into_iter().map(String::into_boxed_str);
+            sample.identity = names.next();
+            sample.other_names = names.collect();
+        }
         (Subject::Identity | Subject::Tunnel, Candidate::Absent) => {
             sample.identity = None;
             sample.other_names.clear();
@@ -49,6 +54,7 @@ pub(super) fn set(mut sample: Sample, subject: Subject<'_>, value: Candidate) ->
                 Candidate::Ip(_)
                 | Candidate::Proxy(_)
                 | Candidate::Alias(_)
+                | Candidate::Texts(_)
                 | Candidate::Port(_)
                 | Candidate::Json(_) => return None,
             };
@@ -56,9 +62,17 @@ pub(super) fn set(mut sample: Sample, subject: Subject<'_>, value: Candidate) ->
         (Subject::Header(name), value) if !name.starts_with(':') => {
             let headers = &mut sample.http.as_mut()?.headers;
             headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
-            if let Candidate::Text(text) = value {
-                headers.push((name.into(), text.into()));
-            }
+            let lines = match value {
+                Candidate::Text(line) => vec![line],
+                Candidate::Texts(lines) => lines,
+                Candidate::Absent
+                | Candidate::Ip(_)
+                | Candidate::Proxy(_)
+                | Candidate::Port(_)
+                | Candidate::Json(_)
+                | Candidate::Alias(_) => Vec::new(),
+            };
+            headers.extend(lines.into_iter().map(|line| (name.into(), line.into())));
         }
         (Subject::Metadata(filter, path), value) => {
             let value = match value {
@@ -68,6 +82,7 @@ pub(super) fn set(mut sample: Sample, subject: Subject<'_>, value: Candidate) ->
                 | Candidate::Ip(_)
                 | Candidate::Proxy(_)
                 | Candidate::Alias(_)
+                | Candidate::Texts(_)
                 | Candidate::Port(_) => return None,
             };
             set_metadata(&mut sample, filter, path, value)?;
@@ -77,7 +92,7 @@ pub(super) fn set(mut sample: Sample, subject: Subject<'_>, value: Candidate) ->
     Some(sample)
 }
 
-fn is_authority(name: &str) -> bool {
+pub(super) fn is_authority(name: &str) -> bool {
     name == ":authority" || name.eq_ignore_ascii_case("host")
 }
 

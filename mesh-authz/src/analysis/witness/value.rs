@@ -24,6 +24,8 @@ pub(super) enum Candidate {
     Json(Value),
     /// One more name of the peer's certificate.
     Alias(String),
+    /// All names of a certificate, or all lines of a header.
+    Texts(Vec<String>),
 }
 
 /// Values that may pass several tests of one part, and some that may not; likely ones first.
@@ -53,6 +55,9 @@ pub(super) fn telling(
         with_more(subject, found.into_iter().map(|value| rooted(subject, value)).collect());
     for value in spelled {
         if let Candidate::Text(text) = rooted(subject, value) {
+            if matches!(subject, Subject::Header(name) if !name.starts_with(':')) {
+                found.push(Candidate::Texts(vec![text.clone(), "other".to_owned()]));
+            }
             found.extend(spelling::others(subject, &text).into_iter().map(Candidate::Text));
         }
     }
@@ -236,7 +241,7 @@ fn joined(own: &[Shape<'_>], beside: &[Shape<'_>]) -> Vec<String> {
 }
 
 /// The ends of a range, and their neighbours outside.
-fn bounds(range: &Cidr) -> Vec<IpAddr> {
+pub(super) fn bounds(range: &Cidr) -> Vec<IpAddr> {
     let length = u32::from(range.prefix_len());
     match range.address() {
         IpAddr::V4(address) => {
