@@ -41,7 +41,6 @@ impl<'e> Entrance<'e> {
     ) -> Result<Self, Failure> {
         let plane = plane_of(mesh, to)?;
         let port = request.destination_port()?;
-        let is_workload = to.kind == ProxyKind::Sidecar;
         let data_plane = data_plane(mesh, to);
         let mode = server_mode(plane, to).of_port(port);
         let takes_plain_text = mode == MutualTlsMode::Disable && data_plane != DataPlane::Ztunnel;
@@ -53,7 +52,7 @@ impl<'e> Entrance<'e> {
             Cow::Borrowed(request)
         };
         let is_tunnel = data_plane == DataPlane::Ztunnel || is_captured;
-        let looks_at_names = is_workload && data_plane != DataPlane::Grpc;
+        let looks_at_names = looks_at_names(data_plane, to);
         let mut refused = match request.has_peer() {
             true if let Some(why) = request.stranger() => {
                 Some(("connection_fails", why.to_owned()))
@@ -105,6 +104,8 @@ impl<'e> Entrance<'e> {
 pub(crate) struct Door<'m> {
     mode: ServerMode,
     trust_domains: Vec<&'m str>,
+    /// Whether a peer must show a name of one of them.
+    looks_at_names: bool,
     /// The rules of tokens: the workload's, then those of each service behind a waypoint.
     pub(crate) tokens: Vec<&'m JwtRule>,
 }
@@ -119,9 +120,27 @@ impl<'m> Door<'m> {
         Some(Self {
             mode: server_mode(plane, to),
             trust_domains: trust_domains(mesh, plane, to),
+            looks_at_names: looks_at_names(data_plane(mesh, to), to),
             tokens: jwt_rules_of_proxy(mesh, plane, to).into_iter().chain(of_services).collect(),
         })
     }
+
+    /// The trust domains of one of which a peer must be; none: of any.
+    pub(crate) fn trusted(&self) -> impl Iterator<Item = &'m str> {
+        let known = self.trust_domains.iter().filter(|domain| !domain.is_empty());
+        known.filter(|_| self.looks_at_names).copied()
+    }
+
+    /// Whether some port takes no plain text.
+    pub(crate) fn demands_identity(&self) -> bool {
+        let ports = self.mode.ports.values();
+        ports.chain([&self.mode.mode]).any(|mode| *mode == MutualTlsMode::Strict)
+    }
+}
+
+/// Whether a workload's data plane asks that a peer is of its trust domains.
+fn looks_at_names(data_plane: DataPlane, to: &Proxy) -> bool {
+    to.kind == ProxyKind::Sidecar && data_plane != DataPlane::Grpc
 }
 
 /// What a workload demands of connections; what gateways and waypoints terminate is not

@@ -1,13 +1,13 @@
 //! Requests that may be answered differently: those that meet and just miss each rule of both sides,
 //! and the plainest ones at every port, with and without an identity.
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use mesh_authz::analysis::{Sample, samples, samples_between};
+use mesh_authz::analysis::{Sample, Surroundings, samples, samples_between_in};
 use mesh_authz::identity::Value as Claim;
 use mesh_authz::{Authorizer, Traffic};
 use mesh_model::registry::Mesh;
-use mesh_model::view::Proxy;
+use mesh_model::view::{Proxy, ProxyKind};
 use serde_json::{Map, Value, json};
 
 use super::Sides;
@@ -25,17 +25,24 @@ pub(super) struct Asked<'a> {
     pub(super) same_door: bool,
 }
 
+/// Where requests go.
+#[derive(Debug)]
+struct Destination {
+    addresses: Vec<IpAddr>,
+    /// The one that a request means that names none.
+    usual: Option<IpAddr>,
+}
+
 /// Requests of either kind of traffic for one workload or service; what more there were is not tried.
 const MOST: usize = 10_000;
 
 impl Asked<'_> {
     /// Returns requests as request files, without repetition.
     ///
-    /// Those for a service behind a waypoint name one of its addresses; the others are left to go to the
-    /// workload's own.
+    /// Those for a service behind a waypoint name one of its addresses; the others go to the workload's own.
     pub(super) fn requests(&self) -> Vec<Value> {
         let mut seen = BTreeSet::new();
-        let mut found = self.of_workload(self.authorizers);
+        let mut found = self.of_workload(self.authorizers, &self.own());
         let services: BTreeSet<&str> = self
             .authorizers
             .iter()
@@ -45,19 +52,14 @@ impl Asked<'_> {
         for host in services {
             let of = self.authorizers;
             let of = of.map(|of| of.services().iter().find(|known| *known.host == *host));
-            let addresses = of.iter().flatten().flat_map(|service| service.addresses.first());
-            let addresses: BTreeSet<&IpAddr> = addresses.collect();
+            let addresses = of.iter().flatten().filter_map(|service| service.addresses.first());
+            let addresses: BTreeSet<IpAddr> = addresses.copied().collect();
             let known = of.map(|service| service.map(|service| &service.authorizer));
             let [old, new] = known;
             let Some((old, new)) = old.or(new).zip(new.or(old)) else { continue };
-            for request in self.of_workload([old, new]) {
-                found.extend(addresses.iter().map(|address| {
-                    let mut request = request.clone();
-                    if let Some(fields) = request.as_object_mut() {
-                        fields.insert("destination_ip".to_owned(), address.to_string().into());
-                    }
-                    request
-                }));
+            for address in addresses {
+                let to = Destination { addresses: vec![address], usual: None };
+                found.extend(self.of_workload([old, new], &to));
             }
         }
         let tokens = issuers(self.doors);
@@ -66,7 +68,29 @@ impl Asked<'_> {
         found
     }
 
-    fn of_workload(&self, [old, new]: [&Authorizer; 2]) -> Vec<Value> {
+    /// The workload's own addresses. Of a waypoint all are told: left out, its services are meant.
+    fn own(&self) -> Destination {
+        let [old, new] = self.proxies;
+        let first = [old, new].map(|proxy| proxy.addresses.first().copied());
+        let all = new.addresses.iter().chain(&old.addresses).copied();
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for address in all {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        // Nobody knows where a workload is reached that has none.
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        if addresses.is_empty() {
+            addresses.push(unknown);
+        }
+        let is_waypoint = self.proxies.iter().any(|proxy| proxy.kind == ProxyKind::Waypoint);
+        let [of_old, of_new] = first.map(|first| first.unwrap_or(unknown));
+        let usual = (!is_waypoint && of_old == of_new).then_some(of_new);
+        Destination { addresses, usual }
+    }
+
+    fn of_workload(&self, [old, new]: [&Authorizer; 2], destination: &Destination) -> Vec<Value> {
         let domains = self.trust_domains();
         let mut found = Vec::new();
         for port in self.ports() {
@@ -80,14 +104,39 @@ impl Asked<'_> {
             }
         }
         for traffic in [Traffic::Http, Traffic::Tcp] {
-            let mut tried = samples_between(old, new, traffic);
+            let around = self.surroundings(destination).into_iter();
+            let tried = around.flat_map(|around| samples_between_in(old, new, traffic, &around));
+            let mut tried: Vec<Sample> = tried.collect();
             let all = [old, new].into_iter().filter(|_| !self.same_door);
             tried.extend(all.flat_map(|authorizer| samples(authorizer, traffic)));
             found.extend(tried.iter().flat_map(|sample| as_trusted(sample, &domains)).take(MOST));
         }
         let mut seen = BTreeSet::new();
-        let files = found.iter().map(file);
+        let files = found.iter().map(|sample| file(sample, destination));
         files.filter(|file| seen.insert(file.to_string())).collect()
+    }
+
+    /// What requests have in common that are let in: in plain text or not, and where ports take no plain
+    /// text not in it.
+    fn surroundings(&self, destination: &Destination) -> Vec<Surroundings> {
+        let doors = self.doors.iter().flatten();
+        let trusted: Vec<BTreeSet<&str>> =
+            doors.clone().map(|door| door.trusted().collect()).collect();
+        let (both, one): (Vec<&str>, Vec<&str>) = trusted
+            .iter()
+            .flatten()
+            .copied()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .partition(|domain| trusted.iter().all(|of| of.contains(domain)));
+        let any = Surroundings {
+            trust_domains: both.into_iter().chain(one).map(Box::from).collect(),
+            demands_identity: false,
+            destinations: destination.addresses.clone(),
+        };
+        let peers = Surroundings { demands_identity: true, ..any.clone() };
+        let is_strict = doors.clone().any(Door::demands_identity);
+        std::iter::once(any).chain(is_strict.then_some(peers)).collect()
     }
 
     /// The trust domains of the mesh, on either side.
@@ -166,12 +215,22 @@ fn with_issuers(request: &Value, issuers: &BTreeSet<(&str, Option<&str>)>) -> Ve
         let mut request = request.clone();
         let claims = request.pointer_mut("/jwt/claims")?.as_object_mut()?;
         claims.insert("iss".to_owned(), (*issuer).into());
-        if let Some(audience) = audience {
-            claims.insert("aud".to_owned(), (*audience).into());
-        }
-        Some(request)
+        let Some(audience) = audience else { return Some(vec![request]) };
+        let known = claims.get("aud").cloned();
+        claims.insert("aud".to_owned(), (*audience).into());
+        // A token for one more audience is believed as well.
+        let longer = known.map(|known| {
+            let mut audiences = if let Value::Array(known) = known { known } else { vec![known] };
+            audiences.push((*audience).into());
+            let mut request = request.clone();
+            if let Some(of) = request.pointer_mut("/jwt/claims/aud") {
+                *of = audiences.into();
+            }
+            request
+        });
+        Some([request].into_iter().chain(longer).collect())
     });
-    made.collect()
+    made.flatten().collect()
 }
 
 fn ports_of(mesh: &Mesh, to: &Proxy) -> Vec<u16> {
@@ -190,11 +249,16 @@ fn ports_of(mesh: &Mesh, to: &Proxy) -> Vec<u16> {
 }
 
 /// A request as the request file of `mesh authz` has it; what it does not say is left out.
-fn file(sample: &Sample) -> Value {
+fn file(sample: &Sample, destination: &Destination) -> Value {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
     put("source_ip", sample.source_ip.to_string().into());
     put("remote_ip", sample.remote_ip.to_string().into());
+    let known = destination.addresses.iter().find(|address| **address == sample.destination_ip);
+    let address = known.or(destination.addresses.first()).copied();
+    if let Some(address) = address.filter(|address| Some(*address) != destination.usual) {
+        put("destination_ip", address.to_string().into());
+    }
     put("destination_port", sample.destination_port.into());
     let peer = sample.identity.as_ref().map(|identity| {
         let names: Vec<&str> =
