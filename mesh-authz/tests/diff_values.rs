@@ -1,10 +1,5 @@
 //! Values that only several patterns together tell apart: where a change is noticed by them alone, it is told.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail like tests"
-)]
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "helpers of tests may fail like tests")]
 use std::sync::Arc;
 
 use mesh_authz::analysis::{Difference, Sample, Surroundings, diff, samples_between_in};

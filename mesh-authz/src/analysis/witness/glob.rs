@@ -46,7 +46,7 @@ impl Gap<'_> {
 }
 
 /// A step of a row.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Step<'t> {
     Letter(u8),
     One(Gap<'t>),
@@ -54,7 +54,7 @@ enum Step<'t> {
 }
 
 /// A test of a text as a row.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Glob<'t> {
     steps: Vec<Step<'t>>,
     pub(super) ignores_case: bool,
@@ -207,6 +207,17 @@ pub(super) struct Asked<'t> {
     pub(super) passes: bool,
     /// Whether what follows a `?` does not count.
     pub(super) ends_at_query: bool,
+}
+
+/// Whether what shall pass is no more than what shall not, test by test: then nothing needs to be spelled.
+pub(super) fn contradict(asked: &[Asked<'_>]) -> bool {
+    let mut passing = asked.iter().filter(|asked| asked.passes);
+    passing.any(|one| {
+        let failing =
+            asked.iter().filter(|other| !other.passes && other.ends_at_query == one.ends_at_query);
+        let failing: Vec<&Glob<'_>> = failing.flat_map(|other| &other.rows).collect();
+        one.rows.iter().all(|row| failing.contains(&row))
+    })
 }
 
 /// What texts are made of, beside the letters that tests name.

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::super::literal::{Shape, Subject};
 use super::super::sample::Sample;
 use super::demand::Demand;
-use super::glob::{Asked, Glob, Letters, spell};
+use super::glob::{Asked, Glob, Letters, contradict, spell};
 use super::part::{is_authority, set};
 use super::surroundings::Surroundings;
 use super::value::{Candidate, bounds, others};
@@ -174,6 +174,9 @@ fn of_all(
     all: &[Asked<'_>],
     as_asked: &impl Fn(Candidate) -> Option<Sample>,
 ) -> Option<Sample> {
+    if contradict(all) {
+        return None;
+    }
     // Of a few texts none needs to be spelled.
     if let Some(found) = only(all).into_iter().flatten().find_map(as_asked) {
         return Some(found);
@@ -291,14 +294,17 @@ fn of_metadata(
     let part = Subject::Metadata("", &[]);
     let text = |text: String| Value::Text(text.into());
     let alone = asked_of(about, texts);
-    let mut alone = STYLES.into_iter().filter_map(|style| spelled(part, &alone, style));
+    let styles =
+        |asked: &[Asked<'_>]| STYLES.into_iter().take(if contradict(asked) { 0 } else { 3 });
+    let mut alone = styles(&alone).filter_map(|style| spelled(part, &alone, style));
     let items = asked_of(about, items);
     let one = || {
-        let mut found = STYLES.into_iter().filter_map(|style| spelled(part, &items, style));
+        let mut found = styles(&items).filter_map(|style| spelled(part, &items, style));
         found.find_map(|item| as_asked(Candidate::Json(Value::List([text(item)].into()))))
     };
     let several = || {
-        let list = apart(part, &items)?.into_iter().map(text).collect();
+        let list =
+            apart(part, &items).filter(|_| !contradict(&items))?.into_iter().map(text).collect();
         as_asked(Candidate::Json(Value::List(list)))
     };
     alone
