@@ -25,6 +25,9 @@ const CLUSTER: &str = "
 {apiVersion: v1, kind: Pod, metadata: {name: free-0, namespace: shop, labels: {app: free, security.istio.io/tlsMode: istio}},
  spec: {serviceAccountName: free, containers: [{name: app}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.0.0.3}}
 ---
+{apiVersion: v1, kind: Pod, metadata: {name: free-1, namespace: shop, labels: {app: free, security.istio.io/tlsMode: istio}},
+ spec: {serviceAccountName: free, containers: [{name: app}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.0.0.4}}
+---
 {apiVersion: v1, kind: Service, metadata: {name: api, namespace: shop, labels: {istio.io/use-waypoint: gate}},
  spec: {clusterIP: 10.9.0.1, ports: [{name: http, port: 80}]}}
 ---
@@ -247,6 +250,18 @@ fn what_goes_to_the_workload_goes_to_its_address() {
     for workload in ["c1/shop/free-0", "c1/shop/old-0"] {
         assert_eq!(kinds(&found, workload), BOTH, "{workload}");
     }
+}
+
+/// Workloads that are asked once for all of them are told one by one, unless it matters where they are.
+#[test]
+fn what_is_so_of_several_workloads_is_told_of_each() {
+    let rule = |rule: &str| policy("p", &format!("action: DENY, rules: [{rule}]"));
+    let told = |found: &[Value]| ["c1/shop/free-0", "c1/shop/free-1"].map(|of| kinds(found, of));
+    let path = |path: &str| rule(&format!("{{to: [{{operation: {{paths: ['{path}']}}}}]}}"));
+    assert_eq!(told(&check("alike", &path("/a"), &path("/b"))), [BOTH, BOTH]);
+    let to = |range: &str| rule(&format!("{{when: [{{key: destination.ip, values: [{range}]}}]}}"));
+    let [one, other] = told(&check("unlike", &to("10.0.0.3"), &to("10.0.0.5")));
+    assert!(one == BOTH && other.is_empty(), "{one:?} {other:?}");
 }
 
 #[test]

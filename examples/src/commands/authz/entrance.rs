@@ -106,6 +106,10 @@ pub(crate) struct Door<'m> {
     trust_domains: Vec<&'m str>,
     /// Whether a peer must show a name of one of them.
     looks_at_names: bool,
+    data_plane: DataPlane,
+    is_captured: bool,
+    /// Whether nobody knows if tokens are taken.
+    may_refuse_tokens: bool,
     /// The rules of tokens: the workload's, then those of each service behind a waypoint.
     pub(crate) tokens: Vec<&'m JwtRule>,
 }
@@ -121,6 +125,9 @@ impl<'m> Door<'m> {
             mode: server_mode(plane, to),
             trust_domains: trust_domains(mesh, plane, to),
             looks_at_names: looks_at_names(data_plane(mesh, to), to),
+            data_plane: data_plane(mesh, to),
+            is_captured: may_be_captured(mesh, to),
+            may_refuse_tokens: may_refuse_tokens(mesh, plane, to, None),
             tokens: jwt_rules_of_proxy(mesh, plane, to).into_iter().chain(of_services).collect(),
         })
     }

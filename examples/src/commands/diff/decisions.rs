@@ -1,21 +1,22 @@
 //! Requests that are newly allowed or denied.
 use std::collections::{BTreeMap, BTreeSet};
 
+use mesh_authz::rbac::{Body, Filter, Place, Policy};
 use mesh_authz::{Authorizer, Traffic, data_plane};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::Mesh;
-use mesh_model::view::Proxy;
+use mesh_model::view::{Proxy, ProxyKind};
 use serde_json::{Value, json};
 
 use super::Sides;
-use super::requests::Asked;
+use super::requests::{Asked, ports_of};
 use crate::Failure;
 use crate::commands::authz::entrance::Door;
 use crate::commands::authz::request::RequestFile;
 use crate::commands::authz::{Decider, verdict};
 
 /// A request whose answer changes, the first of those for which the same two rules decide.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) workload: String,
     pub(super) allowed: bool,
@@ -28,33 +29,66 @@ pub(super) struct Change {
     pub(super) count: usize,
 }
 
-/// Asks the workloads that both sides have the requests that their policies tell apart.
+/// Workloads of which what was found is kept for those that are like them.
+const KNOWN: usize = 256;
+
+/// Asks the workloads that both sides have the requests that their policies tell apart. Workloads that decide
+/// by the same policies in the same place are asked once.
 pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Result<Vec<Change>, Failure> {
     let mut changes = Vec::new();
+    let mut known: Vec<([Judge<'_>; 2], Vec<Change>)> = Vec::new();
     for reference in proxies {
         let (Ok(old), Ok(new)) = (sides.old.proxy(reference), sides.new.proxy(reference)) else {
             continue;
         };
-        let (Some(was), Some(is)) = (Judge::new(sides.old, &old), Judge::new(sides.new, &new))
-        else {
+        let (Some(was), Some(is)) = (Judge::new(sides.old, old), Judge::new(sides.new, new)) else {
             continue;
         };
         if was.answers_like(&is) {
             continue;
         }
-        let same_door = was.door() == is.door();
-        let authorizers = [was.sampled(), is.sampled()];
-        let doors = [was.door(), is.door()];
-        let asked = Asked { sides, proxies: [&old, &new], authorizers, doors: &doors, same_door };
-        changes.extend(of_workload(reference, [&was, &is], &asked)?);
+        let judges = [was, is];
+        if let Some((_, found)) = known.iter().find(|(known, _)| are_alike(known, &judges)) {
+            let of_this =
+                |change: &Change| Change { workload: reference.clone(), ..change.clone() };
+            changes.extend(found.iter().map(of_this));
+            continue;
+        }
+        let found = of_workload(reference, &judges, &asked(sides, &judges))?;
+        changes.extend(found.iter().cloned());
+        if known.len() < KNOWN && is_anywhere(&judges) {
+            known.push((judges, found));
+        }
     }
     Ok(changes)
+}
+
+/// What is compared at a workload.
+fn asked<'a>(sides: Sides<'a>, [was, is]: &'a [Judge<'_>; 2]) -> Asked<'a> {
+    Asked {
+        sides,
+        proxies: [&was.proxy, &is.proxy],
+        authorizers: [was.sampled(), is.sampled()],
+        doors: [&was.door, &is.door],
+        same_door: was.door == is.door,
+    }
+}
+
+/// Whether what is found of two workloads is the same, but for their names.
+fn are_alike(one: &[Judge<'_>; 2], other: &[Judge<'_>; 2]) -> bool {
+    is_anywhere(other) && one.iter().zip(other).all(|(one, other)| one.is_like(other))
+}
+
+/// Whether it does not matter where a workload is: no policy asks for it, and requests need not name it.
+fn is_anywhere([was, is]: &[Judge<'_>; 2]) -> bool {
+    let of = |judge: &Judge<'_>| judge.proxy.addresses.first().copied();
+    of(was) == of(is) && was.is_anywhere() && is.is_anywhere()
 }
 
 /// The changes of one workload, with external authorizers that allow, and with each of them denying alone.
 fn of_workload(
     workload: &str,
-    [was, is]: [&Judge<'_>; 2],
+    [was, is]: &[Judge<'_>; 2],
     asked: &Asked<'_>,
 ) -> Result<Vec<Change>, Failure> {
     let [of_old, of_new] = [was, is].map(|judge| external_authorizers(&judge.authorizer));
@@ -101,31 +135,59 @@ fn external_authorizers(authorizer: &Authorizer) -> BTreeSet<&str> {
 /// A workload and what decides who may call it.
 struct Judge<'m> {
     mesh: &'m Mesh,
-    proxy: &'m Proxy,
+    proxy: Proxy,
     authorizer: Authorizer,
     /// Where a ztunnel decides: what a sidecar would, whose rules can be taken apart. Requests are found by
     /// it, and answered by the ztunnel's.
     as_sidecar: Option<Authorizer>,
+    door: Option<Door<'m>>,
 }
 
 impl<'m> Judge<'m> {
-    fn new(mesh: &'m Mesh, proxy: &'m Proxy) -> Option<Self> {
+    fn new(mesh: &'m Mesh, proxy: Proxy) -> Option<Self> {
         let plane = mesh.control_plane_of(proxy.cluster.as_str())?;
-        let authorizer = Authorizer::of_proxy(mesh, plane, proxy);
-        let is_ztunnel = data_plane(mesh, proxy) == DataPlane::Ztunnel;
-        let as_sidecar = is_ztunnel.then(|| Authorizer::as_envoy(mesh, plane, proxy));
-        Some(Self { mesh, proxy, authorizer, as_sidecar })
-    }
-
-    pub(super) fn door(&self) -> Option<Door<'_>> {
-        Door::of(self.mesh, self.proxy, &self.authorizer)
+        let authorizer = Authorizer::of_proxy(mesh, plane, &proxy);
+        let is_ztunnel = data_plane(mesh, &proxy) == DataPlane::Ztunnel;
+        let as_sidecar = is_ztunnel.then(|| Authorizer::as_envoy(mesh, plane, &proxy));
+        let door = Door::of(mesh, &proxy, &authorizer);
+        Some(Self { mesh, proxy, authorizer, as_sidecar, door })
     }
 
     /// Whether the answers are the same to every request: so are the rules, and who is let in at all.
     fn answers_like(&self, other: &Self) -> bool {
         self.authorizer.is_equal(&other.authorizer)
-            && self.door() == other.door()
+            && self.door == other.door
             && self.proxy.addresses == other.proxy.addresses
+    }
+
+    /// Whether another workload of the same side is asked the same, and answers the same.
+    fn is_like(&self, other: &Self) -> bool {
+        let place =
+            |of: &Self| (of.proxy.kind, of.proxy.cluster.clone(), of.proxy.namespace.clone());
+        let is_same = match (&self.as_sidecar, &other.as_sidecar) {
+            (Some(one), Some(other)) => one.is_equal(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        is_same
+            && self.authorizer.is_equal(&other.authorizer)
+            && place(self) == place(other)
+            && self.door == other.door
+            && ports_of(self.mesh, &self.proxy) == ports_of(other.mesh, &other.proxy)
+    }
+
+    /// Whether no policy asks for the workload's address, nor for a service's behind it.
+    fn is_anywhere(&self) -> bool {
+        let of = self.sampled();
+        let names = [Traffic::Http, Traffic::Tcp].iter().any(|traffic| {
+            let filters = of.chain(*traffic).filters.iter().filter_map(|filter| match filter {
+                Filter::Rbac(filter) => Some(filter),
+                Filter::ExternalAuthorization { .. } => None,
+            });
+            let rules = filters.flat_map(|filter| filter.rules.iter().chain(&filter.shadow_rules));
+            rules.flat_map(|rules| rules.policies()).any(|policy| names_address(policy))
+        });
+        self.proxy.kind != ProxyKind::Waypoint && of.services().is_empty() && !names
     }
 
     fn sampled(&self) -> &Authorizer {
@@ -137,8 +199,16 @@ impl<'m> Judge<'m> {
         request: &RequestFile,
         denier: Option<&str>,
     ) -> Result<(bool, Decider), Failure> {
-        verdict(self.mesh, (self.proxy, &self.authorizer), request, denier)
+        verdict(self.mesh, (&self.proxy, &self.authorizer), request, denier)
     }
+}
+
+/// Whether a rule asks for the address that requests go to.
+fn names_address(policy: &Policy) -> bool {
+    let Body::Rule { permissions, .. } = &policy.body else { return false };
+    let mut places =
+        permissions.iter().flat_map(|to| &to.clauses).map(|clause| &clause.field.place);
+    places.any(|place| matches!(place, Place::When { key, .. } if **key == *"destination.ip"))
 }
 
 impl Change {

@@ -20,7 +20,7 @@ pub(super) struct Asked<'a> {
     /// The workload, on either side.
     pub(super) proxies: [&'a Proxy; 2],
     pub(super) authorizers: [&'a Authorizer; 2],
-    pub(super) doors: &'a [Option<Door<'a>>; 2],
+    pub(super) doors: [&'a Option<Door<'a>>; 2],
     /// Whether the doors let the same requests in, so that what changes is a rule's doing.
     pub(super) same_door: bool,
 }
@@ -119,7 +119,7 @@ impl Asked<'_> {
     /// What requests have in common that are let in: in plain text or not, and where ports take no plain
     /// text not in it.
     fn surroundings(&self, destination: &Destination) -> Vec<Surroundings> {
-        let doors = self.doors.iter().flatten();
+        let doors = self.doors.into_iter().flatten();
         let trusted: Vec<BTreeSet<&str>> =
             doors.clone().map(|door| door.trusted().collect()).collect();
         let (both, one): (Vec<&str>, Vec<&str>) = trusted
@@ -202,8 +202,8 @@ fn trust_domains<'m>(mesh: &'m Mesh, to: &Proxy) -> Vec<&'m str> {
 const ISSUERS: usize = 8;
 
 /// Who may issue tokens for a workload, on either side, and for whom.
-fn issuers<'d>(doors: &'d [Option<Door<'_>>; 2]) -> BTreeSet<(&'d str, Option<&'d str>)> {
-    let rules = doors.iter().flatten().flat_map(|door| &door.tokens);
+fn issuers<'d>(doors: [&'d Option<Door<'_>>; 2]) -> BTreeSet<(&'d str, Option<&'d str>)> {
+    let rules = doors.into_iter().flatten().flat_map(|door| &door.tokens);
     let known = rules.map(|rule| (&*rule.issuer, rule.audiences.first().map(AsRef::as_ref)));
     known.take(ISSUERS).collect()
 }
@@ -233,7 +233,8 @@ fn with_issuers(request: &Value, issuers: &BTreeSet<(&str, Option<&str>)>) -> Ve
     made.flatten().collect()
 }
 
-fn ports_of(mesh: &Mesh, to: &Proxy) -> Vec<u16> {
+/// The ports of a workload that something is said of.
+pub(super) fn ports_of(mesh: &Mesh, to: &Proxy) -> Vec<u16> {
     let Some(plane) = mesh.control_plane_of(to.cluster.as_str()) else { return Vec::new() };
     let shards = plane.services.iter().filter_map(|service| plane.shards(service));
     let all = shards.flat_map(|shards| shards.endpoints());
