@@ -89,7 +89,29 @@ proptest! {
     }
 }
 
+/// Endpoints and others in their places: of few cohorts, and of more kinds than are compared.
+fn replaced() -> impl Strategy<Value = Vec<(Sketch, Option<Sketch>)>> {
+    let sketch = || (0..8_u8, 0..2_u8, 0..1_u8, any::<bool>(), 0..6_u8);
+    vec((sketch(), prop::option::weighted(0.2, sketch())), 0..30)
+}
+
 proptest! {
+    #[test]
+    fn so_it_does_where_endpoints_are_replaced_in_their_places(all in replaced()) {
+        let old: Vec<Sketch> = all.iter().map(|(old, _)| *old).collect();
+        let before = shard(&old);
+        let kept = before.endpoints().iter().cloned();
+        let after = kept.zip(&all).map(|(kept, (_, new))| new.as_ref().map_or(kept, endpoint));
+        let after: Vec<Endpoint> = after.collect();
+        let renewed = before.renewed(after.clone());
+        let new = Shard::new(Provider::Kubernetes, "c1".into(), after);
+        prop_assert_eq!(told(&renewed), told(&new));
+        for (old, of) in before.cohorts().zip(renewed.cohorts()) {
+            let is_equal = old.endpoints().eq(of.endpoints());
+            prop_assert_eq!(Arc::ptr_eq(old.cohort(), of.cohort()), is_equal);
+        }
+    }
+
     #[test]
     fn a_service_shows_the_identities_of_its_endpoints(
         old in sketches(),

@@ -9,9 +9,11 @@ use super::{Endpoint, Workload};
 use crate::name::Locality;
 
 mod draft;
+mod in_place;
 mod kind;
 mod renew;
 
+pub(super) use self::in_place::Replaced;
 pub use self::kind::{COMMON_LABELS, Dialled, Kind, SpokenTls};
 
 /// The endpoints of a shard that serve one port in one locality of one network, in the order of the
@@ -98,7 +100,7 @@ pub(super) struct Cohorts {
     // INVARIANT: by their first endpoints.
     pub(super) places: Box<[Place]>,
     /// The endpoints of all cohorts, one after the other, by their index in the shard.
-    pub(super) members: Box<[u32]>,
+    pub(super) members: Arc<[u32]>,
 }
 
 impl Cohorts {

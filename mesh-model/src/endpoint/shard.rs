@@ -1,8 +1,8 @@
 //! The endpoints of a service, by where they are from.
 use std::sync::Arc;
 
-use super::Endpoint;
-use super::cohort::{Cohort, Cohorts, Place};
+use super::cohort::{Cohort, Cohorts, Place, Replaced};
+use super::{Endpoint, HealthStatus};
 use crate::name::ClusterId;
 
 /// What kind of registry endpoints are from. The order is that of shards.
@@ -36,7 +36,7 @@ pub struct Shard {
     // INVARIANT: of these endpoints.
     cohorts: Cohorts,
     // INVARIANT: of these endpoints; sorted, each once, none empty.
-    identities: Box<[Arc<str>]>,
+    identities: Arc<[Arc<str>]>,
 }
 
 /// Some endpoints of a shard.
@@ -68,6 +68,22 @@ impl Shard {
         let cohorts = self.cohorts.renewed(&self.endpoints, &endpoints);
         let identities = identities(&endpoints);
         let cluster = self.cluster.clone();
+        Self { provider: self.provider, cluster, endpoints, cohorts, identities }
+    }
+
+    /// The same shard where the endpoints of some indices, in order, have another health.
+    pub(crate) fn with_health(&self, changed: &[(u32, HealthStatus)]) -> Self {
+        let mut endpoints = self.endpoints.clone();
+        for (index, health) in changed {
+            let endpoint = usize::try_from(*index).ok().and_then(|index| endpoints.get_mut(index));
+            if let Some(endpoint) = endpoint {
+                endpoint.health = *health;
+            }
+        }
+        let indices: Vec<u32> = changed.iter().map(|(index, _)| *index).collect();
+        let replaced = Replaced { before: &self.endpoints, now: &endpoints };
+        let cohorts = self.cohorts.replaced(replaced, &indices);
+        let (cluster, identities) = (self.cluster.clone(), Arc::clone(&self.identities));
         Self { provider: self.provider, cluster, endpoints, cohorts, identities }
     }
 
@@ -139,7 +155,7 @@ impl<'s> CohortOf<'s> {
 }
 
 /// The identities of endpoints that show one, sorted, each once.
-fn identities(endpoints: &[Endpoint]) -> Box<[Arc<str>]> {
+fn identities(endpoints: &[Endpoint]) -> Arc<[Arc<str>]> {
     let mut found: Vec<Arc<str>> = Vec::new();
     for endpoint in endpoints {
         // Neighbours mostly share it, and then its text.

@@ -9,14 +9,16 @@
 //! istio/istio `pilot/pkg/serviceregistry/kube`.
 mod endpoints;
 mod service;
+mod slice_change;
 mod workload;
 mod workloads;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub(crate) use self::endpoints::{endpoints_of_service, pod_of, with_conditions};
+pub(crate) use self::endpoints::{endpoints_of_service, pod_of};
 pub(crate) use self::service::{convert, external_addresses, hostname};
+pub(crate) use self::slice_change::SliceChange;
 
 pub(crate) use self::workload::{pod_port, workload_name, workload_of_pod};
 pub(crate) use self::workloads::Workloads;

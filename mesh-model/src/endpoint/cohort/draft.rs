@@ -9,7 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::name::Locality;
 
 /// How many kinds a new endpoint is compared with; what is like none of them begins a kind.
-const COMPARED: usize = 8;
+pub(super) const COMPARED: usize = 8;
 
 /// A cohort while endpoints are added.
 pub(super) struct Draft<'e> {
@@ -123,6 +123,18 @@ impl<'e> Drafts<'e> {
     }
 }
 
+/// Whether two endpoints of one shard belong to one cohort.
+pub(super) fn are_of_one_cohort(a: &Endpoint, b: &Endpoint) -> bool {
+    let (ours, theirs) = (&a.workload, &b.workload);
+    a.service_port == b.service_port
+        && is_same(&a.port_name, &b.port_name)
+        && (Arc::ptr_eq(ours, theirs)
+            || (is_same(&ours.locality, &theirs.locality)
+                && ours.namespace == theirs.namespace
+                && ours.cluster == theirs.cluster
+                && ours.network == theirs.network))
+}
+
 fn key(endpoint: &Endpoint) -> Key<'_> {
     let workload = &*endpoint.workload;
     let place = [workload.namespace.as_str(), workload.cluster.as_str(), workload.network.as_str()];
@@ -136,14 +148,7 @@ impl<'e> Draft<'e> {
 
     /// Whether an endpoint belongs to the cohort.
     pub(super) fn is_for(&self, endpoint: &Endpoint) -> bool {
-        let (ours, theirs) = (&self.first.workload, &endpoint.workload);
-        self.first.service_port == endpoint.service_port
-            && is_same(&self.first.port_name, &endpoint.port_name)
-            && (Arc::ptr_eq(ours, theirs)
-                || (is_same(&ours.locality, &theirs.locality)
-                    && ours.namespace == theirs.namespace
-                    && ours.cluster == theirs.cluster
-                    && ours.network == theirs.network))
+        are_of_one_cohort(self.first, endpoint)
     }
 
     fn push(&mut self, index: u32, endpoint: &'e Endpoint) {

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::draft::{self, Draft, Texts};
-use super::{Cohort, Cohorts, Place, narrow, wide};
+use super::{Cohort, Cohorts, Place, Replaced, narrow, wide};
 use crate::endpoint::Endpoint;
 
 /// Of so many kinds the texts are used again.
@@ -19,6 +19,22 @@ impl Cohorts {
     ///
     /// Only the cohorts of what was replaced, and those that the others go to, are looked at.
     pub(in crate::endpoint) fn renewed(&self, before: &[Endpoint], endpoints: &[Endpoint]) -> Self {
+        if before.len() == endpoints.len() {
+            let pairs = (0_u32..).zip(before.iter().zip(endpoints));
+            let differing = pairs.filter(|(_, (old, new))| old != new).map(|(index, _)| index);
+            let changed = differing.collect::<Vec<_>>();
+            return self.replaced(Replaced { before, now: endpoints }, &changed);
+        }
+        self.regrouped(before, endpoints)
+    }
+
+    /// The same where only endpoints of the indices that `changed` lists, in order, differ.
+    pub(in crate::endpoint) fn replaced(&self, endpoints: Replaced<'_>, changed: &[u32]) -> Self {
+        let Replaced { before, now } = endpoints;
+        self.in_place(endpoints, changed).unwrap_or_else(|| self.regrouped(before, now))
+    }
+
+    fn regrouped(&self, before: &[Endpoint], endpoints: &[Endpoint]) -> Self {
         let pairs = before.iter().zip(endpoints);
         let head = pairs.take_while(|(old, new)| old == new).count();
         let room = before.len().min(endpoints.len()) - head;

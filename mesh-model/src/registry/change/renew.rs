@@ -9,6 +9,7 @@ use crate::registry::attachment::is_same_waypoint;
 use crate::registry::control_plane::{ServiceShards, keep};
 use crate::registry::effect::Effect;
 use crate::registry::index::{Changed, ServiceName, cluster_set_host, is_candidate};
+use crate::registry::kubernetes::SliceChange;
 use crate::registry::objects::Stored;
 use crate::registry::place::NETWORK;
 use crate::registry::{
@@ -234,12 +235,15 @@ impl Registry {
         else {
             return;
         };
-        let services = index.renew_slice(before, after, &part.store, &self.index.around);
-        let changed = match (before, after) {
-            // Of one service before and after.
-            (Some(before), Some(after)) if services.len() == 1 => Changed::Slice(before, after),
-            _ => Changed::Slices,
+        let (store, around) = (&part.store, &self.index.around);
+        let change = before.zip(after).map(|(before, after)| SliceChange::new(before, after));
+        let services = match &change {
+            Some(change) => index.replace_slice(change, store, around),
+            None => index.renew_slice(before, after, store, around),
         };
+        // Of one service before and after.
+        let change = change.filter(|_| services.len() == 1);
+        let changed = change.map_or(Changed::Slices, Changed::Slice);
         self.renew_shards(cluster, &services, changed, effect);
     }
 

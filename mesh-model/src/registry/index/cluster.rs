@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Around;
-use crate::endpoint::{Endpoint, Provider, Shard};
+use crate::endpoint::{Endpoint, HealthStatus, Provider, Shard};
 use crate::name::{ClusterId, Namespace, NetworkId, TrustDomain};
 use crate::registry::discovery::Discovery;
 use crate::registry::kubernetes::{
-    self, Addresses, Cluster, Pods, Workloads, endpoints_of_service, pod_of, with_conditions,
+    self, Addresses, Cluster, Pods, SliceChange, Workloads, endpoints_of_service, pod_of,
 };
 use crate::registry::map::{Entry, Key, Map};
 use crate::registry::multimap::Multimap;
@@ -205,7 +205,7 @@ impl ClusterIndex {
         true
     }
 
-    /// Takes note of a slice that changed; returns the services whose endpoints it lists.
+    /// Takes note of a slice that is new or gone; returns the services whose endpoints it lists.
     pub(crate) fn renew_slice(
         &mut self,
         before: Option<&Arc<EndpointSlice>>,
@@ -214,15 +214,26 @@ impl ClusterIndex {
         around: &Around,
     ) -> Vec<Arc<ServiceName>> {
         let discovery = Discovery::new(&around.config, store);
-        if let (Some(before), Some(after)) = (before, after)
-            && service_of(before, &discovery) == service_of(after, &discovery)
-            && let Some(service) = self.regroup(before, after, &discovery)
-        {
-            return vec![service];
-        }
         let left = before.and_then(|slice| self.ungroup(slice, &discovery));
         let joined = after.and_then(|slice| self.group(slice, &discovery));
         left.into_iter().chain(joined).collect()
+    }
+
+    /// Takes note of a slice that is another; returns the services whose endpoints it listed and lists.
+    pub(crate) fn replace_slice(
+        &mut self,
+        change: &SliceChange<'_>,
+        store: &Store,
+        around: &Around,
+    ) -> Vec<Arc<ServiceName>> {
+        let discovery = Discovery::new(&around.config, store);
+        let SliceChange { before, after, .. } = change;
+        if service_of(before, &discovery) == service_of(after, &discovery)
+            && let Some(service) = self.regroup(change, &discovery)
+        {
+            return vec![service];
+        }
+        self.renew_slice(Some(before), Some(after), store, around)
     }
 
     /// Takes note of a pod that changed; returns the services whose slices refer to it.
@@ -263,18 +274,25 @@ impl ClusterIndex {
     ) -> bool {
         let known = self.shards.get(service.key());
         let before = known.map(|part| part.shard.endpoints()).unwrap_or_default();
+        let group = self.groups.get(service.key());
+        let object = self.services.get(service.key()).map(|service| &**service);
         let mut workloads = match changed {
-            Changed::Slice(..) | Changed::Slices => Workloads::of(before, None),
+            Changed::Slice(change) => {
+                if let (Some(known), Some(group)) = (known, group)
+                    && let Some(changed) = change.in_health(before, object, &group.slices)
+                {
+                    return self.renew_health(&known.clone(), &changed);
+                }
+                Workloads::of(before, None)
+            }
+            Changed::Slices => Workloads::of(before, None),
             Changed::Pod(pod) => Workloads::of(before, Some(pod)),
             Changed::All => Workloads::default(),
         };
         let cluster = self.cluster(store, around);
-        let endpoints = match self.groups.get(service.key()) {
-            Some(group) => self
-                .patched(group, before, changed)
-                .unwrap_or_else(|| self.endpoints(group, store, &cluster, around, &mut workloads)),
-            None => Vec::new(),
-        };
+        let endpoints = group
+            .map(|group| self.endpoints(group, store, &cluster, around, &mut workloads))
+            .unwrap_or_default();
         if before == endpoints {
             return false;
         }
@@ -282,6 +300,16 @@ impl ClusterIndex {
             Some(part) => drop(self.shards.insert(part)),
             None => drop(self.shards.remove(service.key())),
         }
+        true
+    }
+
+    /// Gives endpoints another health; returns whether there are any.
+    fn renew_health(&mut self, known: &Part, changed: &[(u32, HealthStatus)]) -> bool {
+        if changed.is_empty() {
+            return false;
+        }
+        let shard = Arc::new(known.shard.with_health(changed));
+        self.shards.insert(Part { shard, service: known.service.clone() });
         true
     }
 
@@ -299,18 +327,6 @@ impl ClusterIndex {
             None => Shard::new(Provider::Kubernetes, self.id.clone(), endpoints),
         };
         Some(Part { service: service.clone(), shard: Arc::new(shard) })
-    }
-
-    /// The endpoints of a service where a slice of it changed in no more than conditions.
-    fn patched(
-        &self,
-        group: &Group,
-        before: &[Endpoint],
-        changed: Changed<'_>,
-    ) -> Option<Vec<Endpoint>> {
-        let Changed::Slice(old, new) = changed else { return None };
-        let service = self.services.get(group.key()).map(|service| &**service);
-        with_conditions(before, service, &group.slices, (old, new))
     }
 
     fn endpoints<'o>(
@@ -373,14 +389,13 @@ impl ClusterIndex {
     /// Replaces a slice of a service, which it returns, by another of the same name.
     fn regroup(
         &mut self,
-        before: &EndpointSlice,
-        after: &Arc<EndpointSlice>,
+        change: &SliceChange<'_>,
         discovery: &Discovery<'_>,
     ) -> Option<Arc<ServiceName>> {
+        let SliceChange { before, after, old, new, .. } = *change;
         let mut group = self.groups.get(service_of(after, discovery)?)?.clone();
         let name = &after.meta.name;
         *group.slices.iter_mut().find(|other| other.meta.name == *name)? = after.clone();
-        let (old, new) = unlike(&before.endpoints, &after.endpoints);
         let of = |entries| users_of_entries(before, entries);
         if !of(old).eq(of(new)) {
             of(old).for_each(|user| self.users.remove(&user, |id| *id == group.id));
@@ -396,7 +411,7 @@ impl ClusterIndex {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Changed<'c> {
     /// One slice of it is another.
-    Slice(&'c EndpointSlice, &'c EndpointSlice),
+    Slice(SliceChange<'c>),
     /// Nothing that its pods are described by.
     Slices,
     /// The pod of a namespace and name.
@@ -430,16 +445,6 @@ fn users_of_entries<'s>(
         });
         pod.map(|(namespace, name)| User::Pod(namespace, name)).into_iter().chain(addresses)
     })
-}
-
-/// What two lists have between their common beginning and their common end.
-fn unlike<'l, T: PartialEq>(old: &'l [T], new: &'l [T]) -> (&'l [T], &'l [T]) {
-    let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let old = old.get(start..).unwrap_or_default();
-    let new = new.get(start..).unwrap_or_default();
-    let end = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
-    let without_end = |list: &'l [T]| list.get(..list.len() - end).unwrap_or_default();
-    (without_end(old), without_end(new))
 }
 
 /// The service whose endpoints a slice lists, if it counts.

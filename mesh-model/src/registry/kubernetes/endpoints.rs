@@ -51,47 +51,8 @@ pub(crate) fn endpoints_of_service<'o>(
     made.endpoints
 }
 
-/// The endpoints of a service whose slice is another, where that differs in conditions only: those
-/// before, healthy or not as it says now. `None` where that cannot be told without making them again.
-pub(crate) fn with_conditions(
-    before: &[Endpoint],
-    service: Option<&Service>,
-    slices: &[Arc<EndpointSlice>],
-    (old, new): (&EndpointSlice, &EndpointSlice),
-) -> Option<Vec<Endpoint>> {
-    let are_alike = |(old, new): (&SliceEndpoint, &SliceEndpoint)| {
-        old.addresses == new.addresses && old.target_ref == new.target_ref
-    };
-    let same = old.address_type == new.address_type
-        && old.ports == new.ports
-        && old.endpoints.len() == new.endpoints.len()
-        && old.endpoints.iter().zip(&new.endpoints).all(are_alike);
-    let others = slices.iter().take_while(|slice| slice.meta.name != new.meta.name);
-    let start: usize = others.map(|slice| count(slice)).sum();
-    // Of each entry there is an endpoint for every address and port, none is left out.
-    let is_whole = before.len() == slices.iter().map(|slice| count(slice)).sum::<usize>();
-    if !same || !is_whole || new.address_type == AddressType::Fqdn {
-        return None;
-    }
-    let keeps_sessions = service.is_some_and(Service::has_session_label);
-    let mut endpoints = before.to_vec();
-    let mut rest = endpoints.get_mut(start..)?.iter_mut();
-    let ports = ports(new);
-    for (old, new) in old.endpoints.iter().zip(&new.endpoints) {
-        let of_entry = new.addresses.len() * ports;
-        if old.conditions == new.conditions {
-            // Passes over them.
-            rest.by_ref().nth(of_entry.checked_sub(1)?)?;
-            continue;
-        }
-        let health = health(service.is_some(), keeps_sessions, new);
-        rest.by_ref().take(of_entry).for_each(|endpoint| endpoint.health = health);
-    }
-    Some(endpoints)
-}
-
 /// How many endpoints a slice gives at most.
-fn count(slice: &EndpointSlice) -> usize {
+pub(super) fn count(slice: &EndpointSlice) -> usize {
     match slice.address_type {
         AddressType::Fqdn => 0,
         AddressType::Ipv4 | AddressType::Ipv6 => {
@@ -102,7 +63,7 @@ fn count(slice: &EndpointSlice) -> usize {
 }
 
 /// How many ports of a slice can be dialled.
-fn ports(slice: &EndpointSlice) -> usize {
+pub(super) fn ports(slice: &EndpointSlice) -> usize {
     slice.ports.iter().filter(|port| number(port).is_some()).count()
 }
 
@@ -183,7 +144,8 @@ pub(crate) fn pod_of<'o>(
     Some((namespace, &target.name))
 }
 
-fn health(is_known: bool, keeps_sessions: bool, entry: &SliceEndpoint) -> HealthStatus {
+/// The health of the endpoints of an entry; `is_known`: whether their service is.
+pub(super) fn health(is_known: bool, keeps_sessions: bool, entry: &SliceEndpoint) -> HealthStatus {
     HealthStatus::of_conditions(
         entry.conditions.ready,
         entry.conditions.serving,
