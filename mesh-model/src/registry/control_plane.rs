@@ -30,7 +30,7 @@ pub struct ControlPlane {
     /// The services.
     pub services: Arc<Services>,
     /// The endpoints by host and namespace.
-    pub(crate) shards: Map<ServiceShards>,
+    pub(crate) shards: Map<Arc<ServiceShards>>,
     /// How networks are entered: IP addresses only.
     pub gateways: Arc<Gateways>,
     /// The same with host names, for clusters whose endpoints are names too.
@@ -70,7 +70,7 @@ pub(crate) struct ServiceShards {
     pub(crate) shards: Arc<Shards>,
 }
 
-impl Entry for ServiceShards {
+impl Entry for Arc<ServiceShards> {
     fn key(&self) -> Key<'_> {
         (self.hostname.as_str(), self.namespace.as_str())
     }

@@ -1,6 +1,7 @@
 //! What a control plane knows now that it did not before, found by comparing allocations.
 use std::sync::Arc;
 
+use super::control_plane::ServiceShards;
 use super::objects::Store;
 use super::{ControlPlane, Mesh, map};
 use crate::name::{Hostname, Namespace};
@@ -43,7 +44,7 @@ impl ControlPlane {
             || self.broken != before.broken;
         let mutual_tls = !Arc::ptr_eq(&self.peer_authentications, &before.peer_authentications)
             || self.broken != before.broken;
-        let is_same = |a: &super::control_plane::ServiceShards, b: &_| a.shares_with(b);
+        let is_same = |a: &Arc<ServiceShards>, b: &Arc<ServiceShards>| a.shares_with(b);
         let pairs = map::differences(&before.shards, &self.shards, is_same).into_iter();
         let either = pairs.filter_map(|(old, new)| new.or(old));
         let endpoints = either.map(|found| (found.hostname.clone(), found.namespace.clone()));
@@ -61,7 +62,7 @@ impl ControlPlane {
     }
 }
 
-impl super::control_plane::ServiceShards {
+impl ServiceShards {
     fn shares_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shards, &other.shards)
     }

@@ -82,8 +82,7 @@ impl Effect {
             return;
         }
         self.compare_services(before, after);
-        let is_equal = |a: &super::control_plane::ServiceShards, b: &_| a == b;
-        for (old, new) in map::differences(&before.shards, &after.shards, is_equal) {
+        for (old, new) in map::differences(&before.shards, &after.shards, |a, b| a == b) {
             let keys = old.into_iter().chain(new);
             self.endpoints.extend(keys.map(|e| (e.hostname.clone(), e.namespace.clone())));
         }

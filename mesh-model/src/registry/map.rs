@@ -7,9 +7,13 @@
 //!
 //! A change copies the nodes on the way to its entry, as far as another version holds them too, so that
 //! it costs the logarithm of the size; a map that nobody shares is changed in place.
+mod bound;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
+
+use self::bound::Bound;
 
 /// What an entry is found by.
 pub(crate) type Key<'k> = (&'k str, &'k str);
@@ -33,14 +37,21 @@ pub(crate) struct Map<E> {
 #[derive(Clone)]
 enum Node<E> {
     Leaf(Vec<E>),
-    // INVARIANT: no child is empty; `first` is the first entry below it; all leaves are equally deep.
+    // INVARIANT: no child is empty; all leaves are equally deep.
     Inner(Vec<Child<E>>),
 }
 
-#[derive(Clone)]
 struct Child<E> {
-    first: E,
+    // INVARIANT: after all entries before the child, and not after those of it; of a node's first child it
+    // says nothing, for that has all that come before the second.
+    from: Bound,
     node: Arc<Node<E>>,
+}
+
+impl<E> Clone for Child<E> {
+    fn clone(&self) -> Self {
+        Self { from: self.from.clone(), node: Arc::clone(&self.node) }
+    }
 }
 
 impl<E> Default for Map<E> {
@@ -64,16 +75,23 @@ impl<E: Entry> Map<E> {
         }
     }
 
-    /// Returns the entry before a key: the one that is nearest to it, if any.
-    pub(crate) fn before(&self, key: Key<'_>) -> Option<&E> {
+    /// Returns the entry of a key, or else one that is near it, if any.
+    pub(crate) fn nearest(&self, key: Key<'_>) -> Result<&E, Option<&E>> {
         let mut node = &*self.root;
         loop {
             match node {
                 Node::Leaf(entries) => {
-                    let index = entries.partition_point(|entry| entry.key() < key);
-                    return entries.get(index.checked_sub(1)?);
+                    let found = entries.binary_search_by(|entry| entry.key().cmp(&key));
+                    let near = found.map_err(|index| index.saturating_sub(1));
+                    return match near {
+                        Ok(index) => entries.get(index).ok_or(None),
+                        Err(index) => Err(entries.get(index)),
+                    };
                 }
-                Node::Inner(children) => node = &children.get(child_of(children, key))?.node,
+                Node::Inner(children) => match children.get(child_of(children, key)) {
+                    Some(child) => node = &child.node,
+                    None => return Err(None),
+                },
             }
         }
     }
@@ -92,9 +110,9 @@ impl<E: Entry> Map<E> {
     pub(crate) fn insert(&mut self, entry: E) -> Option<E> {
         let (before, split) = insert(Arc::make_mut(&mut self.root), entry);
         if let Some(right) = split {
-            let left = std::mem::replace(&mut self.root, Arc::new(Node::Leaf(Vec::new())));
-            let left = child(left).into_iter().chain([right]).collect();
-            self.root = Arc::new(Node::Inner(left));
+            let node = std::mem::replace(&mut self.root, Arc::new(Node::Leaf(Vec::new())));
+            let left = Child { from: Bound::LEAST, node };
+            self.root = Arc::new(Node::Inner([left, right].into()));
         }
         self.len += usize::from(before.is_none());
         before
@@ -177,23 +195,14 @@ impl<E: Entry> Node<E> {
         }
     }
 
-    fn first(&self) -> Option<&E> {
-        match self {
-            Self::Leaf(entries) => entries.first(),
-            Self::Inner(children) => children.first().map(|child| &child.first),
-        }
+    const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
-}
-
-/// A node with the entry that it starts with; `None` if it is empty.
-fn child<E: Entry>(node: Arc<Node<E>>) -> Option<Child<E>> {
-    let first = node.first()?.clone();
-    Some(Child { first, node })
 }
 
 /// The child that a key is in, if it is in any.
 fn child_of<E: Entry>(children: &[Child<E>], key: Key<'_>) -> usize {
-    children.partition_point(|child| child.first.key() <= key).saturating_sub(1)
+    children.partition_point(|child| child.from.cmp_key(key).is_le()).saturating_sub(1)
 }
 
 /// Puts an entry below a node; returns what it replaced, and what no longer fits. As deep as the
@@ -210,10 +219,7 @@ fn insert<E: Entry>(node: &mut Node<E>, entry: E) -> (Option<E>, Option<Child<E>
                 Err(index) => {
                     entries.reserve_exact(1);
                     entries.insert(index, entry);
-                    (
-                        None,
-                        halved(entries, index).and_then(|right| child(Arc::new(Node::Leaf(right)))),
-                    )
+                    (None, halved(entries, index).and_then(|right| leaf_after(entries, right)))
                 }
             }
         }
@@ -221,15 +227,23 @@ fn insert<E: Entry>(node: &mut Node<E>, entry: E) -> (Option<E>, Option<Child<E>
             let index = child_of(children, entry.key());
             let Some(place) = children.get_mut(index) else { return (None, None) };
             let (before, split) = insert(Arc::make_mut(&mut place.node), entry);
-            if let Some(first) = place.node.first() {
-                place.first = first.clone();
-            }
             let Some(right) = split else { return (before, None) };
             children.insert(index + 1, right);
-            let right = halved(children, index + 1);
-            (before, right.and_then(|right| child(Arc::new(Node::Inner(right)))))
+            (before, halved(children, index + 1).and_then(inner_after))
         }
     }
+}
+
+/// A leaf with what follows other entries.
+fn leaf_after<E: Entry>(before: &[E], entries: Vec<E>) -> Option<Child<E>> {
+    let from = Bound::between(before.last()?.key(), entries.first()?.key());
+    Some(Child { from, node: Arc::new(Node::Leaf(entries)) })
+}
+
+/// A node with what follows other children.
+fn inner_after<E>(children: Vec<Child<E>>) -> Option<Child<E>> {
+    let from = children.first()?.from.clone();
+    Some(Child { from, node: Arc::new(Node::Inner(children)) })
 }
 
 /// Takes half of a list that grew too long; what grows at its end keeps all but the last.
@@ -252,9 +266,8 @@ fn remove<E: Entry>(node: &mut Node<E>, key: Key<'_>) -> Option<E> {
             let index = child_of(children, key);
             let place = children.get_mut(index)?;
             let before = remove(Arc::make_mut(&mut place.node), key);
-            match place.node.first() {
-                Some(first) => place.first = first.clone(),
-                None => drop(children.remove(index)),
+            if place.node.is_empty() {
+                children.remove(index);
             }
             join(children, index);
             join(children, index.saturating_sub(1));
@@ -269,11 +282,18 @@ fn join<E: Entry>(children: &mut Vec<Child<E>>, index: usize) {
     if left.node.len() + right.node.len() > WIDTH / 2 {
         return;
     }
-    let right = children.remove(index + 1).node;
+    let Child { from, node: right } = children.remove(index + 1);
     let Some(left) = children.get_mut(index) else { return };
     match (Arc::make_mut(&mut left.node), &*right) {
         (Node::Leaf(entries), Node::Leaf(more)) => entries.extend(more.iter().cloned()),
-        (Node::Inner(entries), Node::Inner(more)) => entries.extend(more.iter().cloned()),
+        (Node::Inner(entries), Node::Inner(more)) => {
+            let start = entries.len();
+            entries.extend(more.iter().cloned());
+            // It is the first one no longer.
+            if let Some(child) = entries.get_mut(start) {
+                child.from = from;
+            }
+        }
         // Not reached: all leaves are equally deep.
         (Node::Leaf(_), Node::Inner(_)) | (Node::Inner(_), Node::Leaf(_)) => {}
     }
@@ -291,20 +311,16 @@ impl<E> Clone for Iter<'_, E> {
     }
 }
 
-impl<'m, E> Iterator for Iter<'m, E> {
-    type Item = &'m E;
-
-    fn next(&mut self) -> Option<&'m E> {
-        loop {
-            if let Some(entry) = self.leaf.next() {
-                return Some(entry);
-            }
-            let mut node = loop {
-                match self.above.last_mut()?.next() {
-                    Some(child) => break &child.node,
-                    None => drop(self.above.pop()),
-                }
+impl<'m, E> Iter<'m, E> {
+    /// Goes to the leaf that the next entry is in, if there is one.
+    fn settle(&mut self) {
+        while self.leaf.as_slice().is_empty() {
+            let Some(children) = self.above.last_mut() else { return };
+            let Some(child) = children.next() else {
+                self.above.pop();
+                continue;
             };
+            let mut node = &child.node;
             self.leaf = loop {
                 match &**node {
                     Node::Leaf(entries) => break entries.iter(),
@@ -317,6 +333,61 @@ impl<'m, E> Iterator for Iter<'m, E> {
                 }
             };
         }
+    }
+
+    fn peek(&self) -> Option<&'m E> {
+        self.leaf.as_slice().first()
+    }
+
+    /// Passes over nodes that follow next in both and are one allocation: nothing differs there.
+    fn pass_shared(&mut self, other: &mut Self) {
+        loop {
+            if !self.leaf.as_slice().is_empty() && !other.leaf.as_slice().is_empty() {
+                if !std::ptr::eq(self.leaf.as_slice(), other.leaf.as_slice()) {
+                    return;
+                }
+                (self.leaf, other.leaf) = ([].iter(), [].iter());
+            }
+            let ends = |iter: &Self| iter.leaf.as_slice().is_empty();
+            if ends(self) && ends(other) {
+                self.pass_shared_children(other);
+            }
+            self.settle();
+            other.settle();
+            if ends(self) || ends(other) {
+                return;
+            }
+        }
+    }
+
+    /// The same for nodes that are whole.
+    fn pass_shared_children(&mut self, other: &mut Self) {
+        while let (Some(ours), Some(theirs)) = (self.above.last_mut(), other.above.last_mut()) {
+            if ours.as_slice().is_empty() && theirs.as_slice().is_empty() {
+                self.above.pop();
+                other.above.pop();
+                continue;
+            }
+            let pairs = ours.as_slice().iter().zip(theirs.as_slice());
+            let is_shared = |(a, b): &(&Child<E>, &Child<E>)| Arc::ptr_eq(&a.node, &b.node);
+            let shared = pairs.take_while(is_shared).count();
+            if shared == 0 {
+                return;
+            }
+            ours.nth(shared - 1);
+            theirs.nth(shared - 1);
+        }
+    }
+}
+
+impl<'m, E> Iterator for Iter<'m, E> {
+    type Item = &'m E;
+
+    fn next(&mut self) -> Option<&'m E> {
+        if self.leaf.as_slice().is_empty() {
+            self.settle();
+        }
+        self.leaf.next()
     }
 }
 
@@ -351,13 +422,20 @@ impl<E: Entry> Map<E> {
     /// A map of entries in the order of their keys, all different: level by level, all nodes full.
     fn of_sorted(entries: Vec<E>) -> Self {
         let len = entries.len();
-        let mut level: Vec<Arc<Node<E>>> =
-            chunks(entries).map(|leaf| Arc::new(Node::Leaf(leaf))).collect();
-        while level.len() > 1 {
-            let children = level.into_iter().filter_map(child).collect();
-            level = chunks(children).map(|inner| Arc::new(Node::Inner(inner))).collect();
+        let mut level: Vec<Child<E>> = Vec::with_capacity(len.div_ceil(WIDTH));
+        for entries in chunks(entries) {
+            let last = level.last().and_then(|child| match &*child.node {
+                Node::Leaf(entries) => entries.last(),
+                Node::Inner(_) => None,
+            });
+            let from = last.zip(entries.first());
+            let from = from.map_or(Bound::LEAST, |(a, b)| Bound::between(a.key(), b.key()));
+            level.push(Child { from, node: Arc::new(Node::Leaf(entries)) });
         }
-        Self { root: level.pop().unwrap_or_default(), len }
+        while level.len() > 1 {
+            level = chunks(level).filter_map(inner_after).collect();
+        }
+        Self { root: level.pop().map(|child| child.node).unwrap_or_default(), len }
     }
 }
 
@@ -382,8 +460,9 @@ pub(crate) fn differences<'m, E: Entry>(
     if before.is_same(after) {
         return found;
     }
-    let (mut left, mut right) = (before.iter().peekable(), after.iter().peekable());
+    let (mut left, mut right) = (before.iter(), after.iter());
     loop {
+        left.pass_shared(&mut right);
         let order = match (left.peek(), right.peek()) {
             (None, None) => return found,
             (Some(_), None) => Ordering::Less,
@@ -449,6 +528,31 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state & 0x8000 != 0, (state >> 16) % 200)
         }));
+    }
+
+    #[test]
+    fn trees_of_three_levels_grow_and_shrink() {
+        let (mut map, mut model) = (Map::default(), BTreeMap::new());
+        let mut state = 7_u32;
+        for index in 0..40_000_u32 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let name = ((state >> 16) % 3_000).to_string();
+            // Mostly filled for a while, then mostly emptied, and again.
+            if (state & 0xF000 > 0x4000) == ((index / 8_000) % 2 == 0) {
+                let before = map.insert(Word(name.clone(), index));
+                assert_eq!(before.map(|word| word.1), model.insert(name, index));
+            } else {
+                assert_eq!(map.remove(("", &name)).map(|word| word.1), model.remove(&name));
+            }
+            if index % 499 == 0 {
+                same(&map, &model);
+                let old = map.clone();
+                map.insert(Word("2000".into(), index));
+                map.insert(Word("0".into(), index));
+                model.extend([("2000".to_owned(), index), ("0".to_owned(), index)]);
+                assert_eq!(differences(&old, &map, |a, b| a == b).len(), 2);
+            }
+        }
     }
 
     #[test]

@@ -73,14 +73,12 @@ macro_rules! store {
                 let key = resource.key();
                 match resource {
                     $(Resource::$kind(mut object) => {
-                        let known = self.$field.get((key.namespace.as_str(), &key.name));
-                        if known.is_some_and(|known| **known == object) {
+                        let found = self.$field.nearest((key.namespace.as_str(), &key.name));
+                        if found.is_ok_and(|known| **known == object) {
                             return None;
                         }
                         // Neighbours are mostly of one owner, and alike.
-                        let near = known.or_else(|| {
-                            self.$field.before((key.namespace.as_str(), &key.name))
-                        });
+                        let near = found.map_or_else(|near| near, Some);
                         if let Some(near) = near {
                             object.share(near);
                         }

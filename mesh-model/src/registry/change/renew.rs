@@ -343,7 +343,8 @@ impl Registry {
             match shards {
                 Some(shards) => {
                     let shards = Arc::new(shards);
-                    plane.shards.insert(ServiceShards { hostname, namespace, shards });
+                    let found = ServiceShards { hostname, namespace, shards };
+                    plane.shards.insert(Arc::new(found));
                 }
                 None => drop(plane.shards.remove((hostname.as_str(), namespace.as_str()))),
             }

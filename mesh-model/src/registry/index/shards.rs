@@ -72,7 +72,7 @@ impl<'o> Plane<'o> {
         &self,
         external: &FromEntries,
         before: Option<&Arc<ControlPlane>>,
-    ) -> Map<ServiceShards> {
+    ) -> Map<Arc<ServiceShards>> {
         let machines = self.machines_of_clusters(None);
         let mut names: BTreeSet<&ServiceName> = BTreeSet::new();
         let mut selecting = BTreeSet::new();
@@ -99,7 +99,10 @@ impl<'o> Plane<'o> {
             let known = known((hostname.as_str(), namespace.as_str()));
             Some(match known {
                 Some(known) if *known.shards == shards => known.clone(),
-                Some(_) | None => ServiceShards { hostname, namespace, shards: Arc::new(shards) },
+                Some(_) | None => {
+                    let shards = Arc::new(shards);
+                    Arc::new(ServiceShards { hostname, namespace, shards })
+                }
             })
         };
         hosts.into_iter().filter_map(of_host).collect()
