@@ -118,6 +118,23 @@ impl<E: Entry> Map<E> {
         before
     }
 
+    /// Returns the entry of a key to be changed.
+    pub(crate) fn get_mut(&mut self, key: Key<'_>) -> Option<&mut E> {
+        let mut node = Arc::make_mut(&mut self.root);
+        loop {
+            match node {
+                Node::Leaf(entries) => {
+                    let index = entries.binary_search_by(|entry| entry.key().cmp(&key)).ok()?;
+                    return entries.get_mut(index);
+                }
+                Node::Inner(children) => {
+                    let index = child_of(children, key);
+                    node = Arc::make_mut(&mut children.get_mut(index)?.node);
+                }
+            }
+        }
+    }
+
     /// Takes the entry of a key out.
     pub(crate) fn remove(&mut self, key: Key<'_>) -> Option<E> {
         if !self.contains(key) {

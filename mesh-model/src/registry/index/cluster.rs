@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Around;
-use crate::endpoint::{Endpoint, HealthStatus, Provider, Shard};
+use crate::endpoint::{Endpoint, Provider, Shard};
 use crate::name::{ClusterId, Namespace, NetworkId, TrustDomain};
 use crate::registry::discovery::Discovery;
 use crate::registry::kubernetes::{
@@ -37,12 +37,15 @@ impl ServiceName {
     }
 }
 
-/// The slices of a service, by the names of the slices.
+/// The slices of a service, by the names of the slices, and what they give.
 #[derive(Clone, Debug)]
 struct Group {
     service: Arc<ServiceName>,
     id: ServiceId,
+    // INVARIANT: not empty, but until the shard is renewed where the last one is taken out.
     slices: Vec<Arc<EndpointSlice>>,
+    /// The endpoints, if there are any.
+    shard: Option<Arc<Shard>>,
 }
 
 impl Entry for Group {
@@ -90,19 +93,6 @@ impl ServiceNames {
     }
 }
 
-/// The endpoints that a service's slices give; at least one.
-#[derive(Clone, Debug)]
-struct Part {
-    service: Arc<ServiceName>,
-    shard: Arc<Shard>,
-}
-
-impl Entry for Part {
-    fn key(&self) -> Key<'_> {
-        self.service.key()
-    }
-}
-
 /// One cluster as control planes read it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterIndex {
@@ -111,7 +101,6 @@ pub(crate) struct ClusterIndex {
     networks: NetworkOf,
     services: Map<Arc<Service>>,
     groups: Map<Group>,
-    shards: Map<Part>,
     by_address: Addresses,
     /// The services whose slices refer to a pod or an address.
     users: Multimap<ServiceId>,
@@ -143,12 +132,12 @@ impl ClusterIndex {
         }
         let cluster = index.cluster(store, around);
         let mut workloads = Workloads::default();
-        let parts = index.groups.iter().filter_map(|group| {
+        let groups = index.groups.iter().map(|group| {
             let endpoints = index.endpoints(group, store, &cluster, around, &mut workloads);
-            index.part(&group.service, None, endpoints)
+            Group { shard: index.shard_of(None, endpoints), ..group.clone() }
         });
-        index.shards = parts.collect();
-        index
+        let groups = groups.collect();
+        Self { groups, ..index }
     }
 
     /// A cluster that contains nothing.
@@ -184,12 +173,12 @@ impl ClusterIndex {
 
     /// Returns the endpoints that the slices of a service give; `None` for none.
     pub(crate) fn shard(&self, key: Key<'_>) -> Option<&Arc<Shard>> {
-        self.shards.get(key).map(|part| &part.shard)
+        self.groups.get(key)?.shard.as_ref()
     }
 
     /// Returns the services that have endpoints.
     pub(crate) fn served(&self) -> impl Iterator<Item = &Arc<ServiceName>> {
-        self.shards.iter().map(|part| &part.service)
+        self.groups.iter().filter(|group| group.shard.is_some()).map(|group| &group.service)
     }
 
     /// Converts a service again; returns whether it is different.
@@ -272,16 +261,17 @@ impl ClusterIndex {
         store: &Store,
         around: &Around,
     ) -> bool {
-        let known = self.shards.get(service.key());
-        let before = known.map(|part| part.shard.endpoints()).unwrap_or_default();
-        let group = self.groups.get(service.key());
-        let object = self.services.get(service.key()).map(|service| &**service);
+        let Some(group) = self.groups.get(service.key()) else { return false };
+        let known = group.shard.as_ref();
+        let before = known.map(|shard| shard.endpoints()).unwrap_or_default();
         let mut workloads = match changed {
             Changed::Slice(change) => {
-                if let (Some(known), Some(group)) = (known, group)
+                let object = self.services.get(service.key()).map(|service| &**service);
+                if let Some(known) = known
                     && let Some(changed) = change.in_health(before, object, &group.slices)
                 {
-                    return self.renew_health(&known.clone(), &changed);
+                    let shard = (!changed.is_empty()).then(|| known.with_health(&changed));
+                    return shard.is_some_and(|shard| self.put(service, Some(Arc::new(shard))));
                 }
                 Workloads::of(before, None)
             }
@@ -290,43 +280,35 @@ impl ClusterIndex {
             Changed::All => Workloads::default(),
         };
         let cluster = self.cluster(store, around);
-        let endpoints = group
-            .map(|group| self.endpoints(group, store, &cluster, around, &mut workloads))
-            .unwrap_or_default();
-        if before == endpoints {
+        let endpoints = self.endpoints(group, store, &cluster, around, &mut workloads);
+        if before == endpoints && !group.slices.is_empty() {
             return false;
         }
-        match self.part(service, known, endpoints) {
-            Some(part) => drop(self.shards.insert(part)),
-            None => drop(self.shards.remove(service.key())),
-        }
-        true
+        let shard = self.shard_of(known, endpoints);
+        self.put(service, shard)
     }
 
-    /// Gives endpoints another health; returns whether there are any.
-    fn renew_health(&mut self, known: &Part, changed: &[(u32, HealthStatus)]) -> bool {
-        if changed.is_empty() {
-            return false;
+    /// Sets the shard of a service, which is another; returns whether there is or was one.
+    fn put(&mut self, service: &ServiceName, shard: Option<Arc<Shard>>) -> bool {
+        let Some(group) = self.groups.get_mut(service.key()) else { return false };
+        let (id, is_left) = (group.id, !group.slices.is_empty());
+        let has_any = shard.is_some();
+        let had_any = std::mem::replace(&mut group.shard, shard).is_some();
+        if !is_left {
+            self.names.remove(id);
+            self.groups.remove(service.key());
         }
-        let shard = Arc::new(known.shard.with_health(changed));
-        self.shards.insert(Part { shard, service: known.service.clone() });
-        true
+        has_any || had_any
     }
 
-    fn part(
-        &self,
-        service: &Arc<ServiceName>,
-        known: Option<&Part>,
-        endpoints: Vec<Endpoint>,
-    ) -> Option<Part> {
-        if endpoints.is_empty() {
-            return None;
-        }
+    /// The shard of endpoints, if there are any.
+    fn shard_of(&self, known: Option<&Arc<Shard>>, endpoints: Vec<Endpoint>) -> Option<Arc<Shard>> {
         let shard = match known {
-            Some(known) => known.shard.renewed(endpoints),
+            _ if endpoints.is_empty() => return None,
+            Some(known) => known.renewed(endpoints),
             None => Shard::new(Provider::Kubernetes, self.id.clone(), endpoints),
         };
-        Some(Part { service: service.clone(), shard: Arc::new(shard) })
+        Some(Arc::new(shard))
     }
 
     fn endpoints<'o>(
@@ -352,7 +334,7 @@ impl ClusterIndex {
         let mut group = self.groups.get(key).cloned().unwrap_or_else(|| {
             let service = ServiceName { namespace: key.0.into(), name: key.1.into() };
             let service = Arc::new(service);
-            Group { id: self.names.add(service.clone()), service, slices: Vec::new() }
+            Group { id: self.names.add(service.clone()), service, slices: Vec::new(), shard: None }
         });
         let index = group.slices.partition_point(|other| other.meta.name < slice.meta.name);
         group.slices.insert(index, slice.clone());
@@ -371,19 +353,12 @@ impl ClusterIndex {
         discovery: &Discovery<'_>,
     ) -> Option<Arc<ServiceName>> {
         let key = service_of(slice, discovery)?;
-        let mut group = self.groups.get(key)?.clone();
+        let group = self.groups.get_mut(key)?;
         group.slices.retain(|other| other.meta.name != slice.meta.name);
         for user in users(slice) {
             self.users.remove(&user, |id| *id == group.id);
         }
-        let service = group.service.clone();
-        if group.slices.is_empty() {
-            self.names.remove(group.id);
-            self.groups.remove(key);
-        } else {
-            self.groups.insert(group);
-        }
-        Some(service)
+        Some(group.service.clone())
     }
 
     /// Replaces a slice of a service, which it returns, by another of the same name.
@@ -393,7 +368,7 @@ impl ClusterIndex {
         discovery: &Discovery<'_>,
     ) -> Option<Arc<ServiceName>> {
         let SliceChange { before, after, old, new, .. } = *change;
-        let mut group = self.groups.get(service_of(after, discovery)?)?.clone();
+        let group = self.groups.get_mut(service_of(after, discovery)?)?;
         let name = &after.meta.name;
         *group.slices.iter_mut().find(|other| other.meta.name == *name)? = after.clone();
         let of = |entries| users_of_entries(before, entries);
@@ -401,9 +376,7 @@ impl ClusterIndex {
             of(old).for_each(|user| self.users.remove(&user, |id| *id == group.id));
             of(new).for_each(|user| self.users.insert(&user, group.id));
         }
-        let service = group.service.clone();
-        self.groups.insert(group);
-        Some(service)
+        Some(group.service.clone())
     }
 }
 

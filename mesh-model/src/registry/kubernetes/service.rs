@@ -72,7 +72,7 @@ pub(crate) fn convert(
 
 /// `NAME.NAMESPACE.svc.DOMAIN`.
 pub(crate) fn hostname(name: &str, namespace: &Namespace, domain: &str) -> Hostname {
-    Hostname::from(format!("{name}.{namespace}.svc.{domain}").as_str())
+    Hostname::from(&*[name, ".", namespace.as_str(), ".svc.", domain].concat())
 }
 
 /// The addresses in the service's own cluster; one that stands for none where there is none.
