@@ -63,7 +63,8 @@ impl MergedRule {
     }
 }
 
-type ByHost = BTreeMap<Hostname, Vec<MergedRule>>;
+/// A rule that nothing was merged into otherwise is one allocation in every index.
+type ByHost = BTreeMap<Hostname, Vec<Arc<MergedRule>>>;
 
 /// The rules of a control plane.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -125,14 +126,14 @@ impl DestinationRules {
         let own = &rule.meta.namespace;
         let export_to = export_to(rule);
         let host = Hostname::resolve(&rule.spec.host, own.as_str(), scoping.domain);
-        let incoming = MergedRule {
+        let incoming = Arc::new(MergedRule {
             rule: rule.clone(),
             host: host.clone(),
             traffic_policy: rule.spec.traffic_policy.clone(),
             subsets: unique_subsets(&rule.spec.subsets),
             from: vec![(own.clone(), rule.meta.name.clone())],
             export_to,
-        };
+        });
         let names = &incoming.export_to;
         let only_own = names.contains(".") || names.contains(own.as_str());
         if names.is_empty() || names.contains("*") || only_own {
@@ -163,7 +164,8 @@ impl DestinationRules {
         service: &Namespace,
     ) -> Vec<&MergedRule> {
         let (found, is_own) = self.list(client, host, service);
-        found.iter().filter(|rule| is_own || rule.is_exported_to(client)).collect()
+        let found = found.iter().map(|rule| &**rule);
+        found.filter(|rule| is_own || rule.is_exported_to(client)).collect()
     }
 
     /// The rules among which those are that count, and whether they are of the client's namespace:
@@ -173,7 +175,7 @@ impl DestinationRules {
         client: &Namespace,
         host: &Hostname,
         service: &Namespace,
-    ) -> (&[MergedRule], bool) {
+    ) -> (&[Arc<MergedRule>], bool) {
         let own: Option<&Arc<ByHost>> = if *client == self.root_namespace {
             Some(&self.root_local)
         } else {
@@ -198,7 +200,8 @@ impl DestinationRules {
         labels: Option<&Labels>,
     ) -> Option<&MergedRule> {
         let (found, is_own) = self.list(client, host, service);
-        let visible = found.iter().filter(|rule| is_own || rule.is_exported_to(client));
+        let found = found.iter().map(|rule| &**rule);
+        let visible = found.filter(|rule| is_own || rule.is_exported_to(client));
         in_force(visible, client, labels)
     }
 
@@ -221,7 +224,8 @@ impl DestinationRules {
     /// Returns every merged rule, some of them more than once.
     pub fn iter(&self) -> impl Iterator<Item = &MergedRule> {
         let by_namespace = self.local.values().chain(self.exported.values());
-        by_namespace.chain([&self.root_local]).flat_map(|hosts| hosts.values().flatten())
+        let hosts = by_namespace.chain([&self.root_local]);
+        hosts.flat_map(|hosts| hosts.values().flatten()).map(|rule| &**rule)
     }
 }
 
@@ -273,7 +277,7 @@ fn unique_subsets(subsets: &[Subset]) -> Vec<Subset> {
     unique
 }
 
-fn find<'m>(hosts: &'m ByHost, host: &Hostname) -> Option<&'m Vec<MergedRule>> {
+fn find<'m>(hosts: &'m ByHost, host: &Hostname) -> Option<&'m Vec<Arc<MergedRule>>> {
     let exact = hosts.get(host);
     exact.or_else(|| {
         // Wildcards stand together: what begins with `*` comes before what begins with `+`.
@@ -284,7 +288,7 @@ fn find<'m>(hosts: &'m ByHost, host: &Hostname) -> Option<&'m Vec<MergedRule>> {
 
 /// Merges a rule into those of its host: into each that it is exported like, or wider than. It is
 /// appended as one of its own if the last of them would not take it.
-fn merge(list: &mut Vec<MergedRule>, incoming: &MergedRule, enhanced: bool) {
+fn merge(list: &mut Vec<Arc<MergedRule>>, incoming: &Arc<MergedRule>, enhanced: bool) {
     let mut append = true;
     for known in list.iter_mut() {
         if enhanced {
@@ -304,7 +308,7 @@ fn merge(list: &mut Vec<MergedRule>, incoming: &MergedRule, enhanced: bool) {
             (Some(_), Some(_)) | (None, None) => append = false,
             (Some(_), None) | (None, Some(_)) => {}
         }
-        absorb(known, incoming);
+        absorb(Arc::make_mut(known), incoming);
     }
     if append {
         list.push(incoming.clone());

@@ -399,7 +399,9 @@ impl Registry {
         if *origin == Origin::Config && OF_CLUSTERS.contains(&key.kind) {
             diagnostics.push(of_no_cluster(document, &key));
         }
-        if self.store(origin).contains(&key) {
+        let settings =
+            if let Resource::MeshConfigMap(map) = &resource { Some(map.clone()) } else { None };
+        if !self.store(origin).add(resource) {
             diagnostics.push(self.duplicate(origin, document, &key));
             let reason = "two objects have this name".to_owned();
             self.remember(key, origin, document, reason);
@@ -409,12 +411,11 @@ impl Registry {
             let place = (document.file.clone(), document.node.place);
             Arc::make_mut(&mut self.parts.places).insert((origin.clone(), key), place);
         }
-        if let Resource::MeshConfigMap(map) = &resource {
+        if let Some(map) = settings {
             let of_config = map.mesh_config(&document.file).map(|(_, found)| found);
             let of_networks = map.mesh_networks(&document.file).map(|(_, found)| found);
             diagnostics.extend(of_config.into_iter().chain(of_networks).flatten());
         }
-        self.store(origin).upsert(resource);
     }
 
     /// Keeps what a refused object selects: whether that exists is worth telling all the same.

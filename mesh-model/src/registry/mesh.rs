@@ -2,6 +2,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::index::Index;
 use super::objects::Store;
 use super::topology::Topology;
@@ -33,7 +35,7 @@ pub struct Mesh {
 }
 
 /// File and place of objects.
-pub(crate) type Places = BTreeMap<(Origin, ObjectKey), (Arc<str>, Place)>;
+pub(crate) type Places = FxHashMap<(Origin, ObjectKey), (Arc<str>, Place)>;
 
 /// What was loaded, part by part; cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -25,9 +25,17 @@ pub(crate) trait Object {
 
 impl<T: Object> Entry for Arc<T> {
     fn key(&self) -> Key<'_> {
-        let meta = self.meta();
-        (meta.namespace.as_str(), &meta.name)
+        key(self.meta())
     }
+}
+
+fn key(meta: &Meta) -> Key<'_> {
+    (meta.namespace.as_str(), &meta.name)
+}
+
+fn opaque_key(object: &Opaque) -> ObjectKey {
+    let Meta { namespace, name, .. } = &object.meta;
+    ObjectKey { kind: object.kind, namespace: namespace.clone(), name: name.clone() }
 }
 
 /// The services of one cluster, by their names there.
@@ -70,16 +78,14 @@ macro_rules! store {
             /// Puts an object in, unless an equal one is there; returns the object before and the
             /// object now, `None` if nothing is different.
             pub(crate) fn upsert(&mut self, resource: Resource) -> Option<(Option<Stored>, Stored)> {
-                let key = resource.key();
                 match resource {
                     $(Resource::$kind(mut object) => {
-                        let found = self.$field.nearest((key.namespace.as_str(), &key.name));
+                        let found = self.$field.nearest(key(&object.meta));
                         if found.is_ok_and(|known| **known == object) {
                             return None;
                         }
                         // Neighbours are mostly of one owner, and alike.
-                        let near = found.map_or_else(|near| near, Some);
-                        if let Some(near) = near {
+                        if let Some(near) = found.map_or_else(|near| near, Some) {
                             object.share(near);
                         }
                         let object = Arc::new(object);
@@ -87,12 +93,35 @@ macro_rules! store {
                         Some((before.map(Stored::$kind), Stored::$kind(object)))
                     })*
                     Resource::Opaque(object) => {
+                        let key = opaque_key(&object);
                         if self.opaque.get(&key).is_some_and(|known| **known == object) {
                             return None;
                         }
                         let object = Arc::new(object);
                         let before = Arc::make_mut(&mut self.opaque).insert(key, object.clone());
                         Some((before.map(Stored::Opaque), Stored::Opaque(object)))
+                    }
+                }
+            }
+
+            /// Puts an object in, unless there is one of its name; returns whether there was none.
+            pub(crate) fn add(&mut self, resource: Resource) -> bool {
+                match resource {
+                    $(Resource::$kind(mut object) => {
+                        match self.$field.nearest(key(&object.meta)) {
+                            Ok(_) => return false,
+                            Err(near) => near.into_iter().for_each(|near| object.share(near)),
+                        }
+                        self.$field.insert(Arc::new(object));
+                        true
+                    })*
+                    Resource::Opaque(object) => {
+                        let key = opaque_key(&object);
+                        let is_new = !self.opaque.contains_key(&key);
+                        if is_new {
+                            Arc::make_mut(&mut self.opaque).insert(key, Arc::new(object));
+                        }
+                        is_new
                     }
                 }
             }

@@ -2,7 +2,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Cluster;
 use super::endpoints::pod_of;
@@ -24,6 +24,8 @@ pub(crate) struct Workloads<'o> {
     latest: Option<Arc<Workload>>,
     /// What pods and ports are called, of all of the cluster.
     texts: Texts,
+    /// Labels that pods have: those on one node mostly have them in common.
+    labels: FxHashSet<Labels>,
     of_pods: FxHashMap<(&'o str, &'o str, Discoverability), Arc<Workload>>,
     /// By network.
     without_pod: FxHashMap<(NetworkId, Discoverability), Arc<Workload>>,
@@ -128,14 +130,21 @@ impl<'o> Workloads<'o> {
         discoverability: Discoverability,
     ) -> Arc<Workload> {
         let key = (pod.meta.namespace.as_str(), &*pod.meta.name, discoverability);
-        let texts = &mut self.texts;
+        let (texts, labels) = (&mut self.texts, &mut self.labels);
         let near = self.latest.as_ref().or_else(|| Some(&self.before.first()?.workload));
         let describe = || {
             let mut workload = Workload { discoverability, ..workload_of_pod(pod, cluster) };
             if let Some(near) = near {
                 workload.share(near);
             }
+            let known = labels.get(&workload.labels).cloned();
+            if let Some(known) = &known {
+                workload.labels.clone_from(known);
+            }
             workload.share_texts(texts);
+            if known.is_none() {
+                labels.insert(workload.labels.clone());
+            }
             Arc::new(workload)
         };
         let found = self.of_pods.entry(key).or_insert_with(describe).clone();
