@@ -1,5 +1,6 @@
 //! Values that only several patterns together tell apart: where a change is noticed by them alone, it is told.
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "helpers of tests may fail like tests")]
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use mesh_authz::analysis::{Difference, Sample, Surroundings, diff, samples_between_in};
@@ -266,4 +267,29 @@ fn peers_are_of_the_trust_domains_that_are_let_in() {
         })
     };
     assert!(tried.iter().find(is_told).is_some(), "{tried:#?}");
+}
+
+#[test]
+fn requests_go_where_they_may() {
+    let to = when("destination.ip");
+    let of = |text: &str| authorizer_in(text, &Environment::default());
+    let (deny, allow) =
+        (format!("DENY {}", to("10.0.0.0/8")), format!("ALLOW {}", to("0.0.0.0/0")));
+    let (old, new) = (of(&format!("{deny}\n{allow}")), of(&allow));
+    let around = |addresses: [&str; 2]| Surroundings {
+        destinations: addresses
+            .map(|address| IpAddr::V4(address.parse().unwrap_or(Ipv4Addr::LOCALHOST)))
+            .into(),
+        ..Surroundings::default()
+    };
+    let is_told = |around: &Surroundings| {
+        let tried = samples_between_in(&old, &new, Traffic::Http, around);
+        let mut tried =
+            tried.iter().filter(|sample| around.destinations.contains(&sample.destination_ip));
+        tried.any(|sample| {
+            sample.with(|it| old.decide(it).is_allowed() != new.decide(it).is_allowed())
+        })
+    };
+    assert!(is_told(&around(["192.0.2.9", "10.7.7.7"])));
+    assert!(!is_told(&around(["192.0.2.9", "11.7.7.7"])));
 }

@@ -1,12 +1,13 @@
 //! Requests that meet a rule, requests that just miss it, and what lies around each of its values.
 //!
 //! ```text
-//! rule ── fit ─▶ a request that meets it ── apart ─▶ one that no other rule decides
-//!                    └─ each value of each list, listed or excluded ── around ─▶ requests
+//! rule ── demand ─▶ what each part must be ── settle ─▶ a request that meets it ── apart ─▶ one that no
+//!                        (texts: glob)             │                                other rule decides
+//!                                                  └─ each value of each list, listed or excluded ─▶ requests
 //! ```
 //!
-//! A clause is about one part of the request as a rule, so parts are settled one by one: values are
-//! made of the texts that the clauses have. Every answer is asked of the clauses themselves, so a request
+//! A clause is about one part of the request as a rule, so parts are settled one by one: a value is found for
+//! all that is demanded of a part at once. Every answer is asked of the clauses themselves, so a request
 //! that is found does match. The number of requests grows with the number of values, not with that of
 //! their combinations.
 use std::collections::BTreeSet;

@@ -12,12 +12,16 @@ use super::demand::Demand;
 use super::glob::{Asked, Glob, Letters, contradict, spell};
 use super::part::{is_authority, set};
 use super::surroundings::Surroundings;
-use super::value::{Candidate, bounds, others};
+use super::value::{self, Candidate, bounds, others};
 use crate::identity::Value;
+use crate::matcher::spiffe::SCHEME;
 use crate::matcher::{StringTest, ValueTest};
 
 /// Addresses that are tried for one part.
 const ADDRESSES: usize = 2_000;
+
+/// Tests whose own values are tried first.
+const PLAIN: usize = 8;
 
 /// The request with a value in one part for which all demands of that part hold, and all that held before.
 pub(super) fn settled(
@@ -26,14 +30,12 @@ pub(super) fn settled(
     demands: &[Demand<'_>],
     around: &Surroundings,
 ) -> Option<Sample> {
-    let about: Vec<&Demand<'_>> =
-        demands.iter().filter(|of| is_same_part(of.subject, part)).collect();
-    let (own, beside): (Vec<_>, Vec<_>) =
+    let (about, beside): (Vec<_>, Vec<_>) =
         demands.iter().partition(|of| is_same_part(of.subject, part));
     let kept: Vec<&Demand<'_>> = beside.into_iter().filter(|of| of.holds(sample)).collect();
     let as_asked = |value: Candidate| {
         let changed = set(sample.clone(), part, value)?;
-        let holds = own.iter().chain(&kept).all(|demand| demand.holds(&changed));
+        let holds = about.iter().chain(&kept).all(|demand| demand.holds(&changed));
         (holds && is_let_in(&changed, part, around)).then_some(changed)
     };
     let mut usual = usual(part, &about, around).into_iter();
@@ -41,16 +43,20 @@ pub(super) fn settled(
         return Some(found);
     }
     drop(usual);
+    // What passes one test passes all as a rule, and is had for less than what is spelled.
+    let passing = about.iter().filter(|demand| demand.passes).flat_map(|demand| demand.shapes());
+    let plain = passing.take(PLAIN).flat_map(|shape| value::passing(part, shape));
+    let mut plain = plain.flat_map(|value| with_peer(part, value, around));
+    if let Some(found) = plain.find_map(as_asked) {
+        return Some(found);
+    }
+    drop(plain);
     match part {
         Subject::Port => ports(&about).into_iter().find_map(as_asked),
         Subject::SourceIp | Subject::RemoteIp | Subject::DestinationIp => {
-            let found = if part == Subject::DestinationIp && !around.destinations.is_empty() {
-                around.destinations.clone()
-            } else {
-                addresses(&about)
-            };
-            let found = found.into_iter();
-            found.flat_map(|ip| [Candidate::Ip(ip), Candidate::Proxy(ip)]).find_map(as_asked)
+            let all = around.destinations.iter().copied().chain(addresses(&about));
+            let mut all = all.flat_map(|ip| [Candidate::Ip(ip), Candidate::Proxy(ip)]);
+            all.find_map(as_asked)
         }
         Subject::Metadata(..) => of_metadata(&about, &as_asked),
         Subject::Identity
@@ -74,15 +80,39 @@ fn is_same_part(one: Subject<'_>, other: Subject<'_>) -> bool {
     }
 }
 
+/// Whether the surroundings allow what stands in a part.
 fn is_let_in(sample: &Sample, part: Subject<'_>, around: &Surroundings) -> bool {
-    if !matches!(part, Subject::Identity | Subject::Tunnel) {
-        return true;
+    match part {
+        Subject::Identity | Subject::Tunnel if sample.identity.is_none() => {
+            !around.demands_identity
+        }
+        Subject::Identity | Subject::Tunnel => {
+            let names = sample.identity.iter().chain(&sample.other_names);
+            around.admits(names.map(AsRef::as_ref))
+        }
+        Subject::DestinationIp => {
+            around.destinations.is_empty() || around.destinations.contains(&sample.destination_ip)
+        }
+        Subject::Path
+        | Subject::Header(_)
+        | Subject::ServerName
+        | Subject::SourceIp
+        | Subject::RemoteIp
+        | Subject::Port
+        | Subject::Metadata(..) => true,
     }
-    let names = sample.identity.iter().chain(&sample.other_names);
-    match &sample.identity {
-        Some(_) => around.admits(names.map(AsRef::as_ref)),
-        None => !around.demands_identity,
-    }
+}
+
+/// The value, and of a name first the same name of a trust domain that is let in.
+fn with_peer(part: Subject<'_>, value: Candidate, around: &Surroundings) -> Vec<Candidate> {
+    let peer = match (part, &value) {
+        (Subject::Identity | Subject::Tunnel, Candidate::Text(name)) => {
+            let rest = name.strip_prefix(SCHEME).and_then(|rest| rest.split_once('/'));
+            around.starts().next().zip(rest).map(|(start, (_, rest))| format!("{start}{rest}"))
+        }
+        _ => None,
+    };
+    peer.map(Candidate::Text).into_iter().chain([value]).collect()
 }
 
 /// Values that nobody wonders at, and those that no test is likely to mean.
@@ -102,7 +132,6 @@ fn usual(part: Subject<'_>, about: &[&Demand<'_>], around: &Surroundings) -> Vec
         Subject::Header(_) | Subject::ServerName | Subject::Metadata(..) => {
             vec![Candidate::Absent]
         }
-        Subject::DestinationIp if !around.destinations.is_empty() => return Vec::new(),
         Subject::Port | Subject::SourceIp | Subject::RemoteIp | Subject::DestinationIp => {
             Vec::new()
         }

@@ -127,6 +127,12 @@ fn of_workload(subject: Subject<'_>, shape: Shape<'_>) -> Option<Candidate> {
     }
 }
 
+/// Values that pass a test, that of a workload first.
+pub(super) fn passing(subject: Subject<'_>, shape: Shape<'_>) -> impl Iterator<Item = Candidate> {
+    let all = of_workload(subject, shape).into_iter().chain(first(shape));
+    all.map(move |value| rooted(subject, value))
+}
+
 /// Values that pass a test.
 pub(super) fn first(shape: Shape<'_>) -> Vec<Candidate> {
     match shape {
