@@ -135,6 +135,11 @@ impl<'p, F: FnMut(ExternalCheck<'p>) -> Verdict> Observer<'p> for Asking<F> {
 }
 
 impl Authorizer {
+    /// Whether a gRPC server without a proxy decides.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.sight.is_grpc()
+    }
+
     /// Compiles the policies of a workload, as the data plane of `environment.compat` decides: an Envoy,
     /// a gRPC server without a proxy, or a ztunnel, for which requests are no more than their
     /// connections.

@@ -9,7 +9,7 @@ use crate::matcher::{
     MetadataTest, NormalPath, PathOptions, RejectedPath, append_lines, joins_lines,
 };
 
-mod grpc;
+pub(crate) mod grpc;
 
 /// A request, or a connection of which nothing is known above TCP.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,7 +85,7 @@ pub(crate) struct Sight {
 }
 
 impl Sight {
-    fn is_grpc(&self) -> bool {
+    pub(crate) fn is_grpc(&self) -> bool {
         self.data_plane == DataPlane::Grpc
     }
 }
@@ -204,13 +204,27 @@ impl<'r> Seen<'r> {
         self.connection.destination_ip.to_canonical()
     }
 
+    /// The path that rules compare.
+    pub(crate) fn path(&self) -> Option<&str> {
+        let path = &self.http.as_ref()?.path;
+        Some(if self.sight.is_grpc() { path.as_str() } else { path.without_query() })
+    }
+
+    /// The method that rules compare.
+    pub(crate) fn method<'s>(&self, http: &'s SeenHttp<'_>) -> &'s str {
+        if self.sight.is_grpc() { grpc::METHOD } else { http.sent.method }
+    }
+
     /// Calls `visit` with each value of a header, in order, until it returns true.
     pub(crate) fn any_header(&self, name: &str, mut visit: impl FnMut(&[u8]) -> bool) -> bool {
         let Some(http) = &self.http else { return false };
         let is = |known: &str| name.eq_ignore_ascii_case(known);
+        if self.sight.is_grpc() && grpc::is_hidden(&name.to_ascii_lowercase()) {
+            return false;
+        }
         match () {
             () if is(":path") => visit(http.path.as_str().as_bytes()),
-            () if is(":method") => visit(http.sent.method.as_bytes()),
+            () if is(":method") => visit(self.method(http).as_bytes()),
             // Envoy keeps `host` and `:authority` in one place.
             () if is(":authority") || is("host") => {
                 http.authority().is_some_and(|host| visit(&host))

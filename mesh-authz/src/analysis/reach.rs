@@ -76,6 +76,8 @@ pub fn access(authorizer: &Authorizer, traffic: Traffic, caller: Caller<'_>) -> 
     }
     // What either denies is denied.
     let mut answer = authorizer.perhaps().map_or(Access::Always, of_l4);
+    let is_http = traffic == Traffic::Http;
+    let asked = Asked { caller, is_http, is_grpc: authorizer.is_grpc() };
     for filter in &authorizer.chain(traffic).filters {
         let Filter::Rbac(filter) = filter else { continue };
         let rules = filter.rules.as_ref();
@@ -83,11 +85,11 @@ pub fn access(authorizer: &Authorizer, traffic: Traffic, caller: Caller<'_>) -> 
             Purpose::Audit => continue,
             // What is on trial is enforced; what is asked of the authorizer is open.
             Purpose::Custom => {
-                let asked = deny(filter.shadow_rules.as_ref(), caller).max(Access::Depends);
-                asked.min(deny(rules, caller))
+                let external = deny(filter.shadow_rules.as_ref(), asked).max(Access::Depends);
+                external.min(deny(rules, asked))
             }
-            Purpose::BadProvider | Purpose::Deny => deny(rules, caller),
-            Purpose::Allow => allow(rules, caller),
+            Purpose::BadProvider | Purpose::Deny => deny(rules, asked),
+            Purpose::Allow => allow(rules, asked),
         };
         answer = answer.min(of_filter);
     }
@@ -127,48 +129,56 @@ pub fn access_over(
     if answers.all(|answer| answer == others) { others } else { Access::Depends }
 }
 
-fn deny(rules: Option<&Rules>, caller: Caller<'_>) -> Access {
-    match any_rule(rules, caller) {
+/// Who calls, and whether a gRPC server without a proxy decides: it sees some things always alike.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'c> {
+    caller: Caller<'c>,
+    is_http: bool,
+    is_grpc: bool,
+}
+
+fn deny(rules: Option<&Rules>, asked: Asked<'_>) -> Access {
+    match any_rule(rules, asked) {
         Some(true) => Access::Never,
         Some(false) => Access::Always,
         None => Access::Depends,
     }
 }
 
-fn allow(rules: Option<&Rules>, caller: Caller<'_>) -> Access {
-    match rules.map_or(Some(true), |_| any_rule(rules, caller)) {
+fn allow(rules: Option<&Rules>, asked: Asked<'_>) -> Access {
+    match rules.map_or(Some(true), |_| any_rule(rules, asked)) {
         Some(true) => Access::Always,
         Some(false) => Access::Never,
         None => Access::Depends,
     }
 }
 
-fn any_rule(rules: Option<&Rules>, caller: Caller<'_>) -> Option<bool> {
-    any(rules.into_iter().flat_map(Rules::policies).map(|policy| rule(policy, caller)))
+fn any_rule(rules: Option<&Rules>, asked: Asked<'_>) -> Option<bool> {
+    any(rules.into_iter().flat_map(Rules::policies).map(|policy| rule(policy, asked)))
 }
 
-fn rule(policy: &Policy, caller: Caller<'_>) -> Option<bool> {
+fn rule(policy: &Policy, asked: Asked<'_>) -> Option<bool> {
     match &policy.body {
         Body::Never => Some(false),
         Body::Rule { permissions, principals } => {
-            all([side(permissions, caller), side(principals, caller)])
+            all([side(permissions, asked), side(principals, asked)])
         }
     }
 }
 
-fn side<T: Known>(entries: &[Entry<T>], caller: Caller<'_>) -> Option<bool> {
+fn side<T: Known>(entries: &[Entry<T>], asked: Asked<'_>) -> Option<bool> {
     any(entries
         .iter()
-        .map(|entry| all(entry.clauses.iter().map(|clause| truth(&clause.node, caller)))))
+        .map(|entry| all(entry.clauses.iter().map(|clause| truth(&clause.node, asked)))))
 }
 
 /// The depth is that of the compiler's trees: four.
-fn truth<T: Known>(node: &Node<T>, caller: Caller<'_>) -> Option<bool> {
+fn truth<T: Known>(node: &Node<T>, asked: Asked<'_>) -> Option<bool> {
     match node {
-        Node::All(nodes) => all(nodes.iter().map(|node| truth(node, caller))),
-        Node::AnyOf(nodes) => any(nodes.iter().map(|node| truth(node, caller))),
-        Node::Not(node) => truth(node, caller).map(|truth| !truth),
-        Node::Test(test) => test.known(caller),
+        Node::All(nodes) => all(nodes.iter().map(|node| truth(node, asked))),
+        Node::AnyOf(nodes) => any(nodes.iter().map(|node| truth(node, asked))),
+        Node::Not(node) => truth(node, asked).map(|truth| !truth),
+        Node::Test(test) => test.known(asked),
     }
 }
 
@@ -190,16 +200,19 @@ fn all(truths: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     any(truths.into_iter().map(|truth| truth.map(|truth| !truth))).map(|truth| !truth)
 }
 
-/// A test that the caller alone may answer.
+/// A test that the caller alone may answer, or who decides.
 trait Known {
-    fn known(&self, caller: Caller<'_>) -> Option<bool>;
+    fn known(&self, asked: Asked<'_>) -> Option<bool>;
 }
 
 impl Known for PermissionTest {
-    fn known(&self, caller: Caller<'_>) -> Option<bool> {
+    fn known(&self, asked: Asked<'_>) -> Option<bool> {
         match self {
-            Self::DestinationPort(port) => caller.port.map(|called| called == *port),
+            Self::DestinationPort(port) => asked.caller.port.map(|called| called == *port),
             Self::UriTemplate(PathTest::Refused { answer, .. }) => Some(*answer),
+            Self::ServerName(test) if asked.is_grpc => Some(test.matches(b"")),
+            Self::Metadata(_) if asked.is_grpc => Some(false),
+            Self::Header(test) if asked.is_grpc => test.constant_of_grpc(asked.is_http),
             Self::Header(_)
             | Self::UrlPath(_)
             | Self::UriTemplate(PathTest::Template(_))
@@ -211,11 +224,13 @@ impl Known for PermissionTest {
 }
 
 impl Known for PrincipalTest {
-    fn known(&self, caller: Caller<'_>) -> Option<bool> {
+    fn known(&self, asked: Asked<'_>) -> Option<bool> {
         match self {
             Self::Authenticated(test) | Self::PeerPrincipal(test) => {
-                Some(caller.identity.is_some_and(|name| test.matches(name.as_bytes())))
+                Some(asked.caller.identity.is_some_and(|name| test.matches(name.as_bytes())))
             }
+            Self::Metadata(_) if asked.is_grpc => Some(false),
+            Self::Header(test) if asked.is_grpc => test.constant_of_grpc(asked.is_http),
             Self::DirectRemoteIp(_) | Self::RemoteIp(_) | Self::Header(_) | Self::Metadata(_) => {
                 None
             }

@@ -229,8 +229,8 @@ impl Index {
         }
         self.server_names.find(seen.sni.as_bytes(), &mut *visit);
         let Some(http) = &seen.http else { return };
-        self.paths.find(http.path.without_query().as_bytes(), &mut *visit);
-        self.methods.find(http.sent.method.as_bytes(), &mut *visit);
+        self.paths.find(seen.path().unwrap_or_default().as_bytes(), &mut *visit);
+        self.methods.find(seen.method(http).as_bytes(), &mut *visit);
         if !self.hosts.is_empty()
             && let Some(host) = http.authority()
         {

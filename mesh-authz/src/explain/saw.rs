@@ -28,10 +28,7 @@ impl Saw for PermissionTest {
     fn saw(&self, seen: &Seen<'_>) -> String {
         match self {
             Self::Header(test) => header(test, seen),
-            Self::UrlPath(_) | Self::UriTemplate(_) => seen
-                .http
-                .as_ref()
-                .map_or_else(|| NOTHING.to_owned(), |http| http.path.without_query().to_owned()),
+            Self::UrlPath(_) | Self::UriTemplate(_) => seen.path().unwrap_or(NOTHING).to_owned(),
             Self::DestinationPort(_) => seen.connection.destination_port.to_string(),
             Self::DestinationIp(_) => seen.destination_ip().to_string(),
             Self::ServerName(_) if seen.is_grpc() => UNSEEN.to_owned(),

@@ -2,7 +2,7 @@
 use mesh_model::name::Cidr;
 
 use crate::matcher::{Form, MetadataTest, PathTemplate, StringTest};
-use crate::request::Seen;
+use crate::request::{Seen, grpc};
 
 /// A tree over tests of one kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,7 +163,7 @@ impl<T> Node<T> {
 
 impl Test for PermissionTest {
     fn matches(&self, seen: &Seen<'_>) -> bool {
-        let path = || seen.http.as_ref().map(|http| http.path.without_query());
+        let path = || seen.path();
         match self {
             Self::Header(test) => test.matches(seen),
             Self::UrlPath(test) => path().is_some_and(|path| test.matches(path.as_bytes())),
@@ -226,6 +226,20 @@ impl Test for PrincipalTest {
 }
 
 impl HeaderTest {
+    /// What a gRPC server answers whatever it is sent, be it a request or bytes that are none; `None`: that
+    /// depends on the request.
+    pub(crate) fn constant_of_grpc(&self, is_request: bool) -> Option<bool> {
+        if grpc::is_hidden(&self.name.to_ascii_lowercase()) {
+            return Some(false);
+        }
+        let is_method = self.name.eq_ignore_ascii_case(":method");
+        let passes = match &self.value {
+            HeaderValue::Present => true,
+            HeaderValue::Text(test) => test.matches(grpc::METHOD.as_bytes()),
+        };
+        is_method.then_some(is_request && passes)
+    }
+
     fn matches(&self, seen: &Seen<'_>) -> bool {
         seen.any_header(&self.name, |line| match &self.value {
             HeaderValue::Present => !(seen.is_grpc() && line.is_empty()),

@@ -8,7 +8,10 @@
 //! | names of the peer | URI and DNS names and the subject | URI names; without one DNS names; without either the subject |
 //! | several lines of a header | one by one | one text, joined by `,` |
 //! | an empty header | is there | is not there |
-//! | path | normalized | as it is |
+//! | path | normalized, without its query | as it is |
+//! | method | what the client sent | `POST`, always: it takes no other |
+//! | header `host` | the same as `:authority` | `:authority` if there is none, else dropped |
+//! | other names of HTTP/2, what gRPC itself reads | are there | are not there |
 //!
 //! A template for paths it does not take at all: see [`Unusable::UntakenTemplate`].
 //!
@@ -16,7 +19,8 @@
 //!
 //! grpc/proposal A41-xds-rbac.md; grpc/grpc-go `internal/xds/rbac/matchers.go` `matchersFromPermissions`,
 //! `matchersFromPrincipals`, `authenticatedMatcher`; `internal/xds/matcher/matcher_header.go`
-//! `mdValuesFromOutgoingCtx`, `HeaderPresentMatcher`.
+//! `mdValuesFromOutgoingCtx`, `HeaderPresentMatcher`; `internal/xds/rbac/rbac_engine.go` `newRPCData`;
+//! `internal/transport/http2_server.go` `operateHeaders`, `http_util.go` `isReservedHeader`.
 //!
 //! [`Unusable::UntakenTemplate`]: crate::rule::Unusable::UntakenTemplate
 use crate::identity::Peer;
@@ -32,4 +36,23 @@ pub(super) fn any_name(peer: &Peer<'_>, mut test: impl FnMut(&str) -> bool) -> b
 /// Returns the one text that the lines of a header are, empty ones included.
 pub(super) fn join<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Vec<u8> {
     lines.collect::<Vec<_>>().join(&b',')
+}
+
+/// The method of every request.
+pub(crate) const METHOD: &str = "POST";
+
+/// Returns whether no header of a name, in small letters, is there: it is read before, and not handed on.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    let is_seen = matches!(name, ":method" | ":authority");
+    let is_of_grpc = matches!(
+        name,
+        "host"
+            | "te"
+            | "grpc-message-type"
+            | "grpc-encoding"
+            | "grpc-message"
+            | "grpc-status"
+            | "grpc-timeout"
+    );
+    is_of_grpc || name.starts_with(':') && !is_seen
 }

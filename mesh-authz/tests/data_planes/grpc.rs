@@ -137,3 +137,43 @@ fn templates_are_taken_for_what_denies() {
         server refuses";
     assert!(trace.first().is_some_and(|text| text.starts_with(told)), "{trace:?}");
 }
+
+#[test]
+fn what_a_grpc_server_sees_always_alike_answers_for_everybody() {
+    use mesh_authz::Traffic;
+    use mesh_authz::analysis::{Access, Caller, access};
+    let told = |pod: &str, rule: &str| {
+        let spec = format!("{{action: ALLOW, rules: [{{{rule}}}]}}");
+        let mesh = mesh(Compat::default(), pod, &policy("AuthorizationPolicy", &spec));
+        let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
+        let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
+        let authorizer = Authorizer::of_proxy(&mesh, plane, &proxy);
+        access(&authorizer, Traffic::Http, Caller { identity: Some("spiffe://y"), port: None })
+    };
+    let method = |method: &str| format!("to: [{{operation: {{methods: ['{method}']}}}}]");
+    for (rule, expected) in [
+        (when("connection.sni", "values", "a.b"), Access::Never),
+        (when("connection.sni", "notValues", "a.b"), Access::Always),
+        (when("request.auth.claims[a]", "values", "b"), Access::Never),
+        (when("request.headers[host]", "values", "a"), Access::Never),
+        (when("request.headers[grpc-timeout]", "notValues", "1S"), Access::Always),
+        (when("request.headers[x]", "values", "a"), Access::Depends),
+        (method("POST"), Access::Always),
+        (method("P*"), Access::Always),
+        (method("GET"), Access::Never),
+    ] {
+        assert_eq!(told(GRPC, &rule), expected, "{rule}");
+        assert_eq!(told(SIDECAR, &rule), Access::Depends, "{rule}");
+    }
+}
+
+#[test]
+fn a_grpc_server_takes_posts_and_one_name_of_the_host() {
+    let method = |method: &str| format!("to: [{{operation: {{methods: ['{method}']}}}}]");
+    // The request is a GET.
+    check(&method("GET"), [true, false]);
+    check(&method("POST"), [false, true]);
+    check(&when("request.headers[:method]", "values", "POST"), [false, true]);
+    check(&when("request.headers[host]", "values", "*"), [true, false]);
+    check(&when("request.headers[:authority]", "values", "*"), [true, true]);
+}
