@@ -430,6 +430,9 @@ fn the_matrix_of_workloads_has_what_each_shows_to_each() {
     let arguments = ["authz", "--matrix", "--workloads", "--port", "8080"];
     let (code, answer, _) = mesh(&folder, &arguments, &Value::Null);
     assert_eq!(code, Some(0));
+    // It is a matrix whether one says so or not.
+    let alone = mesh(&folder, &["authz", "--workloads", "--port", "8080"], &Value::Null);
+    assert_eq!((alone.0, &alone.1), (code, &answer));
     let access = |to: &str, from: &str| {
         let rows = answer["matrix"].as_array().unwrap().iter();
         let row = rows.clone().find(|row| row["to"] == to && row["service"].is_null()).unwrap();

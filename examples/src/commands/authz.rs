@@ -27,21 +27,21 @@ mod token;
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The workload that is called.
-    #[arg(long, value_name = "CLUSTER/NS/POD", required_unless_present = "matrix")]
+    #[arg(long, value_name = "CLUSTER/NS/POD", required_unless_present_any = ["matrix", "workloads"])]
     to: Option<String>,
     /// The workload that calls: fills address and identity where the request file leaves them out.
     #[arg(long, value_name = "CLUSTER/NS/POD")]
     from: Option<String>,
     /// The request as JSON; `-` is stdin.
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["matrix", "coverage"])]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["matrix", "workloads", "coverage"])]
     request: Option<PathBuf>,
     /// Who may call whom instead: every workload, or those of --to and --from, whatever is asked for.
     #[arg(long, conflicts_with_all = ["request", "coverage"])]
     matrix: bool,
-    /// With --matrix: pair by pair, with what each workload shows to each that it calls.
+    /// The same pair by pair, with what each workload shows to each that it calls; --matrix may be left out.
     #[arg(long, conflicts_with_all = ["request", "coverage"])]
     workloads: bool,
-    /// The port of the workload: of requests that say none; with --matrix: only calls of it.
+    /// The port of the workload: of requests that say none; with --matrix or --workloads: only calls of it.
     #[arg(long)]
     port: Option<u16>,
     /// What the port speaks, `http` unless the request says it.
