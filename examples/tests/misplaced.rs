@@ -232,6 +232,12 @@ fn namespaces_that_selectors_are_asked_of_and_that_nobody_reads_close() {
     check(&files("clusters/c1/ns.yaml"), "c1/shop/web", ("deny_matched", None));
     for path in ["clusters/c1/ns.ymal", "config/ns.yaml", "ns.yaml"] {
         check(&files(path), "c1/shop/web", CLOSED);
+        // That another cluster has it says nothing of this one.
+        let [lost, policy, settings] = files(path);
+        let of_c2 = ("clusters/c2/ns.yaml", lost.1);
+        let served = ("clusters/c2/cluster.yaml", "{role: remote, controlPlane: c1}");
+        let serves = ("clusters/c1/cluster.yaml", "role: primary");
+        check(&[lost, policy, settings, of_c2, served, serves], "c1/shop/web", CLOSED);
     }
 }
 

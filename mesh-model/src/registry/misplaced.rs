@@ -280,8 +280,12 @@ impl Registry {
         };
         let own = own.and_then(|id| self.parts.clusters.get(id)).map(|part| vec![&*part.store]);
         let stores: Vec<_> = own.unwrap_or_else(|| of_clusters().chain(of_config).collect());
-        let mut known = stores.iter().filter_map(|store| store.labels_of_target(object));
-        if labels.is_some() && known.any(|known| Some(known) == labels.as_ref()) {
+        // Of which cluster it was to be cannot be told: the others' say nothing of that one's.
+        let mut known = stores.iter().map(|store| store.labels_of_target(object));
+        let is_entry = object.kind == "ServiceEntry";
+        let is_same = |known: Option<&Labels>| known.is_some() && known == labels.as_ref();
+        let says_same = if is_entry { known.any(is_same) } else { known.all(is_same) };
+        if labels.is_some() && !stores.is_empty() && says_same {
             return false;
         }
         if attaches(labels.as_ref()) {
