@@ -94,6 +94,6 @@ fn an_endpoint_without_a_pod_costs_200_bytes() {
 }
 
 #[test]
-fn an_endpoint_with_its_pod_costs_1200_bytes() {
-    check(200, true, 1_200);
+fn an_endpoint_with_its_pod_costs_940_bytes() {
+    check(200, true, 940);
 }

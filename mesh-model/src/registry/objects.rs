@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::map::{Entry, Key, Map, differences};
 use super::{Change, Origin};
-use crate::name::Labels;
+use crate::name::{Labels, share_text};
 use crate::resource::{
     AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, HorizontalPodAutoscaler,
     KubernetesGateway, MeshConfigMap, Meta, Namespace, Node, ObjectKey, Opaque, PeerAuthentication,
@@ -187,7 +187,7 @@ macro_rules! store {
 store! {
     services: Service = "Service",
     endpoint_slices: EndpointSlice = "EndpointSlice",
-    pods: Pod = "Pod" sharing share_containers,
+    pods: Pod = "Pod" sharing share_spec,
     nodes: Node = "Node",
     namespaces: Namespace = "Namespace",
     service_accounts: ServiceAccount = "ServiceAccount",
@@ -210,7 +210,9 @@ store! {
     kubernetes_gateways: KubernetesGateway = "Gateway.gateway.networking.k8s.io",
 }
 
-fn share_containers(pod: &mut Pod, near: &Pod) {
+fn share_spec(pod: &mut Pod, near: &Pod) {
+    share_text(&mut pod.spec.node_name, &near.spec.node_name);
+    share_text(&mut pod.spec.service_account_name, &near.spec.service_account_name);
     if pod.spec.containers == near.spec.containers {
         pod.spec.containers.clone_from(&near.spec.containers);
     }

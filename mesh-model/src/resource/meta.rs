@@ -1,9 +1,10 @@
 //! What every object has: a name, a namespace, labels, annotations and an age.
 use std::fmt;
+use std::sync::Arc;
 
 use crate::manifest::decode::{Cursor, Message, Timestamp, message};
 use crate::manifest::{METADATA_FIELDS, Node};
-use crate::name::{Labels, Namespace};
+use crate::name::{Labels, Namespace, share_text};
 
 /// The metadata of an object.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -25,9 +26,9 @@ pub struct Meta {
     /// The object's `uid`, empty where the manifest does not say.
     pub uid: Box<str>,
     /// What `metadata.generateName` says, empty if nothing.
-    pub generate_name: Box<str>,
+    pub generate_name: Arc<str>,
     /// The owner that has `controller: true`, if any.
-    pub controller: Option<Owner>,
+    pub controller: Option<Arc<Owner>>,
 }
 
 /// The controlling owner of an object.
@@ -59,6 +60,10 @@ impl Meta {
         }
         self.labels.share(&near.labels);
         self.annotations.share(&near.annotations);
+        share_text(&mut self.generate_name, &near.generate_name);
+        if self.controller == near.controller {
+            self.controller.clone_from(&near.controller);
+        }
     }
 }
 
@@ -80,7 +85,7 @@ message! {
         /// The unique id.
         uid: Box<str> = "uid",
         /// The name's beginning, where the API server chose the rest.
-        generate_name: Box<str> = "generateName",
+        generate_name: Arc<str> = "generateName",
         /// The owners.
         owners: Vec<WrittenOwner> = "ownerReferences",
     }
@@ -124,7 +129,7 @@ impl Meta {
             deletion: written.deletion.map(|time| time.0),
             uid: written.uid,
             generate_name: written.generate_name,
-            controller: controller.map(Owner::from),
+            controller: controller.map(|owner| Arc::new(owner.into())),
         }
     }
 }

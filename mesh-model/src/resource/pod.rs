@@ -27,9 +27,9 @@ message! {
     /// The fields of a [`Pod`] that the mesh reads.
     pub struct PodSpec ignoring unknown {
         /// The node that it runs on, empty before it is scheduled.
-        node_name: Box<str> = "nodeName",
+        node_name: Arc<str> = "nodeName",
         /// The service account, empty for `default`.
-        service_account_name: Box<str> = "serviceAccountName" | "serviceAccount",
+        service_account_name: Arc<str> = "serviceAccountName" | "serviceAccount",
         /// Whether it uses the network of its node.
         host_network: bool = "hostNetwork",
         /// Its own name in DNS, empty for the pod's name.

@@ -1,5 +1,6 @@
 //! How texts, numbers, booleans, durations and addresses are read.
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Cursor, Decode};
 use crate::manifest::{Node, Value};
@@ -12,6 +13,12 @@ impl Decode for Box<str> {
             return None;
         };
         Some(text.clone())
+    }
+}
+
+impl Decode for Arc<str> {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        <Box<str>>::decode(node, cursor).map(Self::from)
     }
 }
 

@@ -269,7 +269,7 @@ impl Registry {
         else {
             return;
         };
-        let pods = part.store.pods.iter().filter(|pod| pod.spec.node_name == node.meta.name);
+        let pods = part.store.pods.iter().filter(|pod| *pod.spec.node_name == *node.meta.name);
         let mut services: Vec<Arc<ServiceName>> = Vec::new();
         let mut namespaces: Vec<Namespace> = Vec::new();
         for pod in pods {

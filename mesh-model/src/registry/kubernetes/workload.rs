@@ -16,14 +16,14 @@ pub(crate) fn workload_of_pod(pod: &Pod, cluster: &Cluster<'_>) -> Workload {
     let node = cluster.node(&pod.spec.node_name);
     let locality = place::pod_locality(labels, node.map(|node| &node.meta.labels));
     let network = cluster.networks.network(pod.status.pod_ip, labels);
-    let service_account = match &*pod.spec.service_account_name {
-        "" => "default",
-        name => name,
+    let service_account: Arc<str> = match &pod.spec.service_account_name {
+        name if name.is_empty() => "default".into(),
+        name => Arc::clone(name),
     };
     let identity = Identity {
         trust_domain: cluster.trust_domain.clone(),
         namespace: pod.meta.namespace.clone(),
-        service_account: service_account.into(),
+        service_account: (&*service_account).into(),
     };
     let instance: Arc<str> = text(&pod.meta.name);
     // Names that are the pod's own are one text.
@@ -35,8 +35,8 @@ pub(crate) fn workload_of_pod(pod: &Pod, cluster: &Cluster<'_>) -> Workload {
         cluster: cluster.id.clone(),
         network,
         locality: text(&locality),
-        node: text(&pod.spec.node_name),
-        service_account: text(service_account),
+        node: Arc::clone(&pod.spec.node_name),
+        service_account,
         identity: text(&identity.to_string()),
         tls_mode: text(tls_mode(labels)),
         hostname: match &*pod.spec.hostname {
