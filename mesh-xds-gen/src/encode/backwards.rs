@@ -32,6 +32,12 @@ impl Backwards {
         self.as_slice().get(..self.len().saturating_sub(mark)).unwrap_or_default()
     }
 
+    /// What is written from a mark to another.
+    pub(crate) fn between(&self, marks: &Range<usize>) -> &[u8] {
+        let [start, end] = [marks.end, marks.start].map(|mark| self.len().checked_sub(mark));
+        start.zip(end).and_then(|(start, end)| self.as_slice().get(start..end)).unwrap_or_default()
+    }
+
     /// Takes back what is written since a mark.
     pub(crate) fn back_to(&mut self, mark: usize) {
         self.start = self.bytes.len().saturating_sub(mark.min(self.len()));
@@ -72,21 +78,6 @@ impl Backwards {
         if let Some(place) = self.bytes.get_mut(start..self.start) {
             place.copy_from_slice(bytes);
             self.start = start;
-        }
-    }
-
-    /// Puts again what is written, from a mark to another.
-    pub(crate) fn push_again(&mut self, marks: Range<usize>) {
-        let len = marks.len();
-        if len > self.start {
-            self.grow(len);
-        }
-        let end = self.bytes.len();
-        let from = end.saturating_sub(marks.end)..end.saturating_sub(marks.start);
-        let to = self.start.saturating_sub(len);
-        if from.start >= self.start && from.len() == len {
-            self.bytes.copy_within(from, to);
-            self.start = to;
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Encoder {
     is_renewed: bool,
     /// What the last endpoint of an assignment was, and where its bytes from the port on are, from the end.
     last: Option<(Alike, Range<usize>)>,
+    /// Those bytes, once they are written a second time.
+    mould: Vec<u8>,
     again: Again,
     /// Localities, most of which are met again and again.
     places: Places,
@@ -116,6 +118,7 @@ impl Default for Encoder {
             made: Vec::new(),
             is_renewed: false,
             last: None,
+            mould: Vec::new(),
             again: Again::default(),
             places: Places::default(),
             kept: 0,
@@ -223,9 +226,16 @@ impl Encoder {
             && let Some(cast) = Cast::new(first)
             && alike.clone().all(|endpoint| plain_address(endpoint).is_some())
         {
-            for address in alike.rev().filter_map(plain_address) {
+            let mut addresses = alike.rev().filter_map(plain_address);
+            if let Some(address) = addresses.next() {
                 let mark = self.bytes.len();
                 self.cast(Cast { address, ..cast }, name);
+                self.bytes.field(2, mark);
+            }
+            for address in addresses {
+                let mark = self.bytes.len();
+                self.repeat();
+                self.address(address, cast.of.port);
                 self.bytes.field(2, mark);
             }
             return;
@@ -244,22 +254,37 @@ impl Encoder {
     /// from the port on.
     fn cast(&mut self, cast: Cast<'_>, name: &str) {
         match &self.last {
-            Some((of, mould)) if *of == cast.of => self.bytes.push_again(mould.clone()),
+            Some((of, _)) if *of == cast.of => self.repeat(),
             Some(_) | None => {
                 let mark = self.bytes.len();
                 self.behind_address(cast.endpoint, name);
                 self.bytes.number(3, cast.of.port.into());
                 self.last = Some((cast.of, mark..self.bytes.len()));
+                self.mould.clear();
             }
         }
         self.address(cast.address, cast.of.port);
     }
 
+    /// The last endpoint again, from the port on.
+    #[inline]
+    fn repeat(&mut self) {
+        if self.mould.is_empty()
+            && let Some((_, written)) = &self.last
+        {
+            self.mould.extend_from_slice(self.bytes.between(written));
+        }
+        self.bytes.push(&self.mould);
+    }
+
     /// The address before a port.
+    #[inline]
     fn address(&mut self, address: Ipv4Addr, port: u16) {
         let text = self.bytes.len();
-        // Behind the tag.
-        self.again.ports.push(text.saturating_sub(1));
+        if !self.again.is_other {
+            // Behind the tag.
+            self.again.ports.push(text.saturating_sub(1));
+        }
         self.bytes.ipv4(address);
         let len = self.bytes.len().saturating_sub(text);
         // `Endpoint`, `Address` and `SocketAddress`, of which one holds the other, and the text; of what
