@@ -2,24 +2,20 @@
 use std::sync::Arc;
 
 use super::Subject;
-use super::route::routes;
+use super::route::{Target, targets};
 use super::scene::{Scene, services};
 use crate::manifest::Diagnostic;
 use crate::name::{Hostname, Namespace, nearest_name};
 use crate::registry::{MESH, Service, Services};
 use crate::resource::VirtualService;
-use crate::resource::virtual_service::Destination;
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     for (object, subject) in scene.virtual_services() {
         let case = Case { scene, object, subject: &subject };
         case.gateways(found);
         case.delegates(found);
-        for route in routes(object) {
-            for (index, (target, _)) in route.targets.iter().enumerate() {
-                let field = format!("{}.route[{index}].destination", route.field);
-                found.extend(case.destination(target, &field));
-            }
+        for target in targets(object) {
+            found.extend(case.destination(&target));
         }
         for (index, host) in object.spec.hosts.iter().enumerate() {
             found.extend(half_qualified(scene, &subject, host, &format!("spec.hosts[{index}]")));
@@ -120,9 +116,9 @@ impl<'m> Case<'_, 'm> {
     }
 
     /// `IST0101` for hosts and ports, `IST0112`, `HZ-EXPORT-HIDDEN`, `HZ-HALF-QUALIFIED`.
-    fn destination(&self, target: &Destination, field: &str) -> Option<Diagnostic> {
-        let scene = self.scene;
-        let of_host = format!("{field}.host");
+    fn destination(&self, named: &Target<'_>) -> Option<Diagnostic> {
+        let (scene, target) = (self.scene, named.destination);
+        let of_host = format!("{}.host", named.field);
         if let Some(found) = half_qualified(scene, self.subject, &target.host, &of_host) {
             return Some(found);
         }
@@ -131,9 +127,9 @@ impl<'m> Case<'_, 'm> {
             if self.is_covered(&target.host) {
                 return None;
             }
-            return Some(self.unknown_host(target, &of_host));
+            return Some(self.unknown_host(named, &of_host));
         };
-        self.hidden(&known, &of_host).or_else(|| self.port(service, target, field))
+        self.hidden(&known, named.loss, &of_host).or_else(|| self.port(service, named))
     }
 
     /// Whether a wildcard host of a ServiceEntry holds for a host.
@@ -143,28 +139,27 @@ impl<'m> Case<'_, 'm> {
         hosts.any(|known| known.is_wildcard() && known.matches(full.as_str()))
     }
 
-    fn unknown_host(&self, target: &Destination, field: &str) -> Diagnostic {
+    fn unknown_host(&self, named: &Target<'_>, field: &str) -> Diagnostic {
         let domain = &self.scene.plane.domain;
-        let full = Hostname::resolve(&target.host, self.namespace().as_str(), domain);
+        let host = &named.destination.host;
+        let full = Hostname::resolve(host, self.namespace().as_str(), domain);
         let hosts = self.scene.plane.services.hosts().map(Hostname::as_str);
         let help = match nearest_name(full.as_str(), hosts) {
             Some(name) => format!("did you mean `{name}`?"),
             None => "name a service of the mesh, or add a ServiceEntry".to_owned(),
         };
-        let message =
-            format!("no service has the host `{full}`: requests that take this route get 503");
+        let message = format!("no service has the host `{full}`: {}", named.loss);
         self.subject.error("IST0101", field, (message, &help))
     }
 
     /// `HZ-EXPORT-HIDDEN`: the service is not exported to where the routes are used.
-    fn hidden(&self, known: &[&Arc<Service>], field: &str) -> Option<Diagnostic> {
+    fn hidden(&self, known: &[&Arc<Service>], loss: &str, field: &str) -> Option<Diagnostic> {
         let default = &self.scene.plane.default_service_export_to;
         let is_visible =
             |service: &&&Arc<Service>| Services::is_visible(service, self.namespace(), default);
         let service = known.first().filter(|_| !known.iter().any(|s| is_visible(&s)))?;
         let message = format!(
-            "`{}` is not exported to namespace `{}`: proxies there have no such destination, and \
-             requests that take this route fail",
+            "`{}` is not exported to namespace `{}`: proxies there have no such destination, and {loss}",
             service.hostname,
             self.namespace()
         );
@@ -172,17 +167,16 @@ impl<'m> Case<'_, 'm> {
         Some(self.subject.warning("HZ-EXPORT-HIDDEN", field, (message, help)))
     }
 
-    fn port(&self, service: &Service, target: &Destination, field: &str) -> Option<Diagnostic> {
+    fn port(&self, service: &Service, named: &Target<'_>) -> Option<Diagnostic> {
+        let field = &named.field;
         let ports: Vec<String> = service.ports.iter().map(|port| port.number.to_string()).collect();
         let help = format!("ports of the service: {}", ports.join(", "));
-        match &target.port {
+        match &named.destination.port {
             Some(port) => {
                 let number = u16::try_from(port.number).ok();
                 let is_known = number.is_some_and(|number| service.port(number).is_some());
-                let message = format!(
-                    "`{}` has no port {}: requests that take this route get 503",
-                    service.hostname, port.number
-                );
+                let message =
+                    format!("`{}` has no port {}: {}", service.hostname, port.number, named.loss);
                 let field = format!("{field}.port");
                 (!is_known).then(|| self.subject.error("IST0101", &field, (message, &help)))
             }

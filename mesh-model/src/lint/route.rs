@@ -14,11 +14,10 @@ use crate::resource::virtual_service::{Destination, HttpMatchRequest, HttpRoute}
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     for (object, subject) in scene.virtual_services() {
         let case = Case { scene, object, subject: &subject };
+        for target in targets(object) {
+            found.extend(case.subset(&target));
+        }
         for route in routes(object) {
-            for (index, target) in route.targets.iter().enumerate() {
-                let field = format!("{}.route[{index}].destination", route.field);
-                found.extend(case.subset(target.0, &field));
-            }
             found.extend(case.weight_zero(&route));
             found.extend(case.cluster_subsets(&route));
         }
@@ -60,6 +59,40 @@ pub(super) fn routes(object: &VirtualService) -> Vec<Route<'_>> {
     http.chain(streams).filter(|route| !route.targets.is_empty()).collect()
 }
 
+/// A destination that an object names, for requests or for copies of them.
+pub(super) struct Target<'m> {
+    /// The path of the destination in the object.
+    pub(super) field: String,
+    pub(super) destination: &'m Destination,
+    /// What becomes of requests if there is nothing behind it.
+    pub(super) loss: &'static str,
+}
+
+/// Every destination of an object: those of its routes, then its mirrors.
+pub(super) fn targets(object: &VirtualService) -> Vec<Target<'_>> {
+    let mirrored = object.spec.http.iter().enumerate().flat_map(|(index, route)| {
+        let one = route.mirror.iter().map(|destination| ("mirror".to_owned(), destination));
+        let many = route.mirrors.iter().enumerate().filter_map(|(index, policy)| {
+            Some((format!("mirrors[{index}].destination"), policy.destination.as_ref()?))
+        });
+        one.chain(many).map(move |(name, destination)| Target {
+            field: format!("spec.http[{index}].{name}"),
+            destination,
+            loss: "the copies of requests that are meant for it are lost",
+        })
+    });
+    routes(object).into_iter().flat_map(of_route).chain(mirrored).collect()
+}
+
+fn of_route(route: Route<'_>) -> impl Iterator<Item = Target<'_>> {
+    let Route { field, targets } = route;
+    targets.into_iter().enumerate().map(move |(index, (destination, _))| Target {
+        field: format!("{field}.route[{index}].destination"),
+        destination,
+        loss: "requests that take this route get 503",
+    })
+}
+
 struct Case<'s, 'm> {
     scene: &'s Scene<'m>,
     object: &'m Arc<VirtualService>,
@@ -97,18 +130,19 @@ impl<'s, 'm> Case<'s, 'm> {
     }
 
     /// `HZ-SUBSET-UNDEFINED` and `HZ-SUBSET-EMPTY`.
-    fn subset(&self, target: &Destination, field: &str) -> Option<Diagnostic> {
+    fn subset(&self, named: &Target<'_>) -> Option<Diagnostic> {
+        let (target, loss) = (named.destination, named.loss);
         if target.subset.is_empty() {
             return None;
         }
-        let field = format!("{field}.subset");
+        let field = format!("{}.subset", named.field);
         let (is_known, subset) = self.subset_of(target);
         if !is_known {
             return None;
         }
         let Some(subset) = subset else {
             let message = format!(
-                "no DestinationRule defines subset `{}` of `{}`: requests that take this route get 503",
+                "no DestinationRule defines subset `{}` of `{}`: {loss}",
                 target.subset, target.host
             );
             let help = "define the subset in a DestinationRule for the host, or correct its name";
@@ -122,8 +156,7 @@ impl<'s, 'm> Case<'s, 'm> {
         let labels: Vec<String> =
             subset.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let message = format!(
-            "no endpoint of `{}` has the labels of subset `{}` ({}): requests that take this route get \
-             503",
+            "no endpoint of `{}` has the labels of subset `{}` ({}): {loss}",
             target.host,
             target.subset,
             labels.join(", ")

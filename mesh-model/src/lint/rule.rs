@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Subject;
-use super::route::routes;
+use super::route::targets;
 use super::scene::{Rule, Scene, services, some};
 use crate::manifest::Diagnostic;
 use crate::registry::{MergedRule, place};
@@ -74,7 +74,7 @@ fn unverified(rule: &Rule<'_>, found: &mut Vec<Diagnostic>) {
 fn routed(scene: &Scene<'_>) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for (object, _) in scene.virtual_services() {
-        for (target, _) in routes(object).iter().flat_map(|route| &route.targets) {
+        for target in targets(object).iter().map(|target| target.destination) {
             for service in services(scene.plane, &target.host, &object.meta.namespace) {
                 found.insert((service.hostname.to_string(), target.subset.to_string()));
             }

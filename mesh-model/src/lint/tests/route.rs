@@ -28,6 +28,35 @@ fn a_routed_subset_is_defined_and_has_endpoints() {
 }
 
 #[test]
+fn mirrors_are_destinations() {
+    let found = |mirror: &str| {
+        let spec = format!(
+            "{{hosts: [cart], http: [{{route: [{{destination: {{host: cart}}}}], {mirror}}}]}}"
+        );
+        versions().object("VirtualService", "cart", &spec).findings()
+    };
+    let check = |target: &str, code: &str, field: &str| {
+        let (one, many) = (found(&format!("mirror: {target}")), {
+            found(&format!("mirrors: [{{destination: {{host: cart}}}}, {{destination: {target}}}]"))
+        });
+        for (found, place) in [(one, "mirror"), (many, "mirrors[1].destination")] {
+            let place = format!("spec.http[0].{place}{field}: ");
+            let is_told = |text: &&String| text.contains(code) && text.contains(&place);
+            let told = found.iter().find(is_told);
+            assert!(told.is_some(), "no {code} at {place} in {found:#?}");
+        }
+    };
+    check("{host: nobody}", "error[IST0101]", ".host");
+    check("{host: cart.shop}", "error[HZ-HALF-QUALIFIED]", ".host");
+    check("{host: cart, port: {number: 99}}", "error[IST0101]", ".port");
+    check("{host: cart, subset: v9}", "error[HZ-SUBSET-UNDEFINED]", ".subset");
+    check("{host: cart, subset: v2}", "error[HZ-SUBSET-EMPTY]", ".subset");
+    let lost = found("mirror: {host: nobody}");
+    assert!(lost.iter().any(|text| text.contains("copies of requests")), "{lost:#?}");
+    assert_eq!(found("mirror: {host: cart, subset: v1}"), found("mirrors: []"));
+}
+
+#[test]
 fn a_subset_that_nobody_routes_to_is_told_at_its_rule() {
     versions().has("IST0173");
     let both = ["10.0.0.1 r1/z1 version=v1", "10.0.0.2 r1/z1 version=v2"];
