@@ -126,9 +126,11 @@ fn missing(scene: &Scene<'_>, rule: &Rule<'_>, policy: &Policy<'_>) -> Option<Di
     Some(rule.subject.error("HZ-LOCALITY-MISSING", &policy.field, (message, help)))
 }
 
-/// `HZ-FAILOVER-TARGET-EMPTY`: the region that helps out has nothing of the host.
+/// `HZ-FAILOVER-TARGET-EMPTY`: the region that helps out has nothing of the host. Without outlier detection
+/// nothing fails over at all, which is another hazard.
 fn empty_target(scene: &Scene<'_>, rule: &Rule<'_>, policy: &Policy<'_>) -> Option<Diagnostic> {
-    let setting = policy.load_balancer?.locality_lb_setting.as_ref()?;
+    policy.outlier_detection?;
+    let setting = policy.load_balancer?.locality_lb_setting.as_ref().filter(|it| fails_over(it))?;
     let service = rule.services.iter().find(|service| !scene.localities(service).is_empty())?;
     let localities = scene.localities(service);
     let (index, entry) = setting

@@ -48,6 +48,11 @@ fn a_failover_target_has_endpoints() {
     };
     spread().policy(&to("r9")).has("HZ-FAILOVER-TARGET-EMPTY");
     spread().policy(&to("r2")).lacks("HZ-FAILOVER-TARGET-EMPTY");
+    let off = to("r9").replace("{failover", "{enabled: false, failover");
+    spread().policy(&off).lacks("HZ-FAILOVER-TARGET-EMPTY");
+    let unguarded = "{loadBalancer: {localityLbSetting: {failover: [{from: r1, to: r9}]}}}";
+    spread().policy(unguarded).has("HZ-FAILOVER-NO-OD");
+    spread().policy(unguarded).lacks("HZ-FAILOVER-TARGET-EMPTY");
 }
 
 #[test]
