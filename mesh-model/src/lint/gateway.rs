@@ -1,5 +1,6 @@
 //! East-west gateways: what stands before them, what they balance, what else listens there.
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Subject;
@@ -103,11 +104,7 @@ fn subject_of(scene: &Scene<'_>, gateway: &NetworkGateway) -> Subject {
 
 /// `TOPO-GATEWAY-PRIVATE`: a gateway whose address is private to somebody else's network.
 fn private(scene: &Scene<'_>) -> Option<Diagnostic> {
-    let is_private = |address: &Address| match address.ip() {
-        Some(std::net::IpAddr::V4(v4)) => v4.is_private() || v4.is_link_local() || v4.is_loopback(),
-        Some(std::net::IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_loopback(),
-        None => false,
-    };
+    let is_private = |address: &Address| address.ip().is_some_and(is_private);
     let gateways = scene.plane.named_gateways.iter().filter(|gateway| is_private(&gateway.address));
     let mut listed: Vec<String> =
         gateways.map(|gateway| format!("{} of {}", gateway.address, gateway.network)).collect();
@@ -122,6 +119,28 @@ fn private(scene: &Scene<'_>) -> Option<Diagnostic> {
     );
     let help = "use addresses that every network reaches, or make sure of the route";
     Some(Subject::networks(scene.mesh).warning("TOPO-GATEWAY-PRIVATE", "", (message, help)))
+}
+
+/// Whether an address means something else, or nothing, in another network: private, shared by a carrier's
+/// customers (100.64.0.0/10), of the link, of the host, or none at all (0.0.0.0).
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let is_shared = first == 100 && second & 0xc0 == 64;
+            v4.is_private()
+                || is_shared
+                || v4.is_link_local()
+                || v4.is_loopback()
+                || v4.is_unspecified()
+        }
+        IpAddr::V6(v6) => {
+            v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6.is_loopback()
+                || v6.is_unspecified()
+        }
+    }
 }
 
 /// `HZ-EW-L4-IMBALANCE`: requests over long connections through a gateway that balances connections.

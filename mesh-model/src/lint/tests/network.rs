@@ -115,3 +115,25 @@ fn one_host_of_a_port_belongs_to_one_gateway() {
     labelled.clone().object("Gateway", "two", &narrow("{app: cart, tier: edge}")).has("IST0145");
     labelled.object("Gateway", "two", &narrow("{tier: edge}")).lacks("IST0145");
 }
+
+#[test]
+fn addresses_that_other_networks_cannot_mean_are_private() {
+    let at = |address: &str| networks().gateway("c2", "n2", &[address]);
+    for private in ["100.64.0.1", "100.127.255.254", "0.0.0.0", "10.0.0.9", "169.254.1.1"] {
+        at(private).has("TOPO-GATEWAY-PRIVATE");
+    }
+    for public in ["100.63.255.255", "100.128.0.0", "34.2.2.2"] {
+        at(public).lacks("TOPO-GATEWAY-PRIVATE");
+    }
+    let listed = |address: &str| {
+        let text = format!(
+            "networks: {{n2: {{endpoints: [{{fromRegistry: c2}}], gateways: [{{address: '{address}', \
+             port: 15443}}]}}}}\n"
+        );
+        networks().file("networks.yaml", &text)
+    };
+    for private in ["::1", "fd00::1", "fe80::1", "::ffff:10.0.0.1"] {
+        listed(private).has("TOPO-GATEWAY-PRIVATE");
+    }
+    listed("2001:4860::1").lacks("TOPO-GATEWAY-PRIVATE");
+}
