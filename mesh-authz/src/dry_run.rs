@@ -12,7 +12,7 @@ pub(crate) const ANNOTATION: &str = "istio.io/dry-run";
 ///
 /// istio/istio `pilot/pkg/security/authz/builder/builder.go` `isDryRun`.
 pub fn is_dry_run(policy: &AuthorizationPolicy) -> bool {
-    matches!(policy.meta.annotations.value(ANNOTATION), "1" | "t" | "T" | "true" | "TRUE" | "True")
+    policy.is_dry_run()
 }
 
 /// What the policies on trial of one action say of a request.

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Subject;
+use super::policy::selects_nobody;
 use super::scene::{Scene, some};
 use crate::compat::DataPlane;
 use crate::endpoint::Workload;
@@ -56,10 +57,15 @@ impl<'s> Case<'s, '_> {
         self.scene.workloads.iter().map(|(_, workload)| workload).filter(selected).collect()
     }
 
-    /// `HZ-AUTHZ-EMPTY-ALLOW`: it allows nothing.
+    /// `HZ-AUTHZ-EMPTY-ALLOW`: it allows nothing. One on trial denies nothing, and one that selects
+    /// nobody has nobody to deny for.
     fn empty(&self) -> Option<Diagnostic> {
-        let spec = &self.policy.spec;
-        if spec.action != Action::Allow || !spec.rules.is_empty() {
+        let AuthorizationPolicy { meta, spec } = &**self.policy;
+        if spec.action != Action::Allow || !spec.rules.is_empty() || self.policy.is_dry_run() {
+            return None;
+        }
+        let selector = spec.selector.as_ref().map(|selector| &selector.match_labels);
+        if selector.is_some_and(|selector| selects_nobody(self.scene, &meta.namespace, selector)) {
             return None;
         }
         let message = "an ALLOW policy without rules matches nothing: everything that no other ALLOW \

@@ -21,9 +21,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
         for object in store.authorization_policies.values() {
             let selector = object.spec.selector.as_ref().map(|selector| &selector.match_labels);
             let meta = &object.meta;
-            if !selector
-                .is_some_and(|selector| is_met_behind_ztunnel(scene, &meta.namespace, selector))
-            {
+            if selector.is_some_and(|selector| selects_nobody(scene, &meta.namespace, selector)) {
                 let what = (selector, Reach::Namespace);
                 found.extend(unmatched(scene, "AuthorizationPolicy", meta, what));
             }
@@ -100,19 +98,31 @@ fn machines<'m>(scene: &Scene<'m>) -> impl Iterator<Item = (&'m Meta, Labels)> {
     entries.map(|entry| (&entry.meta, entry.spec.labels.overlaid(&entry.meta.labels)))
 }
 
-fn unselected(
-    scene: &Scene<'_>,
-    subject: &Subject,
-    (own, reach): (&Namespace, Reach),
-    selector: &Labels,
-) -> Option<Diagnostic> {
+/// Whether the selector of an AuthorizationPolicy means no workload of its namespace, or of the mesh in the
+/// root namespace.
+pub(super) fn selects_nobody(scene: &Scene<'_>, own: &Namespace, selector: &Labels) -> bool {
+    !selector.is_empty()
+        && !is_met(scene, (own, Reach::Namespace), selector)
+        && !is_met_behind_ztunnel(scene, own, selector)
+}
+
+/// Whether a selector means a pod or a machine.
+fn is_met(scene: &Scene<'_>, (own, reach): (&Namespace, Reach), selector: &Labels) -> bool {
     let is_root = *own.as_str() == *scene.plane.config.root_namespace;
     let is_there = |namespace: &Namespace| reach == Reach::Mesh || is_root || namespace == own;
     let pods = scene.workloads.iter().filter(|(pod, _)| is_there(&pod.meta.namespace));
     let mut machines = machines(scene).filter(|(meta, _)| is_there(&meta.namespace));
-    let is_met = pods.map(|(_, workload)| &workload.labels).any(|labels| labels.contains(selector))
-        || machines.any(|(_, labels)| labels.contains(selector));
-    if is_met {
+    pods.map(|(_, workload)| &workload.labels).any(|labels| labels.contains(selector))
+        || machines.any(|(_, labels)| labels.contains(selector))
+}
+
+fn unselected(
+    scene: &Scene<'_>,
+    subject: &Subject,
+    place: (&Namespace, Reach),
+    selector: &Labels,
+) -> Option<Diagnostic> {
+    if is_met(scene, place, selector) {
         return None;
     }
     let labels: Vec<String> =

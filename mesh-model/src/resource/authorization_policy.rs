@@ -1,6 +1,7 @@
 //! Who may call a workload.
 use super::Meta;
 use super::selector::{PolicyTargetReference, WorkloadSelector};
+use super::validate::dry_run;
 use crate::manifest::decode::{choice, message};
 
 mod validate;
@@ -16,6 +17,19 @@ message! {
         meta: Meta = (elsewhere),
         /// What the policy says.
         spec: AuthorizationPolicySpec = "spec",
+    }
+}
+
+impl AuthorizationPolicy {
+    /// Returns whether the policy is on trial: evaluated and reported, never enforced. An annotation
+    /// `istio.io/dry-run` that is no Go boolean counts as false.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/security/authz/builder/builder.go` `isDryRun`.
+    pub fn is_dry_run(&self) -> bool {
+        let value = self.meta.annotations.value(dry_run::ANNOTATION);
+        matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
     }
 }
 

@@ -99,6 +99,21 @@ fn requests_exist_only_on_http_ports() {
 fn an_allow_policy_without_rules_denies() {
     policy(spread(), "{}").has("HZ-AUTHZ-EMPTY-ALLOW");
     policy(spread(), "{rules: [{}]}").lacks("HZ-AUTHZ-EMPTY-ALLOW");
+    let selector = |app: &str| format!("{{selector: {{matchLabels: {{app: {app}}}}}}}");
+    policy(spread(), &selector("cart")).has("HZ-AUTHZ-EMPTY-ALLOW");
+    policy(spread(), &selector("nobody")).lacks("HZ-AUTHZ-EMPTY-ALLOW");
+    policy(spread(), &selector("machine"))
+        .object("WorkloadEntry", "m", "{address: 10.9.0.1, labels: {app: machine}}")
+        .has("HZ-AUTHZ-EMPTY-ALLOW");
+    let trial = |value: &str| {
+        let text = format!(
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: p, \
+             namespace: shop, annotations: {{istio.io/dry-run: '{value}'}}}}\nspec: {{}}\n"
+        );
+        spread().file("config/policy.yaml", &text)
+    };
+    trial("true").lacks("HZ-AUTHZ-EMPTY-ALLOW");
+    trial("false").has("HZ-AUTHZ-EMPTY-ALLOW");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 use super::Violations;
 use crate::resource::{Action, Meta};
 
-const ANNOTATION: &str = "istio.io/dry-run";
+pub(crate) const ANNOTATION: &str = "istio.io/dry-run";
 
 /// What Go reads as a boolean.
 const BOOLEANS: [&str; 12] =
