@@ -146,7 +146,7 @@ fn is_private(ip: IpAddr) -> bool {
 /// `HZ-EW-L4-IMBALANCE`: requests over long connections through a gateway that balances connections.
 fn imbalance(scene: &Scene<'_>, service: &Service) -> Option<Diagnostic> {
     let port = service.ports.iter().find(|port| port.protocol.is_http())?;
-    let endpoints = scene.endpoints(service);
+    let endpoints = scene.endpoints_across(service);
     let networks: BTreeSet<_> = endpoints.iter().map(|e| &e.workload.network).collect();
     let behind: Vec<(&NetworkId, usize)> = networks
         .iter()

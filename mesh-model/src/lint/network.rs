@@ -15,7 +15,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
         return;
     }
     for service in scene.plane.services.iter() {
-        let endpoints = scene.endpoints(service);
+        let endpoints = scene.endpoints_across(service);
         found.extend(headless(scene, service, &endpoints));
         found.extend(plaintext(scene, service, &endpoints));
     }
@@ -32,7 +32,9 @@ fn without_gateway(scene: &Scene<'_>) -> Vec<Diagnostic> {
         return found;
     }
     for network in scene.networks.iter().filter(|network| !network.is_empty()) {
-        let is_used = scene.workloads.iter().any(|(_, workload)| workload.network == *network);
+        let endpoints = |service: &Service| scene.endpoints_across(service);
+        let mut services = scene.plane.services.iter();
+        let is_used = services.any(|service| is_in(&endpoints(service), network));
         if !is_used || !scene.plane.named_gateways.of_network(network).is_empty() {
             continue;
         }
@@ -53,7 +55,7 @@ fn without_gateway(scene: &Scene<'_>) -> Vec<Diagnostic> {
             .plane
             .services
             .iter()
-            .filter(|service| is_in(&scene.endpoints(service), network))
+            .filter(|service| is_in(&endpoints(service), network))
             .map(|service| service.hostname.as_str())
             .collect();
         if !hosts.is_empty() {
@@ -136,7 +138,7 @@ fn tls_mode(scene: &Scene<'_>, rule: &super::scene::Rule<'_>) -> Option<Diagnost
         matches!(mode, Some(ClientTlsMode::Disable | ClientTlsMode::Simple))
     })?;
     let spread = |service: &&&std::sync::Arc<Service>| {
-        networks(&policy.selected(&scene.endpoints(service))).len() > 1
+        networks(&policy.selected(&scene.endpoints_across(service))).len() > 1
     };
     let service = rule.services.iter().find(spread)?;
     let message = format!(

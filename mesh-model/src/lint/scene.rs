@@ -21,6 +21,8 @@ pub(super) struct Scene<'m> {
     pub(super) networks: BTreeSet<NetworkId>,
     /// The workloads of all pods.
     pub(super) workloads: Vec<(&'m Arc<Pod>, Workload)>,
+    /// The clusters whose pods are in several networks.
+    divided: BTreeSet<&'m ClusterId>,
 }
 
 /// A DestinationRule, and the services that its host means.
@@ -57,7 +59,15 @@ impl<'m> Scene<'m> {
         let listed = mesh.networks().networks.keys().map(|name| NetworkId::from(&**name));
         let used = workloads.iter().map(|(_, workload)| workload.network.clone());
         let networks = listed.chain(used).collect();
-        Self { mesh, plane, rules, networks, workloads }
+        let mut divided = BTreeSet::new();
+        let mut first = BTreeMap::new();
+        for (_, workload) in &workloads {
+            let known = first.entry(&workload.cluster).or_insert(&workload.network);
+            if **known != workload.network {
+                divided.extend(plane.clusters.iter().filter(|id| **id == workload.cluster));
+            }
+        }
+        Self { mesh, plane, rules, networks, workloads, divided }
     }
 
     /// The VirtualServices as they are written.
@@ -95,6 +105,15 @@ impl<'m> Scene<'m> {
             .flat_map(|shards| shards.endpoints())
             .filter(|e| seen.insert((&e.workload.cluster, &e.workload.network, &e.address)))
             .collect()
+    }
+
+    /// The endpoints of a service that clients of other networks are told of, if they can be: of a
+    /// cluster-local host only those of clusters that are in several networks themselves.
+    pub(super) fn endpoints_across(&self, service: &Service) -> Vec<&'m Endpoint> {
+        let is_local = self.plane.cluster_local.contains(&service.hostname);
+        let mut endpoints = self.endpoints(service);
+        endpoints.retain(|e| !is_local || self.divided.contains(&e.workload.cluster));
+        endpoints
     }
 
     /// The localities of endpoints with how many are in each.

@@ -14,6 +14,32 @@ fn a_network_without_a_gateway_is_not_entered() {
 }
 
 #[test]
+fn what_stays_in_its_cluster_needs_no_gateway() {
+    const LOCAL: &str = "serviceSettings: [{settings: {clusterLocal: true}, hosts: [cart.shop.svc.cluster.local]}]\n";
+    let codes = ["TOPO-GATEWAY-MISSING", "HZ-NO-GATEWAY"];
+    let bare = Fixture::default()
+        .cluster("c1", "n1", &["10.0.0.1 r1/z1"])
+        .cluster("c2", "n2", &["10.1.0.1 r2/z1"])
+        .gateway("c1", "n1", &["34.1.1.1"]);
+    let plain = networks().cluster("c2", "n2", &["10.1.0.1 r2/z1 plain", "10.1.0.2 r2/z1"]);
+    let off = networks().policy("{tls: {mode: DISABLE}}");
+    for code in codes {
+        bare.has(code);
+        bare.clone().file("mesh.yaml", LOCAL).lacks(code);
+    }
+    for mesh in [plain, off] {
+        mesh.has("HZ-PLAINTEXT-CROSS-NETWORK");
+        mesh.file("mesh.yaml", LOCAL).lacks("HZ-PLAINTEXT-CROSS-NETWORK");
+    }
+    networks().has("HZ-EW-L4-IMBALANCE");
+    networks().file("mesh.yaml", LOCAL).lacks("HZ-EW-L4-IMBALANCE");
+    // A cluster in two networks has clients on both sides.
+    let divided = ["10.1.0.1 r2/z1", "10.1.0.2 r2/z1 topology.istio.io/network=n3"];
+    let divided = bare.cluster("c2", "n2", &divided).file("mesh.yaml", LOCAL);
+    codes.iter().for_each(|code| divided.has(code));
+}
+
+#[test]
 fn gateways_forward_only_mutual_tls() {
     let plain = networks().cluster("c2", "n2", &["10.1.0.1 r2/z1 plain", "10.1.0.2 r2/z1"]);
     plain.has("HZ-PLAINTEXT-CROSS-NETWORK");
