@@ -3,6 +3,7 @@ use std::net::IpAddr;
 
 use super::Subject;
 use super::scene::some;
+use super::service::captures_dns;
 use crate::manifest::Diagnostic;
 use crate::name::{Cidr, ClusterId};
 use crate::registry::Mesh;
@@ -52,6 +53,12 @@ impl Described<'_> {
         let help =
             "rely on outlier detection until it is back, or remove the cluster's remote secret";
         Some(self.subject().warning("HZ-REMOTE-API-DOWN", "reachable", (message, help)))
+    }
+
+    /// Whether its proxies answer DNS themselves, by the settings of the mesh.
+    fn captures_dns(&self) -> bool {
+        let plane = self.mesh.control_plane_of(self.id.as_str());
+        captures_dns(plane.map_or(self.mesh.config(), |plane| &plane.config))
     }
 
     fn trust_domain<'a>(&'a self, config: &'a MeshConfig) -> &'a str {
@@ -133,8 +140,10 @@ impl Pair<'_, '_> {
         );
         let help = "give the clusters service ranges of their own, or capture DNS in the proxies";
         let subject = self.second.subject();
-        let is_old = [self.first, self.second].iter().any(|c| is_one_zero(c.says));
-        Some(if is_old {
+        // Proxies that capture DNS know which cluster's service is meant; other clients ask for the address.
+        let is_lost =
+            |cluster: &&Described<'_>| is_one_zero(cluster.says) || !cluster.captures_dns();
+        Some(if [self.first, self.second].iter().any(is_lost) {
             subject.error("TOPO-CIDR-SERVICE", "serviceCidrs", (message, help))
         } else {
             subject.warning("TOPO-CIDR-SERVICE", "serviceCidrs", (message, help))
@@ -163,9 +172,10 @@ impl Pair<'_, '_> {
 
     /// `TOPO-ROOT-CA`.
     fn roots(&self) -> Option<Diagnostic> {
-        let (a, b) = (&self.first.says.root_ca_fingerprint, &self.second.says.root_ca_fingerprint);
-        let is_untold = self.first.says.hides_root() || self.second.says.hides_root();
-        if a.is_empty() || b.is_empty() || a == b || is_untold {
+        let (a, b) = (self.first.says, self.second.says);
+        let is_untold =
+            [a, b].iter().any(|says| says.root_ca_fingerprint.is_empty() || says.hides_root());
+        if is_untold || a.has_root_of(b) {
             return None;
         }
         let (first, second) = self.names();
@@ -213,6 +223,10 @@ impl Pair<'_, '_> {
 
     /// `TOPO-TRUST-DOMAIN`.
     fn trust_domains(&self) -> Option<Diagnostic> {
+        // Loading has told of a description that cannot be read.
+        if self.first.says.hides_trust_domain() || self.second.says.hides_trust_domain() {
+            return None;
+        }
         let config = self.first.mesh.config();
         let (a, b) = (self.first.trust_domain(config), self.second.trust_domain(config));
         let is_known = |name: &str| {

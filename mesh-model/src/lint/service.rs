@@ -7,7 +7,7 @@ use crate::endpoint::Provider;
 use crate::manifest::Diagnostic;
 use crate::name::{ClusterId, Namespace};
 use crate::registry::{Service, Store};
-use crate::resource::{self, ClusterIp, TargetKind};
+use crate::resource::{self, ClusterIp, MeshConfig, TargetKind};
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     for service in scene.plane.services.iter().filter(|s| s.provider == Provider::Kubernetes) {
@@ -181,11 +181,7 @@ impl Cluster<'_, '_> {
     /// `HZ-VIP-PER-CLUSTER`: services that the cluster's own DNS does not know.
     fn without_address(&self) -> Option<Diagnostic> {
         let has_clients = self.scene.workloads.iter().any(|(_, w)| w.cluster == *self.id);
-        let captured = self.scene.plane.config.default_config.proxy_metadata.iter();
-        let is_captured = captured
-            .clone()
-            .any(|(key, value)| **key == *"ISTIO_META_DNS_CAPTURE" && **value == *"true");
-        if !has_clients || is_captured {
+        if !has_clients || captures_dns(&self.scene.plane.config) {
             return None;
         }
         let is_missing = |service: &&std::sync::Arc<Service>| {
@@ -212,6 +208,15 @@ impl Cluster<'_, '_> {
             (message, help),
         ))
     }
+}
+
+/// Whether proxies answer DNS themselves, as far as the settings of the mesh say: a text that Go's `ParseBool`
+/// reads as true.
+pub(super) fn captures_dns(config: &MeshConfig) -> bool {
+    config.default_config.proxy_metadata.iter().any(|(key, value)| {
+        **key == *"ISTIO_META_DNS_CAPTURE"
+            && matches!(&**value, "1" | "t" | "T" | "TRUE" | "true" | "True")
+    })
 }
 
 /// `IST0170`: one service, described differently by two clusters.

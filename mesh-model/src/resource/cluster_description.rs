@@ -118,6 +118,14 @@ impl ClusterDescription {
         *self.root_ca_fingerprint == *UNTOLD
     }
 
+    /// Returns whether two fingerprints name one root: of hexadecimal ones the case and the colons between
+    /// the bytes do not count, of others every letter does. False where one of them cannot be told.
+    pub fn has_root_of(&self, other: &Self) -> bool {
+        let (own, other) = (&self.root_ca_fingerprint, &other.root_ca_fingerprint);
+        let is_told = |fingerprint: &str| !fingerprint.is_empty() && *fingerprint != *UNTOLD;
+        is_told(own) && is_told(other) && canonical(own) == canonical(other)
+    }
+
     /// Puts names that nothing has in the place of what an error hides: none is the mesh's own then.
     fn close(&mut self, found: &[Diagnostic]) {
         for finding in found.iter().filter(|finding| finding.severity == Severity::Error) {
@@ -168,6 +176,18 @@ impl ClusterDescription {
         description.close(&found);
         (description, found)
     }
+}
+
+/// A fingerprint `ALGORITHM:DIGITS` or `DIGITS` in one spelling; what is no such thing as it stands.
+fn canonical(fingerprint: &str) -> String {
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let named = fingerprint.split_once(':').filter(|(name, _)| !is_hex(name));
+    let (algorithm, digits) = named.unwrap_or(("", fingerprint));
+    let digits = digits.replace(':', "");
+    if digits.is_empty() || !is_hex(&digits) {
+        return fingerprint.to_owned();
+    }
+    format!("{algorithm}:{digits}").to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -237,5 +257,26 @@ mod tests {
         check(r#"{"rootCaFingerprnt": "f"}"#, [false, false, true]);
         check(r#"{"whatever": 1}"#, [true, true, true]);
         check("5", [true, true, true]);
+    }
+
+    #[test]
+    fn a_fingerprint_has_several_spellings() {
+        let of = |fingerprint: &str| ClusterDescription {
+            root_ca_fingerprint: fingerprint.into(),
+            ..ClusterDescription::default()
+        };
+        let check = |a: &str, b: &str, expected: bool| {
+            assert_eq!(of(a).has_root_of(&of(b)), expected, "{a} {b}");
+            assert_eq!(of(b).has_root_of(&of(a)), expected, "{b} {a}");
+        };
+        check("sha256:aa", "SHA256:AA", true);
+        check("sha256:aabb", "sha256:AA:BB", true);
+        check("AA:BB", "aabb", true);
+        check("sha256:aa", "sha256:ab", false);
+        check("sha256:aa", "sha1:aa", false);
+        check("SHA256:c3Rv", "SHA256:C3RV", false);
+        check("my root", "my root", true);
+        check("", "", false);
+        check(UNTOLD, UNTOLD, false);
     }
 }

@@ -94,11 +94,10 @@ fn differing_roots(mesh: &Mesh, from: &Proxy, to: &Proxy) -> Option<String> {
     if let Some((_, of)) = untold {
         return Some(format!("the root that signs cluster `{}` cannot be told", of.cluster));
     }
-    let (own, other) = (&own.root_ca_fingerprint, &other.root_ca_fingerprint);
-    (!own.eq_ignore_ascii_case(other)).then(|| {
+    (!own.has_root_of(other)).then(|| {
         format!(
-            "cluster `{}` signs with the root {own}, `{}` trusts {other}: the handshake fails",
-            from.cluster, to.cluster
+            "cluster `{}` signs with the root {}, `{}` trusts {}: the handshake fails",
+            from.cluster, own.root_ca_fingerprint, to.cluster, other.root_ca_fingerprint
         )
     })
 }

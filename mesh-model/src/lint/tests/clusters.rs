@@ -28,6 +28,24 @@ fn ranges_of_one_network_do_not_overlap() {
 }
 
 #[test]
+fn service_ranges_that_overlap_lose_traffic_where_clients_ask_for_addresses() {
+    let check = |version: &str, capture: &str, expected: &str| {
+        let ranges = "serviceCidrs: [172.20.0.0/16]\n";
+        let mesh =
+            format!("defaultConfig: {{proxyMetadata: {{ISTIO_META_DNS_CAPTURE: '{capture}'}}}}\n");
+        let found = pair(ranges, &format!("{ranges}istioVersion: {version}\n"))
+            .file("mesh.yaml", &mesh)
+            .findings();
+        let expected = format!("{expected}[TOPO-CIDR-SERVICE]");
+        assert!(found.iter().any(|text| text.contains(&expected)), "{expected} in {found:#?}");
+    };
+    check("1.26.1", "true", "warning");
+    check("1.26.1", "1", "warning");
+    check("1.26.1", "false", "error");
+    check("1.0.6", "true", "error");
+}
+
+#[test]
 fn clusters_of_one_network_reach_each_other() {
     pair("routable: []\n", "name: c2\n").has("TOPO-ROUTABLE");
     pair("routable: [c2]\n", "routable: [c1]\n").lacks("TOPO-ROUTABLE");
@@ -40,10 +58,22 @@ fn trust_is_shared() {
     strangers.has("HZ-ROOT-CA");
     pair("rootCaFingerprint: a\n", "rootCaFingerprint: a\n").lacks("HZ-ROOT-CA");
     pair("rootCaFingerprint: a\n", "rootCaFingerprint: a\n").lacks("TOPO-ROOT-CA");
+    let spelt = pair("rootCaFingerprint: sha256:aa0b\n", "rootCaFingerprint: SHA256:AA:0B\n");
+    spelt.lacks("TOPO-ROOT-CA");
+    spelt.lacks("HZ-ROOT-CA");
     let domains = || pair("trustDomain: one\n", "trustDomain: two\n");
     domains().has("TOPO-TRUST-DOMAIN");
     let aliases = "trustDomain: one\ntrustDomainAliases: [two]\n";
     domains().file("mesh.yaml", aliases).lacks("TOPO-TRUST-DOMAIN");
+}
+
+#[test]
+fn nothing_is_made_up_of_a_trust_domain_that_cannot_be_read() {
+    let (errors, found) = pair("trustDomain: [one]\n", "trustDomain: one\n").errors_and_findings();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let told = found.iter().find(|text| text.contains("unreadable"));
+    assert_eq!(told, None);
+    assert!(!found.iter().any(|text| text.contains("TOPO-TRUST-DOMAIN")), "{found:#?}");
 }
 
 #[test]
