@@ -43,6 +43,8 @@ mod cluster;
 
 mod topology;
 
+mod version;
+
 mod control_plane;
 
 mod proxies;

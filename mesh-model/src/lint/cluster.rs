@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use super::Subject;
 use super::scene::some;
 use super::service::captures_dns;
+use super::version::{is_one_zero, versions};
 use crate::manifest::Diagnostic;
 use crate::name::{Cidr, ClusterId};
 use crate::registry::Mesh;
@@ -55,6 +56,10 @@ impl Described<'_> {
         Some(self.subject().warning("HZ-REMOTE-API-DOWN", "reachable", (message, help)))
     }
 
+    fn is_one_zero(&self) -> bool {
+        versions(self.mesh, self.id).iter().any(|told| is_one_zero(told.text))
+    }
+
     /// Whether its proxies answer DNS themselves, by the settings of the mesh.
     fn captures_dns(&self) -> bool {
         let plane = self.mesh.control_plane_of(self.id.as_str());
@@ -96,6 +101,10 @@ impl Pair<'_, '_> {
             let help =
                 "give the clusters ranges of their own, or networks of their own with gateways";
             return Some(subject.error("TOPO-CIDR-POD", "podCidrs", (message, help)));
+        }
+        // Istio 1.0 has no gateways between networks, which is told of itself.
+        if self.first.is_one_zero() || self.second.is_one_zero() {
+            return None;
         }
         let message = format!(
             "pod ranges {a} of `{first}` and {b} of `{second}` overlap: between networks with gateways \
@@ -141,8 +150,7 @@ impl Pair<'_, '_> {
         let help = "give the clusters service ranges of their own, or capture DNS in the proxies";
         let subject = self.second.subject();
         // Proxies that capture DNS know which cluster's service is meant; other clients ask for the address.
-        let is_lost =
-            |cluster: &&Described<'_>| is_one_zero(cluster.says) || !cluster.captures_dns();
+        let is_lost = |cluster: &&Described<'_>| cluster.is_one_zero() || !cluster.captures_dns();
         Some(if [self.first, self.second].iter().any(is_lost) {
             subject.error("TOPO-CIDR-SERVICE", "serviceCidrs", (message, help))
         } else {
@@ -248,10 +256,4 @@ impl Pair<'_, '_> {
 
 fn overlap<'c>(a: &'c [Cidr], b: &'c [Cidr]) -> Option<(&'c Cidr, &'c Cidr)> {
     a.iter().find_map(|a| b.iter().find(|b| a.overlaps(b)).map(|b| (a, b)))
-}
-
-/// Whether a cluster runs Istio 1.0.
-pub(super) fn is_one_zero(says: &ClusterDescription) -> bool {
-    let version = &*says.istio_version;
-    version == "1.0" || version.starts_with("1.0.")
 }

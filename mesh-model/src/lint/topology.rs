@@ -2,11 +2,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Subject;
-use super::cluster::is_one_zero;
 use super::scene::some;
+use super::version::{is_one_zero, minor_version, versions};
 use crate::manifest::{Diagnostic, Node, Value};
-use crate::name::{ClusterId, Namespace};
+use crate::name::{ClusterId, Namespace, NetworkId};
 use crate::registry::{Mesh, SYSTEM_NAMESPACE, place};
+use crate::resource::Pod;
 use crate::resource::mesh_networks::NetworkEndpoints;
 
 pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
@@ -17,6 +18,7 @@ pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
     unlabelled_system(mesh, found);
     wrong_network(mesh, found);
     found.extend(too_old(mesh));
+    unread_versions(mesh, found);
 }
 
 /// `TOPO-CLUSTER-ID`: two descriptions with one name.
@@ -88,7 +90,7 @@ fn unknown_registries(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
 }
 
 /// The clusters with the label of their system namespace, empty if none.
-fn labels(mesh: &Mesh) -> Vec<(&crate::name::ClusterId, &str)> {
+fn labels(mesh: &Mesh) -> Vec<(&ClusterId, &str)> {
     let key = (Namespace::default(), Box::from(SYSTEM_NAMESPACE));
     let parts = mesh.parts.clusters.iter();
     parts
@@ -100,24 +102,33 @@ fn labels(mesh: &Mesh) -> Vec<(&crate::name::ClusterId, &str)> {
         .collect()
 }
 
-/// Whether `MeshNetworks` says where the endpoints of a cluster are.
-fn is_listed(mesh: &Mesh, cluster: &str) -> bool {
-    let mut entries = mesh.networks().networks.values().flat_map(|network| &network.endpoints);
-    entries.any(|entry| match entry {
-        NetworkEndpoints::FromRegistry(name) => **name == *cluster,
-        NetworkEndpoints::FromCidr(_) => true,
-        NetworkEndpoints::Nothing => false,
-    })
+/// Whether `MeshNetworks` says where endpoints of a cluster are.
+fn is_listed(mesh: &Mesh, cluster: &ClusterId) -> bool {
+    let part = mesh.parts.clusters.get(cluster);
+    let mut pods = part.into_iter().flat_map(|part| part.store.pods.values());
+    pods.any(|pod| !mesh.listed_network(cluster, pod).is_empty())
+}
+
+/// The network that each pod of a cluster is in; pods without an address yet are left out, unless no pod of
+/// the cluster has one.
+fn pod_networks<'m>(mesh: &'m Mesh, cluster: &ClusterId) -> Vec<(&'m Pod, NetworkId)> {
+    let Some(part) = mesh.parts.clusters.get(cluster) else { return Vec::new() };
+    let mut pods: Vec<&Pod> = part.store.pods.values().map(|pod| &**pod).collect();
+    if pods.iter().any(|pod| pod.status.pod_ip.is_some()) {
+        pods.retain(|pod| pod.status.pod_ip.is_some());
+    }
+    let network = |pod: &Pod| mesh.workload(cluster, &part.store, pod).network;
+    pods.into_iter().map(|pod| (pod, network(pod))).collect()
 }
 
 /// `TOPO-NETWORK-MIX`: clusters with a network beside clusters without.
 fn mixed(mesh: &Mesh) -> Option<Diagnostic> {
-    let labels = labels(mesh);
-    let has_network = |(id, label): &(&crate::name::ClusterId, &str)| {
-        !label.is_empty() || is_listed(mesh, id.as_str())
-    };
-    let first = labels.iter().find(|cluster| has_network(cluster))?;
-    let bare = labels.iter().find(|cluster| !has_network(cluster))?;
+    let clusters: Vec<(&ClusterId, bool)> = labels(mesh)
+        .into_iter()
+        .map(|(id, _)| (id, pod_networks(mesh, id).iter().any(|(_, it)| !it.is_empty())))
+        .collect();
+    let first = clusters.iter().find(|(_, has_network)| *has_network)?;
+    let bare = clusters.iter().find(|(_, has_network)| !has_network)?;
     let message = format!(
         "`{}` has a network and `{}` has none: proxies without a network reach pods of both directly, \
          others enter them through gateways",
@@ -136,9 +147,7 @@ fn unlabelled_system(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
     if named.iter().copied().chain(listed).collect::<BTreeSet<&str>>().len() < 2 {
         return;
     }
-    for (id, _) in
-        labels.iter().filter(|(id, label)| label.is_empty() && !is_listed(mesh, id.as_str()))
-    {
+    for (id, _) in labels.iter().filter(|(id, label)| label.is_empty() && !is_listed(mesh, id)) {
         let message = format!(
             "{SYSTEM_NAMESPACE} of `{id}` has no label topology.istio.io/network: pods that do not name \
              their network are in none, and are taken to be reachable from everywhere"
@@ -148,38 +157,43 @@ fn unlabelled_system(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// `TOPO-NETWORK-DIFFERS`: `cluster.yaml` says another network than the labels.
+/// `TOPO-NETWORK-DIFFERS`: `cluster.yaml` says another network than the one that pods are in.
 fn wrong_network(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
-    for (id, label) in labels(mesh) {
-        let Some(says) = mesh.description(id.as_str()) else { continue };
-        if label.is_empty() || says.network.is_empty() || *says.network == *label {
+    for id in mesh.clusters() {
+        let Some(says) = mesh.description(id.as_str()).filter(|says| !says.network.is_empty())
+        else {
             continue;
-        }
+        };
+        let pods = pod_networks(mesh, id);
+        let mut others = pods.iter().filter(|(_, network)| *network.as_str() != *says.network);
+        let count = others.clone().count();
+        let Some((pod, network)) = others.next() else { continue };
+        let place = match network.as_str() {
+            "" => "no network at all".to_owned(),
+            name => format!("network `{name}`"),
+        };
         let message = format!(
-            "the description puts `{id}` in network `{}`, and its {SYSTEM_NAMESPACE} is labelled `{label}`: \
-             the label decides",
-            says.network
+            "the description puts `{id}` in network `{}`, and {count} of its {} pods, such as \
+             `{}/{}`, are in {place}: labels and MeshNetworks decide",
+            says.network,
+            pods.len(),
+            pod.meta.namespace,
+            pod.meta.name
         );
-        let help = "correct the one that is wrong";
-        found.push(Subject::cluster(mesh, id).warning(
-            "TOPO-NETWORK-DIFFERS",
-            "network",
-            (message, help),
-        ));
+        let help = "correct the one that is wrong: the description, the label \
+                    topology.istio.io/network of istio-system or of the pods, or MeshNetworks";
+        let subject = Subject::cluster(mesh, id);
+        found.push(subject.warning("TOPO-NETWORK-DIFFERS", "network", (message, help)));
     }
 }
 
 /// `TOPO-MODE-1.0`: what Istio 1.0 could not do yet.
 fn too_old(mesh: &Mesh) -> Option<Diagnostic> {
-    let old = mesh
-        .clusters()
-        .find(|id| mesh.description(id.as_str()).is_some_and(|says| is_one_zero(says)))?;
-    let networks: BTreeSet<&str> = mesh
-        .clusters()
-        .filter_map(|id| mesh.description(id.as_str()))
-        .map(|says| &*says.network)
-        .collect();
-    if networks.len() < 2 && mesh.control_planes().count() < 2 {
+    let (old, told) = mesh.clusters().find_map(|id| {
+        let told = versions(mesh, id).into_iter().find(|told| is_one_zero(told.text))?;
+        Some((id, told))
+    })?;
+    if networks(mesh).len() < 2 && mesh.control_planes().count() < 2 {
         return None;
     }
     let message = format!(
@@ -187,5 +201,38 @@ fn too_old(mesh: &Mesh) -> Option<Diagnostic> {
          other networks are sent as if they were near"
     );
     let help = "upgrade, or make the mesh one flat network with one control plane";
-    Some(Subject::cluster(mesh, old).error("TOPO-MODE-1.0", "istioVersion", (message, help)))
+    Some(told.subject.error("TOPO-MODE-1.0", told.field, (message, help)))
+}
+
+/// The networks of a mesh: those that pods are in, of clusters whose pods are in none the described one,
+/// and those that `MeshNetworks` lists.
+fn networks(mesh: &Mesh) -> BTreeSet<NetworkId> {
+    let listed = mesh.networks().networks.keys().map(|name| NetworkId::from(&**name));
+    let mut found: BTreeSet<NetworkId> = listed.collect();
+    for id in mesh.clusters() {
+        let pods = pod_networks(mesh, id);
+        if pods.iter().any(|(_, network)| !network.is_empty()) {
+            found.extend(pods.into_iter().map(|(_, network)| network));
+        } else if let Some(says) = mesh.description(id.as_str()) {
+            found.insert(NetworkId::from(&*says.network));
+        } else if !pods.is_empty() {
+            found.insert(NetworkId::default());
+        }
+    }
+    found
+}
+
+/// `TOPO-VERSION`: a version that is none.
+fn unread_versions(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
+    for told in mesh.clusters().flat_map(|id| versions(mesh, id)) {
+        if minor_version(told.text).is_some() {
+            continue;
+        }
+        let message = format!(
+            "`{}` is no version of Istio: nothing is known of what it can do and what it cannot",
+            told.text
+        );
+        let help = "write it as MAJOR.MINOR or MAJOR.MINOR.PATCH, such as \"1.26\"";
+        found.push(told.subject.warning("TOPO-VERSION", told.field, (message, help)));
+    }
 }

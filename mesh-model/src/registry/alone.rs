@@ -8,7 +8,7 @@ use super::kubernetes::{self, Addresses, Cluster, Pods};
 use super::place::{NETWORK, NetworkOf};
 use super::{SYSTEM_NAMESPACE, Service, Store};
 use crate::endpoint::Workload;
-use crate::name::{ClusterId, TrustDomain};
+use crate::name::{ClusterId, Labels, NetworkId, TrustDomain};
 use crate::resource::{self, MeshNetworks, Pod, WorkloadEntry};
 
 /// Describes one pod of a cluster, whether its namespace is discovered or not.
@@ -51,6 +51,12 @@ fn with_cluster<T>(
     let pods = undiscovered(store, &addresses);
     let (domain, nodes) = ("", &store.nodes);
     with(&Cluster { id, trust_domain, domain, networks: &networks, nodes, pods })
+}
+
+/// What `MeshNetworks` alone says of the network of a pod.
+pub(crate) fn listed_network(id: &ClusterId, networks: &MeshNetworks, pod: &Pod) -> NetworkId {
+    let networks = NetworkOf::new(id, "", members(networks));
+    networks.network(pod.status.pod_ip, &Labels::default())
 }
 
 /// Converts a service as its own cluster has it, not merged with those of other clusters.

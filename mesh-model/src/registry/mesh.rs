@@ -11,7 +11,7 @@ use super::{Broken, Change, ControlPlane, Origin, SYSTEM_NAMESPACE, alone};
 use crate::compat::Compat;
 use crate::endpoint::{Address, NetworkGateway, Workload};
 use crate::manifest::Place;
-use crate::name::{ClusterId, Hostname, Labels, TrustDomain};
+use crate::name::{ClusterId, Hostname, Labels, NetworkId, TrustDomain};
 use crate::resource::{
     self, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, Meta, ObjectKey, Pod,
     ProxyEntry,
@@ -233,6 +233,11 @@ impl Mesh {
     /// A pod as the workload of an endpoint.
     pub(crate) fn workload(&self, id: &ClusterId, store: &Store, pod: &Pod) -> Workload {
         alone::workload_of(id, &self.trust_domain(id), store, &self.networks, pod)
+    }
+
+    /// What `MeshNetworks` alone says of the network of a pod.
+    pub(crate) fn listed_network(&self, id: &ClusterId, pod: &Pod) -> NetworkId {
+        alone::listed_network(id, &self.networks, pod)
     }
 
     /// The trust domain of a cluster's workloads.

@@ -114,6 +114,57 @@ fn old_control_planes_know_one_network() {
     let old = "istioVersion: 1.0.6\nnetwork: a\n";
     pair(old, "network: b\n").has("TOPO-MODE-1.0");
     pair(old, "network: a\n").lacks("TOPO-MODE-1.0");
+    // Labels and MeshNetworks decide, whatever is described.
+    let labelled = |second: &str| {
+        Fixture::default()
+            .cluster("c1", "n1", &["10.0.0.1 r1/z1"])
+            .cluster("c2", second, &["10.1.0.1 r1/z2"])
+            .file("clusters/c1/cluster.yaml", "istioVersion: 1.0.6\n")
+    };
+    labelled("n2").has("TOPO-MODE-1.0");
+    labelled("n1").lacks("TOPO-MODE-1.0");
+    let listed = |second: &str| {
+        let text = format!(
+            "networks: {{n1: {{endpoints: [{{fromRegistry: c1}}]}}, {second}: {{endpoints: \
+             [{{fromRegistry: c2}}]}}}}\n"
+        );
+        pair("istioVersion: 1.0.6\n", "name: c2\n").file("networks.yaml", &text)
+    };
+    listed("n2").has("TOPO-MODE-1.0");
+}
+
+/// An `Istio` object of Alibaba Cloud.
+fn settings(spec: &str) -> String {
+    format!(
+        "apiVersion: istio.alibabacloud.com/v1beta1\nkind: Istio\nmetadata: {{name: istio-config, \
+         namespace: istio-system}}\nspec: {spec}\n"
+    )
+}
+
+#[test]
+fn the_version_of_a_cluster_is_read_where_it_is_written() {
+    let running = |version: &str| {
+        let spec = format!("{{version: {version}}}");
+        pair("network: a\n", "network: b\n").file("clusters/c1/istio.yaml", &settings(&spec))
+    };
+    let found = running("1.0.5").findings();
+    let place = "clusters/c1/istio.yaml:1:1: error[TOPO-MODE-1.0]: Istio/istio-system/istio-config: \
+                 spec.version: ";
+    assert!(found.iter().any(|text| text.starts_with(place)), "{found:#?}");
+    running("1.1.8").lacks("TOPO-MODE-1.0");
+    let ranges = |version: &str| {
+        let first = format!("podCidrs: [10.0.0.0/8]\nnetwork: a\nistioVersion: {version}\n");
+        pair(&first, "podCidrs: [10.0.0.0/8]\nnetwork: b\n")
+    };
+    ranges("1.0.6").lacks("TOPO-CIDR-OVERLAP-OK");
+    ranges("1.1.8").has("TOPO-CIDR-OVERLAP-OK");
+    let described = |version: &str| pair(&format!("istioVersion: {version}\n"), "name: c2\n");
+    for wrong in ["banana", "'1'", "1.x", "1.2.3.4", "latest"] {
+        described(wrong).has("TOPO-VERSION");
+    }
+    for right in ["'1.32'", "1.26.2", "v1.26.2", "1.27.0-alpha.1", "''"] {
+        described(right).lacks("TOPO-VERSION");
+    }
 }
 
 #[test]
@@ -139,6 +190,36 @@ fn every_cluster_or_none_has_a_network() {
     networks().lacks("TOPO-SYSTEM-NS");
     networks().file("clusters/c1/cluster.yaml", "network: n7\n").has("TOPO-NETWORK-DIFFERS");
     networks().file("clusters/c1/cluster.yaml", "network: n1\n").lacks("TOPO-NETWORK-DIFFERS");
+}
+
+#[test]
+fn a_range_of_addresses_is_a_network_only_for_what_is_in_it() {
+    let ranges = |range: &str| {
+        let text = format!("networks: {{n7: {{endpoints: [{{fromCidr: {range}}}]}}}}\n");
+        Fixture::default()
+            .cluster("c1", "n1", &["10.0.0.1 r1/z1"])
+            .cluster("c2", "", &["10.1.0.1 r1/z2"])
+            .file("networks.yaml", &text)
+    };
+    ranges("10.1.0.0/16").lacks("TOPO-NETWORK-MIX");
+    ranges("10.1.0.0/16").lacks("TOPO-SYSTEM-NS");
+    ranges("192.168.0.0/16").has("TOPO-NETWORK-MIX");
+    ranges("192.168.0.0/16").has("TOPO-SYSTEM-NS");
+}
+
+#[test]
+fn the_described_network_is_the_one_that_pods_are_in() {
+    let described = |network: &str, label: &str, pod: &str| {
+        Fixture::default()
+            .cluster("c1", label, &[&format!("10.0.0.1 r1/z1{pod}")])
+            .file("clusters/c1/cluster.yaml", &format!("network: {network}\n"))
+    };
+    let listed = "networks: {n7: {endpoints: [{fromRegistry: c1}]}}\n";
+    described("n1", "", "").has("TOPO-NETWORK-DIFFERS");
+    described("n1", "n1", " topology.istio.io/network=n2").has("TOPO-NETWORK-DIFFERS");
+    described("n2", "n1", " topology.istio.io/network=n2").lacks("TOPO-NETWORK-DIFFERS");
+    described("n1", "", "").file("networks.yaml", listed).has("TOPO-NETWORK-DIFFERS");
+    described("n7", "", "").file("networks.yaml", listed).lacks("TOPO-NETWORK-DIFFERS");
 }
 
 #[test]
