@@ -19,7 +19,10 @@ use crate::resource::{
 
 mod choice;
 mod duplicate;
+mod findings;
 mod settings;
+
+use self::findings::Findings;
 
 /// The kind of `cluster.yaml`.
 const DESCRIPTION: &str = "ClusterDescription";
@@ -99,7 +102,7 @@ impl Registry {
         let mut sources: Vec<Source> = sources.into_iter().collect();
         // By part and name, so that the order in which files are listed does not matter.
         sources.sort_by(|a, b| (&a.origin, &a.name).cmp(&(&b.origin, &b.name)));
-        let mut diagnostics = Vec::new();
+        let mut diagnostics = Findings::new(self.limits.diagnostics);
         let mut unread = Vec::new();
         for source in sources {
             unread.extend(self.read(&source, &mut diagnostics));
@@ -112,21 +115,19 @@ impl Registry {
         settings::check(&self.parts, &mut diagnostics);
         choice::check(&self.parts, &mut diagnostics);
         self.check_twice(&mut diagnostics);
-        diagnostics.iter_mut().for_each(Diagnostic::shorten);
-        diagnostics.sort_by(|a, b| (&a.file, a.place, a.code).cmp(&(&b.file, b.place, b.code)));
-        diagnostics
+        diagnostics.into_sorted()
     }
 
     /// Reads a text; returns the objects of `config/` that are of no cluster there and policies may be
     /// attached by.
-    fn read(&mut self, source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Vec<Document> {
+    fn read(&mut self, source: &Source, diagnostics: &mut Findings) -> Vec<Document> {
         let mut unread = Vec::new();
         let reading = manifest::read(&source.name, &source.text, &self.limits);
         if let Origin::Misplaced(meant) = &source.origin {
             diagnostics.extend(self.remember_misplaced(meant, source, &reading));
             return unread;
         }
-        diagnostics.extend(reading.diagnostics);
+        diagnostics.extend_limited(reading.diagnostics);
         for unreadable in &reading.unreadable {
             self.remember_unreadable(&source.origin, unreadable);
         }
@@ -183,7 +184,7 @@ impl Registry {
         &mut self,
         origin: &Origin,
         document: &Document,
-        diagnostics: &mut Vec<Diagnostic>,
+        diagnostics: &mut Findings,
     ) -> Option<()> {
         let map = MeshConfigMap::of(&document.node)?;
         if let Some((config, found)) = map.mesh_config(&document.file) {
@@ -223,12 +224,7 @@ impl Registry {
     }
 
     /// Takes what `cluster.yaml` says; a name that is not the folder's is an error.
-    fn describe(
-        &mut self,
-        cluster: &ClusterId,
-        document: &Document,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) {
+    fn describe(&mut self, cluster: &ClusterId, document: &Document, diagnostics: &mut Findings) {
         let (description, found) = ClusterDescription::decode(&document.node, &document.file);
         diagnostics.extend(found);
         if !description.name.is_empty() && *description.name != *cluster.as_str() {
@@ -255,7 +251,7 @@ impl Registry {
 
     /// Tells of clusters that a description names and the mesh does not have, and of those named as control
     /// planes that have none.
-    fn check_descriptions(&self, diagnostics: &mut Vec<Diagnostic>) {
+    fn check_descriptions(&self, diagnostics: &mut Findings) {
         let topology = Topology::of(&self.parts);
         for (id, part) in &self.parts.clusters {
             let Some(description) = &part.description else { continue };
@@ -286,7 +282,7 @@ impl Registry {
 
     /// Tells of objects that `config/` and the cluster of a control plane both have: for its proxies they
     /// are two of one name.
-    fn check_twice(&self, diagnostics: &mut Vec<Diagnostic>) {
+    fn check_twice(&self, diagnostics: &mut Findings) {
         for id in Topology::of(&self.parts).control_planes() {
             let Some(part) = self.parts.clusters.get(&id) else { continue };
             let origin = Origin::Cluster(id);
@@ -370,7 +366,7 @@ impl Registry {
     }
 
     /// Admits an object and puts it in.
-    fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Vec<Diagnostic>) {
+    fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Findings) {
         let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
         diagnostics.extend(decoded.diagnostics.iter().cloned());
         let Some(key) = decoded.object else {

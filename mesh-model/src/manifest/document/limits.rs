@@ -26,8 +26,8 @@ pub struct Limits {
     /// Lists and maps inside each other. 64 by default; more than [`Limits::MAX_DEPTH`] counts as
     /// that.
     pub depth: usize,
-    /// Diagnostics of one source; the documents beyond are left out as well, and counted. 1,000 by
-    /// default.
+    /// Diagnostics of one source. What is wrong beyond is left out of the mesh as well, and counted:
+    /// a last diagnostic says how many more there were. 1,000 by default.
     pub diagnostics: usize,
 }
 

@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 
 use super::DESCRIPTION;
+use super::Findings;
 use crate::manifest::{Diagnostic, Place, Severity};
 use crate::name::{ClusterId, Namespace};
 use crate::registry::Origin;
@@ -13,7 +14,7 @@ use crate::resource::ObjectKey;
 /// `CLUSTER-CONTROL-PLANE`: the first of several is taken. Where they do not have the same security policies
 /// none is, and that is an error: who may call whom cannot be told. Nothing is said where no cluster has a
 /// control plane by its role and it does not matter.
-pub(super) fn check(parts: &Parts, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(parts: &Parts, found: &mut Findings) {
     let topology = Topology::of(parts);
     let mut known = BTreeMap::new();
     for id in parts.clusters.keys() {

@@ -1,6 +1,7 @@
 //! Settings of the mesh in several places, of which one counts.
 use std::sync::Arc;
 
+use super::Findings;
 use crate::manifest::{Diagnostic, Place, Severity};
 use crate::registry::mesh::Parts;
 use crate::registry::settings::{Contradiction, contradictions};
@@ -8,7 +9,7 @@ use crate::registry::{Origin, SYSTEM_NAMESPACE};
 use crate::resource::ObjectKey;
 
 /// `SETTINGS-DIFFER`: settings that count for nobody and contradict those that count.
-pub(super) fn check(parts: &Parts, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn check(parts: &Parts, diagnostics: &mut Findings) {
     diagnostics.extend(contradictions(parts).iter().map(|found| differ(parts, found)));
 }
 

@@ -1,0 +1,71 @@
+//! What hostile texts may cost: findings, memory and time stay in bounds.
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use mesh_model::Compat;
+use mesh_model::manifest::{Diagnostic, Severity};
+use mesh_model::registry::{Mesh, Origin, Registry, Source};
+
+/// What loading a text of `config/` says, the mesh of it, and how long it took.
+fn load(text: &str) -> (Vec<Diagnostic>, std::sync::Arc<Mesh>, Duration) {
+    let source = Source { origin: Origin::Config, name: "config/a.yaml".into(), text: text.into() };
+    let mut registry = Registry::new(Compat::default());
+    let begin = Instant::now();
+    let found = registry.load([source]);
+    (found, registry.mesh(), begin.elapsed())
+}
+
+/// A DestinationRule with `count` subsets of illegal names.
+fn rule(count: usize) -> String {
+    let mut text = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n\
+                    metadata: {name: a, namespace: shop}\nspec:\n  host: cart\n  subsets:\n"
+        .to_owned();
+    for index in 0..count {
+        writeln!(text, "  - {{name: a.{index}}}").expect("a text grows");
+    }
+    text
+}
+
+#[test]
+fn a_file_of_junk_gives_a_thousand_findings_and_says_how_many_more() {
+    let junk: String = (0..3_000).map(|index| format!("a: {index}\n---\n")).collect();
+    let (found, _, _) = load(&junk);
+    assert_eq!(found.len(), 1_001);
+    let last = found.last().expect("there are findings");
+    assert_eq!((last.code, last.severity), ("DIAGNOSTICS-LIMIT", Severity::Error));
+    assert!(last.message.starts_with("5000 more findings"), "{last}");
+    // What is not told is not in force all the same.
+    let policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\nspec: 5\n";
+    let (found, mesh, _) = load(&format!("{junk}{policy}"));
+    assert_eq!(found.len(), 1_001);
+    assert_eq!(mesh.broken().len(), 1);
+}
+
+#[test]
+fn an_object_gives_a_thousand_findings_at_most() {
+    let (found, _, _) = load(&rule(5_000));
+    assert_eq!(found.len(), 1_001);
+    assert!(found.last().is_some_and(|last| last.message.starts_with("4000 more findings")));
+}
+
+#[test]
+fn warnings_beyond_the_limit_are_no_error() {
+    let unknown: String = (0..1_500).map(|index| format!(", f{index}: 1")).collect();
+    let (found, _, _) = load(&format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: a, namespace: shop}}\n\
+         spec: {{host: cart{unknown}}}\n"
+    ));
+    assert_eq!(found.len(), 1_001);
+    assert!(found.iter().all(|finding| finding.severity == Severity::Warning));
+}
+
+#[test]
+fn many_errors_take_time_in_proportion() {
+    let least = |count: usize| {
+        let text = rule(count);
+        (0..3).map(|_| load(&text).2).min().unwrap_or_default()
+    };
+    let (few, many) = (least(4_000), least(32_000));
+    // Eight times as many; in proportion to their square it would be 64 times as long.
+    assert!(many < few * 32, "{few:?} {many:?}");
+}
