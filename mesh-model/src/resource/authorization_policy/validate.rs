@@ -136,12 +136,22 @@ impl AuthorizationPolicy {
             let message = "the condition has no value";
             violations.error("AP-CONDITION-NO-VALUES", message, "add `values` or `notValues`");
         } else {
-            violations.field("values", |violations| {
-                value::check_attribute(violations, key, &condition.values);
-            });
-            violations.field("notValues", |violations| {
-                value::check_attribute(violations, key, &condition.not_values);
-            });
+            let lists = [("values", &condition.values), ("notValues", &condition.not_values)];
+            match value::of_key(key) {
+                Ok(test) => {
+                    for (name, values) in lists {
+                        violations.field(name, |violations| {
+                            value::check_attribute(violations, key, values, test);
+                        });
+                    }
+                }
+                Err(wrong) => {
+                    for (name, values) in lists {
+                        violations.field(name, |violations| value::none_empty(violations, values));
+                    }
+                    violations.take_at("key", Err(wrong));
+                }
+            }
         }
     }
 }

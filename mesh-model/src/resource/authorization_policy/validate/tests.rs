@@ -116,13 +116,11 @@ fn conditions_need_a_known_key_and_values() {
     check(&when("source.ip", &[]), &[&format!("AP-CONDITION-NO-VALUES {field}")]);
     check(&when("source.ip", &["a"]), &[&format!("AP-CONDITION-VALUE {field}.values[0]")]);
     check(&when("source.ip", &["10.0.0.1"]), &[]);
-    // The key is looked at once for each list.
+    check(&when("destination.name", &["a"]), &[&format!("AP-CONDITION-KEY {field}.key")]);
+    check(&when("request.headers[]", &["a"]), &[&format!("AP-CONDITION-VALUE {field}.key")]);
     check(
-        &when("destination.name", &["a"]),
-        &[
-            &format!("AP-CONDITION-KEY {field}.values"),
-            &format!("AP-CONDITION-KEY {field}.notValues"),
-        ],
+        &when("destination.name", &[""]),
+        &[&format!("AP-CONDITION-VALUE {field}.values"), &format!("AP-CONDITION-KEY {field}.key")],
     );
 }
 

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use super::{Operation, Source, Violations};
 use crate::manifest::decode::clip;
 use crate::name::Cidr;
+use crate::resource::validate::Wrong;
 
 /// What the values of a list are.
 #[derive(Clone, Copy, Debug)]
@@ -93,37 +94,36 @@ pub(super) fn check(violations: &mut Violations, values: &[Box<str>], list: List
     });
 }
 
-/// Checks the key of a condition and one of its lists of values.
+/// What is wrong with a value of a condition, if anything is.
+type Test = fn(&str) -> Option<&'static str>;
+
+/// Returns how the values of a condition are looked at, or what is wrong with its key.
 ///
 /// # Upstream
 ///
 /// istio/istio `pkg/config/security/security.go` `ValidateAttribute`.
-pub(super) fn check_attribute(violations: &mut Violations, key: &str, values: &[Box<str>]) {
-    if values.iter().any(|value| value.is_empty()) {
-        violations.error("AP-CONDITION-VALUE", "a value is empty", "remove it");
-        return;
-    }
+pub(super) fn of_key(key: &str) -> Result<Test, Wrong> {
     let is_map = ["request.headers", "request.auth.claims", "experimental.envoy.filters."]
         .iter()
         .any(|map| key.starts_with(map));
     if is_map {
-        if !has_map_key(key) {
-            let message = format!("`{}` needs a name in brackets", clip(key));
-            violations.error("AP-CONDITION-VALUE", &message, "write it as `a[b]`");
+        if has_map_key(key) {
+            return Ok(|_| None);
         }
-        return;
+        let message = format!("`{}` needs a name in brackets", clip(key));
+        return Err(Wrong::new("AP-CONDITION-VALUE", message, "write it as `a[b]`"));
     }
-    let test: fn(&str) -> Option<&'static str> = match key {
-        "source.ip" | "remote.ip" | "destination.ip" => address,
-        "destination.port" => port,
-        "source.serviceAccount" => service_account,
-        "source.trustDomain" => wildcard,
+    match key {
+        "source.ip" | "remote.ip" | "destination.ip" => Ok(address),
+        "destination.port" => Ok(port),
+        "source.serviceAccount" => Ok(service_account),
+        "source.trustDomain" => Ok(wildcard),
         "source.namespace"
         | "source.principal"
         | "request.auth.principal"
         | "request.auth.audiences"
         | "request.auth.presenter"
-        | "connection.sni" => |_| None,
+        | "connection.sni" => Ok(|_| None),
         _ => {
             let help = match key {
                 "destination.namespace" => "a policy means the workloads of its own namespace",
@@ -132,10 +132,28 @@ pub(super) fn check_attribute(violations: &mut Violations, key: &str, values: &[
                 _ => "see `conditions` in the reference of AuthorizationPolicy for the keys",
             };
             let message = format!("the key `{}` is unknown", clip(key));
-            violations.error("AP-CONDITION-KEY", &message, help);
-            return;
+            Err(Wrong::new("AP-CONDITION-KEY", message, help))
         }
-    };
+    }
+}
+
+/// Checks that no value of a condition is empty.
+pub(super) fn none_empty(violations: &mut Violations, values: &[Box<str>]) {
+    if values.iter().any(|value| value.is_empty()) {
+        violations.error("AP-CONDITION-VALUE", "a value is empty", "remove it");
+    }
+}
+
+/// Checks one of the lists of values of a condition.
+pub(super) fn check_attribute(
+    violations: &mut Violations,
+    key: &str,
+    values: &[Box<str>],
+    test: Test,
+) {
+    if values.iter().any(|value| value.is_empty()) {
+        return none_empty(violations, values);
+    }
     let count = (key == "source.serviceAccount").then(|| too_many(values)).flatten();
     if let Some(message) = count {
         violations.error("AP-CONDITION-VALUE", message, "use several rules");
