@@ -18,6 +18,7 @@ use crate::resource::validate::{
 };
 use crate::resource::virtual_service;
 
+mod namespaces;
 mod proxy;
 
 /// How long connecting may be allowed to take.
@@ -76,6 +77,8 @@ impl MeshConfig {
         });
         self.check_tls(violations);
         self.check_defaults(violations);
+        namespaces::selectors(violations, &self.discovery_selectors);
+        namespaces::names(violations, self);
     }
 
     fn check_tls(&self, violations: &mut Violations) {
@@ -155,6 +158,7 @@ impl MeshConfig {
         reset("defaultInboundHttpRetryPolicy", &|ours, _| {
             ours.default_inbound_http_retry_policy = None;
         });
+        reset("discoverySelectors", &|ours, _| ours.discovery_selectors.clear());
         for entry in &mut self.service_settings {
             entry.hosts.retain(|name| host::wildcard_domain(name).is_ok());
         }

@@ -71,6 +71,24 @@ fn is_key(key: &str) -> bool {
     has_prefix && name.len() <= 63 && is_name(name)
 }
 
+/// Returns whether a text is the key of a label for Kubernetes: `[PREFIX/]NAME`, the prefix in small letters.
+///
+/// # Upstream
+///
+/// kubernetes/apimachinery `pkg/util/validation/validation.go` `IsQualifiedName`.
+pub(crate) fn is_qualified(key: &str) -> bool {
+    key.split_once('/').is_none_or(|(prefix, _)| is_subdomain(prefix)) && is_key(key)
+}
+
+/// Returns whether a text is the value of a label for Kubernetes.
+///
+/// # Upstream
+///
+/// kubernetes/apimachinery `pkg/util/validation/validation.go` `IsValidLabelValue`.
+pub(crate) fn is_value(text: &str) -> bool {
+    text.is_empty() || text.len() <= 63 && is_name(text)
+}
+
 /// Letters and digits, inside also `-`, `_` and `.`.
 fn is_name(text: &str) -> bool {
     is_of(text, |byte| matches!(byte, b'-' | b'_' | b'.'))
