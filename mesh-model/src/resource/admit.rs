@@ -86,14 +86,23 @@ fn rules(resource: &Resource) -> Vec<Violation> {
 }
 
 /// The rules that an object breaks apart from where it could not be read.
-fn around(errors: &[Diagnostic], node: &Node, default_namespace: &str) -> Vec<Violation> {
-    let mut errors = errors.iter().filter(|found| found.severity == Severity::Error).peekable();
-    let partial = errors.peek().and_then(|_| partial(node, default_namespace));
+fn around(found: &[Diagnostic], node: &Node, default_namespace: &str) -> Vec<Violation> {
+    let partial = has_error(found).then(|| partial(node, default_namespace)).flatten();
     let Some(resource) = partial else { return Vec::new() };
-    let unread: Vec<&str> = errors.map(|error| list_of(&error.field)).collect();
     let mut violations = rules(&resource);
-    violations.retain(|violation| !unread.iter().any(|path| meet(path, &violation.field)));
+    keep_read(&mut violations, found);
     violations
+}
+
+fn has_error(found: &[Diagnostic]) -> bool {
+    found.iter().any(|found| found.severity == Severity::Error)
+}
+
+/// Forgets the rules that are broken where something could not be read.
+fn keep_read(violations: &mut Vec<Violation>, found: &[Diagnostic]) {
+    let errors = found.iter().filter(|found| found.severity == Severity::Error);
+    let unread: Vec<&str> = errors.map(|error| list_of(&error.field)).collect();
+    violations.retain(|violation| !unread.iter().any(|path| meet(path, &violation.field)));
 }
 
 /// The list that holds an item: without one of its items the others have other numbers.
@@ -126,7 +135,11 @@ impl MeshNetworks {
     /// Reads a document and leaves out every entry that breaks a rule.
     pub fn admit(document: &Node, file: &Arc<str>) -> (Self, Vec<Diagnostic>) {
         let (mut networks, mut diagnostics) = Self::decode(document, file);
-        let violations = networks.validate();
+        let mut violations = networks.validate();
+        if has_error(&diagnostics) {
+            violations = Self::partial(document).validate();
+            keep_read(&mut violations, &diagnostics);
+        }
         networks.repair();
         let found = violations.into_iter();
         add(&mut diagnostics, found.map(|found| found.diagnose(document, file, "MeshNetworks")));

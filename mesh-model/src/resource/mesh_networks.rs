@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::manifest::decode::{Cursor, Message, message, oneof};
-use crate::manifest::{Diagnostic, Node};
+use crate::manifest::{Diagnostic, Node, Value};
 
 message! {
     /// `MeshNetworks`.
@@ -29,6 +29,15 @@ impl MeshNetworks {
             networks.overlay(document, &mut cursor);
         }
         (networks, cursor.into_diagnostics(file, "MeshNetworks"))
+    }
+
+    /// Reads what can be read around errors: good for nothing but to look for more that is wrong.
+    pub(super) fn partial(document: &Node) -> Self {
+        let mut networks = Self::default();
+        if matches!(document.value, Value::Map(_)) {
+            networks.overlay(document, &mut Cursor::partial());
+        }
+        networks
     }
 }
 

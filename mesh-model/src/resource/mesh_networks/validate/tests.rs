@@ -23,3 +23,23 @@ fn entries_that_break_a_rule_are_left_out_alone() {
     let network = &networks.networks["n"];
     assert_eq!((network.endpoints.len(), network.gateways.len()), (1, 1));
 }
+
+#[test]
+fn what_cannot_be_read_does_not_hide_the_rest() {
+    let text = r#"{"networks": {"n": {
+        "endpoints": [{"fromCidr": "10.0.0.0/8", "fromRegistry": "c1"}],
+        "gateways": [{"address": "10.0.0.1", "port": 0}]}, "m": {
+        "gateways": [{"address": "10.0.0.1", "registryServiceName": "a", "port": 1}, {"address": "a b", "port": 1}]}}}"#;
+    let (networks, diagnostics) = MeshNetworks::admit(&node(text), &Arc::from("networks.yaml"));
+    assert_eq!(networks, MeshNetworks::default());
+    let mut told: Vec<_> = diagnostics.iter().map(|d| (d.code, d.field.as_str())).collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            ("FIELD-ONEOF", "networks.m.gateways[0]"),
+            ("FIELD-ONEOF", "networks.n.endpoints[0]"),
+            ("PORT-RANGE", "networks.n.gateways[0].port"),
+        ]
+    );
+}
