@@ -255,6 +255,64 @@ fn rules_of_one_field() {
 }
 
 #[test]
+fn namespaces_in_the_settings_of_the_mesh() {
+    let selectors = |selector: &str| format!("discoverySelectors: [{{{selector}}}]");
+    for selector in [
+        "matchExpressions: [{key: a, operator: Foo}]",
+        "matchExpressions: [{key: a, operator: In}]",
+        "matchExpressions: [{key: a, operator: Exists, values: [b]}]",
+        "matchExpressions: [{key: 'a b', operator: Exists}]",
+        "matchExpressions: [{key: a, operator: NotIn, values: ['b c']}]",
+        "matchLabels: {'a b': c}",
+        "matchLabels: {Big/a: c}",
+        "matchLabels: {a: 'b c'}",
+    ] {
+        check_file("mesh.yaml", &selectors(selector), "MC-DISCOVERY-SELECTOR");
+    }
+    check_file("mesh.yaml", "rootNamespace: A B", "MC-ROOT-NAMESPACE");
+    check_file("mesh.yaml", "defaultServiceExportTo: ['~', '*']", "MC-EXPORT-TO");
+    check_file("mesh.yaml", "defaultDestinationRuleExportTo: [A_B]", "MC-EXPORT-TO");
+    check_file("mesh.yaml", "defaultVirtualServiceExportTo: ['*', a]", "MC-EXPORT-TO");
+}
+
+#[test]
+fn limits_of_schemas() {
+    let rules = format!("{{rules: [{}]}}", "{}, ".repeat(513));
+    check("AuthorizationPolicy", &rules, "SCHEMA-MAX-ITEMS");
+    let long = format!("{{address: 10.0.0.1, network: {}}}", "a".repeat(2049));
+    check("WorkloadEntry", &long, "SCHEMA-MAX-LENGTH");
+    check("WorkloadEntry", "{address: 'unix:///run/'}", "SCHEMA-UNIX");
+    let ports = "{selector: {matchLabels: {a: b}}, portLevelMtls: {70000: {mode: STRICT}}}";
+    check("PeerAuthentication", ports, "SCHEMA-PORT");
+    let warm = "warmupDurationSecs: 10s, warmup: {duration: 10s}";
+    check_policy(&format!("{{loadBalancer: {{{warm}}}}}"), "SCHEMA-EXCLUSIVE");
+}
+
+#[test]
+fn entries_of_proxies() {
+    let path = "proxies.json";
+    check_file(path, r#"[{"ref": "a/b/c", "metadata": {"CLUSTER_ID": 5}}]"#, "PROXY-METADATA");
+    check_file(path, r#"[{"ref": "a/b/c"}, {"ref": "a/b/c"}]"#, "PROXY-TWICE");
+    check_file(path, r#"{"ref": "a/b/c"}"#, "PROXY-LIST");
+}
+
+#[test]
+fn one_illegal_selector_lets_every_namespace_through() {
+    let load = |text: &str| {
+        let source =
+            Source { origin: Origin::MeshConfig, name: "mesh.yaml".into(), text: text.into() };
+        let mut registry = Registry::new(Compat::default());
+        let found = registry.load([source]);
+        (found.len(), registry.mesh().config().discovery_selectors.len())
+    };
+    let legal =
+        "{matchLabels: {a.test/b: ''}, matchExpressions: [{key: a, operator: In, values: [b]}]}";
+    assert_eq!(load(&format!("discoverySelectors: [{legal}, {legal}]")), (0, 2));
+    let illegal = "{matchExpressions: [{key: a, operator: Foo}]}";
+    assert_eq!(load(&format!("discoverySelectors: [{legal}, {illegal}]")), (1, 0));
+}
+
+#[test]
 fn settings_of_the_mesh() {
     check_file("mesh.yaml", "tlsDefaults: {ecdhCurves: [X]}", "MC-CURVE");
     check_file("mesh.yaml", "meshMTLS: {ecdhCurves: [P-256]}", "MC-MESH-CURVES");

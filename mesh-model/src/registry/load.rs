@@ -1,5 +1,5 @@
 //! Loading: texts in, an index out, and everything that is wrong with the texts.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::broken::{DEFAULT_NAMESPACE, EXTERNAL};
@@ -14,7 +14,7 @@ use crate::manifest::{self, Diagnostic, Document, Limits, Node, Place, SECURITY_
 use crate::name::{ClusterId, Labels, Namespace, is_dns_label, nearest_name};
 use crate::resource::{
     self, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey, ProxyEntry,
-    Resource,
+    ProxyRef, Resource,
 };
 
 mod choice;
@@ -128,6 +128,13 @@ impl Registry {
             return unread;
         }
         diagnostics.extend_limited(reading.diagnostics);
+        let mut named = BTreeSet::new();
+        if let (Origin::Proxies, [document]) = (&source.origin, &*reading.documents)
+            && source.text.trim_ascii_start().starts_with(b"{")
+            && document.node.get(&["ref"]).is_some()
+        {
+            diagnostics.push(no_list(document));
+        }
         for unreadable in &reading.unreadable {
             self.remember_unreadable(&source.origin, unreadable);
         }
@@ -166,6 +173,11 @@ impl Registry {
                 Origin::Proxies => {
                     let (entry, found) = ProxyEntry::decode(&document.node, &document.file);
                     diagnostics.extend(found);
+                    let reference = entry.as_ref().and_then(|entry| entry.reference.clone());
+                    if let Some(reference) = reference.filter(|known| !named.insert(known.clone()))
+                    {
+                        diagnostics.push(named_twice(document, &reference));
+                    }
                     Arc::make_mut(&mut self.parts.proxies).extend(entry);
                 }
                 Origin::Config | Origin::Cluster(_) | Origin::Misplaced(_) => {
@@ -468,6 +480,34 @@ fn surplus(document: &Document) -> Diagnostic {
         field: String::new(),
         message: "the file holds one document, and this is another: it is left out".to_owned(),
         help: "join them, or put objects into `config/` or the folder of a cluster".to_owned(),
+    }
+}
+
+/// Two entries for one proxy.
+fn named_twice(document: &Document, reference: &ProxyRef) -> Diagnostic {
+    Diagnostic {
+        code: "PROXY-TWICE",
+        severity: Severity::Warning,
+        file: document.file.clone(),
+        place: document.node.locate("ref"),
+        object: "ProxyEntry".to_owned(),
+        field: "ref".to_owned(),
+        message: format!("another entry names `{}`", clip(&reference.to_string())),
+        help: "join them".to_owned(),
+    }
+}
+
+/// An entry alone, which is read as a list of one.
+fn no_list(document: &Document) -> Diagnostic {
+    Diagnostic {
+        code: "PROXY-LIST",
+        severity: Severity::Warning,
+        file: document.file.clone(),
+        place: document.node.place,
+        object: "ProxyEntry".to_owned(),
+        field: String::new(),
+        message: "the file holds a list of proxies, and this is one proxy".to_owned(),
+        help: "put it in `[` and `]`".to_owned(),
     }
 }
 

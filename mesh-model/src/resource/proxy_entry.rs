@@ -137,8 +137,108 @@ impl ProxyEntry {
             cursor.error("PROXY-REF", entry.place, "the entry does not name its proxy", help);
         }
         let decoded = decoded.filter(|entry| entry.reference.is_some());
+        let metadata = decoded.iter().flat_map(|entry| &entry.metadata);
+        for (name, expected) in metadata.filter_map(|(name, value)| ill_typed(name, value)) {
+            let field = format!("metadata.{name}");
+            let message =
+                format!("`{name}` is not {expected}: the control plane refuses the proxy");
+            let place = entry.locate(&field);
+            cursor.field(&field, |cursor| {
+                cursor.error("PROXY-METADATA", place, message, "write a value of that kind");
+            });
+        }
         (decoded, cursor.into_diagnostics(file, "ProxyEntry"))
     }
+}
+
+/// Metadata of nodes that are texts, some of them lists separated by commas.
+const TEXTS: [&str; 29] = [
+    "CLUSTER_ID",
+    "NAMESPACE",
+    "NETWORK",
+    "NODE_NAME",
+    "NAME",
+    "OWNER",
+    "SERVICE_ACCOUNT",
+    "MESH_ID",
+    "ISTIO_VERSION",
+    "ISTIO_REVISION",
+    "ISTIO_PROXY_SHA",
+    "INTERCEPTION_MODE",
+    "WORKLOAD_NAME",
+    "WORKLOAD_ENTRY",
+    "AUTO_REGISTER_GROUP",
+    "GENERATOR",
+    "REQUESTED_NETWORK_VIEW",
+    "INSTANCE_IPS",
+    "HTTP_PROXY_PORT",
+    "HTTP10",
+    "IDLE_TIMEOUT",
+    "UNPRIVILEGED_POD",
+    "STS_PORT",
+    "TLS_SERVER_CERT_CHAIN",
+    "TLS_SERVER_KEY",
+    "TLS_SERVER_ROOT_CERT",
+    "TLS_CLIENT_CERT_CHAIN",
+    "TLS_CLIENT_KEY",
+    "TLS_CLIENT_ROOT_CERT",
+];
+
+/// Metadata of nodes that are booleans, written as texts.
+const BOOLEANS: [&str; 9] = [
+    "DNS_CAPTURE",
+    "DNS_AUTO_ALLOCATE",
+    "ENABLE_HBONE",
+    "DISABLE_HBONE_SEND",
+    "EXIT_ON_ZERO_ACTIVE_CONNECTIONS",
+    "INBOUND_LISTENER_EXACT_BALANCE",
+    "OUTBOUND_LISTENER_EXACT_BALANCE",
+    "METADATA_DISCOVERY",
+    "ENVOY_SKIP_DEPRECATED_LOGS",
+];
+
+/// Returns the name of metadata whose value is of another kind than the control plane reads, and that kind.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/model/proxy.go` `NodeMetadata`, `BootstrapNodeMetadata`, `StringList`, `StringBool`.
+fn ill_typed<'m>(name: &'m str, value: &Json) -> Option<(&'m str, &'static str)> {
+    let is_text = matches!(value, Json::String(_) | Json::Null);
+    let (is_legal, expected) = match name {
+        "LABELS" | "STATIC_LABELS" | "ANNOTATIONS" | "PLATFORM_METADATA" => {
+            let is_legal = match value {
+                Json::Map(map) => map.values().all(|value| matches!(value, Json::String(_))),
+                Json::Null => true,
+                Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::List(_) => false,
+            };
+            (is_legal, "a map of texts")
+        }
+        _ if BOOLEANS.contains(&name) => {
+            let is_legal = matches!(value, Json::String(text) if is_go_bool(text));
+            (is_legal, "the text `true` or `false`")
+        }
+        _ => (is_text || !TEXTS.contains(&name), "a text"),
+    };
+    (!is_legal).then_some((name, expected))
+}
+
+/// What Go reads as a boolean.
+fn is_go_bool(text: &str) -> bool {
+    matches!(
+        text,
+        "" | "1"
+            | "t"
+            | "T"
+            | "TRUE"
+            | "true"
+            | "True"
+            | "0"
+            | "f"
+            | "F"
+            | "FALSE"
+            | "false"
+            | "False"
+    )
 }
 
 #[cfg(test)]
@@ -179,5 +279,22 @@ mod tests {
         assert_eq!(check(r#"{"type": "sidecar"}"#, &[("PROXY-REF", "")]), None);
         assert_eq!(check("1", &[("FIELD-TYPE", "")]), None);
         assert!(check(r#"{"ref": "a/b/c", "typ": 1}"#, &[("FIELD-UNKNOWN", "typ")]).is_some());
+    }
+
+    #[test]
+    fn metadata_is_of_the_kind_that_the_control_plane_reads() {
+        let json = r#"{"ref": "a/b/c", "metadata": {"CLUSTER_ID": 5, "LABELS": "x",
+            "ANNOTATIONS": {"a": 1}, "INSTANCE_IPS": ["a"], "DNS_CAPTURE": true, "ENABLE_HBONE": "maybe", "OWN": [1]}}"#;
+        let told =
+            ["ANNOTATIONS", "CLUSTER_ID", "DNS_CAPTURE", "ENABLE_HBONE", "INSTANCE_IPS", "LABELS"];
+        let told = told.map(|name| format!("metadata.{name}"));
+        let (entry, found) = ProxyEntry::decode(&node(json), &Arc::from("proxies.json"));
+        let mut fields: Vec<_> = found.iter().map(|found| found.field.clone()).collect();
+        fields.sort();
+        assert_eq!(fields, told);
+        assert!(entry.is_some() && found.iter().all(|found| found.code == "PROXY-METADATA"));
+        let json = r#"{"ref": "a/b/c", "metadata": {"CLUSTER_ID": "a", "LABELS": {"a": "b"},
+            "INSTANCE_IPS": "10.0.0.1,::1", "DNS_CAPTURE": "true", "ENABLE_HBONE": "0"}}"#;
+        check(json, &[]);
     }
 }
