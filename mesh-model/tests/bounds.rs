@@ -69,3 +69,28 @@ fn many_errors_take_time_in_proportion() {
     // Eight times as many; in proportion to their square it would be 64 times as long.
     assert!(many < few * 32, "{few:?} {many:?}");
 }
+
+#[test]
+fn comments_around_an_object_do_not_make_it_large() {
+    let comments = "# hello\n".repeat(600_000);
+    let object = rule(0).replace("  subsets:\n", "");
+    for text in [format!("{comments}{object}"), format!("{object}{comments}")] {
+        assert_eq!(load(&text).0, []);
+        // It is read: two of it are one too many.
+        let (found, _, _) = load(&format!("{text}---\n{object}"));
+        assert_eq!(found[0].code, "DUPLICATE-OBJECT");
+    }
+    // What is too large is told where the object is, not where its document begins.
+    let large = format!("{object}---\n# why\n{object}  exportTo: [{}]\n", "a, ".repeat(2_000_000));
+    let (found, _, _) = load(&large);
+    assert_eq!((found[0].code, found[0].place.line), ("YAML-LIMIT", 8));
+}
+
+#[test]
+fn a_number_of_many_digits_is_a_number() {
+    let digits = "9".repeat(100_000);
+    let policy =
+        format!("  trafficPolicy: {{outlierDetection: {{maxEjectionPercent: {digits}}}}}\n");
+    let (found, _, _) = load(&rule(0).replace("  subsets:\n", &policy));
+    assert_eq!(found[0].code, "FIELD-RANGE");
+}

@@ -171,10 +171,14 @@ impl Reader<'_> {
         if split::is_blank(text) {
             return;
         }
+        // Only where it matters: nothing of the text is lost either way.
+        let is_large = text.len() > self.limits.object_bytes;
+        let (text, line) =
+            if is_large { split::without_comments(text, piece.line) } else { (text, piece.line) };
         if json::starts(text) {
-            return self.json(text, piece.line);
+            return self.json(text, line);
         }
-        match yaml::read(text, piece.line, self.limits) {
+        match yaml::read(text, line, self.limits) {
             Ok(node) => self.accept(node, text),
             Err(fault) => self.reject(fault, text),
         }

@@ -8,7 +8,8 @@ use crate::manifest::Place;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers set each limit")]
 pub struct Limits {
-    /// Bytes of text of one object; of an item of a list, the bytes of its keys and texts.
+    /// Bytes of text of one object, without the comments before and behind it; of an item of a list,
+    /// the bytes of its keys and texts.
     ///
     /// 4 MiB by default: the store of Kubernetes (etcd) takes about 1.5 MiB.
     pub object_bytes: usize,

@@ -62,6 +62,34 @@ fn is_blank_line(line: &[u8]) -> bool {
     matches!(line.trim_ascii_start().first(), None | Some(b'#'))
 }
 
+/// Returns a document that stands after `line` lines without the lines of comments before and behind it, and
+/// how many lines come before it then.
+///
+/// Blank lines behind it may belong to its last text, and stay if no comment follows.
+pub(super) fn without_comments(text: &str, line: u32) -> (&str, u32) {
+    let (mut rest, mut skipped) = (text, line);
+    loop {
+        let (first, length) = first_line(rest.as_bytes());
+        if rest.is_empty() || !is_blank_line(first) {
+            break;
+        }
+        rest = rest.get(length..).unwrap_or_default();
+        skipped = skipped.saturating_add(1);
+    }
+    let mut end = rest.len();
+    for (at, last) in rest.split_inclusive('\n').rev().scan(rest.len(), |end, line| {
+        *end = end.saturating_sub(line.len());
+        Some((*end, line))
+    }) {
+        if last.starts_with('#') {
+            end = at;
+        } else if !is_blank_line(last.as_bytes()) {
+            break;
+        }
+    }
+    (rest.get(..end).unwrap_or_default(), skipped)
+}
+
 /// Cuts a stream into its documents; the blank ones are among them.
 pub(super) fn pieces(text: &[u8]) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = Rest { text: text.strip_prefix(BOM).unwrap_or(text), line: 0 };

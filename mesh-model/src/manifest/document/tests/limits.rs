@@ -13,7 +13,10 @@ const SMALL: Limits = Limits {
 
 #[test]
 fn an_object_has_a_size_and_a_list_has_another() {
-    let object = format!("kind: A\n{}", "# a comment\n".repeat(20));
+    let comments = "# a comment\n".repeat(20);
+    // Those before and behind it do not count.
+    check_within(&SMALL, format!("{comments}kind: A\n{comments}"), "{\"kind\":\"A\"}");
+    let object = format!("kind: A\n{comments}b: 1\n");
     let message =
         "the object is larger than 100 bytes (make it smaller or raise the limit `object_bytes`)";
     check_within(
@@ -34,7 +37,7 @@ fn an_object_has_a_size_and_a_list_has_another() {
     let message = "the list is larger than 1000 bytes (divide it or raise the limit `list_bytes`)";
     check_within(
         &SMALL,
-        format!("kind: List\n{}", "# a comment\n".repeat(100)),
+        format!("kind: List\n{}items: []\n", "# a comment\n".repeat(100)),
         &format!("f.yaml:1:1: error[YAML-LIMIT]: List: {message}"),
     );
 }
