@@ -122,7 +122,14 @@ fn integer<T: TryFrom<i128>>(node: &Node, cursor: &mut Cursor) -> Option<T> {
         Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => None,
     };
     let Some(number) = number else {
-        cursor.mismatch(node, "a whole number");
+        match node.as_str().filter(|text| is_digits(text)) {
+            // What is too large for any kind of number is a text.
+            Some(text) => {
+                let message = format!("the number `{}` is out of range", clip(text));
+                cursor.error("FIELD-RANGE", node.place, message, "write a number of fewer digits");
+            }
+            None => cursor.mismatch(node, "a whole number"),
+        }
         return None;
     };
     let fitting = T::try_from(number).ok();
@@ -135,6 +142,12 @@ fn integer<T: TryFrom<i128>>(node: &Node, cursor: &mut Cursor) -> Option<T> {
         cursor.error("FIELD-RANGE", node.place, message, help);
     }
     fitting
+}
+
+/// Whether a text is a whole number, however large.
+fn is_digits(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 macro_rules! integers {
