@@ -48,7 +48,11 @@ struct Server {
 impl Server {
     fn start(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("mesh-serve-{name}-{}", std::process::id()));
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("meshes/canary"), &folder);
+        copy(&canary(), &folder);
+        Self::of_folder(folder)
+    }
+
+    fn of_folder(folder: PathBuf) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
         command.args(["serve", "--listen", "127.0.0.1:0", "-f"]).arg(&folder);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -119,6 +123,10 @@ impl Drop for Server {
         let _code = self.child.wait();
         let _removed = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+fn canary() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("meshes/canary")
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -361,6 +369,100 @@ async fn a_change_is_pushed_only_to_streams_that_subscribe_to_it() {
     // are told after they are sent.
     server.events("push", before + 2).await;
     assert_eq!(server.of("push").len(), before + 2);
+}
+
+/// A folder that holds what is served and another mesh with a changed file.
+struct Replacing {
+    base: PathBuf,
+    server: Server,
+    client: Client<DeltaDiscoveryRequest, DeltaDiscoveryResponse>,
+}
+
+impl Replacing {
+    async fn start(name: &str, link: bool) -> Self {
+        let base = std::env::temp_dir().join(format!("mesh-serve-{name}-{}", std::process::id()));
+        let _removed = std::fs::remove_dir_all(&base);
+        let [served, other] = ["served", "other"].map(|name| base.join(name));
+        copy(&canary(), &base.join("v1"));
+        copy(&canary(), &other);
+        let file = other.join(OFFERS_FILE);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace(OFFERS_ENDPOINT, "10.11.1.98")).unwrap();
+        if link {
+            #[cfg(unix)]
+            std::os::unix::fs::symlink(base.join("v1"), &served).unwrap();
+        } else {
+            std::fs::rename(base.join("v1"), &served).unwrap();
+        }
+        let server = Server::of_folder(served);
+        let path = format!("{ADS}DeltaAggregatedResources");
+        let mut client = server.stream(&path, subscribe(ENDPOINT, &[OFFERS])).await;
+        hears(&mut client, OFFERS_ENDPOINT).await;
+        Self { base, server, client }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.base.join(name)
+    }
+
+    /// What the folder holds now is served, and so is what changes in it later.
+    async fn is_heard(&mut self) {
+        hears(&mut self.client, "10.11.1.98").await;
+        self.server.replace(OFFERS_FILE, "10.11.1.98", "10.11.1.99");
+        hears(&mut self.client, "10.11.1.99").await;
+    }
+}
+
+/// Accepts what comes until an endpoint does.
+async fn hears(client: &mut Client<DeltaDiscoveryRequest, DeltaDiscoveryResponse>, address: &str) {
+    loop {
+        let response = client.hear().await;
+        client.say(accept_delta(&response)).await;
+        let mut sent = response.resources.iter().filter_map(|sent| sent.resource.as_ref());
+        if sent.any(|sent| addresses(&sent.value).contains_key(address)) {
+            return;
+        }
+    }
+}
+
+impl Drop for Replacing {
+    fn drop(&mut self) {
+        let _removed = std::fs::remove_dir_all(&self.base);
+    }
+}
+
+#[tokio::test]
+async fn a_folder_removed_and_copied_anew_is_still_heard() {
+    let mut mesh = Replacing::start("copied", false).await;
+    std::fs::remove_dir_all(mesh.at("served")).unwrap();
+    copy(&mesh.at("other"), &mesh.at("served"));
+    mesh.is_heard().await;
+}
+
+#[tokio::test]
+async fn a_folder_moved_away_and_back_is_still_heard() {
+    let mut mesh = Replacing::start("back", false).await;
+    std::fs::rename(mesh.at("served"), mesh.at("away")).unwrap();
+    std::fs::copy(mesh.at("other").join(OFFERS_FILE), mesh.at("away").join(OFFERS_FILE)).unwrap();
+    std::fs::rename(mesh.at("away"), mesh.at("served")).unwrap();
+    mesh.is_heard().await;
+}
+
+#[tokio::test]
+async fn a_folder_swapped_for_another_is_still_heard() {
+    let mut mesh = Replacing::start("swapped", false).await;
+    std::fs::rename(mesh.at("served"), mesh.at("away")).unwrap();
+    std::fs::rename(mesh.at("other"), mesh.at("served")).unwrap();
+    mesh.is_heard().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_that_leads_elsewhere_is_heard() {
+    let mut mesh = Replacing::start("linked", true).await;
+    std::os::unix::fs::symlink(mesh.at("other"), mesh.at("new")).unwrap();
+    std::fs::rename(mesh.at("new"), mesh.at("served")).unwrap();
+    mesh.is_heard().await;
 }
 
 #[cfg(unix)]

@@ -31,6 +31,7 @@ mod event;
 mod folder;
 mod hub;
 mod identify;
+mod look;
 mod secrets;
 mod service;
 mod stream;
