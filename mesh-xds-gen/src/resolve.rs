@@ -11,6 +11,7 @@
 //! # Upstream
 //!
 //! envoyproxy/envoy `source/common/router/config_impl.cc`, `source/common/http/header_utility.cc`,
+//! `source/common/http/conn_manager_utility.cc`,
 //! `source/common/listener_manager/filter_chain_manager_impl.cc`.
 mod action;
 mod condition;
@@ -19,6 +20,7 @@ mod listener;
 mod path;
 mod re2;
 mod redirect;
+mod scheme;
 mod text;
 
 use std::fmt;
@@ -38,6 +40,7 @@ pub use self::action::{AbortStatus, Changes, Delay, Fault, Forward, Share};
 use self::listener::Content;
 use self::re2::Alphabet;
 pub use self::redirect::Redirected;
+use self::scheme::Came;
 
 /// What a proxy holds.
 #[derive(Clone, Copy, Debug)]
@@ -213,8 +216,8 @@ pub fn resolve(configuration: &Configuration<'_>, request: &Request) -> Resoluti
         }
         Some(Content::Requests(manager)) => {
             // A chain with a transport socket ends TLS.
-            let scheme = if chain.transport_socket.is_some() { "https" } else { "http" };
-            let routing = Routing { configuration, request, scheme };
+            let came = Came::new(&manager, request, chain.transport_socket.is_some());
+            let routing = Routing { configuration, request, came };
             routing.of_manager(&manager, found)
         }
         None => Resolution { reason: Reason::NoFilterChain, ..found },
@@ -225,7 +228,7 @@ pub fn resolve(configuration: &Configuration<'_>, request: &Request) -> Resoluti
 struct Routing<'r> {
     configuration: &'r Configuration<'r>,
     request: &'r Request,
-    scheme: &'static str,
+    came: Came,
 }
 
 impl Routing<'_> {
@@ -256,8 +259,12 @@ impl Routing<'_> {
         };
         let found = Resolution { virtual_host: host.name.clone(), ..found };
         let alphabet = if envoy.re2_use_latin1_mode { Alphabet::Latin1 } else { Alphabet::Utf8 };
-        let seen = condition::Seen::new(self.request, &path, self.scheme, alphabet);
-        if host.require_tls != 0 && self.scheme == "http" {
+        let seen = condition::Seen::new(self.request, &path, self.came.clone(), alphabet);
+        if self.came.forwarded.is_empty() {
+            // Envoy looks for no route then.
+            return answer(404, Reason::NoRoute, found);
+        }
+        if host.require_tls != 0 && self.came.is_plain() {
             let outcome = Outcome::Redirected(redirect::to_tls(&seen));
             return Resolution { outcome, reason: Reason::TlsRequired, ..found };
         }

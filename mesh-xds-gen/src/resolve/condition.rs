@@ -16,6 +16,7 @@ use mesh_envoy_proto::envoy::config::route::v3::{
 };
 
 use super::re2::{self, Alphabet};
+use super::scheme::{Came, FORWARDED_PROTO};
 use super::{Request, path, text};
 
 /// A request as routes see it.
@@ -23,25 +24,20 @@ pub(super) struct Seen<'r> {
     pub(super) host: &'r str,
     /// The path, with its query.
     pub(super) path: &'r str,
-    pub(super) scheme: &'static str,
+    pub(super) came: Came,
     /// Values by lower-case name.
     headers: BTreeMap<String, Vec<Cow<'r, str>>>,
     alphabet: Alphabet,
 }
 
 impl<'r> Seen<'r> {
-    pub(super) fn new(
-        request: &'r Request,
-        path: &'r str,
-        scheme: &'static str,
-        alphabet: Alphabet,
-    ) -> Self {
+    pub(super) fn new(request: &'r Request, path: &'r str, came: Came, alphabet: Alphabet) -> Self {
         let mut headers: BTreeMap<String, Vec<Cow<'r, str>>> = BTreeMap::new();
         let pseudo = [
             (":method", &*request.method),
             (":authority", &*request.host),
             (":path", path),
-            (":scheme", scheme),
+            (":scheme", came.scheme),
         ];
         let given = request.headers.iter().map(|(name, value)| (&**name, &**value));
         for (name, value) in pseudo.into_iter().chain(given) {
@@ -52,10 +48,8 @@ impl<'r> Seen<'r> {
             }
         }
         // The proxy says it before it looks for a route.
-        headers
-            .entry("x-forwarded-proto".to_owned())
-            .or_insert_with(|| vec![Cow::Borrowed(scheme)]);
-        Self { host: &request.host, path, scheme, headers, alphabet }
+        headers.insert(FORWARDED_PROTO.to_owned(), vec![Cow::Owned(came.forwarded.clone())]);
+        Self { host: &request.host, path, came, headers, alphabet }
     }
 
     /// The values of a header; none if it is not there.
@@ -172,7 +166,8 @@ mod tests {
     use super::*;
 
     fn seen(request: &Request) -> Seen<'_> {
-        Seen::new(request, &request.path, "http", Alphabet::Latin1)
+        let came = Came { scheme: "http", forwarded: "http".to_owned() };
+        Seen::new(request, &request.path, came, Alphabet::Latin1)
     }
 
     fn request(path: &str, headers: &[(&str, &str)]) -> Request {

@@ -36,7 +36,7 @@ pub(super) fn of_action(
     let scheme = match &action.scheme_rewrite_specifier {
         Some(SchemeRewriteSpecifier::HttpsRedirect(true)) => "https",
         Some(SchemeRewriteSpecifier::SchemeRedirect(scheme)) => scheme,
-        Some(SchemeRewriteSpecifier::HttpsRedirect(false)) | None => seen.scheme,
+        Some(SchemeRewriteSpecifier::HttpsRedirect(false)) | None => seen.came.scheme,
     };
     let port = match action.port_redirect {
         0 => String::new(),
@@ -58,14 +58,17 @@ pub(super) fn of_action(
     Redirected { status, location: format!("{scheme}://{host}{port}{path}") }
 }
 
-/// The request's host; without its port where a new one comes, or where it is the old scheme's own.
+/// The request's host; without its port where a new one comes, or where it is the own one of the old
+/// scheme, as it was forwarded: `HTTP` is another scheme than `http` with the same port.
 fn kept_host<'s>(seen: &'s Seen<'_>, scheme: &str, has_port: bool) -> &'s str {
     let host = seen.host;
     let end =
         if host.starts_with('[') { host.rfind("]:").map(|at| at + 1) } else { host.rfind(':') };
     let Some((name, port)) = end.and_then(|end| host.split_at_checked(end)) else { return host };
-    let is_own = matches!((seen.scheme, port), ("http", ":80") | ("https", ":443"));
-    if has_port || (scheme != seen.scheme && is_own) { name } else { host }
+    let forwarded = &*seen.came.forwarded;
+    let is_own =
+        matches!((&*forwarded.to_ascii_lowercase(), port), ("http", ":80") | ("https", ":443"));
+    if has_port || (scheme != forwarded && is_own) { name } else { host }
 }
 
 fn new_path(seen: &Seen<'_>, condition: Option<&RouteMatch>, action: &RedirectAction) -> String {
