@@ -15,6 +15,7 @@ mod concerned;
 mod decisions;
 mod requests;
 mod resources;
+mod routes;
 mod table;
 mod traffic;
 
@@ -39,6 +40,7 @@ pub(crate) struct Arguments {
 #[derive(Debug)]
 struct Difference {
     traffic: Vec<traffic::Change>,
+    routes: Vec<routes::Change>,
     decisions: Vec<decisions::Change>,
     resources: Vec<resources::Change>,
     added: Vec<Diagnostic>,
@@ -52,10 +54,12 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let (workloads, clients) = sides.proxies(arguments.proxy.as_deref())?;
     let concerned = concerned::of(sides, &clients, &effect);
     let (before, after) = (findings(&old), findings(&new));
+    let resources = resources::changes(sides, &concerned);
     let difference = Difference {
         traffic: traffic::changes(sides, &concerned),
+        routes: routes::changes(sides, &resources),
         decisions: decisions::changes(sides, &workloads)?,
-        resources: resources::changes(sides, &concerned),
+        resources,
         added: without(&after, &before),
         removed: without(&before, &after),
     };
@@ -105,8 +109,10 @@ fn said(of: &Diagnostic) -> (&str, &str, &str, &str, &str) {
 
 fn answer(difference: &Difference) -> serde_json::Value {
     let list = |found: &[Diagnostic]| found.iter().map(json::diagnostic).collect::<Vec<_>>();
+    let traffic = difference.traffic.iter().map(traffic::Change::to_json);
+    let traffic = traffic.chain(difference.routes.iter().map(routes::Change::to_json));
     json!({
-        "traffic": difference.traffic.iter().map(traffic::Change::to_json).collect::<Vec<_>>(),
+        "traffic": traffic.collect::<Vec<_>>(),
         "decisions": difference.decisions.iter().map(decisions::Change::to_json).collect::<Vec<_>>(),
         "resources": difference.resources.iter().map(resources::Change::to_json).collect::<Vec<_>>(),
         "diagnostics": {"added": list(&difference.added), "removed": list(&difference.removed)},

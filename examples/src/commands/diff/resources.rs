@@ -74,6 +74,20 @@ impl Change {
         Self { class, proxies, type_url, changed, added, removed }
     }
 
+    /// Whether it can change where requests go: a listener, a route configuration, or a cluster that comes or goes.
+    pub(super) fn routes_traffic(&self) -> bool {
+        let short = self.type_url.rsplit('.').next().unwrap_or_default();
+        let comes_or_goes = !self.added.is_empty() || !self.removed.is_empty();
+        matches!(short, "Listener" | "RouteConfiguration") || (short == "Cluster" && comes_or_goes)
+    }
+
+    /// The names of what comes and goes, and of the listeners and route configurations that differ.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let is_cluster = self.type_url.ends_with(".Cluster");
+        let changed = self.changed.iter().filter(move |_| !is_cluster);
+        changed.chain(&self.added).chain(&self.removed).map(String::as_str)
+    }
+
     pub(super) fn to_json(&self) -> Value {
         json!({
             "proxy_class": self.class,

@@ -39,7 +39,26 @@ fn traffic(difference: &Difference) {
             say!("    {:>6.2}%  {}", moved.share, movement(moved));
         }
     }
-    if difference.traffic.is_empty() {
+    for change in &difference.routes {
+        let request = &change.request;
+        let headers: Vec<String> =
+            request.headers.iter().map(|(name, value)| format!(" {name}: {value}")).collect();
+        say!(
+            "  {}:{} {} {}{}  for {} ({} proxies): {:.2}% is sent elsewhere",
+            request.host,
+            request.port,
+            request.method,
+            request.path,
+            headers.concat(),
+            change.class,
+            change.proxies.len(),
+            change.total()
+        );
+        for moved in &change.moved {
+            say!("    {:>6.2}%  {} -> {}", moved.share, moved.from, moved.to);
+        }
+    }
+    if difference.traffic.is_empty() && difference.routes.is_empty() {
         say!("  none moves");
     }
 }
