@@ -1,4 +1,4 @@
-//! `mesh diff` tells the traffic that routes send elsewhere.
+//! `mesh diff` tells the traffic that routes send elsewhere, and findings by what they say.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -144,4 +144,19 @@ fn routes_that_send_alike_move_nothing() {
     assert_eq!(found["traffic"], json!([]));
     assert!(text.contains("none moves"), "{text}");
     assert!(!found["resources"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_file_of_another_name_says_nothing_new() {
+    let config = service("{route: [{destination: {host: nobody}}]}");
+    let old = folder("file-old", "a.yaml", &config, CLUSTER);
+    let new = folder("file-new", "b.yaml", &config, CLUSTER);
+    let (found, _) = diff(&old, &new);
+    let (back, _) = diff(&old, &folder("file-none", "a.yaml", "{}", CLUSTER));
+    for side in ["file-old", "file-new", "file-none"] {
+        let path = std::env::temp_dir().join(format!("mesh-routes-{side}-{}", std::process::id()));
+        let _removed = std::fs::remove_dir_all(path);
+    }
+    assert_eq!(found["diagnostics"], json!({"added": [], "removed": []}));
+    assert!(!back["diagnostics"]["removed"].as_array().unwrap().is_empty(), "{back}");
 }

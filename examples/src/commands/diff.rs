@@ -97,14 +97,14 @@ impl<'m> Sides<'m> {
     }
 }
 
-/// The findings that the others do not have; where a document stands does not count.
+/// The findings that the others do not have; neither where a document stands nor in which file counts.
 fn without(findings: &[Diagnostic], others: &[Diagnostic]) -> Vec<Diagnostic> {
     let known: BTreeSet<_> = others.iter().map(said).collect();
     findings.iter().filter(|found| !known.contains(&said(found))).cloned().collect()
 }
 
-fn said(of: &Diagnostic) -> (&str, &str, &str, &str, &str) {
-    (of.code, &of.file, &of.object, &of.field, &of.message)
+fn said(of: &Diagnostic) -> (&str, &str, &str, &str) {
+    (of.code, &of.object, &of.field, &of.message)
 }
 
 fn answer(difference: &Difference) -> serde_json::Value {
