@@ -142,6 +142,18 @@ fn a_changed_cluster_is_followed_by_its_endpoints_though_they_are_the_same() {
 }
 
 #[test]
+fn an_empty_list_is_a_wildcard_of_clusters_listeners_and_istios_types_alone() {
+    for of_istio in ["istio.workload.Address", "istio.networking.nds.v1.NameTable"] {
+        let of_istio = format!("type.googleapis.com/{of_istio}");
+        check_sotw(&[("snapshot CDS a=1", ""), (&of_istio, &of_istio)]);
+    }
+    for other in ["EDS", "type.googleapis.com/nobody.knows.This", "x"] {
+        let (request, named) = (other.to_owned(), format!("{other} +a"));
+        check_sotw(&[("snapshot CDS a=1", ""), (&request, ""), (&named, ""), (&request, "")]);
+    }
+}
+
+#[test]
 fn endpoints_are_answered_once_more_when_clusters_start_anew() {
     check_sotw(&[
         ("snapshot CDS a=1 EDS a=1", ""),

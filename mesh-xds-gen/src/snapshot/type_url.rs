@@ -74,13 +74,24 @@ impl TypeUrl {
         &self.0
     }
 
-    /// Whether an empty list of names can mean all resources in the state-of-the-world protocol.
+    /// Whether an empty list of names can mean all resources in the state-of-the-world protocol:
+    /// clusters, listeners and what only Istio's own clients ask for. Of any other type, known or
+    /// not, it means nothing.
     ///
     /// # Upstream
     ///
-    /// istio/istio `pkg/xds/server.go` `IsWildcardTypeURL`: all but EDS, RDS, SDS and ECDS.
+    /// istio/istio `pkg/xds/server.go` `IsWildcardTypeURL`: all but EDS, RDS, SDS and ECDS, so types
+    /// that istiod does not know too. Those have no resources here: an empty answer would tell the
+    /// client that none exists.
     pub fn is_wildcard(&self) -> bool {
-        ![Self::ENDPOINT, Self::ROUTE, Self::SECRET, Self::EXTENSION_CONFIG].contains(self)
+        let of_istio = [
+            Self::ADDRESS,
+            Self::WORKLOAD,
+            Self::AUTHORIZATION,
+            Self::NAME_TABLE,
+            Self::PROXY_CONFIG,
+        ];
+        self.is_full_state() || of_istio.contains(self)
     }
 
     /// Whether a state-of-the-world response must hold every resource: what is absent from it is
