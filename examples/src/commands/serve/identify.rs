@@ -16,6 +16,13 @@ use tonic::Status;
 const MAX_ID: usize = 1_024;
 /// As much of an id that is too long is told.
 const TOLD: usize = 64;
+/// The metadata with the ports of bootstrap and agent: numbers, or istiod cannot read the node.
+const RESERVED: [&str; 4] = [
+    "ENVOY_STATUS_PORT",
+    "ENVOY_PROMETHEUS_PORT",
+    "ENVOY_SECURE_METRICS_PORT",
+    "ENVOY_SECURE_MERGED_METRICS_PORT",
+];
 
 /// Why a node is nobody, in a sentence.
 #[derive(Debug)]
@@ -39,7 +46,7 @@ impl From<Stranger> for Status {
 ///
 /// # Upstream
 ///
-/// istio/istio `pilot/pkg/model/context.go` `ParseServiceNodeWithMetadata`;
+/// istio/istio `pilot/pkg/model/context.go` `ParseMetadata`, `ParseServiceNodeWithMetadata`;
 /// `pilot/pkg/serviceregistry/aggregate/controller.go` `skipSearchingRegistryForProxy`.
 pub(super) fn reference(node: &Node, mesh: &Mesh) -> Result<String, Stranger> {
     let malformed = |sentence| Err(Stranger::Malformed(sentence));
@@ -48,6 +55,9 @@ pub(super) fn reference(node: &Node, mesh: &Mesh) -> Result<String, Stranger> {
         let begin: String = id.chars().take(TOLD).collect();
         let bytes = id.len();
         return malformed(format!("node id `{begin}…` has {bytes} bytes, more than {MAX_ID}"));
+    }
+    if let Some(key) = RESERVED.into_iter().find(|key| !is_whole_number(node, key)) {
+        return malformed(format!("node metadata `{key}` is not a whole number"));
     }
     if id.contains('~') {
         return service_node(node, mesh);
@@ -113,6 +123,18 @@ pub(super) fn data_plane(node: &Node) -> DataPlane {
         DataPlane::IstioProxy
     } else {
         DataPlane::Envoy
+    }
+}
+
+/// Whether metadata, if it is there, is a number without a fraction. As in Go nothing is as good as absent.
+fn is_whole_number(node: &Node, key: &str) -> bool {
+    let value = node.metadata.as_ref().and_then(|metadata| metadata.fields.get(key));
+    match value.and_then(|value| value.kind.as_ref()) {
+        Some(Kind::NumberValue(number)) => number.fract() == 0.0,
+        Some(
+            Kind::StringValue(_) | Kind::BoolValue(_) | Kind::StructValue(_) | Kind::ListValue(_),
+        ) => false,
+        Some(Kind::NullValue(_)) | None => true,
     }
 }
 
@@ -216,6 +238,25 @@ mod tests {
         check("sidecar~~web-0.shop~d", &metadata, Ok("east/shop/web-0"));
         let metadata = [EAST[0], ("INSTANCE_IPS", "10.0.0.1,x")];
         check("sidecar~~web-0.shop~d", &metadata, Err("address ``"));
+    }
+
+    #[test]
+    fn a_reserved_port_is_a_number() {
+        let id = "sidecar~10.0.0.1~web-0.shop~d";
+        for key in RESERVED {
+            let sentence = format!("`{key}` is not a whole number");
+            check(id, &[EAST[0], (key, "15021")], Err(&sentence));
+            check("east/shop/web-0", &[(key, "")], Err(&sentence));
+            let of = |kind| {
+                let mut node = node(id, EAST);
+                let fields = &mut node.metadata.as_mut().unwrap().fields;
+                fields.insert(key.to_owned(), Value { kind: Some(kind) });
+                reference(&node, &mesh()).is_ok()
+            };
+            assert!(of(Kind::NumberValue(15021.0)) && of(Kind::NullValue(0)));
+            assert!(!of(Kind::NumberValue(0.5)) && !of(Kind::NumberValue(f64::NAN)));
+            assert!(!of(Kind::BoolValue(true)));
+        }
     }
 
     #[test]
