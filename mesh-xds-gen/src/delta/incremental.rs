@@ -15,6 +15,12 @@
 //! silent), a name that does not exist is told to be removed (go-control-plane keeps silent),
 //! unsubscribing from `*` counts at any time (istiod looks at the first request only), and a client
 //! that reconnects is not sent what it has (istiod looks at the names only, not at the versions).
+//!
+//! That holds for endpoints and routes, too, where istiod itself is of two minds
+//! (`pilot/pkg/xds/eds.go` `GenerateDeltas`): a request for endpoints of a service that does not exist
+//! is answered with an assignment without endpoints, but a change by which it ceases to exist with a
+//! removal. Here both are removals: unlike a state-of-the-world response, this one can say that a name
+//! does not exist, and nothing has to be invented.
 use std::sync::Arc;
 
 use super::session::{Core, TypeState};
