@@ -8,11 +8,12 @@ use crate::manifest::Diagnostic;
 use crate::name::ClusterId;
 use crate::registry::Entry;
 use crate::registry::{ControlPlane, Mesh, Store};
-use crate::resource::{DestinationRule, VirtualService};
+use crate::resource::{ClusterRole, DestinationRule, VirtualService};
 
 pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
     missing_secrets(mesh, found);
     found.extend(single(mesh));
+    without_primary(mesh, found);
     let planes: Vec<&Arc<ControlPlane>> = mesh.control_planes().collect();
     if planes.len() < 2 {
         return;
@@ -48,6 +49,24 @@ fn missing_secrets(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
         let help = "give it a remote secret of every cluster, and list it in `reads`";
         let subject = Subject::cluster(mesh, &plane.id);
         found.push(subject.error("TOPO-SECRET-MISSING", "reads", (message, help)));
+    }
+}
+
+/// `TOPO-NO-PRIMARY`: clusters that are taken to be served by a remote, because nothing else is there.
+fn without_primary(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
+    let is_remote = |id: &ClusterId| {
+        mesh.description(id.as_str()).is_some_and(|says| says.role == Some(ClusterRole::Remote))
+    };
+    for plane in mesh.control_planes().filter(|plane| is_remote(&plane.id)) {
+        let message = format!(
+            "`{0}` is a remote, which has no control plane, and no cluster is a primary: what is said \
+             here takes `{0}` for one",
+            plane.id
+        );
+        let help = "give the cluster with the control plane the role `primary`, or name it in \
+                    `controlPlane` of each remote";
+        let subject = Subject::cluster(mesh, &plane.id);
+        found.push(subject.error("TOPO-NO-PRIMARY", "role", (message, help)));
     }
 }
 

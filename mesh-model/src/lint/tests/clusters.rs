@@ -223,6 +223,16 @@ fn the_described_network_is_the_one_that_pods_are_in() {
 }
 
 #[test]
+fn a_remote_cluster_is_served_by_another() {
+    pair("role: remote\n", "role: remote\n").has("TOPO-NO-PRIMARY");
+    pair("role: primary\n", "role: remote\n").lacks("TOPO-NO-PRIMARY");
+    pair("role: remote\n", "name: c2\n").has("TOPO-NO-PRIMARY");
+    pair("name: c1\n", "role: remote\n").lacks("TOPO-NO-PRIMARY");
+    let external = "role: remote\ncontrolPlane: external\n";
+    pair(external, external).lacks("TOPO-NO-PRIMARY");
+}
+
+#[test]
 fn one_control_plane_for_several_regions_is_told() {
     let one = "role: primary\nregion: r1\n";
     pair(one, "role: remote\nregion: r2\n").has("TOPO-SINGLE-CP");
