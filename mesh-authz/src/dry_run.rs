@@ -3,9 +3,6 @@ use mesh_model::resource::{Action, AuthorizationPolicy};
 
 use crate::rbac::Origin;
 
-/// The annotation that puts a policy on trial.
-pub(crate) const ANNOTATION: &str = "istio.io/dry-run";
-
 /// Returns whether a policy is on trial; an annotation that is no Go boolean counts as false.
 ///
 /// # Upstream
