@@ -190,3 +190,32 @@ proptest! {
         let _ = read("f", &bytes, &Limits::default());
     }
 }
+
+#[test]
+fn what_speaks_of_a_kind_is_none_and_what_says_one_is() {
+    let kinds = |text: &str| -> Vec<usize> {
+        let documents = read_text(text).documents;
+        documents.iter().map(|document| document.meant().security_kinds.len()).collect()
+    };
+    for text in [
+        "authorizationPolicy: {enabled: true}",
+        "{title: AuthorizationPolicy denials, panels: []}",
+        "{properties: {kind: {enum: [AuthorizationPolicy]}}}",
+        "{on: push, jobs: {a: {steps: [{run: kubectl get AuthorizationPolicy}]}}}",
+        "{apiVersion: v2, name: chart, description: an AuthorizationPolicy}",
+    ] {
+        assert_eq!(kinds(text), [0], "{text}");
+    }
+    for text in [
+        "knd: AuthorizationPolicy",
+        "{Kind: AuthorizationPolicy, metadata: {name: p}}",
+        "{kind: AuthorizationPolicy, metadata: {name: p}}",
+        "{kind: [AuthorizationPolicy]}",
+        "{type: AuthorizationPolicy, metadata: {name: p}, spec: {}}",
+        "{a: [{AuthorizationPolicy: {metadata: {name: p}, spec: {}}}]}",
+        "{a: \"kind: AuthorizationPolicy\\nspec: {}\"}",
+    ] {
+        assert_eq!(kinds(text), [1], "{text}");
+    }
+    assert_eq!(kinds("{apiVersion: security.istio.io/v1, metadata: {name: p}}"), [3]);
+}

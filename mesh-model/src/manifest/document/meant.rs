@@ -5,7 +5,7 @@
 //! of the kinds and of their group, however they are written: in another encoding, escaped, folded over
 //! lines.
 use super::head::Guess;
-use super::list;
+use super::{form, list};
 use crate::manifest::{Entry, Node, Value};
 use crate::name::nearest_name;
 
@@ -75,8 +75,10 @@ impl Meant {
             return Self { security_kinds, target_kinds, tells_namespace };
         }
         let target = kind.strip_suffix("List").and_then(|kind| target_of_kind(kind, version));
-        let mut security_kinds: Vec<&str> =
-            SECURITY_KINDS.into_iter().filter(|kind| names(node, kind)).collect();
+        let mut security_kinds: Vec<&str> = Vec::new();
+        if is_bare(node) || has_form(node) {
+            security_kinds.extend(SECURITY_KINDS.into_iter().filter(|kind| names(node, kind)));
+        }
         // A typed list: its items need not say what they are.
         if security_kinds.is_empty() {
             security_kinds = of_kind(kind.strip_suffix("List").unwrap_or_default(), version);
@@ -287,6 +289,61 @@ fn namespace_in(entry: &Entry) -> Option<&Entry> {
         return Some(entry);
     }
     entry.node.entries().iter().find_map(namespace_in)
+}
+
+/// Whether what stands where an object does is nothing but the name of a security kind, or a list with one.
+fn is_bare(node: &Node) -> bool {
+    match &node.value {
+        Value::String(text) => {
+            SECURITY_KINDS.iter().any(|kind| kind.eq_ignore_ascii_case(text.trim()))
+        }
+        Value::List(items) => items.iter().any(is_bare),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Map(_) => false,
+    }
+}
+
+/// Whether a tree has the form of a security object somewhere: a field that says which kind or version it is
+/// of, metadata beside a specification, or a text that is a manifest. Values of charts, schemas and dashboards
+/// speak of kinds, too, and mean no object.
+fn has_form(node: &Node) -> bool {
+    match &node.value {
+        Value::String(text) => form::of_text(text),
+        Value::List(items) => items.iter().any(has_form),
+        Value::Map(entries) => {
+            let is_near =
+                |entry: &Entry, name| nearest_name(&entry.key, [name].into_iter()).is_some();
+            let has = |name: &'static str| entries.iter().any(|entry| is_near(entry, name));
+            let says = |entry: &Entry| {
+                (is_near(entry, "kind") || is_near(entry, "apiVersion"))
+                    && says_security(&entry.node)
+            };
+            entries.iter().any(says)
+                || has("metadata") && has("spec")
+                || entries.iter().any(|entry| has_form(&entry.node))
+        }
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => false,
+    }
+}
+
+/// Whether the value of a field says a security kind or a version of its group, or what is to be replaced by
+/// one.
+fn says_security(value: &Node) -> bool {
+    let is_kind = |text: &str| {
+        let text = letters(text);
+        let is_named = |kind: &&str| text.contains(&kind.to_ascii_lowercase());
+        SECURITY_KINDS.iter().any(is_named) || !of_kind(&text, "").is_empty()
+    };
+    match &value.value {
+        Value::String(text) => {
+            text.contains(['{', '$'])
+                || is_kind(text)
+                || is_of_security(text)
+                || is_of_old_policies(text)
+        }
+        Value::List(items) => items.iter().any(says_security),
+        Value::Map(entries) => entries.iter().any(|entry| is_kind(&entry.key)),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => false,
+    }
 }
 
 /// Whether a key or a text of a tree is the name of a kind.
