@@ -362,6 +362,12 @@ fn files_of_the_folder() {
     let carried = "{apiVersion: template.openshift.io/v1, kind: Template, metadata: {name: t}, objects: \
                    [{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: p}}]}";
     check_file("config/a.yaml", carried, "OBJECT-CARRIED");
+    let twice =
+        format!("{{apiVersion: a.b/v1, kind: Work, metadata: {{name: w}}, spec: [{carried}]}}");
+    check_file("config/a.yaml", &twice, "OBJECT-CARRIED");
+    let generated = "{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {name: k}, spec: {generate: \
+                     {apiVersion: security.istio.io/v1, kind: PeerAuthentication, name: p, data: {spec: {}}}}}";
+    check_file("config/a.yaml", generated, "OBJECT-CARRIED");
     check_file("clusters/c1/cluster.yaml", "reads: [c2]", "CLUSTER-UNKNOWN");
     check_file("clusters/c1/cluster.yaml", "controlPlane: c2", "CLUSTER-UNKNOWN");
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\n";

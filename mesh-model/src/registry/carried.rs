@@ -4,14 +4,15 @@
 //! Nobody can tell whether, where and with which values they are applied, so none is read; those that decide
 //! what policies are in force close what they might.
 use super::{Origin, Registry};
-use crate::manifest::{Diagnostic, Document, Node, Severity, Value};
+use crate::manifest::{Diagnostic, Document, Meant, Node, Severity, Value};
 use crate::name::{Namespace, is_dns_label, nearest_name};
 use crate::resource;
 
 /// Returns the objects that a document of an unknown kind carries, in the order of the text; none of one that
 /// may be a policy itself, or a misspelt list of some.
 ///
-/// An object says its kind and version and has metadata or a specification: what does not is a reference.
+/// An object says its kind and version and has metadata, a specification or (as what Kyverno generates) data:
+/// what does not is a reference. Those that carry others themselves are looked into.
 pub(super) fn carried(document: &Document) -> Vec<Document> {
     let mut found = Vec::new();
     let is_meant = !document.meant().security_kinds.is_empty();
@@ -23,10 +24,17 @@ pub(super) fn carried(document: &Document) -> Vec<Document> {
 
 fn inside(node: &Node, found: &mut Vec<Node>) {
     let mut look = |inner: &Node| {
-        if is_object(inner) {
-            found.push(inner.clone());
-        } else {
+        if !is_object(inner) {
+            return inside(inner, found);
+        }
+        let meant = Meant::of_node(inner);
+        let (before, is_policy) = (found.len(), !meant.security_kinds.is_empty());
+        if !is_policy {
             inside(inner, found);
+        }
+        // What carries others is seldom more than that.
+        if found.len() == before || !meant.target_kinds.is_empty() {
+            found.insert(before, inner.clone());
         }
     };
     match &node.value {
@@ -41,7 +49,7 @@ fn is_object(node: &Node) -> bool {
         let mut entries = node.entries().iter();
         entries.any(|entry| nearest_name(&entry.key, [name].into_iter()).is_some())
     };
-    has("kind") && has("apiVersion") && (has("metadata") || has("spec"))
+    has("kind") && has("apiVersion") && (has("metadata") || has("spec") || has("data"))
 }
 
 impl Registry {
