@@ -230,7 +230,9 @@ impl Files {
     fn take(&mut self, path: &Path, name: &str) {
         let meant = Origin::of_misspelt_path(name);
         let Some(origin) = Origin::of_path(name).or(meant) else {
-            if name.contains('/') && extension(path) != "md" {
+            // Beside `mesh.yaml` may be anything: what was put aside there is known by its name.
+            let is_inside = name.contains('/');
+            if extension(path) != "md" && (is_inside || is_put_aside(name)) {
                 self.tell_unread(path, name);
             }
             return;
@@ -336,6 +338,12 @@ fn is_exact(name: &str) -> bool {
 /// Whether a file's name is one of manifests, in large letters or small.
 fn is_manifest(path: &Path) -> bool {
     ["yaml", "yml", "json"].contains(&&*extension(path))
+}
+
+/// Whether a file's name has the end of a manifest's before another one.
+fn is_put_aside(name: &str) -> bool {
+    let name = name.to_lowercase();
+    [".yaml", ".yml", ".json"].iter().any(|end| name.contains(end))
 }
 
 /// What a file's name ends in, in small letters.

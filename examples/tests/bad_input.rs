@@ -120,6 +120,8 @@ fn manifests_in_wrong_places_are_told() {
         ("policies/p.JSON", "policies/: error[FILE-UNUSED]", false),
         ("mesh/mesh.yaml", "mesh/: error[FILE-UNUSED]", false),
         ("config/p.yaml.bak", "config/p.yaml.bak: error[FILE-UNUSED]", false),
+        ("p.yaml.bak", "p.yaml.bak: error[FILE-UNUSED]", false),
+        ("p.yaml.txt", "p.yaml.txt: error[FILE-UNUSED]", false),
         ("config/p.yaml~", "config/p.yaml~: error[FILE-UNUSED]", false),
     ] {
         for text in
