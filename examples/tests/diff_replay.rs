@@ -57,12 +57,12 @@ fn policy(name: &str, spec: &str) -> String {
     )
 }
 
-fn folder(name: &str, policies: &str) -> PathBuf {
+fn folder(name: &str, settings: &str, policies: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("mesh-replay-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(folder.join("config")).unwrap();
     std::fs::create_dir_all(folder.join("clusters/c1")).unwrap();
-    std::fs::write(folder.join("mesh.yaml"), SETTINGS).unwrap();
+    std::fs::write(folder.join("mesh.yaml"), format!("{settings}{SETTINGS}")).unwrap();
     std::fs::write(folder.join("config/p.yaml"), format!("{DOORS}{policies}")).unwrap();
     std::fs::write(folder.join("clusters/c1/all.yaml"), CLUSTER).unwrap();
     folder
@@ -103,7 +103,13 @@ fn replay(folder: &Path, told: &Value, side: &str) {
 
 /// Replays all that is told of a change, both ways; returns it.
 fn check(name: &str, old: &str, new: &str) -> Vec<Value> {
-    let folders = [folder(&format!("{name}-old"), old), folder(&format!("{name}-new"), new)];
+    check_in(name, "", [old, new])
+}
+
+/// The same in a mesh with more settings.
+fn check_in(name: &str, settings: &str, [old, new]: [&str; 2]) -> Vec<Value> {
+    let folders = [("old", old), ("new", new)]
+        .map(|(side, of)| folder(&format!("{name}-{side}"), settings, of));
     let [old, new] = &folders;
     let mut found = Vec::new();
     for [old, new] in [[old, new], [new, old]] {
@@ -276,4 +282,23 @@ fn what_an_external_authorizer_is_asked_is_told_as_it_answers() {
     };
     let found = check("custom", &custom("/a*"), &custom("*/b"));
     assert!(found.iter().any(|told| told["if_denied_by"] == json!("g")), "{found:#?}");
+}
+
+/// A ztunnel takes principals as they are: there `cluster.local` is not the mesh's own trust domain.
+#[test]
+fn a_trust_domain_that_changes_is_told_where_a_ztunnel_decides() {
+    let deny = |rule: &str| policy("d", &format!("action: DENY, rules: [{{{rule}}}]"));
+    let rules = [
+        "from: [{source: {principals: [DOMAIN/ns/a/sa/b]}}]",
+        "from: [{source: {notPrincipals: [DOMAIN/ns/a/sa/b]}}]",
+        "when: [{key: source.principal, values: [DOMAIN/ns/a/sa/b]}]",
+        "when: [{key: source.principal, notValues: [DOMAIN/ns/a/sa/b]}]",
+    ];
+    for (place, rule) in rules.iter().enumerate() {
+        let [old, new] =
+            ["cluster.local", "t1"].map(|domain| deny(&rule.replace("DOMAIN", domain)));
+        let found = check_in(&format!("domain-{place}"), "trustDomain: t1\n", [&old, &new]);
+        assert_eq!(kinds(&found, "c1/shop/web-0"), BOTH, "{rule}");
+        assert!(kinds(&found, "c1/shop/free-0").is_empty(), "{rule}");
+    }
 }

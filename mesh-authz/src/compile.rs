@@ -39,6 +39,8 @@ pub struct Environment {
     pub root_namespace: RootNamespace,
     /// The trust domain of the mesh and its aliases.
     pub trust: TrustBundle,
+    /// Whether no trust domain stands for another, as ztunnels have it.
+    pub keeps_trust_domains: bool,
     /// What proxies do to paths before policies see them.
     pub paths: PathOptions,
     /// The external authorizers that can be used, by name; one that is misconfigured is left out.
@@ -330,7 +332,8 @@ impl Builder<'_> {
                 is_tcp: self.traffic == Traffic::Tcp,
                 is_allow: policy.spec.action == Action::Allow,
                 identity: self.environment.identity,
-                trust: Some(&self.environment.trust),
+                trust: Some(&self.environment.trust)
+                    .filter(|_| !self.environment.keeps_trust_domains),
                 namespace: policy.meta.namespace.as_str(),
                 envoy: self.environment.compat.envoy,
                 takes_templates: true,

@@ -59,11 +59,17 @@ impl Authorizer {
     }
 
     /// The same as an Envoy decides, of the policies that what carries the mesh there has: what is asked for its
-    /// rules where a ztunnel's cannot be taken apart.
+    /// rules where a ztunnel's cannot be taken apart. Where a ztunnel decides, no trust domain stands for
+    /// another.
     pub fn as_envoy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
-        let workload = workload_at(mesh, proxy, data_plane(mesh, proxy));
+        let carrier = data_plane(mesh, proxy);
+        let workload = workload_at(mesh, proxy, carrier);
         let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
-        Self::of(mesh, plane, &workload, &broken, DataPlane::IstioProxy)
+        let of_plane = Environment::of_plane(plane, mesh.compat());
+        let compat = Compat { data_plane: DataPlane::IstioProxy, ..of_plane.compat.clone() };
+        let keeps_trust_domains = carrier == DataPlane::Ztunnel;
+        let environment = Environment { compat, keeps_trust_domains, ..of_plane };
+        Self::new(&policies_near(plane, &broken, &workload), &workload, &environment)
     }
 
     /// The same as an Envoy decides, for a workload of any cluster by namespace and labels.
