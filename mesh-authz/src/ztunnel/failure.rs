@@ -38,7 +38,8 @@ impl Group {
             .find(|clause| !clause.matches.is_empty() && !clause.matches.iter().any(holds))?;
         let first = clause.matches.iter().find(|of| !of.is_empty());
         first.and_then(|of| of.failure(clause.condition, peer)).or_else(|| {
-            let saw = "a connection: all that is asked for here is of requests".to_owned();
+            let saw =
+                "a connection: a ztunnel is told nothing of what is asked for here".to_owned();
             Some(L4Failure { field: None, saw })
         })
     }
