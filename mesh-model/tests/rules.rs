@@ -281,7 +281,7 @@ fn limits_of_schemas() {
     check("AuthorizationPolicy", &rules, "SCHEMA-MAX-ITEMS");
     let long = format!("{{address: 10.0.0.1, network: {}}}", "a".repeat(2049));
     check("WorkloadEntry", &long, "SCHEMA-MAX-LENGTH");
-    check("WorkloadEntry", "{address: 'unix:///run/'}", "SCHEMA-UNIX");
+    check("WorkloadEntry", "{address: 'unix:///run/'}", "UNIX-ADDRESS");
     let ports = "{selector: {matchLabels: {a: b}}, portLevelMtls: {70000: {mode: STRICT}}}";
     check("PeerAuthentication", ports, "SCHEMA-PORT");
     let warm = "warmupDurationSecs: 10s, warmup: {duration: 10s}";

@@ -150,13 +150,6 @@ fn endpoint(violations: &mut Violations, spec: &WorkloadEntrySpec) {
             longest(violations, name, name, LONGEST_PORT);
         }
     });
-    if let Some(path) = spec.address.strip_prefix("unix://")
-        && (!path.starts_with(['/', '@']) || path.ends_with('/'))
-    {
-        let message = "the socket has no absolute path, or the path of a folder";
-        let help = "write `unix:///PATH`, or `unix://@NAME`";
-        violations.error_at("address", "SCHEMA-UNIX", message, help);
-    }
 }
 
 fn destination(violations: &mut Violations, rule: &DestinationRule) {
@@ -351,29 +344,6 @@ mod tests {
         check("WorkloadEntry", &port(62), &[]);
         let name = "a".repeat(63);
         check("WorkloadEntry", &port(63), &[&format!("spec.ports.{name}")]);
-    }
-
-    #[test]
-    fn a_socket_has_a_path() {
-        for (address, told) in [
-            ("unix:///run/a", [].as_slice()),
-            ("unix://@a", &[]),
-            ("unix://a", &["spec.address"]),
-            ("unix:///run/", &["spec.address"]),
-        ] {
-            let spec = json!({ "address": address });
-            let object = json!({
-                "apiVersion": "networking.istio.io/v1", "kind": "WorkloadEntry",
-                "metadata": { "name": "object", "namespace": "shop" }, "spec": spec,
-            });
-            let found = admit(&Node::from(&object), &Arc::from("test"), "shop").diagnostics;
-            let found: Vec<&str> = found
-                .iter()
-                .filter(|found| found.code == "SCHEMA-UNIX")
-                .map(|found| &*found.field)
-                .collect();
-            assert_eq!(found, told, "{address}");
-        }
     }
 
     #[test]
