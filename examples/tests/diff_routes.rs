@@ -107,6 +107,45 @@ fn a_virtual_service_that_sends_elsewhere_moves_traffic() {
         )
     };
     check("match", &with("a"), &with("b"), "/v2", &to_a, &to_b, 100.0);
+    let matching = |host: &str| {
+        format!(
+            "{{match: [{{uri: {{regex: '/v[0-9]+/.+'}}, headers: {{x: {{regex: 'blue|green'}}}}}}], \
+             route: [{{destination: {{host: {host}}}}}]}}, {all}"
+        )
+    };
+    check("expression", &matching("a"), &matching("b"), "/v0/a", &to_a, &to_b, 100.0);
+    let unless = |host: &str| {
+        format!(
+            "{{match: [{{withoutHeaders: {{x: {{}}}}}}], route: [{{destination: {{host: {host}}}}}]}}, {all}"
+        )
+    };
+    check("without", &unless("a"), &unless("b"), "/", &to_a, &to_b, 100.0);
+}
+
+#[test]
+fn proxies_that_are_sent_the_same_stand_in_one_change() {
+    // What `api-0` receives is another thing, what it sends is not; `far-0` does not see the rule.
+    let pod = |name: &str, namespace: &str, last: u8| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {namespace}, labels: {{app: {name}, security.istio.io/tlsMode: istio}}}}, \
+             spec: {{containers: [{{name: app}}, {{name: istio-proxy}}]}}, status: {{phase: Running, podIP: 10.0.0.{last}}}}}\n"
+        )
+    };
+    let served = "---\n{apiVersion: v1, kind: Service, metadata: {name: api, namespace: app}, \
+        spec: {clusterIP: 10.9.0.9, selector: {app: api-0}, ports: [{name: http, port: 80, targetPort: 8080}]}}\n";
+    let pods = [pod("api-0", "app", 7), pod("far-0", "far", 8)].concat();
+    let cluster = format!("{CLUSTER}{pods}{served}");
+    let rule = |host: &str| {
+        service(&format!("{{route: [{{destination: {{host: {host}}}}}]}}"))
+            .replace("spec: {", "spec: {exportTo: ['.'], ")
+    };
+    let [old, new] = [("together-old", "a"), ("together-new", "b")]
+        .map(|(side, host)| folder(side, "all.yaml", &rule(host), &cluster));
+    let (found, _) = diff(&old, &new);
+    let _removed = (std::fs::remove_dir_all(&old), std::fs::remove_dir_all(&new));
+    let moved: Vec<&Value> =
+        found["traffic"].as_array().unwrap().iter().map(|it| &it["proxies"]).collect();
+    assert_eq!(moved, [&json!(["c1/app/api-0", "c1/app/web-0"])], "{found}");
 }
 
 #[test]

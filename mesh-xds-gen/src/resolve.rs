@@ -57,7 +57,7 @@ pub struct Configuration<'c> {
 }
 
 /// A request as the proxy receives it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers describe requests")]
 pub struct Request {
     /// The port that it is sent to.

@@ -16,6 +16,7 @@ mod decisions;
 mod requests;
 mod resources;
 mod routes;
+mod sent;
 mod table;
 mod traffic;
 
@@ -54,12 +55,16 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let (workloads, clients) = sides.proxies(arguments.proxy.as_deref())?;
     let concerned = concerned::of(sides, &clients, &effect);
     let (before, after) = (findings(&old), findings(&new));
-    let resources = resources::changes(sides, &concerned);
+    let (mut resources, mut routes) = (resources::Changes::default(), routes::Changes::default());
+    sent::by_neighbourhood(sides, &concerned, |proxies| {
+        resources.add(proxies);
+        routes.add(sides, proxies);
+    });
     let difference = Difference {
         traffic: traffic::changes(sides, &concerned),
-        routes: routes::changes(sides, &resources),
+        routes: routes.end(),
         decisions: decisions::changes(sides, &workloads)?,
-        resources,
+        resources: resources.end(),
         added: without(&after, &before),
         removed: without(&before, &after),
     };

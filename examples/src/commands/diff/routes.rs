@@ -1,24 +1,30 @@
 //! Requests that routes send elsewhere, by class of proxies.
 //!
 //! ```text
-//! resources that differ ─▶ virtual hosts and listeners that may ─▶ a request for each of their routes
-//!                                                                   resolved before and after ─▶ moved shares
+//! resources that differ, once for proxies sent the same
+//!   ─▶ virtual hosts and listeners that may ─▶ a request for each of their routes
+//!                                                  resolved before and after ─▶ moved shares
 //! ```
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
+use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::core::v3::address::Address as Kind;
 use mesh_envoy_proto::envoy::config::core::v3::socket_address::PortSpecifier;
 use mesh_envoy_proto::envoy::config::listener::v3::Listener;
 use mesh_envoy_proto::envoy::config::route::v3::{RouteConfiguration, VirtualHost};
 use mesh_model::registry::Mesh;
 use mesh_model::view::ProxyView;
-use mesh_xds_gen::Resources;
+use mesh_xds_gen::name::VIRTUAL_INBOUND_LISTENER;
 use mesh_xds_gen::resolve::{self, AbortStatus, Configuration, Outcome, Request, Resolution};
+use mesh_xds_gen::snapshot::{Resource, Snapshot, TypeUrl};
+use prost::Message;
 use serde_json::{Value, json};
 
-use super::traffic::class_of;
-use super::{Sides, resources};
+use super::Sides;
+use super::sent::Sent;
 
+mod expression;
 mod sample;
 
 /// Requests that end elsewhere, for the proxies for which they do alike.
@@ -53,54 +59,158 @@ pub(super) enum End {
     Closed,
 }
 
-/// Compares what becomes of requests to proxies whose resources differ.
-pub(super) fn changes(sides: Sides<'_>, resources: &[resources::Change]) -> Vec<Change> {
-    let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for change in resources.iter().filter(|change| change.routes_traffic()) {
-        for proxy in &change.proxies {
-            names.entry(proxy).or_default().extend(change.names());
+/// What becomes of requests otherwise, so far.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    found: Vec<Change>,
+    /// Which of them are of a class and a request.
+    known: HashMap<(String, Request), Vec<usize>>,
+}
+
+/// Proxies that are sent the same, as far as it decides where requests go, on both sides.
+struct Alike<'s> {
+    first: &'s Sent<'s>,
+    names: BTreeSet<&'s str>,
+    /// By class.
+    proxies: BTreeMap<&'s str, Vec<&'s str>>,
+}
+
+impl Changes {
+    /// Compares what becomes of requests to proxies of one neighbourhood whose resources differ; once for
+    /// those that are sent the same.
+    pub(super) fn add(&mut self, sides: Sides<'_>, proxies: &[Sent<'_>]) {
+        let mut alike: Vec<Alike<'_>> = Vec::new();
+        for proxy in proxies {
+            let names = names(proxy);
+            if names.is_empty() {
+                continue;
+            }
+            let at = alike.iter().position(|of| routes_alike(of.first, proxy));
+            let at = at.unwrap_or_else(|| {
+                alike.push(Alike { first: proxy, names, proxies: BTreeMap::new() });
+                alike.len() - 1
+            });
+            if let Some(of) = alike.get_mut(at) {
+                of.proxies.entry(&proxy.class).or_default().push(proxy.reference);
+            }
         }
-    }
-    let mut changes: Vec<Change> = Vec::new();
-    for (reference, names) in names {
-        for (class, request, moved) in of_proxy(sides, reference, &names) {
-            let is_alike = |change: &&mut Change| {
-                change.class == class && change.request == request && change.moved == moved
-            };
-            match changes.iter_mut().find(is_alike) {
-                Some(change) => change.proxies.push(reference.to_owned()),
-                None => {
-                    let proxies = vec![reference.to_owned()];
-                    changes.push(Change { class, proxies, request, moved });
+        for Alike { first, names, proxies } in alike {
+            for (request, moved) in of_proxy(sides, first, &names) {
+                for (class, proxies) in &proxies {
+                    self.add_change((*class).to_owned(), proxies, &request, &moved);
                 }
             }
         }
     }
-    changes
+
+    fn add_change(&mut self, class: String, proxies: &[&str], request: &Request, moved: &[Moved]) {
+        let proxies = proxies.iter().map(|reference| (*reference).to_owned());
+        let known = self.known.entry((class.clone(), request.clone())).or_default();
+        let is_alike = |at: &&usize| self.found.get(**at).is_some_and(|of| of.moved == moved);
+        let same = known.iter().find(is_alike).and_then(|at| self.found.get_mut(*at));
+        if let Some(same) = same {
+            same.proxies.extend(proxies);
+            return;
+        }
+        known.push(self.found.len());
+        let (proxies, request) = (proxies.collect(), request.clone());
+        self.found.push(Change { class, proxies, request, moved: moved.to_vec() });
+    }
+
+    /// All of them, by their first proxies.
+    pub(super) fn end(self) -> Vec<Change> {
+        let mut found = self.found;
+        found.iter_mut().for_each(|change| change.proxies.sort_unstable());
+        found.sort_by(|a, b| a.proxies.first().cmp(&b.proxies.first()));
+        found
+    }
+}
+
+/// The names of what can change where requests go: listeners and route configurations that differ, and
+/// clusters that come or go.
+fn names<'s>(proxy: &'s Sent<'_>) -> BTreeSet<&'s str> {
+    let mut names = BTreeSet::new();
+    for type_url in [TypeUrl::LISTENER, TypeUrl::ROUTE, TypeUrl::CLUSTER] {
+        let Some(delta) = proxy.delta.of(&type_url) else { continue };
+        let changed = delta.changed.iter().map(|resource| resource.name());
+        let counts = |name: &&Arc<str>| {
+            type_url != TypeUrl::CLUSTER || proxy.was.resource(&type_url, name).is_none()
+        };
+        names.extend(changed.filter(counts).chain(&delta.removed).map(|name| &**name));
+    }
+    names.retain(|name| !is_inbound(name));
+    names
+}
+
+/// Whether it is of what a proxy receives, which says nothing of where its own requests go.
+fn is_inbound(name: &str) -> bool {
+    name == VIRTUAL_INBOUND_LISTENER || name.starts_with("inbound|")
+}
+
+/// Whether requests of two proxies go the same ways, on each side.
+fn routes_alike(a: &Sent<'_>, b: &Sent<'_>) -> bool {
+    let is_same = |a: &Arc<Resource>, b: &Arc<Resource>| {
+        Arc::ptr_eq(a, b) || (a.name() == b.name() && a.bytes() == b.bytes())
+    };
+    let are_same = |a: &Snapshot, b: &Snapshot| {
+        let mut others = routing(b);
+        routing(a).all(|one| others.next().is_some_and(|other| is_same(one, other)))
+            && others.next().is_none()
+    };
+    are_same(&a.was, &b.was) && are_same(&a.is, &b.is)
+}
+
+/// What decides where requests go, type after type.
+fn routing(snapshot: &Snapshot) -> impl Iterator<Item = &Arc<Resource>> {
+    let types = [TypeUrl::LISTENER, TypeUrl::ROUTE, TypeUrl::CLUSTER];
+    let collections = types.into_iter().filter_map(|type_url| snapshot.collection(&type_url));
+    collections.flat_map(|of| of.iter()).filter(|resource| !is_inbound(resource.name()))
+}
+
+/// What decides where requests go, as messages.
+#[derive(Debug)]
+struct Held {
+    listeners: Vec<Listener>,
+    routes: Vec<RouteConfiguration>,
+    clusters: Vec<Cluster>,
+}
+
+impl Held {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            listeners: decoded(snapshot, &TypeUrl::LISTENER),
+            routes: decoded(snapshot, &TypeUrl::ROUTE),
+            clusters: decoded(snapshot, &TypeUrl::CLUSTER),
+        }
+    }
+}
+
+/// The messages of a type. They were encoded here: none is left out.
+fn decoded<M: Message + Default>(snapshot: &Snapshot, type_url: &TypeUrl) -> Vec<M> {
+    let resources = snapshot.collection(type_url).into_iter().flat_map(|of| of.iter());
+    resources.filter_map(|resource| M::decode(&**resource.bytes()).ok()).collect()
 }
 
 /// The requests of one proxy that end elsewhere.
 fn of_proxy(
     sides: Sides<'_>,
-    reference: &str,
+    proxy: &Sent<'_>,
     names: &BTreeSet<&str>,
-) -> Vec<(String, Request, Vec<Moved>)> {
+) -> Vec<(Request, Vec<Moved>)> {
     // A proxy that comes or goes is no traffic that moves.
-    let [Ok(was), Ok(is)] = sides.each().map(|mesh| mesh.proxy(reference)) else {
+    let [Ok(was), Ok(is)] = sides.each().map(|mesh| mesh.proxy(proxy.reference)) else {
         return Vec::new();
     };
     let (Some(before), Some(after)) = (sides.old.view(&was), sides.new.view(&is)) else {
         return Vec::new();
     };
-    let held = [&before, &after].map(Resources::new);
-    let mut requests: Vec<Request> = Vec::new();
-    for request in sample::of_routes(&held, names).into_iter().chain(of_listeners(&held, names)) {
-        if !requests.contains(&request) {
-            requests.push(request);
-        }
-    }
+    let held = [&proxy.was, &proxy.is].map(Held::of);
+    let mut known = HashSet::new();
+    let mut requests = sample::of_routes(&held, names);
+    requests.extend(of_listeners(&held, names));
+    requests.retain(|request| known.insert(request.clone()));
     let [old, new] = &held;
-    let ends = |mesh: &Mesh, held: &Resources, view: &ProxyView<'_>, request: &Request| {
+    let ends = |mesh: &Mesh, held: &Held, view: &ProxyView<'_>, request: &Request| {
         let address =
             request.address.or_else(|| resolve::address_of(view, &request.host, request.port));
         let configuration = Configuration {
@@ -111,18 +221,17 @@ fn of_proxy(
         };
         ends_of(&resolve::resolve(&configuration, &Request { address, ..request.clone() }))
     };
-    let class = class_of(&is);
     let moved = requests.into_iter().filter_map(|request| {
         let from = ends(sides.old, old, &before, &request);
         let to = ends(sides.new, new, &after, &request);
         let moved = shift(&from, &to);
-        (!moved.is_empty()).then(|| (class.clone(), request, moved))
+        (!moved.is_empty()).then_some((request, moved))
     });
     moved.collect()
 }
 
 /// A request to each listener that differs, and to each server name that it knows.
-fn of_listeners(held: &[Resources; 2], names: &BTreeSet<&str>) -> Vec<Request> {
+fn of_listeners(held: &[Held; 2], names: &BTreeSet<&str>) -> Vec<Request> {
     let listeners = held.iter().flat_map(|held| &held.listeners);
     let changed = listeners.filter(|listener| names.contains(&*listener.name));
     let mut requests = Vec::new();

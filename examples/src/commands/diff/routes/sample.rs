@@ -9,10 +9,9 @@ use mesh_envoy_proto::envoy::config::route::v3::route_match::PathSpecifier;
 use mesh_envoy_proto::envoy::config::route::v3::{Route, RouteMatch, VirtualHost};
 use mesh_envoy_proto::envoy::r#type::matcher::v3::StringMatcher;
 use mesh_envoy_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
-use mesh_xds_gen::Resources;
 use mesh_xds_gen::resolve::Request;
 
-use super::differing;
+use super::{Held, differing, expression};
 
 /// A host that no virtual host names, for those that take any.
 const STRANGER: &str = "elsewhere.invalid";
@@ -23,7 +22,7 @@ pub(super) fn plain() -> Request {
 }
 
 /// Requests to the virtual hosts that differ, or that send to a cluster that came or went (`names`).
-pub(super) fn of_routes(held: &[Resources; 2], names: &BTreeSet<&str>) -> Vec<Request> {
+pub(super) fn of_routes(held: &[Held; 2], names: &BTreeSet<&str>) -> Vec<Request> {
     let [old, new] = held;
     let sends = |host: &VirtualHost| {
         let mut clusters = host.routes.iter().flat_map(clusters);
@@ -73,13 +72,18 @@ fn bare(domain: &str) -> &str {
     }
 }
 
-/// A request that meets a condition. Expressions and conditions that are turned around are left out:
-/// the request may then take another route, on both sides alike.
+/// A request that meets a condition. What a condition turns around (`withoutHeaders`) is left out of the
+/// request, which mostly meets it so; if not, it takes another route, on both sides alike.
 fn meeting(base: &Request, condition: &RouteMatch) -> Request {
     let mut request = base.clone();
     match &condition.path_specifier {
         Some(PathSpecifier::Prefix(path) | PathSpecifier::Path(path))
         | Some(PathSpecifier::PathSeparatedPrefix(path)) => request.path.clone_from(path),
+        Some(PathSpecifier::SafeRegex(matcher)) => {
+            if let Some(path) = expression::example(&matcher.regex) {
+                request.path = path;
+            }
+        }
         _ => {}
     }
     for matcher in condition.headers.iter().filter(|matcher| !matcher.invert_match) {
@@ -112,7 +116,7 @@ fn meeting(base: &Request, condition: &RouteMatch) -> Request {
     request
 }
 
-/// A text that a pattern takes; `None` for expressions.
+/// A text that a pattern takes.
 fn example(matcher: &StringMatcher) -> Option<String> {
     match &matcher.match_pattern {
         Some(
@@ -121,6 +125,7 @@ fn example(matcher: &StringMatcher) -> Option<String> {
             | MatchPattern::Suffix(text)
             | MatchPattern::Contains(text),
         ) => Some(text.clone()),
+        Some(MatchPattern::SafeRegex(matcher)) => expression::example(&matcher.regex),
         _ => None,
     }
 }
