@@ -102,7 +102,7 @@ pub(crate) fn encoded_of_services(
 
 /// The clusters that are of no service that the proxy sends to.
 fn own(context: &Context<'_>) -> Vec<Cluster> {
-    match context.proxy.kind {
+    let mut found = match context.proxy.kind {
         ProxyKind::Sidecar => {
             let mut found = vec![special::passthrough(context)];
             found.extend(special::allow_any_dynamic_dns(context));
@@ -111,5 +111,7 @@ fn own(context: &Context<'_>) -> Vec<Cluster> {
             found
         }
         ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => Vec::new(),
-    }
+    };
+    found.extend(special::external_secrets(context));
+    found
 }

@@ -12,6 +12,7 @@ pub mod name_table;
 pub mod rbac;
 pub mod resolve;
 pub mod route;
+mod secret;
 pub mod snapshot;
 pub mod stock;
 pub mod telemetry;

@@ -4,9 +4,7 @@ use mesh_envoy_proto::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbConfig,
     OriginalDstLbConfig,
 };
-use mesh_envoy_proto::envoy::config::core::v3::{
-    AggregatedConfigSource, ApiVersion, ConfigSource, TypedExtensionConfig, config_source,
-};
+use mesh_envoy_proto::envoy::config::core::v3::{ConfigSource, TypedExtensionConfig};
 use mesh_envoy_proto::envoy::extensions::network::dns_resolver::cares::v3::CaresDnsResolverConfig;
 use mesh_envoy_proto::pack;
 use mesh_lb::assign::Discovery;
@@ -16,6 +14,7 @@ use mesh_model::registry::{Resolution, Service};
 use mesh_model::view::{IpFamilies, ProxyKind};
 
 use super::wire;
+use crate::secret::over_ads;
 
 /// Returns how a proxy's clusters of a service find endpoints, before any policy. An alias has no
 /// cluster, and a wildcard host that the proxy resolves itself has one of another kind; both are not
@@ -59,21 +58,10 @@ pub(super) fn apply_eds(cluster: &mut Cluster) {
         cluster.eds_cluster_config = Some(EdsClusterConfig {
             eds_config: Some(ConfigSource {
                 initial_fetch_timeout: Some(wire::seconds(0)),
-                ..ads()
+                ..over_ads()
             }),
             service_name: cluster.name.clone(),
         });
-    }
-}
-
-/// The stream that the cluster itself came by.
-pub(super) fn ads() -> ConfigSource {
-    ConfigSource {
-        resource_api_version: ApiVersion::V3.into(),
-        config_source_specifier: Some(config_source::ConfigSourceSpecifier::Ads(
-            AggregatedConfigSource {},
-        )),
-        ..ConfigSource::default()
     }
 }
 

@@ -1,7 +1,12 @@
 //! Clusters that stand for no service: where traffic goes that nothing explains.
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::cluster::v3::cluster::{DiscoveryType, LbPolicy};
-use mesh_envoy_proto::envoy::config::core::v3::{BindConfig, ExtraSourceAddress};
+use mesh_envoy_proto::envoy::config::core::v3::{
+    Address, BindConfig, ExtraSourceAddress, Pipe, address,
+};
+use mesh_envoy_proto::envoy::config::endpoint::v3::{
+    ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint,
+};
 use mesh_model::resource::destination_rule::{ClientTlsMode, ClientTlsSettings};
 use mesh_model::resource::sidecar::OutboundTrafficMode;
 use mesh_model::view::IpFamilies;
@@ -16,6 +21,7 @@ use crate::name::{
     ALLOW_ANY_DYNAMIC_DNS_CLUSTER, BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER,
     PASSTHROUGH_CLUSTER,
 };
+use crate::secret;
 
 /// Where inbound traffic that the proxy passes on seems to come from, so that it is not redirected
 /// to the proxy again.
@@ -81,6 +87,42 @@ pub(super) fn inbound_passthrough(context: &Context<'_>) -> Cluster {
     }
 }
 
+/// The server of credentials behind the proxy's socket, if it has one.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/cluster_builder.go` `buildExternalSDSCluster`.
+pub(super) fn external_secrets(context: &Context<'_>) -> Option<Cluster> {
+    if !secret::has_socket(context.proxy) {
+        return None;
+    }
+    let pipe = Pipe { path: secret::EXTERNAL_SOCKET.to_owned(), ..Pipe::default() };
+    let address = Address { address: Some(address::Address::Pipe(pipe)) };
+    let endpoint = Endpoint { address: Some(address), ..Endpoint::default() };
+    let endpoint = LbEndpoint {
+        host_identifier: Some(lb_endpoint::HostIdentifier::Endpoint(endpoint)),
+        ..LbEndpoint::default()
+    };
+    let endpoints = LocalityLbEndpoints { lb_endpoints: vec![endpoint], ..<_>::default() };
+    let name = secret::EXTERNAL_CLUSTER;
+    let mut cluster = Cluster {
+        name: name.to_owned(),
+        alt_stat_name: stat_name::delimited(name),
+        cluster_discovery_type: discovery::kind(DiscoveryType::Static),
+        connect_timeout: context.config.connect_timeout.map(wire::duration),
+        load_assignment: Some(ClusterLoadAssignment {
+            cluster_name: name.to_owned(),
+            endpoints: vec![endpoints],
+            ..ClusterLoadAssignment::default()
+        }),
+        ..Cluster::default()
+    };
+    let mut options = HttpOptions::default();
+    options.upgrade();
+    options.apply(&mut cluster);
+    Some(cluster)
+}
+
 /// Connections seem to come from an address, or from another one of the destination's family.
 pub(super) fn bind(source: &str, more: &[&str]) -> BindConfig {
     let extra = more.iter().map(|address| ExtraSourceAddress {
@@ -138,7 +180,7 @@ fn apply_tls(
     cluster: &mut Cluster,
 ) -> Option<ServerName> {
     let around = Surroundings {
-        kind: context.proxy.kind,
+        proxy: context.proxy,
         rule_selects: false,
         foreign_accounts: &[],
         is_http2: false,

@@ -1,8 +1,5 @@
 //! What Envoy is told of TLS to a cluster: certificates, names, versions, protocols.
-use mesh_envoy_proto::envoy::config::core::v3::{
-    ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService, api_config_source,
-    config_source, data_source, grpc_service,
-};
+use mesh_envoy_proto::envoy::config::core::v3::{DataSource, data_source};
 use mesh_envoy_proto::envoy::extensions::transport_sockets::tls::v3::common_tls_context::{
     CombinedCertificateValidationContext, ValidationContextType,
 };
@@ -14,20 +11,14 @@ use mesh_envoy_proto::envoy::extensions::transport_sockets::tls::v3::{
 use mesh_envoy_proto::envoy::r#type::matcher::v3::{StringMatcher, string_matcher};
 use mesh_model::resource::destination_rule::{ClientTlsMode, ClientTlsSettings};
 use mesh_model::resource::mesh_config::TlsConfig;
-use mesh_model::view::ProxyKind;
+use mesh_model::view::{Proxy, ProxyKind};
 
-use super::{discovery, wire};
-
-const WORKLOAD_CERTIFICATE: &str = "default";
-const ROOT_CERTIFICATE: &str = "ROOTCA";
-const BUILTIN_SECRET: &str = "builtin://";
-const CA_SUFFIX: &str = "-cacert";
+use crate::secret::{self, AUTHORITIES, Credential};
 
 /// Of which service and for which proxy the context is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Surroundings<'a> {
-    /// What the proxy is used as.
-    pub(super) kind: ProxyKind,
+    pub(super) proxy: &'a Proxy,
     /// Whether the rule is for selected workloads only.
     pub(super) rule_selects: bool,
     /// The identities of a service that is no Kubernetes service; empty for those that are.
@@ -58,7 +49,7 @@ pub(super) enum Context {
 /// istio/istio `pilot/pkg/networking/core/cluster_tls.go` `buildUpstreamClusterTLSContext`,
 /// `constructUpstreamTLS`.
 pub(super) fn context(settings: &ClientTlsSettings, around: &Surroundings<'_>) -> Context {
-    if needs_selector(settings) && around.kind == ProxyKind::Sidecar && !around.rule_selects {
+    if needs_selector(settings) && around.proxy.kind == ProxyKind::Sidecar && !around.rule_selects {
         return Context::Plain;
     }
     let common = match settings.mode {
@@ -96,11 +87,11 @@ fn mesh_mutual(settings: &ClientTlsSettings, around: &Surroundings<'_>) -> Commo
     }
     CommonTlsContext {
         tls_params: Some(versions()),
-        tls_certificate_sds_secret_configs: vec![of_agent(WORKLOAD_CERTIFICATE)],
+        tls_certificate_sds_secret_configs: vec![secret::of_agent(secret::OWN)],
         alpn_protocols: protocols.into_iter().map(str::to_owned).collect(),
         validation_context_type: combined(
             server_names(&settings.subject_alt_names),
-            of_agent(ROOT_CERTIFICATE),
+            secret::of_agent(secret::ROOT),
         ),
         ..CommonTlsContext::default()
     }
@@ -127,20 +118,20 @@ fn of_user(settings: &ClientTlsSettings, around: &Surroundings<'_>) -> Option<Co
     let name = &*settings.credential_name;
     if name.is_empty() {
         if settings.mode == ClientTlsMode::Mutual {
-            certificates.push(client_files(settings)?);
+            certificates.push(client_files(settings, around.proxy)?);
         }
         common.validation_context_type = if skips {
             Some(ValidationContextType::ValidationContext(<_>::default()))
         } else {
             expected.crl = revoked(&settings.ca_crl);
-            combined(expected, authority_files(&settings.ca_certificates))
+            combined(expected, authority_files(&settings.ca_certificates, around.proxy))
         };
     } else {
         if settings.mode == ClientTlsMode::Mutual {
-            certificates.push(of_credential(name));
+            certificates.push(of_credential(around.proxy, name));
         }
         if !skips {
-            let authorities = of_credential(&format!("{name}{CA_SUFFIX}"));
+            let authorities = of_credential(around.proxy, &format!("{name}{AUTHORITIES}"));
             common.validation_context_type = combined(expected, authorities);
         }
     }
@@ -184,66 +175,18 @@ fn revoked(file: &str) -> Option<DataSource> {
     (!file.is_empty()).then(|| DataSource { specifier: Some(specifier), ..DataSource::default() })
 }
 
-fn client_files(settings: &ClientTlsSettings) -> Option<SdsSecretConfig> {
+fn client_files(settings: &ClientTlsSettings, proxy: &Proxy) -> Option<SdsSecretConfig> {
     let (certificate, key) = (&settings.client_certificate, &settings.private_key);
     let is_complete = !certificate.is_empty() && !key.is_empty();
-    is_complete.then(|| secret(format!("file-cert:{certificate}~{key}"), agent()))
+    is_complete.then(|| secret::of_files(proxy, &format!("file-cert:{certificate}~{key}")))
 }
 
-fn authority_files(file: &str) -> SdsSecretConfig {
+fn authority_files(file: &str, proxy: &Proxy) -> SdsSecretConfig {
     let file = if file.is_empty() { "system" } else { file };
-    secret(format!("file-root:{file}"), agent())
+    secret::of_files(proxy, &format!("file-root:{file}"))
 }
 
-/// A secret of the workload itself, from its agent.
-fn of_agent(name: &str) -> SdsSecretConfig {
-    let source = ConfigSource { initial_fetch_timeout: Some(wire::seconds(0)), ..agent() };
-    secret(name.to_owned(), source)
-}
-
-/// A secret of Kubernetes, from the control plane.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/security/model/authentication.go`
-/// `ConstructSdsSecretConfigForCredential`; `pilot/pkg/model/credentials/resource.go`
-/// `ToResourceName`.
-fn of_credential(name: &str) -> SdsSecretConfig {
-    if name == BUILTIN_SECRET {
-        return of_agent(WORKLOAD_CERTIFICATE);
-    }
-    if name.strip_prefix(BUILTIN_SECRET) == Some(CA_SUFFIX) {
-        return of_agent(ROOT_CERTIFICATE);
-    }
-    const TYPED: [&str; 3] = ["configmap://", "kubernetes://", "kubernetes-gateway://"];
-    let is_typed = TYPED.iter().any(|scheme| name.starts_with(scheme));
-    let resource = if is_typed { name.to_owned() } else { format!("kubernetes://{name}") };
-    secret(resource, discovery::ads())
-}
-
-const fn secret(name: String, source: ConfigSource) -> SdsSecretConfig {
-    SdsSecretConfig { name, sds_config: Some(source) }
-}
-
-/// The agent beside the proxy.
-fn agent() -> ConfigSource {
-    let agent = grpc_service::EnvoyGrpc { cluster_name: "sds-grpc".to_owned(), ..<_>::default() };
-    let service = GrpcService {
-        target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(agent)),
-        ..GrpcService::default()
-    };
-    let source = ApiConfigSource {
-        api_type: api_config_source::ApiType::Grpc.into(),
-        transport_api_version: ApiVersion::V3.into(),
-        grpc_services: vec![service],
-        set_node_on_first_message_only: true,
-        ..ApiConfigSource::default()
-    };
-    ConfigSource {
-        resource_api_version: ApiVersion::V3.into(),
-        config_source_specifier: Some(config_source::ConfigSourceSpecifier::ApiConfigSource(
-            source,
-        )),
-        ..ConfigSource::default()
-    }
+/// The secret that a rule names: no provider of the mesh's settings is asked for it.
+fn of_credential(proxy: &Proxy, name: &str) -> SdsSecretConfig {
+    Credential::new(proxy, name).or_of_kubernetes()
 }

@@ -16,8 +16,9 @@ use proto::{HttpConnectionManager, HttpFilter};
 
 use super::context::Context;
 use super::filters;
-use super::wire::{ZERO, filter, over_ads};
+use super::wire::{ZERO, filter};
 use super::{dynamic_dns, headers, topology};
+use crate::secret::over_ads;
 
 const NAME: &str = "envoy.filters.network.http_connection_manager";
 

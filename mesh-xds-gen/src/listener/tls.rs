@@ -13,7 +13,7 @@ use proto::common_tls_context::{CombinedCertificateValidationContext, Validation
 use proto::tls_parameters::TlsProtocol;
 
 use super::context::Context;
-use super::wire::ZERO;
+use crate::secret;
 
 /// The ciphers where the mesh names none.
 const CIPHERS: [&str; 6] = [
@@ -24,11 +24,6 @@ const CIPHERS: [&str; 6] = [
     "AES256-GCM-SHA384",
     "AES128-GCM-SHA256",
 ];
-/// The secret of the workload's own certificate.
-pub(super) const OWN: &str = "default";
-/// The secret of the authorities that clients are verified by.
-pub(super) const ROOT: &str = "ROOTCA";
-
 /// The transport socket of mutual TLS that offers these protocols.
 pub(super) fn mutual(context: &Context<'_, '_>, alpn: &[&str]) -> core::TransportSocket {
     let common = proto::CommonTlsContext {
@@ -104,58 +99,16 @@ pub(super) fn own_secret(context: &Context<'_, '_>) -> proto::SdsSecretConfig {
     let chain = proxy.metadata_text("TLS_SERVER_CERT_CHAIN");
     let key = proxy.metadata_text("TLS_SERVER_KEY");
     if chain.is_empty() || key.is_empty() {
-        return agent_secret(OWN);
+        return secret::of_agent(secret::OWN);
     }
-    file_secret(context, &format!("file-cert:{chain}~{key}"))
+    secret::of_files(proxy, &format!("file-cert:{chain}~{key}"))
 }
 
 /// The authorities that verify clients: of the mesh, or a file that metadata names.
 pub(super) fn root_secret(context: &Context<'_, '_>) -> proto::SdsSecretConfig {
-    match context.proxy().metadata_text("TLS_SERVER_ROOT_CERT") {
-        "" => agent_secret(ROOT),
-        root => file_secret(context, &format!("file-root:{root}")),
-    }
-}
-
-/// A secret that the agent beside the proxy serves.
-pub(super) fn agent_secret(name: &str) -> proto::SdsSecretConfig {
-    let mut secret = served_secret(name, "sds-grpc", "");
-    if let Some(config) = secret.sds_config.as_mut().filter(|_| matches!(name, OWN | ROOT)) {
-        config.initial_fetch_timeout = Some(ZERO);
-    }
-    secret
-}
-
-/// A secret that the agent reads from files; metadata `file-credential` names another server.
-pub(super) fn file_secret(context: &Context<'_, '_>, name: &str) -> proto::SdsSecretConfig {
-    let is_other = context.proxy().metadata_text("file-credential") == "true";
-    served_secret(name, if is_other { "sds-files-grpc" } else { "sds-grpc" }, "")
-}
-
-/// A secret that a cluster serves.
-pub(super) fn served_secret(name: &str, cluster: &str, authority: &str) -> proto::SdsSecretConfig {
-    use core::{api_config_source::ApiType, config_source::ConfigSourceSpecifier, grpc_service};
-    let service = core::GrpcService {
-        target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(grpc_service::EnvoyGrpc {
-            cluster_name: cluster.to_owned(),
-            authority: authority.to_owned(),
-            ..grpc_service::EnvoyGrpc::default()
-        })),
-        ..core::GrpcService::default()
-    };
-    let source = core::ApiConfigSource {
-        api_type: ApiType::Grpc.into(),
-        transport_api_version: core::ApiVersion::V3.into(),
-        grpc_services: vec![service],
-        set_node_on_first_message_only: true,
-        ..core::ApiConfigSource::default()
-    };
-    proto::SdsSecretConfig {
-        name: name.to_owned(),
-        sds_config: Some(core::ConfigSource {
-            resource_api_version: core::ApiVersion::V3.into(),
-            config_source_specifier: Some(ConfigSourceSpecifier::ApiConfigSource(source)),
-            ..core::ConfigSource::default()
-        }),
+    let proxy = context.proxy();
+    match proxy.metadata_text("TLS_SERVER_ROOT_CERT") {
+        "" => secret::of_agent(secret::ROOT),
+        root => secret::of_files(proxy, &format!("file-root:{root}")),
     }
 }

@@ -108,14 +108,3 @@ pub(super) fn typed_struct(type_name: &str, value: Struct) -> udpa::r#type::v1::
         value: Some(value),
     }
 }
-
-/// Resources of the stream that the listener came by.
-pub(super) fn over_ads() -> core::ConfigSource {
-    core::ConfigSource {
-        resource_api_version: core::ApiVersion::V3.into(),
-        config_source_specifier: Some(core::config_source::ConfigSourceSpecifier::Ads(
-            core::AggregatedConfigSource {},
-        )),
-        ..core::ConfigSource::default()
-    }
-}

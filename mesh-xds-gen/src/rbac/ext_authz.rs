@@ -35,7 +35,6 @@ pub(super) fn of_requests(config: &MeshConfig, name: &str) -> Option<http::ExtAu
             services: Some(http::ext_authz::Services::GrpcService(grpc_service(grpc)?)),
             ..settings(
                 grpc.fail_open,
-                grpc.clear_route_cache,
                 &grpc.status_on_error,
                 grpc.include_request_body_in_check.as_ref(),
             )
@@ -46,7 +45,6 @@ pub(super) fn of_requests(config: &MeshConfig, name: &str) -> Option<http::ExtAu
             services: Some(http::ext_authz::Services::HttpService(http_service(asked)?)),
             ..settings(
                 asked.fail_open,
-                asked.clear_route_cache,
                 &asked.status_on_error,
                 asked.include_request_body_in_check.as_ref(),
             )
@@ -85,16 +83,15 @@ fn provider<'p>(config: &'p MeshConfig, name: &str) -> Option<&'p ProviderKind> 
     providers.find(|provider| *provider.name == *name)?.kind.as_ref()
 }
 
+/// What both kinds have in common. `clearRouteCache` of a provider is read by no one upstream: filters go without it.
 fn settings(
     failure_mode_allow: bool,
-    clear_route_cache: bool,
     status: &str,
     body: Option<&ExtAuthzRequestBody>,
 ) -> http::ExtAuthz {
     http::ExtAuthz {
         transport_api_version: ApiVersion::V3.into(),
         failure_mode_allow,
-        clear_route_cache,
         status_on_error: status.parse().ok().map(|code| HttpStatus { code }),
         with_request_body: body.map(|body| http::BufferSettings {
             max_request_bytes: body.max_request_bytes,

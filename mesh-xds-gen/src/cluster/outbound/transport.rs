@@ -76,7 +76,7 @@ impl Outbound<'_, '_> {
         let context = self.context;
         let is_foreign = service.provider == Provider::External;
         Surroundings {
-            kind: context.proxy.kind,
+            proxy: context.proxy,
             rule_selects: rule.is_some_and(|rule| rule.rule.spec.workload_selector.is_some()),
             foreign_accounts: if is_foreign { self.accounts } else { &[] },
             is_http2,

@@ -16,24 +16,9 @@ use proto::common_tls_context::{CombinedCertificateValidationContext, Validation
 use proto::tls_parameters::TlsProtocol as Version;
 
 use super::super::context::Context;
-use super::super::tls::{
-    OWN, ROOT, agent_secret, downstream, file_secret, own_secret, root_secret, served_secret,
-};
-use super::super::wire::over_ads;
+use super::super::tls::{downstream, own_secret, root_secret};
 use crate::name::ClusterName;
-
-/// What follows the name of a secret in that of its authorities.
-const AUTHORITIES: &str = "-cacert";
-/// The secret of the workload itself.
-const BUILTIN: &str = "builtin://";
-/// A secret that there never is.
-const INVALID: &str = "invalid://";
-/// A secret of a source that is not the control plane.
-const EXTERNAL: &str = "sds://";
-/// A secret of Kubernetes.
-const KUBERNETES: &str = "kubernetes://";
-/// The other forms that say themselves what they are.
-const SPELLED_OUT: [&str; 2] = ["kubernetes-gateway://", "configmap://"];
+use crate::secret::{self, AUTHORITIES, Credential};
 
 /// The transport socket of a server; `None` if it terminates no TLS.
 pub(super) fn socket(
@@ -76,8 +61,8 @@ fn certificates(context: &Context<'_, '_>, tls: &ServerTlsSettings) -> proto::Co
         return of_credentials(context, tls);
     }
     let file = |chain: &str, key: &str| match (chain, key) {
-        ("", _) | (_, "") => agent_secret(OWN),
-        (chain, key) => file_secret(context, &format!("file-cert:{chain}~{key}")),
+        ("", _) | (_, "") => secret::of_agent(secret::OWN),
+        (chain, key) => secret::of_files(context.proxy(), &format!("file-cert:{chain}~{key}")),
     };
     let own = if tls.tls_certificates.is_empty() {
         vec![file(&tls.server_certificate, &tls.private_key)]
@@ -86,8 +71,8 @@ fn certificates(context: &Context<'_, '_>, tls: &ServerTlsSettings) -> proto::Co
         several.map(|entry| file(&entry.server_certificate, &entry.private_key)).collect()
     };
     let root = match &*tls.ca_certificates {
-        "" => agent_secret(ROOT),
-        root => file_secret(context, &format!("file-root:{root}")),
+        "" => secret::of_agent(secret::ROOT),
+        root => secret::of_files(context.proxy(), &format!("file-root:{root}")),
     };
     let clients = validates(tls).then(|| validation(tls, Some(root), from_files(tls)));
     common(own, clients.flatten())
@@ -183,26 +168,16 @@ fn texts(values: &[Box<str>]) -> Vec<String> {
 
 /// The secret that a credential means; `None` if its source is unknown.
 fn credential(context: &Context<'_, '_>, name: &str) -> Option<proto::SdsSecretConfig> {
-    if name == BUILTIN {
-        return Some(agent_secret(OWN));
-    }
-    if name.strip_suffix(AUTHORITIES) == Some(BUILTIN) {
-        return Some(agent_secret(ROOT));
-    }
-    let mut name = name;
-    if let Some(resource) = name.strip_prefix(EXTERNAL) {
-        if context.proxy().metadata_text("credential") == "true" {
-            return Some(served_secret(name, "sds-external", ""));
-        }
+    let credential = Credential::new(context.proxy(), name);
+    if let Credential::External(resource) = credential {
         let providers = &context.config().extension_providers;
-        let sds = |kind: &'_ Option<ProviderKind>| matches!(kind, Some(ProviderKind::Sds(_)));
+        let sds = |kind: &Option<ProviderKind>| matches!(kind, Some(ProviderKind::Sds(_)));
         let provider = providers.iter().find(|provider| sds(&provider.kind));
         if let Some(Some(ProviderKind::Sds(provider))) = provider.map(|found| &found.kind) {
             return of_provider(context, provider, resource);
         }
-        name = resource;
     }
-    Some(proto::SdsSecretConfig { name: resource_name(name), sds_config: Some(over_ads()) })
+    Some(credential.or_of_kubernetes())
 }
 
 /// A secret that a source of the mesh's settings serves.
@@ -225,24 +200,7 @@ fn of_provider(
     }?;
     let port = u16::try_from(provider.port).unwrap_or_default();
     let host = service.hostname.as_str();
-    Some(served_secret(resource, &ClusterName::outbound(port, "", host).to_string(), host))
-}
-
-/// The name by which the control plane is asked for a credential.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/model/credentials/resource.go` `ToResourceName`.
-fn resource_name(name: &str) -> String {
-    if name.starts_with(BUILTIN) {
-        return OWN.to_owned();
-    }
-    if name.starts_with(INVALID) {
-        return INVALID.to_owned();
-    }
-    let is_spelled_out =
-        name.starts_with(KUBERNETES) || SPELLED_OUT.iter().any(|prefix| name.starts_with(prefix));
-    if is_spelled_out { name.to_owned() } else { format!("{KUBERNETES}{name}") }
+    Some(secret::served(resource, &ClusterName::outbound(port, "", host).to_string(), host))
 }
 
 /// Versions, ciphers and curves, of the server over those of the mesh; `None` if nobody says any, or
@@ -310,15 +268,6 @@ fn known_ciphers(ciphers: &[Box<str>]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_credential_without_scheme_is_a_secret_of_kubernetes() {
-        assert_eq!(resource_name("shop"), "kubernetes://shop");
-        assert_eq!(resource_name("kubernetes://ns/shop"), "kubernetes://ns/shop");
-        assert_eq!(resource_name("configmap://ns/roots"), "configmap://ns/roots");
-        assert_eq!(resource_name("builtin://-cacert"), "default");
-        assert_eq!(resource_name("invalid://x"), "invalid://");
-    }
 
     #[test]
     fn ciphers_that_envoy_does_not_know_are_left_out_and_expressions_stay() {
