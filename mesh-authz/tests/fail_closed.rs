@@ -5,11 +5,13 @@ use std::sync::Arc;
 use mesh_authz::Authorizer;
 use mesh_authz::identity::Peer;
 use mesh_model::Compat;
-use mesh_model::manifest::Severity;
+use mesh_model::manifest::{Diagnostic, Severity};
 use mesh_model::name::Namespace;
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
 use mesh_model::resource::MutualTlsMode;
 
+#[path = "fail_closed/hidden.rs"]
+mod hidden;
 #[path = "fail_closed/meant.rs"]
 mod meant;
 #[path = "fixture/request.rs"]
@@ -20,6 +22,13 @@ const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: 
 
 /// A mesh of one pod, in which loading the policy finds an error.
 fn mesh(policy: &[u8]) -> Arc<Mesh> {
+    let (mesh, found) = mesh_and_findings(policy);
+    assert!(found.iter().any(|found| found.severity == Severity::Error), "{found:?}");
+    mesh
+}
+
+/// A mesh of one pod, and what loading the text beside it finds.
+fn mesh_and_findings(text: &[u8]) -> (Arc<Mesh>, Vec<Diagnostic>) {
     let source = |path: &str, text: &[u8]| Source {
         origin: Origin::of_path(path).expect("a path of a mesh"),
         name: Arc::from(path),
@@ -27,16 +36,19 @@ fn mesh(policy: &[u8]) -> Arc<Mesh> {
     };
     let mut registry = Registry::new(Compat::default());
     let found = registry
-        .load([source("clusters/c1/pod.yaml", POD.as_bytes()), source("config/p.yaml", policy)]);
-    assert!(found.iter().any(|found| found.severity == Severity::Error), "{found:?}");
-    registry.mesh()
+        .load([source("clusters/c1/pod.yaml", POD.as_bytes()), source("config/p.yaml", text)]);
+    (registry.mesh(), found)
 }
 
 fn is_allowed(policy: &[u8]) -> bool {
-    let mesh = mesh(policy);
+    answer(&mesh(policy))
+}
+
+/// Whether the pod answers.
+fn answer(mesh: &Mesh) -> bool {
     let proxy = mesh.proxy("c1/shop/web").expect("the pod is there");
     let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
-    Authorizer::of_proxy(&mesh, plane, &proxy).decide(&request::get("/")).is_allowed()
+    Authorizer::of_proxy(mesh, plane, &proxy).decide(&request::get("/")).is_allowed()
 }
 
 #[track_caller]

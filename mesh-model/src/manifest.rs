@@ -15,6 +15,7 @@ pub use self::document::{
 };
 pub(crate) use self::document::{
     METADATA_FIELDS, OF_OBJECTS, has_field, is_of_old_policies, misplaced_namespace,
+    names_security, said_kinds,
 };
 pub use self::field_name::FieldName;
 pub use self::node::{Entry, Node, Place, Value};

@@ -39,6 +39,7 @@ mod security;
 mod service;
 mod serving;
 mod settings;
+mod texts;
 mod topology;
 mod virtual_services;
 mod visibility;

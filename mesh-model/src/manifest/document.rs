@@ -25,6 +25,7 @@ mod key;
 mod limits;
 mod list;
 mod meant;
+mod said;
 mod split;
 mod yaml;
 
@@ -34,6 +35,7 @@ pub use self::head::Head;
 pub use self::limits::Limits;
 pub(crate) use self::meant::{METADATA_FIELDS, is_of_old_policies, misplaced_namespace};
 pub use self::meant::{Meant, SECURITY_KINDS, TARGET_KINDS};
+pub(crate) use self::said::{names_security, said_kinds};
 use self::split::Piece;
 
 /// One object of a source.
@@ -240,6 +242,9 @@ impl Reader<'_> {
         let mut waiting = vec![node];
         while let Some(node) = waiting.pop() {
             if list::is_list(&node) {
+                let file = || Arc::clone(&self.file);
+                let beside = list::beside_items(&node).map(|node| Document { file: file(), node });
+                self.reading.documents.extend(beside);
                 waiting.extend(list::items(node).into_iter().rev());
             } else if !matches!(node.value, Value::Map(_)) {
                 let message = format!("expected an object, found {}", node.kind());

@@ -2,24 +2,42 @@
 //! Open Cluster Management, Karmada's `Work` and their kin.
 //!
 //! Nobody can tell whether, where and with which values they are applied, so none is read; those that decide
-//! what policies are in force close what they might.
+//! what policies are in force close what they might. So do those below a field of a known kind: no API server
+//! knows the field, and somebody meant them.
 use super::{Origin, Registry};
-use crate::manifest::{Diagnostic, Document, Meant, Node, Severity, Value};
+use crate::manifest::{Diagnostic, Document, Meant, Node, Severity, Value, names_security};
 use crate::name::{Namespace, is_dns_label, nearest_name};
 use crate::resource;
 
-/// Returns the objects that a document of an unknown kind carries, in the order of the text; none of one that
-/// may be a policy itself, or a misspelt list of some.
+/// Returns the objects that a document carries, in the order of the text; of a kind that is known, which has no
+/// field for any, only if it names security somewhere, and none of one of an unknown kind that may be a policy
+/// itself, or a misspelt list of some.
 ///
 /// An object says its kind and version and has metadata, a specification or (as what Kyverno generates) data:
 /// what does not is a reference. Those that carry others themselves are looked into.
 pub(super) fn carried(document: &Document) -> Vec<Document> {
     let mut found = Vec::new();
-    let is_meant = !document.meant().security_kinds.is_empty();
-    if !is_meant && resource::admit(&document.node, &document.file, "").object.is_none() {
+    let is_meant = || !document.meant().security_kinds.is_empty();
+    let is_known = resource::admit(&document.node, &document.file, "").object.is_some();
+    if if is_known { names_security_inside(&document.node) } else { !is_meant() } {
         inside(&document.node, &mut found);
     }
     found.into_iter().map(|node| Document { file: document.file.clone(), node }).collect()
+}
+
+/// Returns whether an object names a security kind or their group anywhere but where it says its own.
+pub(super) fn names_security_inside(object: &Node) -> bool {
+    let is_own = |key: &str| key == "kind" || key == "apiVersion";
+    object.entries().iter().any(|entry| !is_own(&entry.key) && names(&entry.node))
+}
+
+fn names(node: &Node) -> bool {
+    match &node.value {
+        Value::String(text) => names_security(text),
+        Value::List(items) => items.iter().any(names),
+        Value::Map(entries) => entries.iter().any(|entry| names(&entry.node)),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => false,
+    }
 }
 
 fn inside(node: &Node, found: &mut Vec<Node>) {
@@ -82,7 +100,7 @@ impl Registry {
     }
 
     /// The namespace that an object is applied in is said by who applies it, unless it says one itself.
-    fn forget_namespaces(&mut self, before: usize, document: &Document) {
+    pub(super) fn forget_namespaces(&mut self, before: usize, document: &Document) {
         let namespace = document.head().namespace;
         if !namespace.is_empty() && is_dns_label(&namespace) {
             return;

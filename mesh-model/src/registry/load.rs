@@ -3,9 +3,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::broken::{DEFAULT_NAMESPACE, EXTERNAL};
+use super::carried::names_security_inside;
 use super::index::Index;
 use super::mesh::{Parts, Refused};
 use super::objects::Store;
+use super::texts::Texts;
 use super::topology::Topology;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
@@ -103,14 +105,15 @@ impl Registry {
         // By part and name, so that the order in which files are listed does not matter.
         sources.sort_by(|a, b| (&a.origin, &a.name).cmp(&(&b.origin, &b.name)));
         let mut diagnostics = Findings::new(self.limits.diagnostics);
-        let mut unread = Vec::new();
+        let (mut unread, mut texts) = (Vec::new(), Texts::default());
         for source in sources {
-            unread.extend(self.read(&source, &mut diagnostics));
+            unread.extend(self.read(&source, &mut texts, &mut diagnostics));
         }
-        // What they attach is known once everything else is.
+        // What they attach is known once everything else is, and so is who applies a text.
         for document in unread {
             diagnostics.extend(self.remember_unread(&Origin::Config, &document));
         }
+        diagnostics.extend(self.remember_texts(texts));
         self.check_descriptions(&mut diagnostics);
         settings::check(&self.parts, &mut diagnostics);
         choice::check(&self.parts, &mut diagnostics);
@@ -120,7 +123,12 @@ impl Registry {
 
     /// Reads a text; returns the objects of `config/` that are of no cluster there and policies may be
     /// attached by.
-    fn read(&mut self, source: &Source, diagnostics: &mut Findings) -> Vec<Document> {
+    fn read(
+        &mut self,
+        source: &Source,
+        texts: &mut Texts,
+        diagnostics: &mut Findings,
+    ) -> Vec<Document> {
         let mut unread = Vec::new();
         let reading = manifest::read(&source.name, &source.text, &self.limits);
         if let Origin::Misplaced(meant) = &source.origin {
@@ -182,6 +190,7 @@ impl Registry {
                 }
                 Origin::Config | Origin::Cluster(_) | Origin::Misplaced(_) => {
                     self.add(&source.origin, document, diagnostics);
+                    texts.collect(&source.origin, document);
                     let is_target = ["Service", "Namespace"].contains(&&*document.head().kind);
                     let is_unread = source.origin == Origin::Config && is_target;
                     unread.extend(is_unread.then(|| document.clone()));
@@ -388,6 +397,9 @@ impl Registry {
             diagnostics.extend(self.remember_carried(origin, document));
             return;
         };
+        if names_security_inside(&document.node) {
+            diagnostics.extend(self.remember_carried(origin, document));
+        }
         let Some(resource) = decoded.resource else {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let Some(reason) = errors.next().map(|error| error.message.clone()) else {

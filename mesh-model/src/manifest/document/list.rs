@@ -4,6 +4,8 @@
 //!
 //! kubernetes/apimachinery `pkg/apis/meta/v1/unstructured`: an object with a list of `items` is a
 //! list; an item without kind and version has those of the list, less the ending `List`.
+use super::Meant;
+use super::meant::METADATA_FIELDS;
 use crate::manifest::{Entry, Node, Place, Value};
 
 /// Returns whether a kind says that the object is a list of objects.
@@ -39,6 +41,28 @@ pub(super) fn is_list(node: &Node) -> bool {
             false
         }
     }
+}
+
+/// The fields that the metadata of a list has and that of no object has
+/// (kubernetes/apimachinery `pkg/apis/meta/v1/types.go` `ListMeta`).
+const LIST_METADATA: [&str; 2] = ["continue", "remainingItemCount"];
+
+/// Returns a list without its items, if more stands in it that may be policies: below a field that no list
+/// has, or in its metadata.
+pub(super) fn beside_items(list: &Node) -> Option<Node> {
+    let is_of_metadata =
+        |entry: &Entry| METADATA_FIELDS.iter().chain(&LIST_METADATA).any(|it| **it == *entry.key);
+    let is_known = |entry: &Entry| match &*entry.key {
+        "apiVersion" | "kind" | "items" => true,
+        "metadata" => entry.node.entries().iter().all(is_of_metadata),
+        _ => false,
+    };
+    if list.entries().iter().all(is_known) {
+        return None;
+    }
+    let entries = list.entries().iter().filter(|entry| *entry.key != *"items");
+    let rest = Node { value: Value::Map(entries.cloned().collect()), place: list.place };
+    (!Meant::of_node(&rest).security_kinds.is_empty()).then_some(rest)
 }
 
 /// Returns the documents that a list holds.

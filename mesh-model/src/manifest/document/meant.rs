@@ -4,8 +4,8 @@
 //! text says plainly and once what it is, that counts. Everything else is looked through for the names
 //! of the kinds and of their group, however they are written: in another encoding, escaped, folded over
 //! lines.
-use super::head::Guess;
-use super::{form, list};
+use super::head::{Guess, Head};
+use super::{form, list, said};
 use crate::manifest::{Entry, Node, Value};
 use crate::name::nearest_name;
 
@@ -14,7 +14,7 @@ pub const SECURITY_KINDS: [&str; 3] =
     ["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"];
 
 /// The API group of those kinds, which has no others.
-const SECURITY_GROUP: &str = "security.istio.io";
+pub(super) const SECURITY_GROUP: &str = "security.istio.io";
 
 /// The groups of the kinds before those, which no istiod reads since 1.6: what they denied is open.
 const OLD_GROUPS: [(&str, &[&str]); 2] = [
@@ -95,10 +95,17 @@ impl Meant {
         let is_told = *is_plain && !head.kind.is_empty() && !list::is_list_kind(&head.kind);
         if is_told {
             let target = target_of_kind(&head.kind, &head.api_version);
+            let mut security_kinds = of_kind(&head.kind, &head.api_version);
+            let hidden = hidden_behind(head, text);
+            if !hidden.is_empty() {
+                let known = security_kinds;
+                let is_meant = |kind: &&str| known.contains(kind) || hidden.contains(kind);
+                security_kinds = SECURITY_KINDS.into_iter().filter(is_meant).collect();
+            }
             return Self {
-                security_kinds: of_kind(&head.kind, &head.api_version),
+                security_kinds,
                 target_kinds: target.into_iter().collect(),
-                tells_namespace: !head.namespace.is_empty(),
+                tells_namespace: !head.namespace.is_empty() && hidden.is_empty(),
             };
         }
         let letters = letters(text);
@@ -110,6 +117,18 @@ impl Meant {
         let target_kinds = TARGET_KINDS.into_iter().filter(is_named).collect();
         Self { security_kinds, target_kinds, tells_namespace: false }
     }
+}
+
+/// The security kinds that a text says beside that of its head: where it stops being what its head says,
+/// nobody can tell.
+fn hidden_behind(head: &Head, text: &str) -> Vec<&'static str> {
+    let mut said = said::said_kinds(text);
+    if let Some(own) = nearest_name(&head.kind, SECURITY_KINDS.into_iter())
+        && let Some(at) = said.iter().position(|kind| *kind == own)
+    {
+        said.remove(at);
+    }
+    said
 }
 
 /// Whether a name follows the word `kind` in a text of small letters, be there one word between them.
@@ -307,7 +326,7 @@ fn is_bare(node: &Node) -> bool {
 /// speak of kinds, too, and mean no object.
 fn has_form(node: &Node) -> bool {
     match &node.value {
-        Value::String(text) => form::of_text(text),
+        Value::String(text) => form::of_text(text) || said::swallows(text),
         Value::List(items) => items.iter().any(has_form),
         Value::Map(entries) => {
             let is_near =
@@ -393,6 +412,7 @@ fn escaped(characters: &mut std::str::Chars<'_>) -> Option<char> {
         'x' => 2,
         'u' => 4,
         'U' => 8,
+        'n' | 'r' | 't' => return Some(' '),
         '\n' | '\r' => {
             let rest = characters.as_str().trim_start();
             *characters = rest.chars();
