@@ -105,12 +105,30 @@ message! {
     }
 }
 
+/// The kinds whose labels decide which policies are in force for whom.
+const SELECTED: [&str; 5] = ["Pod", "Namespace", "Service", "ServiceEntry", "WorkloadEntry"];
+
+/// What a label that is none does.
+const UNSEEN: &str =
+    " until then no selector of a policy, no discovery selector and no waypoint sees what it says";
+
 impl Meta {
-    /// Reports what an object's `metadata` has and none should.
-    pub(super) fn unknown_fields(object: &Node, cursor: &mut Cursor) {
+    /// Reports what the `metadata` of an object of a kind has and none should.
+    ///
+    /// # Upstream
+    ///
+    /// The strict validation of `kubectl`; the API server drops the field if it is asked for none.
+    pub(super) fn unknown_fields(object: &Node, kind: &str, cursor: &mut Cursor) {
         let Some(metadata) = object.get(&["metadata"]) else { return };
         let known = METADATA_FIELDS.map(|name| (name, name));
+        let before = cursor.unknown.len();
         cursor.field("metadata", |cursor| cursor.unknown_fields(metadata, &[&known]));
+        let found = cursor.unknown.get_mut(before..).unwrap_or_default();
+        for problem in found.iter_mut().filter(|_| SELECTED.contains(&kind)) {
+            if problem.help.contains("`labels`") {
+                problem.help.push_str(UNSEEN);
+            }
+        }
     }
 
     /// Reads `metadata`, as much of it as can be read; the namespace is as written.

@@ -5,8 +5,8 @@
 //!           └──▶ unknown: a diagnostic and nothing else
 //! ```
 //!
-//! Of Istio's kinds unknown fields are warned of; of Kubernetes' own kinds the mesh reads a part
-//! only, so unknown fields are silently left out. Security policies with unknown fields are refused, as
+//! Of Istio's kinds, and of the metadata of every kind, unknown fields are warned of; of Kubernetes' own kinds
+//! the mesh reads a part only, so the other unknown fields are silently left out. Security policies with unknown fields are refused, as
 //! `kubectl` and strict decoding refuse them: what the API server makes of them, which drops the fields,
 //! may let more pass than is written.
 use std::sync::Arc;
@@ -47,9 +47,9 @@ pub fn decode(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded 
         };
         let resource =
             (!meta.name.is_empty()).then(|| read(node, &found, meta, &mut cursor)).flatten();
+        Meta::unknown_fields(node, found.kind.key, &mut cursor);
         // Without the field a rule may be wider than it is written.
         if SECURITY_KINDS.contains(&found.kind.key) {
-            Meta::unknown_fields(node, &mut cursor);
             cursor.refuse_unknown("");
         }
         decoded.resource = resource.filter(|_| cursor.errors.is_empty());
