@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::manifest::Diagnostic;
+use mesh_model::manifest::{Diagnostic, Severity};
 use mesh_model::registry::{Mesh, Origin, Registry, Source};
 
 /// A mesh of one file, and what is said of it.
@@ -76,4 +76,68 @@ fn a_field_that_no_metadata_has_is_told() {
          deletionGracePeriodSeconds: 1, ownerReferences: [], finalizers: [], managedFields: []}}",
         &[],
     );
+}
+
+#[test]
+fn names_that_the_api_server_refuses_are_told() {
+    let check = |kind: &str, name: &str, expected: &[&str]| {
+        let version = if kind == "Telemetry" { "telemetry.istio.io/v1" } else { "v1" };
+        let text = format!("apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {name}\n");
+        check("clusters/c1/a.yaml", &text, expected);
+    };
+    let refused = &["4:3 warning OBJECT-NAME metadata.name"];
+    let (label, long) = ("a".repeat(63), "a".repeat(64));
+    for (kind, names) in [
+        ("Service", ["1a", "a.b", "A", "a_b", &long, "a-"]),
+        ("Namespace", ["a.b", "A", "a_b", &long, "-a", "a-"]),
+        ("Pod", ["a..b", "A", "a_b", "-a", "a-", "'a b'"]),
+        ("Telemetry", ["a..b", "A", "a_b", "-a", "a-", "'a b'"]),
+    ] {
+        names.into_iter().for_each(|name| check(kind, name, refused));
+        check(kind, &label, &[]);
+    }
+    check("Namespace", "1a", &[]);
+    check("Pod", &format!("{long}.1"), &[]);
+}
+
+#[test]
+fn labels_that_the_api_server_refuses_are_told() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  namespace: NAMESPACE\n  labels:\n    LABEL\n";
+    let pod =
+        |namespace: &str, label: &str| pod.replace("NAMESPACE", namespace).replace("LABEL", label);
+    let file = "clusters/c1/a.yaml";
+    for label in ["a: b", "example.com/a_B.c: ''", "a: 1.2_b-C"].map(|label| pod("shop", label)) {
+        check(file, &label, &[]);
+    }
+    for key in ["a/b/c", "-a", "A.b/c", "'a b'", "/a"] {
+        let expected = format!("7:5 warning LABEL-KEY metadata.labels.{}", key.trim_matches('\''));
+        check(file, &pod("shop", &format!("{key}: b")), &[&expected]);
+    }
+    for value in ["a/b", "-a", "'a b'", &"a".repeat(64)] {
+        check(
+            file,
+            &pod("shop", &format!("a: {value}")),
+            &["7:5 warning LABEL-VALUE metadata.labels.a"],
+        );
+    }
+    check(file, &pod("Shop", "a: b"), &["5:3 warning NAMESPACE-NAME metadata.namespace"]);
+    check(file, &pod(&"a".repeat(64), "a: b"), &["5:3 warning NAMESPACE-NAME metadata.namespace"]);
+}
+
+#[test]
+fn a_policy_whose_names_are_refused_closes() {
+    let policy = |metadata: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{namespace: shop, {metadata}}}\nspec: {{}}\n"
+        )
+    };
+    let is_broken = |metadata: &str| {
+        let (mesh, found) = load("config/a.yaml", &policy(metadata));
+        let errors = found.iter().filter(|it| it.severity == Severity::Error);
+        (mesh.broken().len(), errors.map(|it| it.code).collect::<Vec<_>>())
+    };
+    assert_eq!(is_broken("name: a.b, labels: {a: b}"), (0, vec![]));
+    assert_eq!(is_broken("name: a_b"), (1, vec!["OBJECT-NAME"]));
+    assert_eq!(is_broken("name: a, labels: {a b: c}"), (1, vec!["LABEL-KEY"]));
+    assert_eq!(is_broken("name: a, labels: {a: b c}"), (1, vec!["LABEL-VALUE"]));
 }

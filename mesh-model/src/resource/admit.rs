@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::object::partial;
-use super::validate::Violation;
+use super::validate::{Violation, names};
 use super::{Decoded, MeshConfig, MeshNetworks, ObjectKey, Resource, decode};
 use crate::manifest::decode::clip;
 use crate::manifest::{Diagnostic, Node, SECURITY_KINDS, Severity, misplaced_namespace};
@@ -21,10 +21,15 @@ use crate::manifest::{Diagnostic, Node, SECURITY_KINDS, Severity, misplaced_name
 pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
     let mut decoded = decode(node, file, default_namespace);
     let Some(object) = &decoded.object else { return decoded };
-    let violations = match &decoded.resource {
+    let mut violations = match &decoded.resource {
         Some(resource) => rules(resource),
         None => around(&decoded.diagnostics, node, default_namespace),
     };
+    // Some kinds have rules of their own for their names.
+    let of_names = names::check(node, object).into_iter();
+    let is_told = |field: &str| violations.iter().any(|violation| violation.field == field);
+    let of_names: Vec<Violation> = of_names.filter(|it| !is_told(&it.field)).collect();
+    violations.extend(of_names);
     let misplaced = misplaced(node, file, object);
     let is_refused = misplaced.is_some()
         || violations.iter().any(|violation| violation.severity == Severity::Error);

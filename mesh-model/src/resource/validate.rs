@@ -21,6 +21,7 @@ pub(crate) mod header;
 pub(crate) mod host;
 pub(crate) mod label;
 pub(crate) mod metadata;
+pub(crate) mod names;
 pub(crate) mod port;
 pub(crate) mod re2;
 mod schema;
