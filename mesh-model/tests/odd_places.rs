@@ -40,6 +40,94 @@ fn a_policy_in_a_text_is_told_where_it_stands() {
     );
 }
 
+/// Whether loading settings leaves it unknown what policies depend on.
+fn closes(path: &str, text: &str) -> bool {
+    let (mesh, _) = load(path, text);
+    let plane = mesh.control_plane_of("c1").expect("the cluster serves itself");
+    plane.broken.iter().any(|broken| broken.object.kind == "MeshConfig")
+}
+
+#[test]
+fn wrapped_settings_close() {
+    let settings = "rootNamespace: root\ntrustDomain: td\n";
+    let block = settings.replace('\n', "\n    ");
+    for (text, field) in [
+        ("meshConfig: {SETTINGS}", "meshConfig"),
+        ("MeshConfig: {accessLogFile: a}", "MeshConfig"),
+        ("mesh: |\n    BLOCK", "mesh"),
+        ("data:\n  mesh: |\n    BLOCK", "data"),
+        ("spec: {meshConfig: {SETTINGS}}", "spec"),
+        (
+            "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec: {meshConfig: {SETTINGS}}",
+            "kind",
+        ),
+        (
+            "apiVersion: v2\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: 'SETTINGS'}",
+            "kind",
+        ),
+        ("values: {global: {x: 1}}", "values"),
+        ("istiod: {settings: {SETTINGS}}", "istiod"),
+        ("accessLogFile: a\nmsh: 'trustDomain: td'", "msh"),
+    ] {
+        let flow = "rootNamespace: root, trustDomain: td";
+        let text = text.replace("BLOCK", &block).replace("'SETTINGS'", &format!("'{{{flow}}}'"));
+        let text = text.replace("SETTINGS", flow);
+        let (mesh, found) = load("mesh.yaml", &text);
+        let told: Vec<(&str, &str)> = found.iter().map(|it| (it.code, &*it.field)).collect();
+        assert_eq!(told, [("MC-WRAPPED", field)], "{text}");
+        assert_eq!(&*mesh.config().trust_domain, "cluster.local", "{text}");
+        assert!(closes("mesh.yaml", &text), "{text}");
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |\n";
+        let inner: String = text.lines().map(|line| format!("    {line}\n")).collect();
+        assert!(closes("config/a.yaml", &format!("{map}{inner}")), "{text}");
+    }
+    for text in [
+        settings,
+        "apiVersion: mesh.istio.io/v1alpha1\nkind: MeshConfig\nrootNamespace: root\n",
+        "rootNamspace: root\n",
+        "unknown: {a: b}\nother: text\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: 'rootNamespace: a'}\n",
+    ] {
+        assert!(!closes("mesh.yaml", text), "{text}");
+    }
+}
+
+#[test]
+fn a_misspelt_setting_says_what_counts_until_then() {
+    let help = |path: &str, text: &str| {
+        load(path, text).1.into_iter().map(|it| it.help).collect::<Vec<_>>()
+    };
+    let expected = "did you mean `rootNamespace`? until then what is allowed is decided with the default of it";
+    assert_eq!(help("mesh.yaml", "rootNamspace: root"), [expected]);
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n";
+    assert_eq!(help("config/a.yaml", &format!("{map}  mesh: 'rootNamspace: root'")), [expected]);
+    assert_eq!(help("mesh.yaml", &format!("{map}  mesh: 'rootNamspace: root'")), [expected]);
+    assert_eq!(help("mesh.yaml", "accessLogFil: a"), ["did you mean `accessLogFile`?"]);
+}
+
+#[test]
+fn a_config_map_without_settings_is_told() {
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n";
+    let file = "config/a.yaml";
+    check(file, &format!("{map}data: {{mesh: ''}}\n"), &[]);
+    check(file, map, &["1:1 warning MC-KEY data"]);
+    check(
+        file,
+        &format!("{map}data: {{mes: 'rootNamespace: a'}}\n"),
+        &["4:8 warning MC-KEY data.mes"],
+    );
+    check(file, &format!("{map}data: {{meshNetworks: '{{}}'}}\n"), &["4:1 warning MC-KEY data"]);
+    check(file, &map.replace("istio,", "istio-ca,"), &[]);
+    // In the place of the file nothing else can be meant.
+    check("mesh.yaml", map, &["1:1 error MC-KEY data"]);
+    assert!(closes("mesh.yaml", map));
+    check(
+        "mesh.yaml",
+        &format!("{map}data: {{meshNetworks: '{{}}'}}\n"),
+        &["4:1 warning MC-KEY data"],
+    );
+}
+
 #[test]
 fn a_field_that_no_metadata_has_is_told() {
     let unseen = "until then no selector of a policy, no discovery selector and no waypoint sees what it says";
@@ -124,6 +212,7 @@ fn labels_that_the_api_server_refuses_are_told() {
     check(file, &pod(&"a".repeat(64), "a: b"), &["5:3 warning NAMESPACE-NAME metadata.namespace"]);
 }
 
+/// No API server has such a policy: what it was to deny is closed.
 #[test]
 fn a_policy_whose_names_are_refused_closes() {
     let policy = |metadata: &str| {
@@ -140,4 +229,22 @@ fn a_policy_whose_names_are_refused_closes() {
     assert_eq!(is_broken("name: a_b"), (1, vec!["OBJECT-NAME"]));
     assert_eq!(is_broken("name: a, labels: {a b: c}"), (1, vec!["LABEL-KEY"]));
     assert_eq!(is_broken("name: a, labels: {a: b c}"), (1, vec!["LABEL-VALUE"]));
+}
+
+/// istiod asks for neither a name, nor endpoints, nor gateways.
+#[test]
+fn a_network_may_be_empty_and_have_no_name() {
+    check(
+        "networks.yaml",
+        "networks: {'': {}, a: {endpoints: []}, b: {endpoints: [{}], gateways: []}}",
+        &[],
+    );
+    check(
+        "networks.yaml",
+        "networks: {'': {gateways: [{port: 0}], endpoints: [{fromRegistry: ''}]}}",
+        &[
+            "1:29 error PORT-RANGE networks..gateways[0].port",
+            "1:53 error MN-REGISTRY networks..endpoints[0].fromRegistry",
+        ],
+    );
 }

@@ -167,7 +167,7 @@ impl Registry {
                 Origin::MeshConfig => {
                     let (config, found) = MeshConfig::admit(&document.node, &document.file);
                     self.check_settings(&source.origin, &found);
-                    diagnostics.extend(found);
+                    diagnostics.extend(settings::with_defaults(found));
                     self.parts.mesh_config = Some(Arc::new(config));
                 }
                 Origin::MeshNetworks => {
@@ -208,9 +208,17 @@ impl Registry {
         diagnostics: &mut Findings,
     ) -> Option<()> {
         let map = MeshConfigMap::of(&document.node)?;
+        if *origin == Origin::MeshConfig
+            && let Some(found) = settings::no_key(origin, document, &map)
+        {
+            if found.severity == Severity::Error {
+                self.remember_settings(origin, found.message.clone());
+            }
+            diagnostics.push(found);
+        }
         if let Some((config, found)) = map.mesh_config(&document.file) {
             self.check_settings(origin, &found);
-            diagnostics.extend(found);
+            diagnostics.extend(settings::with_defaults(found));
             self.parts.mesh_config = Some(Arc::new(config));
         }
         if let Some((networks, found)) = map.mesh_networks(&document.file) {
@@ -419,7 +427,7 @@ impl Registry {
         if *origin == Origin::Config && OF_CLUSTERS.contains(&key.kind) {
             diagnostics.push(of_no_cluster(document, &key));
         }
-        let settings =
+        let map =
             if let Resource::MeshConfigMap(map) = &resource { Some(map.clone()) } else { None };
         if !self.store(origin).add(resource) {
             diagnostics.push(self.duplicate(origin, document, &key));
@@ -431,8 +439,12 @@ impl Registry {
             let place = (document.file.clone(), document.node.place);
             Arc::make_mut(&mut self.parts.places).insert((origin.clone(), key), place);
         }
-        if let Some(map) = settings {
+        if let Some(map) = map {
+            let is_of_mesh = *map.meta.name == *"istio";
+            let no_key = is_of_mesh.then(|| settings::no_key(origin, document, &map)).flatten();
+            diagnostics.extend(no_key);
             let of_config = map.mesh_config(&document.file).map(|(_, found)| found);
+            let of_config = of_config.map(settings::with_defaults);
             let of_networks = map.mesh_networks(&document.file).map(|(_, found)| found);
             diagnostics.extend(of_config.into_iter().chain(of_networks).flatten());
         }

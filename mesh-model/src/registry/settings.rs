@@ -69,7 +69,9 @@ pub(super) fn refused(found: &[Diagnostic]) -> Option<String> {
     let is_of_security = |finding: &&Diagnostic| {
         let field = finding.field.split(['.', '[']).next().unwrap_or_default();
         finding.severity == Severity::Error
-            && (field.is_empty() || security::settings().contains(&field))
+            && (field.is_empty()
+                || finding.code == "MC-WRAPPED"
+                || security::settings().contains(&field))
     };
     let finding = found.iter().find(is_of_security)?;
     Some(format!("{}: {}", finding.field, finding.message))

@@ -6,6 +6,7 @@
 //! ```
 use std::sync::Arc;
 
+use super::mesh_config::wrapped;
 use super::object::partial;
 use super::validate::{Violation, names};
 use super::{Decoded, MeshConfig, MeshNetworks, ObjectKey, Resource, decode};
@@ -128,6 +129,7 @@ impl MeshConfig {
     /// setting that breaks a rule.
     pub fn admit(document: &Node, file: &Arc<str>) -> (Self, Vec<Diagnostic>) {
         let (mut config, mut diagnostics) = Self::decode(document, file);
+        wrapped::check(document, file, &mut diagnostics);
         let violations = config.validate();
         config.repair(&violations);
         let found = violations.into_iter();

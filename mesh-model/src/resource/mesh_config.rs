@@ -16,6 +16,7 @@ mod proxy_headers;
 mod proxy_tracing;
 mod tracing_provider;
 mod validate;
+pub(super) mod wrapped;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
