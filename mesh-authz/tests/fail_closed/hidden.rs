@@ -74,6 +74,9 @@ fn a_policy_that_another_swallowed_denies() {
     }
     check(format!("a: |\n  b\n    ---\n{}", indent(POLICY, 4)), true);
     check(format!("a: b\n  ---\n  {JSON}\n"), true);
+    // Another one of its name is another one.
+    let twin = POLICY.replace("shut", "open").replace("shop", "other");
+    assert!(!loses_nothing(noted(OTHER, &format!("|\n      ---\n{}", indent(&twin, 6)))));
     // It repeats itself.
     let own = JSON.replace("shut", "open").replace("shop", "other");
     let kept = format!("'{own}'\n");
@@ -121,6 +124,18 @@ fn a_policy_in_a_text_that_is_applied_denies() {
         "apiVersion: kappctrl.k14s.io/v1alpha1\nkind: App\nmetadata: {name: a, namespace: mgmt}\nspec:\n  \
          fetch:\n  - inline:\n      paths:\n        p.yaml: TEXT\n"
             .to_owned(),
+        "apiVersion: policy.open-cluster-management.io/v1\nkind: ConfigurationPolicy\nmetadata: {name: a}\nspec:\n  \
+         object-templates-raw: TEXT\n"
+            .to_owned(),
+        "apiVersion: fluxcd.controlplane.io/v1\nkind: ResourceSet\nmetadata: {name: a, namespace: b}\nspec:\n  \
+         resourcesTemplate: TEXT\n"
+            .to_owned(),
+        "apiVersion: template.openshift.io/v1\nkind: Template\nmetadata: {name: a}\nobjects:\n  - TEXT\n"
+            .to_owned(),
+        refers("ManagedResource", "mgmt", "secretRefs: [{name: a}]")
+            .replace("ConfigMap", "Secret")
+            .replacen("data:", "stringData:", 2)
+            .replacen("metastringData:", "metadata:", 1),
         refers("ClusterResourceSet", "mgmt", of_map),
         refers("ClusterProfile", "mgmt", "policyRefs: [{kind: ConfigMap, name: a, namespace: mgmt}]"),
         refers("ClusterProfile", "mgmt", "policyRefs: [{kind: ConfigMap, name: '{{ .Name }}'}]"),

@@ -5,39 +5,33 @@
 //! what policies are in force close what they might. So do those below a field of a known kind: no API server
 //! knows the field, and somebody meant them.
 use super::{Origin, Registry};
-use crate::manifest::{Diagnostic, Document, Meant, Node, Severity, Value, names_security};
+use crate::manifest::{Diagnostic, Document, Meant, Node, Severity, Value};
 use crate::name::{Namespace, is_dns_label, nearest_name};
 use crate::resource;
 
-/// Returns the objects that a document carries, in the order of the text; of a kind that is known, which has no
-/// field for any, only if it names security somewhere, and none of one of an unknown kind that may be a policy
-/// itself, or a misspelt list of some.
+/// Returns the objects that a document of an unknown kind carries, in the order of the text; none of one that
+/// may be a policy itself, or a misspelt list of some.
 ///
 /// An object says its kind and version and has metadata, a specification or (as what Kyverno generates) data:
 /// what does not is a reference. Those that carry others themselves are looked into.
 pub(super) fn carried(document: &Document) -> Vec<Document> {
+    let is_meant = !document.meant().security_kinds.is_empty();
+    if is_meant || is_known(document) { Vec::new() } else { all_inside(document) }
+}
+
+/// Returns the objects below the fields of a document of a known kind, which has none for any.
+fn below_fields(document: &Document) -> Vec<Document> {
+    if is_known(document) { all_inside(document) } else { Vec::new() }
+}
+
+fn is_known(document: &Document) -> bool {
+    resource::admit(&document.node, &document.file, "").object.is_some()
+}
+
+fn all_inside(document: &Document) -> Vec<Document> {
     let mut found = Vec::new();
-    let is_meant = || !document.meant().security_kinds.is_empty();
-    let is_known = resource::admit(&document.node, &document.file, "").object.is_some();
-    if if is_known { names_security_inside(&document.node) } else { !is_meant() } {
-        inside(&document.node, &mut found);
-    }
+    inside(&document.node, &mut found);
     found.into_iter().map(|node| Document { file: document.file.clone(), node }).collect()
-}
-
-/// Returns whether an object names a security kind or their group anywhere but where it says its own.
-pub(super) fn names_security_inside(object: &Node) -> bool {
-    let is_own = |key: &str| key == "kind" || key == "apiVersion";
-    object.entries().iter().any(|entry| !is_own(&entry.key) && names(&entry.node))
-}
-
-fn names(node: &Node) -> bool {
-    match &node.value {
-        Value::String(text) => names_security(text),
-        Value::List(items) => items.iter().any(names),
-        Value::Map(entries) => entries.iter().any(|entry| names(&entry.node)),
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => false,
-    }
 }
 
 fn inside(node: &Node, found: &mut Vec<Node>) {
@@ -71,15 +65,34 @@ fn is_object(node: &Node) -> bool {
 }
 
 impl Registry {
-    /// `OBJECT-CARRIED`: of the objects that one carries those that decide what policies are in force.
+    /// `OBJECT-CARRIED`: of the objects that one of an unknown kind carries those that decide what policies are
+    /// in force.
     pub(super) fn remember_carried(
         &mut self,
         origin: &Origin,
         document: &Document,
     ) -> Vec<Diagnostic> {
+        self.remember_inside(origin, document, carried(document))
+    }
+
+    /// `OBJECT-CARRIED`: the same of the objects below the fields of one of a known kind.
+    pub(super) fn remember_below_fields(
+        &mut self,
+        origin: &Origin,
+        document: &Document,
+    ) -> Vec<Diagnostic> {
+        self.remember_inside(origin, document, below_fields(document))
+    }
+
+    fn remember_inside(
+        &mut self,
+        origin: &Origin,
+        document: &Document,
+        inside: Vec<Document>,
+    ) -> Vec<Diagnostic> {
         let head = document.head();
         let mut found = Vec::new();
-        for inner in carried(document) {
+        for inner in inside {
             let before = self.parts.broken.len();
             let Some(told) = self.remember_unread(origin, &inner) else { continue };
             self.forget_namespaces(before, &inner);

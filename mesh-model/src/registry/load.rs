@@ -3,7 +3,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::broken::{DEFAULT_NAMESPACE, EXTERNAL};
-use super::carried::names_security_inside;
 use super::index::Index;
 use super::mesh::{Parts, Refused};
 use super::objects::Store;
@@ -190,7 +189,9 @@ impl Registry {
                 }
                 Origin::Config | Origin::Cluster(_) | Origin::Misplaced(_) => {
                     self.add(&source.origin, document, diagnostics);
-                    texts.collect(&source.origin, document);
+                    if texts.collect(&source.origin, document) {
+                        diagnostics.extend(self.remember_below_fields(&source.origin, document));
+                    }
                     let is_target = ["Service", "Namespace"].contains(&&*document.head().kind);
                     let is_unread = source.origin == Origin::Config && is_target;
                     unread.extend(is_unread.then(|| document.clone()));
@@ -405,9 +406,6 @@ impl Registry {
             diagnostics.extend(self.remember_carried(origin, document));
             return;
         };
-        if names_security_inside(&document.node) {
-            diagnostics.extend(self.remember_carried(origin, document));
-        }
         let Some(resource) = decoded.resource else {
             let mut errors = decoded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let Some(reason) = errors.next().map(|error| error.message.clone()) else {

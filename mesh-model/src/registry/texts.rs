@@ -67,21 +67,27 @@ impl Reference {
 }
 
 impl Texts {
-    /// Takes the texts of an object that hold a policy, and whose texts it applies.
-    pub(super) fn collect(&mut self, origin: &Origin, document: &Document) {
-        let mut search = Search { found: Vec::new(), applied: &mut self.applied };
-        search.look(&document.node, Usage::Kept);
-        if search.found.is_empty() {
-            return;
+    /// Takes the texts of an object that hold a policy, and whose texts it applies; returns whether it names
+    /// security anywhere but where it says its own kind.
+    pub(super) fn collect(&mut self, origin: &Origin, document: &Document) -> bool {
+        let mut search = Search { found: Vec::new(), names: false, applied: &mut self.applied };
+        search.map(&document.node, Usage::Kept, &["kind", "apiVersion"]);
+        let Search { found, names, .. } = search;
+        if !found.is_empty() {
+            self.hold(origin, document, found);
         }
+        names
+    }
+
+    fn hold(&mut self, origin: &Origin, document: &Document, found: Vec<Found<'_>>) {
         let (owner, is_policy) = (document.head(), !document.meant().security_kinds.is_empty());
         if owner.kind.is_empty() && is_policy {
             // As a whole it closes what any may concern.
             return;
         }
-        for Found { mut path, place, text, usage } in search.found {
+        for Found { mut path, place, text, usage } in found {
             let reading = manifest::read("", text.as_bytes(), &Limits::default());
-            if !holds_policy(&reading, &owner) {
+            if repeats(&text, &reading, &owner) || !holds_policy(&reading) {
                 continue;
             }
             path.reverse();
@@ -99,22 +105,31 @@ impl Texts {
     }
 }
 
-/// Whether what was read of a text is, or carries, a policy that is another one than its owner.
-fn holds_policy(reading: &Reading, owner: &Head) -> bool {
+/// Whether what was read of a text is, or carries, a policy.
+fn holds_policy(reading: &Reading) -> bool {
     let is_policy = |document: &Document| !document.meant().security_kinds.is_empty();
-    let is_other = |document: &Document| {
-        let head = document.head();
-        let is_same_namespace = head.namespace.is_empty() || *head.namespace == *owner.namespace;
-        !(head.kind == owner.kind && head.name == owner.name && is_same_namespace)
-    };
-    let mut documents = reading.documents.iter().filter(|document| is_other(document));
+    let mut documents = reading.documents.iter();
     documents.any(|document| is_policy(document) || carried(document).iter().any(is_policy))
         || reading.unreadable.iter().any(|it| !it.meant.security_kinds.is_empty())
+}
+
+/// Whether a text is nothing but the object that it stands in, as tools note it in JSON.
+fn repeats(text: &str, reading: &Reading, owner: &Head) -> bool {
+    let [document] = &*reading.documents else { return false };
+    let head = document.head();
+    let is_same_namespace = head.namespace.is_empty() || head.namespace == owner.namespace;
+    reading.unreadable.is_empty()
+        && text.starts_with('{')
+        && head.kind == owner.kind
+        && head.name == owner.name
+        && is_same_namespace
 }
 
 /// The texts of an object that say a security kind.
 struct Search<'n, 't> {
     found: Vec<Found<'n>>,
+    /// Whether any text names a security kind or their group.
+    names: bool,
     applied: &'t mut Vec<Reference>,
 }
 
@@ -131,23 +146,26 @@ impl<'n> Search<'n, '_> {
         match &node.value {
             Value::String(text) => self.text(node.place, Cow::Borrowed(text), usage),
             Value::List(items) => items.iter().for_each(|item| self.look(item, usage)),
-            Value::Map(entries) => {
-                let kind = node.get(&["kind"]).and_then(Node::as_str).unwrap_or_default();
-                let (applied, encoded) = fields(node, kind);
-                self.applied.extend(references(node, kind));
-                for entry in entries {
-                    let (before, key) = (self.found.len(), &*entry.key);
-                    let usage = if applied.contains(&key) { Usage::Applied } else { usage };
-                    if key == encoded {
-                        self.bytes(&entry.node, usage);
-                    } else {
-                        self.look(&entry.node, usage);
-                    }
-                    let found = self.found.get_mut(before..).unwrap_or_default();
-                    found.iter_mut().for_each(|found| found.path.push(key));
-                }
-            }
+            Value::Map(_) => self.map(node, usage, &[]),
             Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {}
+        }
+    }
+
+    /// Looks at the entries of a map, those with these keys left out.
+    fn map(&mut self, map: &'n Node, usage: Usage, without: &[&str]) {
+        let kind = map.get(&["kind"]).and_then(Node::as_str).unwrap_or_default();
+        let (applied, encoded) = fields(map, kind);
+        self.applied.extend(references(map, kind));
+        for entry in map.entries().iter().filter(|entry| !without.contains(&&*entry.key)) {
+            let (before, key) = (self.found.len(), &*entry.key);
+            let usage = if applied.contains(&key) { Usage::Applied } else { usage };
+            if key == encoded {
+                self.bytes(&entry.node, usage);
+            } else {
+                self.look(&entry.node, usage);
+            }
+            let found = self.found.get_mut(before..).unwrap_or_default();
+            found.iter_mut().for_each(|found| found.path.push(key));
         }
     }
 
@@ -165,18 +183,35 @@ impl<'n> Search<'n, '_> {
     }
 
     fn text(&mut self, place: Place, text: Cow<'n, str>, usage: Usage) {
-        if names_security(&text) && !said_kinds(&text).is_empty() {
-            self.found.push(Found { path: Vec::new(), place, text, usage });
+        if names_security(&text) {
+            self.names = true;
+            if !said_kinds(&text).is_empty() {
+                self.found.push(Found { path: Vec::new(), place, text, usage });
+            }
         }
     }
 }
+
+/// The kinds below whose `spec`, or `objects`, every text is applied as it is.
+const APPLIED: [(&str, &str); 9] = [
+    ("fleet.cattle.io", "Bundle"),
+    ("kappctrl.k14s.io", "App"),
+    ("policy.open-cluster-management.io", "ConfigurationPolicy"),
+    ("fluxcd.controlplane.io", "ResourceSet"),
+    ("template.openshift.io", "Template"),
+    ("work.open-cluster-management.io", "ManifestWork"),
+    ("work.open-cluster-management.io", "ManifestWorkReplicaSet"),
+    ("work.karmada.io", "Work"),
+    ("hive.openshift.io", "SyncSet"),
+];
 
 /// The fields of an object whose texts somebody applies as they are, and the field whose texts are in base64.
 ///
 /// # Upstream
 ///
 /// kubernetes-sigs/cluster-api `ClusterResourceSet`; rancher/fleet `pkg/apis/fleet.cattle.io/v1alpha1`
-/// `BundleSpec`; carvel-dev/kapp-controller `AppFetchInline`.
+/// `BundleSpec`; carvel-dev/kapp-controller `AppFetchInline`; stolostron/config-policy-controller
+/// `ConfigurationPolicySpec`; controlplaneio-fluxcd/flux-operator `ResourceSetSpec`.
 fn fields(object: &Node, kind: &str) -> (&'static [&'static str], &'static str) {
     let text = |field| object.get(&[field]).and_then(Node::as_str).unwrap_or_default();
     let is_of = |group: &str| {
@@ -188,8 +223,9 @@ fn fields(object: &Node, kind: &str) -> (&'static [&'static str], &'static str) 
         }
         "Secret" => (&[], "data"),
         "ConfigMap" => (&[], "binaryData"),
-        "Bundle" if is_of("fleet.cattle.io") => (&["spec"], ""),
-        "App" if is_of("kappctrl.k14s.io") => (&["spec"], ""),
+        _ if APPLIED.iter().any(|(group, known)| *known == kind && is_of(group)) => {
+            (&["spec", "objects"], "")
+        }
         _ => (&[], ""),
     }
 }
@@ -198,11 +234,13 @@ fn fields(object: &Node, kind: &str) -> (&'static [&'static str], &'static str) 
 ///
 /// # Upstream
 ///
-/// kubernetes-sigs/cluster-api `ClusterResourceSet`; projectsveltos/addon-controller `ClusterProfile`.
+/// kubernetes-sigs/cluster-api `ClusterResourceSet`; projectsveltos/addon-controller `ClusterProfile`;
+/// gardener/gardener `ManagedResource`.
 fn references(object: &Node, kind: &str) -> Vec<Reference> {
-    let list = match kind {
-        "ClusterResourceSet" => "resources",
-        "ClusterProfile" | "Profile" => "policyRefs",
+    let (list, of_kind) = match kind {
+        "ClusterResourceSet" => ("resources", ""),
+        "ClusterProfile" | "Profile" => ("policyRefs", ""),
+        "ManagedResource" => ("secretRefs", "Secret"),
         _ => return Vec::new(),
     };
     let spec = object.get(&["spec"]).and_then(|spec| spec.get(&[list]));
@@ -213,10 +251,10 @@ fn references(object: &Node, kind: &str) -> Vec<Reference> {
         text.filter(|text| !text.is_empty()).map(ToOwned::to_owned)
     };
     let reference = |item: &Node| Reference {
-        kind: said(item.get(&["kind"])).unwrap_or_default(),
+        kind: said(item.get(&["kind"])).unwrap_or_else(|| of_kind.to_owned()),
         namespace: match kind {
-            "ClusterResourceSet" => Some(head.namespace.clone()).filter(|it| !it.is_empty()),
-            _ => said(item.get(&["namespace"])),
+            "ClusterProfile" | "Profile" => said(item.get(&["namespace"])),
+            _ => Some(head.namespace.clone()).filter(|it| !it.is_empty()),
         },
         name: said(item.get(&["name"])),
     };

@@ -3,26 +3,37 @@
 //! For texts that no parser has read as what they say: those with an error, and those that are the value of
 //! something else.
 use super::meant::{SECURITY_GROUP, SECURITY_KINDS, letters};
+use super::position;
 use crate::name::nearest_name;
 
 /// Returns whether a text has the name of a security kind or of their group in it, in letters of either case.
 pub(crate) fn names_security(text: &str) -> bool {
+    /// The names by where their first `u` stands: every one has one, and few other words do.
+    const NAMES: [(usize, &str); 4] = [
+        (1, SECURITY_KINDS[0]),
+        (5, SECURITY_KINDS[1]),
+        (3, SECURITY_KINDS[2]),
+        (3, SECURITY_GROUP),
+    ];
     let bytes = text.as_bytes();
     if bytes.len() < SECURITY_GROUP.len() {
         return false;
     }
-    let begins = |at: usize, word: &str| {
-        let head = bytes.get(at..).and_then(|rest| rest.get(..word.len()));
-        head.is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
+    let is_around = |at: usize, (before, name): (usize, &str)| {
+        let rest = at.checked_sub(before).and_then(|begin| bytes.get(begin..));
+        let head = rest.and_then(|rest| rest.get(..name.len()));
+        head.is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()))
     };
-    let [policy, peer, request] = SECURITY_KINDS;
-    bytes.iter().enumerate().any(|(at, byte)| match byte.to_ascii_lowercase() {
-        b'a' => begins(at, policy),
-        b'p' => begins(at, peer),
-        b'r' => begins(at, request),
-        b's' => begins(at, SECURITY_GROUP),
-        _ => false,
-    })
+    let mut passed = 0;
+    while let Some(next) = bytes.get(passed..).and_then(|rest| position(rest, |it| it | 32 == b'u'))
+    {
+        let at = passed + next;
+        if NAMES.into_iter().any(|name| is_around(at, name)) {
+            return true;
+        }
+        passed = at + 1;
+    }
+    false
 }
 
 /// How many bytes the field `kind` and its value may take.
@@ -35,9 +46,12 @@ const NEAR: usize = 512;
 pub(crate) fn said_kinds(text: &str) -> Vec<&'static str> {
     const KEPT: &str = "last-applied-configuration";
     let mut is_kept = false;
-    let lines = text.split_inclusive('\n').filter(|line| {
-        let was_kept = std::mem::replace(&mut is_kept, line.contains(KEPT));
-        !was_kept && !line.trim_start().starts_with('#')
+    let lines = text.split_inclusive(['\n', '\r']).filter(|line| {
+        let trimmed = line.trim();
+        let goes_on = line.contains(KEPT) && trimmed.ends_with(['|', '>', '-', '+']);
+        let was_kept = is_kept;
+        is_kept = goes_on || was_kept && trimmed.is_empty();
+        !(trimmed.starts_with('#') || was_kept && trimmed.starts_with('{'))
     });
     let text = letters(&lines.collect::<String>());
     let said = |(at, word): (usize, &str)| {
@@ -97,6 +111,8 @@ mod tests {
             "kind:\n  authorizationpolicy",
             "? kind\n: &a !!str AuthorizationPolicies",
             "kind: >-\n  'AuthorizationPolicy'",
+            "# a\rkind: AuthorizationPolicy",
+            "last-applied-configuration: '{}'\nkind: AuthorizationPolicy",
         ] {
             assert_eq!(said_kinds(text), POLICY, "{text}");
         }
@@ -115,6 +131,7 @@ mod tests {
             "kind: Service # AuthorizationPolicy",
             "kind",
             "kind: &",
+            "last-applied-configuration: |\r\n  {\"kind\": \"AuthorizationPolicy\"}\r\n",
         ] {
             assert_eq!(said_kinds(text), [""; 0], "{text}");
         }
