@@ -85,7 +85,8 @@ impl AuthorizationPolicy {
         violations.field("when", |violations| {
             violations.each(&rule.when, |violations, of| self.check_condition(violations, of));
         });
-        if self.spec.action == Action::Deny && denies_all_tcp(rule) {
+        let is_wider = denies_all_tcp(rule) || loses_conditions(rule);
+        if self.spec.action == Action::Deny && is_wider {
             let message = "on TCP ports the HTTP fields do not count and the rule denies more";
             violations.warning("AP-DENY-L7-TCP", message, "name the ports that are meant");
         }
@@ -181,6 +182,21 @@ fn denies_all_tcp(rule: &Rule) -> bool {
                 values.is_empty() || name == "requestprincipals" || name == "trustdomains"
             })
         })
+}
+
+/// Whether a rule has conditions about requests and names no port: on TCP it is left with its other fields.
+/// Admission does not look at conditions.
+fn loses_conditions(rule: &Rule) -> bool {
+    let operations = || rule.to.iter().filter_map(|to| to.operation.as_ref());
+    let names_ports = |of: &Operation| !of.ports.is_empty() || !of.not_ports.is_empty();
+    let is_of_port = |of: &Condition| *of.key == *"destination.port";
+    let of_requests = |of: &Condition| {
+        let key = &*of.key;
+        key.starts_with("request.headers") || key.starts_with("request.auth.")
+    };
+    let is_limited =
+        (!rule.to.is_empty() && operations().all(names_ports)) || rule.when.iter().any(is_of_port);
+    rule.when.iter().any(of_requests) && !is_limited
 }
 
 #[cfg(test)]

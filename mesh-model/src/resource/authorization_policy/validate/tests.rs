@@ -109,6 +109,37 @@ fn a_deny_of_http_alone_denies_all_of_tcp() {
 }
 
 #[test]
+fn a_deny_of_requests_by_a_condition_denies_more_of_tcp() {
+    let warned: &[&str] = &["AP-DENY-L7-TCP spec.rules[0]"];
+    let with = |action: &str, mut rule: serde_json::Value, keys: &[&str]| {
+        let when: Vec<_> = keys.iter().map(|key| json!({ "key": key, "values": ["1"] })).collect();
+        rule["when"] = json!(when);
+        json!({ "action": action, "rules": [rule] })
+    };
+    let deny = |rule, keys: &[&str]| with("DENY", rule, keys);
+    for key in [
+        "request.headers[x]",
+        "request.auth.claims[a]",
+        "request.auth.principal",
+        "request.auth.audiences",
+        "request.auth.presenter",
+    ] {
+        check(&deny(json!({}), &[key]), warned);
+        check(&with("ALLOW", json!({}), &[key]), &[]);
+        check(&deny(json!({}), &[key, "destination.port"]), &[]);
+    }
+    let header = ["request.headers[x]"];
+    let source = json!({ "from": [{ "source": { "namespaces": ["a"] } }] });
+    check(&deny(source, &header), warned);
+    let ports = |ports: &[serde_json::Value]| json!({ "to": ports });
+    let one = json!({ "operation": { "ports": ["80"] } });
+    let other = json!({ "operation": { "methods": ["GET"] } });
+    check(&deny(ports(&[one.clone()]), &header), &[]);
+    check(&deny(ports(&[one, other]), &header), warned);
+    check(&deny(json!({}), &["connection.sni"]), &[]);
+}
+
+#[test]
 fn conditions_need_a_known_key_and_values() {
     let field = "spec.rules[0].when[0]";
     let when = |key: &str, values: &[&str]| json!({ "rules": [{ "when": [{ "key": key, "values": values }] }] });
