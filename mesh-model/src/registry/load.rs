@@ -19,6 +19,7 @@ use crate::resource::{
 };
 
 mod choice;
+mod closing;
 mod duplicate;
 mod findings;
 mod settings;
@@ -134,6 +135,7 @@ impl Registry {
             diagnostics.extend(self.remember_misplaced(meant, source, &reading));
             return unread;
         }
+        let first = diagnostics.len();
         diagnostics.extend_limited(reading.diagnostics);
         let mut named = BTreeSet::new();
         if let (Origin::Proxies, [document]) = (&source.origin, &*reading.documents)
@@ -142,14 +144,28 @@ impl Registry {
         {
             diagnostics.push(no_list(document));
         }
-        for unreadable in &reading.unreadable {
+        for (place, unreadable) in reading.unreadable.iter().enumerate() {
+            let before = self.parts.broken.len();
             self.remember_unreadable(&source.origin, unreadable);
+            // One finding each; the last speaks for all that are not told.
+            let told = diagnostics.since(first);
+            let place = place.min(told.len().saturating_sub(1));
+            let told = told.get_mut(place..).unwrap_or_default();
+            closing::tell(told, self.broken_since(before));
+            if let Origin::Description(cluster) = &source.origin {
+                closing::tell_description(told, &self.description(cluster));
+            }
         }
         for document in &reading.documents {
             if self.is_surplus(&source.origin, document) {
+                let (first, before) = (diagnostics.len(), self.parts.broken.len());
                 diagnostics.push(surplus(document));
                 self.remember_unnamed(&source.origin, document, "its file holds one document");
                 self.remember_surplus(&source.origin);
+                closing::tell(diagnostics.since(first), self.broken_since(before));
+                if let Origin::Description(cluster) = &source.origin {
+                    closing::tell_description(diagnostics.since(first), &self.description(cluster));
+                }
                 continue;
             }
             let is_settings = settings_key(&source.origin).is_some();
@@ -164,8 +180,9 @@ impl Registry {
                 Origin::MeshConfig | Origin::MeshNetworks
                     if self.unwrap(&source.origin, document, diagnostics).is_some() => {}
                 Origin::MeshConfig => {
-                    let (config, found) = MeshConfig::admit(&document.node, &document.file);
+                    let (config, mut found) = MeshConfig::admit(&document.node, &document.file);
                     self.check_settings(&source.origin, &found);
+                    closing::tell_settings(&mut found);
                     diagnostics.extend(settings::with_defaults(found));
                     self.parts.mesh_config = Some(Arc::new(config));
                 }
@@ -210,15 +227,17 @@ impl Registry {
     ) -> Option<()> {
         let map = MeshConfigMap::of(&document.node)?;
         if *origin == Origin::MeshConfig
-            && let Some(found) = settings::no_key(origin, document, &map)
+            && let Some(mut found) = settings::no_key(origin, document, &map)
         {
             if found.severity == Severity::Error {
                 self.remember_settings(origin, found.message.clone());
+                closing::tell_settings(std::slice::from_mut(&mut found));
             }
             diagnostics.push(found);
         }
-        if let Some((config, found)) = map.mesh_config(&document.file) {
+        if let Some((config, mut found)) = map.mesh_config(&document.file) {
             self.check_settings(origin, &found);
+            closing::tell_settings(&mut found);
             diagnostics.extend(settings::with_defaults(found));
             self.parts.mesh_config = Some(Arc::new(config));
         }
@@ -255,7 +274,8 @@ impl Registry {
 
     /// Takes what `cluster.yaml` says; a name that is not the folder's is an error.
     fn describe(&mut self, cluster: &ClusterId, document: &Document, diagnostics: &mut Findings) {
-        let (description, found) = ClusterDescription::decode(&document.node, &document.file);
+        let (description, mut found) = ClusterDescription::decode(&document.node, &document.file);
+        closing::tell_description(&mut found, &description);
         diagnostics.extend(found);
         if !description.name.is_empty() && *description.name != *cluster.as_str() {
             diagnostics.push(Diagnostic {
@@ -277,6 +297,12 @@ impl Registry {
         let is_closed = part.description.as_ref().is_some_and(|known| known.hides_control_plane());
         let description = if is_closed { description.closed() } else { description };
         part.description = Some(Arc::new(description));
+    }
+
+    /// What is known of a cluster by its description.
+    fn description(&self, cluster: &ClusterId) -> ClusterDescription {
+        let part = self.parts.clusters.get(cluster);
+        part.and_then(|part| part.description.as_deref()).cloned().unwrap_or_default()
     }
 
     /// Tells of clusters that a description names and the mesh does not have, and of those named as control
@@ -398,10 +424,12 @@ impl Registry {
     /// Admits an object and puts it in.
     fn add(&mut self, origin: &Origin, document: &Document, diagnostics: &mut Findings) {
         let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
+        let (first, before) = (diagnostics.len(), self.parts.broken.len());
         diagnostics.extend(decoded.diagnostics.iter().cloned());
         let Some(key) = decoded.object else {
             let reason = decoded.diagnostics.first().map(|found| found.message.as_str());
             self.remember_unnamed(origin, document, reason.unwrap_or("it is no object"));
+            closing::tell(diagnostics.since(first), self.broken_since(before));
             diagnostics.extend(self.remember_stray_settings(origin, document));
             diagnostics.extend(self.remember_carried(origin, document));
             return;
@@ -414,12 +442,15 @@ impl Registry {
             };
             self.refuse(&key, document);
             self.remember(key, origin, document, reason);
+            closing::tell(diagnostics.since(first), self.broken_since(before));
             return;
         };
         if SECURITY_KINDS.contains(&key.kind) && !is_dns_label(key.namespace.as_str()) {
+            let first = diagnostics.len();
             diagnostics.push(no_namespace(document, &key));
             let key = ObjectKey { namespace: Namespace::default(), ..key };
             self.remember(key, origin, document, "its namespace is none".to_owned());
+            closing::tell(diagnostics.since(first), self.broken_since(before));
             return;
         }
         if *origin == Origin::Config && OF_CLUSTERS.contains(&key.kind) {
@@ -441,8 +472,10 @@ impl Registry {
             let is_of_mesh = *map.meta.name == *"istio";
             let no_key = is_of_mesh.then(|| settings::no_key(origin, document, &map)).flatten();
             diagnostics.extend(no_key);
-            let of_config = map.mesh_config(&document.file).map(|(_, found)| found);
-            let of_config = of_config.map(settings::with_defaults);
+            let of_config = map.mesh_config(&document.file).map(|(_, mut found)| {
+                closing::tell_settings(&mut found);
+                settings::with_defaults(found)
+            });
             let of_networks = map.mesh_networks(&document.file).map(|(_, found)| found);
             diagnostics.extend(of_config.into_iter().chain(of_networks).flatten());
         }

@@ -66,15 +66,17 @@ pub(super) fn broken(parts: &Parts) -> Arc<[Broken]> {
 
 /// What is wrong with settings, if it is security's.
 pub(super) fn refused(found: &[Diagnostic]) -> Option<String> {
-    let is_of_security = |finding: &&Diagnostic| {
-        let field = finding.field.split(['.', '[']).next().unwrap_or_default();
-        finding.severity == Severity::Error
-            && (field.is_empty()
-                || finding.code == "MC-WRAPPED"
-                || security::settings().contains(&field))
-    };
-    let finding = found.iter().find(is_of_security)?;
+    let finding = found.iter().find(|finding| is_refusal(finding))?;
     Some(format!("{}: {}", finding.field, finding.message))
+}
+
+/// Whether a finding about settings hides what security depends on.
+pub(super) fn is_refusal(finding: &Diagnostic) -> bool {
+    let field = finding.field.split(['.', '[']).next().unwrap_or_default();
+    finding.severity == Severity::Error
+        && (field.is_empty()
+            || finding.code == "MC-WRAPPED"
+            || security::settings().contains(&field))
 }
 
 /// The settings of every control plane that there may be, those that count first.

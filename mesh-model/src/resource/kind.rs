@@ -134,9 +134,7 @@ fn report_unknown(node: &manifest::Node, group: &str, name: &str, cursor: &mut C
     let is_kubernetes = !group.contains('.') || group.ends_with(".k8s.io");
     cursor.field("kind", |cursor| match meant {
         _ if manifest::is_of_old_policies(group) => {
-            let message = format!(
-                "{message}: no istiod reads it since 1.6, and what it may have denied is denied"
-            );
+            let message = format!("{message}: no istiod reads it since 1.6");
             cursor.error("KIND-UNKNOWN", place, message, OLD_POLICY);
         }
         meant if is_security => {
@@ -152,8 +150,7 @@ fn report_unknown(node: &manifest::Node, group: &str, name: &str, cursor: &mut C
 }
 
 /// What to do about a kind of the group of policies that is none of them.
-const UNKNOWN_POLICY: &str = "it may have been a policy, and what one may deny in its namespace is denied: \
-                              correct its kind, or remove it";
+const UNKNOWN_POLICY: &str = "it may have been a policy: correct its kind, or remove it";
 
 /// What to do about a kind of policies that is read no more.
 const OLD_POLICY: &str = "write what it says as an AuthorizationPolicy, a PeerAuthentication or a \

@@ -49,6 +49,16 @@ impl Findings {
         diagnostics.into_iter().for_each(|diagnostic| self.keep(diagnostic));
     }
 
+    /// How many are told so far.
+    pub(super) const fn len(&self) -> usize {
+        self.told.len()
+    }
+
+    /// Those that are told after the first so many.
+    pub(super) fn since(&mut self, first: usize) -> &mut [Diagnostic] {
+        self.told.get_mut(first..).unwrap_or_default()
+    }
+
     fn count(&mut self, file: &Arc<str>) -> &mut Count {
         self.files.entry(file.clone()).or_default()
     }
