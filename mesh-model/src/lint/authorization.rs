@@ -75,41 +75,32 @@ impl<'s> Case<'s, '_> {
         Some(self.subject.info("HZ-AUTHZ-EMPTY-ALLOW", "spec.rules", (message.to_owned(), help)))
     }
 
-    /// `HZ-AUTHZ-TRUST-DOMAIN`: principals of a domain that nobody is of.
-    fn trust_domains(&self) -> Option<Diagnostic> {
+    /// `HZ-AUTHZ-TRUST-DOMAIN`: principals of a domain that nobody is of, each where it stands.
+    fn trust_domains(&self) -> Vec<Diagnostic> {
         let mesh = self.scene.mesh;
         let config = &self.scene.plane.config;
         let described = mesh.clusters().filter_map(|id| mesh.description(id.as_str()));
-        let known: Vec<&str> = described
+        let roots = config.ca_certificates.iter().flat_map(|root| &root.trust_domains);
+        let known: BTreeSet<&str> = described
             .map(|says| &*says.trust_domain)
             .chain([&*config.trust_domain, "cluster.local"])
-            .chain(config.trust_domain_aliases.iter().map(AsRef::as_ref))
-            .chain(
-                config
-                    .ca_certificates
-                    .iter()
-                    .flat_map(|root| &root.trust_domains)
-                    .map(AsRef::as_ref),
-            )
+            .chain(config.trust_domain_aliases.iter().chain(roots).map(AsRef::as_ref))
             .collect();
-        let is_foreign = |principal: &&str| {
+        let is_foreign = |principal: &str| {
             let domain = principal.split('/').next().unwrap_or_default();
-            principal.contains('/') && !domain.contains('*') && !known.contains(&domain)
+            principal.contains('/') && !domain.contains('*') && !known.contains(domain)
         };
-        let (index, foreign) = self.rules().find_map(|(index, rule)| {
-            let sources = rule.from.iter().filter_map(|from| from.source.as_ref());
-            let principals = rule.when.iter().filter(|one| *one.key == *"source.principal");
-            let named = sources.flat_map(|source| &source.principals);
-            let mut named = named.chain(principals.flat_map(|one| &one.values)).map(AsRef::as_ref);
-            named.find(is_foreign).map(|principal| (index, principal))
-        })?;
-        let message = format!(
-            "`{foreign}` is of a trust domain that is neither the mesh's nor an alias of it: no \
-             workload has this principal, so it never matches"
-        );
-        let help = "use the mesh's trust domain, or list the other in `trustDomainAliases`";
-        let field = format!("spec.rules[{index}].from");
-        Some(self.subject.error("HZ-AUTHZ-TRUST-DOMAIN", &field, (message, help)))
+        let all = self.rules().flat_map(|(index, rule)| principals(index, rule));
+        all.filter(|(_, principal)| is_foreign(principal))
+            .map(|(field, principal)| {
+                let message = format!(
+                    "`{principal}` is of a trust domain that is neither the mesh's nor an alias of it: no \
+                     workload has this principal, so it never matches"
+                );
+                let help = "use the mesh's trust domain, or list the other in `trustDomainAliases`";
+                self.subject.error("HZ-AUTHZ-TRUST-DOMAIN", &field, (message, help))
+            })
+            .collect()
     }
 
     /// `HZ-AUTHZ-IP-VIA-GATEWAY`: addresses that gateways hide.
@@ -214,6 +205,22 @@ impl<'s> Case<'s, '_> {
         let field = format!("spec.rules[{index}]");
         Some(self.subject.error("HZ-AUTHZ-L7-ON-TCP", &field, (message, help)))
     }
+}
+
+/// The principals that a rule asks for, each with its place.
+fn principals(index: usize, rule: &Rule) -> impl Iterator<Item = (String, &str)> {
+    let sources = rule.from.iter().enumerate();
+    let of_sources = sources.filter_map(|(at, from)| Some((at, from.source.as_ref()?)));
+    let of_sources = of_sources
+        .map(move |(at, source)| (format!("from[{at}].source.principals"), &source.principals));
+    let conditions = rule.when.iter().enumerate();
+    let conditions = conditions.filter(|(_, condition)| *condition.key == *"source.principal");
+    let of_conditions =
+        conditions.map(|(at, condition)| (format!("when[{at}].values"), &condition.values));
+    of_sources.chain(of_conditions).flat_map(move |(list, values)| {
+        let place = move |at| format!("spec.rules[{index}].{list}[{at}]");
+        values.iter().enumerate().map(move |(at, value)| (place(at), &**value))
+    })
 }
 
 /// Whether a rule asks for an identity: what asks for the absence of one matches plain text, too.

@@ -124,3 +124,23 @@ fn gateways_hide_addresses() {
     let when = "{rules: [{when: [{key: source.ip, values: [10.0.0.0/8]}]}]}";
     policy(networks(), when).has("HZ-AUTHZ-IP-VIA-GATEWAY");
 }
+
+#[test]
+fn every_foreign_principal_is_told_where_it_stands() {
+    let spec = "{rules: [{from: [{source: {principals: [x/ns/a/sa/b]}}]}, \
+                {from: [{source: {namespaces: [a]}}, {source: {principals: [cluster.local/ns/a/sa/b, \
+                y/ns/a/sa/b]}}]}, {when: [{key: source.ip, values: [10.0.0.1]}, {key: source.principal, \
+                values: [z/ns/a/sa/b]}]}]}";
+    let found = policy(spread(), spec).findings();
+    let told: Vec<&String> =
+        found.iter().filter(|found| found.contains("HZ-AUTHZ-TRUST-DOMAIN")).collect();
+    let places = [
+        "spec.rules[0].from[0].source.principals[0]",
+        "spec.rules[1].from[1].source.principals[1]",
+        "spec.rules[2].when[1].values[0]",
+    ];
+    assert_eq!(told.len(), places.len(), "{told:?}");
+    for place in places {
+        assert!(told.iter().any(|found| found.contains(place)), "{place}: {told:?}");
+    }
+}
