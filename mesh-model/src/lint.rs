@@ -37,6 +37,8 @@ mod unread;
 
 mod policy;
 
+mod uninhabited;
+
 mod authorization;
 
 mod cluster;
@@ -124,6 +126,7 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     ignored::check,
     unread::check,
     policy::check,
+    uninhabited::check,
     authorization::check,
     injection::check,
     port::check,

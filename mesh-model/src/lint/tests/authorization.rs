@@ -144,3 +144,40 @@ fn every_foreign_principal_is_told_where_it_stands() {
         assert!(told.iter().any(|found| found.contains(place)), "{place}: {told:?}");
     }
 }
+
+#[test]
+fn a_policy_in_a_namespace_where_nobody_is_concerns_nobody() {
+    let of = |kind: &str, namespace: &str, spec: &str| {
+        let text = format!(
+            "apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: p, namespace: \
+             {namespace}}}\nspec: {spec}\n"
+        );
+        spread().file("config/policy.yaml", &text)
+    };
+    let code = "HZ-POLICY-NAMESPACE";
+    let deny = "{action: DENY, rules: [{}]}";
+    of("AuthorizationPolicy", "shp", deny).has(code);
+    let told = of("AuthorizationPolicy", "shp", deny).findings();
+    assert!(told.iter().any(|found| found.contains("did you mean namespace `shop`?")), "{told:?}");
+    of("PeerAuthentication", "shp", "{mtls: {mode: STRICT}}").has(code);
+    of("RequestAuthentication", "shp", "{jwtRules: [{issuer: i, jwks: '{\"keys\":[]}'}]}")
+        .has(code);
+    of("AuthorizationPolicy", "shop", deny).lacks(code);
+    of("AuthorizationPolicy", "istio-system", deny).lacks(code);
+    // Of one with labels, and of one that is attached by reference, other findings tell that.
+    let selecting = "{selector: {matchLabels: {app: cart}}, action: DENY, rules: [{}]}";
+    of("AuthorizationPolicy", "shp", selecting).lacks(code);
+    of("AuthorizationPolicy", "shp", selecting).has("IST0127");
+    // A namespace that there is awaits its workloads.
+    let there = |text: &str| {
+        of("AuthorizationPolicy", "shp", deny).file("clusters/c1/more.yaml", text).lacks(code);
+    };
+    there("apiVersion: v1\nkind: Namespace\nmetadata: {name: shp}\n");
+    there("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a, namespace: shp}\n");
+    there(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shp}\nspec: {ports: [{port: 80}]}\n",
+    );
+    // Without any workload nothing is known.
+    let alone = Fixture::default().cluster("c1", "", &[]);
+    policy(alone, deny).lacks(code);
+}
