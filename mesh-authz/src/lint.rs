@@ -554,6 +554,12 @@ const fn words(risk: Risk) -> Option<(&'static str, bool, &'static str, &'static
             "longer words that begin so match too",
             "use the path itself and the path with `/*`",
         ),
+        Risk::InnerStar => (
+            "HZ-AUTHZ-INNER-STAR",
+            true,
+            "a `*` stands for any text at the start or at the end of a value, and for nothing but itself elsewhere",
+            "write `{*}` for a segment of a path, else list what is meant",
+        ),
         Risk::HeaderOfOneText => (
             "HZ-AUTHZ-HEADER-LINES",
             true,

@@ -308,3 +308,54 @@ fn a_rule_is_of_use_that_a_ztunnel_has_alone() {
     let told = [&patterns[..], &told].concat();
     check_mesh(policy, &pod("{istio.io/dataplane-mode: ambient}"), &told);
 }
+
+#[test]
+fn a_star_within_a_value_is_a_letter() {
+    let star = |field: &str, list: &str, is_told: bool| {
+        let policy = format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, \
+             namespace: shop}}, spec: {{action: AUDIT, rules: [{{{list}}}]}}}}"
+        );
+        let found = lint(&mesh(&policy, PODS));
+        let told = found.iter().filter(|found| found.code == "HZ-AUTHZ-INNER-STAR");
+        let fields: Vec<&str> = told.map(|found| found.field.as_str()).collect();
+        let place = format!("spec.rules[0].{field}");
+        assert_eq!(fields, if is_told { vec![&*place] } else { Vec::new() }, "{list}");
+    };
+    let to = |field: &str, value: &str, is_told| {
+        let list = format!("to: [{{operation: {{{field}: ['{value}']}}}}]");
+        star(&format!("to.operation.{field}"), &list, is_told);
+    };
+    to("paths", "/a/*/b", true);
+    to("paths", "*/b*", true);
+    to("paths", "/a/{*}/b", false);
+    to("paths", "/a/{**}", false);
+    to("paths", "/a/*", false);
+    to("notPaths", "/a/*/b", true);
+    to("hosts", "api.*.com", true);
+    to("hosts", "a.com:*", false);
+    to("methods", "P*T", true);
+    let from = |field: &str, value: &str, is_told| {
+        let list = format!("from: [{{source: {{{field}: ['{value}']}}}}]");
+        star(&format!("from.source.{field}"), &list, is_told);
+    };
+    from("principals", "cluster.local/ns/*/sa/b", true);
+    from("principals", "*/ns/a/sa/b", false);
+    from("requestPrincipals", "https://*.a.com/sub", true);
+    from("requestPrincipals", "iss/*", false);
+    from("requestPrincipals", "*/sub", false);
+    from("requestPrincipals", "*/*", true);
+    from("namespaces", "a*b", false);
+    from("trustDomains", "a*", false);
+    let when = |key: &str, value: &str, is_told| {
+        let list = format!("when: [{{key: '{key}', values: ['{value}']}}]");
+        star(&format!("when[{key}].values"), &list, is_told);
+    };
+    when("request.headers[x]", "foo*bar", true);
+    when("request.headers[x]", "foo*", false);
+    when("request.auth.claims[a]", "a*b", true);
+    when("connection.sni", "a.*.com", true);
+    when("experimental.envoy.filters.x[k]", "[*a]", false);
+    when("experimental.envoy.filters.x[k]", "[a*b]", true);
+    when("source.namespace", "a*b", false);
+}

@@ -1,7 +1,7 @@
 //! Patterns in policies that look tighter than they are.
 use mesh_model::resource::{Action, AuthorizationPolicy, Operation, Rule};
 
-use crate::matcher::joins_lines;
+use crate::matcher::{is_template, joins_lines};
 use crate::rbac::{Field, Place};
 use crate::rule::{List, lists};
 
@@ -38,6 +38,9 @@ pub enum Risk {
     UnescapedSuffix,
     /// The start of a path that ends in the middle of a word: `/admin*` matches `/administrators`.
     PathWithoutSlash,
+    /// A `*` within a value, as in `/a/*/b`, or at both ends of one: it stands for any text at one end only,
+    /// and is that letter elsewhere.
+    InnerStar,
     /// A DENY rule on the text of a header that proxies keep as one, such as `user-agent`: a second line
     /// is appended to the first, and the rule does not match.
     HeaderOfOneText,
@@ -55,6 +58,7 @@ impl Risk {
             Self::SplitRule => "split_rule",
             Self::UnescapedSuffix => "unescaped_suffix",
             Self::PathWithoutSlash => "path_without_slash",
+            Self::InnerStar => "inner_star",
             Self::HeaderOfOneText => "header_of_one_text",
             Self::DenyWithoutPorts => "deny_without_ports",
         }
@@ -145,6 +149,7 @@ impl List<'_> {
         if name == "paths" {
             add(Risk::PathWithoutSlash, &is_open_path);
         }
+        add(Risk::InnerStar, &|value| has_inner_star(name, value));
         let is_own = matches!(name, "ports" | "destination.port" | "destination.ip");
         // Every request has them.
         let denies_all =
@@ -174,6 +179,36 @@ impl List<'_> {
             && !value.contains(':')
             && !self.values.iter().any(|other| with_port(other))
     }
+}
+
+/// Whether a `*` of a value of a field is no more than that letter.
+///
+/// Namespaces have wildcards anywhere, trust domains at one end as admission has it, and paths in templates;
+/// accounts, ports and addresses have none at all.
+fn has_inner_star(name: &str, value: &str) -> bool {
+    let is_text = matches!(
+        name,
+        "principals"
+            | "source.principal"
+            | "requestPrincipals"
+            | "hosts"
+            | "methods"
+            | "paths"
+            | "connection.sni"
+    ) || ["request.headers[", "request.auth.", "experimental."]
+        .iter()
+        .any(|key| name.starts_with(key));
+    if !is_text || (name == "paths" && is_template(value)) {
+        return false;
+    }
+    let is_list = name.starts_with("experimental.");
+    let item = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    without_wildcard(item.filter(|_| is_list).unwrap_or(value)).contains('*')
+}
+
+/// A value without the one star that stands for any text.
+fn without_wildcard(value: &str) -> &str {
+    value.strip_prefix('*').or_else(|| value.strip_suffix('*')).unwrap_or(value)
 }
 
 /// The header that a key names.
