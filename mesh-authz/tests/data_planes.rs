@@ -233,6 +233,28 @@ fn a_condition_that_a_connection_fails_is_told_as_one() {
     );
 }
 
+/// A field that a ztunnel does not compare is told where a rule never matches because of it.
+#[test]
+fn a_field_that_a_ztunnel_does_not_compare_is_told_as_what_fails() {
+    let check = |rule: &str, field: &str| {
+        check_unmatched(rule, &format!("{field}, saw nothing: a ztunnel does not compare it"));
+    };
+    let paths = "to: [{operation: {paths: [/x]}}]";
+    let ports = "to: [{operation: {ports: ['80']}}]";
+    let token = "from: [{source: {requestPrincipals: ['*']}}]";
+    check(paths, "to.operation.paths: expected [\"/x\"]");
+    check("to: [{operation: {notHosts: [a]}}]", "to.operation.notHosts: expected none of [\"a\"]");
+    check(token, "from.source.requestPrincipals: expected [\"*\"]");
+    check(&format!("{ports}, {token}"), "from.source.requestPrincipals: expected [\"*\"]");
+    check(&format!("{paths}, {token}"), "to.operation.paths: expected [\"/x\"]");
+    check("from: [{source: {trustDomains: [td]}}]", "from.source.trustDomains: expected [\"td\"]");
+    for key in ["request.headers[x]", "request.auth.claims[a]", "connection.sni", "remote.ip"] {
+        let value = if key == "remote.ip" { "10.0.0.1" } else { "a" };
+        let when = format!("{ports}, when: [{{key: '{key}', values: ['{value}']}}]");
+        check(&when, &format!("when[{key}].values: expected [\"{value}\"]"));
+    }
+}
+
 /// Whatever such a rule says, what it may keep out is denied; and the trace says that no proxy takes it.
 #[test]
 fn a_template_that_envoy_refuses_stands_in_the_trace() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use mesh_authz::explain::{Explanation, Outcome, PolicyTrace, RuleTrace, Trial};
+use mesh_authz::rbac::{Field, Place};
 use mesh_authz::{Authorizer, Reason, Traffic, Verdict, is_in_mesh};
 use mesh_model::Compat;
 use mesh_model::registry::{ControlPlane, Mesh};
@@ -218,12 +219,13 @@ fn decide(mesh: &Mesh, to: &Proxy, request: &RequestFile, output: Output) -> Res
     request.with(rule, |request| {
         let explained = authorizer.explain(request);
         let is_allowed = explained.decision.is_allowed() && refused.is_none();
+        let path = request.http.map_or("", |http| http.path);
         match output {
             Output::Json => {
                 let is_enforced = is_in_mesh(mesh, to);
-                json::print(&answer(&explained, refused.as_ref(), is_enforced));
+                json::print(&answer(&explained, refused.as_ref(), is_enforced, path));
             }
-            Output::Table => table(&explained, refused.as_ref()),
+            Output::Table => table(&explained, refused.as_ref(), path),
         }
         if is_allowed { Ok(()) } else { Err(Failure::No) }
     })
@@ -283,6 +285,7 @@ fn answer(
     explained: &Explanation<'_>,
     refused: Option<&(&'static str, String)>,
     is_enforced: bool,
+    path: &str,
 ) -> Value {
     let reason = explained.decision.reason();
     let is_allowed = explained.decision.is_allowed() && refused.is_none();
@@ -305,7 +308,7 @@ fn answer(
             "policy": format!("{}/{}", check.rule.namespace, check.rule.name),
             "provider": check.provider,
         })).collect::<Vec<_>>(),
-        "trace": explained.trace.iter().map(trace).collect::<Vec<_>>(),
+        "trace": explained.trace.iter().map(|policy| trace(policy, path)).collect::<Vec<_>>(),
     })
 }
 
@@ -328,17 +331,17 @@ const fn would(trial: &Trial<'_>) -> &'static str {
     }
 }
 
-fn trace(policy: &PolicyTrace<'_>) -> Value {
+fn trace(policy: &PolicyTrace<'_>, path: &str) -> Value {
     json!({
         "policy": format!("{}/{}", policy.namespace, policy.name),
         "action": policy.action.as_str(),
         "dry_run": policy.is_dry_run,
         "matched": policy.is_match(),
-        "rules": policy.rules.iter().map(rule_trace).collect::<Vec<_>>(),
+        "rules": policy.rules.iter().map(|rule| rule_trace(rule, path)).collect::<Vec<_>>(),
     })
 }
 
-fn rule_trace(rule: &RuleTrace<'_>) -> Value {
+fn rule_trace(rule: &RuleTrace<'_>, path: &str) -> Value {
     let (matched, failed) = match &rule.outcome {
         Outcome::Matched => (true, Value::Null),
         Outcome::Failed(failure) => (
@@ -360,11 +363,29 @@ fn rule_trace(rule: &RuleTrace<'_>) -> Value {
             }),
         ),
         Outcome::LeftOut => (false, left_out(rule)),
-        Outcome::NotAsked => (false, json!({"field": "", "saw": "the path is refused before"})),
+        Outcome::NotAsked => {
+            let field = Field { place: PATHS, is_negated: false, values: Box::default() };
+            let saw = refused_path(path);
+            let told = json!({
+                "field": field.to_string(),
+                "negated": false,
+                "expected": field.values,
+                "saw": saw,
+            });
+            (false, told)
+        }
     };
     // What no data plane could use of the rule, so that it is wider than written or gone.
     let omitted: Vec<String> = rule.omissions.iter().map(ToString::to_string).collect();
     json!({"rule": rule.rule, "matched": matched, "failed": failed, "left_out": omitted})
+}
+
+/// Where policies ask for paths.
+const PATHS: Place = Place::Operation("paths");
+
+/// What was seen of a path that no policy is asked about.
+fn refused_path(path: &str) -> String {
+    format!("`{path}`, which is refused before any policy is asked")
 }
 
 /// The value that a rule was left out for.
@@ -383,7 +404,7 @@ fn left_out(rule: &RuleTrace<'_>) -> Value {
     )
 }
 
-fn table(explained: &Explanation<'_>, refused: Option<&(&'static str, String)>) {
+fn table(explained: &Explanation<'_>, refused: Option<&(&'static str, String)>, path: &str) {
     let reason: Reason<'_> = explained.decision.reason();
     let is_allowed = explained.decision.is_allowed() && refused.is_none();
     say!("{}", if is_allowed { "ALLOWED" } else { "DENIED" });
@@ -411,7 +432,9 @@ fn table(explained: &Explanation<'_>, refused: Option<&(&'static str, String)>) 
                 Outcome::Failed(failure) => say!("         rule {}: {failure}", rule.rule),
                 Outcome::Unmatched(failure) => say!("         rule {}: {failure}", rule.rule),
                 Outcome::LeftOut => say!("         rule {}: left out", rule.rule),
-                Outcome::NotAsked => say!("         rule {}: not asked", rule.rule),
+                Outcome::NotAsked => {
+                    say!("         rule {}: not asked: saw {}", rule.rule, refused_path(path));
+                }
             }
             for omission in rule.omissions {
                 say!("           {omission}");

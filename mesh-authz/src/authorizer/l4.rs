@@ -237,7 +237,8 @@ impl Policy {
             let outcome = match group {
                 None => L4Outcome::LeftOut,
                 Some((_, group)) => {
-                    group.failure(peer).map_or(L4Outcome::Matched, L4Outcome::Failed)
+                    let failure = group.failure(peer, &rule.omissions);
+                    failure.map_or(L4Outcome::Matched, L4Outcome::Failed)
                 }
             };
             Looked { rule: rule.origin.rule, outcome, omissions: &rule.omissions }

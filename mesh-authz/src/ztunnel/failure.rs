@@ -3,8 +3,9 @@ use std::fmt;
 
 use mesh_model::name::Cidr;
 
-use super::{Group, Lists, Match, Peer, ServiceAccountMatch, TextMatch};
+use super::{Clause, Group, Lists, Match, Peer, ServiceAccountMatch, TextMatch};
 use crate::rbac::{Field, Place};
+use crate::rule::{Omission, Unusable};
 
 /// What stands for an attribute that a connection does not have.
 const NOTHING: &str = "nothing";
@@ -14,7 +15,8 @@ const NOTHING: &str = "nothing";
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers print every part")]
 pub struct L4Failure {
-    /// The field, with its values as a ztunnel has them; `None` if it is told of no field there.
+    /// The field, with its values as a ztunnel has them, or as they are written where it is not told of the
+    /// field; `None` if nothing is asked for there.
     pub field: Option<Field>,
     /// What the connection has there.
     pub saw: String,
@@ -29,19 +31,43 @@ impl fmt::Display for L4Failure {
 }
 
 impl Group {
-    /// Returns the field that fails; `None` if the group matches.
-    pub(crate) fn failure(&self, peer: &Peer<'_>) -> Option<L4Failure> {
+    /// Returns the field that fails; `None` if the group matches. `omissions` are what the ztunnel is not told
+    /// of the rule: where that leaves nothing the first of it is the field.
+    pub(crate) fn failure(&self, peer: &Peer<'_>, omissions: &[Omission]) -> Option<L4Failure> {
         let holds = |of: &Match| !of.is_empty() && of.matches(peer);
-        let clause = self
-            .clauses
-            .iter()
-            .find(|clause| !clause.matches.is_empty() && !clause.matches.iter().any(holds))?;
+        let fails = |of: &&Clause| !of.matches.is_empty() && !of.matches.iter().any(holds);
+        let (at, clause) = self.clauses.iter().enumerate().find(|(_, clause)| fails(clause))?;
         let first = clause.matches.iter().find(|of| !of.is_empty());
         first.and_then(|of| of.failure(clause.condition, peer)).or_else(|| {
-            let saw =
-                "a connection: a ztunnel is told nothing of what is asked for here".to_owned();
-            Some(L4Failure { field: None, saw })
+            let field = self.untold(at, clause, omissions).cloned();
+            let saw = match &field {
+                Some(_) => "nothing: a ztunnel does not compare it",
+                None => "a connection: a ztunnel is told nothing of what is asked for here",
+            };
+            Some(L4Failure { field, saw: saw.to_owned() })
         })
+    }
+
+    /// The first field of a clause that the ztunnel is not told. What is asked of operations stands before what
+    /// is asked of sources, and conditions behind both.
+    fn untold<'o>(
+        &self,
+        at: usize,
+        clause: &Clause,
+        omissions: &'o [Omission],
+    ) -> Option<&'o Field> {
+        let others = self.clauses.iter().filter(|clause| clause.condition.is_none());
+        let has_both = others.count() > 1;
+        let is_meant = |place: &Place| match (clause.condition, place) {
+            (Some(condition), Place::When { index, .. }) => condition == *index,
+            (None, Place::Operation(_)) => at == 0,
+            (None, Place::Source(_)) => at == 1 || !has_both,
+            (Some(_), Place::Operation(_) | Place::Source(_)) | (None, Place::When { .. }) => false,
+        };
+        let untold = omissions
+            .iter()
+            .filter(|omission| matches!(omission.why, Unusable::Layer4 | Unusable::Untold));
+        untold.map(|omission| &omission.field).find(|field| is_meant(&field.place))
     }
 }
 
