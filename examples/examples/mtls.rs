@@ -3,7 +3,7 @@
 //! A server on a loopback address terminates mutual TLS, takes the caller's identity out of the handshake
 //! and asks mesh-authz about each request, with the policies of a mesh folder. The folder changes while
 //! two callers hold their connections: the one that was denied is allowed from then on, on the same
-//! connection.
+//! connection. It is heard, too, where another folder takes its place.
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -22,13 +22,18 @@ use mesh_authz::{Authorizer, Connection, Header, Http};
 use mesh_model::Compat;
 use mesh_model::name::TrustDomain;
 use mesh_model::registry::{Origin, Registry, Source};
-use notify::Watcher as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+#[path = "../src/watch.rs"]
+mod folder_watch;
+
+use self::folder_watch::Watch;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -68,21 +73,28 @@ fn main() -> Result<(), Failure> {
 
 /// What happens, a line an answer.
 pub(crate) async fn story() -> Result<Vec<String>, Failure> {
-    let folder = std::env::temp_dir().join(format!("mesh-mtls-{}", std::process::id()));
+    let place = std::env::temp_dir().join(format!("mesh-mtls-{}", std::process::id()));
+    let folder = place.join("mesh");
+    lay(&folder, "web")?;
+    let told = tell(&folder).await;
+    std::fs::remove_dir_all(&place)?;
+    told
+}
+
+/// Lays a mesh folder in which an account may read items.
+fn lay(folder: &Path, account: &str) -> Result<(), Failure> {
     std::fs::create_dir_all(folder.join("clusters/east"))?;
     std::fs::create_dir_all(folder.join("config"))?;
     std::fs::write(folder.join("clusters/east/cart.yaml"), POD)?;
-    std::fs::write(folder.join("config/policy.yaml"), policy("web"))?;
-    let told = tell(&folder).await;
-    std::fs::remove_dir_all(&folder)?;
-    told
+    std::fs::write(folder.join("config/policy.yaml"), policy(account))?;
+    Ok(())
 }
 
 async fn tell(folder: &Path) -> Result<Vec<String>, Failure> {
     let root = Root::new()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let (policies, _watcher) = policies_of(folder)?;
+    let (policies, watching) = policies_of(folder)?;
     let serving = tokio::spawn(serve(listener, root.server("cart")?, policies.clone()));
 
     let mut web = connect(address, root.client("web")?).await?;
@@ -94,44 +106,67 @@ async fn tell(folder: &Path) -> Result<Vec<String>, Failure> {
     ];
 
     // The new file takes the place of the old one at once.
-    std::fs::write(folder.join("new"), policy("batch"))?;
-    std::fs::rename(folder.join("new"), folder.join("config/policy.yaml"))?;
-    tokio::time::timeout(Duration::from_secs(10), turns(&mut batch, policies)).await??;
+    replace(folder, "batch")?;
+    turns(&mut batch, &policies).await?;
     told.push("now the policy says batch".to_owned());
     told.push(format!("web /items/7: {}", get(&mut web, "/items/7").await?));
     told.push(format!("batch /items/7: {}", get(&mut batch, "/items/7").await?));
+
+    // So does another folder, whose files are heard of from then on.
+    lay(&folder.with_extension("next"), "web")?;
+    std::fs::rename(folder, folder.with_extension("old"))?;
+    std::fs::rename(folder.with_extension("next"), folder)?;
+    turns(&mut web, &policies).await?;
+    told.push("now another folder says web".to_owned());
+    told.push(format!("batch /items/7: {}", get(&mut batch, "/items/7").await?));
+    replace(folder, "batch")?;
+    turns(&mut batch, &policies).await?;
+    told.push("and its policy says batch".to_owned());
+    told.push(format!("web /items/7: {}", get(&mut web, "/items/7").await?));
     serving.abort();
+    watching.abort();
     Ok(told)
 }
 
-/// Waits for policies that let a caller through that the first ones do not.
+/// Puts another policy in the place of the one that is there, all at once.
+fn replace(folder: &Path, account: &str) -> Result<(), Failure> {
+    std::fs::write(folder.join("new"), policy(account))?;
+    std::fs::rename(folder.join("new"), folder.join("config/policy.yaml"))?;
+    Ok(())
+}
+
+/// Waits for policies that let a caller through that those before do not.
 async fn turns(
     caller: &mut SendRequest<Empty<Bytes>>,
-    mut policies: watch::Receiver<Arc<Authorizer>>,
+    policies: &watch::Receiver<Arc<Authorizer>>,
 ) -> Result<(), Failure> {
-    while get(caller, "/items/7").await? != StatusCode::OK {
-        policies.changed().await?;
-    }
-    Ok(())
+    let mut policies = policies.clone();
+    let turned = async {
+        while get(caller, "/items/7").await? != StatusCode::OK {
+            policies.changed().await?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(20), turned).await?
 }
 
 /// What the server decides by, made anew whenever the folder changes.
 fn policies_of(
     folder: &Path,
-) -> Result<(watch::Receiver<Arc<Authorizer>>, notify::RecommendedWatcher), Failure> {
+) -> Result<(watch::Receiver<Arc<Authorizer>>, JoinHandle<()>), Failure> {
     let (sender, receiver) = watch::channel(Arc::new(authorizer(folder)?));
     let of = folder.to_owned();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // A folder that cannot be read leaves the policies as they are; one that holds what is no
-        // policy denies what it might have denied.
-        if event.is_ok_and(|event| !event.kind.is_access())
-            && let Ok(authorizer) = authorizer(&of)
-        {
-            sender.send_replace(Arc::new(authorizer));
+    let mut changes = Watch::new(vec![of.clone()], |message| eprintln!("{message}"));
+    let watching = tokio::spawn(async move {
+        while changes.changed(true).await.is_some() {
+            // A folder that cannot be read leaves the policies as they are; one that holds what is no
+            // policy denies what it might have denied.
+            if let Ok(authorizer) = authorizer(&of) {
+                sender.send_replace(Arc::new(authorizer));
+            }
         }
-    })?;
-    watcher.watch(folder, notify::RecursiveMode::Recursive)?;
-    Ok((receiver, watcher))
+    });
+    Ok((receiver, watching))
 }
 
 fn authorizer(folder: &Path) -> Result<Authorizer, Failure> {

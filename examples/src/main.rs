@@ -15,6 +15,7 @@ mod json;
 mod node;
 mod say;
 mod strict_json;
+mod watch;
 
 use self::commands::{
     authz, bootstrap, diff, lint, load, plan, report, routes, serve, snapshot, spill, tour, whatif,

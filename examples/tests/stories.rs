@@ -48,6 +48,10 @@ async fn a_caller_is_denied_until_the_policies_change_and_its_connection_stays()
         "now the policy says batch",
         "web /items/7: 403 Forbidden",
         "batch /items/7: 200 OK",
+        "now another folder says web",
+        "batch /items/7: 403 Forbidden",
+        "and its policy says batch",
+        "web /items/7: 403 Forbidden",
     ];
     assert_eq!(told, expected);
 }

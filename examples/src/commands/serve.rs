@@ -31,7 +31,6 @@ mod event;
 mod folder;
 mod hub;
 mod identify;
-mod look;
 mod secrets;
 mod service;
 mod stream;
