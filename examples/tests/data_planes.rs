@@ -446,3 +446,40 @@ fn the_matrix_of_workloads_has_what_each_shows_to_each() {
     assert_eq!(access("c1/shop/cli-0", "c1/shop/web-1"), (false, "never".to_owned()), "{answer}");
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn diff_finds_what_changes_where_a_sidecar_or_a_ztunnel_decides() {
+    let of = |name: &str, domain: &str| {
+        let policy = format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: \
+             shop}}, spec: {{selector: {{matchLabels: {{app: may}}}}, rules: [{{from: [{{source: {{principals: \
+             [{domain}/ns/a/sa/b]}}}}]}}]}}}}\n"
+        );
+        let folder = folder(name, &policy);
+        let write = |file: &str, text: &str| std::fs::write(folder.join(file), text).unwrap();
+        // Nobody can tell whether the namespace has ztunnels.
+        write(
+            "clusters/c1/may.yaml",
+            "{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: 5}}\n---\n\
+             {apiVersion: v1, kind: Pod, metadata: {name: may-0, namespace: shop, labels: {app: may}}, spec: \
+             {containers: [{name: app}]}, status: {phase: Running, podIP: 10.0.0.8}}\n",
+        );
+        write("mesh.yaml", "trustDomain: td\ntrustDomainAliases: [old]\n");
+        folder
+    };
+    let (old, new) = (of("mixed-old", "old"), of("mixed-new", "td"));
+    let paths = [old.to_str().unwrap(), new.to_str().unwrap()];
+    let arguments = ["diff", paths[0], paths[1], "--proxy", "c1/shop/may-0"];
+    let (_, answer, _) = mesh(&old, &arguments, &Value::Null);
+    let decisions = answer["decisions"].as_array().unwrap();
+    for (change, domain) in [("newly_allowed", "td"), ("newly_denied", "old")] {
+        let name = format!("spiffe://{domain}/ns/a/sa/b");
+        let is_told = |one: &Value| {
+            one["change"] == change && one["request"]["peer"]["uri_sans"] == json!([name])
+        };
+        assert!(decisions.iter().any(is_told), "{name}: {answer}");
+    }
+    for folder in [old, new] {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -155,3 +155,55 @@ fn diff_tells_a_combination_that_is_lost() {
     let (all, kept) = (policy("ALLOW", &all), policy("ALLOW", &format!("[{}]", kept.join(", "))));
     check("combination", [&all, ""], [&kept, ""], &[DENIED]);
 }
+
+#[test]
+fn what_was_not_tried_to_the_end_is_told() {
+    let deny = |name: &str, source: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: \
+             shop}}\nspec: {{action: DENY, rules: [{{{source}}}]}}\n---\n"
+        )
+    };
+    let names: Vec<String> = (0..7).map(|at| format!("i{at}/s")).collect();
+    let of = |list: &str| format!("from: [{{source: {{{list}: [{}]}}}}]", names.join(", "));
+    let all = deny("a", &of("requestPrincipals")) + &deny("b", &of("notRequestPrincipals"));
+    let more = all.clone() + &deny("c", "to: [{operation: {paths: [/a], ports: ['80']}}]");
+    let (old, new) = (folder("cut-old", &more, ""), folder("cut-new", &all, ""));
+    let run = |output: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
+        let command = command.arg("diff").args([&old, &new]).args(["--proxy", "c1/shop/web"]);
+        String::from_utf8(command.args(["-o", output]).output().unwrap().stdout).unwrap()
+    };
+    let found: Value = serde_json::from_str(&run("json")).unwrap();
+    let expected = serde_json::json!([{"workload": "c1/shop/web", "policy": "shop/c", "rule": 0}]);
+    assert_eq!(found.get("incomplete"), Some(&expected), "{found:#}");
+    let told = run("table");
+    assert!(told.contains("incomplete: not all that these may change could be tried"), "{told}");
+    assert!(told.contains("c1/shop/web: rule 0 of shop/c"), "{told}");
+    for folder in [old, new] {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+#[test]
+fn a_path_that_is_refused_is_what_fails_in_every_rule() {
+    let policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: \
+                  shop}\nspec: {rules: [{to: [{operation: {methods: [GET]}}]}]}\n";
+    let folder = folder("refused-path", policy, "");
+    let request = folder.join("request");
+    std::fs::write(&request, "{\"destination_port\": 80, \"path\": \"/a%00\"}").unwrap();
+    let run = |output: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
+        let command = command.arg("-f").arg(&folder).args(["authz", "--to", "c1/shop/web"]);
+        let command = command.arg("--request").arg(&request).args(["-o", output]);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let found: Value = serde_json::from_str(&run("json")).unwrap();
+    let saw = "`/a%00`, which is refused before any policy is asked";
+    let failed = serde_json::json!({
+        "field": "to.operation.paths", "negated": false, "expected": [], "saw": saw,
+    });
+    assert_eq!(found.pointer("/trace/0/rules/0/failed"), Some(&failed), "{found:#}");
+    assert!(run("table").contains(&format!("rule 0: not asked: saw {saw}")));
+    std::fs::remove_dir_all(folder).unwrap();
+}

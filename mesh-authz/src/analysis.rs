@@ -17,6 +17,7 @@
 mod coverage;
 mod dead;
 mod diff;
+mod glob;
 mod lint;
 mod literal;
 mod prove;
@@ -40,4 +41,6 @@ pub use self::sample::{Sample, SampleHttp};
 pub use self::shared_names::{Replaced, replaced};
 pub use self::useless::{Idle, Useless, useless};
 pub use self::widening::{Widening, widenings};
-pub use self::witness::{Surroundings, example, samples, samples_between, samples_between_in};
+pub use self::witness::{
+    Between, Surroundings, example, samples, samples_between, samples_between_in,
+};

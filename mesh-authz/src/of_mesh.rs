@@ -62,7 +62,18 @@ impl Authorizer {
     /// rules where a ztunnel's cannot be taken apart. Where a ztunnel decides, no trust domain stands for
     /// another.
     pub fn as_envoy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
-        let carrier = data_plane(mesh, proxy);
+        Self::as_envoy_with(mesh, plane, proxy, data_plane(mesh, proxy))
+    }
+
+    /// The same of the policies that a ztunnel has there; `None` where none decides, and none may: see
+    /// [`may_be_captured`].
+    pub fn as_envoy_of_ztunnel(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Option<Self> {
+        let carrier = DataPlane::Ztunnel;
+        let may_decide = data_plane(mesh, proxy) == carrier || may_be_captured(mesh, proxy);
+        may_decide.then(|| Self::as_envoy_with(mesh, plane, proxy, carrier))
+    }
+
+    fn as_envoy_with(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy, carrier: DataPlane) -> Self {
         let workload = workload_at(mesh, proxy, carrier);
         let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
         let of_plane = Environment::of_plane(plane, mesh.compat());

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use mesh_authz::analysis::{Difference, Sample, Surroundings, diff, samples_between_in};
+use mesh_authz::analysis::{
+    Difference, Sample, Surroundings, diff, samples_between, samples_between_in,
+};
 use mesh_authz::identity::IdentitySource;
 use mesh_authz::{Authorizer, Environment, Policies, Traffic, Workload};
 use mesh_model::manifest::{Limits, read};
@@ -255,7 +257,7 @@ fn peers_are_of_the_trust_domains_that_are_let_in() {
         demands_identity: true,
         destinations: vec!["10.0.0.1".parse().unwrap()],
     };
-    let tried = samples_between_in(&old, &new, Traffic::Http, &around);
+    let tried = samples_between_in(&old, &new, Traffic::Http, &around).hunted;
     let is_told = |sample: &&Sample| {
         sample.with(|request| {
             old.decide(request).is_allowed() != new.decide(request).is_allowed()
@@ -284,12 +286,108 @@ fn requests_go_where_they_may() {
     };
     let is_told = |around: &Surroundings| {
         let tried = samples_between_in(&old, &new, Traffic::Http, around);
-        let mut tried =
-            tried.iter().filter(|sample| around.destinations.contains(&sample.destination_ip));
+        let mut tried = tried
+            .hunted
+            .iter()
+            .filter(|sample| around.destinations.contains(&sample.destination_ip));
         tried.any(|sample| {
             sample.with(|it| old.decide(it).is_allowed() != new.decide(it).is_allowed())
         })
     };
     assert!(is_told(&around(["192.0.2.9", "10.7.7.7"])));
     assert!(!is_told(&around(["192.0.2.9", "11.7.7.7"])));
+}
+
+/// Of many ALLOW rules the one is found that meets what a DENY rule means.
+#[test]
+fn a_deny_rule_is_met_by_whichever_of_many_allow_rules() {
+    let environment = Environment::default();
+    let count = 400;
+    let allow: Vec<String> = (0..count)
+        .map(|at| {
+            format!(
+                "ALLOW {{from: [{{source: {{principals: ['td/ns/n/sa/s{at}']}}}}], to: [{{operation: \
+                 {{paths: ['/a{at}'], hosts: ['h{at}.com']}}}}]}}"
+            )
+        })
+        .collect();
+    let allow = allow.join("\n");
+    for denied in [
+        "{to: [{operation: {paths: ['*399']}}]}",
+        "{to: [{operation: {paths: ['/a399']}}]}",
+        "{to: [{operation: {paths: ['/a39*'], notPaths: ['/a39', '/a39?']}}], from: [{source: {principals: ['*9']}}]}",
+        "{to: [{operation: {hosts: ['H399.*']}}]}",
+        "{from: [{source: {principals: ['*/sa/s399']}}]}",
+        "{from: [{source: {serviceAccounts: [n/s399]}}]}",
+        "{to: [{operation: {paths: ['/{*}'], hosts: ['h399.com']}}]}",
+    ] {
+        check_opens(&format!("{allow}\nDENY {denied}"), &allow);
+    }
+    // What is denied alone by a name needs a second name to be allowed.
+    let denied = format!("{allow}\nDENY {{from: [{{source: {{principals: ['td/ns/x/sa/x']}}}}]}}");
+    let old = authorizer_in(&denied, &environment);
+    let new = authorizer_in(&allow, &environment);
+    let found = diff(&old, &new);
+    assert!(is_told(&found, true));
+    assert!(found.iter().all(|of| of.request.other_names.len() == 1), "{found:#?}");
+}
+
+/// Where bounds end a search, what nothing was found for is named.
+#[test]
+fn what_was_not_tried_to_the_end_is_named() {
+    let environment = Environment::default();
+    let check = |count: usize, expected: &[&str]| {
+        let names: Vec<String> = (0..count).map(|at| format!("i{at}/s")).collect();
+        let of =
+            |list: &str| format!("DENY {{from: [{{source: {{{list}: [{}]}}}}]}}", names.join(", "));
+        let all = format!("{}\n{}", of("requestPrincipals"), of("notRequestPrincipals"));
+        let more = format!("{all}\nDENY {{to: [{{operation: {{paths: [/a]}}}}]}}");
+        let (old, new) = (authorizer_in(&more, &environment), authorizer_in(&all, &environment));
+        let between = samples_between(&old, &new, Traffic::Http);
+        let told: Vec<String> =
+            between.incomplete.iter().flatten().map(ToString::to_string).collect();
+        assert_eq!(told, expected, "{count}");
+        assert_eq!(diff(&old, &new), [], "{count}");
+    };
+    check(1, &[]);
+    check(7, &["a/p2"]);
+}
+
+/// Requests that are told are such as somebody may send.
+#[test]
+fn certificates_have_one_name_that_is_a_uri_unless_two_are_needed() {
+    let environment = Environment::default();
+    let of = |list: &str| format!("DENY {{from: [{{source: {{{list}}}}}]}}");
+    let lists = [
+        "principals: ['*']",
+        "principals: ['td/*']",
+        "principals: ['*/sa/x']",
+        "namespaces: ['*']",
+        "namespaces: [a]",
+        "serviceAccounts: [a/x]",
+        "trustDomains: [td]",
+        "notPrincipals: ['*']",
+        "notPrincipals: ['td/*']",
+        "principals: ['td/*'], notPrincipals: ['*']",
+        "principals: ['*'], notPrincipals: ['*/sa/x']",
+        "principals: ['td/ns/a/sa/x'], notPrincipals: ['td/ns/a/sa/y']",
+    ];
+    let is_sendable = |sample: &Sample| {
+        let mut names = sample.identity.iter().chain(&sample.other_names);
+        names.all(|name| name.bytes().all(|byte| byte.is_ascii_graphic()))
+    };
+    for (one, other) in lists.iter().flat_map(|one| lists.iter().map(move |other| (one, other))) {
+        let [old, new] = [one, other].map(|list| authorizer_in(&of(list), &environment));
+        let between = samples_between(&old, &new, Traffic::Http);
+        assert!(between.hunted.iter().chain(&between.around).all(is_sendable), "{one} {other}");
+        let needs_two = one.contains("notPrincipals") || other.contains("notPrincipals");
+        for difference in diff(&old, &new) {
+            let is_one = difference.request.other_names.is_empty();
+            assert!(is_one || needs_two, "{one} {other}: {}", difference.request);
+        }
+    }
+    let last = lists[lists.len() - 1];
+    let plain = authorizer_in(&of("principals: ['td/ns/a/sa/x']"), &environment);
+    let excluding = authorizer_in(&of(last), &environment);
+    assert!(is_told(&diff(&plain, &excluding), true), "a second name is excluded by the new rule");
 }

@@ -8,6 +8,7 @@ use mesh_model::manifest::Diagnostic;
 use mesh_model::registry::Mesh;
 use serde_json::json;
 
+use self::decisions::Incomplete;
 use super::lint::findings;
 use crate::{Failure, Output, folder, json};
 
@@ -42,7 +43,7 @@ pub(crate) struct Arguments {
 struct Difference {
     traffic: Vec<traffic::Change>,
     routes: Vec<routes::Change>,
-    decisions: Vec<decisions::Change>,
+    decisions: decisions::Decisions,
     resources: Vec<resources::Change>,
     added: Vec<Diagnostic>,
     removed: Vec<Diagnostic>,
@@ -114,11 +115,14 @@ fn said(of: &Diagnostic) -> (&str, &str, &str, &str) {
 
 fn answer(difference: &Difference) -> serde_json::Value {
     let list = |found: &[Diagnostic]| found.iter().map(json::diagnostic).collect::<Vec<_>>();
+    let decisions = &difference.decisions;
     let traffic = difference.traffic.iter().map(traffic::Change::to_json);
     let traffic = traffic.chain(difference.routes.iter().map(routes::Change::to_json));
     json!({
         "traffic": traffic.collect::<Vec<_>>(),
-        "decisions": difference.decisions.iter().map(decisions::Change::to_json).collect::<Vec<_>>(),
+        "decisions": decisions.changes.iter().map(decisions::Change::to_json).collect::<Vec<_>>(),
+        // Rules for which not all was tried: that nothing is told of them proves nothing.
+        "incomplete": decisions.incomplete.iter().map(Incomplete::to_json).collect::<Vec<_>>(),
         "resources": difference.resources.iter().map(resources::Change::to_json).collect::<Vec<_>>(),
         "diagnostics": {"added": list(&difference.added), "removed": list(&difference.removed)},
     })

@@ -31,7 +31,9 @@ pub struct Difference<'o, 'n> {
 pub fn diff<'o, 'n>(old: &'o Authorizer, new: &'n Authorizer) -> Vec<Difference<'o, 'n>> {
     let mut found = Vec::new();
     for traffic in [Traffic::Http, Traffic::Tcp] {
-        found.extend(diff_over(old, new, traffic, &samples_between(old, new, traffic)));
+        let between = samples_between(old, new, traffic);
+        let tried = [between.hunted, between.around].concat();
+        found.extend(diff_over(old, new, traffic, &tried));
     }
     found
 }

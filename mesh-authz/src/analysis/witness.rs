@@ -18,13 +18,14 @@ use crate::authorizer::Authorizer;
 use crate::compile::Traffic;
 use crate::rbac::{Body, Clause, Entry, Node, PermissionTest, Policy, PrincipalTest, Test};
 
+mod allowing;
 mod apart;
 mod between;
 mod demand;
-mod glob;
 mod hunt;
 mod identity;
 mod part;
+mod search;
 mod settle;
 mod spelling;
 mod surroundings;
@@ -32,9 +33,10 @@ mod value;
 
 use self::apart::{Apart, Lock};
 pub(super) use self::between::decide;
-pub use self::between::{samples_between, samples_between_in};
+pub use self::between::{Between, samples_between, samples_between_in};
 use self::demand::{Lead, meeting};
 use self::part::set;
+use self::search::Search;
 pub use self::surroundings::Surroundings;
 use self::value::{candidates, others, telling};
 
@@ -125,10 +127,12 @@ fn meet(
     from: &Entry<PrincipalTest>,
 ) -> Option<Sample> {
     let plain = Lead::new(Sample::of(authorizer, traffic));
-    let from = meeting(authorizer, from);
-    meeting(authorizer, to).into_iter().find_map(|to| {
+    let anywhere = Surroundings::default();
+    let search = Search::new(&anywhere);
+    let from = meeting(authorizer, from, &search);
+    meeting(authorizer, to, &search).into_iter().find_map(|to| {
         let mut both = from.iter().map(|from| [&*to, from].concat());
-        both.find_map(|all| Some(plain.with(&all, &Surroundings::default())?.sample))
+        both.find_map(|all| Some(plain.with(&all, &search)?.sample))
     })
 }
 
@@ -174,8 +178,10 @@ pub(super) fn fit<T: Literal>(
     sample: Sample,
 ) -> Option<Sample> {
     let lead = Lead::new(sample);
-    let mut ways = meeting(authorizer, entry).into_iter();
-    ways.find_map(|way| Some(lead.with(&way, &Surroundings::default())?.sample))
+    let anywhere = Surroundings::default();
+    let search = Search::new(&anywhere);
+    let mut ways = meeting(authorizer, entry, &search).into_iter();
+    ways.find_map(|way| Some(lead.with(&way, &search)?.sample))
 }
 
 /// The request with other values in the part that some clauses are about, made one by one.

@@ -29,14 +29,30 @@ pub(super) struct Change {
     pub(super) count: usize,
 }
 
+/// What was found of requests.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Decisions {
+    pub(super) changes: Vec<Change>,
+    pub(super) incomplete: Vec<Incomplete>,
+}
+
+/// A rule that only one side has, and of which no request was found that it decides, though not all was
+/// tried.
+#[derive(Clone, Debug)]
+pub(super) struct Incomplete {
+    pub(super) workload: String,
+    /// The policy and its rule; `None`: the ALLOW policies as a whole.
+    pub(super) rule: Option<Decider>,
+}
+
 /// Workloads of which what was found is kept for those that are like them.
 const KNOWN: usize = 256;
 
 /// Asks the workloads that both sides have the requests that their policies tell apart. Workloads that decide
 /// by the same policies in the same place are asked once.
-pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Result<Vec<Change>, Failure> {
-    let mut changes = Vec::new();
-    let mut known: Vec<([Judge<'_>; 2], Vec<Change>)> = Vec::new();
+pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Result<Decisions, Failure> {
+    let mut all = Decisions::default();
+    let mut known: Vec<([Judge<'_>; 2], Decisions)> = Vec::new();
     for reference in proxies {
         let (Ok(old), Ok(new)) = (sides.old.proxy(reference), sides.new.proxy(reference)) else {
             continue;
@@ -49,26 +65,44 @@ pub(super) fn changes(sides: Sides<'_>, proxies: &[String]) -> Result<Vec<Change
         }
         let judges = [was, is];
         if let Some((_, found)) = known.iter().find(|(known, _)| are_alike(known, &judges)) {
-            let of_this =
-                |change: &Change| Change { workload: reference.clone(), ..change.clone() };
-            changes.extend(found.iter().map(of_this));
+            all.extend(found.of(reference));
             continue;
         }
         let found = of_workload(reference, &judges, &asked(sides, &judges))?;
-        changes.extend(found.iter().cloned());
+        all.extend(found.clone());
         if known.len() < KNOWN && is_anywhere(&judges) {
             known.push((judges, found));
         }
     }
-    Ok(changes)
+    Ok(all)
+}
+
+impl Decisions {
+    fn extend(&mut self, other: Self) {
+        self.changes.extend(other.changes);
+        self.incomplete.extend(other.incomplete);
+    }
+
+    /// The same of a workload that is like the one that it was found of.
+    fn of(&self, workload: &str) -> Self {
+        let mut of = self.clone();
+        of.changes.iter_mut().for_each(|change| change.workload = workload.to_owned());
+        of.incomplete.iter_mut().for_each(|rule| rule.workload = workload.to_owned());
+        of
+    }
 }
 
 /// What is compared at a workload.
 fn asked<'a>(sides: Sides<'a>, [was, is]: &'a [Judge<'_>; 2]) -> Asked<'a> {
+    let mixed = [was, is].map(|judge| judge.as_ztunnel.as_ref().filter(|_| !judge.is_ztunnel));
+    let [of_old, of_new] = mixed;
+    let is_mixed = of_old.is_some() || of_new.is_some();
+    let own = [was.sampled(), is.sampled()];
+    let others = [of_old.unwrap_or(was.sampled()), of_new.unwrap_or(is.sampled())];
     Asked {
         sides,
         proxies: [&was.proxy, &is.proxy],
-        authorizers: [was.sampled(), is.sampled()],
+        authorizers: std::iter::once(own).chain(is_mixed.then_some(others)).collect(),
         doors: [&was.door, &is.door],
         same_door: was.door == is.door,
     }
@@ -90,11 +124,12 @@ fn of_workload(
     workload: &str,
     [was, is]: &[Judge<'_>; 2],
     asked: &Asked<'_>,
-) -> Result<Vec<Change>, Failure> {
+) -> Result<Decisions, Failure> {
     let [of_old, of_new] = [was, is].map(|judge| external_authorizers(&judge.authorizer));
     let deniers: BTreeSet<&str> = of_old.union(&of_new).copied().collect();
     let mut alike: BTreeMap<(bool, Option<&str>, Decider, Decider), Change> = BTreeMap::new();
-    for request in asked.requests() {
+    let requests = asked.requests();
+    for request in requests.files {
         let mut file: RequestFile = serde_json::from_value(request.clone())?;
         file.fill_to(is.proxy.addresses.first().copied());
         let mut usual = None;
@@ -120,7 +155,15 @@ fn of_workload(
             alike.entry(key).or_insert_with(change).count += 1;
         }
     }
-    Ok(alike.into_values().collect())
+    let changes: Vec<Change> = alike.into_values().collect();
+    let is_told = |rule: &Option<Decider>| {
+        let is_by = |of: &Decider| rule.as_ref() == Some(of);
+        changes.iter().any(|change| is_by(&change.by_old) || is_by(&change.by_new))
+    };
+    let incomplete = requests.incomplete.into_iter().filter(|rule| !is_told(rule));
+    let incomplete =
+        incomplete.map(|rule| Incomplete { workload: workload.to_owned(), rule }).collect();
+    Ok(Decisions { changes, incomplete })
 }
 
 /// Who may be asked about a request of a workload, or of a service behind a waypoint.
@@ -137,9 +180,11 @@ struct Judge<'m> {
     mesh: &'m Mesh,
     proxy: Proxy,
     authorizer: Authorizer,
-    /// Where a ztunnel decides: what a sidecar would, whose rules can be taken apart. Requests are found by
-    /// it, and answered by the ztunnel's.
-    as_sidecar: Option<Authorizer>,
+    /// Where a ztunnel decides, or may: what a sidecar would by the same policies, whose rules can be taken
+    /// apart. Requests are found by it, and answered by the ztunnel's.
+    as_ztunnel: Option<Authorizer>,
+    /// Whether a ztunnel decides, and nobody else.
+    is_ztunnel: bool,
     door: Option<Door<'m>>,
 }
 
@@ -148,9 +193,9 @@ impl<'m> Judge<'m> {
         let plane = mesh.control_plane_of(proxy.cluster.as_str())?;
         let authorizer = Authorizer::of_proxy(mesh, plane, &proxy);
         let is_ztunnel = data_plane(mesh, &proxy) == DataPlane::Ztunnel;
-        let as_sidecar = is_ztunnel.then(|| Authorizer::as_envoy(mesh, plane, &proxy));
+        let as_ztunnel = Authorizer::as_envoy_of_ztunnel(mesh, plane, &proxy);
         let door = Door::of(mesh, &proxy, &authorizer);
-        Some(Self { mesh, proxy, authorizer, as_sidecar, door })
+        Some(Self { mesh, proxy, authorizer, as_ztunnel, is_ztunnel, door })
     }
 
     /// Whether the answers are the same to every request: so are the rules, and who is let in at all.
@@ -164,7 +209,7 @@ impl<'m> Judge<'m> {
     fn is_like(&self, other: &Self) -> bool {
         let place =
             |of: &Self| (of.proxy.kind, of.proxy.cluster.clone(), of.proxy.namespace.clone());
-        let is_same = match (&self.as_sidecar, &other.as_sidecar) {
+        let is_same = match (&self.as_ztunnel, &other.as_ztunnel) {
             (Some(one), Some(other)) => one.is_equal(other),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
@@ -191,7 +236,7 @@ impl<'m> Judge<'m> {
     }
 
     fn sampled(&self) -> &Authorizer {
-        self.as_sidecar.as_ref().unwrap_or(&self.authorizer)
+        self.as_ztunnel.as_ref().filter(|_| self.is_ztunnel).unwrap_or(&self.authorizer)
     }
 
     fn verdict(
@@ -209,6 +254,17 @@ fn names_address(policy: &Policy) -> bool {
     let mut places =
         permissions.iter().flat_map(|to| &to.clauses).map(|clause| &clause.field.place);
     places.any(|place| matches!(place, Place::When { key, .. } if **key == *"destination.ip"))
+}
+
+impl Incomplete {
+    pub(super) fn to_json(&self) -> Value {
+        let rule = self.rule.as_ref();
+        json!({
+            "workload": self.workload,
+            "policy": rule.map(|rule| &rule.by),
+            "rule": rule.and_then(|rule| rule.rule),
+        })
+    }
 }
 
 impl Change {

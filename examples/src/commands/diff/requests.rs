@@ -11,6 +11,7 @@ use mesh_model::view::{Proxy, ProxyKind};
 use serde_json::{Map, Value, json};
 
 use super::Sides;
+use crate::commands::authz::Decider;
 use crate::commands::authz::entrance::Door;
 
 /// What is compared at one workload.
@@ -19,10 +20,29 @@ pub(super) struct Asked<'a> {
     pub(super) sides: Sides<'a>,
     /// The workload, on either side.
     pub(super) proxies: [&'a Proxy; 2],
-    pub(super) authorizers: [&'a Authorizer; 2],
+    /// What requests are found by, of either side: where nobody knows whether a sidecar or a ztunnel decides,
+    /// by the rules of either.
+    pub(super) authorizers: Vec<[&'a Authorizer; 2]>,
     pub(super) doors: [&'a Option<Door<'a>>; 2],
     /// Whether the doors let the same requests in, so that what changes is a rule's doing.
     pub(super) same_door: bool,
+}
+
+/// Requests to ask.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    /// As request files, without repetition.
+    pub(super) files: Vec<Value>,
+    /// The rules that only one side has, with their policies, for which not all was tried in vain; `None`
+    /// for the ALLOW policies as a whole, which only one side has.
+    pub(super) incomplete: BTreeSet<Option<Decider>>,
+}
+
+impl Requests {
+    fn extend(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.incomplete.extend(other.incomplete);
+    }
 }
 
 /// Where requests go.
@@ -33,24 +53,34 @@ struct Destination {
     usual: Option<IpAddr>,
 }
 
-/// Requests of either kind of traffic for one workload or service; what more there were is not tried.
+/// Requests around the values of rules, of either kind of traffic for one workload or service; what more there
+/// were is not tried.
 const MOST: usize = 10_000;
 
 impl Asked<'_> {
-    /// Returns requests as request files, without repetition.
+    /// Returns requests that may be answered differently.
     ///
     /// Those for a service behind a waypoint name one of its addresses; the others go to the workload's own.
-    pub(super) fn requests(&self) -> Vec<Value> {
+    pub(super) fn requests(&self) -> Requests {
         let mut seen = BTreeSet::new();
-        let mut found = self.of_workload(self.authorizers, &self.own());
-        let services: BTreeSet<&str> = self
-            .authorizers
-            .iter()
-            .flat_map(|of| of.services())
-            .map(|service| &*service.host)
-            .collect();
+        let mut found = Requests::default();
+        for authorizers in &self.authorizers {
+            found.extend(self.of_workload(*authorizers, &self.own()));
+            found.extend(self.of_services(*authorizers));
+        }
+        let tokens = issuers(self.doors);
+        let with_tokens = found.files.iter().flat_map(|request| with_issuers(request, &tokens));
+        found.files.extend(with_tokens.collect::<Vec<_>>());
+        found.files.retain(|request| seen.insert(request.to_string()));
+        found
+    }
+
+    /// Those for the services behind a waypoint.
+    fn of_services(&self, of: [&Authorizer; 2]) -> Requests {
+        let mut found = Requests::default();
+        let services: BTreeSet<&str> =
+            of.iter().flat_map(|of| of.services()).map(|service| &*service.host).collect();
         for host in services {
-            let of = self.authorizers;
             let of = of.map(|of| of.services().iter().find(|known| *known.host == *host));
             let addresses = of.iter().flatten().filter_map(|service| service.addresses.first());
             let addresses: BTreeSet<IpAddr> = addresses.copied().collect();
@@ -62,9 +92,6 @@ impl Asked<'_> {
                 found.extend(self.of_workload([old, new], &to));
             }
         }
-        let tokens = issuers(self.doors);
-        found.extend(found.clone().iter().flat_map(|request| with_issuers(request, &tokens)));
-        found.retain(|request| seen.insert(request.to_string()));
         found
     }
 
@@ -90,7 +117,7 @@ impl Asked<'_> {
         Destination { addresses, usual }
     }
 
-    fn of_workload(&self, [old, new]: [&Authorizer; 2], destination: &Destination) -> Vec<Value> {
+    fn of_workload(&self, [old, new]: [&Authorizer; 2], destination: &Destination) -> Requests {
         let domains = self.trust_domains();
         let mut found = Vec::new();
         for port in self.ports() {
@@ -103,17 +130,30 @@ impl Asked<'_> {
                 found.push(Sample { identity, destination_port: port, ..plain });
             }
         }
+        let mut incomplete = BTreeSet::new();
+        let mut around_values = Vec::new();
         for traffic in [Traffic::Http, Traffic::Tcp] {
-            let around = self.surroundings(destination).into_iter();
-            let tried = around.flat_map(|around| samples_between_in(old, new, traffic, &around));
-            let mut tried: Vec<Sample> = tried.collect();
+            let mut around = Vec::new();
+            for surroundings in self.surroundings(destination) {
+                let between = samples_between_in(old, new, traffic, &surroundings);
+                found.extend(between.hunted.iter().flat_map(|of| as_trusted(of, &domains)));
+                around.extend(between.around);
+                incomplete.extend(between.incomplete.into_iter().map(|rule| {
+                    rule.map(|rule| Decider { by: rule.to_string(), rule: Some(rule.rule) })
+                }));
+            }
             let all = [old, new].into_iter().filter(|_| !self.same_door);
-            tried.extend(all.flat_map(|authorizer| samples(authorizer, traffic)));
-            found.extend(tried.iter().flat_map(|sample| as_trusted(sample, &domains)).take(MOST));
+            around.extend(all.flat_map(|authorizer| samples(authorizer, traffic)));
+            let trusted = around.iter().flat_map(|sample| as_trusted(sample, &domains));
+            around_values.extend(trusted.take(MOST));
         }
+        found.extend(around_values);
+        // The first of those that are answered alike is shown: workloads have one name.
+        found.sort_by_key(|sample| !sample.other_names.is_empty());
         let mut seen = BTreeSet::new();
         let files = found.iter().map(|sample| file(sample, destination));
-        files.filter(|file| seen.insert(file.to_string())).collect()
+        let files = files.filter(|file| seen.insert(file.to_string())).collect();
+        Requests { files, incomplete }
     }
 
     /// What requests have in common that are let in: in plain text or not, and where ports take no plain

@@ -1,5 +1,6 @@
 //! A difference for people.
 use super::Difference;
+use super::decisions::Incomplete;
 use crate::commands::whatif::movement;
 use crate::say::say;
 
@@ -65,7 +66,7 @@ fn traffic(difference: &Difference) {
 
 fn decisions(difference: &Difference) {
     say!("\nREQUESTS");
-    for change in &difference.decisions {
+    for change in &difference.decisions.changes {
         let word = if change.allowed { "allowed now" } else { "denied now" };
         say!("  {word}: {} {}", change.workload, change.request);
         if let Some(denier) = &change.if_denied_by {
@@ -77,10 +78,26 @@ fn decisions(difference: &Difference) {
         say!("    before: {}", change.by_old);
         say!("    after:  {}", change.by_new);
     }
-    if difference.decisions.is_empty() {
+    if difference.decisions.changes.is_empty() {
         say!("  none of those tried is answered differently");
     }
+    let incomplete = &difference.decisions.incomplete;
+    if !incomplete.is_empty() {
+        say!("  incomplete: not all that these may change could be tried");
+    }
+    for Incomplete { workload, rule } in incomplete.iter().take(SHOWN) {
+        match rule {
+            Some(rule) => say!("    {workload}: {rule}"),
+            None => say!("    {workload}: that ALLOW policies are in force on one side only"),
+        }
+    }
+    if let Some(more) = incomplete.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        say!("    and {more} more");
+    }
 }
+
+/// Rules that are shown of which not all was tried.
+const SHOWN: usize = 20;
 
 fn resources(difference: &Difference) {
     say!("\nRESOURCES");

@@ -8,8 +8,10 @@
 //!
 //! What is decided differently matches a rule that one side alone has, unless that side alone denies what
 //! no ALLOW rule matches. So rules that stay as they are cost next to nothing, however many there are.
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::allowing::Allowing;
 use super::apart::Apart;
 use super::hunt::{Hunt, Wanted};
 use super::surroundings::Surroundings;
@@ -23,17 +25,33 @@ use crate::rbac::{Filter, Origin, Policy, Purpose};
 /// Requests that are made of the values of one side's rules: past it what is left of them is not tried.
 const MOST_AROUND: usize = 4_000;
 
+/// Requests that tell one set of policies from another.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers use every part")]
+pub struct Between {
+    /// One that nobody wonders at, and one for each rule that only one side has and that decides it.
+    pub hunted: Vec<Sample>,
+    /// What lies around the values of those rules.
+    pub around: Vec<Sample>,
+    /// The rules that only one side has of which bounds ended the search before a request was found: one
+    /// may be decided differently all the same. `None`: that only one side denies what no ALLOW rule
+    /// matches.
+    pub incomplete: Vec<Option<Origin>>,
+}
+
 /// Returns requests that tell one set of policies from another: for each rule that only one of them has one
 /// that is decided differently because of it, if that is found, and those that lie around its values.
 ///
 /// All that one part of a request must be at once is met together: values are spelled out of the starts, the
 /// ends and the templates of the rules of both sides, and a part that may have several values has as many as
-/// it takes. So one is found for each changed rule if there is one, within these bounds: 4,000 requests looked at
+/// it takes. Certificates have several names only where one will not do. So one is found for each changed
+/// rule if there is one, within these bounds: 4,000 requests looked at
 /// for one rule and 100,000 for one side (with many changed rules at least 64 for each, as long as any are
-/// left), the first 256 ALLOW rules by 16 pairs of their entries each, 64 ways to meet or miss an entry, and
-/// 3,000 places in the patterns for one text. What lies around values is 4,000 requests a side at most. What
-/// only requests beyond these bounds notice is not found, so that finding none proves nothing.
-pub fn samples_between(old: &Authorizer, new: &Authorizer, traffic: Traffic) -> Vec<Sample> {
+/// left), 64 ways to meet or miss an entry, 2,000 addresses for one part, and 3,000 places in the patterns for
+/// one text. Where one of them ended a search in vain [`Between::incomplete`] says so. What lies around
+/// values is 4,000 requests a side at most; that is no part of the search. Patterns are taken
+/// for what they are before normalization, so that finding none still proves nothing.
+pub fn samples_between(old: &Authorizer, new: &Authorizer, traffic: Traffic) -> Between {
     samples_between_in(old, new, traffic, &Surroundings::default())
 }
 
@@ -46,7 +64,7 @@ pub fn samples_between_in(
     new: &Authorizer,
     traffic: Traffic,
     around: &Surroundings,
-) -> Vec<Sample> {
+) -> Between {
     let [old, new] = [old, new].map(|authorizer| Side::new(authorizer, traffic));
     let [lost, gained] = [(&old, &new), (&new, &old)].map(|(own, other)| {
         let changed = own.changed(other);
@@ -57,10 +75,28 @@ pub fn samples_between_in(
         let hunted = Hunt { own, other, traffic, around }.all(&wanted);
         (hunted, around_values(own.authorizer, traffic, &changed))
     });
-    let mut found = vec![Sample::of(new.authorizer, traffic)];
-    found.extend(in_turn(lost.0, gained.0));
-    found.extend(in_turn(lost.1, gained.1));
-    distinct(&[old.authorizer, new.authorizer], found)
+    let of_both = [old.authorizer, new.authorizer];
+    let told = |first: Option<Sample>, lost, gained| {
+        let mut found: Vec<Sample> = first.into_iter().chain(in_turn(lost, gained)).collect();
+        found.retain(exists);
+        // Workloads have one name.
+        found.sort_by_key(|sample| !sample.other_names.is_empty());
+        distinct(&of_both, found)
+    };
+    let plain = Sample::of(new.authorizer, traffic);
+    let incomplete = [lost.0.incomplete, gained.0.incomplete].concat();
+    Between {
+        hunted: told(Some(plain), lost.0.samples, gained.0.samples),
+        around: told(None, lost.1, gained.1),
+        incomplete,
+    }
+}
+
+/// Whether anybody can send a request: the names of a certificate are URIs, and those of hosts have no
+/// blanks.
+fn exists(sample: &Sample) -> bool {
+    let mut names = sample.identity.iter().chain(&sample.other_names).chain(&sample.server_name);
+    names.all(|name| name.bytes().all(|letter| letter.is_ascii_graphic()))
 }
 
 /// What lies around the values of rules.
@@ -107,6 +143,8 @@ pub(super) struct Side<'p> {
     by_origin: BTreeMap<&'p Origin, Vec<&'p Policy>>,
     /// Whether what no ALLOW rule matches is denied.
     is_closed: bool,
+    /// The ALLOW rules, once they are asked for.
+    allowing: OnceCell<Allowing<'p>>,
 }
 
 impl<'p> Side<'p> {
@@ -121,7 +159,7 @@ impl<'p> Side<'p> {
             Filter::Rbac(filter) => filter.purpose == Purpose::Allow && filter.rules.is_some(),
             Filter::ExternalAuthorization { .. } => false,
         });
-        Self { authorizer, rules, by_origin, is_closed }
+        Self { authorizer, rules, by_origin, is_closed, allowing: OnceCell::new() }
     }
 
     pub(super) fn decide(&self, sample: &Sample, denier: Option<&str>) -> Decision<'p> {
@@ -133,8 +171,10 @@ impl<'p> Side<'p> {
         self.by_origin.get(origin).map(Vec::as_slice).unwrap_or_default()
     }
 
-    pub(super) fn allow(&self) -> impl Iterator<Item = &'p Policy> {
-        self.rules.iter().filter(|rule| rule.is_allow).map(|rule| rule.policy)
+    /// The ALLOW rules by what they name.
+    pub(super) fn allowing(&self) -> &Allowing<'p> {
+        let rules = || self.rules.iter().filter(|rule| rule.is_allow).map(|rule| rule.policy);
+        self.allowing.get_or_init(|| Allowing::new(rules()))
     }
 
     /// The rules that the other side has not, by whatever name.

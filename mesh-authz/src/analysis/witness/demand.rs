@@ -1,8 +1,8 @@
 //! What a request must be, test by test: made of the clauses that shall pass and of those that shall not.
 use super::super::literal::{AnyTest, Literal, Shape, Subject};
 use super::super::sample::Sample;
+use super::search::Search;
 use super::settle::settled;
-use super::surroundings::Surroundings;
 use crate::authorizer::Authorizer;
 use crate::rbac::{Clause, Entry, Node};
 
@@ -41,19 +41,20 @@ pub(super) fn ways<'p, T: Literal>(
     authorizer: &'p Authorizer,
     node: &'p Node<T>,
     passes: bool,
+    search: &Search<'_>,
 ) -> Vec<Demands<'p>> {
     match node {
-        Node::Not(node) => ways(authorizer, node, !passes),
+        Node::Not(node) => ways(authorizer, node, !passes, search),
         Node::Test(test) => vec![vec![demand(authorizer, vec![test.any()], passes)]],
         Node::AnyOf(nodes) if let Some(tests) = alike(nodes) => {
             vec![vec![demand(authorizer, tests, passes)]]
         }
         Node::AnyOf(nodes) | Node::All(nodes) => {
-            let each = nodes.iter().map(|node| ways(authorizer, node, passes));
+            let each = nodes.iter().map(|node| ways(authorizer, node, passes, search));
             if matches!(node, Node::AnyOf(_)) == passes {
-                each.flatten().take(WAYS).collect()
+                search.first(WAYS, each.flatten())
             } else {
-                all_of(each)
+                all_of(each, search)
             }
         }
     }
@@ -79,10 +80,13 @@ fn alike<T: Literal>(nodes: &[Node<T>]) -> Option<Vec<AnyTest<'_>>> {
 }
 
 /// The ways in which all of several things are so, one way of each.
-fn all_of<'p>(each: impl IntoIterator<Item = Vec<Demands<'p>>>) -> Vec<Demands<'p>> {
+fn all_of<'p>(
+    each: impl IntoIterator<Item = Vec<Demands<'p>>>,
+    search: &Search<'_>,
+) -> Vec<Demands<'p>> {
     each.into_iter().fold(vec![Vec::new()], |known, more| {
         let pairs = known.iter().flat_map(|known| more.iter().map(move |more| (known, more)));
-        pairs.take(WAYS).map(|(known, more)| [&**known, more].concat()).collect()
+        search.first(WAYS, pairs.map(|(known, more)| [&**known, more].concat()))
     })
 }
 
@@ -90,16 +94,18 @@ fn all_of<'p>(each: impl IntoIterator<Item = Vec<Demands<'p>>>) -> Vec<Demands<'
 pub(super) fn meeting<'p, T: Literal>(
     authorizer: &'p Authorizer,
     entry: &'p Entry<T>,
+    search: &Search<'_>,
 ) -> Vec<Demands<'p>> {
-    all_of(entry.clauses.iter().map(|clause| ways(authorizer, &clause.node, true)))
+    all_of(entry.clauses.iter().map(|clause| ways(authorizer, &clause.node, true, search)), search)
 }
 
 /// The ways to miss an entry of a rule: each by one of its clauses.
 pub(super) fn missing<'p, T: Literal>(
     authorizer: &'p Authorizer,
     entry: &'p Entry<T>,
+    search: &Search<'_>,
 ) -> impl Iterator<Item = Demands<'p>> {
-    let each = |clause: &'p Clause<T>| ways(authorizer, &clause.node, false);
+    let each = |clause: &'p Clause<T>| ways(authorizer, &clause.node, false, search);
     entry.clauses.iter().flat_map(each)
 }
 
@@ -115,13 +121,18 @@ impl<'p> Lead<'p> {
         Self { sample, demands: Vec::new() }
     }
 
+    /// What is demanded of it.
+    pub(super) fn demands(&self) -> &[Demand<'p>] {
+        &self.demands
+    }
+
     /// The request as it must be for more demands to hold, too; `None` if none is found.
-    pub(super) fn with(&self, more: &[Demand<'p>], around: &Surroundings) -> Option<Self> {
+    pub(super) fn with(&self, more: &[Demand<'p>], search: &Search<'_>) -> Option<Self> {
         let mut lead = self.clone();
         lead.demands.extend_from_slice(more);
         for demand in more {
             if !demand.holds(&lead.sample) {
-                lead.sample = settled(&lead.sample, demand.subject, &lead.demands, around)?;
+                lead.sample = settled(&lead.sample, demand.subject, &lead.demands, search)?;
             }
         }
         lead.demands.iter().all(|demand| demand.holds(&lead.sample)).then_some(lead)

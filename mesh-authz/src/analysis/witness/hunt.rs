@@ -6,20 +6,21 @@
 //! or the bounds of what is tried end before.
 use std::rc::Rc;
 
+use super::allowing::may_meet;
 use super::between::{Deciding, Side};
-use super::demand::{Demands, Lead, meeting, missing};
+use super::demand::{Demand, Demands, Lead, meeting, missing};
+use super::search::Search;
 use super::surroundings::Surroundings;
 use crate::analysis::sample::Sample;
+use crate::authorizer::Authorizer;
 use crate::compile::Traffic;
 use crate::decision::{Decision, Reason};
-use crate::rbac::{Body, Entry, Policy, Test};
+use crate::rbac::{Body, Entry, Origin, Policy, Test};
 
 /// Requests that are looked at in all.
 const WORK: usize = 100_000;
 /// Requests that are looked at for one rule, at least while there is work left and at most.
 const OF_A_RULE: [usize; 2] = [64, 4_000];
-/// Rules, and ways to meet each of them, by which a request may come to be allowed.
-const ALLOWED_BY: [usize; 2] = [256, 16];
 
 /// What the requests have in common that are looked for.
 #[derive(Clone, Copy, Debug)]
@@ -57,110 +58,165 @@ struct Quarry<'w> {
     denier: Option<&'w str>,
 }
 
-/// A request, and what else shall be so of it.
-type Next<'p> = (Rc<Lead<'p>>, Demands<'p>);
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Hunted {
+    pub(super) samples: Vec<Sample>,
+    /// What nothing was found for, and not all was tried: rules by their origin.
+    pub(super) incomplete: Vec<Option<Origin>>,
+}
+
+/// A request, and what else may be made so of it, one way after the other.
+type Open<'s, 'p> = (Rc<Lead<'p>>, Box<dyn Iterator<Item = Demands<'p>> + 's>);
 
 impl<'h> Hunt<'h, '_, '_> {
     /// A request for each of what is wanted, if one is found.
-    pub(super) fn all(&self, wanted: &[Wanted<'h>]) -> Vec<Sample> {
+    pub(super) fn all(&self, wanted: &[Wanted<'h>]) -> Hunted {
         let [least, most] = OF_A_RULE;
         let mut left = WORK;
-        let mut found = Vec::new();
+        let mut found = Hunted::default();
         for (place, one) in wanted.iter().enumerate() {
             let share = left / (wanted.len() - place);
             let share = share.clamp(least, most).min(left);
             let mut budget = Budget(share);
-            found.extend(self.one(one, &mut budget));
+            let search = Search::new(self.around);
+            let sample = self.one(one, &mut budget, &search);
+            if sample.is_none() && search.is_cut() {
+                found.incomplete.push(match one {
+                    Wanted::Rule(rule) => Some(rule.policy.origin.clone()),
+                    Wanted::Closed => None,
+                });
+            }
+            found.samples.extend(sample);
             left -= share - budget.0;
         }
         found
     }
 
-    fn one(&self, wanted: &Wanted<'h>, budget: &mut Budget) -> Option<Sample> {
+    fn one(&self, wanted: &Wanted<'h>, budget: &mut Budget, search: &Search<'_>) -> Option<Sample> {
         let plain = Sample::of(self.own.authorizer, self.traffic);
         let first = Rc::new(Lead::new(self.around.entering(plain)));
         let Wanted::Rule(rule) = wanted else {
             let quarry = Quarry { is_allow: true, denier: None };
-            return self.follow(quarry, (first, Vec::new()), budget);
+            let anything = Box::new(std::iter::once(Vec::new()));
+            return self.follow(quarry, (first, anything), budget, search);
         };
         let quarry = Quarry { is_allow: rule.is_allow, denier: rule.denier };
-        self.meeting(self.own, rule.policy, usize::MAX)
-            .find_map(|demands| self.follow(quarry, (Rc::clone(&first), demands), budget))
-    }
-
-    /// The ways to meet a rule, by so many pairs of its entries.
-    fn meeting<'r>(
-        &self,
-        side: &'r Side<'_>,
-        rule: &'r Policy,
-        most: usize,
-    ) -> impl Iterator<Item = Demands<'r>> + use<'r> {
-        let (to, from) = match &rule.body {
-            Body::Rule { permissions, principals } => (&**permissions, &**principals),
-            Body::Never => (&[][..], &[][..]),
-        };
-        let met = move |[to_at, from_at]: [usize; 2]| {
-            let to = to.get(to_at).map(|entry| meeting(side.authorizer, entry));
-            let from = from.get(from_at).map(|entry| meeting(side.authorizer, entry));
-            let from = from.unwrap_or_default();
-            let pairs = to.unwrap_or_default().into_iter();
-            pairs
-                .flat_map(|to| from.iter().map(|from| [&*to, from].concat()).collect::<Vec<_>>())
-                .collect::<Vec<_>>()
-        };
-        ways(to.len(), from.len()).take(most).flat_map(met)
+        let ways = Box::new(meeting_rule(self.own.authorizer, rule.policy, &[], search));
+        self.follow(quarry, (first, ways), budget, search)
     }
 
     /// Demands more until both sides decide differently.
-    fn follow(&self, quarry: Quarry<'_>, first: Next<'h>, budget: &mut Budget) -> Option<Sample> {
+    fn follow<'s>(
+        &self,
+        quarry: Quarry<'_>,
+        first: Open<'s, 'h>,
+        budget: &mut Budget,
+        search: &'s Search<'_>,
+    ) -> Option<Sample>
+    where
+        'h: 's,
+    {
         let mut stack = vec![first];
-        while let Some((lead, more)) = stack.pop() {
-            budget.spend(1 + more.len())?;
-            let Some(lead) = lead.with(&more, self.around) else { continue };
+        while let Some((lead, ways)) = stack.last_mut() {
+            let Some(more) = ways.next() else {
+                stack.pop();
+                continue;
+            };
+            if budget.spend(1 + more.len()).is_none() {
+                search.cut();
+                return None;
+            }
+            let Some(lead) = lead.with(&more, search) else { continue };
             let own = self.own.decide(&lead.sample, quarry.denier);
             let other = self.other.decide(&lead.sample, quarry.denier);
             if own.is_allowed() == quarry.is_allow && other.is_allowed() != quarry.is_allow {
                 return Some(lead.sample);
             }
-            let next = self.next(quarry, &lead.sample, [own, other]);
             let lead = Rc::new(lead);
-            stack.extend(next.into_iter().rev().map(|more| (Rc::clone(&lead), more)));
+            let next = self.next(quarry, &lead, [own, other], search);
+            stack.push((lead, next));
         }
         None
     }
 
     /// What shall be so for both sides not to decide alike any more, by any one of several ways.
-    fn next(
+    fn next<'s>(
         &self,
         quarry: Quarry<'_>,
-        sample: &Sample,
+        lead: &Lead<'h>,
         [own, other]: [Decision<'_>; 2],
-    ) -> Vec<Demands<'h>> {
+        search: &'s Search<'_>,
+    ) -> Box<dyn Iterator<Item = Demands<'h>> + 's>
+    where
+        'h: 's,
+    {
         match (quarry.is_allow, own.is_allowed()) {
-            (true, false) => return without(self.own, own.reason(), sample),
+            (true, false) => {
+                let ways = without(self.own, own.reason(), &lead.sample, search);
+                return Box::new(ways.into_iter());
+            }
             // Nothing makes a request denied that the rule lets through.
-            (false, true) => return Vec::new(),
+            (false, true) => return Box::new(std::iter::empty()),
             (true, true) | (false, false) => {}
         }
         if !quarry.is_allow && other.reason() == Reason::NoAllowPolicyMatched {
-            let [rules, ways_of_one] = ALLOWED_BY;
-            let allow = self.other.allow().take(rules);
-            return allow.flat_map(|rule| self.meeting(self.other, rule, ways_of_one)).collect();
+            let side = self.other;
+            // What each side sees of a request may differ: then one demand says nothing of another.
+            let is_alike = self.own.authorizer.sees_like(side.authorizer);
+            let known = if is_alike { lead.demands().to_vec() } else { Vec::new() };
+            let rules = side.allowing().meeting(&known).into_iter();
+            return Box::new(
+                rules.flat_map(move |rule| meeting_rule(side.authorizer, rule, &known, search)),
+            );
         }
-        without(self.other, other.reason(), sample)
+        Box::new(without(self.other, other.reason(), &lead.sample, search).into_iter())
     }
 }
 
+/// The ways to meet a rule, by each pair of its entries that may hold beside what is demanded already.
+fn meeting_rule<'r, 's>(
+    authorizer: &'r Authorizer,
+    rule: &'r Policy,
+    known: &[Demand<'_>],
+    search: &'s Search<'_>,
+) -> impl Iterator<Item = Demands<'r>> + use<'r, 's>
+where
+    'r: 's,
+{
+    let (to, from) = match &rule.body {
+        Body::Rule { permissions, principals } => (&**permissions, &**principals),
+        Body::Never => (&[][..], &[][..]),
+    };
+    let to: Vec<_> = to.iter().filter(|entry| may_meet(entry, known)).collect();
+    let from: Vec<_> = from.iter().filter(|entry| may_meet(entry, known)).collect();
+    let pairs = ways(to.len(), from.len());
+    pairs.flat_map(move |[to_at, from_at]| {
+        let to = to.get(to_at).map(|entry| meeting(authorizer, *entry, search));
+        let from = from.get(from_at).map(|entry| meeting(authorizer, *entry, search));
+        let from = from.unwrap_or_default();
+        let pairs = to.unwrap_or_default().into_iter();
+        pairs
+            .flat_map(|to| from.iter().map(|from| [&*to, from].concat()).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
+    })
+}
+
 /// The ways for the rule that decided not to match any more.
-fn without<'p>(side: &'p Side<'_>, reason: Reason<'_>, sample: &Sample) -> Vec<Demands<'p>> {
+fn without<'p>(
+    side: &'p Side<'_>,
+    reason: Reason<'_>,
+    sample: &Sample,
+    search: &Search<'_>,
+) -> Vec<Demands<'p>> {
     let rules = reason.rule().map(|rule| side.rules_of(rule)).unwrap_or_default();
     let mut found = Vec::new();
     for rule in rules {
         let Body::Rule { permissions, principals } = &rule.body else { continue };
         let (to, from) = (met(side, permissions, sample), met(side, principals, sample));
         let Some((to, from)) = to.zip(from) else { continue };
-        found.extend(missing(side.authorizer, to));
-        found.extend(missing(side.authorizer, from));
+        found.extend(missing(side.authorizer, to, search));
+        found.extend(missing(side.authorizer, from, search));
     }
     found
 }

@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::super::glob::{Asked, Glob, Letters, Spelled, contradict, spell};
 use super::super::literal::{Shape, Subject};
 use super::super::sample::Sample;
 use super::demand::Demand;
-use super::glob::{Asked, Glob, Letters, contradict, spell};
 use super::part::{is_authority, set};
+use super::search::Search;
 use super::surroundings::Surroundings;
 use super::value::{self, Candidate, bounds, others};
 use crate::identity::Value;
@@ -20,6 +21,9 @@ use crate::matcher::{StringTest, ValueTest};
 /// Addresses that are tried for one part.
 const ADDRESSES: usize = 2_000;
 
+/// Places in the tests of a text that are looked at to spell it.
+const STATES: usize = 3_000;
+
 /// Tests whose own values are tried first.
 const PLAIN: usize = 8;
 
@@ -28,8 +32,9 @@ pub(super) fn settled(
     sample: &Sample,
     part: Subject<'_>,
     demands: &[Demand<'_>],
-    around: &Surroundings,
+    search: &Search<'_>,
 ) -> Option<Sample> {
+    let around = search.around;
     let (about, beside): (Vec<_>, Vec<_>) =
         demands.iter().partition(|of| is_same_part(of.subject, part));
     let kept: Vec<&Demand<'_>> = beside.into_iter().filter(|of| of.holds(sample)).collect();
@@ -54,16 +59,16 @@ pub(super) fn settled(
     match part {
         Subject::Port => ports(&about).into_iter().find_map(as_asked),
         Subject::SourceIp | Subject::RemoteIp | Subject::DestinationIp => {
-            let all = around.destinations.iter().copied().chain(addresses(&about));
+            let all = around.destinations.iter().copied().chain(addresses(&about, search));
             let mut all = all.flat_map(|ip| [Candidate::Ip(ip), Candidate::Proxy(ip)]);
             all.find_map(as_asked)
         }
-        Subject::Metadata(..) => of_metadata(&about, &as_asked),
+        Subject::Metadata(..) => of_metadata(&about, search, &as_asked),
         Subject::Identity
         | Subject::Tunnel
         | Subject::Path
         | Subject::Header(_)
-        | Subject::ServerName => of_texts(part, &about, around, &as_asked),
+        | Subject::ServerName => of_texts(part, &about, search, &as_asked),
     }
 }
 
@@ -154,14 +159,14 @@ fn ports(about: &[&Demand<'_>]) -> Vec<Candidate> {
 }
 
 /// The edges of all ranges, and those of what lies outside.
-fn addresses(about: &[&Demand<'_>]) -> Vec<IpAddr> {
+fn addresses(about: &[&Demand<'_>], search: &Search<'_>) -> Vec<IpAddr> {
     let ranges = about
         .iter()
         .flat_map(|demand| demand.shapes())
         .filter_map(|shape| if let Shape::Range(range) = shape { Some(range) } else { None });
     let edges = ranges.flat_map(|range| [vec![range.address()], bounds(range)].concat());
     let least = [IpAddr::from([0, 0, 0, 0]), Ipv6Addr::UNSPECIFIED.into()];
-    edges.chain(least).take(ADDRESSES).collect()
+    search.first(ADDRESSES, edges.chain(least))
 }
 
 /// How texts are looked for: such as people write before such as only tests tell apart.
@@ -179,7 +184,7 @@ const STYLES: [Style; 3] = [Style::Full, Style::Short, Style::Odd];
 fn of_texts(
     part: Subject<'_>,
     about: &[&Demand<'_>],
-    around: &Surroundings,
+    search: &Search<'_>,
     as_asked: &impl Fn(Candidate) -> Option<Sample>,
 ) -> Option<Sample> {
     let asked: Vec<Asked<'_>> = about
@@ -190,9 +195,9 @@ fn of_texts(
             ends_at_query: demand.subject == Subject::Path,
         })
         .collect();
-    let found = trusted(part, around).into_iter().find_map(|trusted| {
+    let found = trusted(part, search.around).into_iter().find_map(|trusted| {
         let all: Vec<Asked<'_>> = asked.iter().cloned().chain(trusted).collect();
-        of_all(part, &all, as_asked)
+        of_all(part, &all, search, as_asked)
     });
     found.or_else(|| as_asked(Candidate::Absent))
 }
@@ -201,6 +206,7 @@ fn of_texts(
 fn of_all(
     part: Subject<'_>,
     all: &[Asked<'_>],
+    search: &Search<'_>,
     as_asked: &impl Fn(Candidate) -> Option<Sample>,
 ) -> Option<Sample> {
     if contradict(all) {
@@ -212,8 +218,9 @@ fn of_all(
     }
     let is_open = only(all).is_none() || matches!(part, Subject::Path | Subject::Header(":path"));
     let mut styles = STYLES.into_iter().filter(|_| is_open);
-    let found = styles.find_map(|style| as_asked(Candidate::Text(spelled(part, all, style)?)));
-    found.or_else(|| as_asked(Candidate::Texts(apart(part, all)?)))
+    let found =
+        styles.find_map(|style| as_asked(Candidate::Text(spelled(part, all, style, search)?)));
+    found.or_else(|| as_asked(Candidate::Texts(apart(part, all, search)?)))
 }
 
 /// The texts that pass what is asked, or some more, if these are few.
@@ -234,7 +241,7 @@ fn trusted(part: Subject<'_>, around: &Surroundings) -> Vec<Option<Asked<'static
 }
 
 /// A text for each of what is asked, unless one of those before will do.
-fn apart(part: Subject<'_>, asked: &[Asked<'_>]) -> Option<Vec<String>> {
+fn apart(part: Subject<'_>, asked: &[Asked<'_>], search: &Search<'_>) -> Option<Vec<String>> {
     let (passing, failing): (Vec<&Asked<'_>>, Vec<&Asked<'_>>) =
         asked.iter().partition(|of| of.passes);
     let mut found = Vec::<String>::new();
@@ -243,12 +250,18 @@ fn apart(part: Subject<'_>, asked: &[Asked<'_>]) -> Option<Vec<String>> {
             continue;
         }
         let all: Vec<Asked<'_>> = failing.iter().copied().chain([one]).cloned().collect();
-        found.push(STYLES.into_iter().find_map(|style| spelled(part, &all, style))?);
+        found.push(STYLES.into_iter().find_map(|style| spelled(part, &all, style, search))?);
     }
     Some(found)
 }
 
-fn spelled(part: Subject<'_>, asked: &[Asked<'_>], style: Style) -> Option<String> {
+/// A text in a style. What the last one does not find is not there, unless it was given up.
+fn spelled(
+    part: Subject<'_>,
+    asked: &[Asked<'_>],
+    style: Style,
+    search: &Search<'_>,
+) -> Option<String> {
     let letters = letters(part, asked, style);
     let mut all: Vec<Asked<'_>> = asked.to_vec();
     if style == Style::Full {
@@ -269,7 +282,11 @@ fn spelled(part: Subject<'_>, asked: &[Asked<'_>], style: Style) -> Option<Strin
     } else if style != Style::Odd {
         all.push(more(vec![if is_name { Glob::workload() } else { Glob::anything() }], true));
     }
-    spell(&all, &letters)
+    let spelled = spell(&all, &letters, STATES);
+    if style == Style::Odd && spelled == Spelled::CutShort {
+        search.cut();
+    }
+    spelled.text()
 }
 
 /// What the texts of a part are made of.
@@ -284,11 +301,10 @@ fn letters(part: Subject<'_>, asked: &[Asked<'_>], style: Style) -> Letters {
     let mut fillers = vec![*free.unwrap_or(&b'x')];
     let is_odd = style == Style::Odd;
     let is_path = matches!(part, Subject::Path | Subject::Header(":path"));
-    let may_break = matches!(
-        part,
-        Subject::Identity | Subject::Tunnel | Subject::ServerName | Subject::Metadata(..)
-    );
-    if is_path || matches!(part, Subject::Identity | Subject::Tunnel) {
+    // Claims are any texts; URIs and names of hosts break no line.
+    let may_break = matches!(part, Subject::Metadata(..));
+    let is_name = matches!(part, Subject::Identity | Subject::Tunnel);
+    if is_path || is_name {
         fillers.push(b'/');
     }
     if is_path && asked.iter().any(|of| !of.ends_at_query) {
@@ -304,7 +320,9 @@ fn letters(part: Subject<'_>, asked: &[Asked<'_>], style: Style) -> Letters {
     } else if is_path {
         |letter| letter.is_ascii_graphic() && !b"\\%#\"<>^`{|}".contains(&letter)
     } else if part == Subject::ServerName {
-        |letter| !letter.is_ascii_uppercase()
+        |letter| !letter.is_ascii_uppercase() && !letter.is_ascii_control()
+    } else if is_name {
+        |letter| letter.is_ascii_graphic()
     } else if matches!(part, Subject::Header(name) if name.starts_with(':')) {
         |letter| letter.is_ascii_graphic()
     } else if matches!(part, Subject::Header(_)) {
@@ -318,6 +336,7 @@ fn letters(part: Subject<'_>, asked: &[Asked<'_>], style: Style) -> Letters {
 /// A text, a list, or nothing.
 fn of_metadata(
     about: &[&Demand<'_>],
+    search: &Search<'_>,
     as_asked: &impl Fn(Candidate) -> Option<Sample>,
 ) -> Option<Sample> {
     let part = Subject::Metadata("", &[]);
@@ -325,15 +344,15 @@ fn of_metadata(
     let alone = asked_of(about, texts);
     let styles =
         |asked: &[Asked<'_>]| STYLES.into_iter().take(if contradict(asked) { 0 } else { 3 });
-    let mut alone = styles(&alone).filter_map(|style| spelled(part, &alone, style));
+    let mut alone = styles(&alone).filter_map(|style| spelled(part, &alone, style, search));
     let items = asked_of(about, items);
     let one = || {
-        let mut found = styles(&items).filter_map(|style| spelled(part, &items, style));
+        let mut found = styles(&items).filter_map(|style| spelled(part, &items, style, search));
         found.find_map(|item| as_asked(Candidate::Json(Value::List([text(item)].into()))))
     };
     let several = || {
-        let list =
-            apart(part, &items).filter(|_| !contradict(&items))?.into_iter().map(text).collect();
+        let list = apart(part, &items, search).filter(|_| !contradict(&items))?;
+        let list = list.into_iter().map(text).collect();
         as_asked(Candidate::Json(Value::List(list)))
     };
     alone

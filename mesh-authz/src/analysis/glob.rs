@@ -1,15 +1,13 @@
 //! Texts that pass some tests and fail others, spelled letter by letter.
 //!
 //! Every test of a text is a row of letters and gaps. All rows are walked at once, the shortest texts first,
-//! so that a text is found if there is one, within [`STATES`].
+//! so that a text is found if there is one, within a number of states; and it is known whether that was
+//! enough.
 use std::collections::HashSet;
 
-use super::super::literal::Shape;
+use super::literal::Shape;
 use crate::matcher::spiffe::SCHEME;
 use crate::matcher::{Form, PathTemplate, Pattern};
-
-/// Places in all rows at once that are looked at for one text.
-const STATES: usize = 3_000;
 
 /// What a gap may hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -248,30 +246,57 @@ struct Walk<'a, 't> {
 /// The places in the rows of everything that is asked, in order.
 type State = Vec<Place>;
 
-/// Spells a shortest text that is as all that is asked; `None` if there is none, or none was found in
-/// [`STATES`].
-pub(super) fn spell(asked: &[Asked<'_>], letters: &Letters) -> Option<String> {
+/// What became of looking for a text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Spelled {
+    Text(String),
+    /// No text of these letters is as asked.
+    Nothing,
+    /// There may be one: looking was given up.
+    CutShort,
+}
+
+impl Spelled {
+    pub(super) fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Nothing | Self::CutShort => None,
+        }
+    }
+}
+
+/// Spells a shortest text that is as all that is asked, looking at no more than `states` places in all rows at
+/// once.
+pub(super) fn spell(asked: &[Asked<'_>], letters: &Letters, states: usize) -> Spelled {
     let mut walk = Walk { asked, letters, steps: Vec::new() };
-    let start = walk.start()?;
+    let Some(start) = walk.start() else { return Spelled::Nothing };
+    let mut is_cut = false;
     let mut seen = HashSet::from([start.clone()]);
     // Each with the place of the one that it follows and the letter between.
     let mut reached = vec![(start, None)];
     let mut at = 0;
     while let Some((state, _)) = reached.get(at) {
         if walk.is_end(state) {
-            return text(&reached, at);
+            // Rows name whole characters, and gaps hold those of ASCII: what they make is a text.
+            return text(&reached, at).map_or(Spelled::CutShort, Spelled::Text);
         }
         let mut found = Vec::new();
         for letter in walk.live(state) {
             let Some(after) = walk.after(state, letter) else { continue };
-            if reached.len() + found.len() < STATES && seen.insert(after.clone()) {
-                found.push((after, Some((at, letter))));
+            if seen.contains(&after) {
+                continue;
             }
+            if reached.len() + found.len() >= states {
+                is_cut = true;
+                continue;
+            }
+            seen.insert(after.clone());
+            found.push((after, Some((at, letter))));
         }
         reached.extend(found);
         at += 1;
     }
-    None
+    if is_cut { Spelled::CutShort } else { Spelled::Nothing }
 }
 
 fn text(reached: &[(State, Option<(usize, u8)>)], mut place: usize) -> Option<String> {
@@ -448,7 +473,11 @@ mod tests {
             values.iter().map(of).collect()
         };
         let all = [asked(passing, true), asked(failing, false)].concat();
-        assert_eq!(spell(&all, &letters(b"x/")).as_deref(), expected, "{passing:?} {failing:?}");
+        assert_eq!(
+            spell(&all, &letters(b"x/"), 3_000).text().as_deref(),
+            expected,
+            "{passing:?} {failing:?}"
+        );
     }
 
     #[test]
@@ -474,23 +503,33 @@ mod tests {
         let asked = |shape, passes| Asked { rows: Glob::of(shape), passes, ends_at_query: true };
         let both: Vec<Asked<'_>> =
             templates.iter().map(|template| asked(Shape::Template(template), true)).collect();
-        assert_eq!(spell(&both, &letters(b"x/")).as_deref(), Some("/a/b/c"));
+        assert_eq!(spell(&both, &letters(b"x/"), 3_000).text().as_deref(), Some("/a/b/c"));
         let [one, other] = &templates;
         let apart = [asked(Shape::Template(one), true), asked(Shape::Template(other), false)];
-        assert_eq!(spell(&apart, &letters(b"x/")).as_deref(), Some("/a/x/c"));
+        assert_eq!(spell(&apart, &letters(b"x/"), 3_000).text().as_deref(), Some("/a/x/c"));
     }
 
     #[test]
     fn a_query_ends_the_path_for_some() {
         let path = Asked { rows: rows("/a"), passes: true, ends_at_query: true };
         let whole = Asked { rows: rows("/a"), passes: false, ends_at_query: false };
-        assert_eq!(spell(&[path, whole], &letters(b"x?")).as_deref(), Some("/a?"));
+        assert_eq!(spell(&[path, whole], &letters(b"x?"), 3_000).text().as_deref(), Some("/a?"));
     }
 
     #[test]
     fn gaps_at_the_ends_are_filled() {
         let mut asked = Asked { rows: rows("*.com"), passes: true, ends_at_query: false };
         asked.rows = asked.rows.into_iter().map(Glob::filled).collect();
-        assert_eq!(spell(&[asked], &letters(b"x")).as_deref(), Some("x.com"));
+        assert_eq!(spell(&[asked], &letters(b"x"), 3_000).text().as_deref(), Some("x.com"));
+    }
+
+    #[test]
+    fn whether_looking_was_given_up_is_known() {
+        let asked = |value, passes| Asked { rows: rows(value), passes, ends_at_query: false };
+        let none = [asked("a*", true), asked("*", false)];
+        assert_eq!(spell(&none, &letters(b"x"), 100), Spelled::Nothing);
+        let long = [asked("abcdefgh", true)];
+        assert_eq!(spell(&long, &letters(b"x"), 3), Spelled::CutShort);
+        assert_eq!(spell(&long, &letters(b"x"), 100), Spelled::Text("abcdefgh".to_owned()));
     }
 }
