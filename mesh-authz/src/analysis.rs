@@ -20,6 +20,7 @@ mod diff;
 mod glob;
 mod lint;
 mod literal;
+mod path_set;
 mod prove;
 mod reach;
 mod sample;

@@ -359,3 +359,37 @@ fn a_star_within_a_value_is_a_letter() {
     when("experimental.envoy.filters.x[k]", "[a*b]", true);
     when("source.namespace", "a*b", false);
 }
+
+#[test]
+fn a_template_within_another_one_is_known() {
+    let lists = "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to.operation.paths";
+    let never = |paths: &str, others: &str, is_told: bool| {
+        let rules = format!(
+            "p * DENY [{{to: [{{operation: {{paths: ['{paths}'], notPaths: ['{others}']}}}}]}}]"
+        );
+        let told = [lists, "HZ-AUTHZ-NEVER-MATCHES-HTTP p spec.rules[0]"];
+        check(&rules, if is_told { &told } else { &told[..1] });
+    };
+    never("/a/{*}", "/a/{**}", true);
+    never("/a/{**}", "/a/{*}", false);
+    never("/a/{*}/c", "/a/*", true);
+    never("/a/{**}/c", "/a/{**}", true);
+    never("/a/{*}/c", "/{**}/c", true);
+    never("/a/{*}/c", "/{*}/b/c", false);
+    let shadowed = |wide: &str, narrow: &str, is_told: bool| {
+        let rule = |name: &str, path: &str| {
+            format!("{name} * DENY [{{to: [{{operation: {{paths: ['{path}']}}}}]}}]")
+        };
+        let told = [
+            lists,
+            "HZ-AUTHZ-DENY-LISTS q spec.rules[0].to.operation.paths",
+            "HZ-AUTHZ-SHADOWED q spec.rules[0]",
+        ];
+        let rules = format!("{}\n{}", rule("p", wide), rule("q", narrow));
+        check(&rules, if is_told { &told } else { &told[..2] });
+    };
+    shadowed("/a/{**}", "/a/{*}/c", true);
+    shadowed("/a/{**}", "/a/{*}", true);
+    shadowed("/a/{*}", "/a/{**}", false);
+    shadowed("/{*}/b/{**}", "/a/b/{*}", true);
+}

@@ -3,6 +3,7 @@ use std::net::IpAddr;
 
 use mesh_model::name::Cidr;
 
+use super::path_set;
 use crate::matcher::spiffe::SCHEME;
 use crate::matcher::{Form, PathTemplate, Pattern, StringTest, ValueTest};
 use crate::rbac::{
@@ -213,6 +214,9 @@ pub(super) fn covers(subject: Subject<'_>, a: Shape<'_>, b: Shape<'_>) -> bool {
         // Every path begins so.
         return true;
     }
+    if subject == Subject::Path && is_of_template(a, b) {
+        return path_set::is_within(b, &[a]);
+    }
     match (a, b) {
         (Shape::Refused(true), _) | (_, Shape::Refused(false)) => true,
         (Shape::Present, Shape::Present | Shape::Text(_)) => true,
@@ -220,23 +224,30 @@ pub(super) fn covers(subject: Subject<'_>, a: Shape<'_>, b: Shape<'_>) -> bool {
         (Shape::Range(a), Shape::Range(b)) => {
             a.prefix_len() <= b.prefix_len() && a.contains(b.address())
         }
-        (Shape::Text(StringTest { form: Form::Prefix(prefix), ignore_case: false }), b) => {
-            matches!(b, Shape::Template(template) if template.literal_prefix().starts_with(&**prefix))
-        }
-        (Shape::Text(StringTest { form: Form::Pattern(Pattern::NonEmpty), .. }), b) => {
-            matches!(b, Shape::Template(_))
-        }
-        (Shape::Template(a), Shape::Text(StringTest { form: Form::Exact(path), .. })) => {
-            a.matches(path)
-        }
         (a, b) => a == b,
     }
 }
 
-/// Whether all that passes one test passes any of others, which may cover it together: ranges of addresses.
+/// Whether one of two tests is a template, and the other one is, too, or another test of a path.
+fn is_of_template(a: Shape<'_>, b: Shape<'_>) -> bool {
+    matches!(
+        (a, b),
+        (Shape::Template(_), Shape::Template(_) | Shape::Text(_))
+            | (Shape::Text(_), Shape::Template(_))
+    )
+}
+
+/// Tests of paths that may hold one together: of more only single ones are asked.
+const MOST_PATHS: usize = 16;
+
+/// Whether all that passes one test passes any of others, which may cover it together: ranges of addresses,
+/// and templates of paths.
 pub(super) fn any_covers(subject: Subject<'_>, shapes: &[Shape<'_>], shape: Shape<'_>) -> bool {
     let alone = shapes.iter().any(|wide| covers(subject, *wide, shape));
-    alone || matches!(shape, Shape::Range(range) if is_filled(range, shapes))
+    let is_template = || shapes.iter().any(|other| is_of_template(*other, shape));
+    let is_several = (2..=MOST_PATHS).contains(&shapes.len()) && subject == Subject::Path;
+    let by_paths = || is_several && is_template() && path_set::is_within(shape, shapes);
+    alone || by_paths() || matches!(shape, Shape::Range(range) if is_filled(range, shapes))
 }
 
 /// Whether ranges leave nothing of another one.
@@ -333,15 +344,7 @@ pub(super) fn disjoint(a: Shape<'_>, b: Shape<'_>) -> bool {
         (Shape::Text(a), Shape::Text(b)) => text_disjoint(a, b),
         (Shape::Range(a), Shape::Range(b)) => !a.overlaps(b),
         (Shape::Port(a), Shape::Port(b)) => a != b,
-        (Shape::Template(template), Shape::Text(text))
-        | (Shape::Text(text), Shape::Template(template)) => match &text.form {
-            Form::Exact(path) => !template.matches(path),
-            Form::Prefix(prefix) => {
-                let start = template.literal_prefix();
-                !start.starts_with(&**prefix) && !prefix.starts_with(start)
-            }
-            Form::Suffix(_) | Form::Pattern(_) => false,
-        },
+        (a, b) if is_of_template(a, b) => path_set::are_disjoint(a, b),
         _ => false,
     }
 }

@@ -218,8 +218,7 @@ fn entry_covers<T: Literal + PartialEq>(a: &Entry<T>, b: &Entry<T>) -> bool {
 /// Whether clauses that all hold leave nothing that another one excludes.
 fn is_implied(wider: &Plain<'_>, known: &[Plain<'_>]) -> bool {
     let mut about = known.iter().filter(|clause| clause.subject == wider.subject);
-    let passes =
-        |shape: Shape<'_>| wider.shapes.iter().any(|wide| covers(wider.subject, *wide, shape));
+    let passes = |shape: Shape<'_>| any_covers(wider.subject, &wider.shapes, shape);
     if !wider.is_negated {
         return about
             .any(|clause| !clause.is_negated && clause.shapes.iter().all(|shape| passes(*shape)));
