@@ -81,10 +81,9 @@ mod tests {
 
     /// What each of several tests says of each path.
     fn answers(shapes: &[Shape<'_>], paths: &[String]) -> Vec<Vec<bool>> {
-        let passes = |shape: &Shape<'_>, path: &String| match shape {
-            Shape::Template(template) => template.matches(path),
-            Shape::Text(test) => test.matches(path.as_bytes()),
-            _ => false,
+        let passes = |shape: &Shape<'_>, path: &String| {
+            let is_template = matches!(shape, Shape::Template(of) if of.matches(path));
+            is_template || matches!(shape, Shape::Text(of) if of.matches(path.as_bytes()))
         };
         shapes.iter().map(|shape| paths.iter().map(|path| passes(shape, path)).collect()).collect()
     }

@@ -83,9 +83,11 @@ fn texts<'p, T: Literal>(
     for entry in entries {
         let plain = entry.clauses.iter().filter_map(Plain::of);
         let about = plain.filter(|clause| !clause.is_negated && is_of(clause.subject));
-        let exact = |shape: &Shape<'p>| match shape {
-            Shape::Text(StringTest { form: Form::Exact(text), .. }) => Some(&**text),
-            _ => None,
+        let exact = |shape: &Shape<'p>| {
+            let Shape::Text(StringTest { form: Form::Exact(text), .. }) = shape else {
+                return None;
+            };
+            Some(&**text)
         };
         let texts = |clause: Plain<'p>| clause.shapes.iter().map(exact).collect::<Option<Vec<_>>>();
         found.extend(about.filter_map(texts).next()?);
@@ -112,7 +114,11 @@ impl<'p> Named<'p> {
                     found.extend(all.filter(|(text, _)| template.matches(text)).map(|of| of.1));
                 }
                 Shape::Refused(false) => {}
-                _ => return None,
+                Shape::Present
+                | Shape::Range(_)
+                | Shape::Port(_)
+                | Shape::Value(_)
+                | Shape::Refused(true) => return None,
             }
         }
         Some(found)
