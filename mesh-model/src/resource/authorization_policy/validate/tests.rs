@@ -134,7 +134,7 @@ fn a_deny_of_requests_by_a_condition_denies_more_of_tcp() {
     let ports = |ports: &[serde_json::Value]| json!({ "to": ports });
     let one = json!({ "operation": { "ports": ["80"] } });
     let other = json!({ "operation": { "methods": ["GET"] } });
-    check(&deny(ports(&[one.clone()]), &header), &[]);
+    check(&deny(ports(std::slice::from_ref(&one)), &header), &[]);
     check(&deny(ports(&[one, other]), &header), warned);
     check(&deny(json!({}), &["connection.sni"]), &[]);
 }
