@@ -1,66 +1,90 @@
 //! Services that stand in each other's way: one host twice, or one address and port.
 use std::collections::BTreeMap;
 
+use super::Subject;
 use super::scene::Scene;
 use crate::endpoint::Provider;
 use crate::manifest::Diagnostic;
-use crate::name::Protocol;
+use crate::name::{Hostname, Namespace, Protocol};
 use crate::registry::{Resolution, Service, Services, UNSPECIFIED};
+use crate::resource::ServiceEntry;
 
 /// With how many older services one is compared: enough to find one that meets it.
 const COMPARED: usize = 64;
 
-pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+pub(super) fn check<'m>(scene: &Scene<'m>, found: &mut Vec<Diagnostic>) {
     // Oldest first, as clients look at them.
-    let services: Vec<&Service> = scene.plane.services.iter().map(|service| &**service).collect();
+    let services: Vec<&'m Service> =
+        scene.plane.services.iter().map(|service| &**service).collect();
     hosts(scene, &services, found);
     listeners(scene, &services, found);
     speak_first(scene, &services, found);
 }
 
 /// `HZ-HOST-TWICE`: an older service with the host.
-fn hosts(scene: &Scene<'_>, services: &[&Service], found: &mut Vec<Diagnostic>) {
-    let entries = entries(scene);
-    let mut known: BTreeMap<&str, &Service> = BTreeMap::new();
+fn hosts<'m>(scene: &Scene<'m>, services: &[&'m Service], found: &mut Vec<Diagnostic>) {
+    let mut known: BTreeMap<&str, (&Service, usize)> = BTreeMap::new();
+    let mut entries = Entries { scene, ranks: BTreeMap::new(), of: BTreeMap::new() };
     for service in services {
-        let Some(first) = known.get(service.hostname.as_str()) else {
-            known.insert(service.hostname.as_str(), service);
+        let rank = entries.next_rank(service);
+        let Some(&(first, first_rank)) = known.get(service.hostname.as_str()) else {
+            known.insert(service.hostname.as_str(), (service, rank));
             continue;
         };
         if service.provider == Provider::Kubernetes || !meet(scene, first, service) {
             continue;
         }
-        // Of one entry there are as many services as addresses.
-        let is_own = first.provider == Provider::External && first.namespace == service.namespace;
-        let key = (service.namespace.as_str(), service.hostname.as_str());
-        if is_own && entries.get(&key).is_none_or(|count| *count < 2) {
-            continue;
+        let (older, _) = entries.subject(first, first_rank);
+        let (younger, field) = entries.subject(service, rank);
+        if older == younger {
+            continue; // Of one entry there are as many services as addresses.
         }
         let message = format!(
-            "host `{}` is that of an older service in namespace `{}`: clients have one cluster for a \
-             host, that of their own namespace's service, else of the oldest; what this one says of \
-             ports and resolution does not count for them",
-            service.hostname, first.namespace
+            "host `{}` is that of {}, which is older: clients have one cluster for a host, that of their \
+             own namespace's service, else of the oldest; what this one says of ports and resolution \
+             does not count for them",
+            service.hostname,
+            older.mention()
         );
         let help = "declare a host once, or limit `exportTo`";
-        found.push(scene.subject_of(service).warning(
-            "HZ-HOST-TWICE",
-            "spec.hosts",
-            (message, help),
-        ));
+        found.push(younger.warning("HZ-HOST-TWICE", &field, (message, help)));
     }
 }
 
-/// How many entries of a namespace declare a host.
-fn entries<'m>(scene: &Scene<'m>) -> BTreeMap<(&'m str, &'m str), usize> {
-    let mut counts = BTreeMap::new();
-    let entries = scene.stores().into_iter().flat_map(|store| store.service_entries.values());
-    for entry in entries {
-        for host in &entry.spec.hosts {
-            *counts.entry((entry.meta.namespace.as_str(), &**host)).or_default() += 1;
+/// The entries that services are of, looked up once a host and namespace.
+struct Entries<'s, 'm> {
+    scene: &'s Scene<'m>,
+    ranks: BTreeMap<(&'m str, &'m str), usize>,
+    of: BTreeMap<(Hostname, Namespace), Vec<&'m ServiceEntry>>,
+}
+
+impl<'m> Entries<'_, 'm> {
+    /// The how manieth of its host and namespace, from 0, the next service is; asked oldest first.
+    fn next_rank(&mut self, service: &'m Service) -> usize {
+        if service.provider == Provider::Kubernetes {
+            return 0;
         }
+        let key = (service.hostname.as_str(), service.namespace.as_str());
+        let next = self.ranks.entry(key).or_default();
+        std::mem::replace(next, *next + 1)
     }
-    counts
+
+    /// The object of a service by its rank, and the field of it that says the host.
+    fn subject(&mut self, service: &Service, rank: usize) -> (Subject, String) {
+        let Scene { mesh, plane, .. } = self.scene;
+        if service.provider == Provider::Kubernetes {
+            return (self.scene.subject_of(service), "metadata.name".to_owned());
+        }
+        let (host, namespace) = (&service.hostname, &service.namespace);
+        let look_up = || mesh.manifests(plane).entries_of(host, namespace);
+        let entries = self.of.entry((host.clone(), namespace.clone())).or_insert_with(look_up);
+        let Some(entry) = entries.get(rank) else {
+            return (self.scene.subject_of(service), "spec.hosts".to_owned());
+        };
+        let at = entry.spec.hosts.iter().position(|written| **written == *host.as_str());
+        let field = format!("spec.hosts[{}]", at.unwrap_or_default());
+        (Subject::of(mesh, &plane.id, "ServiceEntry", &entry.meta), field)
+    }
 }
 
 /// Whether the clients of one's namespace see the other.

@@ -5,7 +5,7 @@ use crate::endpoint::Provider;
 use crate::manifest::{Diagnostic, Place, Severity};
 use crate::name::{ClusterId, Namespace};
 use crate::registry::{Mesh, Origin, Refused, Service};
-use crate::resource::{Meta, ObjectKey};
+use crate::resource::{Meta, ObjectKey, ServiceEntry};
 
 /// What a finding is about.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,22 +41,24 @@ impl Subject {
         Self::find(mesh, [Origin::Config].into_iter().chain(own).chain(others), key)
     }
 
-    /// The object of a service: of a ServiceEntry's host the first entry that has it.
+    /// The object of a service: of ServiceEntries that share a host the one that the service is of.
     pub fn of_service(mesh: &Mesh, plane: &ClusterId, service: &Service) -> Self {
         let (kind, name) = match service.provider {
             Provider::Kubernetes => ("Service", &*service.name),
             Provider::External => {
-                let own = mesh.parts.clusters.get(plane).map(|part| &part.store);
-                let stores = [&mesh.parts.config].into_iter().chain(own);
-                let mut entries = stores.flat_map(|store| store.service_entries.values());
-                let entry = entries.find(|entry| {
-                    entry.meta.namespace == service.namespace
-                        && entry.spec.hosts.iter().any(|host| **host == *service.hostname.as_str())
-                });
+                let entry = entry_of(mesh, plane, service);
                 ("ServiceEntry", entry.map_or(&*service.name, |entry| &*entry.meta.name))
             }
         };
         Self::at(mesh, Some(plane), kind, (&service.namespace, name))
+    }
+
+    /// What another finding says of it: its name, and where it is written.
+    pub(super) fn mention(&self) -> String {
+        match self.place.line {
+            0 => format!("`{}`", self.object),
+            line => format!("`{}` at {}:{line}", self.object, self.file),
+        }
     }
 
     /// Kind, namespace and name, as findings have it.
@@ -149,6 +151,22 @@ impl Subject {
             help: help.to_owned(),
         }
     }
+}
+
+/// The ServiceEntry that a service is of.
+fn entry_of<'m>(mesh: &'m Mesh, plane: &ClusterId, service: &Service) -> Option<&'m ServiceEntry> {
+    let plane = mesh.control_planes().find(|known| known.id == *plane)?;
+    let is_beside = |other: &&Arc<Service>| {
+        other.provider == Provider::External
+            && other.hostname == service.hostname
+            && other.namespace == service.namespace
+    };
+    let others = plane.services.iter().filter(is_beside);
+    // Equal services may be one allocation, and that of another mesh not the one that is asked for.
+    let rank = others.clone().position(|other| std::ptr::eq(&raw const **other, service));
+    let rank = rank.or_else(|| others.clone().position(|other| **other == *service));
+    let entries = mesh.manifests(plane).entries_of(&service.hostname, &service.namespace);
+    entries.get(rank.unwrap_or_default()).copied()
 }
 
 /// Sorts findings by file, line and code, drops those that are said twice (control planes share what

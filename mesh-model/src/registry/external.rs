@@ -118,6 +118,23 @@ impl External {
     }
 }
 
+/// The entries that the services of a host and namespace are of, service by service: an entry has as many as
+/// it has addresses. Services of one host and namespace stand in the order of their entries' ages.
+pub(crate) fn of_services<'o>(
+    entries: impl IntoIterator<Item = &'o ServiceEntry>,
+    host: &Hostname,
+    namespace: &Namespace,
+) -> Vec<&'o ServiceEntry> {
+    let number = |entry: &ServiceEntry| {
+        let times = entry.spec.hosts.iter().filter(|of| ***of == *host.as_str()).count();
+        times * service::number_of_a_host(entry)
+    };
+    let mut entries: Vec<&ServiceEntry> =
+        entries.into_iter().filter(|entry| entry.meta.namespace == *namespace).collect();
+    entries.sort_by(|a, b| a.meta.age().cmp(&b.meta.age()));
+    entries.into_iter().flat_map(|entry| std::iter::repeat_n(entry, number(entry))).collect()
+}
+
 /// The endpoints of an entry before they have ports; `None`: its hosts are the endpoints.
 fn instances<'e>(
     entry: &'e ServiceEntry,

@@ -8,8 +8,8 @@ use super::external::visibility;
 use super::mesh::Parts;
 use super::objects::{ByName, Store};
 use super::place::NETWORK;
-use super::{ControlPlane, Entry, Mesh, SYSTEM_NAMESPACE, kubernetes};
-use crate::name::{Labels, Namespace};
+use super::{ControlPlane, Entry, Mesh, SYSTEM_NAMESPACE, external, kubernetes};
+use crate::name::{Hostname, Labels, Namespace};
 use crate::resource::mesh_config::Visibility;
 use crate::resource::{
     EndpointSlice, KubernetesGateway, Meta, Pod, PortTarget, Service, ServiceEntry, Transport,
@@ -82,6 +82,16 @@ impl<'m> Manifests<'m> {
     /// The service entries: those of `config/`, then those of the cluster.
     pub fn service_entries(self) -> impl Iterator<Item = &'m ServiceEntry> {
         self.of_istio(|store| &store.service_entries, |object| &object.meta)
+    }
+
+    /// The service entries that the services of a host and namespace are of, service by service in their
+    /// order: as often as the entry has addresses.
+    pub(crate) fn entries_of(
+        self,
+        host: &Hostname,
+        namespace: &Namespace,
+    ) -> Vec<&'m ServiceEntry> {
+        external::of_services(self.service_entries(), host, namespace)
     }
 
     /// The workload entries: those of `config/`, then those of the cluster.

@@ -143,3 +143,43 @@ fn a_host_is_declared_once() {
     entry(one, "b", "b.test", "", "HTTP").lacks("HZ-HOST-TWICE");
     entry(spread(), "a", "a.test", "10.5.0.1, 10.5.0.2", "HTTP").lacks("HZ-HOST-TWICE");
 }
+
+#[test]
+fn the_younger_entry_of_a_host_loses_and_the_older_one_is_named() {
+    let aged = |mesh: Fixture, name: &str, age: u32, addresses: &str| {
+        let text = format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}, namespace: \
+             shop, creationTimestamp: '2024-01-0{age}T00:00:00Z'}}\nspec: {{hosts: [b.test, a.test], addresses: \
+             [{addresses}], resolution: DNS, location: MESH_EXTERNAL, ports: [{{number: 80, name: http, \
+             protocol: HTTP}}]}}\n"
+        );
+        mesh.file(&format!("config/{name}.yaml"), &text)
+    };
+    let accused = |mesh: &Fixture| -> Vec<String> {
+        let found = mesh.findings().into_iter();
+        let found =
+            found.filter(|text| text.contains("[HZ-HOST-TWICE]") && text.contains("`a.test`"));
+        let older =
+            |text: &str| text.split("is that of ").nth(1)?.split(',').next().map(str::to_owned);
+        found
+            .map(|text| {
+                let object = text.split(": ").take(4).collect::<Vec<_>>().join(" ");
+                format!("{object} / {}", older(&text).unwrap_or_default())
+            })
+            .collect()
+    };
+    let young_first =
+        aged(aged(spread(), "young", 3, "10.5.0.1"), "zebra", 1, "10.5.0.2, 10.5.0.3");
+    assert_eq!(
+        accused(&young_first),
+        ["config/young.yaml:1:1 warning[HZ-HOST-TWICE] ServiceEntry/shop/young spec.hosts[1] / \
+          `ServiceEntry/shop/zebra` at config/zebra.yaml:1"]
+    );
+    // Nothing but their names tells them apart.
+    let twins = aged(aged(spread(), "a", 1, ""), "b", 1, "");
+    assert_eq!(
+        accused(&twins),
+        ["config/b.yaml:1:1 warning[HZ-HOST-TWICE] ServiceEntry/shop/b spec.hosts[1] / \
+          `ServiceEntry/shop/a` at config/a.yaml:1"]
+    );
+}

@@ -66,7 +66,7 @@ pub(super) fn convert(entry: &ServiceEntry, settings: &Settings<'_>) -> Vec<Serv
         aliases: Box::default(),
         race_connects: strategy.eq_ignore_ascii_case("RACE_FIRST_TCP_CONNECT"),
     };
-    let addresses: Vec<Arc<str>> = spec.addresses.iter().filter_map(|text| address(text)).collect();
+    let addresses = addresses(entry);
     let of_host = |host: &str| Service {
         hostname: Hostname::from(host),
         name: Arc::from(host),
@@ -83,6 +83,16 @@ pub(super) fn convert(entry: &ServiceEntry, settings: &Settings<'_>) -> Vec<Serv
         services.extend(addresses.iter().map(at));
     }
     services
+}
+
+/// The addresses of an entry that are any.
+fn addresses(entry: &ServiceEntry) -> Vec<Arc<str>> {
+    entry.spec.addresses.iter().filter_map(|text| address(text)).collect()
+}
+
+/// How many services of an entry have one host, as long as it lists the host once.
+pub(super) fn number_of_a_host(entry: &ServiceEntry) -> usize {
+    if entry.spec.addresses.is_empty() { 1 } else { addresses(entry).len() }
 }
 
 /// How clients find the endpoints of an entry.
