@@ -17,6 +17,8 @@ pub(crate) fn example() -> PathBuf {
 /// A folder that has been loaded.
 #[derive(Debug)]
 pub(crate) struct Loaded {
+    /// Where it is.
+    pub folder: PathBuf,
     /// The index.
     pub mesh: Arc<Mesh>,
     /// Everything that is wrong with the documents.
@@ -73,7 +75,7 @@ fn load_by(
             folder.display()
         )));
     }
-    Ok(Loaded { mesh, diagnostics: files.diagnostics })
+    Ok(Loaded { folder: folder.to_owned(), mesh, diagnostics: files.diagnostics })
 }
 
 /// Loads a folder and tells on stderr which documents cannot be used, and how many more findings there are.
@@ -352,7 +354,7 @@ fn extension(path: &Path) -> String {
 }
 
 /// Reads a file, if it is one and not too large.
-fn text(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(crate) fn text(path: &Path) -> std::io::Result<Vec<u8>> {
     let found = std::fs::metadata(path)?;
     if !found.is_file() {
         return Err(std::io::Error::other("it is no regular file"));

@@ -249,7 +249,7 @@ fn lint_finds_hazards_and_exits_with_one_on_errors() {
     assert_eq!(codes, ["IST0101"]);
     assert!(found["errors"].as_u64().unwrap() > 0);
     let table = text(&mesh(&broken, &["lint"]).stdout);
-    assert!(table.contains("config/bad.yaml:1:1: error[IST0101]"), "{table}");
+    assert!(table.contains("config/bad.yaml:4:63: error[IST0101]"), "{table}");
     std::fs::remove_dir_all(&broken).unwrap();
 }
 

@@ -11,6 +11,8 @@ mod scene; // Reading order: what rules look at, then the families.
 
 mod subject;
 
+mod place;
+
 mod locality;
 
 mod distribute;
@@ -67,12 +69,16 @@ mod telemetry;
 
 mod ineffective;
 
+pub use self::place::point_at_fields;
 use self::scene::Scene;
 pub use self::subject::{Subject, sort};
 use crate::manifest::Diagnostic;
 use crate::registry::Mesh;
 
 /// Finds the hazards of a mesh, by file, line and code.
+///
+/// Findings name the field that they are about and point at the beginning of its object;
+/// [`point_at_fields`] makes them point at the field.
 ///
 /// # Examples
 ///

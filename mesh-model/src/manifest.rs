@@ -14,7 +14,7 @@ pub use self::document::{
     Document, Head, Limits, Meant, Reading, SECURITY_KINDS, TARGET_KINDS, Unreadable, read,
 };
 pub(crate) use self::document::{
-    METADATA_FIELDS, OF_OBJECTS, has_field, is_of_old_policies, misplaced_namespace,
+    METADATA_FIELDS, OF_OBJECTS, documents_at, has_field, is_of_old_policies, misplaced_namespace,
     names_security, said_kinds,
 };
 pub use self::field_name::FieldName;

@@ -2,7 +2,7 @@
 use std::path::Path;
 
 use mesh_model::Compat;
-use mesh_model::manifest::{Diagnostic, Severity};
+use mesh_model::manifest::{Diagnostic, Limits, Severity};
 use mesh_model::registry::Mesh;
 
 use crate::say::say;
@@ -36,7 +36,9 @@ pub(crate) fn findings(loaded: &folder::Loaded) -> Vec<Diagnostic> {
         found.extend(crate_rules(&loaded.mesh));
     }
     mesh_lb::lint::add_figures(&loaded.mesh, &mut found);
-    mesh_model::lint::sort(&mut found);
+    // What has changed on disk meanwhile is not where it was: such findings point at their objects.
+    let text_of = |name: &str| folder::text(&loaded.folder.join(name)).ok();
+    mesh_model::lint::point_at_fields(&mut found, &Limits::default(), text_of);
     found
 }
 

@@ -90,7 +90,8 @@ impl Pair<'_, '_> {
 
     /// `TOPO-CIDR-POD`, and `TOPO-CIDR-OVERLAP-OK` where gateways stand between.
     fn pod_ranges(&self) -> Option<Diagnostic> {
-        let (a, b) = overlap(&self.first.says.pod_cidrs, &self.second.says.pod_cidrs)?;
+        let (a, b, index) = overlap(&self.first.says.pod_cidrs, &self.second.says.pod_cidrs)?;
+        let field = format!("podCidrs[{index}]");
         let (first, second) = self.names();
         let subject = self.second.subject();
         if self.shares_network() {
@@ -100,7 +101,7 @@ impl Pair<'_, '_> {
             );
             let help =
                 "give the clusters ranges of their own, or networks of their own with gateways";
-            return Some(subject.error("TOPO-CIDR-POD", "podCidrs", (message, help)));
+            return Some(subject.error("TOPO-CIDR-POD", &field, (message, help)));
         }
         // Istio 1.0 has no gateways between networks, which is told of itself.
         if self.first.is_one_zero() || self.second.is_one_zero() {
@@ -111,12 +112,12 @@ impl Pair<'_, '_> {
              that is allowed"
         );
         let help = "nothing, as long as no network of the two is made one";
-        Some(subject.info("TOPO-CIDR-OVERLAP-OK", "podCidrs", (message, help)))
+        Some(subject.info("TOPO-CIDR-OVERLAP-OK", &field, (message, help)))
     }
 
     /// `HZ-CIDR-OVERLAP`: what an overlap of pod ranges does to requests.
     fn wrong_pods(&self) -> Option<Diagnostic> {
-        overlap(&self.first.says.pod_cidrs, &self.second.says.pod_cidrs)
+        let (_, _, index) = overlap(&self.first.says.pod_cidrs, &self.second.says.pod_cidrs)
             .filter(|_| self.shares_network())?;
         let addresses = |cluster: &Described<'_>| -> std::collections::BTreeSet<IpAddr> {
             let part = cluster.mesh.parts.clusters.get(cluster.id);
@@ -135,13 +136,16 @@ impl Pair<'_, '_> {
              address: {now}"
         );
         let help = "give the clusters pod ranges of their own";
-        Some(self.second.subject().error("HZ-CIDR-OVERLAP", "podCidrs", (message, help)))
+        let field = format!("podCidrs[{index}]");
+        Some(self.second.subject().error("HZ-CIDR-OVERLAP", &field, (message, help)))
     }
 
     /// `TOPO-CIDR-SERVICE`.
     fn service_ranges(&self) -> Option<Diagnostic> {
-        let (a, b) = overlap(&self.first.says.service_cidrs, &self.second.says.service_cidrs)
-            .filter(|_| self.shares_network())?;
+        let (a, b, index) =
+            overlap(&self.first.says.service_cidrs, &self.second.says.service_cidrs)
+                .filter(|_| self.shares_network())?;
+        let field = format!("serviceCidrs[{index}]");
         let (first, second) = self.names();
         let message = format!(
             "service ranges {a} of `{first}` and {b} of `{second}` overlap: an address of one cluster's \
@@ -152,9 +156,9 @@ impl Pair<'_, '_> {
         // Proxies that capture DNS know which cluster's service is meant; other clients ask for the address.
         let is_lost = |cluster: &&Described<'_>| cluster.is_one_zero() || !cluster.captures_dns();
         Some(if [self.first, self.second].iter().any(is_lost) {
-            subject.error("TOPO-CIDR-SERVICE", "serviceCidrs", (message, help))
+            subject.error("TOPO-CIDR-SERVICE", &field, (message, help))
         } else {
-            subject.warning("TOPO-CIDR-SERVICE", "serviceCidrs", (message, help))
+            subject.warning("TOPO-CIDR-SERVICE", &field, (message, help))
         })
     }
 
@@ -254,6 +258,10 @@ impl Pair<'_, '_> {
     }
 }
 
-fn overlap<'c>(a: &'c [Cidr], b: &'c [Cidr]) -> Option<(&'c Cidr, &'c Cidr)> {
-    a.iter().find_map(|a| b.iter().find(|b| a.overlaps(b)).map(|b| (a, b)))
+/// The first two ranges that have addresses in common, and the index of the second.
+fn overlap<'c>(a: &'c [Cidr], b: &'c [Cidr]) -> Option<(&'c Cidr, &'c Cidr, usize)> {
+    a.iter().find_map(|a| {
+        let index = b.iter().position(|b| a.overlaps(b))?;
+        Some((a, b.get(index)?, index))
+    })
 }

@@ -29,7 +29,8 @@ fn depends_on_order(rule: &Rule<'_>, field: &str, entry: &Distribute) -> Option<
          to run, and refuses the rule whenever it meets the wider one first"
     );
     let help = "name targets that do not overlap";
-    Some(rule.subject.warning("LLB-ORDER-DEPENDENT", &format!("{field}.to"), (message, help)))
+    let field = format!("{field}.to.{wide}");
+    Some(rule.subject.warning("LLB-ORDER-DEPENDENT", &field, (message, help)))
 }
 
 fn check_setting(
@@ -81,7 +82,8 @@ fn dead(
         super::scene::some(&dead)
     );
     let help = "name localities in which the host has endpoints";
-    Some(rule.subject.warning("HZ-DISTRIBUTE-DEAD", field, (message, help)))
+    let field = format!("{field}.to.{}", dead.first().copied().unwrap_or_default());
+    Some(rule.subject.warning("HZ-DISTRIBUTE-DEAD", &field, (message, help)))
 }
 
 /// `HZ-DISTRIBUTE-OMITS`: endpoints that no share reaches.
@@ -109,7 +111,7 @@ fn omitted(
         entry.from
     );
     let help = "give every locality with endpoints a share, 1 if it is only for emergencies";
-    Some(rule.subject.error("HZ-DISTRIBUTE-OMITS", field, (message, help)))
+    Some(rule.subject.error("HZ-DISTRIBUTE-OMITS", &format!("{field}.to"), (message, help)))
 }
 
 /// Whether `REGION/ZONE/SUBZONE`, whose end may be `*` or missing, covers a locality.

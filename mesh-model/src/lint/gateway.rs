@@ -38,7 +38,7 @@ fn terminated(subject: &Subject, object: &resource::Service) -> Option<Diagnosti
          gateway routes by the server name of mutual TLS, which never arrives"
     );
     let help = "use a TCP (layer 4) load balancer for network gateways";
-    Some(subject.error("HZ-EW-L7-LB", "metadata.annotations", (message, help)))
+    Some(subject.error("HZ-EW-L7-LB", &format!("metadata.annotations.{key}"), (message, help)))
 }
 
 fn ends_tls(key: &str, value: &str) -> bool {
@@ -145,7 +145,8 @@ fn is_private(ip: IpAddr) -> bool {
 
 /// `HZ-EW-L4-IMBALANCE`: requests over long connections through a gateway that balances connections.
 fn imbalance(scene: &Scene<'_>, service: &Service) -> Option<Diagnostic> {
-    let port = service.ports.iter().find(|port| port.protocol.is_http())?;
+    let mut ports = service.ports.iter().enumerate();
+    let (index, port) = ports.find(|(_, port)| port.protocol.is_http())?;
     let endpoints = scene.endpoints_across(service);
     let networks: BTreeSet<_> = endpoints.iter().map(|e| &e.workload.network).collect();
     let behind: Vec<(&NetworkId, usize)> = networks
@@ -182,7 +183,8 @@ fn imbalance(scene: &Scene<'_>, service: &Service) -> Option<Diagnostic> {
     );
     let help =
         "set maxRequestsPerConnection in a DestinationRule for the host, or run more gateways";
-    Some(scene.subject_of(service).warning("HZ-EW-L4-IMBALANCE", "", (message, help)))
+    let field = format!("spec.ports[{index}]");
+    Some(scene.subject_of(service).warning("HZ-EW-L4-IMBALANCE", &field, (message, help)))
 }
 
 /// `IST0145`: two Gateways with one port, address and host, for the same pods: with one selector, or with
@@ -198,7 +200,7 @@ fn conflicts(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     for gateway in gateways.filter(|gateway| !gateway.spec.selector.is_empty()) {
         let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
         let mut told = BTreeSet::new();
-        for place in places(gateway) {
+        for (field, place) in places(gateway) {
             let others = known.entry(place).or_default();
             let other = others.iter().copied().find(|other| meet(scene, other, gateway));
             let Some(other) = other else {
@@ -209,7 +211,7 @@ fn conflicts(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             };
             let is_other = !std::ptr::eq(other, &**gateway);
             if is_other && told.insert((&other.meta.namespace, &other.meta.name)) {
-                found.push(conflict(&subject, place, other));
+                found.push(conflict(&subject, &field, place, other));
             }
         }
     }
@@ -234,15 +236,22 @@ fn meet(scene: &Scene<'_>, one: &resource::Gateway, other: &resource::Gateway) -
 /// On which port and address a Gateway has which host.
 type Place<'g> = (u32, &'g str, &'g str);
 
-fn places(gateway: &resource::Gateway) -> impl Iterator<Item = Place<'_>> {
-    gateway.spec.servers.iter().flat_map(move |server| {
+/// With the field that says the host.
+fn places(gateway: &resource::Gateway) -> impl Iterator<Item = (String, Place<'_>)> {
+    gateway.spec.servers.iter().enumerate().flat_map(move |(at, server)| {
         let number = server.port.as_ref().map_or(0, |port| port.number);
         let names = server.hosts.iter().map(|host| host.rsplit('/').next().unwrap_or_default());
-        names.map(move |name| (number, &*server.bind, name))
+        let field = move |index| format!("spec.servers[{at}].hosts[{index}]");
+        names.enumerate().map(move |(index, name)| (field(index), (number, &*server.bind, name)))
     })
 }
 
-fn conflict(subject: &Subject, place: Place<'_>, other: &resource::Gateway) -> Diagnostic {
+fn conflict(
+    subject: &Subject,
+    field: &str,
+    place: Place<'_>,
+    other: &resource::Gateway,
+) -> Diagnostic {
     let (port, _, host) = place;
     let message = format!(
         "Gateway `{}/{}` has host `{host}` on port {port} for the same workloads: only one of the two \
@@ -250,5 +259,5 @@ fn conflict(subject: &Subject, place: Place<'_>, other: &resource::Gateway) -> D
         other.meta.namespace, other.meta.name
     );
     let help = "give each host of a port to one Gateway";
-    subject.error("IST0145", "spec.servers", (message, help))
+    subject.error("IST0145", field, (message, help))
 }

@@ -98,9 +98,17 @@ impl<'m> Case<'_, 'm> {
 
     /// `IST0149`: routes by claims where no token is verified.
     fn claims(&self, gateway: &Gateway) -> Option<Diagnostic> {
-        let matches = self.object.spec.http.iter().flat_map(|route| &route.matches);
-        let mut headers = matches.flat_map(|m| m.headers.keys().chain(m.without_headers.keys()));
-        let claim = headers.find(|name| name.to_ascii_lowercase().starts_with(CLAIM))?;
+        let mut conditions = self.object.spec.http.iter().enumerate().flat_map(|(route, it)| {
+            it.matches.iter().enumerate().flat_map(move |(at, part)| {
+                let with = part.headers.keys().map(|name| ("headers", name));
+                let without = part.without_headers.keys().map(|name| ("withoutHeaders", name));
+                let field =
+                    move |list, name| format!("spec.http[{route}].match[{at}].{list}.{name}");
+                with.chain(without).map(move |(list, name)| (field(list, name), name))
+            })
+        });
+        let is_claim = |name: &str| name.to_ascii_lowercase().starts_with(CLAIM);
+        let (field, claim) = conditions.find(|(_, name)| is_claim(name))?;
         let root = &*self.scene.plane.config.root_namespace;
         let policies = || {
             let stores = self.scene.stores().into_iter();
@@ -123,7 +131,7 @@ impl<'m> Case<'_, 'm> {
             pod.meta.namespace, pod.meta.name
         );
         let help = "add a RequestAuthentication that selects the gateway";
-        Some(self.subject.error("IST0149", "spec.http", (message, help)))
+        Some(self.subject.error("IST0149", &field, (message, help)))
     }
 
     /// `IST0140`: another VirtualService's subsets, which requests at the gateway do not come by.
@@ -132,27 +140,31 @@ impl<'m> Case<'_, 'm> {
             return None;
         }
         let targets = |object: &'m VirtualService| {
-            let routes = object.spec.http.iter().flat_map(|route| &route.route);
-            routes.filter_map(|entry| entry.destination.as_ref())
+            let routes = object.spec.http.iter().enumerate();
+            let entries = routes.flat_map(|(route, it)| {
+                it.route.iter().enumerate().map(move |(at, entry)| ((route, at), entry))
+            });
+            entries.filter_map(|(at, entry)| Some((at, entry.destination.as_ref()?)))
         };
         let full = |object: &VirtualService, host: &str| {
             Hostname::resolve(host, object.meta.namespace.as_str(), &self.scene.plane.domain)
         };
-        let whole: Vec<Hostname> = targets(self.object)
-            .filter(|target| target.subset.is_empty())
-            .map(|target| full(self.object, &target.host))
+        let whole: Vec<((usize, usize), Hostname)> = targets(self.object)
+            .filter(|(_, target)| target.subset.is_empty())
+            .map(|(at, target)| (at, full(self.object, &target.host)))
             .collect();
-        let (other, host) = self.scene.virtual_services().find_map(|(other, _)| {
+        let (other, host, (route, at)) = self.scene.virtual_services().find_map(|(other, _)| {
             let is_mesh = other.spec.gateways.is_empty()
                 || other.spec.gateways.iter().any(|name| **name == *MESH);
             let hosts: Vec<Hostname> = other.spec.hosts.iter().map(|h| full(other, h)).collect();
-            let mut split = targets(other).filter(|target| !target.subset.is_empty());
-            let found = split.find_map(|target| {
+            let mut split = targets(other).filter(|(_, target)| !target.subset.is_empty());
+            let found = split.find_map(|(_, target)| {
                 let host = full(other, &target.host);
-                (hosts.contains(&host) && whole.contains(&host)).then_some(host)
+                let (at, _) = whole.iter().find(|(_, whole)| *whole == host)?;
+                hosts.contains(&host).then_some((host, *at))
             });
             let is_other = !Arc::ptr_eq(other, self.object);
-            found.filter(|_| is_mesh && is_other).map(|host| (other, host))
+            found.filter(|_| is_mesh && is_other).map(|(host, at)| (other, host, at))
         })?;
         let message = format!(
             "VirtualService `{}/{}` splits `{host}` by subsets for sidecars only: requests that come in \
@@ -160,7 +172,8 @@ impl<'m> Case<'_, 'm> {
             other.meta.namespace, other.meta.name
         );
         let help = "name the subsets here too, or bind the other VirtualService to the gateway";
-        Some(self.subject.warning("IST0140", "spec.http", (message, help)))
+        let field = format!("spec.http[{route}].route[{at}].destination");
+        Some(self.subject.warning("IST0140", &field, (message, help)))
     }
 }
 
@@ -173,12 +186,14 @@ fn certificates(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
         let own = &gateway.spec.selector;
         let tls = gateway.spec.servers.iter().filter_map(|server| server.tls.as_ref());
         let used: BTreeSet<Certificate<'_>> = tls.filter_map(certificate).collect();
-        let other = used.iter().filter_map(|used| known.get(used)).find_map(|others| {
+        let other = used.iter().find_map(|used| {
+            let others = known.get(used)?;
             let meets = |a: &Labels, b: &Labels| a.contains(b) || b.contains(a);
             let equal = others.get(own);
-            equal.or_else(|| Some(others.iter().find(|(other, _)| meets(own, other))?.1))
+            let found = equal.or_else(|| Some(others.iter().find(|(it, _)| meets(own, it))?.1));
+            Some((found?, *used))
         });
-        if let Some(other) = other {
+        if let Some((other, shared)) = other {
             let message = format!(
                 "Gateway `{}/{}` uses the same certificate at the same workloads: browsers that reuse a \
                  connection for the other's host get 404",
@@ -187,7 +202,11 @@ fn certificates(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             let help =
                 "put hosts of one certificate into one Gateway, or give each its own certificate";
             let subject = Subject::of(scene.mesh, &scene.plane.id, "Gateway", &gateway.meta);
-            found.push(subject.warning("IST0138", "spec.servers", (message, help)));
+            let mut of_servers =
+                gateway.spec.servers.iter().map(|server| server.tls.as_ref().and_then(certificate));
+            let at = of_servers.position(|certificate| certificate == Some(shared));
+            let field = format!("spec.servers[{}].tls", at.unwrap_or_default());
+            found.push(subject.warning("IST0138", &field, (message, help)));
         }
         for used in used {
             let others = known.entry(used).or_default();

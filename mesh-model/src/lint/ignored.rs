@@ -165,7 +165,7 @@ impl Case<'_, '_> {
 /// `HZ-GW-HOSTS-ALL`: all hosts of all namespaces, and more.
 fn all_and_more(subject: &Subject, server: &Server, field: &str) -> Option<Diagnostic> {
     let has_all = server.hosts.iter().any(|host| &**host == "*/*");
-    let more = server.hosts.iter().find(|host| &***host != "*/*")?;
+    let (index, more) = server.hosts.iter().enumerate().find(|(_, host)| &***host != "*/*")?;
     if !has_all {
         return None;
     }
@@ -173,7 +173,7 @@ fn all_and_more(subject: &Subject, server: &Server, field: &str) -> Option<Diagn
         "`*/*` stands for every host already: `{more}` adds nothing, and ends istiod where it begins \
          with `.` or `*`"
     );
-    let field = format!("{field}.hosts");
+    let field = format!("{field}.hosts[{index}]");
     let help = "list `*/*` alone, or the hosts that are meant";
     Some(subject.warning("HZ-GW-HOSTS-ALL", &field, (message, help)))
 }
@@ -183,13 +183,15 @@ fn redirect_of_namespace(subject: &Subject, server: &Server, field: &str) -> Opt
     if !server.tls.as_ref().is_some_and(|tls| tls.https_redirect) {
         return None;
     }
-    let host = server.hosts.iter().find(|host| host.contains('/') && !host.starts_with("*/"))?;
+    let is_of_one = |host: &str| host.contains('/') && !host.starts_with("*/");
+    let (index, host) = server.hosts.iter().enumerate().find(|(_, host)| is_of_one(host))?;
     let message = format!(
         "plain requests for `{host}` get 404 instead of a redirect where no VirtualService has the \
          host: the redirect is made for the text with its namespace"
     );
     let help = "write hosts with httpsRedirect without namespace";
-    Some(subject.warning("HZ-GW-REDIRECT-NAMESPACE", &format!("{field}.hosts"), (message, help)))
+    let field = format!("{field}.hosts[{index}]");
+    Some(subject.warning("HZ-GW-REDIRECT-NAMESPACE", &field, (message, help)))
 }
 
 /// `HZ-GW-HOST-TWICE`: a host with TLS that an earlier server of the same Gateway has.
@@ -206,13 +208,14 @@ fn doubled(subject: &Subject, gateway: &Gateway, found: &mut Vec<Diagnostic>) {
             let (namespace, name) = host.split_once('/').unwrap_or(("*", host));
             (port.number, &*server.bind, if namespace == "." { own } else { namespace }, name)
         });
-        if let Some((number, _, _, host)) = hosts.clone().find(|place| known.contains(place)) {
+        let mut places = hosts.clone().enumerate();
+        if let Some((index, (number, _, _, host))) = places.find(|(_, it)| known.contains(it)) {
             let message = format!(
                 "an earlier server of the Gateway has `{host}` with TLS on port {number}, too: this whole \
                  server is left out, its other hosts included"
             );
             let help = "list each host of a port in one server";
-            let field = format!("spec.servers[{at}].hosts");
+            let field = format!("spec.servers[{at}].hosts[{index}]");
             found.push(subject.error("HZ-GW-HOST-TWICE", &field, (message, help)));
         } else {
             known.extend(hosts);
@@ -259,14 +262,15 @@ fn family(server: &Server) -> Option<(u32, Family)> {
 /// `HZ-TRACER-LIGHTSTEP`: a tracer that ends istiod.
 fn tracer(scene: &Scene<'_>) -> Option<Diagnostic> {
     let config = scene.mesh.config();
-    let mut providers = config.extension_providers.iter();
-    let found = providers.find(|it| matches!(it.kind, Some(ProviderKind::Lightstep(_))))?;
+    let mut providers = config.extension_providers.iter().enumerate();
+    let (index, found) =
+        providers.find(|(_, it)| matches!(it.kind, Some(ProviderKind::Lightstep(_))))?;
     let message = format!(
         "provider `{}` is of the kind lightstep: Telemetry that names it ends istiod, and here proxies \
          trace nothing by it",
         found.name
     );
     let help = "trace with OpenTelemetry, which Lightstep takes, too";
-    let field = "extensionProviders";
-    Some(Subject::config(scene.mesh).warning("HZ-TRACER-LIGHTSTEP", field, (message, help)))
+    let field = format!("extensionProviders[{index}].lightstep");
+    Some(Subject::config(scene.mesh).warning("HZ-TRACER-LIGHTSTEP", &field, (message, help)))
 }

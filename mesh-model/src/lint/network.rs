@@ -40,9 +40,11 @@ fn without_gateway(scene: &Scene<'_>) -> Vec<Diagnostic> {
         }
         let listed = scene.mesh.networks().networks.keys().any(|name| **name == *network.as_str());
         let owner = scene.workloads.iter().find(|(_, workload)| workload.network == *network);
-        let subject = match owner {
-            Some((_, workload)) if !listed => Subject::cluster(scene.mesh, &workload.cluster),
-            Some(_) | None => Subject::networks(scene.mesh),
+        let (subject, field) = match owner {
+            Some((_, workload)) if !listed => {
+                (Subject::cluster(scene.mesh, &workload.cluster), "network".to_owned())
+            }
+            Some(_) | None => (Subject::networks(scene.mesh), format!("networks.{network}")),
         };
         let message = format!(
             "network `{network}` has workloads and no gateway, and there are other networks: clients \
@@ -50,7 +52,7 @@ fn without_gateway(scene: &Scene<'_>) -> Vec<Diagnostic> {
         );
         let help = "label an east-west gateway service with topology.istio.io/network, or list a \
                     gateway in MeshNetworks";
-        found.push(subject.error("TOPO-GATEWAY-MISSING", "", (message, help)));
+        found.push(subject.error("TOPO-GATEWAY-MISSING", &field, (message, help)));
         let hosts: Vec<&str> = scene
             .plane
             .services
@@ -64,7 +66,7 @@ fn without_gateway(scene: &Scene<'_>) -> Vec<Diagnostic> {
                  that are sent to them fail",
                 some(&hosts)
             );
-            found.push(subject.error("HZ-NO-GATEWAY", "", (message, help)));
+            found.push(subject.error("HZ-NO-GATEWAY", &field, (message, help)));
         }
     }
     found

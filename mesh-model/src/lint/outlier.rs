@@ -152,7 +152,8 @@ fn slow_return(
         base.saturating_add(interval)
     );
     let help = "lower baseEjectionTime and interval unless long absences are meant";
-    let field = format!("{}.outlierDetection", policy.field);
+    let slow = if base < 120 { "interval" } else { "baseEjectionTime" };
+    let field = format!("{}.outlierDetection.{slow}", policy.field);
     Some(rule.subject.info("HZ-OD-SLOW-RETURN", &field, (message, help)))
 }
 

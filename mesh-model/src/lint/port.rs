@@ -72,8 +72,7 @@ impl Cluster<'_, '_> {
 
     fn protocols(&self, services: &[&resource::Service], names: &[&str]) -> Option<Diagnostic> {
         let mut of_port = BTreeMap::new();
-        let ports = services.iter().flat_map(|s| s.spec.ports.iter().map(move |port| (s, port)));
-        for (service, port) in ports {
+        for (service, index, port) in ports(services) {
             let first = of_port.entry(port.port).or_insert(port.protocol);
             if *first != port.protocol {
                 let message = format!(
@@ -86,7 +85,8 @@ impl Cluster<'_, '_> {
                 let help = "give the port one protocol";
                 let subject =
                     Subject::in_cluster(self.scene.mesh, self.id, "Service", &service.meta);
-                return Some(subject.warning("IST0116", "spec.ports", (message, help)));
+                let field = format!("spec.ports[{index}].protocol");
+                return Some(subject.warning("IST0116", &field, (message, help)));
             }
         }
         None
@@ -94,8 +94,7 @@ impl Cluster<'_, '_> {
 
     fn targets(&self, services: &[&resource::Service], names: &[&str]) -> Option<Diagnostic> {
         let mut of_target = BTreeMap::new();
-        let ports = services.iter().flat_map(|s| s.spec.ports.iter().map(move |port| (s, port)));
-        for (service, port) in ports {
+        for (service, index, port) in ports(services) {
             let target = match &port.target_port {
                 None | Some(PortTarget::Number(0)) => port.port.to_string(),
                 Some(PortTarget::Number(number)) => number.to_string(),
@@ -112,11 +111,22 @@ impl Cluster<'_, '_> {
                 let help = "use one service port for a port of the pods";
                 let subject =
                     Subject::in_cluster(self.scene.mesh, self.id, "Service", &service.meta);
-                return Some(subject.warning("IST0137", "spec.ports", (message, help)));
+                let field = format!("spec.ports[{index}].port");
+                return Some(subject.warning("IST0137", &field, (message, help)));
             }
         }
         None
     }
+}
+
+/// The ports of services, with their indexes.
+fn ports<'s>(
+    services: &[&'s resource::Service],
+) -> impl Iterator<Item = (&'s resource::Service, usize, &'s resource::ServicePort)> {
+    services.iter().flat_map(|&service| {
+        let ports = service.spec.ports.iter().enumerate();
+        ports.map(move |(index, port)| (service, index, port))
+    })
 }
 
 /// `IST0162`: a gateway that listens where nobody leads to.

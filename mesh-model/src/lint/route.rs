@@ -169,9 +169,9 @@ impl<'s, 'm> Case<'s, 'm> {
     fn weight_zero(&self, route: &Route<'_>) -> Option<Diagnostic> {
         let positive = route.targets.iter().filter(|(_, weight)| *weight > 0);
         let is_alive = |target: &Destination| !self.endpoints(target).is_empty();
-        let mut idle = route.targets.iter().filter(|(_, weight)| *weight <= 0);
-        let (spare, _) =
-            idle.find(|(target, _)| is_alive(target)).filter(|_| route.targets.len() > 1)?;
+        let mut idle = route.targets.iter().enumerate().filter(|(_, (_, weight))| *weight <= 0);
+        let (index, (spare, _)) =
+            idle.find(|(_, (target, _))| is_alive(target)).filter(|_| route.targets.len() > 1)?;
         if positive.clone().count() == 0 || positive.clone().any(|(target, _)| is_alive(target)) {
             return None;
         }
@@ -181,7 +181,8 @@ impl<'s, 'm> Case<'s, 'm> {
             spare.host, spare.subset
         );
         let help = "give it a weight, or deploy the others";
-        Some(self.subject.warning("HZ-WEIGHT-ZERO", &route.field, (message, help)))
+        let field = format!("{}.route[{index}].weight", route.field);
+        Some(self.subject.warning("HZ-WEIGHT-ZERO", &field, (message, help)))
     }
 
     /// `HZ-CLUSTER-SUBSET-FAILOVER`: shares that are bound to clusters.
@@ -190,19 +191,21 @@ impl<'s, 'm> Case<'s, 'm> {
             let subset = self.subset_of(target).1?;
             subset.labels.get(place::CLUSTER).map(str::to_owned)
         };
-        let bound: Vec<(String, i32)> = route
+        let bound: Vec<(usize, String, i32)> = route
             .targets
             .iter()
-            .filter(|(_, weight)| *weight > 0)
-            .filter_map(|(target, weight)| Some((cluster(target)?, *weight)))
+            .enumerate()
+            .filter(|(_, (_, weight))| *weight > 0)
+            .filter_map(|(index, (target, weight))| Some((index, cluster(target)?, *weight)))
             .collect();
-        let (first, weight) = bound.first().filter(|_| bound.len() > 1)?;
+        let (index, first, weight) = bound.first().filter(|_| bound.len() > 1)?;
         let message = format!(
             "the route divides requests over clusters by subsets: a subset of one cluster has nothing to \
              fail over to, so the share of weight {weight} is lost when `{first}` fails"
         );
         let help = "use localityLbSetting with outlierDetection instead of subsets of clusters";
-        Some(self.subject.error("HZ-CLUSTER-SUBSET-FAILOVER", &route.field, (message, help)))
+        let field = format!("{}.route[{index}].destination.subset", route.field);
+        Some(self.subject.error("HZ-CLUSTER-SUBSET-FAILOVER", &field, (message, help)))
     }
 
     /// `HZ-ROUTES-NO-PORT`: routes that are for no port of what they are written for.
@@ -231,7 +234,14 @@ impl<'s, 'm> Case<'s, 'm> {
                        were no VirtualService";
         let help = format!("correct `match.port`; ports of the hosts: {}", known.join(", "));
         let texts = (message.to_owned(), &*help);
-        Some(self.subject.warning("HZ-ROUTES-NO-PORT", "spec.http", texts))
+        let conditions = spec.http.iter().enumerate().flat_map(|(route, it)| {
+            it.matches.iter().enumerate().map(move |(at, part)| (route, at, part))
+        });
+        let field = conditions.clone().find(|(.., part)| part.port != 0).map_or_else(
+            || "spec.http".to_owned(),
+            |(route, at, _)| format!("spec.http[{route}].match[{at}].port"),
+        );
+        Some(self.subject.warning("HZ-ROUTES-NO-PORT", &field, texts))
     }
 
     /// `HZ-RETRY-SAME-LOCALITY`: retries that stay where requests fail.

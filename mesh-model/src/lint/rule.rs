@@ -121,7 +121,8 @@ fn cluster_local(scene: &Scene<'_>, rule: &Rule<'_>) -> Option<Diagnostic> {
     let names_cluster = |subset: &crate::resource::destination_rule::Subset| {
         subset.labels.get(place::CLUSTER).is_some()
     };
-    let subset = rule.object.spec.subsets.iter().find(|subset| names_cluster(subset))?;
+    let mut subsets = rule.object.spec.subsets.iter().enumerate();
+    let (index, subset) = subsets.find(|(_, subset)| names_cluster(subset))?;
     let message = format!(
         "`{}` is cluster-local: clients of other clusters than `{}` have no endpoint in subset `{}`",
         service.hostname,
@@ -129,7 +130,8 @@ fn cluster_local(scene: &Scene<'_>, rule: &Rule<'_>) -> Option<Diagnostic> {
         subset.name
     );
     let help = "leave the subsets out, or the host out of `serviceSettings`";
-    Some(rule.subject.warning("HZ-CLUSTER-LOCAL", "spec.subsets", (message, help)))
+    let field = format!("spec.subsets[{index}].labels.{}", place::CLUSTER);
+    Some(rule.subject.warning("HZ-CLUSTER-LOCAL", &field, (message, help)))
 }
 
 /// `HZ-DR-SPLIT`, and `HZ-OD-IN-SUBSET-ONLY` where what is dropped was needed.

@@ -102,7 +102,7 @@ impl Cluster<'_, '_> {
             let key = (meta.namespace.clone(), Box::from(name));
             if !name.is_empty() && !self.store.services.contains((key.0.as_str(), &key.1)) {
                 let message = format!("there is no service `{name}`: nobody uses these endpoints");
-                let field = "metadata.labels";
+                let field = "metadata.labels.kubernetes.io/service-name";
                 let help = "name an existing service, or remove the slice";
                 found.push(subject.warning("SLICE-NO-SERVICE", field, (message, help)));
             }
@@ -174,7 +174,8 @@ impl Cluster<'_, '_> {
                            revision is ignored";
             let subject = self.subject("Namespace", &object.meta);
             let help = "keep one of the two labels";
-            found.push(subject.warning("IST0123", "metadata.labels", (message.to_owned(), help)));
+            let field = "metadata.labels.istio.io/rev";
+            found.push(subject.warning("IST0123", field, (message.to_owned(), help)));
         }
     }
 
@@ -230,7 +231,7 @@ fn inconsistent(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
                 first.insert(key, (id, object));
                 continue;
             };
-            let Some(what) = difference(known, object).filter(|_| told.insert(key)) else {
+            let Some((field, what)) = difference(known, object).filter(|_| told.insert(key)) else {
                 continue;
             };
             let message = format!(
@@ -239,21 +240,23 @@ fn inconsistent(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             );
             let subject = Subject::in_cluster(scene.mesh, id, "Service", &object.meta);
             let help = "keep the service equal in every cluster";
-            found.push(subject.warning("IST0170", "spec", (message, help)));
+            found.push(subject.warning("IST0170", field, (message, help)));
         }
     }
 }
 
-fn difference(a: &resource::Service, b: &resource::Service) -> Option<String> {
+/// The field that tells two services apart, and how.
+fn difference(a: &resource::Service, b: &resource::Service) -> Option<(&'static str, String)> {
     let is_headless = |object: &resource::Service| object.spec.cluster_ip == ClusterIp::Headless;
     if is_headless(a) != is_headless(b) {
-        return Some("one of the two is headless".to_owned());
+        return Some(("spec.clusterIP", "one of the two is headless".to_owned()));
     }
     if a.spec.kind != b.spec.kind {
-        return Some(format!("type {} and {}", a.spec.kind.as_str(), b.spec.kind.as_str()));
+        let types = format!("type {} and {}", a.spec.kind.as_str(), b.spec.kind.as_str());
+        return Some(("spec.type", types));
     }
     let ports = |object: &resource::Service| -> BTreeSet<(u32, String)> {
         object.spec.ports.iter().map(|port| (port.port, port.name.to_string())).collect()
     };
-    (ports(a) != ports(b)).then(|| "their ports differ".to_owned())
+    (ports(a) != ports(b)).then(|| ("spec.ports", "their ports differ".to_owned()))
 }

@@ -15,6 +15,7 @@ mod locality;
 mod network;
 mod objects;
 mod outlier;
+mod place;
 mod route;
 
 /// A mesh in files: clusters with a service `cart` of namespace `shop` and one pod an endpoint.

@@ -13,6 +13,7 @@
 //!
 //! What `kubectl` and `istioctl` accept: kubernetes/apimachinery `pkg/util/yaml/decoder.go`,
 //! kubernetes-sigs/yaml `yaml.go` (YAML becomes JSON, keys become texts).
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Severity};
@@ -152,6 +153,26 @@ pub fn read(name: &str, text: &[u8], limits: &Limits) -> Reading {
         reader.piece(&piece);
     }
     reader.finish()
+}
+
+/// Reads those documents of a source whose text has any of these lines, counted from 1, and what stands with
+/// them where several are one text: the others cost nothing.
+pub(crate) fn documents_at(
+    name: &str,
+    text: &[u8],
+    limits: &Limits,
+    lines: &BTreeSet<u32>,
+) -> Vec<Document> {
+    let mut reader =
+        Reader { file: Arc::from(name), limits, reading: Reading::default(), untold: 0 };
+    let mut pieces = split::pieces(text).peekable();
+    while let Some(piece) = pieces.next() {
+        let end = pieces.peek().map_or(u32::MAX, |next| next.line);
+        if lines.range(piece.line.saturating_add(1)..).next().is_some_and(|line| *line <= end) {
+            reader.piece(&piece);
+        }
+    }
+    reader.reading.documents
 }
 
 /// Gathers the documents of one source.

@@ -112,13 +112,13 @@ impl Node {
             let node = items.get(index.parse::<usize>().ok()?)?;
             return Some((node.place, node, rest.strip_prefix('.').unwrap_or(rest)));
         }
-        let matches = |entry: &&Entry| {
-            path.strip_prefix(&*entry.key)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        let after = |entry: &'n Entry| {
+            let rest = without_field(path, &entry.key)?;
+            (rest.is_empty() || rest.starts_with(['.', '['])).then_some((entry, rest))
         };
         // The longest key wins: `a.b` before `a`.
-        let entry = self.entries().iter().filter(matches).max_by_key(|entry| entry.key.len())?;
-        let rest = path.strip_prefix(&*entry.key)?;
+        let steps = self.entries().iter().filter_map(after);
+        let (entry, rest) = steps.min_by_key(|(_, rest)| rest.len())?;
         Some((entry.place, &entry.node, rest.strip_prefix('.').unwrap_or(rest)))
     }
 
@@ -133,6 +133,28 @@ impl Node {
             Value::Map(_) => "a map",
         }
     }
+}
+
+/// What follows a key in a path that begins with it; a path has lowerCamelCase names, a key may have its
+/// name in snake_case.
+fn without_field<'p>(path: &'p str, key: &str) -> Option<&'p str> {
+    if let Some(rest) = path.strip_prefix(key) {
+        return Some(rest);
+    }
+    let mut rest = path.chars();
+    let mut begins_word = false;
+    for letter in key.chars() {
+        if letter == '_' {
+            begins_word = true;
+            continue;
+        }
+        let meant = if begins_word { letter.to_ascii_uppercase() } else { letter };
+        begins_word = false;
+        if rest.next() != Some(meant) {
+            return None;
+        }
+    }
+    key.contains('_').then_some(rest.as_str())
 }
 
 impl From<&serde_json::Value> for Node {

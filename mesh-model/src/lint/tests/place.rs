@@ -1,0 +1,112 @@
+//! Findings point at the fields that they are about.
+use super::Fixture;
+use crate::Compat;
+use crate::lint::{lint, point_at_fields};
+use crate::manifest::Limits;
+use crate::registry::{Origin, Registry, Source};
+
+/// The findings of a mesh with one code as `FILE:LINE:COLUMN FIELD`.
+fn places(mesh: &Fixture, code: &str) -> Vec<String> {
+    let sources = mesh.0.iter().map(|(name, text)| Source {
+        origin: Origin::of_path(name).unwrap(),
+        name: name.as_str().into(),
+        text: text.clone().into_bytes(),
+    });
+    let mut registry = Registry::new(Compat::default()).with_all_places();
+    registry.load(sources);
+    let mut found = lint(&registry.mesh());
+    let text_of = |file: &str| mesh.0.get(file).map(|text| text.clone().into_bytes());
+    point_at_fields(&mut found, &Limits::default(), text_of);
+    let told = found.iter().filter(|finding| finding.code == code);
+    told.map(|it| format!("{}:{}:{} {}", it.file, it.place.line, it.place.column, it.field))
+        .collect()
+}
+
+/// Checks where a finding about the object behind another one in a file points.
+#[track_caller]
+fn check(kind: &str, spec: &str, code: &str, expected: &[&str]) {
+    let group = match kind {
+        "AuthorizationPolicy" | "PeerAuthentication" => "security.istio.io",
+        "Telemetry" => "telemetry.istio.io",
+        _ => "networking.istio.io",
+    };
+    let text = format!(
+        "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: other, namespace: else}}\n\
+         spec: {{egress: [{{hosts: ['./*']}}]}}\n---\n\
+         apiVersion: {group}/v1\nkind: {kind}\nmetadata: {{name: object, namespace: shop}}\nspec:\n{spec}"
+    );
+    let mesh = Fixture::default()
+        .cluster("c1", "", &["10.0.0.1 r1/z1", "10.0.0.2 r1/z2", "10.0.0.3 r2/z1"])
+        .file("config/a.yaml", &text);
+    assert_eq!(places(&mesh, code), expected);
+}
+
+#[test]
+fn a_route_s_destination_is_pointed_at() {
+    check(
+        "VirtualService",
+        "  hosts: [cart]\n  http:\n  - route:\n    - destination: {host: cart}\n  - route:\n    - \
+         destination:\n        subset: v9\n        host: cart\n",
+        "HZ-SUBSET-UNDEFINED",
+        &["config/a.yaml:16:9 spec.http[1].route[0].destination.subset"],
+    );
+    check(
+        "VirtualService",
+        "  hosts: [cart]\n  http:\n  - route:\n    - destination:\n        host: nobody\n",
+        "IST0101",
+        &["config/a.yaml:14:9 spec.http[0].route[0].destination.host"],
+    );
+}
+
+#[test]
+fn what_is_written_in_snake_case_is_found() {
+    check(
+        "DestinationRule",
+        "  host: cart\n  traffic_policy:\n    load_balancer:\n      locality_lb_setting:\n        failover:\n        \
+         - {from: r1, to: r9}\n    outlier_detection: {interval: 10s}\n",
+        "HZ-FAILOVER-TARGET-EMPTY",
+        &["config/a.yaml:15:22 spec.trafficPolicy.loadBalancer.localityLbSetting.failover[0].to"],
+    );
+}
+
+#[test]
+fn what_is_not_written_is_where_it_would_be() {
+    check(
+        "DestinationRule",
+        "  host: cart\n  trafficPolicy:\n    outlierDetection: {interval: 10s}\n",
+        "HZ-OD-CANNOT-EJECT",
+        &["config/a.yaml:12:5 spec.trafficPolicy.outlierDetection.maxEjectionPercent"],
+    );
+}
+
+#[test]
+fn the_locality_without_endpoints_is_pointed_at() {
+    check(
+        "DestinationRule",
+        "  host: cart\n  trafficPolicy:\n    loadBalancer:\n      localityLbSetting:\n        distribute:\n        \
+         - from: r1\n          to:\n            r1/*: 60\n            r9/z.1/*: 40\n",
+        "HZ-DISTRIBUTE-DEAD",
+        &["config/a.yaml:18:13 \
+           spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].to.r9/z.1/*"],
+    );
+}
+
+#[test]
+fn findings_without_a_text_stay_where_they_are() {
+    let mesh =
+        Fixture::default().cluster("c1", "", &["10.0.0.1 r1/z1"]).rule("r", "{host: nobody}");
+    assert_eq!(places(&mesh, "IST0174"), ["config/DestinationRule-r.yaml:4:8 spec.host"]);
+    let mut registry = Registry::new(Compat::default());
+    registry.load(mesh.0.iter().map(|(name, text)| Source {
+        origin: Origin::of_path(name).unwrap(),
+        name: name.as_str().into(),
+        text: text.clone().into_bytes(),
+    }));
+    let mut found = lint(&registry.mesh());
+    let before = found.clone();
+    point_at_fields(&mut found, &Limits::default(), |_| None);
+    assert_eq!(found, before);
+    // A text that is another by now has nothing where the object stood.
+    point_at_fields(&mut found, &Limits::default(), |_| Some(b"\n- 1\n".to_vec()));
+    assert_eq!(found, before);
+}
