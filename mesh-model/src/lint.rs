@@ -69,6 +69,8 @@ mod telemetry;
 
 mod ineffective;
 
+mod installation;
+
 pub use self::place::point_at_fields;
 use self::scene::Scene;
 pub use self::subject::{Subject, sort};
@@ -142,6 +144,7 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     envoy_filter::check,
     telemetry::check,
     ineffective::check,
+    installation::check,
 ];
 
 /// The families that look at the mesh as a whole.

@@ -2,13 +2,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Subject;
+use super::installation::value_at;
 use super::scene::some;
 use super::version::{is_one_zero, minor_version, versions};
-use crate::manifest::{Diagnostic, Node, Value};
+use crate::manifest::{Diagnostic, Value};
 use crate::name::{ClusterId, Namespace, NetworkId};
 use crate::registry::{Mesh, SYSTEM_NAMESPACE, place};
-use crate::resource::Pod;
 use crate::resource::mesh_networks::NetworkEndpoints;
+use crate::resource::{Opaque, Pod};
 
 pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
     unknown_registries(mesh, found);
@@ -41,30 +42,25 @@ fn repeated_names(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
 
 /// `HZ-ROOT-CA`: control planes that each sign with a root of their own (ACK's `Istio` objects).
 fn self_signed(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
-    let signs = |node: &Node| {
-        let path = ["spec", "security", "selfSigned"];
-        let value = path.iter().try_fold(node, |node, name| node.get(&[name]));
-        value.is_some_and(|node| node.value == Value::Bool(true))
+    let signs = |object: &&Opaque| {
+        let value = value_at(object, &["spec", "security", "selfSigned"]);
+        object.kind == "Istio" && value.is_some_and(|node| node.value == Value::Bool(true))
     };
-    let alone: Vec<&str> = mesh
-        .parts
-        .clusters
-        .iter()
-        .filter(|(_, part)| {
-            let mut objects = part.store.opaque.values();
-            objects.any(|object| object.kind == "Istio" && signs(&object.node))
-        })
-        .map(|(id, _)| id.as_str())
-        .collect();
-    let [_, last @ ..] = alone.as_slice() else { return };
-    for id in last {
+    let of_clusters = mesh.parts.clusters.iter();
+    let signing = of_clusters.filter_map(|(id, part)| {
+        let mut objects = part.store.opaque.values().map(AsRef::as_ref);
+        Some((id, objects.find(signs)?))
+    });
+    let (alone, objects): (Vec<&str>, Vec<_>) =
+        signing.map(|(id, object)| (id.as_str(), (id, object))).unzip();
+    for (id, object) in objects.into_iter().skip(1) {
         let message = format!(
             "the control planes of {} each sign certificates with a root of their own: mutual TLS \
              between their workloads fails in the handshake",
             some(&alone)
         );
         let help = "sign all of them with one root, and set `security.selfSigned` to false";
-        let subject = Subject::cluster(mesh, &ClusterId::from(*id));
+        let subject = Subject::in_cluster(mesh, id, object.kind, &object.meta);
         found.push(subject.error("HZ-ROOT-CA", "spec.security.selfSigned", (message, help)));
     }
 }

@@ -272,6 +272,36 @@ fn control_planes_do_not_each_sign_for_themselves() {
 }
 
 #[test]
+fn what_an_operator_was_asked_for_is_compared_with_what_servers_demand() {
+    let code = "HZ-MTLS-INSTALLED";
+    let istio = |enabled: &str| {
+        let text = format!(
+            "apiVersion: istio.alibabacloud.com/v1beta1\nkind: Istio\nmetadata: {{name: istio-config, \
+             namespace: istio-system}}\nspec: {{mtls: {{enabled: {enabled}}}}}\n"
+        );
+        pair("name: c1\n", "name: c2\n").file("clusters/c1/istio.yaml", &text)
+    };
+    let strict = |mesh: Fixture, namespace: &str| {
+        let text = format!(
+            "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: default, \
+             namespace: {namespace}}}\nspec: {{mtls: {{mode: STRICT}}}}\n"
+        );
+        mesh.file("config/strict.yaml", &text)
+    };
+    istio("true").has(code);
+    istio("'true'").has(code);
+    istio("false").lacks(code);
+    istio("null").lacks(code);
+    strict(istio("true"), "shop").has(code);
+    strict(istio("true"), "istio-system").lacks(code);
+    strict(istio("false"), "istio-system").has(code);
+    let told = istio("true").findings();
+    let told = told.iter().find(|text| text.contains(code)).unwrap();
+    assert!(told.contains("error[") && told.contains("is PERMISSIVE"), "{told}");
+    assert!(told.starts_with("clusters/c1/istio.yaml:1:1: "), "{told}");
+}
+
+#[test]
 fn every_cluster_has_an_id_of_its_own() {
     let (errors, found) = pair("name: c1\n", "name: c1\n").errors_and_findings();
     assert_eq!(errors.len(), 1, "the name is not that of the folder: {errors:?}");
