@@ -15,7 +15,7 @@ pub use self::document::{
 };
 pub(crate) use self::document::{
     METADATA_FIELDS, OF_OBJECTS, documents_at, has_field, is_of_old_policies, misplaced_namespace,
-    names_security, said_kinds,
+    names_security, parts, said_kinds,
 };
 pub use self::field_name::FieldName;
 pub use self::node::{Entry, Node, Place, Value};

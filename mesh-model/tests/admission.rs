@@ -326,7 +326,8 @@ fn a_policy_that_cannot_be_read_is_remembered_wherever_it_stands() {
     let list = "kind: List\nitems:\n- apiVersion: security.istio.io/v1\n  kind: AuthorizationPolicy\n  spec: {[\n";
     assert_eq!(broken_of(&[POD, ("config/a.yaml", list)]), ["AuthorizationPolicy//"]);
     let item = "kind: List\nitems: [5, [AuthorizationPolicy], \"AuthorizationPolicy\"]\n";
-    assert_eq!(broken_of(&[POD, ("config/a.yaml", item)]), ["AuthorizationPolicy//"; 2]);
+    // Two items may each be one; what they close is the same.
+    assert_eq!(broken_of(&[POD, ("config/a.yaml", item)]), ["AuthorizationPolicy//"]);
     let kind = "apiVersion: security.istio.io/v1\nkind: [PeerAuthentication]\nspec: {}\n";
     assert_eq!(broken_of(&[POD, ("config/a.yaml", kind)]), ["PeerAuthentication//"]);
     for held in [

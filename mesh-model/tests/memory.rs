@@ -76,3 +76,41 @@ fn a_label_of_ten_megabytes() {
         format!("{{apiVersion: v1, kind: Pod, metadata: {{name: a, labels: {{app: {long}}}}}}}");
     check(text.into_bytes());
 }
+
+/// Checks that documents that cannot be used take nothing each once as many are told of as may be.
+#[track_caller]
+fn check_junk(document: &str) {
+    let peak = |documents: usize| {
+        let text = format!("---\n{document}").repeat(documents).into_bytes();
+        let config = Source { origin: Origin::Config, name: "config/a.yaml".into(), text };
+        let (origin, name) = (Origin::Cluster("c1".into()), "clusters/c1/a.yaml".into());
+        let cluster = Source { origin, name, text: Vec::new() };
+        let memory = measure(|| {
+            let limits = Limits { diagnostics: 10, ..Limits::default() };
+            let mut registry = Registry::new(Compat::default()).with_limits(limits);
+            assert!(registry.load([config, cluster]).len() > 10, "{document}");
+        });
+        memory.bytes_max
+    };
+    let (few, many) = (peak(200), peak(2_200));
+    let each = many.saturating_sub(few) / 2_000;
+    assert!(each < 16, "{each} bytes for each {document}");
+}
+
+#[test]
+fn documents_that_cannot_be_used_take_nothing_each() {
+    for document in [
+        "a: [\n",
+        "hello\n",
+        "- 1\n",
+        "a: 1\n",
+        "kind: [\nspec: {\n",
+        "apiVersion: v2\nkind: Any\nmetadata: {name: a}\n",
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\nspec: {host: 1}\n",
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\nspec: [\n",
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {namespace: a}\nspec: {}\n",
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\nspec: {action: A}\n",
+    ] {
+        check_junk(document);
+    }
+}

@@ -147,12 +147,30 @@ fn position(bytes: &[u8], is_meant: impl Fn(u8) -> bool) -> Option<usize> {
 /// assert_eq!(reading.diagnostics[0].to_string().split(": ").next(), Some("shop.yaml:4:7"));
 /// ```
 pub fn read(name: &str, text: &[u8], limits: &Limits) -> Reading {
-    let mut reader =
-        Reader { file: Arc::from(name), limits, reading: Reading::default(), untold: 0 };
+    let mut reader = Reader::new(name, limits);
     for piece in split::pieces(text) {
         reader.piece(&piece);
     }
-    reader.finish()
+    reader.finish();
+    reader.reading
+}
+
+/// Reads a source as [`read`] does, a document of its stream at a time: who is done with one before the next
+/// takes memory for one.
+pub(crate) fn parts<'r>(
+    name: &str,
+    text: &'r [u8],
+    limits: &'r Limits,
+) -> impl Iterator<Item = Reading> + use<'r> {
+    let mut reader = Reader::new(name, limits);
+    let pieces = split::pieces(text).map(Some).chain([None]);
+    pieces.map(move |piece| {
+        match piece {
+            Some(piece) => reader.piece(&piece),
+            None => reader.finish(),
+        }
+        std::mem::take(&mut reader.reading)
+    })
 }
 
 /// Reads those documents of a source whose text has any of these lines, counted from 1, and what stands with
@@ -163,8 +181,7 @@ pub(crate) fn documents_at(
     limits: &Limits,
     lines: &BTreeSet<u32>,
 ) -> Vec<Document> {
-    let mut reader =
-        Reader { file: Arc::from(name), limits, reading: Reading::default(), untold: 0 };
+    let mut reader = Reader::new(name, limits);
     let mut pieces = split::pieces(text).peekable();
     while let Some(piece) = pieces.next() {
         let end = pieces.peek().map_or(u32::MAX, |next| next.line);
@@ -180,11 +197,19 @@ struct Reader<'l> {
     file: Arc<str>,
     limits: &'l Limits,
     reading: Reading,
-    /// How many diagnostics were left out because there were too many.
+    /// How many documents were left out and told of.
+    told: usize,
+    /// How many were not told of because there were too many, and where the last of them is.
     untold: usize,
+    last: Place,
 }
 
-impl Reader<'_> {
+impl<'l> Reader<'l> {
+    fn new(name: &str, limits: &'l Limits) -> Self {
+        let (file, reading, last) = (Arc::from(name), Reading::default(), Place::default());
+        Self { file, limits, reading, told: 0, untold: 0, last }
+    }
+
     /// Reads one piece of the stream.
     fn piece(&mut self, piece: &Piece<'_>) {
         let text = match piece.text() {
@@ -294,7 +319,8 @@ impl Reader<'_> {
     /// Leaves out a document.
     fn leave_out(&mut self, fault: Fault, head: Head, meant: Meant, is_manifest: bool) {
         let Fault { code, place, message, help } = fault;
-        if self.reading.diagnostics.len() < self.limits.diagnostics {
+        if self.told < self.limits.diagnostics {
+            self.told += 1;
             self.reading.diagnostics.push(Diagnostic {
                 code,
                 severity: Severity::Error,
@@ -307,6 +333,7 @@ impl Reader<'_> {
             });
         } else {
             self.untold += 1;
+            self.last = place;
         }
         self.reading.unreadable.push(Unreadable {
             file: Arc::clone(&self.file),
@@ -318,21 +345,19 @@ impl Reader<'_> {
     }
 
     /// Ends the reading, saying how much was not told.
-    fn finish(mut self) -> Reading {
+    fn finish(&mut self) {
         if self.untold > 0 {
-            let place = self.reading.unreadable.last().map(|last| last.place).unwrap_or_default();
             self.reading.diagnostics.push(Diagnostic {
                 code: "YAML-LIMIT",
                 severity: Severity::Error,
-                file: self.file,
-                place,
+                file: Arc::clone(&self.file),
+                place: self.last,
                 object: String::new(),
                 field: String::new(),
                 message: format!("{} more documents cannot be read", self.untold),
                 help: "mend the ones above first".to_owned(),
             });
         }
-        self.reading
     }
 }
 

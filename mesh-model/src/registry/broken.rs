@@ -17,8 +17,10 @@ use crate::manifest::{
 use crate::name::{ClusterId, Labels, Namespace};
 use crate::resource::{Action, ObjectKey, UNTOLD};
 
+mod repeated;
 mod told;
 
+pub(super) use self::repeated::Repeated;
 pub use self::told::TokenPlace;
 pub(super) use self::told::labels as labels_of_document;
 

@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::broken::{DEFAULT_NAMESPACE, EXTERNAL};
+use super::broken::{DEFAULT_NAMESPACE, EXTERNAL, Repeated};
 use super::index::Index;
 use super::mesh::{Parts, Refused};
 use super::objects::Store;
@@ -11,7 +11,9 @@ use super::topology::Topology;
 use super::{ControlPlane, Effect, Mesh, Origin, Source};
 use crate::compat::Compat;
 use crate::manifest::decode::clip;
-use crate::manifest::{self, Diagnostic, Document, Limits, Node, Place, SECURITY_KINDS, Severity};
+use crate::manifest::{
+    self, Diagnostic, Document, Limits, Node, Place, Reading, SECURITY_KINDS, Severity,
+};
 use crate::name::{ClusterId, Labels, Namespace, is_dns_label, nearest_name};
 use crate::resource::{
     self, ClusterDescription, MeshConfig, MeshConfigMap, MeshNetworks, ObjectKey, ProxyEntry,
@@ -121,21 +123,47 @@ impl Registry {
         diagnostics.into_sorted()
     }
 
-    /// Reads a text; returns the objects of `config/` that are of no cluster there and policies may be
-    /// attached by.
+    /// Reads a text, a document at a time where that is enough; returns the objects of `config/` that are
+    /// of no cluster there and policies may be attached by.
     fn read(
         &mut self,
         source: &Source,
         texts: &mut Texts,
         diagnostics: &mut Findings,
     ) -> Vec<Document> {
-        let mut unread = Vec::new();
-        let reading = manifest::read(&source.name, &source.text, &self.limits);
-        if let Origin::Misplaced(meant) = &source.origin {
-            diagnostics.extend(self.remember_misplaced(meant, source, &reading));
-            return unread;
+        let limits = self.limits;
+        let whole = || manifest::read(&source.name, &source.text, &limits);
+        match &source.origin {
+            Origin::Misplaced(meant) => {
+                diagnostics.extend(self.remember_misplaced(meant, source, &whole()));
+                Vec::new()
+            }
+            Origin::Proxies => self.take(source, whole(), texts, diagnostics),
+            Origin::MeshConfig
+            | Origin::MeshNetworks
+            | Origin::Description(_)
+            | Origin::Config
+            | Origin::Cluster(_) => {
+                let mut unread = Vec::new();
+                let mut repeated = Repeated::default();
+                for part in manifest::parts(&source.name, &source.text, &limits) {
+                    unread.extend(self.take(source, part, texts, diagnostics));
+                    self.forget_repeated(&mut repeated);
+                }
+                unread
+            }
         }
-        let first = diagnostics.len();
+    }
+
+    /// Takes what was read of a text.
+    fn take(
+        &mut self,
+        source: &Source,
+        reading: Reading,
+        texts: &mut Texts,
+        diagnostics: &mut Findings,
+    ) -> Vec<Document> {
+        let mut unread = Vec::new();
         diagnostics.extend_limited(reading.diagnostics);
         let mut named = BTreeSet::new();
         if let (Origin::Proxies, [document]) = (&source.origin, &*reading.documents)
