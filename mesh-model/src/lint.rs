@@ -99,10 +99,11 @@ use crate::registry::Mesh;
 ///   host: nobody.shop.svc.cluster.local
 /// ";
 /// let source = Source { origin: Origin::Config, name: "cart.yaml".into(), text: text.into() };
+/// let cluster = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
 /// let mut registry = Registry::new(Compat::default());
-/// registry.load([source, Source { origin: Origin::Cluster("c1".into()), name: "c1.yaml".into(), text: Vec::new() }]);
+/// registry.load([source, Source { origin: Origin::Cluster("c1".into()), name: "c1.yaml".into(), text: cluster.into() }]);
 /// let found = lint(&registry.mesh());
-/// assert!(found.iter().all(|found| found.code == "IST0174"));
+/// assert_eq!(found.iter().map(|found| found.code).collect::<Vec<_>>(), ["IST0174"]);
 /// ```
 pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
     let mut found = Vec::new();

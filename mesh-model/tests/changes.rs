@@ -87,7 +87,22 @@ fn seen(mesh: &Mesh, name: &str) -> String {
     let targets = view.service_targets();
     let passes = view.passes_mutual_tls();
     let gateways = (view.gateways(false), view.gateways(true));
-    format!("{proxy:?} {services:?} {own:?} {targets:?} {passes} {gateways:?}")
+    let plane = view.plane();
+    let root = Namespace::from(&*plane.config.root_namespace);
+    let near = [&root, &proxy.namespace];
+    let telemetries = plane.telemetries.iter().filter(|it| near.contains(&&it.meta.namespace));
+    let telemetries: Vec<_> = telemetries.collect();
+    let requests = plane.request_authentications.iter();
+    let requests: Vec<_> = requests.filter(|it| near.contains(&&it.meta.namespace)).collect();
+    let policies = plane.authorization_policies.of_namespaces(&near);
+    let broken: Vec<_> =
+        plane.broken.iter().filter(|it| near.contains(&&it.object.namespace)).collect();
+    format!(
+        "{proxy:?} {services:?} {own:?} {targets:?} {passes} {gateways:?} {telemetries:?} {requests:?} \
+         {policies:?} {broken:?} {:?} {:?}",
+        plane.config,
+        view.scope()
+    )
 }
 
 /// Where two meshes are printed differently.
@@ -252,6 +267,7 @@ fn every_kind_of_object_and_change_comes_up() {
         "Gateway.gateway.networking.k8s.io",
         "HTTPRoute",
         "HorizontalPodAutoscaler",
+        "Istio",
         "Namespace",
         "Node",
         "PeerAuthentication",

@@ -29,7 +29,8 @@ use crate::manifest::{Diagnostic, Document, Limits, Place, documents_at};
 ///   host: nobody.shop.svc.cluster.local
 /// ";
 /// let source = Source { origin: Origin::Config, name: "cart.yaml".into(), text: text.into() };
-/// let cluster = Source { origin: Origin::Cluster("c1".into()), name: "c1.yaml".into(), text: Vec::new() };
+/// let shop = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+/// let cluster = Source { origin: Origin::Cluster("c1".into()), name: "c1.yaml".into(), text: shop.into() };
 /// let mut registry = Registry::new(Compat::default());
 /// registry.load([source, cluster]);
 /// let mut found = lint(&registry.mesh());

@@ -157,6 +157,15 @@ pub fn setting() -> impl Strategy<Value = Change> {
         json!({"defaultServiceExportTo": ["."], "defaultDestinationRuleExportTo": ["."]}),
         json!({"discoverySelectors": [{"matchLabels": {"team": "a"}}]}),
         json!({"rootNamespace": "shop", "trustDomain": "td"}),
+        json!({"discoverySelectors": [
+            {"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]},
+            {"matchLabels": {"topology.istio.io/network": "n1"}},
+        ]}),
+        json!({"serviceEntryVisibility": {"applyToSidecars": true, "defaultVisibility": "NAMESPACE", "policies": [
+            {"visibility": "PUBLIC", "matchingRules": [{"namespaceSelector": {"matchLabels": {"team": "a"}}}]}]}}),
+        json!({"localityLbSetting": {"failover": [{"from": "eu", "to": "us"}]}, "enableAutoMtls": false,
+               "defaultVirtualServiceExportTo": ["."]}),
+        json!({"defaultConfig": {"discoveryAddress": "web.data.svc:15012"}}),
         json!({"serviceSettings": [{"settings": {"clusterLocal": true}, "hosts": ["*.shop.svc.cluster.local"]}]}),
     ]);
     let networks = select(vec![

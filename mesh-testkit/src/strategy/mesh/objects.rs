@@ -113,6 +113,8 @@ fn seldom() -> impl Strategy<Value = Value> {
             {"accessLogging": [{"providers": [{"name": "envoy"}]}]}]),
         json!(["telemetry.istio.io/v1", "Telemetry",
             {"selector": {"matchLabels": {"app": "web"}}, "metrics": [{"overrides": [{"disabled": true}]}]}]),
+        json!(["telemetry.istio.io/v1", "Telemetry", {"tracing": [{"randomSamplingPercentage": 5}]}]),
+        json!(["networking.istio.io/v1beta1", "ProxyConfig", {"environmentVariables": {"ISTIO_META_NETWORK": "n2"}}]),
     ]);
     (meta(word(NAMES)), kinds).prop_map(of_kind)
 }
@@ -121,12 +123,17 @@ fn seldom() -> impl Strategy<Value = Value> {
 fn opaque() -> impl Strategy<Value = Value> {
     let kinds = one(vec![
         json!(["networking.istio.io/v1alpha3", "EnvoyFilter", {"configPatches": []}]),
+        json!(["networking.istio.io/v1alpha3", "EnvoyFilter",
+            {"workloadSelector": {"labels": {"app": "cart"}}, "configPatches": []}]),
         json!(["extensions.istio.io/v1alpha1", "WasmPlugin", {"url": "oci://example.org/a"}]),
         json!(["gateway.networking.k8s.io/v1", "HTTPRoute", {"hostnames": ["a.example.org"]}]),
         json!(["gateway.networking.k8s.io/v1", "HTTPRoute", {"hostnames": ["b.example.org"]}]),
         json!(["istio.alibabacloud.com/v1beta1", "RemoteIstio", {"hub": "example.org"}]),
+        json!(["istio.alibabacloud.com/v1beta1", "Istio", {"mtls": {"enabled": true}}]),
+        json!(["istio.alibabacloud.com/v1beta1", "Istio", {"mtls": {"enabled": false}}]),
         json!(["apps/v1", "Deployment", {"template": {"spec": {"containers": []}}}]),
         json!(["v1", "Secret", {}]),
+        json!(["v1", "Secret", {"type": "kubernetes.io/tls"}]),
     ]);
     (meta(word(NAMES)), kinds).prop_map(of_kind)
 }
@@ -140,10 +147,28 @@ fn of_kind((meta, mut kind): (Value, Value)) -> Value {
 
 /// The ConfigMap with the mesh's settings, of the default revision or another.
 fn settings_of_cluster() -> impl Strategy<Value = Value> {
-    let mesh = select(vec!["{}", "trustDomain: other", "rootNamespace: data"]);
-    (word(&["istio", "istio-canary"]), mesh).prop_map(|(name, mesh)| {
+    let mesh = select(vec![
+        "{}",
+        "trustDomain: other",
+        "rootNamespace: data",
+        "discoverySelectors: [{matchLabels: {team: a}}]",
+        "defaultServiceExportTo: ['.']",
+        "serviceSettings: [{settings: {clusterLocal: true}, hosts: ['*.data.svc.cluster.local']}]",
+        "outboundTrafficPolicy: {mode: REGISTRY_ONLY}\nenableAutoMtls: false",
+        "rootNamespace: [",
+    ]);
+    let networks = select(vec![
+        "networks: {}",
+        "networks: {n2: {endpoints: [{fromRegistry: c1}], gateways: [{address: 192.0.2.4, port: 15443}]}}",
+    ]);
+    let names = word(&["istio", "istio", "istio-canary"]);
+    (names, mesh, prop::option::of(networks)).prop_map(|(name, mesh, networks)| {
         let meta = json!({"name": name, "namespace": "istio-system"});
-        document("v1", "ConfigMap", meta, json!({"data": {"mesh": mesh}}))
+        let data = networks.map_or_else(
+            || json!({"mesh": mesh}),
+            |networks| json!({"mesh": mesh, "meshNetworks": networks}),
+        );
+        document("v1", "ConfigMap", meta, json!({"data": data}))
     })
 }
 
@@ -166,12 +191,16 @@ fn service() -> impl Strategy<Value = Value> {
         json!({}),
         json!({"istio.io/persistent-session": "s"}),
         json!({"topology.istio.io/network": "n2"}),
+        json!({"istio.io/use-waypoint": "web"}),
+        json!({"topology.istio.io/network": "n1", "networking.istio.io/gatewayPort": "80"}),
     ]);
     let annotations = one(vec![
         json!({}),
         json!({"networking.istio.io/exportTo": "."}),
         json!({"networking.istio.io/exportTo": "data,shop"}),
         json!({"networking.istio.io/traffic-distribution": "PreferClose"}),
+        json!({"traffic.istio.io/nodeSelector": "{\"topology.kubernetes.io/region\": \"eu\"}"}),
+        json!({"alpha.istio.io/kubernetes-serviceaccounts": "sa"}),
     ]);
     let ports =
         json!([{"name": "http", "port": 80, "targetPort": "http"}, {"name": "tls", "port": 15443}]);
@@ -181,6 +210,10 @@ fn service() -> impl Strategy<Value = Value> {
         json!({"type": "ExternalName", "externalName": "web.data.svc.cluster.local", "ports": ports}),
         json!({"type": "LoadBalancer", "clusterIP": "10.100.0.2", "externalIPs": ["192.0.2.9"], "ports": ports}),
         json!({"clusterIP": "10.100.0.3", "ports": [{"name": "tcp", "port": 80, "targetPort": 8080}]}),
+        json!({"type": "NodePort", "clusterIP": "10.100.0.4", "selector": {"app": "cart"},
+               "ports": [{"name": "tls", "port": 15443, "nodePort": 30443}]}),
+        json!({"clusterIP": "10.100.0.5", "selector": {"app": "cart"}, "ports": ports,
+               "publishNotReadyAddresses": true, "internalTrafficPolicy": "Local"}),
     ]);
     (meta(word(NAMES)), labels, annotations, spec).prop_map(|(meta, labels, annotations, spec)| {
         let meta = with(with(meta, "labels", labels), "annotations", annotations);
@@ -262,10 +295,12 @@ fn node() -> impl Strategy<Value = Value> {
     let labels = one(vec![
         json!({"topology.kubernetes.io/region": "eu", "topology.kubernetes.io/zone": "a"}),
         json!({"topology.kubernetes.io/region": "us", "topology.istio.io/subzone": "s"}),
+        json!({"failure-domain.beta.kubernetes.io/region": "eu"}),
         json!({}),
     ]);
-    (word(&["m1", "m2"]), labels).prop_map(|(name, labels)| {
-        let addresses = json!([{"type": "ExternalIP", "address": "192.0.2.7"}]);
+    let external = word(&["192.0.2.7", "192.0.2.8"]);
+    (word(&["m1", "m2"]), labels, external).prop_map(|(name, labels, external)| {
+        let addresses = json!([{"type": "ExternalIP", "address": external}]);
         let meta = json!({"name": name, "labels": labels});
         document("v1", "Node", meta, json!({"status": {"addresses": addresses}}))
     })
@@ -277,6 +312,8 @@ fn namespace() -> impl Strategy<Value = Value> {
         json!({"labels": {"team": "a"}}),
         json!({"labels": {"topology.istio.io/network": "n1", "team": "a"}}),
         json!({"annotations": {"networking.istio.io/traffic-distribution": "PreferClose"}}),
+        json!({"labels": {"istio.io/dataplane-mode": "ambient"}}),
+        json!({"labels": {"istio.io/use-waypoint": "web", "team": "a"}}),
     ]);
     (word(NAMESPACES), more).prop_map(|(name, mut meta)| {
         meta = with(meta, "name", json!(name));
@@ -296,8 +333,12 @@ fn workload_entry() -> impl Strategy<Value = Value> {
 }
 
 fn service_import() -> impl Strategy<Value = Value> {
-    meta(word(NAMES)).prop_map(|meta| {
-        let spec = json!({"type": "ClusterSetIP", "ips": ["10.200.0.1"], "ports": [{"port": 80}]});
+    let specs = one(vec![
+        json!({"type": "ClusterSetIP", "ips": ["10.200.0.1"], "ports": [{"port": 80}]}),
+        json!({"type": "ClusterSetIP", "ips": ["10.200.0.2", "10.200.0.1"], "ports": [{"port": 81}]}),
+        json!({"type": "Headless", "ports": [{"port": 80}]}),
+    ]);
+    (meta(word(NAMES)), specs).prop_map(|(meta, spec)| {
         document("multicluster.x-k8s.io/v1alpha1", "ServiceImport", meta, json!({"spec": spec}))
     })
 }
