@@ -4,6 +4,7 @@
 //! Proxy + control plane ──scope──▶ services, rules ──destination──▶ policy of a port and subset
 //! ```
 mod auto_passthrough;
+mod connection_settings;
 mod data_plane;
 pub mod destination;
 mod dns_names;

@@ -319,6 +319,11 @@ fn settings_of_the_mesh() {
     let allocates = "defaultConfig: {proxyMetadata: {ISTIO_META_DNS_AUTO_ALLOCATE: 'true'}}";
     check_file("mesh.yaml", allocates, "MC-DNS-AUTO-ALLOCATE");
     check_file("mesh.yaml", "defaultConfig: {discoveryAddress: nowhere}", "MC-PROXY-ADDRESS");
+    let connections = |of: &str| format!("defaultConfig: {{connectionSettings: {{{of}}}}}");
+    let limit = connections("httpMaxConcurrentStreams: 0");
+    check_file("mesh.yaml", &limit, "MC-CONNECTION-LIMIT");
+    let timeout = connections("httpIdleTimeout: -1s");
+    check_file("mesh.yaml", &timeout, "MC-CONNECTION-TIMEOUT");
     // So it is where they stand in the ConfigMap that istiod reads.
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |\n    \
                tlsDefaults: {ecdhCurves: [X]}\n  meshNetworks: |\n    networks: {n1: {endpoints: [{fromCidr: a}]}}\n";

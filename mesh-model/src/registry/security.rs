@@ -29,14 +29,51 @@ const SETTINGS: [Setting; 6] = [
     ("discoverySelectors", |a, b| a.discovery_selectors == b.discovery_selectors),
 ];
 
-/// The names of the settings that security depends on.
+/// Where the settings of connections stand.
+const CONNECTIONS: &str = "defaultConfig.connectionSettings";
+
+/// What of them decides which path and which headers policies see.
+const SEEN: [&str; 4] = [
+    "profile",
+    "httpHeadersWithUnderscoresAction",
+    "httpMergeSlashes",
+    "httpPathWithEscapedSlashesAction",
+];
+
+/// The names of the settings that security depends on, those of connections aside.
 pub(super) fn settings() -> [&'static str; 6] {
     SETTINGS.map(|(name, _)| name)
 }
 
+/// Whether security depends on a field of the settings, or on what stands there instead of fields.
+pub(super) fn is_setting(field: &str) -> bool {
+    if let Some(rest) = field.strip_prefix(CONNECTIONS) {
+        let name = rest.trim_start_matches('.');
+        return name.is_empty() || SEEN.contains(&name);
+    }
+    let name = field.split(['.', '[']).next().unwrap_or_default();
+    field.is_empty() || field == "defaultConfig" || settings().contains(&name)
+}
+
+/// Whether proxies without settings of their own show policies the same path and headers.
+fn show_the_same(a: &MeshConfig, b: &MeshConfig) -> bool {
+    let seen = |config: &MeshConfig| {
+        let settings = config.default_config.connection_settings.clone().unwrap_or_default();
+        (
+            settings.profile,
+            settings.http_headers_with_underscores_action,
+            settings.http_merge_slashes,
+            settings.http_path_with_escaped_slashes_action,
+        )
+    };
+    seen(a) == seen(b)
+}
+
 /// Returns the first setting that security depends on and that two do not say the same of.
 pub(super) fn differing_setting(a: &MeshConfig, b: &MeshConfig) -> Option<&'static str> {
-    SETTINGS.into_iter().find(|(_, is_same)| !is_same(a, b)).map(|(name, _)| name)
+    let of_connections: Setting = (CONNECTIONS, show_the_same);
+    let mut all = SETTINGS.into_iter().chain([of_connections]);
+    all.find(|(_, is_same)| !is_same(a, b)).map(|(name, _)| name)
 }
 
 /// Two clusters that may each have the control plane of others.

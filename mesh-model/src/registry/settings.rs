@@ -72,11 +72,8 @@ pub(super) fn refused(found: &[Diagnostic]) -> Option<String> {
 
 /// Whether a finding about settings hides what security depends on.
 pub(super) fn is_refusal(finding: &Diagnostic) -> bool {
-    let field = finding.field.split(['.', '[']).next().unwrap_or_default();
     finding.severity == Severity::Error
-        && (field.is_empty()
-            || finding.code == "MC-WRAPPED"
-            || security::settings().contains(&field))
+        && (finding.code == "MC-WRAPPED" || security::is_setting(&finding.field))
 }
 
 /// The settings of every control plane that there may be, those that count first.

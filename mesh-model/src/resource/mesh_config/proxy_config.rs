@@ -301,14 +301,15 @@ message! {
 }
 
 message! {
-    /// Limits of downstream connections; what is absent is the profile's.
+    /// Limits of downstream connections; what is absent is the profile's. Which block counts for a proxy:
+    /// `Proxy::connection_settings`.
     pub struct ConnectionSettings {
         /// Where the absent limits come from.
         profile: ConnectionProfile = "profile",
-        /// The buffer of a downstream connection, bytes.
+        /// The buffer of a downstream connection, bytes; of gateways only.
         listener_per_connection_buffer_limit_bytes: Option<i32> =
             "listenerPerConnectionBufferLimitBytes" | "listener_per_connection_buffer_limit_bytes",
-        /// The buffer of an upstream connection, bytes.
+        /// The buffer of an upstream connection, bytes; istiod writes it nowhere yet.
         cluster_per_connection_buffer_limit_bytes: Option<i32> =
             "clusterPerConnectionBufferLimitBytes" | "cluster_per_connection_buffer_limit_bytes",
         /// How long a connection may be without a request.
@@ -346,10 +347,10 @@ message! {
         /// What happens to paths with encoded slashes.
         http_path_with_escaped_slashes_action: PathWithEscapedSlashesAction =
             "httpPathWithEscapedSlashesAction" | "http_path_with_escaped_slashes_action",
-        /// The most connections of a listener.
+        /// The most connections of a listener; istiod writes it nowhere yet.
         listener_connection_limit: Option<i32> =
             "listenerConnectionLimit" | "listener_connection_limit",
-        /// The most downstream connections of the proxy.
+        /// The most downstream connections of the proxy; its agent writes it into the bootstrap.
         global_downstream_connection_limit: Option<i32> =
             "globalDownstreamConnectionLimit" | "global_downstream_connection_limit",
     }

@@ -8,6 +8,8 @@ use crate::manifest::decode::clip;
 use crate::name::Duration;
 use crate::resource::validate::{Verdict, Violations, Wrong, address, duration, host, port};
 
+mod connections;
+
 /// Checks the settings of proxies that have none of their own.
 pub(super) fn check(violations: &mut Violations, config: &ProxyConfig) {
     violations.take_at("drainDuration", drain(config.drain_duration));
@@ -25,6 +27,11 @@ pub(super) fn check(violations: &mut Violations, config: &ProxyConfig) {
     }
     violations.take_at("proxyAdminPort", port::number(config.proxy_admin_port));
     violations.take_at("statusPort", port::number(config.status_port));
+    if let Some(settings) = &config.connection_settings {
+        violations.field("connectionSettings", |violations| {
+            connections::check(violations, settings);
+        });
+    }
     if config.proxy_metadata.contains_key("ISTIO_META_DNS_AUTO_ALLOCATE") {
         let message = "`ISTIO_META_DNS_AUTO_ALLOCATE` is deprecated";
         let help = "the control plane allocates addresses";
@@ -59,6 +66,9 @@ pub(super) fn repair(config: &mut ProxyConfig, is_wrong: &dyn Fn(&str) -> bool) 
     }
     if is_wrong("defaultConfig.envoyAccessLogService.address") {
         config.envoy_access_log_service = None;
+    }
+    if let Some(settings) = &mut config.connection_settings {
+        connections::repair(settings, is_wrong);
     }
 }
 
