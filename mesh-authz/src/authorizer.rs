@@ -272,7 +272,7 @@ impl Authorizer {
         let compiled = if request.http.is_some() { &facing.http } else { &facing.tcp };
         let decision = match Seen::new(request, facing.sight) {
             Ok(mut seen) => compiled.decide(&mut seen, observer),
-            Err(rejected) => Decision::Deny(Reason::PathRejected(rejected)),
+            Err(unseen) => Decision::Deny(unseen.into()),
         };
         let perhaps = facing.perhaps.as_ref().filter(|_| decision.is_allowed());
         let perhaps = perhaps.map(|l4| l4.decide(request, &mut Asking(|_| Verdict::Allow)));
@@ -322,7 +322,7 @@ impl Authorizer {
 
     /// Returns the request as policies see it.
     pub(crate) fn see<'r>(&self, request: &'r Request<'r>) -> Result<Seen<'r>, Reason<'static>> {
-        Seen::new(request, self.sight).map_err(Reason::PathRejected)
+        Seen::new(request, self.sight).map_err(Reason::from)
     }
 }
 

@@ -18,7 +18,9 @@ use mesh_model::resource::{Action, AuthorizationPolicy};
 
 use crate::dry_run::is_dry_run;
 use crate::identity::{IdentitySource, TrustBundle};
-use crate::matcher::{Form, PathNormalization, PathOptions, Pattern, StringTest};
+use crate::matcher::{
+    Form, PathNormalization, PathOptions, Pattern, StringTest, UnderscoredHeaders,
+};
 use crate::rbac::{
     Body, Clause, Entry, Field, Filter, HeaderTest, HeaderValue, Node, Origin, Place, Policy,
     PrincipalTest, Purpose, RbacFilter, Rules,
@@ -43,6 +45,8 @@ pub struct Environment {
     pub keeps_trust_domains: bool,
     /// What proxies do to paths before policies see them.
     pub paths: PathOptions,
+    /// What proxies do to headers with an underscore before policies see them.
+    pub underscored_headers: UnderscoredHeaders,
     /// The external authorizers that can be used, by name; one that is misconfigured is left out.
     pub providers: BTreeMap<Box<str>, ProviderKind>,
     /// Where the workload's proxy reads the identity of its peers.
@@ -55,16 +59,19 @@ impl Environment {
     /// How the proxy looks at requests: its settings, as far as its release of Envoy heeds them.
     pub(crate) fn sight(&self) -> Sight {
         let envoy = self.compat.envoy;
-        let mut paths = self.paths;
+        let (mut paths, mut underscored_headers) = (self.paths, self.underscored_headers);
         paths.dot_segments_with_parameters &= envoy.strip_dotdot_segments_with_parameters;
         paths.ignores_parameters &= envoy.rbac_respect_ignore_path_parameters;
         if self.compat.data_plane == DataPlane::Grpc {
             // A path is a method's name there: no connection manager makes another of it.
-            paths.normalization = PathNormalization::None;
+            let normalization = PathNormalization::None;
+            paths =
+                PathOptions { normalization, merge_slashes: None, escaped_slashes: None, ..paths };
+            underscored_headers = UnderscoredHeaders::Allow;
         }
         let joins_headers = !envoy.rbac_match_headers_individually;
         let data_plane = self.compat.data_plane;
-        Sight { paths, identity: self.identity, joins_headers, data_plane }
+        Sight { paths, underscored_headers, identity: self.identity, joins_headers, data_plane }
     }
 
     pub(crate) fn selection(&self) -> Selection {

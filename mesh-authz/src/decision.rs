@@ -5,6 +5,7 @@ use mesh_model::resource::Action;
 
 use crate::matcher::RejectedPath;
 use crate::rbac::Origin;
+use crate::request::Unseen;
 
 /// The answer to one request. Exhaustive: a caller that enforces it must not compile when a new answer
 /// appears.
@@ -44,8 +45,19 @@ pub enum Reason<'p> {
     CustomTrial(&'p Origin),
     /// A policy could not be understood, so everything that it might deny is denied.
     PolicyBroken(&'p Origin),
-    /// The proxy answers 400 before any policy is asked.
+    /// The proxy answers before any policy is asked: 400, or where to go instead.
     PathRejected(RejectedPath),
+    /// A header has an underscore in its name, for which the proxy refuses requests before any policy is asked.
+    HeaderRejected,
+}
+
+impl From<Unseen> for Reason<'_> {
+    fn from(unseen: Unseen) -> Self {
+        match unseen {
+            Unseen::Path(rejected) => Self::PathRejected(rejected),
+            Unseen::Header => Self::HeaderRejected,
+        }
+    }
 }
 
 impl<'p> Decision<'p> {
@@ -75,6 +87,7 @@ impl<'p> Reason<'p> {
             Self::CustomTrial(_) => "custom_trial",
             Self::PolicyBroken(_) => "policy_broken",
             Self::PathRejected(_) => "path_rejected",
+            Self::HeaderRejected => "header_rejected",
         }
     }
 
@@ -87,7 +100,10 @@ impl<'p> Reason<'p> {
             | Self::ProviderUnusable(rule)
             | Self::CustomTrial(rule)
             | Self::PolicyBroken(rule) => Some(rule),
-            Self::NoAllowPolicy | Self::NoAllowPolicyMatched | Self::PathRejected(_) => None,
+            Self::NoAllowPolicy
+            | Self::NoAllowPolicyMatched
+            | Self::PathRejected(_)
+            | Self::HeaderRejected => None,
         }
     }
 
@@ -127,7 +143,10 @@ impl fmt::Display for Reason<'_> {
             Self::PolicyBroken(origin) => {
                 write!(f, "policy {origin} could not be understood and might deny the request")
             }
-            Self::PathRejected(why) => write!(f, "the proxy answers 400: {why}"),
+            Self::PathRejected(why) => write!(f, "the proxy answers {}: {why}", why.status()),
+            Self::HeaderRejected => {
+                f.write_str("the proxy answers 400: a header has an underscore in its name")
+            }
         }
     }
 }

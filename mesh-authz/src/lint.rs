@@ -26,6 +26,7 @@ use crate::analysis::{
 use crate::authorizer::{Authorizer, L4};
 use crate::compile::{Chain, Environment, Traffic};
 use crate::dry_run::is_dry_run;
+use crate::matcher::{PathOptions, UnderscoredHeaders};
 use crate::of_mesh::{waypoint_workload, workload_at};
 use crate::rbac::Origin;
 use crate::select::{Selection, applies};
@@ -100,6 +101,8 @@ struct Kind {
     data_plane: DataPlane,
     /// The release of what carries out its policies, if anything tells it.
     version: Option<Version>,
+    /// What its proxy does to paths and headers before policies see them.
+    sight: (PathOptions, UnderscoredHeaders),
 }
 
 impl Kind {
@@ -128,8 +131,10 @@ impl<'m> Plane<'m> {
         for proxy in served {
             let data_plane = view::data_plane(mesh, &proxy);
             let version = ztunnels.version_at(mesh, &proxy, data_plane);
-            let key = (proxy.namespace.clone(), proxy.labels.clone(), data_plane, version);
-            kinds.entry(key).or_insert(Kind { proxy, data_plane, version });
+            let environment = Environment::of_proxy(mesh, plane, &proxy);
+            let sight = (environment.paths, environment.underscored_headers);
+            let key = (proxy.namespace.clone(), proxy.labels.clone(), data_plane, version, sight);
+            kinds.entry(key).or_insert(Kind { proxy, data_plane, version, sight });
         }
         let environment = Environment::of_plane(plane, mesh.compat());
         let selection = environment.selection();
@@ -151,7 +156,7 @@ impl Plane<'_> {
     fn workloads(&self) -> Vec<Workload> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
-        for Kind { proxy, data_plane, .. } in &self.kinds {
+        for Kind { proxy, data_plane, sight, .. } in &self.kinds {
             let data_plane = match data_plane {
                 DataPlane::IstioProxy | DataPlane::Envoy => "proxy",
                 DataPlane::Grpc => "grpc",
@@ -168,7 +173,7 @@ impl Plane<'_> {
                 .collect();
             let own = Workload { name: proxy.reference(), authorizer: own };
             for workload in services.into_iter().chain([own]) {
-                if seen.insert((data_plane, workload.authorizer.policies())) {
+                if seen.insert((data_plane, *sight, workload.authorizer.policies())) {
                     found.push(workload);
                 }
             }
@@ -198,7 +203,17 @@ impl Plane<'_> {
     /// gRPC servers take paths as they come.
     fn dead(&self, policy: &AuthorizationPolicy, carriers: &Carriers) -> Vec<Diagnostic> {
         let subject = self.subject(&policy.meta.namespace, &policy.meta.name);
-        let of = |environment: &Environment| dead_values(policy, environment.sight().paths);
+        // A value that one proxy's requests have is not dead, whichever proxies the policy is for.
+        let paths: BTreeSet<PathOptions> = self.kinds.iter().map(|kind| kind.sight.0).collect();
+        let of = |environment: &Environment| {
+            let mut found = dead_values(policy, environment.sight().paths);
+            for paths in &paths {
+                let environment = Environment { paths: *paths, ..environment.clone() };
+                let others = dead_values(policy, environment.sight().paths);
+                found.retain(|dead| others.contains(dead));
+            }
+            found
+        };
         let grpc = carriers.contains(&DataPlane::Grpc).then(|| {
             let compat = Compat { data_plane: DataPlane::Grpc, ..self.environment.compat.clone() };
             of(&Environment { compat, ..self.environment.clone() })

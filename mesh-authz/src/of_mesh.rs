@@ -6,13 +6,16 @@ use mesh_model::compat::DataPlane;
 use mesh_model::name::{Labels, Namespace, TrustDomain, is_dns_label};
 use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::JwtRule;
-use mesh_model::resource::mesh_config::{self, MeshConfig, PathNormalizationType};
+use mesh_model::resource::mesh_config::{
+    self, ConnectionSettings, HeadersWithUnderscoresAction, MeshConfig, PathNormalizationType,
+    PathWithEscapedSlashesAction,
+};
 use mesh_model::view::{Proxy, ProxyKind, data_plane, may_be_captured};
 
 use crate::authorizer::Authorizer;
 use crate::compile::{Chain, Environment, Policies, ProviderKind, RootNamespace};
 use crate::identity::TrustBundle;
-use crate::matcher::{PathNormalization, PathOptions};
+use crate::matcher::{EscapedSlashes, PathNormalization, PathOptions, UnderscoredHeaders};
 use crate::select::{
     AttachedService, BrokenPolicy, Selection, Subject, Workload, WorkloadKind, lost,
     select_jwt_rules,
@@ -37,9 +40,10 @@ impl Authorizer {
         }
         let data_plane = data_plane(mesh, proxy);
         let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
+        let environment = Environment::of_proxy(mesh, plane, proxy);
         let of = |data_plane| {
             let workload = workload_at(mesh, proxy, data_plane);
-            let own = Self::of(mesh, plane, &workload, &broken, data_plane);
+            let own = Self::of(&environment, plane, &workload, &broken, data_plane);
             let peers = (data_plane == DataPlane::Ztunnel)
                 .then(|| ztunnel::of_workload(plane, &proxy.namespace, &workload.labels));
             own.with_authorizations(peers.into_iter().flatten())
@@ -55,7 +59,8 @@ impl Authorizer {
     pub fn of_envoy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
         let workload = workload(&proxy.namespace, &proxy.labels);
         let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
-        Self::of(mesh, plane, &workload, &broken, DataPlane::IstioProxy)
+        let environment = Environment::of_proxy(mesh, plane, proxy);
+        Self::of(&environment, plane, &workload, &broken, DataPlane::IstioProxy)
     }
 
     /// The same as an Envoy decides, of the policies that what carries the mesh there has: what is asked for its
@@ -76,14 +81,15 @@ impl Authorizer {
     fn as_envoy_with(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy, carrier: DataPlane) -> Self {
         let workload = workload_at(mesh, proxy, carrier);
         let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
-        let of_plane = Environment::of_plane(plane, mesh.compat());
+        let of_plane = Environment::of_proxy(mesh, plane, proxy);
         let compat = Compat { data_plane: DataPlane::IstioProxy, ..of_plane.compat.clone() };
         let keeps_trust_domains = carrier == DataPlane::Ztunnel;
         let environment = Environment { compat, keeps_trust_domains, ..of_plane };
         Self::new(&policies_near(plane, &broken, &workload), &workload, &environment)
     }
 
-    /// The same as an Envoy decides, for a workload of any cluster by namespace and labels.
+    /// The same as an Envoy decides, for a workload of any cluster by namespace and labels, whose proxy has no
+    /// settings of its own.
     pub fn of_workload(
         mesh: &Mesh,
         plane: &ControlPlane,
@@ -92,19 +98,19 @@ impl Authorizer {
     ) -> Self {
         let workload = workload(namespace, labels);
         let broken = BrokenPolicy::of_workloads(mesh, plane);
-        Self::of(mesh, plane, &workload, &broken, DataPlane::IstioProxy)
+        let environment = Environment::of_plane(plane, mesh.compat());
+        Self::of(&environment, plane, &workload, &broken, DataPlane::IstioProxy)
     }
 
     fn of(
-        mesh: &Mesh,
+        environment: &Environment,
         plane: &ControlPlane,
         workload: &Workload,
         broken: &[BrokenPolicy],
         data_plane: DataPlane,
     ) -> Self {
-        let of_plane = Environment::of_plane(plane, mesh.compat());
-        let compat = Compat { data_plane, ..of_plane.compat.clone() };
-        let environment = Environment { compat, ..of_plane };
+        let compat = Compat { data_plane, ..environment.compat.clone() };
+        let environment = Environment { compat, ..environment.clone() };
         Self::new(&policies_near(plane, broken, workload), workload, &environment)
     }
 }
@@ -116,7 +122,7 @@ impl Chain {
     pub fn of_grpc_server(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
         let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
         let workload = workload(&proxy.namespace, &proxy.labels);
-        let environment = Environment::of_plane(plane, mesh.compat());
+        let environment = Environment::of_proxy(mesh, plane, proxy);
         Self::of_grpc(&policies_near(plane, &broken, &workload), &workload, &environment)
     }
 }
@@ -233,17 +239,57 @@ fn jwt_rules<'p>(
 }
 
 impl Environment {
-    /// What a control plane's settings say.
+    /// What a control plane's settings say, for a sidecar that has none of its own.
     pub fn of_plane(plane: &ControlPlane, compat: &Compat) -> Self {
         let config = &plane.config;
-        Self {
+        let environment = Self {
             root_namespace: RootNamespace(Namespace::from(&*config.root_namespace)),
             trust: trust_bundle(config),
-            paths: PathOptions { normalization: normalization(config), ..PathOptions::default() },
             providers: providers(plane),
             compat: compat.clone(),
             ..Self::default()
+        };
+        let of_mesh = config.default_config.connection_settings.as_ref();
+        environment.seen_by(config, of_mesh.unwrap_or(&ConnectionSettings::default()))
+    }
+
+    /// The same for a proxy, which may see other paths and headers: see [`Proxy::connection_settings`].
+    pub fn of_proxy(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Self {
+        let config = &plane.config;
+        let settings = proxy.connection_settings(&proxy.settings(config), config);
+        Self::of_plane(plane, mesh.compat()).seen_by(config, &settings)
+    }
+
+    /// What a filter of requests does before policies are asked.
+    fn seen_by(self, config: &MeshConfig, settings: &ConnectionSettings) -> Self {
+        let paths = PathOptions {
+            normalization: normalization(config),
+            merge_slashes: settings.http_merge_slashes,
+            escaped_slashes: escaped_slashes(settings.http_path_with_escaped_slashes_action),
+            ..PathOptions::default()
+        };
+        let underscored_headers = underscored(settings.http_headers_with_underscores_action);
+        Self { paths, underscored_headers, ..self }
+    }
+}
+
+const fn escaped_slashes(action: PathWithEscapedSlashesAction) -> Option<EscapedSlashes> {
+    Some(match action {
+        PathWithEscapedSlashesAction::Unspecified => return None,
+        PathWithEscapedSlashesAction::KeepUnchanged => EscapedSlashes::KeepUnchanged,
+        PathWithEscapedSlashesAction::RejectRequest => EscapedSlashes::RejectRequest,
+        PathWithEscapedSlashesAction::UnescapeAndRedirect => EscapedSlashes::UnescapeAndRedirect,
+        PathWithEscapedSlashesAction::UnescapeAndForward => EscapedSlashes::UnescapeAndForward,
+    })
+}
+
+const fn underscored(action: HeadersWithUnderscoresAction) -> UnderscoredHeaders {
+    match action {
+        HeadersWithUnderscoresAction::Unspecified | HeadersWithUnderscoresAction::Allow => {
+            UnderscoredHeaders::Allow
         }
+        HeadersWithUnderscoresAction::RejectRequest => UnderscoredHeaders::RejectRequest,
+        HeadersWithUnderscoresAction::DropHeader => UnderscoredHeaders::DropHeader,
     }
 }
 

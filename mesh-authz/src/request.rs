@@ -6,7 +6,8 @@ use mesh_model::compat::DataPlane;
 
 use crate::identity::{IdentitySource, Metadata, Payload, Peer, Value};
 use crate::matcher::{
-    MetadataTest, NormalPath, PathOptions, RejectedPath, append_lines, joins_lines,
+    MetadataTest, NormalPath, PathOptions, RejectedPath, UnderscoredHeaders, append_lines,
+    joins_lines,
 };
 
 pub(crate) mod grpc;
@@ -77,6 +78,7 @@ pub struct Header<'r> {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Sight {
     pub(crate) paths: PathOptions,
+    pub(crate) underscored_headers: UnderscoredHeaders,
     pub(crate) identity: IdentitySource,
     /// Whether the lines of any header are one text, as older Envoys have it.
     pub(crate) joins_headers: bool,
@@ -88,6 +90,15 @@ impl Sight {
     pub(crate) fn is_grpc(&self) -> bool {
         self.data_plane == DataPlane::Grpc
     }
+}
+
+/// Why policies do not see a request: the proxy answers before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Unseen {
+    /// For its path.
+    Path(RejectedPath),
+    /// For the name of one of its headers.
+    Header,
 }
 
 /// A request as policies see it: path normalized, server name in lower case.
@@ -131,11 +142,16 @@ pub(crate) const JWT_FILTER: &str = "envoy.filters.http.jwt_authn";
 pub(crate) const JWT_PAYLOAD: &str = "payload";
 
 impl<'r> Seen<'r> {
-    pub(crate) fn new(request: &'r Request<'r>, sight: Sight) -> Result<Self, RejectedPath> {
+    pub(crate) fn new(request: &'r Request<'r>, sight: Sight) -> Result<Self, Unseen> {
         let http = match &request.http {
             None => None,
             Some(http) => {
-                Some(SeenHttp { sent: http, path: NormalPath::new(http.path, sight.paths)? })
+                let names = http.headers.iter().map(|header| header.name);
+                if sight.underscored_headers.refuses(names) {
+                    return Err(Unseen::Header);
+                }
+                let path = NormalPath::new(http.path, sight.paths).map_err(Unseen::Path)?;
+                Some(SeenHttp { sent: http, path })
             }
         };
         let sni = request.connection.sni.filter(|_| !sight.is_grpc()).unwrap_or_default();
@@ -219,7 +235,9 @@ impl<'r> Seen<'r> {
     pub(crate) fn any_header(&self, name: &str, mut visit: impl FnMut(&[u8]) -> bool) -> bool {
         let Some(http) = &self.http else { return false };
         let is = |known: &str| name.eq_ignore_ascii_case(known);
-        if self.sight.is_grpc() && grpc::is_hidden(&name.to_ascii_lowercase()) {
+        if self.sight.is_grpc() && grpc::is_hidden(&name.to_ascii_lowercase())
+            || !self.sight.underscored_headers.shows(name)
+        {
             return false;
         }
         match () {

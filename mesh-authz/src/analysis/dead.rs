@@ -5,8 +5,7 @@
 //! and excludes nothing.
 use mesh_model::resource::AuthorizationPolicy;
 
-use crate::matcher::path_normal::is_decoded;
-use crate::matcher::{PathNormalization, PathOptions};
+use crate::matcher::PathOptions;
 use crate::rbac::{Field, Place};
 use crate::rule::{List, lists};
 
@@ -40,7 +39,7 @@ pub enum Dead {
     DotSegment,
     /// A path with `//`: normalization merges slashes.
     TwoSlashes,
-    /// A path with an escape that normalization decodes.
+    /// A path with an escape that normalization decodes, or for which requests are answered by the proxy.
     Escape,
     /// A value that begins or ends with a blank, which nothing that it is compared with does.
     Blank,
@@ -58,7 +57,8 @@ impl Dead {
             Self::DotSegment => "`.` and `..` are resolved before paths are compared",
             Self::TwoSlashes => "slashes are merged before paths are compared",
             Self::Escape => {
-                "the escape is decoded before paths are compared, and only one within another comes out so"
+                "the escape is decoded, or its path refused, before paths are compared, and only one within \
+                 another comes out so"
             }
             Self::Blank => "nothing that it is compared with begins or ends with a blank",
         }
@@ -142,7 +142,7 @@ fn path(value: &str, options: PathOptions) -> Option<Dead> {
         (None, Some(rest)) => (rest, false, true),
         (None, None) => (value, false, false),
     };
-    let is_normal = options.normalization != PathNormalization::None;
+    let is_normal = options.normalizes();
     let turned = |byte: &u8| is_normal && br#"\"<>^`{|}"#.contains(byte) && !is_template;
     if text.contains(['?', '#']) {
         return Some(Dead::Query);
@@ -157,16 +157,13 @@ fn path(value: &str, options: PathOptions) -> Option<Dead> {
     if is_normal && has_dots(text, is_suffix, is_prefix, options) {
         return Some(Dead::DotSegment);
     }
-    let merges = matches!(
-        options.normalization,
-        PathNormalization::MergeSlashes | PathNormalization::DecodeAndMergeSlashes
-    );
+    let merges = options.merges_slashes();
     // Of slashes alone two are left.
     if merges && text.contains("//") && text != "//" {
         return Some(Dead::TwoSlashes);
     }
     let mut escapes = text.match_indices('%').filter_map(|(at, _)| text.get(at + 1..at + 3));
-    escapes.any(|digits| is_decoded(digits, options.normalization)).then_some(Dead::Escape)
+    escapes.any(|digits| options.has_no_escape(digits)).then_some(Dead::Escape)
 }
 
 /// Whether a whole segment of the text is one that normalization resolves.

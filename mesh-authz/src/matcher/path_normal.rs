@@ -22,12 +22,37 @@ pub enum PathNormalization {
     DecodeAndMergeSlashes,
 }
 
+/// What becomes of a path with an escaped slash or backslash (`%2F`, `%5C`, in either case of letters).
+///
+/// # Upstream
+///
+/// envoyproxy/envoy `source/common/http/conn_manager_utility.cc`
+/// `ConnectionManagerUtility::maybeNormalizePath`.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "generators act on every option")]
+pub enum EscapedSlashes {
+    /// They stay.
+    KeepUnchanged,
+    /// The proxy answers 400.
+    RejectRequest,
+    /// The proxy sends the client to the path without them; a gRPC client, which would not go, is answered 400.
+    UnescapeAndRedirect,
+    /// They are decoded before anything else.
+    UnescapeAndForward,
+}
+
 /// What a proxy does to paths before any policy looks at them.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_structs, reason = "callers set single fields over the default")]
 pub struct PathOptions {
     /// How far paths are normalized.
     pub normalization: PathNormalization,
+    /// Whether runs of slashes become one (`connectionSettings.httpMergeSlashes`); `None`: as
+    /// `normalization` says.
+    pub merge_slashes: Option<bool>,
+    /// What becomes of escaped slashes (`connectionSettings.httpPathWithEscapedSlashesAction`); `None`: as
+    /// `normalization` says.
+    pub escaped_slashes: Option<EscapedSlashes>,
     /// Whether `.;a=b` and `..;a=b` are dot segments (true since the Envoy releases of 2026-09).
     pub dot_segments_with_parameters: bool,
     /// Whether rules on paths see what stands before the first `;` only: routes do so
@@ -39,13 +64,48 @@ impl Default for PathOptions {
     fn default() -> Self {
         Self {
             normalization: PathNormalization::Base,
+            merge_slashes: None,
+            escaped_slashes: None,
             dot_segments_with_parameters: true,
             ignores_parameters: false,
         }
     }
 }
 
-/// A path that a proxy does not serve: it answers 400 before any policy is asked.
+impl PathOptions {
+    /// Whether dot segments are resolved and characters made canonical.
+    pub(crate) fn normalizes(self) -> bool {
+        self.normalization != PathNormalization::None
+    }
+
+    /// Whether runs of slashes become one.
+    pub(crate) fn merges_slashes(self) -> bool {
+        use PathNormalization::{Base, DecodeAndMergeSlashes, MergeSlashes, None};
+        self.merge_slashes.unwrap_or(match self.normalization {
+            MergeSlashes | DecodeAndMergeSlashes => true,
+            None | Base => false,
+        })
+    }
+
+    /// What becomes of escaped slashes.
+    pub(crate) fn escaped_slashes(self) -> EscapedSlashes {
+        use PathNormalization::{Base, DecodeAndMergeSlashes, MergeSlashes, None};
+        self.escaped_slashes.unwrap_or(match self.normalization {
+            DecodeAndMergeSlashes => EscapedSlashes::UnescapeAndForward,
+            None | Base | MergeSlashes => EscapedSlashes::KeepUnchanged,
+        })
+    }
+
+    /// Whether the escape with these two digits is in no path that policies see. No path that is written as
+    /// clients write has it then; what is decoded is not looked at again, so `%%361` comes out as `%61`.
+    pub(crate) fn has_no_escape(self, digits: &str) -> bool {
+        (self.escaped_slashes() != EscapedSlashes::KeepUnchanged && slash(digits).is_some())
+            || (self.normalizes() && escaped(digits).is_some_and(is_unreserved))
+    }
+}
+
+/// A path that a proxy does not serve: it answers 400, or sends the client elsewhere, before any policy is
+/// asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RejectedPath {
     kind: Kind,
@@ -56,6 +116,20 @@ enum Kind {
     Character,
     Slash,
     EscapedNul,
+    EscapedSlash,
+    Redirected,
+}
+
+impl RejectedPath {
+    /// Returns whether the client is sent to the path without escaped slashes, unless it speaks gRPC.
+    pub fn is_redirected(self) -> bool {
+        self.kind == Kind::Redirected
+    }
+
+    /// Returns the status of the answer: 400, or 307 for a client that is sent elsewhere.
+    pub fn status(self) -> u16 {
+        if self.is_redirected() { 307 } else { 400 }
+    }
 }
 
 impl fmt::Display for RejectedPath {
@@ -64,6 +138,10 @@ impl fmt::Display for RejectedPath {
             Kind::Character => "path has a blank, a `#`, a control or a non-ASCII character",
             Kind::Slash => "path does not start with `/`",
             Kind::EscapedNul => "path has an escaped NUL character",
+            Kind::EscapedSlash => "path has an escaped slash or backslash",
+            Kind::Redirected => {
+                "path has an escaped slash or backslash, and the client is sent to the one without"
+            }
         })
     }
 }
@@ -83,7 +161,7 @@ impl<'p> NormalPath<'p> {
     ///
     /// # Errors
     ///
-    /// When the proxy would answer 400.
+    /// When the proxy would answer 400, or send the client elsewhere.
     ///
     /// # Examples
     ///
@@ -94,7 +172,7 @@ impl<'p> NormalPath<'p> {
     /// # Ok::<(), mesh_authz::matcher::RejectedPath>(())
     /// ```
     pub fn new(raw: &'p str, options: PathOptions) -> Result<Self, RejectedPath> {
-        let scan = Scan::of(raw.as_bytes(), options.normalization);
+        let scan = Scan::of(raw.as_bytes(), options);
         if scan.found & REFUSED != 0 {
             return Err(RejectedPath { kind: Kind::Character });
         }
@@ -103,7 +181,7 @@ impl<'p> NormalPath<'p> {
         }
         let end = scan.end;
         let (path, query) = raw.split_at_checked(end).unwrap_or((raw, ""));
-        if scan.is_normal(options.normalization) {
+        if scan.is_normal(options) {
             return Ok(Self { text: Cow::Borrowed(raw), end }.for_rules(options));
         }
         let mut text = rewritten(path, options)?;
@@ -177,7 +255,7 @@ fn class(byte: u8) -> u8 {
 }
 
 impl Scan {
-    fn of(raw: &[u8], normalization: PathNormalization) -> Self {
+    fn of(raw: &[u8], options: PathOptions) -> Self {
         // Most paths hold letters, digits and single slashes: one quick pass tells.
         let (eights, rest) = raw.as_chunks::<8>();
         let (mut found, mut end) = (0, None);
@@ -200,12 +278,7 @@ impl Scan {
                 after.iter().position(|byte| *byte == b'?').map_or(raw.len(), |at| start + at)
             }
         };
-        match normalization {
-            PathNormalization::None | PathNormalization::Base => Self { found: 0, end },
-            PathNormalization::MergeSlashes | PathNormalization::DecodeAndMergeSlashes => {
-                Self::closely(raw)
-            }
-        }
+        if options.merges_slashes() { Self::closely(raw) } else { Self { found: 0, end } }
     }
 
     fn closely(raw: &[u8]) -> Self {
@@ -230,29 +303,43 @@ impl Scan {
     }
 
     /// Returns whether nothing of the path would be rewritten.
-    fn is_normal(&self, normalization: PathNormalization) -> bool {
-        let rewritten = match normalization {
-            PathNormalization::None => 0,
-            PathNormalization::Base => REWRITTEN | SLASH_AND_DOT,
-            PathNormalization::MergeSlashes | PathNormalization::DecodeAndMergeSlashes => {
-                REWRITTEN | SLASH_AND_DOT | TWO_SLASHES
-            }
-        };
+    fn is_normal(&self, options: PathOptions) -> bool {
+        let mut rewritten = 0;
+        if options.normalizes() {
+            rewritten |= REWRITTEN | SLASH_AND_DOT;
+        }
+        if options.merges_slashes() {
+            rewritten |= TWO_SLASHES;
+        }
+        if options.escaped_slashes() != EscapedSlashes::KeepUnchanged {
+            // An escape is among what normalization rewrites.
+            rewritten |= REWRITTEN;
+        }
         self.found & rewritten == 0
     }
 }
 
+/// Decodes slashes, then normalizes, then merges slashes, each if it is asked for.
 fn rewritten(path: &str, options: PathOptions) -> Result<String, RejectedPath> {
-    use PathNormalization::{Base, DecodeAndMergeSlashes, MergeSlashes, None};
-    let decoded = match options.normalization {
-        None | Base | MergeSlashes => Cow::Borrowed(path),
-        DecodeAndMergeSlashes => Cow::Owned(decode_slashes(path)),
+    let decoded = match options.escaped_slashes() {
+        EscapedSlashes::KeepUnchanged => Cow::Borrowed(path),
+        EscapedSlashes::RejectRequest
+        | EscapedSlashes::UnescapeAndRedirect
+        | EscapedSlashes::UnescapeAndForward => Cow::Owned(decode_slashes(path)),
     };
-    let resolved = resolve_dots(&canonical_characters(&decoded)?, options);
-    Ok(match options.normalization {
-        None | Base => resolved,
-        MergeSlashes | DecodeAndMergeSlashes => merge_slashes(resolved),
-    })
+    let is_decoded = *decoded != *path;
+    if is_decoded && options.escaped_slashes() == EscapedSlashes::RejectRequest {
+        return Err(RejectedPath { kind: Kind::EscapedSlash });
+    }
+    let resolved = if options.normalizes() {
+        resolve_dots(&canonical_characters(&decoded)?, options)
+    } else {
+        decoded.into_owned()
+    };
+    if is_decoded && options.escaped_slashes() == EscapedSlashes::UnescapeAndRedirect {
+        return Err(RejectedPath { kind: Kind::Redirected });
+    }
+    Ok(if options.merges_slashes() { merge_slashes(resolved) } else { resolved })
 }
 
 /// `%2F` to `/` and `%5C` to `\`.
@@ -261,16 +348,21 @@ fn decode_slashes(path: &str) -> String {
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('%') {
         out.push_str(before);
-        let slash = match after.get(..2) {
-            Some("2F" | "2f") => Some('/'),
-            Some("5C" | "5c") => Some('\\'),
-            _ => None,
-        };
+        let slash = after.get(..2).and_then(slash);
         out.push(slash.unwrap_or('%'));
         rest = slash.and_then(|_| after.get(2..)).unwrap_or(after);
     }
     out.push_str(rest);
     out
+}
+
+/// The slash or backslash that two digits of an escape stand for.
+fn slash(digits: &str) -> Option<char> {
+    match digits {
+        "2F" | "2f" => Some('/'),
+        "5C" | "5c" => Some('\\'),
+        _ => None,
+    }
 }
 
 /// Turns backslashes, decodes unreserved characters once and escapes what a path may not hold.
@@ -302,15 +394,6 @@ fn canonical_characters(path: &str) -> Result<String, RejectedPath> {
 fn escaped(digits: &str) -> Option<u8> {
     let is_hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     u8::from_str_radix(digits, 16).ok().filter(|_| is_hexadecimal)
-}
-
-/// Whether normalization decodes an escape with these two digits. No path that is written as clients write has
-/// it afterwards; what is decoded is not looked at again, so `%%361` comes out as `%61`.
-pub(crate) fn is_decoded(digits: &str, normalization: PathNormalization) -> bool {
-    let is_slash = matches!(digits, "2F" | "2f" | "5C" | "5c");
-    let decodes_slashes = normalization == PathNormalization::DecodeAndMergeSlashes;
-    normalization != PathNormalization::None
-        && (decodes_slashes && is_slash || escaped(digits).is_some_and(is_unreserved))
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -400,26 +483,80 @@ mod tests {
         check(PathNormalization::None, "/%00", "/%00");
     }
 
-    fn option() -> impl Strategy<Value = PathNormalization> {
-        prop_oneof![
+    /// Checks what is made of a path whose escaped slashes and runs of slashes are treated on their own.
+    fn check_apart(options: PathOptions, raw: &str, expected: &str) {
+        let got = NormalPath::new(raw, options).map(|path| path.as_str().to_owned());
+        let got = got.unwrap_or_else(|rejected| rejected.status().to_string());
+        assert_eq!(got, expected, "{raw} {options:?}");
+    }
+
+    #[test]
+    fn slashes_are_merged_and_decoded_as_settings_of_connections_say() {
+        use EscapedSlashes::{
+            KeepUnchanged, RejectRequest, UnescapeAndForward, UnescapeAndRedirect,
+        };
+        let of = |normalization, merge_slashes, escaped_slashes| PathOptions {
+            normalization,
+            merge_slashes,
+            escaped_slashes,
+            ..PathOptions::default()
+        };
+        let (none, base) = (PathNormalization::None, PathNormalization::Base);
+        let decodes = PathNormalization::DecodeAndMergeSlashes;
+        check_apart(of(base, Some(true), None), "/a//b%2Fc", "/a/b%2Fc");
+        check_apart(of(none, Some(true), None), "/a//./b", "/a/./b");
+        check_apart(of(decodes, Some(false), None), "/a//b%2F%2fc", "/a//b//c");
+        check_apart(of(decodes, None, Some(KeepUnchanged)), "/a//b%2Fc", "/a/b%2Fc");
+        check_apart(of(base, None, Some(UnescapeAndForward)), "/a%5C..%2fb?%2F", "/b?%2F");
+        check_apart(of(none, None, Some(UnescapeAndForward)), "/a%5C..%2fb%61", "/a\\../b%61");
+        for (action, status) in [(RejectRequest, "400"), (UnescapeAndRedirect, "307")] {
+            for normalization in [none, base, decodes] {
+                for raw in ["/a%2Fb", "/a%5cb", "/%2f%2e"] {
+                    check_apart(of(normalization, None, Some(action)), raw, status);
+                }
+                check_apart(of(normalization, None, Some(action)), "/a/b?%2F", "/a/b?%2F");
+                check_apart(of(normalization, None, Some(action)), "/%252F", "/%252F");
+            }
+        }
+        // What cannot be made canonical is refused before anybody is sent to it.
+        check_apart(of(base, None, Some(UnescapeAndRedirect)), "/a%2Fb%00", "400");
+    }
+
+    fn options() -> impl Strategy<Value = PathOptions> {
+        let normalization = prop_oneof![
             Just(PathNormalization::None),
             Just(PathNormalization::Base),
             Just(PathNormalization::MergeSlashes),
             Just(PathNormalization::DecodeAndMergeSlashes),
-        ]
+        ];
+        let escaped = prop_oneof![
+            Just(None),
+            Just(Some(EscapedSlashes::KeepUnchanged)),
+            Just(Some(EscapedSlashes::RejectRequest)),
+            Just(Some(EscapedSlashes::UnescapeAndRedirect)),
+            Just(Some(EscapedSlashes::UnescapeAndForward)),
+        ];
+        let merges = proptest::option::of(any::<bool>());
+        (normalization, merges, escaped).prop_map(
+            |(normalization, merge_slashes, escaped_slashes)| PathOptions {
+                normalization,
+                merge_slashes,
+                escaped_slashes,
+                ..PathOptions::default()
+            },
+        )
     }
 
     proptest! {
         #[test]
         fn the_quick_look_at_a_path_finds_what_the_close_one_does(
-            raw in "[a-z0-9/]{0,20}[a-z0-9/?.#% ]{0,20}",
+            raw in "[a-z0-9/]{0,20}[a-z0-9/?.#% ]{0,20}", options in options(),
         ) {
-            let quick = Scan::of(raw.as_bytes(), PathNormalization::Base);
+            let quick = Scan::of(raw.as_bytes(), options);
             let close = Scan::closely(raw.as_bytes());
             prop_assert_eq!(quick.end, close.end);
             prop_assert_eq!(quick.found & REFUSED, close.found & REFUSED);
-            let is_normal = |scan: &Scan| scan.is_normal(PathNormalization::Base);
-            prop_assert_eq!(is_normal(&quick), is_normal(&close));
+            prop_assert_eq!(quick.is_normal(options), close.is_normal(options));
         }
     }
 
@@ -427,17 +564,15 @@ mod tests {
         /// The quick look decides only whether to allocate.
         #[test]
         fn a_normal_path_would_be_rewritten_to_itself(
-            (path, normalization) in ("/[/.;a%2eF\\\\{]{0,9}", option()),
+            (path, options) in ("/[/.;a%2eF\\\\{]{0,9}", options()),
         ) {
-            let options = PathOptions { normalization, ..PathOptions::default() };
-            if Scan::of(path.as_bytes(), normalization).is_normal(normalization) && normalization != PathNormalization::None {
+            if Scan::of(path.as_bytes(), options).is_normal(options) {
                 prop_assert_eq!(rewritten(&path, options).unwrap(), path);
             }
         }
 
         #[test]
-        fn no_text_panics(path in ".{0,20}", normalization in option()) {
-            let options = PathOptions { normalization, ..PathOptions::default() };
+        fn no_text_panics(path in ".{0,20}", options in options()) {
             let _ = NormalPath::new(&path, options);
         }
     }

@@ -25,7 +25,7 @@ use crate::select::{
 pub(super) fn authorizer(mesh: &Mesh, plane: &ControlPlane, proxy: &Proxy) -> Authorizer {
     let broken = BrokenPolicy::of_plane(plane);
     let policies = policies(plane, &broken);
-    let mut of_plane = Environment::of_plane(plane, mesh.compat());
+    let mut of_plane = Environment::of_proxy(mesh, plane, proxy);
     of_plane.compat.data_plane = DataPlane::IstioProxy;
     let environment = Environment { identity: IdentitySource::FilterState, ..of_plane };
     let words = |services| words(&jwt_rules(mesh, plane, proxy, services));

@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_authz::analysis::{Access, Caller, access, access_over, last_allow};
+use mesh_authz::compile::Environment;
 use mesh_authz::{Authorizer, Traffic, data_plane, is_in_mesh, may_be_captured};
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
@@ -101,7 +102,7 @@ fn shown(mesh: &Mesh, proxy: &Proxy) -> Option<String> {
     is_in_mesh(mesh, proxy).then(|| identity(mesh, proxy))
 }
 
-/// The answers for each workload; those with the same labels are asked once.
+/// The answers for each workload; those with the same labels, which see the same of requests, are asked once.
 fn columns(
     mesh: &Mesh,
     callers: &[Option<String>],
@@ -114,7 +115,9 @@ fn columns(
         let Some(plane) = mesh.control_plane_of(proxy.cluster.as_str()) else { continue };
         let key = (proxy.cluster.clone(), proxy.namespace.clone(), proxy.labels.clone());
         let kind = (proxy.kind, data_plane(mesh, proxy), may_be_captured(mesh, proxy));
-        let answers = known.entry((key, kind)).or_insert_with(|| {
+        let environment = Environment::of_proxy(mesh, plane, proxy);
+        let seen = (environment.paths, environment.underscored_headers);
+        let answers = known.entry((key, kind, seen)).or_insert_with(|| {
             let mode = server_mode(plane, proxy);
             let authorizer = Authorizer::of_proxy(mesh, plane, proxy);
             let mut of_workload = answers(&authorizer, &mode, callers, question);

@@ -93,7 +93,9 @@ const JWT: &str = "jwt_authn_access_denied";
 fn of_custom(authorizer: &Authorizer, explained: &Explanation<'_>) -> Option<Expected> {
     let reason = explained.decision.reason();
     match (explained.decision, reason) {
-        (_, Reason::PathRejected(_)) => Some(Expected::new("bad path", &[("status", "400")])),
+        (_, Reason::PathRejected(path)) => {
+            Some(Expected::new("bad path", &[("status", &path.status().to_string())]))
+        }
         (_, Reason::ExternalDenied { rule, .. }) => {
             let asked = name(authorizer, Traffic::Http, rule);
             let facts = [("status", "403"), ("details", "ext_authz_denied"), ("asked", &asked)];
