@@ -12,6 +12,7 @@
 //! istio/istio `pilot/pkg/networking/core/listener.go` `BuildListeners`.
 mod catch_all;
 mod chain;
+mod connection_settings;
 mod context;
 mod dynamic_dns;
 mod emit;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use mesh_envoy_proto::prost_types::Duration;
 use mesh_model::compat::Flags;
 use mesh_model::name::Protocol;
-use mesh_model::resource::mesh_config::ProxyConfig;
+use mesh_model::resource::mesh_config::{ConnectionSettings, ProxyConfig};
 use mesh_model::resource::{Json, MeshConfig};
 use mesh_model::view::{InterceptionMode, IpFamilies, Proxy, ProxyKind, ProxyView};
 
@@ -25,6 +25,8 @@ pub(super) struct Context<'v, 'm> {
     pub(super) view: &'v ProxyView<'m>,
     /// The proxy's own settings.
     pub(super) settings: Cow<'v, ProxyConfig>,
+    /// What counts for the connections that the proxy takes.
+    pub(super) connections: ConnectionSettings,
     /// What is told of the traffic that the workload receives.
     pub(super) inbound: Signals,
     /// What is told of the traffic that the workload sends, or that passes a gateway.
@@ -57,6 +59,7 @@ impl<'v, 'm> Context<'v, 'm> {
             view,
             inbound: Signals::of(view, &settings, Class::Inbound),
             outbound: Signals::of(view, &settings, sends),
+            connections: view.proxy().connection_settings(&settings, &plane.config),
             settings,
             idle_timeout: timeout.parse().ok().map(wire::duration),
             authorization: Authorization::of(view),

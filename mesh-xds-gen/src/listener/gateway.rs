@@ -25,6 +25,7 @@ use mesh_model::resource::gateway::ServerTlsMode;
 use mesh_model::view::gateway_servers::ClaimedHosts;
 use mesh_model::view::{GatewayServer, GatewayServers, ServerGroup};
 
+use super::connection_settings::buffer_limit;
 use super::context::Context;
 use super::emit::{CONNECT_TIMEOUT, exact_balance};
 use super::filters::{proxy_protocol, tls_inspector};
@@ -163,6 +164,7 @@ fn listener(
         access_log: context.outbound.listener_logs.clone(),
         connection_balance_config: exact_balance(context, "OUTBOUND_LISTENER_EXACT_BALANCE"),
         max_connections_to_accept_per_socket_event: Some(1),
+        per_connection_buffer_limit_bytes: buffer_limit(&context.connections),
         ..Listener::default()
     })
 }

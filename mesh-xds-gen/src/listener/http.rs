@@ -17,7 +17,7 @@ use proto::{HttpConnectionManager, HttpFilter};
 use super::context::Context;
 use super::filters;
 use super::wire::{ZERO, filter};
-use super::{dynamic_dns, headers, topology};
+use super::{connection_settings, dynamic_dns, headers, topology};
 use crate::secret::over_ads;
 
 const NAME: &str = "envoy.filters.network.http_connection_manager";
@@ -96,6 +96,7 @@ pub(super) fn http_connection_manager(context: &Context<'_, '_>, http: Http) -> 
         route_specifier: Some(route_specifier),
         ..normalized(context.config().path_normalization.normalization)
     };
+    connection_settings::apply(&context.connections, &mut manager);
     headers::apply(context, kind, &mut manager);
     if kind == Kind::Gateway {
         topology::apply(context, &mut manager);
