@@ -22,6 +22,7 @@ mod re2;
 mod redirect;
 mod scheme;
 mod text;
+mod underscore;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -38,6 +39,7 @@ use mesh_model::view::{ProxyView, Subset, network};
 
 pub use self::action::{AbortStatus, Changes, Delay, Fault, Forward, Share};
 use self::listener::Content;
+use self::path::Normal;
 use self::re2::Alphabet;
 pub use self::redirect::Redirected;
 use self::scheme::Came;
@@ -127,8 +129,12 @@ pub enum Reason {
     NoFilterChain,
     /// The connection is not read as HTTP: it goes where its chain says.
     Connection,
-    /// The path cannot be normalized.
+    /// A header has an underscore in its name.
+    HeaderRejected,
+    /// The path cannot be normalized, or may not have what it has.
     PathRejected,
+    /// The path has an escaped slash, and the client is sent to the one without.
+    PathRedirected,
     /// The route configuration is not there.
     NoRouteConfiguration,
     /// No virtual host has the host.
@@ -150,7 +156,9 @@ impl Reason {
             Self::NoListener => "no_listener",
             Self::NoFilterChain => "no_filter_chain",
             Self::Connection => "connection",
+            Self::HeaderRejected => "header_rejected",
             Self::PathRejected => "path_rejected",
+            Self::PathRedirected => "path_redirected",
             Self::NoRouteConfiguration => "no_route_configuration",
             Self::NoVirtualHost => "no_virtual_host",
             Self::NoRoute => "no_route",
@@ -167,7 +175,11 @@ impl fmt::Display for Reason {
             Self::NoListener => "no listener takes this port",
             Self::NoFilterChain => "the listener has no filter chain for such a connection",
             Self::Connection => "the connection is not read as HTTP and goes where its chain says",
-            Self::PathRejected => "the path cannot be normalized",
+            Self::HeaderRejected => "a header has an underscore in its name",
+            Self::PathRejected => "the path cannot be normalized, or has an escaped slash",
+            Self::PathRedirected => {
+                "the path has an escaped slash, and the client is sent to the one without"
+            }
             Self::NoRouteConfiguration => "the route configuration does not exist",
             Self::NoVirtualHost => "no virtual host has this host",
             Self::NoRoute => "no route of the virtual host matches",
@@ -216,8 +228,12 @@ pub fn resolve(configuration: &Configuration<'_>, request: &Request) -> Resoluti
         }
         Some(Content::Requests(manager)) => {
             // A chain with a transport socket ends TLS.
-            let came = Came::new(&manager, request, chain.transport_socket.is_some());
-            let routing = Routing { configuration, request, came };
+            let Some(request) = underscore::seen(&manager, request) else {
+                let outcome = Outcome::Answered { status: 400, body: String::new() };
+                return Resolution { outcome, reason: Reason::HeaderRejected, ..found };
+            };
+            let came = Came::new(&manager, &request, chain.transport_socket.is_some());
+            let routing = Routing { configuration, request: &request, came };
             routing.of_manager(&manager, found)
         }
         None => Resolution { reason: Reason::NoFilterChain, ..found },
@@ -238,8 +254,13 @@ impl Routing<'_> {
             Resolution { outcome, reason, ..found }
         };
         let envoy = self.configuration.envoy;
-        let Some(path) = path::normal(manager, envoy, &self.request.path) else {
-            return answer(400, Reason::PathRejected, found);
+        let path = match path::normal(manager, envoy, self.request) {
+            Normal::Seen(path) => path,
+            Normal::Redirected(location) => {
+                let outcome = Outcome::Redirected(Redirected { status: 307, location });
+                return Resolution { outcome, reason: Reason::PathRedirected, ..found };
+            }
+            Normal::Rejected => return answer(400, Reason::PathRejected, found),
         };
         let all = self.configuration.routes;
         let (name, routes) = match &manager.route_specifier {

@@ -8,6 +8,7 @@ use mesh_model::Compat;
 use mesh_model::registry::{Origin, Registry, Source};
 use mesh_model::resource::Json;
 use mesh_xds_gen::listener::listeners;
+use mesh_xds_gen::resolve::{Configuration, Outcome, Request, resolve};
 use serde_json::{Map, Value, json};
 
 const CLUSTER: &str = "
@@ -262,4 +263,55 @@ fn numbers_below_zero_of_a_proxy_are_left_out() {
     check("edge-0", "{}", &[("PROXY_CONFIG", own)], &json!({"http2ProtocolOptions": {}}));
     let listeners = sent("edge-0", "{}", &[("PROXY_CONFIG", own)]);
     assert!(listeners.iter().all(|it| it.per_connection_buffer_limit_bytes.is_none()));
+}
+
+/// What a gateway does with a request for a path, as `STATUS LOCATION`.
+#[track_caller]
+fn check_answer(of: &str, path: &str, header: (&str, &str), expected: &str) {
+    let config = format!("defaultConfig: {{connectionSettings: {{{of}}}}}");
+    let listeners = sent("edge-0", &config, &[]);
+    let configuration = Configuration {
+        listeners: &listeners,
+        routes: &[],
+        clusters: &[],
+        envoy: Compat::default().envoy,
+    };
+    let request = Request {
+        port: 8080,
+        method: "GET".to_owned(),
+        host: "a.test".to_owned(),
+        path: path.to_owned(),
+        headers: vec![(header.0.to_owned(), header.1.to_owned())],
+        ..Request::default()
+    };
+    let found = resolve(&configuration, &request);
+    let told = match found.outcome {
+        Outcome::Redirected(to) => format!("{} {}", to.status, to.location),
+        Outcome::Answered { status, .. } => format!("{status} {}", found.reason.code()),
+        Outcome::Forwarded(_) | Outcome::Closed => found.reason.code().to_owned(),
+    };
+    assert_eq!(told, expected, "{of} {path} {header:?}");
+}
+
+#[test]
+fn requests_are_refused_and_sent_elsewhere_before_routes_are_asked() {
+    let none = ("x-role", "a");
+    let check = |of: &str, path: &str, expected: &str| check_answer(of, path, none, expected);
+    // No routes are there.
+    let passes = "404 no_route_configuration";
+    let of = |action: &str| format!("httpPathWithEscapedSlashesAction: {action}");
+    check("", "/a%2Fb", passes);
+    check(&of("UNESCAPE_AND_FORWARD"), "/a%2Fb", passes);
+    check(&of("REJECT_REQUEST"), "/a%2Fb", "400 path_rejected");
+    check(&of("REJECT_REQUEST"), "/a/b", passes);
+    check(&of("UNESCAPE_AND_REDIRECT"), "/a%2F..%5cb?c=%2F", "307 /b?c=%2F");
+    check(&of("UNESCAPE_AND_REDIRECT"), "/a%2F%2Fb", "307 /a//b");
+    check("profile: EDGE", "/a%2F%2Fb", "307 /a/b");
+    for content_type in ["application/grpc", "application/grpc+proto"] {
+        let header = ("Content-Type", content_type);
+        check_answer("profile: EDGE", "/a%2Fb", header, "400 path_rejected");
+    }
+    check_answer("profile: EDGE", "/a%2Fb", ("content-type", "application/grpc-web"), "307 /a/b");
+    check_answer("profile: EDGE", "/", ("x_role", "a"), "400 header_rejected");
+    check("profile: EDGE", "/", passes);
 }

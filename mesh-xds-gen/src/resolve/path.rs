@@ -4,7 +4,7 @@
 //!
 //! envoyproxy/envoy `source/common/http/path_utility.cc`, `source/common/router/config_impl.cc`
 //! `RouteEntryImplBase::finalizePathHeader`, `getPathRewrite`.
-use mesh_authz::matcher::{NormalPath, PathNormalization, PathOptions};
+use mesh_authz::matcher::{EscapedSlashes, NormalPath, PathNormalization, PathOptions};
 use mesh_envoy_proto::envoy::config::route::v3::RouteMatch;
 use mesh_envoy_proto::envoy::config::route::v3::route_match::PathSpecifier;
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
@@ -14,29 +14,76 @@ use mesh_envoy_proto::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 
 use mesh_model::compat::EnvoyFeatures;
 
-use super::text;
+use super::{Request, text};
 
-/// The path as routes see it; `None` if the request is refused for it.
+/// What a filter of requests makes of a path before routes see it.
+pub(super) enum Normal {
+    /// They see this.
+    Seen(String),
+    /// The client is sent here instead.
+    Redirected(String),
+    /// The request is refused.
+    Rejected,
+}
+
+/// Normalizes a path; a client that speaks gRPC is refused instead of sent elsewhere.
+///
+/// # Upstream
+///
+/// envoyproxy/envoy `source/common/http/conn_manager_impl.cc` `ActiveStream::decodeHeaders`.
 pub(super) fn normal(
     manager: &HttpConnectionManager,
     envoy: EnvoyFeatures,
-    path: &str,
-) -> Option<String> {
-    let unescapes = manager.path_with_escaped_slashes_action
-        == i32::from(PathWithEscapedSlashesAction::UnescapeAndForward);
-    let normalization = if manager.normalize_path != Some(true) {
-        PathNormalization::None
-    } else if unescapes {
-        PathNormalization::DecodeAndMergeSlashes
-    } else if manager.merge_slashes {
-        PathNormalization::MergeSlashes
-    } else {
-        PathNormalization::Base
+    request: &Request,
+) -> Normal {
+    let is_normalized = manager.normalize_path == Some(true);
+    let options = PathOptions {
+        normalization: if is_normalized {
+            PathNormalization::Base
+        } else {
+            PathNormalization::None
+        },
+        merge_slashes: Some(manager.merge_slashes),
+        escaped_slashes: Some(escaped_slashes(manager.path_with_escaped_slashes_action)),
+        dot_segments_with_parameters: envoy.strip_dotdot_segments_with_parameters,
+        ..PathOptions::default()
     };
-    let dot_segments_with_parameters = envoy.strip_dotdot_segments_with_parameters;
-    let options =
-        PathOptions { normalization, dot_segments_with_parameters, ..PathOptions::default() };
-    NormalPath::new(path, options).ok().map(|path| path.as_str().to_owned())
+    let text = |path: NormalPath<'_>| path.as_str().to_owned();
+    match NormalPath::new(&request.path, options) {
+        Ok(path) => Normal::Seen(text(path)),
+        Err(rejected) if rejected.is_redirected() && !is_grpc(request) => {
+            let decodes = Some(EscapedSlashes::UnescapeAndForward);
+            let options = PathOptions { escaped_slashes: decodes, ..options };
+            let path = NormalPath::new(&request.path, options).map(text);
+            path.map_or(Normal::Rejected, Normal::Redirected)
+        }
+        Err(_) => Normal::Rejected,
+    }
+}
+
+fn escaped_slashes(action: i32) -> EscapedSlashes {
+    match PathWithEscapedSlashesAction::try_from(action) {
+        Ok(PathWithEscapedSlashesAction::RejectRequest) => EscapedSlashes::RejectRequest,
+        Ok(PathWithEscapedSlashesAction::UnescapeAndRedirect) => {
+            EscapedSlashes::UnescapeAndRedirect
+        }
+        Ok(PathWithEscapedSlashesAction::UnescapeAndForward) => EscapedSlashes::UnescapeAndForward,
+        Ok(
+            PathWithEscapedSlashesAction::KeepUnchanged
+            | PathWithEscapedSlashesAction::ImplementationSpecificDefault,
+        )
+        | Err(_) => EscapedSlashes::KeepUnchanged,
+    }
+}
+
+/// # Upstream
+///
+/// envoyproxy/envoy `source/common/grpc/common.cc` `Common::hasGrpcContentType`.
+fn is_grpc(request: &Request) -> bool {
+    let content_type =
+        request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let rest = content_type.and_then(|(_, value)| value.strip_prefix("application/grpc"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('+'))
 }
 
 /// Splits off query and fragment.
