@@ -65,6 +65,8 @@ mod annotation;
 
 mod envoy_filter;
 
+mod uncomputed;
+
 mod telemetry;
 
 mod ineffective;
@@ -143,6 +145,7 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     credential::check,
     annotation::check,
     envoy_filter::check,
+    uncomputed::check,
     telemetry::check,
     ineffective::check,
     installation::check,

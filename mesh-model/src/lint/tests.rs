@@ -17,6 +17,7 @@ mod objects;
 mod outlier;
 mod place;
 mod route;
+mod uncomputed;
 
 /// A mesh in files: clusters with a service `cart` of namespace `shop` and one pod an endpoint.
 #[derive(Clone, Debug, Default)]
