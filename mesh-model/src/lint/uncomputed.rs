@@ -1,4 +1,5 @@
-//! Objects that change what proxies are sent, and that are kept here without being carried out.
+//! Objects that change what proxies are sent, and that are kept here without being carried out; and
+//! waypoints, to which nothing is sent.
 //!
 //! ```text
 //! object ──namespace, selector or references──▶ proxies ──▶ one note: whom it concerns, what they lack
@@ -9,6 +10,7 @@
 //! istio/istio `pilot/pkg/model/policyattachment.go` `ShouldAttachPolicy`; `pilot/pkg/model/push_context.go`
 //! `EnvoyFilters`, `TrafficExtensions`; `pilot/pkg/networking/core/extension/extensionfilter.go`.
 mod attachment;
+mod waypoint;
 
 use self::attachment::Attachment;
 use super::Subject;
@@ -30,7 +32,7 @@ struct Missing {
 
 const ALL: [ProxyKind; 3] = [ProxyKind::Sidecar, ProxyKind::Router, ProxyKind::Waypoint];
 
-/// `HZ-NOT-COMPUTED`: an EnvoyFilter, WasmPlugin or TrafficExtension.
+/// `HZ-NOT-COMPUTED`: an EnvoyFilter, WasmPlugin or TrafficExtension, or a waypoint.
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     let stores = scene.stores().into_iter();
     let objects = stores.flat_map(|store| store.opaque.values());
@@ -39,6 +41,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     // Proxies are looked at only if anything concerns them.
     let proxies = if missing.is_empty() { Vec::new() } else { proxies(scene) };
     found.extend(missing.iter().map(|(object, missing)| told(scene, object, missing, &proxies)));
+    waypoint::check(scene, found);
 }
 
 /// The Envoys that the control plane serves.

@@ -150,6 +150,29 @@ fn what_is_lacking_is_named_and_whether_it_may_decide_about_callers() {
 }
 
 #[test]
+fn a_waypoint_is_told_once_with_who_stands_behind_it() {
+    let behind = |label: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{{label}}}}}}}\n---\n\
+             {{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: shop, labels: {{{label}}}}}, \
+             spec: {{ports: [{{port: 80}}]}}}}\n"
+        )
+    };
+    let told = |label: &str| {
+        let found = mesh().file("clusters/c1/behind.yaml", &behind(label)).findings();
+        let of_code = found.iter().filter(|text| text.contains(CODE));
+        of_code.filter(|text| text.contains("waypoint")).cloned().collect::<Vec<_>>()
+    };
+    let [found] = &*told("istio.io/use-waypoint: gate") else { panic!("one waypoint") };
+    assert!(found.contains("`shop/gate`") && found.contains("shop/web"), "{found}");
+    let far = "istio.io/use-waypoint: gate, istio.io/use-waypoint-namespace: far";
+    let [found] = &*told(far) else { panic!("one waypoint") };
+    assert!(found.contains("`far/gate`"), "{found}");
+    assert_eq!(told("istio.io/use-waypoint: none"), [""; 0]);
+    assert_eq!(told("app: web"), [""; 0]);
+}
+
+#[test]
 fn what_asks_for_nothing_lacks_nothing() {
     let empty = "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: o, \
                  namespace: shop}\nspec: {configPatches: []}\n";
