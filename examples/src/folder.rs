@@ -234,7 +234,7 @@ impl Files {
         let Some(origin) = Origin::of_path(name).or(meant) else {
             // Beside `mesh.yaml` may be anything: what was put aside there is known by its name.
             let is_inside = name.contains('/');
-            if extension(path) != "md" && (is_inside || is_put_aside(name)) {
+            if !Origin::is_for_readers(name) && (is_inside || is_put_aside(name)) {
                 self.tell_unread(path, name);
             }
             return;

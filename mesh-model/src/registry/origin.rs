@@ -71,6 +71,14 @@ impl Origin {
         Some(if is(file, "cluster") { Self::Description(cluster) } else { Self::Cluster(cluster) })
     }
 
+    /// Whether a file's name is that of a text for readers (`README.md`, `design.html`), which no tool
+    /// applies: what it says of policies decides nothing.
+    pub fn is_for_readers(path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let last = name.rsplit_once('.').map_or("", |(_, last)| last);
+        FOR_READERS.iter().any(|known| last.eq_ignore_ascii_case(known))
+    }
+
     /// Returns what a file that a mesh folder does not have may have been meant as; `None` if nothing says
     /// so.
     ///
@@ -79,7 +87,7 @@ impl Origin {
     /// of the folder's own files, whatever it ends in (`mesh.ymal`). Not meant is a manifest that
     /// somebody put aside, for that is how one takes a policy out of force: its name goes on after
     /// `.yaml` (`config/p.yaml.bak`), or it is in a folder of another name (`docs/p.yaml`); and what is
-    /// written for readers (`.md`).
+    /// written for readers ([`is_for_readers`](Self::is_for_readers)).
     ///
     /// ```
     /// # use mesh_model::registry::Origin;
@@ -122,13 +130,14 @@ fn is_extension(text: &str) -> bool {
     ["yaml", "yml", "json"].iter().any(|known| text.eq_ignore_ascii_case(known))
 }
 
+/// The endings of texts for readers, which no tool applies.
+const FOR_READERS: [&str; 7] = ["md", "markdown", "mdx", "adoc", "asciidoc", "html", "htm"];
+
 /// Whether a name is that of a manifest and more, or of a text for readers.
 fn is_put_aside(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let Some((stem, last)) = name.rsplit_once('.') else { return name.ends_with('~') };
-    last.eq_ignore_ascii_case("md")
-        || last.ends_with('~')
-        || stem.split('.').skip(1).any(is_extension)
+    Origin::is_for_readers(path) || last.ends_with('~') || stem.split('.').skip(1).any(is_extension)
 }
 
 /// A text to load.

@@ -4,7 +4,7 @@
 //! settings ──differ in one of these?──▶ nobody can tell which ones are meant: see `settings`
 //! clusters ──differ in one of these?──▶ nobody can tell who is to serve others: see `serving`
 //! ```
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Entry;
@@ -15,6 +15,7 @@ use super::mesh::Parts;
 use super::objects::{ByName, Object, Store};
 use super::topology::Topology;
 use crate::name::ClusterId;
+use crate::resource::mesh_config::{ExtensionProvider, ProviderKind};
 use crate::resource::{MeshConfig, Meta, PolicyTargetReference};
 
 /// A setting that decides which policies count for whom and what they see, and whether two say the same of it.
@@ -25,9 +26,24 @@ const SETTINGS: [Setting; 6] = [
     ("trustDomain", |a, b| a.trust_domain == b.trust_domain),
     ("trustDomainAliases", |a, b| a.trust_domain_aliases == b.trust_domain_aliases),
     ("pathNormalization", |a, b| a.path_normalization == b.path_normalization),
-    ("extensionProviders", |a, b| a.extension_providers == b.extension_providers),
+    ("extensionProviders", |a, b| authorizers(a) == authorizers(b)),
     ("discoverySelectors", |a, b| a.discovery_selectors == b.discovery_selectors),
 ];
+
+/// The providers that policies may ask, by name: of one name the first counts. Others only tell.
+fn authorizers(config: &MeshConfig) -> BTreeMap<&str, &ExtensionProvider> {
+    let mut first = BTreeMap::new();
+    for provider in &config.extension_providers {
+        first.entry(&*provider.name).or_insert(provider);
+    }
+    first.retain(|_, provider| {
+        matches!(
+            provider.kind,
+            Some(ProviderKind::EnvoyExtAuthzHttp(_) | ProviderKind::EnvoyExtAuthzGrpc(_))
+        )
+    });
+    first
+}
 
 /// Where the settings of connections stand.
 const CONNECTIONS: &str = "defaultConfig.connectionSettings";

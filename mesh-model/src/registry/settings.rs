@@ -48,11 +48,57 @@ pub(super) fn contradictions(parts: &Parts) -> Vec<Contradiction> {
     others.iter().filter_map(differing).collect()
 }
 
+/// A control plane's own cluster that is described to be of another trust domain than its settings say: who is
+/// meant by the mesh's own domain in policies cannot be told.
+pub(super) struct OtherDomain {
+    pub(super) cluster: ClusterId,
+    pub(super) described: Box<str>,
+    pub(super) counting: Box<str>,
+}
+
+impl OtherDomain {
+    /// What is said of it.
+    pub(super) fn message(&self) -> String {
+        format!(
+            "the cluster is described to be of `{}`, and the settings of its control plane say `{}`; because \
+             nobody can tell which one is meant, what security policies might deny is denied",
+            self.described, self.counting
+        )
+    }
+}
+
+/// Returns the control planes' clusters whose descriptions name another trust domain than their settings.
+pub(super) fn other_domains(parts: &Parts) -> Vec<OtherDomain> {
+    let planes = Topology::of(parts).control_planes().into_iter();
+    let mut own = None;
+    let differing = planes.filter_map(|cluster| {
+        let part = parts.clusters.get(&cluster)?;
+        let described = part.description.as_ref()?;
+        if described.trust_domain.is_empty() || described.hides_trust_domain() {
+            return None;
+        }
+        let config = match &parts.mesh_config {
+            Some(config) => Arc::clone(config),
+            None => of_map(&parts.config)
+                .or_else(|| of_map(&part.store))
+                .unwrap_or_else(|| Arc::clone(own.get_or_insert_with(Arc::default))),
+        };
+        let (described, counting) = (described.trust_domain.clone(), config.trust_domain.clone());
+        (described != counting).then_some(OtherDomain { cluster, described, counting })
+    });
+    differing.collect()
+}
+
 /// Returns what stands for settings of ConfigMaps that nobody can tell the meaning of.
 pub(super) fn broken(parts: &Parts) -> Arc<[Broken]> {
     let contradictions = contradictions(parts).into_iter();
     let contradictions =
         contradictions.map(|found| Broken::settings(&found.origin, found.message()));
+    let others = other_domains(parts).into_iter();
+    let contradictions = contradictions.chain(others.map(|found| {
+        let message = found.message();
+        Broken::settings(&Origin::Cluster(found.cluster), message)
+    }));
     let of_clusters =
         parts.clusters.iter().map(|(id, part)| (Origin::Cluster(id.clone()), &part.store));
     let stores = of_clusters.chain([(Origin::Config, &parts.config)]);

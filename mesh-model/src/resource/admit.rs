@@ -11,7 +11,7 @@ use super::object::partial;
 use super::validate::{Violation, names};
 use super::{Decoded, MeshConfig, MeshNetworks, ObjectKey, Resource, decode};
 use crate::manifest::decode::clip;
-use crate::manifest::{Diagnostic, Node, SECURITY_KINDS, Severity, misplaced_namespace};
+use crate::manifest::{Diagnostic, Node, SECURITY_KINDS, Severity, Value, misplaced_namespace};
 
 /// Reads one object as [`decode`] does and applies the rules of admission: with an error there is no
 /// resource. What cannot be read does not hide which rules the rest breaks.
@@ -31,6 +31,9 @@ pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
     let is_told = |field: &str| violations.iter().any(|violation| violation.field == field);
     let of_names: Vec<Violation> = of_names.filter(|it| !is_told(&it.field)).collect();
     violations.extend(of_names);
+    if SECURITY_KINDS.contains(&object.kind) {
+        violations.extend(unrendered(node));
+    }
     let misplaced = misplaced(node, file, object);
     let is_refused = misplaced.is_some()
         || violations.iter().any(|violation| violation.severity == Severity::Error);
@@ -82,6 +85,47 @@ fn misplaced(node: &Node, file: &Arc<str>, object: &ObjectKey) -> Option<Diagnos
         message,
         help: "write `apiVersion`, `kind`, `metadata` with `namespace`, and `spec`".to_owned(),
     })
+}
+
+/// `VALUE-UNRENDERED`: a value or a key of a policy that a tool was to replace (`${NAME}`, `{{ name }}`).
+///
+/// Upstream it is a text like any other, that no request and no workload has: what the policy was meant to
+/// deny would be let in.
+fn unrendered(node: &Node) -> Option<Violation> {
+    let spec = node.get(&["spec"])?;
+    let mut path = vec!["spec".to_owned()];
+    find_unrendered(spec, &mut path).map(|text| Violation {
+        rule: "VALUE-UNRENDERED",
+        severity: Severity::Error,
+        field: path.concat(),
+        message: format!("`{}` is still to be replaced by a value", clip(&text)),
+        help: "render the template or put the values in, and load what comes out".to_owned(),
+    })
+}
+
+/// Finds the first such text in a tree; the path leads to it then.
+fn find_unrendered(node: &Node, path: &mut Vec<String>) -> Option<String> {
+    let is_unrendered = |text: &str| text.contains("${") || text.contains("{{");
+    let mut within = |step: String, key: Option<&str>, inner: &Node| {
+        path.push(step);
+        let own = key.filter(|key| is_unrendered(key)).map(ToOwned::to_owned);
+        let found = own.or_else(|| find_unrendered(inner, path));
+        if found.is_none() {
+            path.pop();
+        }
+        found
+    };
+    match &node.value {
+        Value::String(text) => is_unrendered(text).then(|| text.to_string()),
+        Value::List(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(index, item)| within(format!("[{index}]"), None, item))
+        }
+        Value::Map(entries) => entries
+            .iter()
+            .find_map(|entry| within(format!(".{}", entry.key), Some(&entry.key), &entry.node)),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => None,
+    }
 }
 
 /// The rules that an object breaks, those of its schema first.

@@ -5,6 +5,9 @@ use crate::manifest::decode::{Cursor, Message, choice, message};
 use crate::manifest::{Diagnostic, Node, Severity};
 use crate::name::{Cidr, nearest_name};
 
+use super::mesh_config::trust_domain;
+use super::validate::Violations;
+
 message! {
     /// `clusters/NAME/cluster.yaml`, where every field may be left out. It describes the cluster, and
     /// never decides the network of a pod: labels and [`MeshNetworks`](super::MeshNetworks) do.
@@ -172,7 +175,13 @@ impl ClusterDescription {
             description.overlay(document, &mut cursor);
         }
         cursor.refuse_unknown("");
-        let found = cursor.into_diagnostics(file, "ClusterDescription");
+        let mut found = cursor.into_diagnostics(file, "ClusterDescription");
+        let mut violations = Violations::default();
+        if !description.trust_domain.is_empty() {
+            violations.take_at("trustDomain", trust_domain(&description.trust_domain));
+        }
+        let broken = violations.into_found().into_iter();
+        found.extend(broken.map(|it| it.diagnose(document, file, "ClusterDescription")));
         description.close(&found);
         (description, found)
     }

@@ -16,6 +16,8 @@ mod proxy_headers;
 mod proxy_tracing;
 mod tracing_provider;
 mod validate;
+
+pub(in crate::resource) use self::validate::trust_domain;
 pub(super) mod wrapped;
 
 use std::collections::BTreeSet;

@@ -76,7 +76,7 @@ impl Meant {
         }
         let target = kind.strip_suffix("List").and_then(|kind| target_of_kind(kind, version));
         let mut security_kinds: Vec<&str> = Vec::new();
-        if is_bare(node) || has_form(node) {
+        if is_bare(node) || has_form(node) && !is_kustomization(node) {
             security_kinds.extend(SECURITY_KINDS.into_iter().filter(|kind| names(node, kind)));
         }
         // A typed list: its items need not say what they are.
@@ -319,6 +319,52 @@ fn is_bare(node: &Node) -> bool {
         Value::List(items) => items.iter().any(is_bare),
         Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Map(_) => false,
     }
+}
+
+/// Whether a map without kind is a `kustomization.yaml`, which needs none: it says how others' objects are
+/// changed, and has fields that no object has, and none that one has.
+///
+/// # Upstream
+///
+/// kubernetes-sigs/kustomize `api/types/kustomization.go` `Kustomization`.
+fn is_kustomization(node: &Node) -> bool {
+    const FIELDS: [&str; 30] = [
+        "bases",
+        "buildMetadata",
+        "commonAnnotations",
+        "commonLabels",
+        "components",
+        "configMapGenerator",
+        "configurations",
+        "crds",
+        "generatorOptions",
+        "generators",
+        "helmCharts",
+        "helmChartInflationGenerator",
+        "helmGlobals",
+        "images",
+        "imageTags",
+        "inventory",
+        "labels",
+        "namePrefix",
+        "nameSuffix",
+        "namespace",
+        "openapi",
+        "patches",
+        "patchesJson6902",
+        "patchesStrategicMerge",
+        "replacements",
+        "replicas",
+        "resources",
+        "secretGenerator",
+        "sortOptions",
+        "transformers",
+    ];
+    // Validators, variables and the version beside them say nothing by themselves.
+    const BESIDE: [&str; 3] = ["apiVersion", "validators", "vars"];
+    let entries = node.entries();
+    let is_known = |entry: &Entry| FIELDS.contains(&&*entry.key) || BESIDE.contains(&&*entry.key);
+    entries.iter().all(is_known) && entries.iter().any(|entry| FIELDS.contains(&&*entry.key))
 }
 
 /// Whether a tree has the form of a security object somewhere: a field that says which kind or version it is

@@ -1,11 +1,11 @@
 //! Settings of the mesh in several places, of which one counts, and those that say nothing.
 use std::sync::Arc;
 
-use super::Findings;
+use super::{DESCRIPTION, Findings};
 use crate::manifest::{Diagnostic, Document, Place, Severity};
-use crate::name::nearest_name;
+use crate::name::{Namespace, nearest_name};
 use crate::registry::mesh::Parts;
-use crate::registry::settings::{Contradiction, contradictions};
+use crate::registry::settings::{Contradiction, OtherDomain, contradictions, other_domains};
 use crate::registry::{Origin, SYSTEM_NAMESPACE, security};
 use crate::resource::{MeshConfigMap, ObjectKey};
 
@@ -64,9 +64,27 @@ pub(super) fn no_key(
     })
 }
 
-/// `SETTINGS-DIFFER`: settings that count for nobody and contradict those that count.
+/// `SETTINGS-DIFFER`: settings that count for nobody and contradict those that count, and descriptions that do.
 pub(super) fn check(parts: &Parts, diagnostics: &mut Findings) {
     diagnostics.extend(contradictions(parts).iter().map(|found| differ(parts, found)));
+    diagnostics.extend(other_domains(parts).iter().map(|found| other(parts, found)));
+}
+
+fn other(parts: &Parts, found: &OtherDomain) -> Diagnostic {
+    let namespace = Namespace::default();
+    let key = ObjectKey { kind: DESCRIPTION, namespace, name: found.cluster.as_str().into() };
+    let place = (Origin::Description(found.cluster.clone()), key);
+    let (file, place): (Arc<str>, Place) = parts.places.get(&place).cloned().unwrap_or_default();
+    Diagnostic {
+        code: "SETTINGS-DIFFER",
+        severity: Severity::Error,
+        file,
+        place,
+        object: DESCRIPTION.to_owned(),
+        field: "trustDomain".to_owned(),
+        message: found.message(),
+        help: "say the same in both, or leave it out of `cluster.yaml`".to_owned(),
+    }
 }
 
 fn differ(parts: &Parts, found: &Contradiction) -> Diagnostic {

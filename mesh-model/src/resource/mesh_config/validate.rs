@@ -180,7 +180,7 @@ fn connect_timeout(timeout: Option<Duration>) -> Verdict {
 /// # Upstream
 ///
 /// istio/istio `pkg/config/validation/agent/validation.go` `ValidateTrustDomain`.
-fn trust_domain(name: &str) -> Verdict {
+pub(in crate::resource) fn trust_domain(name: &str) -> Verdict {
     let body = name.strip_suffix('.').unwrap_or(name);
     if body.split('.').all(label::is_dns) {
         return Ok(());

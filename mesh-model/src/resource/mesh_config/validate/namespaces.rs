@@ -80,15 +80,21 @@ fn wrong(violations: &mut Violations, name: &str, message: &str) {
     }
 }
 
-/// Warns of names that no namespace has, and of lists of them that contradict themselves: istiod takes both.
+/// Tells of names that no namespace has, and warns of lists of them that contradict themselves.
+///
+/// istiod takes any root namespace. One that cannot be is an error all the same: policies for the whole mesh
+/// lie in another, and nobody can tell in which. None at all is taken at its word.
 pub(super) fn names(violations: &mut Violations, config: &MeshConfig) {
-    if !config.root_namespace.is_empty() && !is_dns_label(&config.root_namespace) {
+    let help = "write a name of small letters, digits and `-`";
+    if config.root_namespace.is_empty() {
+        let message = "there is no root namespace: nothing holds for the whole mesh";
+        violations.warning_at("rootNamespace", "MC-ROOT-NAMESPACE", message, help);
+    } else if !is_dns_label(&config.root_namespace) {
         let message = format!(
-            "`{}` is not the name of a namespace: nothing holds for the whole mesh",
+            "`{}` is not the name of a namespace: which policies hold for the whole mesh cannot be told",
             clip(&config.root_namespace)
         );
-        let help = "write a name of small letters, digits and `-`";
-        violations.warning_at("rootNamespace", "MC-ROOT-NAMESPACE", &message, help);
+        violations.error_at("rootNamespace", "MC-ROOT-NAMESPACE", &message, help);
     }
     for (name, list) in [
         ("defaultServiceExportTo", &config.default_service_export_to),
