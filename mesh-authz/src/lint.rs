@@ -34,6 +34,7 @@ use crate::ztunnel;
 
 mod attachment;
 mod data_plane;
+mod port;
 mod provider;
 mod template;
 mod version;
@@ -66,6 +67,7 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
         }
         found.extend(plane.replaced());
         data_plane::check(plane, &mut found);
+        port::check(plane, &mut found);
         provider::check(plane, &mut found);
         version::check(plane, &mut found);
     }

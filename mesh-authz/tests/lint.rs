@@ -51,6 +51,31 @@ fn check_mesh(text: &str, pods: &str, expected: &[&str]) {
 }
 
 #[test]
+fn a_port_that_clients_dial_and_nobody_listens_on_is_told() {
+    let service = "---\n{apiVersion: v1, kind: Service, metadata: {name: cart, namespace: shop}, \
+        spec: {clusterIP: 10.1.0.1, selector: {app: cart}, ports: [{name: http, port: 80, targetPort: 8080}]}}\n";
+    let pods = format!("{PODS}{service}");
+    let policy = |selector: &str, rule: &str| {
+        format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: shop}}, \
+             spec: {{{selector} action: ALLOW, rules: [{rule}]}}}}\n"
+        )
+    };
+    let told = |selector: &str, rule: &str| {
+        let found = lint(&mesh(&policy(selector, rule), &pods));
+        let of_code = found.iter().filter(|found| found.code == "HZ-AUTHZ-SERVICE-PORT");
+        of_code.map(|found| found.field.clone()).collect::<Vec<_>>()
+    };
+    let cart = "selector: {matchLabels: {app: cart}},";
+    let to = |ports: &str| format!("{{to: [{{operation: {{ports: [{ports}]}}}}]}}");
+    assert_eq!(told(cart, &to("'8080', '80'")), ["spec.rules[0].to[0].operation.ports[1]"]);
+    let when = "{when: [{key: source.ip, values: [10.0.0.1]}, {key: destination.port, notValues: ['80']}]}";
+    assert_eq!(told(cart, when), ["spec.rules[0].when[1].notValues[0]"]);
+    assert_eq!(told(cart, &to("'8080', '81'")), [""; 0]);
+    assert_eq!(told("", &to("'80'")), [""; 0], "`web` is behind no service");
+}
+
+#[test]
 fn a_rule_without_a_match_is_told() {
     check(
         "p * ALLOW [{to: [{operation: {ports: ['80']}}], when: [{key: destination.port, values: ['8']}]}, \
