@@ -288,6 +288,22 @@ fn a_ztunnel_denies_plain_text_where_mutual_tls_is_demanded() {
     assert_eq!(reason(&mesh, Some("spiffe://cluster.local/ns/a/sa/b")), "no_allow_policy");
 }
 
+/// A ztunnel takes a policy of the root namespace for all of the mesh only without a selector, a sidecar
+/// also with an empty one.
+#[test]
+fn an_empty_selector_in_the_root_namespace_does_not_reach_other_namespaces_behind_ztunnels() {
+    let code = |pod, selector: &str| {
+        let spec = format!("{{{selector} mtls: {{mode: STRICT}}}}");
+        let of_mesh = policy("PeerAuthentication", &spec)
+            .replace("namespace: shop", "namespace: istio-system");
+        reason(&mesh(Compat::default(), pod, &of_mesh), None)
+    };
+    assert_eq!(code(AMBIENT, ""), "deny_matched");
+    assert_eq!(code(AMBIENT, "selector: {},"), "no_allow_policy");
+    assert_eq!(code(AMBIENT, "selector: {matchLabels: {}},"), "no_allow_policy");
+    assert_eq!(code(SIDECAR, "selector: {},"), code(SIDECAR, ""));
+}
+
 #[test]
 fn what_cannot_be_understood_is_denied_by_every_data_plane() {
     let broken = policy("AuthorizationPolicy", "{action: DENY, rules: 5}");

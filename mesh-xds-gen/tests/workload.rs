@@ -77,6 +77,28 @@ fn a_port_without_an_identity_brings_a_policy_of_its_own() {
     check_policies("{app: web}", lax, &[]);
 }
 
+/// The policies that pod `NAMESPACE/p` refers to, where a policy of this namespace is STRICT with an
+/// empty selector.
+fn check_empty_selector(policy: &str, namespace: &str, expected: &[&str]) {
+    let ambient = ambient(&format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: {namespace}, labels: {{app: p}}}},
+          status: {{podIP: 10.0.0.1}}}}
+---
+{{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {{name: all, namespace: {policy}}},
+  spec: {{selector: {{}}, mtls: {{mode: STRICT}}}}}}"
+    ));
+    let found = workload(&ambient, &format!("c1//Pod/{namespace}/p"));
+    assert_eq!(found.authorization_policies, expected, "{policy} {namespace}");
+}
+
+#[test]
+fn an_empty_selector_of_the_root_namespace_is_for_that_namespace_only() {
+    check_empty_selector("istio-system", "shop", &[]);
+    check_empty_selector("istio-system", "istio-system", &[STRICT]);
+    check_empty_selector("shop", "shop", &[STRICT]);
+    check_empty_selector("shop", "web", &[]);
+}
+
 #[test]
 fn a_policy_that_is_not_understood_denies_whom_it_may_mean() {
     let broken = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}

@@ -111,6 +111,14 @@ fn without_selector<'p>(
 
 /// The references that a workload's PeerAuthentications make: the static policy where it is STRICT as a
 /// whole, its own where ports differ.
+///
+/// A policy of the root namespace counts for other namespaces only without a `selector`; an empty one
+/// (`{}`) is for the root namespace alone, unlike on sidecars, where it is for all of the mesh.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/serviceregistry/ambient/workloads.go` `fetchPeerAuthentications`,
+/// `authorization.go` `convertedSelectorPeerAuthentications`.
 fn of_peer_authentications(
     plane: &ControlPlane,
     root: &Namespace,
@@ -125,8 +133,12 @@ fn of_peer_authentications(
     for policy in plane.peer_authentications.all() {
         let selector = policy.spec.selector.as_ref().map(|selector| &selector.match_labels);
         let is_of_root = policy.meta.namespace == *root;
-        let selects = selector.is_none_or(|selector| labels.contains(selector));
-        if (!is_of_root && policy.meta.namespace != *namespace) || !selects {
+        let applies = if policy.meta.namespace == *namespace {
+            selector.is_none_or(|selector| labels.contains(selector))
+        } else {
+            is_of_root && selector.is_none()
+        };
+        if !applies {
             continue;
         }
         match (selector.is_none_or(Labels::is_empty), is_of_root) {
