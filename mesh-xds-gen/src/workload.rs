@@ -47,7 +47,7 @@ impl Ambient {
     /// istio/istio `pilot/pkg/serviceregistry/ambient/ambientindex.go` `New`.
     pub fn new(mesh: &Mesh, plane: &ControlPlane) -> Self {
         let manifests = mesh.manifests(plane);
-        let services = Services::of(plane, manifests);
+        let services = Services::of(mesh, plane);
         let cluster = Cluster { mesh, plane, manifests, services: &services };
         let mut workloads = pods::workloads(&cluster);
         workloads.extend(entries::workloads(&cluster));

@@ -1,5 +1,6 @@
 //! What ztunnels are told, of meshes in a few lines of text.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mesh_envoy_proto::istio::workload::{Workload, address};
@@ -19,12 +20,16 @@ const POLICIES: &str = "
 
 /// A cluster `c1` of this text.
 fn load(text: &str) -> Arc<Mesh> {
+    load_with(Compat::default(), text)
+}
+
+fn load_with(compat: Compat, text: &str) -> Arc<Mesh> {
     let source = Source {
         origin: Origin::of_path("clusters/c1/all.yaml").unwrap(),
         name: Arc::from("clusters/c1/all.yaml"),
         text: text.as_bytes().to_vec(),
     };
-    let mut registry = Registry::new(Compat::default());
+    let mut registry = Registry::new(compat);
     registry.load([source]);
     registry.mesh()
 }
@@ -136,4 +141,40 @@ fn a_snapshot_of_a_ztunnel_holds_the_addresses_and_the_authorizations() {
     let snapshot = Generator::new().snapshot(&mesh.view(&proxy).unwrap());
     let types: Vec<_> = snapshot.types().map(|(url, found)| (url.clone(), found.len())).collect();
     assert_eq!(types, [(TypeUrl::ADDRESS, 1), (TypeUrl::AUTHORIZATION, 2)]);
+}
+
+/// The addresses of `a.example`, an entry whose status has these, where the flag says so.
+fn addresses(compat: Compat, status: &str) -> Vec<String> {
+    let mesh = load_with(
+        compat,
+        &format!(
+            "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: a, namespace: shop}},
+              spec: {{hosts: [a.example, b.example], resolution: DNS, ports: [{{number: 80, name: h, protocol: HTTP}}]}},
+              status: {{addresses: [{status}, {{host: b.example, value: 240.240.9.9}}]}}}}"
+        ),
+    );
+    let ambient = Ambient::new(&mesh, mesh.control_plane_of("c1").unwrap());
+    let found = &ambient.addresses.get("shop/a.example").unwrap().r#type;
+    let Some(address::Type::Service(service)) = found else { return Vec::new() };
+    let text = |bytes: &[u8]| match <[u8; 4]>::try_from(bytes) {
+        Ok(octets) => IpAddr::from(octets).to_string(),
+        Err(_) => IpAddr::from(<[u8; 16]>::try_from(bytes).unwrap()).to_string(),
+    };
+    service.addresses.iter().map(|address| text(&address.address)).collect()
+}
+
+#[test]
+fn an_entry_without_addresses_has_all_of_its_status_in_that_order() {
+    let of = |value: &str| format!("{{host: a.example, value: '{value}'}}");
+    let status = ["2001:2::2", "240.240.0.7", "240.240.0.3", "nonsense", "2001:2::1"].map(of);
+    let found = addresses(Compat::default(), &status.join(", "));
+    assert_eq!(found, ["2001:2::2", "240.240.0.7", "240.240.0.3", "2001:2::1"]);
+}
+
+#[test]
+fn without_the_flag_no_address_is_allocated_for_ztunnels() {
+    let mut compat = Compat::default();
+    compat.flags.pilot_enable_ip_autoallocate = false;
+    let found = addresses(compat, "{host: a.example, value: 240.240.0.7}");
+    assert!(found.is_empty(), "{found:?}");
 }

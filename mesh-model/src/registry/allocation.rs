@@ -49,6 +49,19 @@ pub fn hosts(entry: &ServiceEntry) -> Vec<&str> {
     hosts
 }
 
+/// Returns the addresses that the status of an entry holds for a host, in its order and however many;
+/// none where they do not count. What is no address is passed over.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/serviceentry/ip_autoallocation.go`
+/// `getHostAddressesFromServiceEntryStatus`, `shouldV2AutoAllocateIPFromPieces`.
+pub fn of_status<'e>(entry: &'e ServiceEntry, host: &'e str) -> impl Iterator<Item = IpAddr> + 'e {
+    let counts = is_wanted(entry);
+    let of_host = entry.status.addresses.iter().filter(move |it| counts && *it.host == *host);
+    of_host.filter_map(|address| address.value.parse().ok())
+}
+
 fn is_wildcard(host: &str) -> bool {
     host.starts_with('*')
 }

@@ -11,7 +11,7 @@ use mesh_envoy_proto::istio::workload::load_balancing::{HealthPolicy, Mode, Scop
 use mesh_envoy_proto::istio::workload::service::Visibility;
 use mesh_envoy_proto::istio::workload::{IpFamilies, LoadBalancing, NetworkAddress, Port, Service};
 use mesh_model::name::{Cidr, Labels, Protocol};
-use mesh_model::registry::{ControlPlane, Manifests, TrafficDistribution};
+use mesh_model::registry::{ControlPlane, Manifests, Mesh, TrafficDistribution, allocation};
 use mesh_model::resource::mesh_config;
 use mesh_model::resource::service_entry::{Resolution, ServiceEntry};
 use mesh_model::resource::{
@@ -51,12 +51,13 @@ impl Info<'_> {
 pub(super) struct Services<'m>(Vec<Info<'m>>);
 
 impl<'m> Services<'m> {
-    pub(super) fn of(plane: &'m ControlPlane, manifests: Manifests<'m>) -> Self {
+    pub(super) fn of(mesh: &'m Mesh, plane: &'m ControlPlane) -> Self {
+        let manifests = mesh.manifests(plane);
         let mut by_host: BTreeMap<String, BTreeMap<String, Info<'m>>> = BTreeMap::new();
         let kubernetes =
             manifests.services().filter_map(|service| of_service(plane, manifests, service));
         let entries =
-            manifests.service_entries().flat_map(|entry| of_entry(plane, manifests, entry));
+            manifests.service_entries().flat_map(|entry| of_entry(mesh, manifests, entry));
         for found in kubernetes.chain(entries) {
             let of_host = by_host.entry(found.service.hostname.clone()).or_default();
             match of_host.get(&found.service.namespace) {
@@ -230,11 +231,7 @@ fn distributed(
 }
 
 /// A service for each host of an entry; none if an address cannot be read, or nobody may see it.
-fn of_entry<'m>(
-    plane: &ControlPlane,
-    manifests: Manifests<'m>,
-    entry: &'m ServiceEntry,
-) -> Vec<Info<'m>> {
+fn of_entry<'m>(mesh: &Mesh, manifests: Manifests<'m>, entry: &'m ServiceEntry) -> Vec<Info<'m>> {
     let (meta, spec) = (&entry.meta, &entry.spec);
     let visibility = match manifests.visibility(&meta.namespace) {
         mesh_config::Visibility::None => return Vec::new(),
@@ -271,7 +268,7 @@ fn of_entry<'m>(
             namespace: meta.namespace.to_string(),
             hostname: host.to_owned(),
             addresses: if addresses.is_empty() {
-                allocated(plane, manifests, entry, host)
+                allocated(mesh, manifests, entry, host)
             } else {
                 addresses.clone()
             },
@@ -313,20 +310,18 @@ fn masked(address: IpAddr, length: u32) -> IpAddr {
     }
 }
 
-/// The addresses that the control plane allocated for a host of an entry without its own.
+/// The addresses that the control plane allocated for a host of an entry without its own: all of its
+/// status, in that order. Those that follow from names (without the flag) only sidecars know.
 fn allocated(
-    plane: &ControlPlane,
+    mesh: &Mesh,
     manifests: Manifests<'_>,
     entry: &ServiceEntry,
     host: &str,
 ) -> Vec<NetworkAddress> {
     let is_wildcard = host.starts_with('*') && entry.spec.resolution != Resolution::DynamicDns;
-    if is_wildcard || entry.spec.resolution == Resolution::None {
+    if is_wildcard || !mesh.compat().flags.pilot_enable_ip_autoallocate {
         return Vec::new();
     }
-    let services = plane.services.of_host(host);
-    let found = services.into_iter().find(|service| service.namespace == entry.meta.namespace);
-    let found = found.map(|service| service.auto_allocated).unwrap_or_default();
-    let addresses = found.v4.into_iter().chain(found.v6);
+    let addresses = allocation::of_status(entry, host);
     addresses.map(|address| network_address(manifests, address)).collect()
 }

@@ -125,22 +125,20 @@ fn address(text: &str) -> Option<Arc<str>> {
     Some(if is_one { range.address().to_string().into() } else { text.into() })
 }
 
-/// The addresses that a controller allocated for a host, where they may be used.
+/// The addresses that a controller allocated for a host, where they may be used: the last of a family.
 ///
 /// # Upstream
 ///
-/// istio/istio `pilot/pkg/networking/serviceentry/ip_autoallocation.go`
-/// `ShouldV2AutoAllocateIPFromConfig`, `GetHostAddressesFromConfig`.
+/// istio/istio `pilot/pkg/serviceregistry/serviceentry/conversion.go` `convertServices`.
 fn auto_allocated(entry: &ServiceEntry, host: &str, settings: &Settings<'_>) -> AutoAllocated {
-    if !settings.auto_allocate || !allocation::is_wanted(entry) {
-        return AutoAllocated::default();
-    }
     let mut allocated = AutoAllocated::default();
-    for address in entry.status.addresses.iter().filter(|address| *address.host == *host) {
-        match address.value.parse::<IpAddr>() {
-            Ok(ip @ IpAddr::V4(_)) => allocated.v4 = Some(ip),
-            Ok(ip @ IpAddr::V6(_)) => allocated.v6 = Some(ip),
-            Err(_) => {}
+    if !settings.auto_allocate {
+        return allocated;
+    }
+    for address in allocation::of_status(entry, host) {
+        match address {
+            IpAddr::V4(_) => allocated.v4 = Some(address),
+            IpAddr::V6(_) => allocated.v6 = Some(address),
         }
     }
     allocated
