@@ -15,6 +15,7 @@ mod resources;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mesh_envoy_proto::istio::workload::address;
 use mesh_model::compat::DataPlane;
 use mesh_model::name::{ClusterId, Namespace};
 use mesh_model::registry::{Effect, Mesh};
@@ -27,7 +28,7 @@ pub use self::resources::Resources;
 use crate::delta::Delta;
 use crate::grpc;
 use crate::snapshot::{Collection, Resource, Snapshot, TypeUrl};
-use crate::workload::Ambient;
+use crate::workload::{Ambient, Names};
 
 /// How many classes of proxies are remembered.
 const CLASSES: usize = 4096;
@@ -81,7 +82,7 @@ impl Generator {
     /// Generates what a proxy is sent: clusters, endpoints, listeners, routes and
     /// the name table (under the empty name, for its agent).
     ///
-    /// A ztunnel is sent addresses and authorizations instead.
+    /// A ztunnel is sent addresses, the workloads among them by themselves, and authorizations instead.
     ///
     /// Equal views give equal bytes, and so equal versions. A stock Envoy is sent the same without
     /// Istio's own filters.
@@ -185,10 +186,18 @@ impl Generator {
 
     fn of_ztunnel(&mut self, view: &ProxyView<'_>) -> Vec<Arc<Resource>> {
         let ambient = Ambient::new(view.mesh(), view.plane());
-        let addresses = ambient.addresses.iter();
-        let addresses =
-            addresses.map(|(name, address)| self.writer.other(TypeUrl::ADDRESS, name, address));
-        let mut found: Vec<_> = addresses.collect();
+        let names = ambient.names();
+        let none = Names::default();
+        let names_of = |name: &String| names.get(name.as_str()).unwrap_or(&none);
+        let mut found = Vec::new();
+        for (name, address) in &ambient.addresses {
+            found.push(self.writer.named(TypeUrl::ADDRESS, name, address, names_of(name)));
+        }
+        for (name, address) in &ambient.addresses {
+            if let Some(address::Type::Workload(workload)) = &address.r#type {
+                found.push(self.writer.named(TypeUrl::WORKLOAD, name, workload, names_of(name)));
+            }
+        }
         let policies = ambient.authorizations.iter();
         found.extend(
             policies.map(|(name, policy)| self.writer.other(TypeUrl::AUTHORIZATION, name, policy)),

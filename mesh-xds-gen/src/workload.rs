@@ -13,6 +13,7 @@
 //!
 //! istio/istio `pilot/pkg/serviceregistry/ambient`.
 mod entries;
+mod names;
 mod pods;
 mod services;
 mod slices;
@@ -26,6 +27,7 @@ use mesh_envoy_proto::istio::workload::{Address, Workload, address};
 use mesh_model::name::{Labels, Namespace};
 use mesh_model::registry::{ControlPlane, Manifests, Mesh};
 
+pub use self::names::Names;
 use self::services::Services;
 use crate::rbac;
 

@@ -133,14 +133,15 @@ fn a_service_with_named_target_ports_leaves_out_what_a_pod_does_not_have() {
 }
 
 #[test]
-fn a_snapshot_of_a_ztunnel_holds_the_addresses_and_the_authorizations() {
+fn a_snapshot_of_a_ztunnel_holds_the_addresses_the_workloads_and_the_authorizations() {
     let pod = "{apiVersion: v1, kind: Pod, metadata: {name: z, namespace: istio-system, labels: {app: ztunnel}},
       spec: {containers: [{name: istio-proxy, args: [proxy, ztunnel]}]}, status: {podIP: 10.0.0.9}}";
     let mesh = load(&format!("{POLICIES}---\n{pod}\n"));
     let proxy = mesh.proxy("c1/istio-system/z").unwrap();
     let snapshot = Generator::new().snapshot(&mesh.view(&proxy).unwrap());
     let types: Vec<_> = snapshot.types().map(|(url, found)| (url.clone(), found.len())).collect();
-    assert_eq!(types, [(TypeUrl::ADDRESS, 1), (TypeUrl::AUTHORIZATION, 2)]);
+    let expected = [(TypeUrl::ADDRESS, 1), (TypeUrl::WORKLOAD, 1), (TypeUrl::AUTHORIZATION, 2)];
+    assert_eq!(types, expected);
 }
 
 /// The addresses of `a.example`, an entry whose status has these, where the flag says so.

@@ -57,6 +57,8 @@ pub struct Response {
     pub nonce: Nonce,
     /// `resources`, sorted by name; their versions go with them.
     pub resources: Vec<Arc<Resource>>,
+    /// Whether the aliases of the resources go with them: not to a client that asked for everything.
+    pub tells_aliases: bool,
     /// `removed_resources`, sorted.
     pub removed: Vec<Arc<str>>,
     collection: Arc<Collection>,
@@ -169,6 +171,7 @@ impl Session {
             type_url: outgoing.type_url,
             nonce: outgoing.nonce,
             resources: outgoing.composed.resources,
+            tells_aliases: outgoing.composed.tells_aliases,
             removed: outgoing.composed.removed,
             collection: outgoing.collection,
         })
@@ -197,6 +200,7 @@ fn answer(state: &mut TypeState, request: &Request) {
 /// Begins a subscription with the first request of a type.
 fn start(request: &Request, empty_list: EmptyList) -> Subscription {
     let mut subscription = Subscription::default();
+    subscription.begins = true;
     for (name, version) in &request.initial_versions {
         subscription.held.insert(name.as_str().into(), version.parse().ok());
     }
@@ -208,7 +212,7 @@ fn start(request: &Request, empty_list: EmptyList) -> Subscription {
         // The client still has what it no longer wants.
         for name in subscription.held.keys().cloned().collect::<Vec<_>>() {
             if !subscription.names.contains(&name) {
-                subscription.need(name, Need::Answer);
+                subscription.need(name, Need::IfChanged);
             }
         }
     }
@@ -235,7 +239,9 @@ fn change(subscription: &mut Subscription, request: &Request, held: Need) -> boo
     for name in &request.unsubscribe {
         if name == WILDCARD {
             unsubscribe_from_all(subscription);
-        } else if subscription.names.remove(name.as_str()) {
+        } else if subscription.brought.remove(name.as_str())
+            | subscription.names.remove(name.as_str())
+        {
             if subscription.wildcard {
                 // The client cannot know whether the wildcard still gives it the resource.
                 subscription.need(name.as_str().into(), Need::Answer);
@@ -274,8 +280,15 @@ fn compose(
     _: SessionConfig,
 ) -> Option<Composed> {
     let answer = std::mem::take(&mut subscription.answer);
+    let is_alias = |name: &Arc<str>, subscription: &Subscription| {
+        subscription.names.contains(name) && !collection.brought_by(name).is_empty()
+    };
     let mut composed =
         Composed { asked: std::mem::take(&mut subscription.asked), ..Composed::default() };
+    if type_url.has_aliases() {
+        subscription.bring(collection);
+        composed.tells_aliases = !subscription.wildcard;
+    }
     for (name, need) in subscription.take_work(collection) {
         let resource = collection.find(&name).filter(|_| subscription.covers(&name));
         match resource {
@@ -286,7 +299,10 @@ fn compose(
                 }
             }
             None if type_url.is_never_removed() => {}
+            // An alias is no resource, and is none that is gone.
+            None if type_url.has_aliases() && is_alias(&name, subscription) => {}
             None => {
+                subscription.brought.remove(&name);
                 let held = subscription.held.remove(&name).is_some();
                 if held || need == Need::Answer {
                     composed.removed.push(name);

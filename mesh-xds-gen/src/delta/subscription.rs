@@ -24,6 +24,13 @@ pub(crate) enum Need {
 pub(crate) struct Subscription {
     pub(crate) wildcard: bool,
     pub(crate) names: BTreeSet<Arc<str>>,
+    /// Delta: what the names brought, under its own names; it stays subscribed to until it is gone or
+    /// the client does not want it, even if the name that brought it no longer does.
+    pub(crate) brought: BTreeSet<Arc<str>>,
+    /// Names may bring others than they did.
+    stale: bool,
+    /// Nothing was answered yet: what the client says that it holds need not be sent again.
+    pub(crate) begins: bool,
     /// What was sent last of each name; `None`: the client holds a version that is not one of ours.
     pub(crate) held: BTreeMap<Arc<str>, Option<Version>>,
     /// State of the world: names, among them `*`, that a request which came too late to count gave
@@ -44,6 +51,8 @@ pub(crate) struct Subscription {
 pub(crate) struct Composed {
     pub(crate) resources: Vec<Arc<Resource>>,
     pub(crate) removed: Vec<Arc<str>>,
+    /// The client did not ask for everything, and is told by which names it knows what it gets.
+    pub(crate) tells_aliases: bool,
     /// The endpoints that clusters in it need before they are warm.
     pub(crate) warming: Vec<Arc<str>>,
     /// It answers a request.
@@ -52,7 +61,7 @@ pub(crate) struct Composed {
 
 impl Subscription {
     pub(crate) fn covers(&self, name: &str) -> bool {
-        self.wildcard || self.names.contains(name)
+        self.wildcard || self.names.contains(name) || self.brought.contains(name)
     }
 
     /// Returns how many of these names are not subscribed to yet.
@@ -61,7 +70,7 @@ impl Subscription {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.everything.is_none() && !self.answer
+        self.pending.is_empty() && self.everything.is_none() && !self.answer && !self.stale
     }
 
     /// Whether the resource is not what the client holds.
@@ -90,6 +99,7 @@ impl Subscription {
     /// Takes note of what two snapshots do not share.
     pub(crate) fn note_differences(&mut self, before: &Collection, after: &Collection) {
         for (old, new) in Collection::differences(before, after) {
+            self.stale |= new.is_some_and(|new| !new.brought_by().is_empty());
             if let Some(resource) = new.or(old)
                 && self.covers(resource.name())
             {
@@ -101,8 +111,10 @@ impl Subscription {
     /// Forgets what is no longer subscribed to.
     pub(crate) fn forget_uncovered(&mut self) {
         if !self.wildcard {
-            self.held.retain(|name, _| self.names.contains(name));
-            self.pending.retain(|name, _| self.names.contains(name));
+            let (names, brought) = (&self.names, &self.brought);
+            let covers = |name: &Arc<str>| names.contains(name) || brought.contains(name);
+            self.held.retain(|name, _| covers(name));
+            self.pending.retain(|name, _| covers(name));
         }
     }
 
@@ -132,15 +144,43 @@ impl Subscription {
         }
     }
 
+    /// Subscribes to what the names bring, and has it looked at: after a request of what was asked for,
+    /// after a change of everything.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/xds/workload.go` `generateDeltasOndemand`. istiod looks up again only
+    /// names that changed themselves: of a service, its new workloads wait until the service changes.
+    /// It also sends the workloads of the client's own node unasked; here they are sent when asked for.
+    pub(crate) fn bring(&mut self, collection: &Collection) {
+        let begins = std::mem::take(&mut self.begins);
+        let again = if begins { Need::IfChanged } else { Need::Resend };
+        let is_stale = std::mem::take(&mut self.stale) || self.everything.is_some() || begins;
+        let is_asked = |need: Option<&Need>| need.is_some_and(|need| *need > Need::IfChanged);
+        for name in &self.names {
+            let is_asked = is_asked(self.pending.get(name).max(self.everything.as_ref()));
+            if !is_asked && !is_stale {
+                continue;
+            }
+            let need = if is_asked { again } else { Need::IfChanged };
+            for resource in collection.brought_by(name) {
+                self.brought.insert(resource.name().clone());
+                let known = self.pending.entry(resource.name().clone()).or_insert(need);
+                *known = need.max(*known);
+            }
+        }
+    }
+
     /// Takes the names to look at, in order; nothing is pending afterwards.
     pub(crate) fn take_work(&mut self, collection: &Collection) -> BTreeMap<Arc<str>, Need> {
+        self.stale = false;
         let mut work = std::mem::take(&mut self.pending);
         let Some(everything) = self.everything.take() else { return work };
         let mut add = |name: &Arc<str>| {
             let need = work.entry(name.clone()).or_insert(everything);
             *need = everything.max(*need);
         };
-        self.names.iter().for_each(&mut add);
+        self.names.iter().chain(&self.brought).for_each(&mut add);
         if self.wildcard {
             collection.iter().for_each(|resource| add(resource.name()));
             self.held.keys().for_each(add);

@@ -15,6 +15,7 @@ use prost::Message;
 use crate::endpoint::Encoder;
 use crate::name_table::name_table;
 use crate::snapshot::{Reference, Resource, TypeUrl};
+use crate::workload::Names;
 use crate::{cluster, endpoint, grpc, listener, route, stock};
 
 /// Encodes messages and assignments; its memory is used again and again.
@@ -67,6 +68,19 @@ impl Writer {
         message: &impl Message,
     ) -> Arc<Resource> {
         Arc::new(self.resource(type_url, name, message))
+    }
+
+    /// Something that is found by other names, too.
+    pub(super) fn named(
+        &mut self,
+        type_url: TypeUrl,
+        name: &str,
+        message: &impl Message,
+        names: &Names,
+    ) -> Arc<Resource> {
+        let resource = self.resource(type_url, name, message);
+        let resource = resource.with_aliases(names.aliases.iter().cloned());
+        Arc::new(resource.with_brought_by(names.brought_by.iter().cloned()))
     }
 
     /// The clusters of some services, and those that are of none.

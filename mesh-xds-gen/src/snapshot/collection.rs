@@ -6,6 +6,7 @@
 //! after   [a b c] [d E f] [g h i]
 //! ```
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -24,6 +25,9 @@ pub struct Collection {
     len: usize,
     /// Computed when first asked for: only state-of-the-world responses need it.
     version: OnceLock<Version>,
+    /// What a name brings beside the resource of that name. Computed when first asked for: only
+    /// clients that ask for single addresses need it.
+    brought: OnceLock<BTreeMap<Arc<str>, Vec<Arc<Resource>>>>,
 }
 
 impl Collection {
@@ -42,7 +46,7 @@ impl Collection {
 
     fn of_chunks(chunks: Vec<Chunk>) -> Self {
         let len = chunks.iter().map(|chunk| chunk.len()).sum();
-        Self { chunks: chunks.into(), len, version: OnceLock::new() }
+        Self { chunks: chunks.into(), len, version: OnceLock::new(), brought: OnceLock::new() }
     }
 
     /// Returns the resources in the order of their names.
@@ -55,6 +59,20 @@ impl Collection {
         let chunk = self.chunks.get(self.chunk_of(name))?;
         let index = chunk.binary_search_by(|resource| (**resource.name()).cmp(name)).ok()?;
         chunk.get(index)
+    }
+
+    /// Returns what a name brings beside the resource of that name, in the order of their names.
+    pub(crate) fn brought_by(&self, name: &str) -> &[Arc<Resource>] {
+        let brought = self.brought.get_or_init(|| {
+            let mut brought: BTreeMap<Arc<str>, Vec<Arc<Resource>>> = BTreeMap::new();
+            for resource in self.iter() {
+                for name in resource.brought_by() {
+                    brought.entry(name.clone()).or_default().push(resource.clone());
+                }
+            }
+            brought
+        });
+        brought.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the number of resources.
@@ -245,7 +263,7 @@ impl<'a> Iterator for Differences<'a> {
                 Ordering::Equal => {
                     let (before, after) = (self.before.next(), self.after.next());
                     let same = before.zip(after).is_some_and(|(before, after)| {
-                        Arc::ptr_eq(before, after) || before.has_bytes_of(after)
+                        Arc::ptr_eq(before, after) || before.is_like(after)
                     });
                     if !same {
                         return Some((before, after));

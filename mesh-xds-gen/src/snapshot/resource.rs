@@ -13,6 +13,8 @@ pub struct Resource {
     version: OnceLock<Version>,
     bytes: Arc<[u8]>,
     references: Arc<[Reference]>,
+    aliases: Arc<[Arc<str>]>,
+    brought_by: Arc<[Arc<str>]>,
 }
 
 /// The name of a resource that another one needs.
@@ -30,7 +32,15 @@ impl Resource {
     /// The name is the message's `name`, of a ClusterLoadAssignment its `cluster_name`.
     pub fn new(type_url: TypeUrl, name: impl Into<Arc<str>>, bytes: impl Into<Arc<[u8]>>) -> Self {
         let (name, bytes) = (name.into(), bytes.into());
-        Self { type_url, name, version: OnceLock::new(), bytes, references: Arc::default() }
+        Self {
+            type_url,
+            name,
+            version: OnceLock::new(),
+            bytes,
+            references: Arc::default(),
+            aliases: Arc::default(),
+            brought_by: Arc::default(),
+        }
     }
 
     /// Adds what the resource refers to: of a cluster its endpoints, of a listener its route
@@ -42,6 +52,19 @@ impl Resource {
     #[must_use]
     pub fn with_references(self, references: impl IntoIterator<Item = Reference>) -> Self {
         Self { references: references.into_iter().collect(), ..self }
+    }
+
+    /// Adds the other names of the resource, which a client that did not ask for everything is told.
+    #[must_use]
+    pub fn with_aliases(self, aliases: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self { aliases: aliases.into_iter().collect(), ..self }
+    }
+
+    /// Adds the names that bring the resource, beside its own, to a delta client that subscribes to
+    /// them: of an address those of the workloads that have it, of a service those of its workloads.
+    #[must_use]
+    pub fn with_brought_by(self, names: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self { brought_by: names.into_iter().collect(), ..self }
     }
 
     /// Returns the type.
@@ -64,6 +87,13 @@ impl Resource {
         Arc::ptr_eq(&self.bytes, &other.bytes) || self.bytes == other.bytes
     }
 
+    /// Whether nothing tells the two apart of which the names are the same.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.has_bytes_of(other)
+            && self.brought_by == other.brought_by
+            && self.aliases == other.aliases
+    }
+
     /// Returns the encoded message, without the `Any` around it.
     pub fn bytes(&self) -> &Arc<[u8]> {
         &self.bytes
@@ -72,6 +102,16 @@ impl Resource {
     /// Returns what the resource refers to, in the order given.
     pub fn references(&self) -> &[Reference] {
         &self.references
+    }
+
+    /// Returns the other names, in the order given.
+    pub fn aliases(&self) -> &[Arc<str>] {
+        &self.aliases
+    }
+
+    /// Returns the names that bring the resource beside its own, in the order given.
+    pub fn brought_by(&self) -> &[Arc<str>] {
+        &self.brought_by
     }
 }
 

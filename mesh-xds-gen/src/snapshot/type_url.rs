@@ -104,6 +104,15 @@ impl TypeUrl {
         [Self::CLUSTER, Self::LISTENER].contains(self)
     }
 
+    /// Whether names can bring resources of other names: what ztunnels ask for by address.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/xds/workload.go` `WorkloadGenerator`.
+    pub fn has_aliases(&self) -> bool {
+        [Self::ADDRESS, Self::WORKLOAD].contains(self)
+    }
+
     /// Whether a resource, once sent, is never taken back in the delta protocol: extensions are
     /// dropped by Envoy when nothing refers to them any more.
     ///

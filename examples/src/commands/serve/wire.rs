@@ -143,10 +143,15 @@ impl Session for incremental::Session {
         let response = self.poll_response()?;
         let version = response.version().to_string();
         let (sent, removed) = (response.resources.len(), response.removed.len());
+        let resources = response.resources.iter().map(|resource| {
+            let aliases = response.tells_aliases.then(|| resource.aliases()).unwrap_or_default();
+            let aliases = aliases.iter().map(ToString::to_string).collect();
+            wire::Resource { aliases, ..versioned(resource) }
+        });
         let pushed = pushed(&response.type_url, sent, removed, &version);
         let response = wire::DeltaDiscoveryResponse {
             system_version_info: version,
-            resources: response.resources.iter().map(|resource| versioned(resource)).collect(),
+            resources: resources.collect(),
             type_url: response.type_url.to_string(),
             removed_resources: response.removed.iter().map(ToString::to_string).collect(),
             nonce: nonce(response.nonce),
