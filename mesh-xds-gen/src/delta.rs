@@ -24,6 +24,6 @@ mod subscription;
 pub use self::diff::{Delta, TypeDelta};
 pub use self::nonce::{Nonce, Rejection};
 pub use self::session::{
-    AbsentNames, EmptyList, ErrorDetail, InvalidRequest, RejectedNames, Retirement, SessionConfig,
-    StatusCode, TypeStatus,
+    AbsentNames, AddedNames, EmptyList, ErrorDetail, InvalidRequest, RejectedNames, Retirement,
+    SessionConfig, StatusCode, TypeStatus,
 };

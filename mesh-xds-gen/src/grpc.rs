@@ -88,6 +88,12 @@ pub fn route_names(listeners: &[Listener]) -> Vec<String> {
     found.into_iter().collect()
 }
 
+/// Returns the host by which a client may ask for a listener beside its name, which has a port.
+pub(crate) fn host_of(listener: &Listener) -> Option<&str> {
+    listener.api_listener.as_ref()?;
+    Some(name::split_host_port(&listener.name)?.0)
+}
+
 fn route_name(listener: &Listener) -> Option<String> {
     let config = listener.api_listener.as_ref()?.api_listener.as_ref()?;
     match config.to_msg::<HttpConnectionManager>().ok()?.route_specifier? {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
 use mesh_xds_gen::delta::{
-    AbsentNames, EmptyList, ErrorDetail, InvalidRequest, RejectedNames, Retirement, SessionConfig,
-    StatusCode, incremental, sotw,
+    AbsentNames, AddedNames, EmptyList, ErrorDetail, InvalidRequest, RejectedNames, Retirement,
+    SessionConfig, StatusCode, incremental, sotw,
 };
 use mesh_xds_gen::snapshot::{Reference, Resource, Snapshot, TypeUrl, Version};
 use prost::Message;
@@ -441,4 +441,61 @@ fn a_stream_that_breaks_the_rules_is_closed() {
     assert_eq!(code(ask("node", TypeUrl::ROUTE, &["a"])), StatusCode::ResourceExhausted);
     let many = ["a", "b", "c"];
     assert_eq!(code(ask("node", TypeUrl::ENDPOINT, &many)), StatusCode::ResourceExhausted);
+}
+
+/// So istiod answers gRPC clients.
+#[test]
+fn who_adds_a_name_may_be_sent_all_that_it_names() {
+    let steps = [
+        ("snapshot EDS a=1 b=1 c=1 RDS r=1 s=1", ""),
+        ("EDS +a", "EDS a"),
+        ("ack EDS +a +b", "EDS a b"),
+        ("ack EDS +a +b", ""),
+        ("ack EDS +b", ""),
+        ("ack EDS +b +nothing", "EDS b"),
+        ("RDS +r", "RDS r"),
+        ("ack RDS +r +s", "RDS r s"),
+    ];
+    let config = SessionConfig { added_names: AddedNames::WithAll, ..SessionConfig::default() };
+    check(config, false, &steps);
+    let mut alone = steps.to_vec();
+    (alone[2].1, alone[5].1, alone[7].1) = ("EDS b", "", "RDS s");
+    check_sotw(&alone);
+}
+
+/// `cart` names every port of it, as gRPC clients do.
+#[test]
+fn a_host_without_port_brings_the_listeners_of_its_ports() {
+    let listener = |name: &str, host: &str| {
+        let resource = Resource::new(TypeUrl::LISTENER, name, *b"1");
+        resource.with_brought_by([Arc::from(host)])
+    };
+    let both =
+        || Arc::new(Snapshot::new(["cart:80", "cart:81"].map(|name| listener(name, "cart"))));
+    let config = SessionConfig { empty_list: EmptyList::Nothing, ..SessionConfig::default() };
+    let mut session = sotw::Session::new(config, 1);
+    let mut nonce = String::new();
+    let mut ask = |session: &mut sotw::Session, names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let (node, type_url) = ("node".to_owned(), TypeUrl::LISTENER);
+        let request = sotw::Request { node, type_url, names, nonce: nonce.clone(), error: None };
+        session.handle_request(&request).unwrap();
+        let response = session.poll_response()?;
+        nonce = response.nonce.to_string();
+        assert!(session.poll_response().is_none());
+        Some(
+            response.resources.iter().map(|it| it.name().to_string()).collect::<Vec<_>>().join(" "),
+        )
+    };
+    session.handle_snapshot(both());
+    assert_eq!(ask(&mut session, &["cart:80"]).as_deref(), Some("cart:80"));
+    assert_eq!(ask(&mut session, &["cart"]).as_deref(), Some("cart:80 cart:81"));
+    assert_eq!(ask(&mut session, &["cart", "cart:80"]).as_deref(), Some("cart:80 cart:81"));
+    assert_eq!(ask(&mut session, &["cart", "cart:80"]), None);
+    session.handle_snapshot(Arc::new(Snapshot::new([listener("cart:81", "cart")])));
+    let response = session.poll_response().unwrap();
+    assert_eq!(response.resources.len(), 1);
+    let more = ["cart:81", "cart:82"].map(|name| listener(name, "cart"));
+    session.handle_snapshot(Arc::new(Snapshot::new(more)));
+    assert_eq!(session.poll_response().unwrap().resources.len(), 2);
 }

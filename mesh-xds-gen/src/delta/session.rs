@@ -20,6 +20,9 @@ pub struct SessionConfig {
     /// What is answered of a name that does not exist, in the state-of-the-world protocol; default
     /// [`AbsentNames::Silent`].
     pub absent_names: AbsentNames,
+    /// What is answered when names are added, in the state-of-the-world protocol; default
+    /// [`AddedNames::Alone`].
+    pub added_names: AddedNames,
     /// When resources that a new snapshot lacks go away; default [`Retirement::AtOnce`].
     pub retirement: Retirement,
     /// How many types one stream may speak of; default 32.
@@ -68,6 +71,18 @@ pub enum AbsentNames {
     Empty,
 }
 
+/// What is answered of endpoints and routes when a client adds names to those it subscribed to, in the
+/// state-of-the-world protocol; of clusters and listeners everything is, always.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the others are sent or they are not")]
+pub enum AddedNames {
+    /// The added names, as Envoys are answered.
+    #[default]
+    Alone,
+    /// All that the client names, as istiod answers gRPC clients (`pilot/pkg/xds/xdsgen.go` `pushXds`).
+    WithAll,
+}
+
 /// When resources go away that a new snapshot lacks.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there is one phase or there are two")]
@@ -88,6 +103,7 @@ impl Default for SessionConfig {
             empty_list: EmptyList::default(),
             rejected_names: RejectedNames::default(),
             absent_names: AbsentNames::default(),
+            added_names: AddedNames::default(),
             retirement: Retirement::default(),
             max_types: 32,
             max_names: 100_000,

@@ -26,8 +26,8 @@ use prost::Message;
 use super::session::{Core, TypeState};
 use super::subscription::{Composed, Need, Subscription, WILDCARD, warming};
 use super::{
-    AbsentNames, EmptyList, ErrorDetail, InvalidRequest, Nonce, RejectedNames, SessionConfig,
-    TypeStatus,
+    AbsentNames, AddedNames, EmptyList, ErrorDetail, InvalidRequest, Nonce, RejectedNames,
+    SessionConfig, TypeStatus,
 };
 use crate::snapshot::{Collection, Resource, Snapshot, TypeUrl, Version};
 
@@ -127,7 +127,7 @@ impl Session {
             state.exchange.reject(&request.nonce, *code, message);
             match (wanted, &mut state.subscription) {
                 (Some(wanted), Some(subscription)) if adopt && is_last => {
-                    wanted.replace(subscription, type_url);
+                    wanted.replace(subscription, type_url, config.added_names);
                 }
                 (Some(wanted), Some(subscription)) if adopt => wanted.pass_by(subscription),
                 _ => {}
@@ -154,7 +154,7 @@ impl Session {
                     wanted.pass_by(subscription);
                     return Ok(());
                 }
-                wanted.replace(subscription, type_url);
+                wanted.replace(subscription, type_url, config.added_names);
                 if std::mem::take(&mut state.always_respond) {
                     subscription.need_everything(Need::Resend);
                 }
@@ -248,7 +248,7 @@ impl Wanted {
 
     /// Goes on with a subscription: added names are sent, of clusters and listeners everything if
     /// any name changed.
-    fn replace(self, subscription: &mut Subscription, type_url: &TypeUrl) {
+    fn replace(self, subscription: &mut Subscription, type_url: &TypeUrl, added_names: AddedNames) {
         let given_up = std::mem::take(&mut subscription.given_up);
         let same = subscription.wildcard == self.wildcard && subscription.names == self.names;
         if same && given_up.is_empty() {
@@ -263,10 +263,14 @@ impl Wanted {
         let old = std::mem::replace(&mut subscription.names, self.names);
         let is_new = |name: &&Arc<str>| !old.contains(*name) || given_up.contains(*name);
         let added: Vec<Arc<str>> = subscription.names.iter().filter(is_new).cloned().collect();
+        if added_names == AddedNames::WithAll && !added.is_empty() && !subscription.wildcard {
+            subscription.need_everything(Need::Resend);
+        }
         for name in added {
             subscription.need(name, Need::Resend);
         }
         subscription.wildcard = self.wildcard;
+        subscription.bring_anew();
         subscription.forget_uncovered();
     }
 
@@ -290,6 +294,9 @@ fn compose(
 ) -> Option<Composed> {
     let refreshing = subscription.is_refreshing();
     let answer = std::mem::take(&mut subscription.answer);
+    if type_url.has_aliases() {
+        subscription.bring(collection);
+    }
     let work = subscription.take_work(collection);
     let mut changed: Vec<Arc<Resource>> = Vec::new();
     let mut gone: Vec<Arc<str>> = Vec::new();

@@ -24,7 +24,7 @@ pub(crate) enum Need {
 pub(crate) struct Subscription {
     pub(crate) wildcard: bool,
     pub(crate) names: BTreeSet<Arc<str>>,
-    /// Delta: what the names brought, under its own names; it stays subscribed to until it is gone or
+    /// What the names brought, under its own names; it stays subscribed to until it is gone or
     /// the client does not want it, even if the name that brought it no longer does.
     pub(crate) brought: BTreeSet<Arc<str>>,
     /// Names may bring others than they did.
@@ -171,6 +171,12 @@ impl Subscription {
         }
     }
 
+    /// Forgets what names brought that may not be wanted any more; those that are bring theirs again.
+    pub(crate) fn bring_anew(&mut self) {
+        self.brought.clear();
+        self.stale = true;
+    }
+
     /// Takes the names to look at, in order; nothing is pending afterwards.
     pub(crate) fn take_work(&mut self, collection: &Collection) -> BTreeMap<Arc<str>, Need> {
         self.stale = false;
@@ -193,7 +199,12 @@ impl Subscription {
         if self.wildcard {
             collection.iter().cloned().collect()
         } else {
-            self.names.iter().filter_map(|name| collection.find(name)).cloned().collect()
+            let brought = self.brought.iter().filter(|name| !self.names.contains(*name));
+            let names = self.names.iter().chain(brought);
+            let mut found: Vec<_> =
+                names.filter_map(|name| collection.find(name)).cloned().collect();
+            found.sort_by(|a, b| a.name().cmp(b.name()));
+            found
         }
     }
 }

@@ -49,7 +49,9 @@ impl Writer {
         let mut names = listener::route_names(one);
         names.extend(grpc::route_names(one));
         let references = names.iter().map(|name| Reference::route(name.as_str()));
-        self.resource(TypeUrl::LISTENER, &listener.name, listener).with_references(references)
+        let resource = self.resource(TypeUrl::LISTENER, &listener.name, listener);
+        let host = grpc::host_of(listener).map(Arc::from);
+        resource.with_references(references).with_brought_by(host)
     }
 
     pub(super) fn routes(&mut self, routes: &RouteConfiguration) -> Resource {

@@ -60,8 +60,8 @@ impl Resource {
         Self { aliases: aliases.into_iter().collect(), ..self }
     }
 
-    /// Adds the names that bring the resource, beside its own, to a delta client that subscribes to
-    /// them: of an address those of the workloads that have it, of a service those of its workloads.
+    /// Adds the names that bring the resource, beside its own, to a client that subscribes to them: of
+    /// a workload its addresses and its services, of a gRPC client's listener the host without port.
     #[must_use]
     pub fn with_brought_by(self, names: impl IntoIterator<Item = Arc<str>>) -> Self {
         Self { brought_by: names.into_iter().collect(), ..self }

@@ -104,13 +104,15 @@ impl TypeUrl {
         [Self::CLUSTER, Self::LISTENER].contains(self)
     }
 
-    /// Whether names can bring resources of other names: what ztunnels ask for by address.
+    /// Whether names can bring resources of other names: what ztunnels ask for by address, and
+    /// listeners that gRPC clients ask for without a port.
     ///
     /// # Upstream
     ///
-    /// istio/istio `pilot/pkg/xds/workload.go` `WorkloadGenerator`.
+    /// istio/istio `pilot/pkg/xds/workload.go` `WorkloadGenerator`, `pilot/pkg/networking/grpcgen/lds.go`
+    /// `newListenerNameFilter`.
     pub fn has_aliases(&self) -> bool {
-        [Self::ADDRESS, Self::WORKLOAD].contains(self)
+        [Self::ADDRESS, Self::WORKLOAD, Self::LISTENER].contains(self)
     }
 
     /// Whether a resource, once sent, is never taken back in the delta protocol: extensions are

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use mesh_model::compat::DataPlane;
 use mesh_xds_gen::delta::{
-    AbsentNames, EmptyList, InvalidRequest, Nonce, RejectedNames, Retirement, SessionConfig,
-    StatusCode, TypeStatus,
+    AbsentNames, AddedNames, EmptyList, InvalidRequest, Nonce, RejectedNames, Retirement,
+    SessionConfig, StatusCode, TypeStatus,
 };
 use mesh_xds_gen::snapshot::{Snapshot, TypeUrl};
 use tokio::sync::{mpsc, watch};
@@ -108,16 +108,17 @@ impl<S: Session> Stream<S> {
 impl<S: Session> Conversation<S> {
     fn new(stream: Stream<S>, client: Client) -> Self {
         // An empty route configuration is not among the answers that istiod has for gRPC.
-        let (empty_list, absent_names) = match client.plane {
-            DataPlane::Grpc => (EmptyList::Nothing, AbsentNames::Silent),
+        let (empty_list, absent_names, added_names) = match client.plane {
+            DataPlane::Grpc => (EmptyList::Nothing, AbsentNames::Silent, AddedNames::WithAll),
             DataPlane::IstioProxy | DataPlane::Envoy | DataPlane::Ztunnel => {
-                (EmptyList::Wildcard, AbsentNames::Empty)
+                (EmptyList::Wildcard, AbsentNames::Empty, AddedNames::Alone)
             }
         };
         let config = SessionConfig {
             empty_list,
             rejected_names: RejectedNames::Adopted,
             absent_names,
+            added_names,
             retirement: Retirement::MakeBeforeBreak,
             ..SessionConfig::default()
         };
