@@ -16,6 +16,7 @@ use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use mesh_envoy_proto::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
+use mesh_envoy_proto::prost_types;
 use prost::Message as _;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -176,6 +177,15 @@ fn ask(type_url: &str, names: &[&str]) -> DiscoveryRequest {
         resource_names: names.iter().map(|name| (*name).to_owned()).collect(),
         ..DiscoveryRequest::default()
     }
+}
+
+/// The same from a node with metadata.
+fn with(request: DiscoveryRequest, key: &str, text: &str) -> DiscoveryRequest {
+    let value =
+        prost_types::Value { kind: Some(prost_types::value::Kind::StringValue(text.to_owned())) };
+    let metadata = Some(prost_types::Struct { fields: [(key.to_owned(), value)].into() });
+    let node = request.node.map(|node| Node { metadata, ..node });
+    DiscoveryRequest { node, ..request }
 }
 
 fn subscribe(type_url: &str, names: &[&str]) -> DeltaDiscoveryRequest {
@@ -478,4 +488,49 @@ async fn asked_to_end_it_closes_its_streams() {
     drop(client);
     let code = tokio::task::spawn_blocking(move || server.child.wait().unwrap()).await.unwrap();
     assert!(code.success(), "{code}");
+}
+
+/// A gRPC program beside the site asks for hosts without ports, and for more names one by one.
+#[tokio::test]
+async fn a_grpc_client_is_sent_every_port_of_a_host_and_all_that_it_names() {
+    const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+    const FLIGHTS: &str = "outbound|50051||flights.travel.svc.cluster.local";
+    let server = Server::start("grpc");
+    let path = format!("{ADS}StreamAggregatedResources");
+    let mut client: Client<_, DiscoveryResponse> =
+        server.stream(&path, with(ask(LISTENER, &["site"]), "GENERATOR", "grpc")).await;
+    let listeners = client.hear().await;
+    let names: Vec<String> = listeners
+        .resources
+        .iter()
+        .map(|it| {
+            let listener =
+                mesh_envoy_proto::envoy::config::listener::v3::Listener::decode(&*it.value);
+            listener.unwrap().name
+        })
+        .collect();
+    assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("site:")), "{names:?}");
+    client.say(ask(ENDPOINT, &[OFFERS])).await;
+    let endpoints = client.hear().await;
+    assert_eq!(endpoints.resources.len(), 1);
+    client.say(accept(&endpoints, &[OFFERS, FLIGHTS])).await;
+    assert_eq!(client.hear().await.resources.len(), 2);
+}
+
+#[tokio::test]
+async fn a_node_of_another_type_than_the_manifests_say_is_told_of_once() {
+    let server = Server::start("other-type");
+    let id = "router~10.11.1.10~site-v1-0.web~web.svc.cluster.local";
+    let path = format!("{ADS}StreamAggregatedResources");
+    for connects in 1..=2 {
+        let request = DiscoveryRequest { node: node(id), ..ask(CLUSTER, &[]) };
+        let request = with(request, "CLUSTER_ID", "blue");
+        let mut client: Client<_, DiscoveryResponse> = server.stream(&path, request).await;
+        assert!(client.hear().await.resources.len() > 10);
+        server.events("connect", connects).await;
+    }
+    let told = server.of("other_type");
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((&told["node"], &told["proxy"]), (&id.into(), &SITE.into()));
+    assert_eq!((&told["stated"], &told["known"]), (&"router".into(), &"sidecar".into()));
 }

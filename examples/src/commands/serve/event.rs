@@ -25,6 +25,8 @@ pub(super) enum Event<'e> {
     Nack { node: &'e str, type_url: &'e str, nonce: &'e str, code: i32, message: &'e str },
     /// A proxy asked for a secret that there is not.
     MissingSecret { node: &'e str, name: &'e str },
+    /// A node says that it is of another type than the manifests say.
+    OtherType { node: &'e str, proxy: &'e str, stated: &'e str, known: &'e str },
     /// The proxy of a stream is no longer part of the mesh; it keeps what it has.
     Gone { node: &'e str, message: &'e str },
     /// A stream ended.
@@ -107,6 +109,17 @@ impl Event<'_> {
                 "node": node,
                 "name": name,
                 "message": format!("there is no secret `{name}`; the proxy waits for it"),
+            }),
+            Self::OtherType { node, proxy, stated, known } => json!({
+                "event": "other_type",
+                "node": node,
+                "proxy": proxy,
+                "stated": stated,
+                "known": known,
+                "message": format!(
+                    "the node says that it is a {stated}, the manifests that `{proxy}` is a {known}, and is \
+                     served as one"
+                ),
             }),
             Self::Gone { node, message } => {
                 json!({"event": "gone", "node": node, "message": message})

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mesh_envoy_proto::envoy::config::core::v3::Node;
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{Effect, Mesh};
-use mesh_model::view::{Proxy, ProxyView, Scopes};
+use mesh_model::view::{Proxy, ProxyKind, ProxyView, Scopes};
 use mesh_xds_gen::Generator;
 use mesh_xds_gen::snapshot::Snapshot;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -45,7 +45,7 @@ pub(super) struct Client {
     pub(super) plane: DataPlane,
 }
 
-/// How many secrets that are missing are remembered, so that each is told once.
+/// So much of what is told once is remembered.
 const TOLD: usize = 4096;
 
 /// So many of the last changes are remembered; whoever missed more looks at everything.
@@ -120,6 +120,13 @@ struct Made {
     snapshots: BTreeMap<(String, DataPlane), Snapshot>,
 }
 
+/// What is told once of a pod.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Once {
+    MissingSecret(String),
+    OtherType(&'static str),
+}
+
 #[derive(Debug)]
 pub(super) struct Hub {
     meshes: watch::Sender<Arc<Published>>,
@@ -130,7 +137,7 @@ pub(super) struct Hub {
     secrets: Secrets,
     plane: Option<DataPlane>,
     streams: AtomicU64,
-    told: Mutex<BTreeSet<(String, String)>>,
+    told: Mutex<BTreeSet<(String, Once)>>,
 }
 
 impl Hub {
@@ -160,9 +167,14 @@ impl Hub {
         let reference = identify::reference(node, &mesh)?;
         let plane = self.plane.unwrap_or_else(|| identify::data_plane(node));
         let client = Client { node: node.id.clone(), reference, plane };
-        let known = mesh.proxy(&client.reference).map(|_| ());
-        match known {
-            Ok(()) => Ok(client),
+        match mesh.proxy(&client.reference) {
+            Ok(proxy) => {
+                let stated = identify::kind(node);
+                if let Some(stated) = stated.filter(|stated| *stated != proxy.kind) {
+                    self.tell_other_type(&client, stated, proxy.kind);
+                }
+                Ok(client)
+            }
             Err(error) => Err(Status::not_found(format!(
                 "node `{}` is the pod `{}`, but {error}",
                 client.node, client.reference
@@ -239,10 +251,23 @@ impl Hub {
 
     /// Says once that a client asks for a secret that there is not.
     pub(super) fn tell_missing(&self, client: &Client, name: &str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() < TOLD && told.insert((client.reference.clone(), name.to_owned())) {
+        if self.is_first(client, Once::MissingSecret(name.to_owned())) {
             Event::MissingSecret { node: &client.node, name }.tell();
         }
+    }
+
+    /// Says once that a node takes itself for something else than the manifests, which decide.
+    fn tell_other_type(&self, client: &Client, stated: ProxyKind, known: ProxyKind) {
+        let (stated, known) = (stated.as_str(), known.as_str());
+        if self.is_first(client, Once::OtherType(stated)) {
+            let (node, proxy) = (&client.node, &client.reference);
+            Event::OtherType { node, proxy, stated, known }.tell();
+        }
+    }
+
+    fn is_first(&self, client: &Client, once: Once) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < TOLD && told.insert((client.reference.clone(), once))
     }
 
     /// Notices when there is a newer mesh.

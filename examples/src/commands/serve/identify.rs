@@ -24,6 +24,10 @@ const RESERVED: [&str; 4] = [
     "ENVOY_SECURE_MERGED_METRICS_PORT",
 ];
 
+/// The types that nodes are of.
+const KINDS: [ProxyKind; 4] =
+    [ProxyKind::Sidecar, ProxyKind::Router, ProxyKind::Waypoint, ProxyKind::Ztunnel];
+
 /// Why a node is nobody, in a sentence.
 #[derive(Debug)]
 pub(super) enum Stranger {
@@ -72,6 +76,12 @@ pub(super) fn reference(node: &Node, mesh: &Mesh) -> Result<String, Stranger> {
     }
 }
 
+/// The type that a node says it is of, `TYPE~IP~POD.NAMESPACE~DOMAIN`; another form says none.
+pub(super) fn kind(node: &Node) -> Option<ProxyKind> {
+    let (kind, _) = node.id.split_once('~')?;
+    KINDS.into_iter().find(|known| known.as_str() == kind)
+}
+
 fn service_node(node: &Node, mesh: &Mesh) -> Result<String, Stranger> {
     let malformed = |sentence| Err(Stranger::Malformed(sentence));
     let id = node.id.as_str();
@@ -79,8 +89,7 @@ fn service_node(node: &Node, mesh: &Mesh) -> Result<String, Stranger> {
     let [kind, address, name, _domain] = parts.as_slice() else {
         return malformed(format!("node id `{id}` has {} parts between `~`, not 4", parts.len()));
     };
-    let kinds = [ProxyKind::Sidecar, ProxyKind::Router, ProxyKind::Waypoint, ProxyKind::Ztunnel];
-    if !kinds.iter().any(|known| known.as_str() == *kind) {
+    if !KINDS.iter().any(|known| known.as_str() == *kind) {
         return malformed(format!("node id `{id}` is of the unknown type `{kind}`"));
     }
     let ips = text(node, "INSTANCE_IPS").unwrap_or_default();
@@ -238,6 +247,14 @@ mod tests {
         check("sidecar~~web-0.shop~d", &metadata, Ok("east/shop/web-0"));
         let metadata = [EAST[0], ("INSTANCE_IPS", "10.0.0.1,x")];
         check("sidecar~~web-0.shop~d", &metadata, Err("address ``"));
+    }
+
+    #[test]
+    fn a_node_may_say_what_it_is() {
+        let of = |id: &str| kind(&node(id, &[])).map(ProxyKind::as_str);
+        assert_eq!(of("ztunnel~10.0.0.1~web-0.shop~d"), Some("ztunnel"));
+        assert_eq!(of("router~10.0.0.1~web-0.shop~d"), Some("router"));
+        assert_eq!((of("east/shop/web-0"), of("car~10.0.0.1~web-0.shop~d")), (None, None));
     }
 
     #[test]

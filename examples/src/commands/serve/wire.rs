@@ -144,7 +144,7 @@ impl Session for incremental::Session {
         let version = response.version().to_string();
         let (sent, removed) = (response.resources.len(), response.removed.len());
         let resources = response.resources.iter().map(|resource| {
-            let aliases = response.tells_aliases.then(|| resource.aliases()).unwrap_or_default();
+            let aliases = if response.tells_aliases { resource.aliases() } else { &[] };
             let aliases = aliases.iter().map(ToString::to_string).collect();
             wire::Resource { aliases, ..versioned(resource) }
         });
@@ -224,6 +224,28 @@ mod tests {
         let version = cart().resource(&TypeUrl::CLUSTER, "cart").unwrap().version().to_string();
         assert_eq!((resource.name.as_str(), &resource.version), ("cart", &version));
         assert_eq!(resource.resource.as_ref().unwrap().value, b"1");
+    }
+
+    #[test]
+    fn who_asks_by_an_alias_is_told_it() {
+        let resource = Resource::new(TypeUrl::ADDRESS, "c1//Pod/shop/web-0", *b"1");
+        let alias = || [Arc::from("/10.0.0.1")];
+        let resource = resource.with_aliases(alias()).with_brought_by(alias());
+        let found = |name: &str| {
+            let mut session = incremental::Session::start(SessionConfig::default(), 7);
+            session.take(Arc::new(Snapshot::new([resource.clone()])));
+            let request = wire::DeltaDiscoveryRequest {
+                resource_names_subscribe: vec![name.to_owned()],
+                ..wire::DeltaDiscoveryRequest::default()
+            };
+            session.handle("a/b/c", TypeUrl::ADDRESS, request).unwrap();
+            let (response, _) = session.poll().unwrap();
+            let [resource] = response.resources.as_slice() else { panic!("{response:?}") };
+            (resource.name.clone(), resource.aliases.clone())
+        };
+        let name = "c1//Pod/shop/web-0".to_owned();
+        assert_eq!(found("/10.0.0.1"), (name.clone(), vec!["/10.0.0.1".to_owned()]));
+        assert_eq!(found("*"), (name, vec![]));
     }
 
     #[test]
