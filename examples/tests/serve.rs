@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use mesh_envoy_proto::envoy::config::core::v3::Node;
 use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use mesh_envoy_proto::envoy::config::listener::v3::Listener;
 use mesh_envoy_proto::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
@@ -490,6 +491,12 @@ async fn asked_to_end_it_closes_its_streams() {
     assert!(code.success(), "{code}");
 }
 
+/// The names of listeners.
+fn names(response: &DiscoveryResponse) -> Vec<String> {
+    let listeners = response.resources.iter().map(|it| Listener::decode(&*it.value).unwrap());
+    listeners.map(|listener| listener.name).collect()
+}
+
 /// A gRPC program beside the site asks for hosts without ports, and for more names one by one.
 #[tokio::test]
 async fn a_grpc_client_is_sent_every_port_of_a_host_and_all_that_it_names() {
@@ -500,21 +507,19 @@ async fn a_grpc_client_is_sent_every_port_of_a_host_and_all_that_it_names() {
     let mut client: Client<_, DiscoveryResponse> =
         server.stream(&path, with(ask(LISTENER, &["site"]), "GENERATOR", "grpc")).await;
     let listeners = client.hear().await;
-    let names: Vec<String> = listeners
-        .resources
-        .iter()
-        .map(|it| {
-            let listener =
-                mesh_envoy_proto::envoy::config::listener::v3::Listener::decode(&*it.value);
-            listener.unwrap().name
-        })
-        .collect();
+    let names = names(&listeners);
     assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("site:")), "{names:?}");
     client.say(ask(ENDPOINT, &[OFFERS])).await;
     let endpoints = client.hear().await;
     assert_eq!(endpoints.resources.len(), 1);
     client.say(accept(&endpoints, &[OFFERS, FLIGHTS])).await;
     assert_eq!(client.hear().await.resources.len(), 2);
+
+    let mut client: Client<_, DiscoveryResponse> =
+        server.stream(&path, with(ask(LISTENER, &[]), "GENERATOR", "grpc")).await;
+    let all = self::names(&client.hear().await);
+    assert!(all.contains(&"flights.travel.svc.cluster.local:50051".to_owned()), "{all:?}");
+    assert!(!all.iter().any(|name| name.contains("/inbound/")), "{all:?}");
 }
 
 #[tokio::test]

@@ -96,14 +96,16 @@ impl Generator {
         }
     }
 
-    /// Generates what a gRPC client is sent that asks for these listeners, beside [`grpc::asked`]: in
-    /// short forms of their names, or as a server at an address of its own choice.
+    /// Generates what a gRPC client is sent that asks for these listeners, beside the services' among
+    /// [`grpc::asked`]: in short forms of their names, or as a server at an address. A server's listeners
+    /// are sent to nobody who did not name them.
     pub fn snapshot_of_grpc<'n>(
         &mut self,
         view: &ProxyView<'_>,
         listeners: impl IntoIterator<Item = &'n str>,
     ) -> Snapshot {
         let mut names = grpc::asked(view);
+        names.retain(|name| !name.starts_with(grpc::name::INBOUND_PREFIX));
         names.extend(listeners.into_iter().map(str::to_owned));
         let resources = Resources::of_grpc(view, names.iter().map(String::as_str));
         Snapshot::new(resources.into_resources())

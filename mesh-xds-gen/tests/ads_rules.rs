@@ -193,6 +193,15 @@ fn a_grpc_client_never_means_everything_by_an_empty_list() {
 }
 
 #[test]
+fn an_empty_first_list_may_mean_every_listener_and_no_cluster() {
+    let config = SessionConfig { empty_list: EmptyList::Listeners, ..SessionConfig::default() };
+    let steps = [("snapshot CDS a=1 LDS l=1 m=1", ""), ("CDS", ""), ("LDS", "LDS l m")];
+    check(config, true, &steps);
+    let named = [("ack LDS +l", "LDS l"), ("ack LDS", ""), ("CDS +a", "CDS a")];
+    check(config, false, &[steps.as_slice(), named.as_slice()].concat());
+}
+
+#[test]
 fn a_name_subscribed_again_is_sent_again_and_one_that_is_not_there_is_told() {
     check_delta(&[
         ("snapshot EDS a=1", ""),

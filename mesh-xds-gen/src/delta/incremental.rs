@@ -204,7 +204,7 @@ fn start(request: &Request, empty_list: EmptyList) -> Subscription {
     for (name, version) in &request.initial_versions {
         subscription.held.insert(name.as_str().into(), version.parse().ok());
     }
-    if request.subscribe.is_empty() && empty_list == EmptyList::Wildcard {
+    if request.subscribe.is_empty() && empty_list.is_everything(&request.type_url) {
         subscribe_to_all(&mut subscription);
     }
     change(&mut subscription, request, Need::IfChanged);

@@ -33,13 +33,28 @@ pub struct SessionConfig {
 
 /// What a client means that has never named a resource of a type and asks without names.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "the protocol knows both readings")]
+#[expect(clippy::exhaustive_enums, reason = "clients read it in these ways")]
 pub enum EmptyList {
     /// Everything, as Envoy does.
     #[default]
     Wildcard,
+    /// Every listener, and nothing of any other type: so istiod answers gRPC clients, which it gives
+    /// every service's listeners and no cluster (`pilot/pkg/networking/grpcgen` `newListenerNameFilter`,
+    /// `newClusterFilter`).
+    Listeners,
     /// Nothing, as gRPC clients do.
     Nothing,
+}
+
+impl EmptyList {
+    /// Whether it means everything of a type that can be asked for so.
+    pub(crate) fn is_everything(self, type_url: &TypeUrl) -> bool {
+        match self {
+            Self::Wildcard => true,
+            Self::Listeners => *type_url == TypeUrl::LISTENER,
+            Self::Nothing => false,
+        }
+    }
 }
 
 /// What becomes of the names in a state-of-the-world request that rejects a response.

@@ -224,8 +224,9 @@ impl Wanted {
     /// Returns `None` if the client wants nothing (any more).
     fn read(request: &Request, state: &TypeState, empty_list: EmptyList) -> Option<Self> {
         if request.names.is_empty() {
-            let everything =
-                empty_list == EmptyList::Wildcard && request.type_url.is_wildcard() && !state.named;
+            let everything = empty_list.is_everything(&request.type_url)
+                && request.type_url.is_wildcard()
+                && !state.named;
             return everything.then(|| Self { wildcard: true, names: BTreeSet::new() });
         }
         let (stars, names): (Vec<&String>, _) =

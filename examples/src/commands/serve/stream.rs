@@ -109,7 +109,7 @@ impl<S: Session> Conversation<S> {
     fn new(stream: Stream<S>, client: Client) -> Self {
         // An empty route configuration is not among the answers that istiod has for gRPC.
         let (empty_list, absent_names, added_names) = match client.plane {
-            DataPlane::Grpc => (EmptyList::Nothing, AbsentNames::Silent, AddedNames::WithAll),
+            DataPlane::Grpc => (EmptyList::Listeners, AbsentNames::Silent, AddedNames::WithAll),
             DataPlane::IstioProxy | DataPlane::Envoy | DataPlane::Ztunnel => {
                 (EmptyList::Wildcard, AbsentNames::Empty, AddedNames::Alone)
             }
