@@ -9,6 +9,8 @@
 //! shares of traffic are found where shares are computed.
 mod scene; // Reading order: what rules look at, then the families.
 
+mod clients;
+
 mod subject;
 
 mod place;

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use super::Subject;
+use super::clients::{Client, Clients};
 use super::route::{Target, targets};
 use super::scene::{Scene, services};
 use crate::manifest::Diagnostic;
@@ -10,8 +11,9 @@ use crate::registry::{MESH, Service, Services};
 use crate::resource::VirtualService;
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    let clients = Clients::of(scene);
     for (object, subject) in scene.virtual_services() {
-        let case = Case { scene, object, subject: &subject };
+        let case = Case { scene, clients: &clients, object, subject: &subject };
         case.gateways(found);
         case.delegates(found);
         for target in targets(object) {
@@ -48,6 +50,7 @@ fn half_qualified(
 
 struct Case<'s, 'm> {
     scene: &'s Scene<'m>,
+    clients: &'s Clients<'s, 'm>,
     object: &'m Arc<VirtualService>,
     subject: &'s Subject,
 }
@@ -116,7 +119,7 @@ impl<'m> Case<'_, 'm> {
     }
 
     /// `IST0101` for hosts and ports, `IST0112`, `HZ-EXPORT-HIDDEN`, `HZ-HALF-QUALIFIED`.
-    fn destination(&self, named: &Target<'_>) -> Option<Diagnostic> {
+    fn destination(&self, named: &Target<'m>) -> Option<Diagnostic> {
         let (scene, target) = (self.scene, named.destination);
         let of_host = format!("{}.host", named.field);
         if let Some(found) = half_qualified(scene, self.subject, &target.host, &of_host) {
@@ -129,7 +132,7 @@ impl<'m> Case<'_, 'm> {
             }
             return Some(self.unknown_host(named, &of_host));
         };
-        self.hidden(&known, named.loss, &of_host).or_else(|| self.port(service, named))
+        self.hidden(&known, named, &of_host).or_else(|| self.port(service, named))
     }
 
     /// Whether a wildcard host of a ServiceEntry holds for a host.
@@ -153,15 +156,31 @@ impl<'m> Case<'_, 'm> {
     }
 
     /// `HZ-EXPORT-HIDDEN`: the service is not exported to where the routes are used.
-    fn hidden(&self, known: &[&Arc<Service>], loss: &str, field: &str) -> Option<Diagnostic> {
+    fn hidden(
+        &self,
+        known: &[&Arc<Service>],
+        named: &Target<'m>,
+        field: &str,
+    ) -> Option<Diagnostic> {
+        let service = known.first()?;
         let default = &self.scene.plane.default_service_export_to;
-        let is_visible =
-            |service: &&&Arc<Service>| Services::is_visible(service, self.namespace(), default);
-        let service = known.first().filter(|_| !known.iter().any(|s| is_visible(&s)))?;
-        let message = format!(
-            "`{}` is not exported to namespace `{}`: proxies there have no such destination, and {loss}",
-            service.hostname,
+        let is_hidden = |namespace: &Namespace| {
+            !known.iter().any(|service| Services::is_visible(service, namespace, default))
+        };
+        let namespace = if is_hidden(self.namespace()) {
             self.namespace()
+        } else {
+            let ways = named.ways(self.scene, self.object);
+            let mut clients = self.clients.of_routes(&ways);
+            let is_lost = |client: &&Client<'_>| {
+                is_hidden(client.namespace) && self.clients.imports(client, &ways)
+            };
+            clients.find(is_lost)?.namespace
+        };
+        let message = format!(
+            "`{}` is not exported to namespace `{namespace}`: proxies there have no such destination, and \
+             {}",
+            service.hostname, named.loss
         );
         let help = "export the service to the namespaces that route to it";
         Some(self.subject.warning("HZ-EXPORT-HIDDEN", field, (message, help)))

@@ -3,17 +3,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Subject;
+use super::clients::{Asked, Client, Clients, Way};
 use super::scene::{Rule, Scene, services};
 use crate::endpoint::Endpoint;
 use crate::manifest::Diagnostic;
-use crate::registry::{MESH, Service, place};
-use crate::resource::VirtualService;
+use crate::name::{Hostname, Labels};
+use crate::registry::{MESH, MergedRule, Service, place};
 use crate::resource::destination_rule::Subset;
 use crate::resource::virtual_service::{Destination, HttpMatchRequest, HttpRoute};
+use crate::resource::{Meta, VirtualService};
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    let clients = Clients::of(scene);
     for (object, subject) in scene.virtual_services() {
-        let case = Case { scene, object, subject: &subject };
+        let case = Case { scene, clients: &clients, object, subject: &subject };
         for target in targets(object) {
             found.extend(case.subset(&target));
         }
@@ -32,6 +35,8 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
 pub(super) struct Route<'m> {
     pub(super) field: String,
     pub(super) targets: Vec<(&'m Destination, i32)>,
+    /// What it asks of clients, one of it; empty: nothing.
+    asked: Vec<Asked<'m>>,
 }
 
 /// Every route of an object that forwards.
@@ -44,19 +49,43 @@ pub(super) fn routes(object: &VirtualService) -> Vec<Route<'_>> {
             .iter()
             .filter_map(|entry| Some((entry.destination.as_ref()?, entry.weight)))
             .collect(),
+        asked: asked(route),
     });
-    let tls =
-        spec.tls.iter().enumerate().map(|(i, route)| (format!("spec.tls[{i}]"), &route.route));
-    let tcp =
-        spec.tcp.iter().enumerate().map(|(i, route)| (format!("spec.tcp[{i}]"), &route.route));
-    let streams = tls.chain(tcp).map(|(field, list)| Route {
+    let tls = spec.tls.iter().enumerate().map(|(index, route)| {
+        let asked = route.matches.iter().map(|part| Asked {
+            gateways: &part.gateways,
+            namespace: &part.source_namespace,
+            labels: &part.source_labels,
+        });
+        (format!("spec.tls[{index}]"), &route.route, asked.collect())
+    });
+    let tcp = spec.tcp.iter().enumerate().map(|(index, route)| {
+        let asked = route.matches.iter().map(|part| Asked {
+            gateways: &part.gateways,
+            namespace: &part.source_namespace,
+            labels: &part.source_labels,
+        });
+        (format!("spec.tcp[{index}]"), &route.route, asked.collect())
+    });
+    let streams = tls.chain(tcp).map(|(field, list, asked)| Route {
         field,
         targets: list
             .iter()
             .filter_map(|entry| Some((entry.destination.as_ref()?, entry.weight)))
             .collect(),
+        asked,
     });
     http.chain(streams).filter(|route| !route.targets.is_empty()).collect()
+}
+
+/// What a route asks of the clients that follow it.
+fn asked(route: &HttpRoute) -> Vec<Asked<'_>> {
+    let parts = route.matches.iter().map(|part| Asked {
+        gateways: &part.gateways,
+        namespace: &part.source_namespace,
+        labels: &part.source_labels,
+    });
+    parts.collect()
 }
 
 /// A destination that an object names, for requests or for copies of them.
@@ -66,6 +95,31 @@ pub(super) struct Target<'m> {
     pub(super) destination: &'m Destination,
     /// What becomes of requests if there is nothing behind it.
     pub(super) loss: &'static str,
+    asked: Vec<Asked<'m>>,
+}
+
+impl<'m> Target<'m> {
+    /// The ways to it: of an object without hosts those of the routes that delegate to it.
+    pub(super) fn ways(&self, scene: &Scene<'m>, object: &'m VirtualService) -> Vec<Way<'m>> {
+        if !object.spec.hosts.is_empty() {
+            return vec![Way { root: object, asked: vec![self.asked.clone()] }];
+        }
+        let mut ways = Vec::new();
+        for (root, _) in scene.virtual_services() {
+            let own = root.meta.namespace.as_str();
+            let is_here = |route: &&HttpRoute| {
+                route.delegate.as_ref().is_some_and(|to| {
+                    let namespace = if to.namespace.is_empty() { own } else { &*to.namespace };
+                    *to.name == *object.meta.name && namespace == object.meta.namespace.as_str()
+                })
+            };
+            let routes = root.spec.http.iter().filter(is_here);
+            ways.extend(
+                routes.map(|route| Way { root, asked: vec![asked(route), self.asked.clone()] }),
+            );
+        }
+        ways
+    }
 }
 
 /// Every destination of an object: those of its routes, then its mirrors.
@@ -79,22 +133,53 @@ pub(super) fn targets(object: &VirtualService) -> Vec<Target<'_>> {
             field: format!("spec.http[{index}].{name}"),
             destination,
             loss: "the copies of requests that are meant for it are lost",
+            asked: asked(route),
         })
     });
     routes(object).into_iter().flat_map(of_route).chain(mirrored).collect()
 }
 
 fn of_route(route: Route<'_>) -> impl Iterator<Item = Target<'_>> {
-    let Route { field, targets } = route;
+    let Route { field, targets, asked } = route;
     targets.into_iter().enumerate().map(move |(index, (destination, _))| Target {
         field: format!("{field}.route[{index}].destination"),
         destination,
         loss: "requests that take this route get 503",
+        asked: asked.clone(),
     })
+}
+
+/// What is wrong with a subset that a client does not have, and what to do.
+fn undefined(
+    target: &Destination,
+    client: &Client<'_>,
+    rule: Option<&MergedRule>,
+    loss: &str,
+) -> (String, String) {
+    let Destination { host, subset, .. } = target;
+    let own = client.namespace;
+    match rule.map(|rule| &rule.rule.meta) {
+        Some(Meta { namespace, name, .. }) => (
+            format!(
+                "for proxies of namespace `{own}` DestinationRule `{namespace}/{name}` counts, which does \
+                 not define subset `{subset}` of `{host}`: from there {loss}"
+            ),
+            "define the subset in that rule too, or leave the rule out".to_owned(),
+        ),
+        None => (
+            format!(
+                "no DestinationRule that counts for proxies of namespace `{own}` defines subset `{subset}` \
+                 of `{host}`: from there {loss}"
+            ),
+            "put the rule into the namespace of the service or of the clients, and export it to them"
+                .to_owned(),
+        ),
+    }
 }
 
 struct Case<'s, 'm> {
     scene: &'s Scene<'m>,
+    clients: &'s Clients<'s, 'm>,
     object: &'m Arc<VirtualService>,
     subject: &'s Subject,
 }
@@ -129,8 +214,9 @@ impl<'s, 'm> Case<'s, 'm> {
         .collect()
     }
 
-    /// `HZ-SUBSET-UNDEFINED` and `HZ-SUBSET-EMPTY`.
-    fn subset(&self, named: &Target<'_>) -> Option<Diagnostic> {
+    /// `HZ-SUBSET-UNDEFINED` and `HZ-SUBSET-EMPTY`: of the first of the clients that follow the route and
+    /// do not reach the subset.
+    fn subset(&self, named: &Target<'m>) -> Option<Diagnostic> {
         let (target, loss) = (named.destination, named.loss);
         if target.subset.is_empty() {
             return None;
@@ -148,13 +234,42 @@ impl<'s, 'm> Case<'s, 'm> {
             let help = "define the subset in a DestinationRule for the host, or correct its name";
             return Some(self.subject.error("HZ-SUBSET-UNDEFINED", &field, (message, help)));
         };
-        let has_endpoints =
-            self.services(target).iter().any(|service| !self.scene.endpoints(service).is_empty());
-        if !has_endpoints || !self.endpoints(target).is_empty() {
+        let ways = named.ways(self.scene, self.object);
+        let namespace = self.object.meta.namespace.as_str();
+        let host = Hostname::resolve(&target.host, namespace, &self.scene.plane.domain);
+        let mut seen: Vec<&Labels> = Vec::new();
+        for client in self.clients.of_routes(&ways) {
+            let services: Vec<_> = self.clients.visible(client, &host).collect();
+            let rules = || services.iter().filter_map(|service| self.clients.rule(client, service));
+            match rules().find_map(|rule| rule.subset(&target.subset)) {
+                Some(subset) if seen.contains(&&subset.labels) => {}
+                Some(subset) => seen.push(&subset.labels),
+                None if services.is_empty() || !self.clients.imports(client, &ways) => {}
+                None => {
+                    let texts = undefined(target, client, rules().next(), loss);
+                    let texts = (texts.0, &*texts.1);
+                    return Some(self.subject.error("HZ-SUBSET-UNDEFINED", &field, texts));
+                }
+            }
+        }
+        if seen.is_empty() {
+            seen.push(&subset.labels);
+        }
+        seen.into_iter().find_map(|labels| self.empty(named, labels))
+    }
+
+    /// `HZ-SUBSET-EMPTY`: labels that no endpoint has.
+    fn empty(&self, named: &Target<'_>, labels: &Labels) -> Option<Diagnostic> {
+        let (target, loss) = (named.destination, named.loss);
+        let services = self.services(target);
+        let endpoints = services.iter().flat_map(|service| self.scene.endpoints(service));
+        let mut endpoints = endpoints.peekable();
+        if endpoints.peek().is_none() || endpoints.any(|it| it.workload.labels.contains(labels)) {
             return None;
         }
+        let field = format!("{}.subset", named.field);
         let labels: Vec<String> =
-            subset.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let message = format!(
             "no endpoint of `{}` has the labels of subset `{}` ({}): {loss}",
             target.host,

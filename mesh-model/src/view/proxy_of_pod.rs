@@ -247,7 +247,7 @@ fn kind_of_role(role: &str) -> Option<ProxyKind> {
 }
 
 /// What the pod says that its proxy is.
-fn kind_of_pod(pod: &Pod, root_namespace: &str) -> ProxyKind {
+pub(crate) fn kind_of_pod(pod: &Pod, root_namespace: &str) -> ProxyKind {
     if let Some(kind) = role(pod).and_then(kind_of_role) {
         return kind;
     }

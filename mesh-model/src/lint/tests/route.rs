@@ -175,3 +175,121 @@ fn one_host_of_the_mesh_has_one_virtual_service() {
     one.clone().object("VirtualService", "two", routes).has("IST0109");
     one.lacks("IST0109");
 }
+
+/// A pod with a sidecar in a namespace of its own.
+fn client(mesh: Fixture, namespace: &str) -> Fixture {
+    let text = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: asker, namespace: {namespace}, labels: {{app: \
+         asker}}}}\nspec: {{containers: [{{name: asker}}, {{name: istio-proxy}}]}}\nstatus: {{phase: \
+         Running, podIP: 10.9.0.1}}\n"
+    );
+    mesh.file("clusters/c1/asker.yaml", &text)
+}
+
+fn rule_in(mesh: Fixture, namespace: &str, spec: &str) -> Fixture {
+    let text = format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: there, namespace: \
+         {namespace}}}\nspec: {spec}\n"
+    );
+    mesh.file("config/there.yaml", &text)
+}
+
+fn sidecar(mesh: Fixture, hosts: &str) -> Fixture {
+    let text = format!(
+        "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: asker, namespace: web}}\n\
+         spec: {{egress: [{{hosts: [{hosts}]}}]}}\n"
+    );
+    mesh.file("config/sidecar.yaml", &text)
+}
+
+const TO_V1: &str = "{destination: {host: cart, subset: v1}}";
+const V1: &str = "subsets: [{name: v1, labels: {version: v1}}]";
+const HOST: &str = "cart.shop.svc.cluster.local";
+
+fn one_version() -> Fixture {
+    Fixture::default().cluster("c1", "", &["10.0.0.1 r1/z1 version=v1"])
+}
+
+#[test]
+fn a_subset_is_looked_for_as_clients_do() {
+    let told = |mesh: &Fixture, text: &str| {
+        let found = mesh.findings();
+        let undefined: Vec<_> =
+            found.iter().filter(|it| it.contains("HZ-SUBSET-UNDEFINED")).collect();
+        assert_eq!(undefined.len(), usize::from(!text.is_empty()), "{found:#?}");
+        assert!(undefined.iter().all(|found| found.contains(text)), "{found:#?}");
+    };
+    let exported = |to: &str| {
+        let rule = format!("{{host: cart, exportTo: [{to}], {V1}}}");
+        routed(one_version().rule("versions", &rule), TO_V1)
+    };
+    told(
+        &client(exported("."), "web"),
+        "no DestinationRule that counts for proxies of namespace `web`",
+    );
+    told(&client(exported("."), "shop"), "");
+    told(&client(exported("'*'"), "web"), "");
+    told(&client(exported("web"), "web"), "of namespace `shop`");
+    told(&client(exported("shop,web"), "web"), "");
+    // A rule of the clients' own namespace replaces the one that has the subset.
+    let replaced = rule_in(client(exported("'*'"), "web"), "web", "{host: \"*.local\"}");
+    told(&replaced, "proxies of namespace `web` DestinationRule `web/there` counts");
+    let both = format!("{{host: \"*.local\", {V1}}}");
+    told(&rule_in(client(exported("'*'"), "web"), "web", &both), "");
+    // Rules of third namespaces count for nobody but those of the root namespace.
+    let of_third = format!("{{host: {HOST}, {V1}}}");
+    let third = |namespace: &str| {
+        rule_in(client(routed(one_version(), TO_V1), "web"), namespace, &of_third)
+    };
+    told(&third("third"), "of namespace `shop`");
+    told(&third("istio-system"), "");
+}
+
+#[test]
+fn a_subset_is_looked_for_where_routes_are_followed() {
+    let hidden = format!("{{host: cart, exportTo: [\".\"], {V1}}}");
+    let bare = || client(one_version().rule("versions", &hidden), "web");
+    let with = |rest: &str| {
+        let spec = format!("{{hosts: [cart], {rest}, http: [{{route: [{TO_V1}]}}]}}");
+        bare().object("VirtualService", "cart", &spec)
+    };
+    with("exportTo: [\"*\"]").has("HZ-SUBSET-UNDEFINED");
+    with("exportTo: [\".\"]").lacks("HZ-SUBSET-UNDEFINED");
+    let asked = |condition: &str| {
+        let route = format!("{{match: [{condition}], route: [{TO_V1}]}}");
+        bare().object("VirtualService", "cart", &format!("{{hosts: [cart], http: [{route}]}}"))
+    };
+    asked("{sourceNamespace: web}").has("HZ-SUBSET-UNDEFINED");
+    asked("{sourceNamespace: shop}").lacks("HZ-SUBSET-UNDEFINED");
+    asked("{sourceLabels: {app: other}}").lacks("HZ-SUBSET-UNDEFINED");
+    sidecar(routed(bare(), TO_V1), "\"shop/*\"").has("HZ-SUBSET-UNDEFINED");
+    sidecar(routed(bare(), TO_V1), "\"./*\"").lacks("HZ-SUBSET-UNDEFINED");
+}
+
+#[test]
+fn a_subset_is_empty_for_the_clients_that_have_it() {
+    let mesh = || client(routed(one_version().rule("versions", SUBSETS), TO_V1), "web");
+    let own = |version: &str| {
+        let spec =
+            format!("{{host: {HOST}, subsets: [{{name: v1, labels: {{version: {version}}}}}]}}");
+        rule_in(mesh(), "web", &spec)
+    };
+    own("v7").has("HZ-SUBSET-EMPTY");
+    own("v1").lacks("HZ-SUBSET-EMPTY");
+}
+
+#[test]
+fn a_service_is_exported_to_who_follows_routes_to_it() {
+    let exported = |to: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: far, namespace: shop, annotations: \
+             {{networking.istio.io/exportTo: \"{to}\"}}}}\nspec: {{clusterIP: 172.20.0.8, ports: [{{name: \
+             http, port: 80}}]}}\n"
+        );
+        let mesh = client(spread().file("clusters/c1/far.yaml", &text), "web");
+        routed(mesh, "{destination: {host: far}}")
+    };
+    exported(".").has("HZ-EXPORT-HIDDEN");
+    exported(".,web").lacks("HZ-EXPORT-HIDDEN");
+    sidecar(exported("."), "\"./*\"").lacks("HZ-EXPORT-HIDDEN");
+}
