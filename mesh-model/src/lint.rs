@@ -71,6 +71,8 @@ mod uncomputed;
 
 mod telemetry;
 
+mod provider;
+
 mod ineffective;
 
 mod installation;
@@ -149,6 +151,7 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     envoy_filter::check,
     uncomputed::check,
     telemetry::check,
+    provider::check,
     ineffective::check,
     installation::check,
 ];

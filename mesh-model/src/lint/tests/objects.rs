@@ -197,3 +197,61 @@ fn proxies_are_as_the_manifests_say() {
     right.lacks("PROXY-CONTRADICTS");
     right.lacks("PROXY-UNKNOWN");
 }
+
+fn custom(provider: &str) -> Fixture {
+    let text = format!(
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: ask, namespace: \
+         shop}}\nspec: {{action: CUSTOM, provider: {{name: {provider}}}, rules: [{{}}]}}\n"
+    );
+    spread().file("config/ask.yaml", &text)
+}
+
+#[test]
+fn a_policy_names_an_authorizer_that_can_be_asked() {
+    let found = |provider: &str| {
+        let settings = format!("extensionProviders: [{{name: asked, {provider}}}]\n");
+        custom("asked").file("mesh.yaml", &settings)
+    };
+    let check = |mesh: &Fixture, text: &str| {
+        let (_, found) = mesh.errors_and_findings();
+        let told = |it: &&String| it.contains("error[IST0101]") && it.contains(text);
+        assert!(found.iter().any(|it| told(&it)), "no `{text}` in {found:#?}");
+    };
+    check(&custom("nobody"), "spec.provider.name: MeshConfig has no extension provider `nobody`");
+    let service = |host: &str| format!("envoyExtAuthzGrpc: {{service: {host}, port: 80}}");
+    found(&service("cart.shop.svc.cluster.local")).lacks("IST0101");
+    found(&service("shop/cart.shop.svc.cluster.local")).lacks("IST0101");
+    let gone = found(&service("gone.shop.svc.cluster.local"));
+    check(
+        &gone,
+        "no service has the host `gone.shop.svc.cluster.local` of extension provider `asked`",
+    );
+    check(&found(&service("web/cart.shop.svc.cluster.local")), "no service has the host");
+    let traces = "zipkin: {service: cart.shop.svc.cluster.local, port: 80}";
+    check(&found(traces), "extension provider `asked` is no authorizer");
+}
+
+#[test]
+fn telemetry_goes_to_providers_that_exist() {
+    let telemetry = |list: &str, name: &str| {
+        let text = format!(
+            "apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {{name: t, namespace: shop}}\n\
+             spec: {{{list}: [{{providers: [{{name: {name}}}]}}]}}\n"
+        );
+        let settings = "extensionProviders: [{name: mine, prometheus: {}}]\n";
+        spread().file("config/t.yaml", &text).file("mesh.yaml", settings)
+    };
+    for list in ["tracing", "metrics", "accessLogging"] {
+        telemetry(list, "nobody").has("IST0101");
+        telemetry(list, "mine").lacks("IST0101");
+        let default = |name: &str| {
+            let text = format!(
+                "extensionProviders: [{{name: mine, prometheus: {{}}}}]\ndefaultProviders: {{{list}: [{name}]}}\n"
+            );
+            spread().file("mesh.yaml", &text)
+        };
+        default("nobody").has("IST0101");
+        default("mine").lacks("IST0101");
+    }
+    telemetry("metrics", "prometheus").lacks("IST0101");
+}
