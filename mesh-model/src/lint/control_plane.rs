@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::Subject;
 use super::scene::{services, some};
-use crate::manifest::Diagnostic;
+use crate::manifest::{Diagnostic, Node, Value};
 use crate::name::ClusterId;
 use crate::registry::Entry;
 use crate::registry::{ControlPlane, Mesh, Store};
-use crate::resource::{ClusterRole, DestinationRule, VirtualService};
+use crate::resource::{ClusterRole, DestinationRule, Meta, Opaque, VirtualService};
 
 pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
     missing_secrets(mesh, found);
@@ -136,21 +136,50 @@ impl Pair<'_> {
                 }
             }
         }
-        let policies = self.own.authorization_policies.iter();
-        let differ = policies.filter(|object| {
-            self.theirs
-                .authorization_policies
-                .get(object.key())
-                .is_none_or(|other| other.spec != object.spec)
-        });
-        let names: Vec<String> = differ
-            .map(|object| format!("{}/{}", object.meta.namespace, object.meta.name))
-            .collect();
-        if !names.is_empty() {
-            drifted.insert("AuthorizationPolicy", names);
-        }
+        self.others(&mut drifted);
         for (kind, names) in drifted {
             found.push(self.drift(kind, &names));
+        }
+    }
+
+    /// Objects of the other kinds that control planes read, which are missing or different there.
+    fn others(&self, drifted: &mut BTreeMap<&str, Vec<String>>) {
+        macro_rules! compare {
+            ($($kind:ident in $field:ident,)*) => {
+                $(for object in self.own.$field.iter() {
+                    let other = self.theirs.$field.get(object.key());
+                    let is_equal = other.is_some_and(|other| other.spec == object.spec);
+                    if !is_equal && is_shared(&object.meta) {
+                        let name = format!("{}/{}", object.meta.namespace, object.meta.name);
+                        drifted.entry(stringify!($kind)).or_default().push(name);
+                    }
+                })*
+            };
+        }
+        compare! {
+            AuthorizationPolicy in authorization_policies,
+            PeerAuthentication in peer_authentications,
+            RequestAuthentication in request_authentications,
+            Sidecar in sidecars,
+            Gateway in gateways,
+            ServiceEntry in service_entries,
+            WorkloadEntry in workload_entries,
+            WorkloadGroup in workload_groups,
+            ProxyConfig in proxy_configs,
+            Telemetry in telemetries,
+        }
+        for (key, object) in self.own.opaque.iter().filter(|(_, object)| is_read(object)) {
+            let other = self.theirs.opaque.get(key);
+            let is_equal = other.is_some_and(|other| {
+                match (object.node.get(&["spec"]), other.node.get(&["spec"])) {
+                    (Some(one), Some(other)) => is_alike(one, other),
+                    (one, other) => one.is_none() && other.is_none(),
+                }
+            });
+            if !is_equal {
+                let name = format!("{}/{}", key.namespace, key.name);
+                drifted.entry(key.kind).or_default().push(name);
+            }
         }
     }
 
@@ -196,6 +225,35 @@ impl Pair<'_> {
     }
 }
 
+/// Whether an object is written by people: machines that register themselves are objects of the one cluster
+/// whose control plane they called.
+fn is_shared(meta: &Meta) -> bool {
+    meta.annotations.get("istio.io/autoRegistrationGroup").is_none()
+}
+
+/// Whether control planes read an object that is kept as it is, such as an EnvoyFilter.
+fn is_read(object: &Opaque) -> bool {
+    let group = object.api_version.split('/').next().unwrap_or_default();
+    matches!(group, "networking.istio.io" | "extensions.istio.io")
+}
+
+/// Whether two nodes say the same, wherever they stand.
+fn is_alike(one: &Node, other: &Node) -> bool {
+    match (&one.value, &other.value) {
+        (Value::List(one), Value::List(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| is_alike(a, b))
+        }
+        (Value::Map(entries), Value::Map(others)) => {
+            entries.len() == others.len()
+                && entries.iter().all(|entry| {
+                    let found = others.iter().find(|it| it.key == entry.key);
+                    found.is_some_and(|found| is_alike(&entry.node, &found.node))
+                })
+        }
+        (one, other) => one == other,
+    }
+}
+
 /// A rule with the hosts that it is for.
 enum Named<'m> {
     Rule(&'m Arc<DestinationRule>),
@@ -203,7 +261,7 @@ enum Named<'m> {
 }
 
 impl<'m> Named<'m> {
-    fn meta(&self) -> &'m crate::resource::Meta {
+    fn meta(&self) -> &'m Meta {
         match self {
             Self::Rule(object) => &object.meta,
             Self::Route(object) => &object.meta,

@@ -318,3 +318,76 @@ fn what_a_refused_gateway_selects_is_looked_for_too() {
     assert!(gateway("nobody").iter().any(|text| text.contains("[IST0127]")));
     assert!(gateway("cart").iter().all(|text| !text.contains("[IST0127]")));
 }
+
+#[test]
+fn primaries_have_equal_objects_of_every_kind_that_they_read() {
+    let specs = [
+        ("security", "AuthorizationPolicy", "{rules: [{}]}", "{action: DENY, rules: [{}]}"),
+        ("security", "PeerAuthentication", "{mtls: {mode: STRICT}}", "{mtls: {mode: PERMISSIVE}}"),
+        (
+            "security",
+            "RequestAuthentication",
+            "{jwtRules: [{issuer: a, jwksUri: \"https://a/k\"}]}",
+            "{jwtRules: [{issuer: b, jwksUri: \"https://b/k\"}]}",
+        ),
+        (
+            "networking",
+            "Sidecar",
+            "{egress: [{hosts: [\"./*\"]}]}",
+            "{egress: [{hosts: [\"*/*\"]}]}",
+        ),
+        (
+            "networking",
+            "Gateway",
+            "{selector: {app: cart}, servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: [\"*\"]}]}",
+            "{selector: {app: cart}, servers: [{port: {number: 81, name: a, protocol: HTTP}, hosts: [\"*\"]}]}",
+        ),
+        (
+            "networking",
+            "ServiceEntry",
+            "{hosts: [a.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}",
+            "{hosts: [b.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}",
+        ),
+        ("networking", "WorkloadEntry", "{address: 10.0.0.7}", "{address: 10.0.0.8}"),
+        (
+            "networking",
+            "WorkloadGroup",
+            "{template: {serviceAccount: a}}",
+            "{template: {serviceAccount: b}}",
+        ),
+        ("networking", "ProxyConfig", "{concurrency: 1}", "{concurrency: 2}"),
+        ("telemetry", "Telemetry", "{tracing: [{}]}", "{metrics: [{}]}"),
+        (
+            "networking",
+            "EnvoyFilter",
+            "{configPatches: [{applyTo: CLUSTER, patch: {operation: REMOVE}}]}",
+            "{configPatches: [{applyTo: LISTENER, patch: {operation: REMOVE}}]}",
+        ),
+        ("extensions", "WasmPlugin", "{url: \"oci://a\"}", "{url: \"oci://b\"}"),
+    ];
+    for (group, kind, one, two) in specs {
+        let version = match kind {
+            "EnvoyFilter" => "v1alpha3",
+            "ProxyConfig" => "v1beta1",
+            "WasmPlugin" => "v1alpha1",
+            _ => "v1",
+        };
+        let text = |lead: &str, spec: &str| {
+            format!(
+                "{lead}apiVersion: {group}.istio.io/{version}\nkind: {kind}\nmetadata: {{name: same, namespace: \
+                 shop}}\nspec: {spec}\n"
+            )
+        };
+        let mesh = pair("role: primary\n", "role: primary\n")
+            .file("clusters/c1/same.yaml", &text("", one));
+        let told = |mesh: Fixture| {
+            let (_, found) = mesh.errors_and_findings();
+            let text = format!("{kind} `shop/same` of `c1` is missing or different in `c2`");
+            found.iter().any(|it| it.contains("[TOPO-CONFIG-DRIFT]") && it.contains(&text))
+        };
+        assert!(told(mesh.clone()), "a missing {kind}");
+        assert!(told(mesh.clone().file("clusters/c2/same.yaml", &text("", two))), "another {kind}");
+        let lead = "# Elsewhere in its file.\n";
+        assert!(!told(mesh.file("clusters/c2/same.yaml", &text(lead, one))), "an equal {kind}");
+    }
+}
