@@ -36,11 +36,26 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             let what = (selector, Reach::Namespace);
             found.extend(unmatched(scene, "RequestAuthentication", &object.meta, what));
         }
+        for object in store.telemetries.values() {
+            let selector = object.spec.selector.as_ref().map(|selector| &selector.match_labels);
+            let what = (selector, Reach::Namespace);
+            found.extend(unmatched(scene, "Telemetry", &object.meta, what));
+        }
+        for object in store.proxy_configs.values() {
+            let selector = object.spec.selector.as_ref().map(|selector| &selector.match_labels);
+            let what = (selector, Reach::Namespace);
+            found.extend(unmatched(scene, "ProxyConfig", &object.meta, what));
+        }
+        for object in store.destination_rules.values() {
+            let selector = object.spec.workload_selector.as_ref();
+            let what = (selector.map(|selector| &selector.match_labels), Reach::Own);
+            found.extend(unmatched(scene, "DestinationRule", &object.meta, what));
+        }
     }
     for refused in scene.mesh.parts.refused.iter() {
         let subject = Subject::of_refused(refused);
         let meta = (&refused.object.namespace, Reach::Mesh);
-        found.extend(unselected(scene, &subject, meta, &refused.selector));
+        found.extend(unselected(scene, (&subject, "spec.selector"), meta, &refused.selector));
     }
     sidecars(scene, found);
 }
@@ -52,6 +67,8 @@ enum Reach {
     Mesh,
     /// In the object's own; in the root namespace everywhere.
     Namespace,
+    /// In the object's own, the root namespace too.
+    Own,
 }
 
 /// `IST0127`: a selector that nothing fits.
@@ -63,7 +80,11 @@ fn unmatched(
 ) -> Option<Diagnostic> {
     let selector = selector.filter(|selector| !selector.is_empty())?;
     let subject = Subject::of(scene.mesh, &scene.plane.id, kind, meta);
-    unselected(scene, &subject, (&meta.namespace, reach), selector)
+    let field = match kind {
+        "Sidecar" | "DestinationRule" => "spec.workloadSelector",
+        _ => "spec.selector",
+    };
+    unselected(scene, (&subject, field), (&meta.namespace, reach), selector)
 }
 
 /// Whether the selector of an AuthorizationPolicy concerns a pod or a machine as only ztunnels have it.
@@ -109,7 +130,8 @@ pub(super) fn selects_nobody(scene: &Scene<'_>, own: &Namespace, selector: &Labe
 /// Whether a selector means a pod or a machine.
 fn is_met(scene: &Scene<'_>, (own, reach): (&Namespace, Reach), selector: &Labels) -> bool {
     let is_root = *own.as_str() == *scene.plane.config.root_namespace;
-    let is_there = |namespace: &Namespace| reach == Reach::Mesh || is_root || namespace == own;
+    let is_wide = reach == Reach::Mesh || (reach == Reach::Namespace && is_root);
+    let is_there = |namespace: &Namespace| is_wide || namespace == own;
     let pods = scene.workloads.iter().filter(|(pod, _)| is_there(&pod.meta.namespace));
     let mut machines = machines(scene).filter(|(meta, _)| is_there(&meta.namespace));
     pods.map(|(_, workload)| &workload.labels).any(|labels| labels.contains(selector))
@@ -118,7 +140,7 @@ fn is_met(scene: &Scene<'_>, (own, reach): (&Namespace, Reach), selector: &Label
 
 fn unselected(
     scene: &Scene<'_>,
-    subject: &Subject,
+    (subject, field): (&Subject, &str),
     place: (&Namespace, Reach),
     selector: &Labels,
 ) -> Option<Diagnostic> {
@@ -129,7 +151,7 @@ fn unselected(
         selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let message = format!("no workload has {}: the object concerns nobody", labels.join(", "));
     let help = "correct the selector, or deploy what it names";
-    Some(subject.warning("IST0127", "spec.selector", (message, help)))
+    Some(subject.warning("IST0127", field, (message, help)))
 }
 
 /// `IST0110` and `IST0111`: Sidecars of which only one can count.

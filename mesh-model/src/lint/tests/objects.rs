@@ -255,3 +255,46 @@ fn telemetry_goes_to_providers_that_exist() {
     }
     telemetry("metrics", "prometheus").lacks("IST0101");
 }
+
+#[test]
+fn selectors_of_every_kind_select_somebody() {
+    let with = |group: &str, kind: &str, spec: &str| {
+        let text = format!(
+            "apiVersion: {group}\nkind: {kind}\nmetadata: {{name: some, namespace: shop}}\nspec: {spec}\n"
+        );
+        spread().file("config/some.yaml", &text)
+    };
+    let kinds = [
+        ("telemetry.istio.io/v1", "Telemetry", "selector: {matchLabels: LABELS}, tracing: [{}]"),
+        (
+            "networking.istio.io/v1beta1",
+            "ProxyConfig",
+            "selector: {matchLabels: LABELS}, concurrency: 1",
+        ),
+        (
+            "networking.istio.io/v1",
+            "DestinationRule",
+            "workloadSelector: {matchLabels: LABELS}, host: cart.shop.svc.cluster.local",
+        ),
+        (
+            "networking.istio.io/v1",
+            "Sidecar",
+            "workloadSelector: {labels: LABELS}, egress: [{hosts: [\"./*\"]}]",
+        ),
+    ];
+    for (group, kind, spec) in kinds {
+        let of = |app: &str| {
+            let labels = format!("{{app: {app}}}");
+            with(group, kind, &format!("{{{}}}", spec.replace("LABELS", &labels)))
+        };
+        let (_, found) = of("nobody").errors_and_findings();
+        let field =
+            if spec.starts_with("workload") { "spec.workloadSelector" } else { "spec.selector" };
+        let text = format!("{field}: no workload has app=nobody");
+        assert!(
+            found.iter().any(|it| it.contains("[IST0127]") && it.contains(&text)),
+            "{found:#?}"
+        );
+        of("cart").lacks("IST0127");
+    }
+}
