@@ -28,7 +28,7 @@ use crate::compile::{Chain, Environment, Traffic};
 use crate::dry_run::is_dry_run;
 use crate::matcher::{PathOptions, UnderscoredHeaders};
 use crate::of_mesh::{waypoint_workload, workload_at};
-use crate::rbac::Origin;
+use crate::rbac::{Field, Origin};
 use crate::select::{Selection, applies};
 use crate::ztunnel;
 
@@ -188,7 +188,8 @@ impl Plane<'_> {
         let subject = self.subject(&policy.meta.namespace, &policy.meta.name);
         let patterns = risky_patterns(policy).into_iter().filter_map(|risky| {
             let (code, is_warning, message, help) = words(risky.risk)?;
-            let field = risky.field.as_ref().map(|field| format!(".{field}")).unwrap_or_default();
+            let path = |field: &Field| format!(".{}", field.path(risky.entry));
+            let field = risky.field.as_ref().map(path).unwrap_or_default();
             let values = risky.field.map(|field| format!("{:?}: ", field.values));
             let message = format!("{}{message}", values.unwrap_or_default());
             let field = format!("spec.rules[{}]{field}", risky.rule);

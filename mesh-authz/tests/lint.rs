@@ -89,7 +89,7 @@ fn a_rule_without_a_match_that_denies_tcp_connections_is_told_apart() {
     check(
         "p * DENY [{to: [{operation: {methods: [GET], notMethods: ['*']}}]}]",
         &[
-            "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to.operation.methods",
+            "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to[0].operation.methods",
             "HZ-AUTHZ-NEVER-MATCHES-HTTP p spec.rules[0]",
         ],
     );
@@ -187,16 +187,16 @@ fn patterns_that_look_tighter_than_they_are_are_told() {
     check(
         "p * DENY [{to: [{operation: {hosts: ['*shop.test'], ports: ['80']}}]}]",
         &[
-            "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to.operation.hosts",
-            "HZ-AUTHZ-HOST-PORT p spec.rules[0].to.operation.hosts",
-            "HZ-AUTHZ-SUFFIX p spec.rules[0].to.operation.hosts",
+            "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to[0].operation.hosts",
+            "HZ-AUTHZ-HOST-PORT p spec.rules[0].to[0].operation.hosts",
+            "HZ-AUTHZ-SUFFIX p spec.rules[0].to[0].operation.hosts",
         ],
     );
     check(
         "p * ALLOW [{from: [{source: {notNamespaces: [dev]}}]}, {to: [{operation: {paths: ['/a*']}}]}]",
         &[
-            "HZ-AUTHZ-ALLOW-EXCEPT p spec.rules[0].from.source.notNamespaces",
-            "HZ-AUTHZ-PATH-PREFIX p spec.rules[1].to.operation.paths",
+            "HZ-AUTHZ-ALLOW-EXCEPT p spec.rules[0].from[0].source.notNamespaces",
+            "HZ-AUTHZ-PATH-PREFIX p spec.rules[1].to[0].operation.paths",
             "HZ-AUTHZ-SPLIT-RULE p spec.rules[1]",
         ],
     );
@@ -323,9 +323,9 @@ fn a_rule_is_of_use_that_a_ztunnel_has_alone() {
         )
     };
     let patterns = [
-        "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to.operation.paths",
-        "HZ-AUTHZ-DENY-LISTS p spec.rules[1].to.operation.paths",
-        "HZ-AUTHZ-PATH-PREFIX p spec.rules[0].to.operation.paths",
+        "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to[0].operation.paths",
+        "HZ-AUTHZ-DENY-LISTS p spec.rules[1].to[0].operation.paths",
+        "HZ-AUTHZ-PATH-PREFIX p spec.rules[0].to[0].operation.paths",
     ];
     let shadowed = [&patterns[..], &["HZ-AUTHZ-SHADOWED p spec.rules[1]"]].concat();
     check_mesh(policy, &pod("{app: web}"), &shadowed);
@@ -349,7 +349,7 @@ fn a_star_within_a_value_is_a_letter() {
     };
     let to = |field: &str, value: &str, is_told| {
         let list = format!("to: [{{operation: {{{field}: ['{value}']}}}}]");
-        star(&format!("to.operation.{field}"), &list, is_told);
+        star(&format!("to[0].operation.{field}"), &list, is_told);
     };
     to("paths", "/a/*/b", true);
     to("paths", "*/b*", true);
@@ -362,7 +362,7 @@ fn a_star_within_a_value_is_a_letter() {
     to("methods", "P*T", true);
     let from = |field: &str, value: &str, is_told| {
         let list = format!("from: [{{source: {{{field}: ['{value}']}}}}]");
-        star(&format!("from.source.{field}"), &list, is_told);
+        star(&format!("from[0].source.{field}"), &list, is_told);
     };
     from("principals", "cluster.local/ns/*/sa/b", true);
     from("principals", "*/ns/a/sa/b", false);
@@ -374,7 +374,7 @@ fn a_star_within_a_value_is_a_letter() {
     from("trustDomains", "a*", false);
     let when = |key: &str, value: &str, is_told| {
         let list = format!("when: [{{key: '{key}', values: ['{value}']}}]");
-        star(&format!("when[{key}].values"), &list, is_told);
+        star("when[0].values", &list, is_told);
     };
     when("request.headers[x]", "foo*bar", true);
     when("request.headers[x]", "foo*", false);
@@ -387,7 +387,7 @@ fn a_star_within_a_value_is_a_letter() {
 
 #[test]
 fn a_template_within_another_one_is_known() {
-    let lists = "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to.operation.paths";
+    let lists = "HZ-AUTHZ-DENY-LISTS p spec.rules[0].to[0].operation.paths";
     let never = |paths: &str, others: &str, is_told: bool| {
         let rules = format!(
             "p * DENY [{{to: [{{operation: {{paths: ['{paths}'], notPaths: ['{others}']}}}}]}}]"
@@ -407,7 +407,7 @@ fn a_template_within_another_one_is_known() {
         };
         let told = [
             lists,
-            "HZ-AUTHZ-DENY-LISTS q spec.rules[0].to.operation.paths",
+            "HZ-AUTHZ-DENY-LISTS q spec.rules[0].to[0].operation.paths",
             "HZ-AUTHZ-SHADOWED q spec.rules[0]",
         ];
         let rules = format!("{}\n{}", rule("p", wide), rule("q", narrow));
@@ -417,4 +417,18 @@ fn a_template_within_another_one_is_known() {
     shadowed("/a/{**}", "/a/{*}", true);
     shadowed("/a/{*}", "/a/{**}", false);
     shadowed("/{*}/b/{**}", "/a/b/{*}", true);
+}
+
+#[test]
+fn findings_name_the_entry_that_they_are_about() {
+    check(
+        "p * DENY [{from: [{source: {ipBlocks: [10.0.0.0/8]}}, {source: {remoteIpBlocks: [10.0.0.0/8]}}], \
+         when: [{key: source.ip, values: [10.0.0.1]}, {key: connection.sni, values: [a.test]}]}]",
+        &[
+            "HZ-AUTHZ-DENY-LISTS p spec.rules[0].from[0].source.ipBlocks",
+            "HZ-AUTHZ-DENY-LISTS p spec.rules[0].from[1].source.remoteIpBlocks",
+            "HZ-AUTHZ-DENY-LISTS p spec.rules[0].when[0].values",
+            "HZ-AUTHZ-DENY-LISTS p spec.rules[0].when[1].values",
+        ],
+    );
 }

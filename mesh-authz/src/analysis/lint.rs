@@ -15,6 +15,9 @@ pub struct RiskyPattern {
     pub risk: Risk,
     /// The field, with the values that are meant; `None` where the rule as a whole is.
     pub field: Option<Field>,
+    /// The place of the entry in `from`, `to` or `when` that has the field; 0 where the rule as a whole is
+    /// meant.
+    pub entry: usize,
 }
 
 /// What is risky.
@@ -72,7 +75,7 @@ pub fn risky_patterns(policy: &AuthorizationPolicy) -> Vec<RiskyPattern> {
     for (place, rule) in rules.iter().enumerate() {
         let before = place.checked_sub(1).and_then(|before| rules.get(before));
         if before.is_some_and(|before| is_split(before, rule)) {
-            found.push(RiskyPattern { rule: place, risk: Risk::SplitRule, field: None });
+            found.push(RiskyPattern { rule: place, risk: Risk::SplitRule, field: None, entry: 0 });
         }
         for list in lists(rule) {
             let risks = list.risks(policy.spec.action);
@@ -84,10 +87,12 @@ pub fn risky_patterns(policy: &AuthorizationPolicy) -> Vec<RiskyPattern> {
                     is_negated: list.is_negated,
                     values,
                 }),
+                entry: list.entry,
             }));
         }
         if policy.spec.action == Action::Deny && denies_tcp(rule) {
-            found.push(RiskyPattern { rule: place, risk: Risk::DenyWithoutPorts, field: None });
+            let risk = Risk::DenyWithoutPorts;
+            found.push(RiskyPattern { rule: place, risk, field: None, entry: 0 });
         }
     }
     found

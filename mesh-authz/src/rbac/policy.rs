@@ -122,6 +122,22 @@ impl fmt::Display for Field {
     }
 }
 
+impl Field {
+    /// The path of the list below its rule, by the place of its entry in `from`, `to` or `when`:
+    /// `from[1].source.principals`, `when[0].values`.
+    pub(crate) fn path(&self, entry: usize) -> String {
+        let text = self.to_string();
+        match &self.place {
+            Place::When { .. } => {
+                let list = if self.is_negated { "notValues" } else { "values" };
+                format!("when[{entry}].{list}")
+            }
+            Place::Source(_) => text.replacen("from", &format!("from[{entry}]"), 1),
+            Place::Operation(_) => text.replacen("to", &format!("to[{entry}]"), 1),
+        }
+    }
+}
+
 fn write_name(f: &mut fmt::Formatter<'_>, name: &str, is_negated: bool) -> fmt::Result {
     let mut rest = name.chars();
     match rest.next() {

@@ -9,25 +9,31 @@ pub(crate) type Values<'r> = &'r [Box<str>];
 /// A list of values of a rule.
 pub(crate) struct List<'r> {
     pub(crate) place: Place,
+    /// The place of the entry in `from`, `to` or `when`.
+    pub(crate) entry: usize,
     pub(crate) is_negated: bool,
     pub(crate) values: Values<'r>,
 }
 
 /// The lists of a rule that have a value.
 pub(crate) fn lists(rule: &Rule) -> Vec<List<'_>> {
-    let sources = rule.from.iter().filter_map(|from| from.source.as_ref()).flat_map(of_source);
-    let operations = rule.to.iter().filter_map(|to| to.operation.as_ref()).flat_map(of_operation);
+    let sources = rule.from.iter().enumerate();
+    let sources = sources.filter_map(|(entry, from)| Some((entry, from.source.as_ref()?)));
+    let sources = sources.flat_map(|(entry, source)| of_source(entry, source));
+    let operations = rule.to.iter().enumerate();
+    let operations = operations.filter_map(|(entry, to)| Some((entry, to.operation.as_ref()?)));
+    let operations = operations.flat_map(|(entry, operation)| of_operation(entry, operation));
     let when = rule.when.iter().enumerate().flat_map(|(index, when)| {
         let place = || Place::When { index, key: when.key.clone() };
         [
-            List { place: place(), is_negated: false, values: &when.values },
-            List { place: place(), is_negated: true, values: &when.not_values },
+            List { place: place(), entry: index, is_negated: false, values: &when.values },
+            List { place: place(), entry: index, is_negated: true, values: &when.not_values },
         ]
     });
     sources.chain(operations).chain(when).filter(|list| !list.values.is_empty()).collect()
 }
 
-fn of_source(source: &Source) -> Vec<List<'_>> {
+fn of_source(entry: usize, source: &Source) -> Vec<List<'_>> {
     let lists = [
         ("principals", source.principals.as_slice(), source.not_principals.as_slice()),
         (
@@ -49,20 +55,21 @@ fn of_source(source: &Source) -> Vec<List<'_>> {
             source.not_remote_ip_blocks.as_slice(),
         ),
     ];
-    both(lists, Place::Source)
+    both(entry, lists, Place::Source)
 }
 
-fn of_operation(operation: &Operation) -> Vec<List<'_>> {
+fn of_operation(entry: usize, operation: &Operation) -> Vec<List<'_>> {
     let lists = [
         ("hosts", operation.hosts.as_slice(), operation.not_hosts.as_slice()),
         ("ports", operation.ports.as_slice(), operation.not_ports.as_slice()),
         ("methods", operation.methods.as_slice(), operation.not_methods.as_slice()),
         ("paths", operation.paths.as_slice(), operation.not_paths.as_slice()),
     ];
-    both(lists, Place::Operation)
+    both(entry, lists, Place::Operation)
 }
 
 fn both<'r, const N: usize>(
+    entry: usize,
     lists: [(&'static str, Values<'r>, Values<'r>); N],
     place: fn(&'static str) -> Place,
 ) -> Vec<List<'r>> {
@@ -70,8 +77,8 @@ fn both<'r, const N: usize>(
         .into_iter()
         .flat_map(|(name, values, not_values)| {
             [
-                List { place: place(name), is_negated: false, values },
-                List { place: place(name), is_negated: true, values: not_values },
+                List { place: place(name), entry, is_negated: false, values },
+                List { place: place(name), entry, is_negated: true, values: not_values },
             ]
         })
         .collect()

@@ -105,7 +105,7 @@ pub(super) fn told(
         (false, false) => (Severity::Error, "peers that it means to deny get through"),
         (false, true) => (Severity::Warning, "the rule denies more than meant"),
     };
-    let List { place, is_negated, values } = list;
+    let List { place, is_negated, values, .. } = list;
     let field = Field { place, is_negated, values: values.into() };
     Told {
         code,
