@@ -17,8 +17,11 @@ pub struct Place {
 pub struct Node {
     /// The value.
     pub value: Value,
-    /// Where it begins.
+    /// Where it begins; a text in a block (`|`, `>`) at the first of its lines that is not empty.
     pub place: Place,
+    /// By how many columns the lines of a text are indented that stand as they are (`|`); `None` for
+    /// anything else: it has no lines in the document, or not the same.
+    pub indent: Option<u32>,
 }
 
 /// What a document can hold, as the Kubernetes API reads YAML 1.1 and JSON.
@@ -180,6 +183,6 @@ impl From<&serde_json::Value> for Node {
                 Value::Map(members.iter().map(entry).collect())
             }
         };
-        Self { value, place: Place::default() }
+        Self { value, place: Place::default(), indent: None }
     }
 }

@@ -43,7 +43,7 @@ impl Json {
                 Value::Map(members.iter().map(|(key, value)| entry(key, value)).collect())
             }
         };
-        Node { value, place: Place::default() }
+        Node { value, place: Place::default(), indent: None }
     }
 
     /// Returns the text, `None` for anything else.

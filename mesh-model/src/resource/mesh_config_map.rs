@@ -34,8 +34,10 @@ pub struct MeshConfigMap {
 pub struct EmbeddedText {
     /// The text.
     pub text: Box<str>,
-    /// Where its value begins in the outer document: for a block (`|`) the line before its first.
+    /// Where its value begins in the outer document, as [`Node::place`] tells it.
     pub place: Place,
+    /// Where its first line begins, if its lines stand in the outer document as they are.
+    pub lines: Option<Place>,
 }
 
 impl MeshConfigMap {
@@ -95,9 +97,16 @@ impl EmbeddedText {
             found.extend(more);
         }
         for finding in &mut found {
-            finding.place.line = finding.place.line.saturating_add(self.place.line);
+            finding.place = self.outer(finding.place);
         }
         (value, found)
+    }
+
+    /// Where a place of the text is in the outer document: the text itself if its lines are not there.
+    fn outer(&self, inner: Place) -> Place {
+        let Some(first) = self.lines.filter(|_| inner.line > 0) else { return self.place };
+        let add = |first: u32, part: u32| first.saturating_add(part).saturating_sub(1);
+        Place { line: add(first.line, inner.line), column: add(first.column, inner.column) }
     }
 }
 
@@ -111,7 +120,13 @@ message! {
 
 impl Decode for EmbeddedText {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        Some(Self { text: Decode::decode(node, cursor)?, place: node.place })
+        let (text, place): (Box<str>, _) = (Decode::decode(node, cursor)?, node.place);
+        let lines = node.indent.map(|indent| {
+            let empty = text.bytes().take_while(|byte| *byte == b'\n').count();
+            let line = place.line.saturating_sub(u32::try_from(empty).unwrap_or(u32::MAX));
+            Place { line, column: indent.saturating_add(1) }
+        });
+        Some(Self { text, place, lines })
     }
 }
 
@@ -124,5 +139,71 @@ impl Decode for MeshConfigMap {
             networks: data.remove("meshNetworks"),
             injects_by_default: data.remove("values").is_some_and(|values| values.injects()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The places of what is wrong with the settings, then with the networks.
+    fn check(text: &str, expected: &[&str]) {
+        let file = Arc::from("istio.yaml");
+        let reading = manifest::read("istio.yaml", text.as_bytes(), &Limits::default());
+        let map = MeshConfigMap::of(&reading.documents[0].node).unwrap();
+        let of_mesh = map.mesh_config(&file).map(|(_, found)| found);
+        let of_networks = map.mesh_networks(&file).map(|(_, found)| found);
+        let found = of_mesh.into_iter().chain(of_networks).flatten();
+        let found: Vec<String> =
+            found.map(|it| format!("{}:{} {}", it.place.line, it.place.column, it.field)).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    const HEAD: &str = "apiVersion: v1\nkind: ConfigMap\n";
+
+    #[test]
+    fn what_is_wrong_in_a_block_stands_where_its_lines_do() {
+        check(
+            &format!(
+                "{HEAD}data:\n  mesh: |\n    connectTimeout: -1s\n    foo: 1\n  \
+                 meshNetworks: |-\n    networks: 5\n"
+            ),
+            &["5:5 connectTimeout", "6:5 foo", "8:15 networks"],
+        );
+    }
+
+    #[test]
+    fn empty_lines_comments_and_an_indentation_of_its_own_shift_nothing() {
+        check(
+            &format!(
+                "# a\n---\n{HEAD}data:\n  mesh: |2 # b\n\n  \n    # c\n    foo: 1\n  \
+                 meshNetworks: |+\n\n      # d\r\n      networks: 5\r\n\n"
+            ),
+            &["10:5 foo", "14:17 networks"],
+        );
+    }
+
+    #[test]
+    fn text_that_is_no_document_is_told_of_at_its_line() {
+        check(&format!("{HEAD}data:\n  mesh: |\n    a: 1\n    b: [\n"), &["6:8 "]);
+    }
+
+    #[test]
+    fn what_is_wrong_in_quotes_stands_where_they_begin() {
+        check(
+            &format!(
+                "{HEAD}data:\n  mesh: \"connectTimeout: -1s\\nfoo: 1\"\n  \
+                 meshNetworks: 'networks: 5'\n"
+            ),
+            &["4:9 connectTimeout", "4:9 foo", "5:17 networks"],
+        );
+        check(
+            &format!("{HEAD}data:\n  mesh: >\n    foo: 1\n\n    bar: 2\n"),
+            &["5:5 foo", "5:5 bar"],
+        );
+        check(
+            r#"{"apiVersion": "v1", "kind": "ConfigMap", "data": {"mesh": "\nfoo: 1"}}"#,
+            &["1:60 foo"],
+        );
     }
 }

@@ -27,7 +27,7 @@ fn convert(value: serde_json::Value, line: u32) -> Node {
             Value::Map(entries.into_iter().map(entry).collect())
         }
     };
-    Node { value, place: Place { line, column: 1 } }
+    Node { value, place: Place { line, column: 1 }, indent: None }
 }
 
 /// Checks which rules of admission an object of Istio's breaks, each with its field below `spec`, in

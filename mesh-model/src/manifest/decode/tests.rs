@@ -39,7 +39,7 @@ oneof! {
 }
 
 fn at(value: Value) -> Node {
-    Node { value, place: Place { line: 7, column: 3 } }
+    Node { value, place: Place { line: 7, column: 3 }, indent: None }
 }
 
 fn text(text: &str) -> Node {

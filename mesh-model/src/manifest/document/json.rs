@@ -62,7 +62,7 @@ impl<'t> Objects<'t> {
         if source.len() > self.limits.list_bytes {
             return Err(limits::list_bytes(self.limits, place));
         }
-        Ok(Some((Node { value, place }, source)))
+        Ok(Some((Node { value, place, indent: None }, source)))
     }
 
     /// Goes on at the next line that begins with a brace; returns what is passed over, from the
@@ -149,7 +149,7 @@ impl<'t> Objects<'t> {
     fn node(&mut self, depth: usize) -> Result<Node> {
         self.skip_blanks();
         let place = self.place();
-        Ok(Node { value: self.value(depth)?, place })
+        Ok(Node { value: self.value(depth)?, place, indent: None })
     }
 
     /// Passes over the bracket that begins a list or a map.

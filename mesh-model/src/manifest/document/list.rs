@@ -61,7 +61,8 @@ pub(super) fn beside_items(list: &Node) -> Option<Node> {
         return None;
     }
     let entries = list.entries().iter().filter(|entry| *entry.key != *"items");
-    let rest = Node { value: Value::Map(entries.cloned().collect()), place: list.place };
+    let rest =
+        Node { value: Value::Map(entries.cloned().collect()), place: list.place, indent: None };
     (!Meant::of_node(&rest).security_kinds.is_empty()).then_some(rest)
 }
 
@@ -100,7 +101,7 @@ fn name_kind(item: &mut Node, kind: &str, version: &str) {
     }
     let place = Place::default();
     for (key, text) in [("kind", kind), ("apiVersion", version)] {
-        let node = Node { value: Value::String(text.into()), place: item.place };
+        let node = Node { value: Value::String(text.into()), place: item.place, indent: None };
         entries.push(Entry { key: key.into(), place, node });
     }
 }

@@ -11,7 +11,7 @@
 //! # Upstream
 //!
 //! kubernetes-sigs/yaml `goyaml.v2`: `resolve.go`, `decode.go`.
-use granit_parser::{Event, Parser, Span};
+use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::limits::{self, Limits};
 use super::{Fault, head, split};
@@ -39,7 +39,8 @@ pub(super) fn read(text: &str, line: u32, limits: &Limits) -> Result<Node, Fault
             Event::DocumentStart(..) => documents += 1,
             _ if documents > 1 => return Err(error::second_document(place)),
             Event::Scalar(text, style, anchor, tag) => {
-                builder.scalar(text, style, tag.as_deref(), anchor, place)?;
+                let indent = indent(&span, style);
+                builder.scalar(text, style, tag.as_deref(), anchor, (place, indent))?;
             }
             Event::SequenceStart(_, anchor, _) => builder.begin_list(anchor, place)?,
             Event::MappingStart(_, anchor, _) => builder.begin_map(anchor, place)?,
@@ -95,4 +96,10 @@ fn place(span: &Span, line: u32) -> Place {
     let part = |part: usize| u32::try_from(part).unwrap_or(u32::MAX);
     let (start, column) = (&span.start, part(span.start.col()));
     Place { line: part(start.line()).saturating_add(line), column: column.saturating_add(1) }
+}
+
+/// Returns by how much the lines of a text are indented, if they stand as they are.
+fn indent(span: &Span, style: ScalarStyle) -> Option<u32> {
+    let indent = span.indent.filter(|_| style == ScalarStyle::Literal)?;
+    Some(u32::try_from(indent).unwrap_or(u32::MAX))
 }

@@ -105,7 +105,7 @@ impl<'l> Builder<'l> {
 
     /// Ends the document; an empty one is null.
     pub(super) fn finish(self, start: Place) -> Node {
-        self.root.unwrap_or(Node { value: Value::Null, place: start })
+        self.root.unwrap_or(Node { value: Value::Null, place: start, indent: None })
     }
 
     pub(super) fn scalar(
@@ -114,7 +114,7 @@ impl<'l> Builder<'l> {
         style: ScalarStyle,
         tag: Option<&Tag>,
         anchor: usize,
-        place: Place,
+        (place, indent): (Place, Option<u32>),
     ) -> Result<()> {
         if text.len() > self.limits.scalar_bytes {
             return Err(limits::scalar_bytes(self.limits, place));
@@ -127,7 +127,7 @@ impl<'l> Builder<'l> {
             return Ok(());
         }
         let value = scalar::value(text, style, tag, place)?;
-        self.complete(Node { value, place }, anchor)
+        self.complete(Node { value, place, indent }, anchor)
     }
 
     pub(super) fn begin_list(&mut self, anchor: usize, place: Place) -> Result<()> {
@@ -161,7 +161,7 @@ impl<'l> Builder<'l> {
                 Value::Map(entries)
             }
         };
-        self.complete(Node { value, place }, anchor)
+        self.complete(Node { value, place, indent: None }, anchor)
     }
 
     /// Puts a copy of what an anchor names.
@@ -274,7 +274,7 @@ fn merge_sources(node: Node, merged: &mut Vec<Vec<Entry>>) -> Result<()> {
         | Value::Bool(_)
         | Value::Integer(_)
         | Value::Float(_)
-        | Value::String(_)) => vec![Node { value, place }],
+        | Value::String(_)) => vec![Node { value, place, indent: None }],
     };
     for source in sources {
         let Value::Map(entries) = source.value else {
