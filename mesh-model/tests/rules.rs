@@ -324,6 +324,12 @@ fn settings_of_the_mesh() {
     check_file("mesh.yaml", &limit, "MC-CONNECTION-LIMIT");
     let timeout = connections("httpIdleTimeout: -1s");
     check_file("mesh.yaml", &timeout, "MC-CONNECTION-TIMEOUT");
+    let tracing = "defaultConfig: {tracing: {lightstep: {address: 'a.test:80'}}}";
+    check_file("mesh.yaml", tracing, "MC-TRACING-TOKEN");
+    check_file("mesh.yaml", "defaultConfig: {privateKeyProvider: {}}", "MC-KEY-PROVIDER");
+    let retries = "defaultInboundHttpRetryPolicy: {attempts: 1, perTryTimeout: 1s}";
+    check_file("mesh.yaml", retries, "MC-INBOUND-RETRY");
+    check_file("mesh.yaml", "extensionProviders: [{name: a}]", "MC-PROVIDER");
     // So it is where they stand in the ConfigMap that istiod reads.
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |\n    \
                tlsDefaults: {ecdhCurves: [X]}\n  meshNetworks: |\n    networks: {n1: {endpoints: [{fromCidr: a}]}}\n";

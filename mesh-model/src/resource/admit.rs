@@ -6,7 +6,7 @@
 //! ```
 use std::sync::Arc;
 
-use super::mesh_config::wrapped;
+use super::mesh_config::{providers, wrapped};
 use super::object::partial;
 use super::validate::{Violation, names};
 use super::{Decoded, MeshConfig, MeshNetworks, ObjectKey, Resource, decode};
@@ -176,7 +176,7 @@ impl MeshConfig {
         wrapped::check(document, file, &mut diagnostics);
         let violations = config.validate();
         config.repair(&violations);
-        let found = violations.into_iter();
+        let found = violations.into_iter().chain(providers::check(document));
         add(&mut diagnostics, found.map(|found| found.diagnose(document, file, "MeshConfig")));
         (config, diagnostics)
     }

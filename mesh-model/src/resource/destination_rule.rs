@@ -23,7 +23,7 @@ pub use self::tls::{ClientTlsMode, ClientTlsSettings};
 pub(crate) use self::validate::depends_on_order;
 pub(in crate::resource) use self::validate::{
     OutlierDetectionIs, connection_pool, connection_pool_settings, locality, outlier_detection,
-    subset_name, zone_aware,
+    subset_name, tls_settings, zone_aware,
 };
 use super::Meta;
 use super::selector::{PortSelector, WorkloadSelector};

@@ -20,6 +20,8 @@ mod validate;
 pub(in crate::resource) use self::validate::trust_domain;
 pub(super) mod wrapped;
 
+pub(super) use self::validate::providers;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -170,6 +170,14 @@ impl Violations {
         self.found.extract_if(before.., is_warning).for_each(drop);
     }
 
+    /// Runs `inner` and takes the errors that it gives as warnings.
+    pub(crate) fn as_warnings(&mut self, inner: impl FnOnce(&mut Self)) {
+        let before = self.found.len();
+        inner(self);
+        let found = self.found.get_mut(before..).unwrap_or_default();
+        found.iter_mut().for_each(|violation| violation.severity = Severity::Warning);
+    }
+
     /// Returns whether an error has been found.
     pub(crate) fn has_error(&self) -> bool {
         self.found.iter().any(|violation| violation.severity == Severity::Error)

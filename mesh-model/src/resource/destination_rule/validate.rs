@@ -26,6 +26,7 @@ pub(in crate::resource) use self::connection_pool::{
 pub(crate) use self::locality::depends_on_order;
 pub(in crate::resource) use self::locality::{OutlierDetectionIs, locality, zone_aware};
 pub(in crate::resource) use self::outlier_detection::check as outlier_detection;
+pub(in crate::resource) use self::tls::settings as tls_settings;
 
 impl DestinationRule {
     /// Returns the rules of admission that the object breaks.

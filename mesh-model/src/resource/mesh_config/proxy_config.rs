@@ -272,7 +272,9 @@ message! {
 
 oneof! {
     /// Hardware for private keys.
-    pub enum PrivateKeyProvider {
+    pub enum PrivateKeyProvider or Unset {
+        /// Not said: `{}`; validation refuses it.
+        _,
         /// Vector instructions.
         CryptoMb(CryptoMb) = "cryptomb",
         /// An accelerator.

@@ -16,9 +16,10 @@ use crate::resource::destination_rule::{self, OutlierDetectionIs};
 use crate::resource::validate::{
     Verdict, Violation, Violations, Wrong, duration, host, label, port,
 };
-use crate::resource::virtual_service;
+use crate::resource::virtual_service::{self, Retry};
 
 mod namespaces;
+pub(in crate::resource) mod providers;
 mod proxy;
 
 /// How long connecting may be allowed to take.
@@ -104,7 +105,12 @@ impl MeshConfig {
     fn check_defaults(&self, violations: &mut Violations) {
         if let Some(policy) = &self.default_traffic_policy {
             violations.field("defaultTrafficPolicy", |violations| {
-                destination_rule::connection_pool(violations, policy.connection_pool.as_ref());
+                // Upstream does not look at HTTP/2's keepalive here.
+                let mut pool = policy.connection_pool.clone();
+                if let Some(http) = pool.as_mut().and_then(|pool| pool.http.as_mut()) {
+                    http.http2_keep_alive = None;
+                }
+                destination_rule::connection_pool(violations, pool.as_ref());
                 let outlier = policy.outlier_detection.as_ref();
                 // Upstream does not warn of the deprecated field here.
                 violations.without_warnings(|violations| {
@@ -119,6 +125,9 @@ impl MeshConfig {
             let message = "there are settings for retries and no attempts";
             let help = "set `attempts`, or remove the others";
             violations.error_at(name, "RETRY-DISABLED-WITH-SETTINGS", message, help);
+        }
+        if let Some(retries) = retries {
+            violations.field(name, |violations| inbound_retry(violations, retries));
         }
     }
 
@@ -164,6 +173,23 @@ impl MeshConfig {
         }
         self.trust_domain_aliases.retain(|name| trust_domain(name).is_ok());
         proxy::repair(&mut self.default_config, &is_wrong);
+    }
+}
+
+/// Tells of settings that retries of inbound requests do not have: there is one host, the workload.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/config/validation/agent/validation.go` `validateMeshConfigDefaultInboundHTTPRetryPolicy`.
+fn inbound_retry(violations: &mut Violations, retries: &Retry) {
+    let without_effect = [
+        ("perTryTimeout", retries.per_try_timeout.is_some()),
+        ("retryRemoteLocalities", retries.retry_remote_localities.is_some()),
+        ("retryIgnorePreviousHosts", retries.retry_ignore_previous_hosts.is_some()),
+    ];
+    for (name, _) in without_effect.iter().filter(|(_, is_given)| *is_given) {
+        let message = "retries of inbound requests do not have this setting: it changes nothing";
+        violations.warning_at(name, "MC-INBOUND-RETRY", message, "remove it");
     }
 }
 

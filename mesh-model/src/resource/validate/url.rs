@@ -31,6 +31,26 @@ fn is_http(text: &str) -> bool {
         && is_escaped(fragment)
 }
 
+/// Whether Go reads a text that begins with `/` as the path of a URL, with what follows it.
+///
+/// # Upstream
+///
+/// Go `net/url.Parse`.
+pub(crate) fn is_path(text: &str) -> bool {
+    let (rest, fragment) = text.split_once('#').unwrap_or((text, ""));
+    let (rest, _query) = rest.split_once('?').unwrap_or((rest, ""));
+    // Three slashes begin a path without an authority.
+    let (authority, path) = match rest.strip_prefix("//").filter(|rest| !rest.starts_with('/')) {
+        Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
+        None => ("", rest),
+    };
+    text.starts_with('/')
+        && !text.bytes().any(|byte| byte.is_ascii_control())
+        && is_authority(authority)
+        && is_escaped(path)
+        && is_escaped(fragment)
+}
+
 /// `[USER@]HOST[:PORT]`.
 fn is_authority(text: &str) -> bool {
     let host = text.rsplit_once('@').map_or(text, |(_, host)| host);

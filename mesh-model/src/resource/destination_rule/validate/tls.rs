@@ -17,35 +17,38 @@ pub(super) fn check(
     block: Option<&ClientTlsSettings>,
 ) {
     let Some(block) = block else { return };
-    violations.field("tls", |violations| {
-        if let Some(name) = block.credential_name.strip_prefix(CONFIG_MAP) {
-            config_map(violations, namespace, name);
+    violations.field("tls", |violations| settings(violations, namespace, block));
+}
+
+/// Checks such a block under the name that is being looked at.
+pub(in crate::resource) fn settings(
+    violations: &mut Violations,
+    namespace: &str,
+    block: &ClientTlsSettings,
+) {
+    if let Some(name) = block.credential_name.strip_prefix(CONFIG_MAP) {
+        config_map(violations, namespace, name);
+    }
+    insecure(violations, block);
+    let is_tls = matches!(block.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual);
+    if is_tls && !block.credential_name.is_empty() {
+        let files =
+            [&block.client_certificate, &block.private_key, &block.ca_certificates, &block.ca_crl];
+        if files.iter().any(|file| !file.is_empty()) {
+            let message = "a secret and files exclude each other";
+            let help = "keep `credentialName` or the files";
+            violations.error_at("credentialName", "TLS-CREDENTIAL-MIX", message, help);
         }
-        insecure(violations, block);
-        let is_tls = matches!(block.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual);
-        if is_tls && !block.credential_name.is_empty() {
-            let files = [
-                &block.client_certificate,
-                &block.private_key,
-                &block.ca_certificates,
-                &block.ca_crl,
-            ];
-            if files.iter().any(|file| !file.is_empty()) {
-                let message = "a secret and files exclude each other";
-                let help = "keep `credentialName` or the files";
-                violations.error_at("credentialName", "TLS-CREDENTIAL-MIX", message, help);
-            }
-        } else if block.mode == ClientTlsMode::Mutual {
-            if block.client_certificate.is_empty() {
-                let message = "MUTUAL needs a certificate of the client";
-                violations.error("TLS-MUTUAL-CERT", message, "add `clientCertificate`");
-            }
-            if block.private_key.is_empty() {
-                let message = "MUTUAL needs a key of the client";
-                violations.error("TLS-MUTUAL-KEY", message, "add `privateKey`");
-            }
+    } else if block.mode == ClientTlsMode::Mutual {
+        if block.client_certificate.is_empty() {
+            let message = "MUTUAL needs a certificate of the client";
+            violations.error("TLS-MUTUAL-CERT", message, "add `clientCertificate`");
         }
-    });
+        if block.private_key.is_empty() {
+            let message = "MUTUAL needs a key of the client";
+            violations.error("TLS-MUTUAL-KEY", message, "add `privateKey`");
+        }
+    }
 }
 
 /// A server that is not verified needs nothing to verify it with.

@@ -9,6 +9,8 @@ use crate::name::Duration;
 use crate::resource::validate::{Verdict, Violations, Wrong, address, duration, host, port};
 
 mod connections;
+mod key_provider;
+mod tracing;
 
 /// Checks the settings of proxies that have none of their own.
 pub(super) fn check(violations: &mut Violations, config: &ProxyConfig) {
@@ -30,6 +32,14 @@ pub(super) fn check(violations: &mut Violations, config: &ProxyConfig) {
     if let Some(settings) = &config.connection_settings {
         violations.field("connectionSettings", |violations| {
             connections::check(violations, settings);
+        });
+    }
+    if let Some(settings) = &config.tracing {
+        violations.field("tracing", |violations| tracing::check(violations, settings));
+    }
+    if let Some(provider) = &config.private_key_provider {
+        violations.field("privateKeyProvider", |violations| {
+            violations.take(key_provider::check(provider));
         });
     }
     if config.proxy_metadata.contains_key("ISTIO_META_DNS_AUTO_ALLOCATE") {
@@ -66,6 +76,12 @@ pub(super) fn repair(config: &mut ProxyConfig, is_wrong: &dyn Fn(&str) -> bool) 
     }
     if is_wrong("defaultConfig.envoyAccessLogService.address") {
         config.envoy_access_log_service = None;
+    }
+    if is_wrong("defaultConfig.tracing") {
+        config.tracing = standard.tracing;
+    }
+    if is_wrong("defaultConfig.privateKeyProvider") {
+        config.private_key_provider = None;
     }
     if let Some(settings) = &mut config.connection_settings {
         connections::repair(settings, is_wrong);
