@@ -225,6 +225,79 @@ fn tokens_are_of_who_may_issue_them_for_several() {
     }
 }
 
+/// Who may issue tokens, and for whom, decides without any policy that asks for tokens.
+#[test]
+fn what_becomes_of_tokens_is_told_whatever_policies_ask_for() {
+    let rules = |rules: &str| {
+        format!(
+            "---\n{{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {{name: more, \
+             namespace: shop}}, spec: {{selector: {{matchLabels: {{app: free}}}}, jwtRules: [{rules}]}}}}\n"
+        )
+    };
+    let of = |rest: &str| rules(&format!("{{{rest}, jwksUri: 'https://b'}}"));
+    let method = policy("p", "rules: [{to: [{operation: {methods: [GET]}}]}]");
+    let namespace = policy("p", "rules: [{from: [{source: {namespaces: [other]}}]}]");
+    // The token that the rules before take and those after do not, and the other way round.
+    let cases = [
+        ("issuer", of("issuer: a"), of("issuer: b"), vec![json!({"iss": "a"})]),
+        ("added", String::new(), of("issuer: b"), vec![json!({"iss": "b"})]),
+        (
+            "audience",
+            of("issuer: a, audiences: [x]"),
+            of("issuer: a, audiences: [z]"),
+            vec![json!({"iss": "a", "aud": "x"}), json!({"iss": "a", "aud": "z"})],
+        ),
+        (
+            "second",
+            of("issuer: a, audiences: [x]"),
+            of("issuer: a, audiences: [x, z]"),
+            vec![json!({"iss": "a", "aud": "z"})],
+        ),
+        (
+            "any audience",
+            of("issuer: a"),
+            of("issuer: a, audiences: [x]"),
+            vec![json!({"iss": "a"})],
+        ),
+        // Nobody knows what a rule without issuer takes.
+        ("unknown", of("issuer: ''"), String::new(), vec![json!({"iss": "https://other.invalid"})]),
+    ];
+    for (place, (name, old, new, tokens)) in cases.iter().enumerate() {
+        let policies = ["", &*method, &*namespace].into_iter();
+        for policies in policies.take(if place == 0 { 3 } else { 1 }) {
+            let [old, new] = [old, new].map(|of| format!("{of}{policies}"));
+            let found = check(&format!("doors-{place}"), &old, &new);
+            assert_eq!(kinds(&found, "c1/shop/free-0"), BOTH, "{name} {policies}");
+            for token in tokens.iter().filter(|_| policies.is_empty()) {
+                let is_told = |told: &Value| told["request"]["jwt"]["claims"] == *token;
+                assert!(found.iter().any(is_told), "{name} {token} {found:#?}");
+            }
+        }
+    }
+}
+
+/// Without any rule a token is not looked at.
+#[test]
+fn a_first_rule_refuses_tokens_of_others() {
+    let cluster = |rules: &str| {
+        let folder = folder(&format!("first-{}", rules.is_empty()), "", "");
+        std::fs::write(folder.join("config/p.yaml"), rules).unwrap();
+        folder
+    };
+    let rule = "{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: r, \
+                namespace: shop}, spec: {jwtRules: [{issuer: a, jwksUri: 'https://a'}]}}";
+    let [old, new] = [cluster(""), cluster(rule)];
+    let (answer, said) =
+        mesh(&["diff", old.to_str().unwrap(), new.to_str().unwrap()], &Value::Null);
+    let told = answer["decisions"].as_array().ok_or(said).unwrap();
+    assert_eq!(kinds(told, "c1/shop/free-0"), ["newly_denied"]);
+    for told in told {
+        replay(&old, told, "old");
+        replay(&new, told, "new");
+    }
+    [old, new].iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
+}
+
 #[test]
 fn certificates_with_two_names_are_tried() {
     let names = |action: &str, names: [&str; 2]| {

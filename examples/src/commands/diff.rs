@@ -19,6 +19,7 @@ mod resources;
 mod routes;
 mod sent;
 mod table;
+mod tokens;
 mod traffic;
 
 #[derive(Args, Debug)]

@@ -10,6 +10,7 @@ use mesh_model::compat::DataPlane;
 use mesh_model::registry::{ControlPlane, Mesh, ServerMode};
 use mesh_model::resource::{JwtRule, MutualTlsMode};
 use mesh_model::view::{Proxy, ProxyKind};
+use serde_json::Value;
 
 use super::plane_of;
 use super::request::RequestFile;
@@ -109,18 +110,20 @@ pub(crate) struct Door<'m> {
     data_plane: DataPlane,
     is_captured: bool,
     /// Whether nobody knows if tokens are taken.
-    may_refuse_tokens: bool,
-    /// The rules of tokens: the workload's, then those of each service behind a waypoint.
-    pub(crate) tokens: Vec<&'m JwtRule>,
+    pub(crate) may_refuse_tokens: bool,
+    /// The rules of tokens: the workload's, then those of each service behind a waypoint, with its name.
+    pub(crate) tokens: Vec<(Option<Box<str>>, &'m JwtRule)>,
 }
 
 impl<'m> Door<'m> {
     /// The door of a workload; none where no control plane serves it.
     pub(crate) fn of(mesh: &'m Mesh, to: &Proxy, authorizer: &Authorizer) -> Option<Self> {
         let plane = mesh.control_plane_of(to.cluster.as_str())?;
-        let services = authorizer.services().iter();
-        let of_services =
-            services.flat_map(|service| jwt_rules_of_service(mesh, plane, to, &service.host));
+        let of_workload = jwt_rules_of_proxy(mesh, plane, to).into_iter().map(|rule| (None, rule));
+        let of_services = authorizer.services().iter().flat_map(|service| {
+            let rules = jwt_rules_of_service(mesh, plane, to, &service.host).into_iter();
+            rules.map(|rule| (Some(Box::from(&*service.host)), rule))
+        });
         Some(Self {
             mode: server_mode(plane, to),
             trust_domains: trust_domains(mesh, plane, to),
@@ -128,7 +131,7 @@ impl<'m> Door<'m> {
             data_plane: data_plane(mesh, to),
             is_captured: may_be_captured(mesh, to),
             may_refuse_tokens: may_refuse_tokens(mesh, plane, to, None),
-            tokens: jwt_rules_of_proxy(mesh, plane, to).into_iter().chain(of_services).collect(),
+            tokens: of_workload.chain(of_services).collect(),
         })
     }
 
@@ -136,6 +139,18 @@ impl<'m> Door<'m> {
     pub(crate) fn trusted(&self) -> impl Iterator<Item = &'m str> {
         let known = self.trust_domains.iter().filter(|domain| !domain.is_empty());
         known.filter(|_| self.looks_at_names).copied()
+    }
+
+    /// The rules that take a token, by where they stand.
+    pub(crate) fn rules_for(
+        &self,
+        issuer: &str,
+        audience: Option<&str>,
+    ) -> Vec<(Option<&str>, &'m JwtRule)> {
+        let audience = audience.map(Value::from);
+        let taking =
+            self.tokens.iter().filter(|(_, rule)| token::takes(rule, issuer, audience.as_ref()));
+        taking.map(|(service, rule)| (service.as_deref(), *rule)).collect()
     }
 
     /// Whether some port takes no plain text.

@@ -59,8 +59,7 @@ fn find<'r>(
     rules: &[&'r JwtRule],
 ) -> Result<&'r JwtRule, String> {
     let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
-    let mut of_issuer: Vec<&&JwtRule> =
-        rules.iter().filter(|rule| rule.issuer.is_empty() || *rule.issuer == *issuer).collect();
+    let mut of_issuer: Vec<&&JwtRule> = rules.iter().filter(|rule| is_of(rule, issuer)).collect();
     of_issuer.sort_by_key(|rule| &rule.issuer);
     if let Some(rule) = of_issuer.iter().find(|rule| is_for(rule, claims.get("aud"))) {
         return Ok(rule);
@@ -71,6 +70,15 @@ fn find<'r>(
         }
         _ => format!("the token of `{issuer}` is for another audience"),
     })
+}
+
+/// Whether a rule takes a token.
+pub(super) fn takes(rule: &JwtRule, issuer: &str, audience: Option<&Value>) -> bool {
+    is_of(rule, issuer) && is_for(rule, audience)
+}
+
+fn is_of(rule: &JwtRule, issuer: &str) -> bool {
+    rule.issuer.is_empty() || *rule.issuer == *issuer
 }
 
 /// Whether a token is for an audience of the rule; schemes and a slash at the end do not count.

@@ -11,6 +11,7 @@ use mesh_model::view::{Proxy, ProxyKind};
 use serde_json::{Map, Value, json};
 
 use super::Sides;
+use super::tokens::Tokens;
 use crate::commands::authz::Decider;
 use crate::commands::authz::entrance::Door;
 
@@ -68,8 +69,8 @@ impl Asked<'_> {
             found.extend(self.of_workload(*authorizers, &self.own()));
             found.extend(self.of_services(*authorizers));
         }
-        let tokens = issuers(self.doors);
-        let with_tokens = found.files.iter().flat_map(|request| with_issuers(request, &tokens));
+        let tokens = Tokens::of(self.doors);
+        let with_tokens = found.files.iter().flat_map(|request| tokens.with(request));
         found.files.extend(with_tokens.collect::<Vec<_>>());
         found.files.retain(|request| seen.insert(request.to_string()));
         found
@@ -204,7 +205,7 @@ const DOMAINS: usize = 8;
 const PORTS: usize = 64;
 
 /// Some of the values of two sides: those that one alone has come before those of both.
-fn differing_first<T: Copy + Ord>([old, new]: [Vec<T>; 2], most: usize) -> BTreeSet<T> {
+pub(super) fn differing_first<T: Copy + Ord>([old, new]: [Vec<T>; 2], most: usize) -> BTreeSet<T> {
     let (old, new) = (BTreeSet::from_iter(old), BTreeSet::from_iter(new));
     old.symmetric_difference(&new).chain(old.intersection(&new)).take(most).copied().collect()
 }
@@ -236,41 +237,6 @@ fn trust_domains<'m>(mesh: &'m Mesh, to: &Proxy) -> Vec<&'m str> {
     let others = config.trust_domain_aliases.iter().chain(roots).map(AsRef::as_ref);
     let all = own.into_iter().chain([&*config.trust_domain]).chain(others);
     all.filter(|domain| !domain.is_empty()).collect()
-}
-
-/// Issuers whose tokens are tried.
-const ISSUERS: usize = 8;
-
-/// Who may issue tokens for a workload, on either side, and for whom.
-fn issuers<'d>(doors: [&'d Option<Door<'_>>; 2]) -> BTreeSet<(&'d str, Option<&'d str>)> {
-    let rules = doors.into_iter().flatten().flat_map(|door| &door.tokens);
-    let known = rules.map(|rule| (&*rule.issuer, rule.audiences.first().map(AsRef::as_ref)));
-    known.take(ISSUERS).collect()
-}
-
-/// A request with a token as each issuer would have made it.
-fn with_issuers(request: &Value, issuers: &BTreeSet<(&str, Option<&str>)>) -> Vec<Value> {
-    let has_token = request.get("jwt").is_some();
-    let made = issuers.iter().filter(|_| has_token).filter_map(|(issuer, audience)| {
-        let mut request = request.clone();
-        let claims = request.pointer_mut("/jwt/claims")?.as_object_mut()?;
-        claims.insert("iss".to_owned(), (*issuer).into());
-        let Some(audience) = audience else { return Some(vec![request]) };
-        let known = claims.get("aud").cloned();
-        claims.insert("aud".to_owned(), (*audience).into());
-        // A token for one more audience is believed as well.
-        let longer = known.map(|known| {
-            let mut audiences = if let Value::Array(known) = known { known } else { vec![known] };
-            audiences.push((*audience).into());
-            let mut request = request.clone();
-            if let Some(of) = request.pointer_mut("/jwt/claims/aud") {
-                *of = audiences.into();
-            }
-            request
-        });
-        Some([request].into_iter().chain(longer).collect())
-    });
-    made.flatten().collect()
 }
 
 /// The ports of a workload that something is said of.
