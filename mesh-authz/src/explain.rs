@@ -319,7 +319,10 @@ fn condition_index<T>(clause: &Clause<T>) -> Option<usize> {
 }
 
 fn failed<'p, T: Saw>(clause: &'p Clause<T>, seen: &Seen<'_>) -> Failure<'p> {
-    let saw = saw::first_test(&clause.node)
-        .map_or_else(|| saw::NOTHING.to_owned(), |test| test.saw(seen));
-    Failure { field: &clause.field, saw }
+    let is_principal = match &clause.field.place {
+        Place::Source(name) => *name == "requestPrincipals",
+        Place::When { key, .. } => **key == *"request.auth.principal",
+        Place::Operation(_) => false,
+    };
+    Failure { field: &clause.field, saw: saw::saw(&clause.node, is_principal, seen) }
 }

@@ -5,7 +5,7 @@ use crate::rbac::{HeaderTest, Node, PermissionTest, PrincipalTest};
 use crate::request::Seen;
 
 /// What stands for an attribute that the request does not have.
-pub(super) const NOTHING: &str = "nothing";
+const NOTHING: &str = "nothing";
 
 /// The same where a gRPC server without a proxy has it of no request.
 const UNSEEN: &str = "nothing: gRPC servers without a proxy do not see it";
@@ -15,12 +15,29 @@ pub(super) trait Saw {
     fn saw(&self, seen: &Seen<'_>) -> String;
 }
 
-/// The first test of a tree; all tests of a clause look at one attribute, or at two of a token.
-pub(super) fn first_test<T>(node: &Node<T>) -> Option<&T> {
+/// What the tests of a tree saw: all look at one attribute, of which the first one tells; those of a
+/// `principal` at the issuer and the subject of a token, which are told as policies write them.
+pub(super) fn saw<T: Saw>(node: &Node<T>, is_principal: bool, seen: &Seen<'_>) -> String {
+    let tests = first_tests(node);
+    match tests.as_slice() {
+        [issuer, subject] if is_principal && seen.payload.is_some() && !seen.is_grpc() => {
+            format!("{}/{}", issuer.saw(seen), subject.saw(seen))
+        }
+        [first, ..] => first.saw(seen),
+        [] => NOTHING.to_owned(),
+    }
+}
+
+/// The first test of a tree, and those that stand beside it.
+fn first_tests<T>(node: &Node<T>) -> Vec<&T> {
+    let as_test = |node: &'_ Node<T>| matches!(node, Node::Test(_));
     match node {
-        Node::Test(test) => Some(test),
-        Node::Not(node) => first_test(node),
-        Node::All(nodes) | Node::AnyOf(nodes) => nodes.first().and_then(first_test),
+        Node::Test(test) => vec![test],
+        Node::Not(node) => first_tests(node),
+        Node::All(nodes) if nodes.iter().all(as_test) => {
+            nodes.iter().flat_map(first_tests).collect()
+        }
+        Node::All(nodes) | Node::AnyOf(nodes) => nodes.first().map(first_tests).unwrap_or_default(),
     }
 }
 

@@ -177,3 +177,25 @@ fn a_grpc_server_takes_posts_and_one_name_of_the_host() {
     check(&when("request.headers[host]", "values", "*"), [true, false]);
     check(&when("request.headers[:authority]", "values", "*"), [true, true]);
 }
+
+#[test]
+fn a_principal_of_a_token_is_seen_whole() {
+    let rules = [
+        from("requestPrincipals", "i/other"),
+        from("requestPrincipals", "*/other"),
+        from("requestPrincipals", "other/*"),
+        from("notRequestPrincipals", "i/s"),
+        "from: [{source: {requestPrincipals: ['a/b', 'i/other']}}]".to_owned(),
+        when("request.auth.principal", "values", "i/other"),
+        when("request.auth.principal", "notValues", "i/s"),
+    ];
+    for rule in rules {
+        assert_eq!(ask(SIDECAR, "ALLOW", &rule), (false, "i/s".to_owned()), "{rule}");
+        let (_, saw) = ask(GRPC, "ALLOW", &rule);
+        let unseen = "nothing: gRPC servers without a proxy do not see it";
+        assert!(saw.is_empty() || saw == unseen, "{rule}: {saw}");
+    }
+    // One claim alone is no principal.
+    let (_, saw) = ask(SIDECAR, "ALLOW", &when("request.auth.claims[iss]", "values", "x"));
+    assert_eq!(saw, "i");
+}
