@@ -14,6 +14,7 @@ use std::time::Duration;
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::SendRequest;
+use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -21,7 +22,7 @@ use mesh_authz::identity::tls::{ClientVerifier, PeerNames, ServerVerifier, Trust
 use mesh_authz::{Authorizer, Connection, Header, Http};
 use mesh_model::Compat;
 use mesh_model::name::TrustDomain;
-use mesh_model::registry::{Origin, Registry, Source};
+use mesh_model::registry::Registry;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
@@ -30,6 +31,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+#[path = "../src/folder.rs"]
+#[expect(dead_code, reason = "the story reads a folder, and no more")]
+mod folder;
 #[path = "../src/watch.rs"]
 mod folder_watch;
 
@@ -47,7 +51,7 @@ spec: {serviceAccountName: cart}
 status: {phase: Running, podIP: 127.0.0.1}
 ";
 
-/// The only policy: who may read items.
+/// The policy at first: who may read items.
 fn policy(account: &str) -> String {
     format!(
         "
@@ -58,10 +62,18 @@ spec:
   selector: {{matchLabels: {{app: cart}}}}
   rules:
   - from: [{{source: {{serviceAccounts: [{account}]}}}}]
-    to: [{{operation: {{methods: [GET], paths: [/items, '/items/*']}}}}]
+    to: [{{operation: {{methods: [GET], hosts: [cart.shop], paths: [/items, '/items/*']}}}}]
 "
     )
 }
+
+/// Another policy, in a file of its own.
+const DENY: &str = "
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: nobody, namespace: shop}
+spec: {action: DENY, rules: [{}]}
+";
 
 fn main() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -102,25 +114,35 @@ async fn tell(folder: &Path) -> Result<Vec<String>, Failure> {
     let mut told = vec![
         format!("web /items/7: {}", get(&mut web, "/items/7").await?),
         format!("web /admin: {}", get(&mut web, "/admin").await?),
+        // What asks for another host says so, the header `host` says cart.shop.
+        format!("web http://a.shop/items/7: {}", get(&mut web, "http://a.shop/items/7").await?),
         format!("batch /items/7: {}", get(&mut batch, "/items/7").await?),
     ];
 
     // The new file takes the place of the old one at once.
     replace(folder, "batch")?;
-    turns(&mut batch, &policies).await?;
+    turns(&mut batch, &policies, StatusCode::OK).await?;
     told.push("now the policy says batch".to_owned());
     told.push(format!("web /items/7: {}", get(&mut web, "/items/7").await?));
     told.push(format!("batch /items/7: {}", get(&mut batch, "/items/7").await?));
+
+    // A file that was not there before counts as those that were.
+    std::fs::write(folder.join("config/more.yaml"), DENY)?;
+    turns(&mut batch, &policies, StatusCode::FORBIDDEN).await?;
+    told.push("now another policy denies".to_owned());
+    std::fs::remove_file(folder.join("config/more.yaml"))?;
+    turns(&mut batch, &policies, StatusCode::OK).await?;
+    told.push("now it is gone".to_owned());
 
     // So does another folder, whose files are heard of from then on.
     lay(&folder.with_extension("next"), "web")?;
     std::fs::rename(folder, folder.with_extension("old"))?;
     std::fs::rename(folder.with_extension("next"), folder)?;
-    turns(&mut web, &policies).await?;
+    turns(&mut web, &policies, StatusCode::OK).await?;
     told.push("now another folder says web".to_owned());
     told.push(format!("batch /items/7: {}", get(&mut batch, "/items/7").await?));
     replace(folder, "batch")?;
-    turns(&mut batch, &policies).await?;
+    turns(&mut batch, &policies, StatusCode::OK).await?;
     told.push("and its policy says batch".to_owned());
     told.push(format!("web /items/7: {}", get(&mut web, "/items/7").await?));
     serving.abort();
@@ -135,14 +157,15 @@ fn replace(folder: &Path, account: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for policies that let a caller through that those before do not.
+/// Waits for policies that answer a caller otherwise than those before.
 async fn turns(
     caller: &mut SendRequest<Empty<Bytes>>,
     policies: &watch::Receiver<Arc<Authorizer>>,
+    answer: StatusCode,
 ) -> Result<(), Failure> {
     let mut policies = policies.clone();
     let turned = async {
-        while get(caller, "/items/7").await? != StatusCode::OK {
+        while get(caller, "/items/7").await? != answer {
             policies.changed().await?;
         }
         Ok(())
@@ -170,14 +193,13 @@ fn policies_of(
 }
 
 fn authorizer(folder: &Path) -> Result<Authorizer, Failure> {
-    let mut registry = Registry::new(Compat::default());
-    let files = ["clusters/east/cart.yaml", "config/policy.yaml"];
-    let sources = files.into_iter().filter_map(|name| {
-        let origin = Origin::of_path(name)?;
-        let text = std::fs::read(folder.join(name));
-        Some(text.map(|text| Source { origin, name: name.into(), text }))
-    });
-    for diagnostic in registry.load(sources.collect::<Result<Vec<_>, _>>()?) {
+    let files = folder::Files::read(folder)?;
+    // What cannot be read may be a policy: who goes on without it allows what it denies.
+    if let Some(name) = files.unreadable().next() {
+        return Err(format!("`{name}` cannot be read").into());
+    }
+    let mut registry = Registry::new(Compat::default()).with_all_places();
+    for diagnostic in files.diagnostics.into_iter().chain(registry.load(files.sources)) {
         eprintln!("{diagnostic}");
     }
     let mesh = registry.mesh();
@@ -232,12 +254,17 @@ fn is_allowed(
     (from, to): (SocketAddr, SocketAddr),
     request: &Request<Incoming>,
 ) -> bool {
+    // A request that names a whole URI goes to the host in it, whatever the header `host` says.
+    let host = request.headers().get(hyper::header::HOST).map(HeaderValue::as_bytes);
+    let host = request.uri().authority().map(|of| of.as_str().as_bytes()).or(host);
     let headers: Vec<Header<'_>> = request
         .headers()
         .iter()
-        .map(|(name, value)| Header { name: name.as_str(), value: value.as_bytes() })
+        .map(|(name, value)| {
+            let value = host.filter(|_| name == hyper::header::HOST).unwrap_or(value.as_bytes());
+            Header { name: name.as_str(), value }
+        })
         .collect();
-    let host = request.headers().get(hyper::header::HOST);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     caller.with(|peer| {
         let decision = authorizer.decide(&mesh_authz::Request {
@@ -251,7 +278,7 @@ fn is_allowed(
             },
             http: Some(Http {
                 method: request.method().as_str(),
-                authority: host.and_then(|host| host.to_str().ok()),
+                authority: host.and_then(|host| std::str::from_utf8(host).ok()),
                 path,
                 headers: &headers,
                 payload: None,

@@ -1,4 +1,4 @@
-//! Reading a mesh folder from disk: the only place where files become sources.
+//! Reading a mesh folder from disk: the only place where files become sources, for `mesh` and the story `mtls`.
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use mesh_model::Compat;
 use mesh_model::manifest::{self, Diagnostic, Limits, Place, Severity};
 use mesh_model::registry::{Effect, Mesh, Origin, Registry, Source, decides_security};
 
-use crate::Failure;
+use super::Failure;
 
 /// The example mesh of the repository that this program was built from.
 pub(crate) fn example() -> PathBuf {
@@ -70,7 +70,7 @@ fn load_by(
     files.diagnostics.extend(found);
     if !has_document {
         files.diagnostics.iter().for_each(|found| eprintln!("{found}"));
-        return Err(Failure::Unanswered(format!(
+        return Err(unanswered(format!(
             "no document of `{}` can be read: there is nothing to answer from",
             folder.display()
         )));
@@ -100,6 +100,11 @@ pub(crate) fn load_and_tell(folder: &Path, compat: &Compat) -> Result<Arc<Mesh>,
     Ok(loaded.mesh)
 }
 
+/// The failure of whoever took this file as a module.
+fn unanswered(sentence: String) -> Failure {
+    std::io::Error::other(sentence).into()
+}
+
 /// A number of things, in words.
 pub(crate) fn counted(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
@@ -125,7 +130,6 @@ impl Files {
     ///
     /// Where there is no such folder or nothing in it belongs to a mesh.
     pub(crate) fn read(folder: &Path) -> Result<Self, Failure> {
-        let unanswered = |text: String| Failure::Unanswered(text);
         if folder.is_file() {
             return Err(unanswered(format!(
                 "`{}` is a file; `-f DIR` names a folder",

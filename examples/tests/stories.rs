@@ -44,10 +44,13 @@ async fn a_caller_is_denied_until_the_policies_change_and_its_connection_stays()
     let expected = [
         "web /items/7: 200 OK",
         "web /admin: 403 Forbidden",
+        "web http://a.shop/items/7: 403 Forbidden",
         "batch /items/7: 403 Forbidden",
         "now the policy says batch",
         "web /items/7: 403 Forbidden",
         "batch /items/7: 200 OK",
+        "now another policy denies",
+        "now it is gone",
         "now another folder says web",
         "batch /items/7: 403 Forbidden",
         "and its policy says batch",
