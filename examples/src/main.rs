@@ -63,6 +63,11 @@ enum Command {
     /// Finds what will hurt, and says what to do.
     Lint,
     /// Shows what a change of the folder does: to traffic, requests, resources, findings.
+    ///
+    /// Requests are answered by the workload that is called, and each says what it shows. What callers show is
+    /// another question: where a caller's own settings change, such as the TLS of its DestinationRule, its calls
+    /// may be denied from then on, and that is told as a change of its resources only. `mesh authz --from` says
+    /// what a caller shows.
     Diff(diff::Arguments),
     /// Writes a page about the mesh: clusters, failover ladders, shares, hazards.
     Report(report::Arguments),

@@ -1,4 +1,7 @@
 //! `mesh diff`: what a change of the folder does to traffic, requests, resources and findings.
+//!
+//! Decisions are those of the workload that is called, about requests that say what they show. What callers
+//! show when they call is in the resources that they are sent.
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! Requests that are newly allowed or denied.
+//! Requests that are newly allowed or denied by the workload that is called: of each it is given what the caller
+//! shows, so that a caller that shows something else after the change is not told here.
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_authz::rbac::{Body, Filter, Place, Policy};
