@@ -8,6 +8,7 @@ use super::scene::{Scene, some};
 use crate::compat::DataPlane;
 use crate::endpoint::Workload;
 use crate::manifest::Diagnostic;
+use crate::name::nearest_name;
 use crate::registry::ServerMode;
 use crate::resource::{
     Action, AuthorizationPolicy, Condition, MutualTlsMode, Operation, Rule, Source,
@@ -15,6 +16,7 @@ use crate::resource::{
 use crate::view::data_plane;
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
+    let known = namespaces(scene);
     for store in scene.stores() {
         for policy in store.authorization_policies.values() {
             let subject =
@@ -22,6 +24,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             let case = Case { scene, policy, subject };
             found.extend(case.empty());
             found.extend(case.trust_domains());
+            found.extend(known.iter().flat_map(|known| case.namespaces(known)));
             found.extend(case.addresses());
             let workloads = case.workloads();
             found.extend(case.identity(&workloads));
@@ -86,11 +89,25 @@ impl<'s> Case<'s, '_> {
             .chain([&*config.trust_domain, "cluster.local"])
             .chain(config.trust_domain_aliases.iter().chain(roots).map(AsRef::as_ref))
             .collect();
+        let is_unknown = |domain: &str| !domain.contains('*') && !known.contains(domain);
         let is_foreign = |principal: &str| {
             let domain = principal.split('/').next().unwrap_or_default();
-            principal.contains('/') && !domain.contains('*') && !known.contains(domain)
+            principal.contains('/') && is_unknown(domain)
         };
-        let all = self.rules().flat_map(|(index, rule)| principals(index, rule));
+        let domains = self.rules().flat_map(|(index, rule)| {
+            values(index, rule, ("trustDomains", "source.trustDomain"), |it| &it.trust_domains)
+        });
+        let domains = domains.filter(|(_, domain)| is_unknown(domain)).map(|(field, domain)| {
+            let message = format!(
+                "`{domain}` is neither the mesh's trust domain nor an alias of it: no workload is of it, so \
+                 it never matches"
+            );
+            let help = "use the mesh's trust domain, or list the other in `trustDomainAliases`";
+            self.subject.error("HZ-AUTHZ-TRUST-DOMAIN", &field, (message, help))
+        });
+        let all = self.rules().flat_map(|(index, rule)| {
+            values(index, rule, ("principals", "source.principal"), |it| &it.principals)
+        });
         all.filter(|(_, principal)| is_foreign(principal))
             .map(|(field, principal)| {
                 let message = format!(
@@ -99,6 +116,26 @@ impl<'s> Case<'s, '_> {
                 );
                 let help = "use the mesh's trust domain, or list the other in `trustDomainAliases`";
                 self.subject.error("HZ-AUTHZ-TRUST-DOMAIN", &field, (message, help))
+            })
+            .chain(domains)
+            .collect()
+    }
+
+    /// `IST0101` for namespaces of sources, each where it stands; patterns may mean what comes later.
+    fn namespaces(&self, known: &BTreeSet<&str>) -> Vec<Diagnostic> {
+        let all = self.rules().flat_map(|(index, rule)| {
+            values(index, rule, ("namespaces", "source.namespace"), |it| &it.namespaces)
+        });
+        all.filter(|(_, name)| !name.contains('*') && !known.contains(name))
+            .map(|(field, name)| {
+                let message = format!(
+                    "there is no namespace `{name}`: no client is of it, so it never matches"
+                );
+                let help = match nearest_name(name, known.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "correct the name, or create the namespace first".to_owned(),
+                };
+                self.subject.error("IST0101", &field, (message, &help))
             })
             .collect()
     }
@@ -207,20 +244,40 @@ impl<'s> Case<'s, '_> {
     }
 }
 
-/// The principals that a rule asks for, each with its place.
-fn principals(index: usize, rule: &Rule) -> impl Iterator<Item = (String, &str)> {
+/// The values that a rule asks for in a list of sources or by the key of a condition, each with its place.
+fn values<'r>(
+    index: usize,
+    rule: &'r Rule,
+    (name, key): (&'static str, &'static str),
+    list: fn(&Source) -> &Vec<Box<str>>,
+) -> impl Iterator<Item = (String, &'r str)> {
     let sources = rule.from.iter().enumerate();
     let of_sources = sources.filter_map(|(at, from)| Some((at, from.source.as_ref()?)));
-    let of_sources = of_sources
-        .map(move |(at, source)| (format!("from[{at}].source.principals"), &source.principals));
+    let of_sources =
+        of_sources.map(move |(at, source)| (format!("from[{at}].source.{name}"), list(source)));
     let conditions = rule.when.iter().enumerate();
-    let conditions = conditions.filter(|(_, condition)| *condition.key == *"source.principal");
+    let conditions = conditions.filter(move |(_, condition)| *condition.key == *key);
     let of_conditions =
         conditions.map(|(at, condition)| (format!("when[{at}].values"), &condition.values));
     of_sources.chain(of_conditions).flat_map(move |(list, values)| {
         let place = move |at| format!("spec.rules[{index}].{list}[{at}]");
         values.iter().enumerate().map(move |(at, value)| (place(at), &**value))
     })
+}
+
+/// The namespaces of which clients can be, in any cluster; none where nobody runs at all.
+fn namespaces<'s>(scene: &'s Scene<'_>) -> Option<BTreeSet<&'s str>> {
+    let parts = &scene.mesh.parts;
+    let mut known = BTreeSet::from([&*scene.plane.config.root_namespace]);
+    for store in parts.clusters.values().map(|part| &*part.store).chain([&*parts.config]) {
+        known.extend(store.namespaces.values().map(|object| &*object.meta.name));
+        known.extend(store.pods.values().map(|object| object.meta.namespace.as_str()));
+        known.extend(store.workload_entries.values().map(|object| object.meta.namespace.as_str()));
+        known.extend(store.workload_groups.values().map(|object| object.meta.namespace.as_str()));
+        known.extend(store.service_accounts.values().map(|object| object.meta.namespace.as_str()));
+        known.extend(store.services.values().map(|object| object.meta.namespace.as_str()));
+    }
+    (!scene.workloads.is_empty()).then_some(known)
 }
 
 /// Whether a rule asks for an identity: what asks for the absence of one matches plain text, too.

@@ -181,3 +181,29 @@ fn a_policy_in_a_namespace_where_nobody_is_concerns_nobody() {
     let alone = Fixture::default().cluster("c1", "", &[]);
     policy(alone, deny).lacks(code);
 }
+
+#[test]
+fn sources_are_of_namespaces_and_trust_domains_that_exist() {
+    let policy = |rule: &str| {
+        let text = format!(
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: from, namespace: \
+             shop}}\nspec: {{rules: [{rule}]}}\n"
+        );
+        spread().file("config/from.yaml", &text)
+    };
+    let source = |list: &str| policy(&format!("{{from: [{{source: {{{list}}}}}]}}"));
+    let when = |key: &str, value: &str| {
+        policy(&format!("{{when: [{{key: source.{key}, values: [\"{value}\"]}}]}}"))
+    };
+    source("namespaces: [shpo]").has("IST0101");
+    source("namespaces: [shop, istio-system]").lacks("IST0101");
+    source("namespaces: [\"shp*\"]").lacks("IST0101");
+    source("notNamespaces: [shpo]").lacks("IST0101");
+    when("namespace", "shpo").has("IST0101");
+    when("namespace", "shop").lacks("IST0101");
+    source("trustDomains: [other]").has("HZ-AUTHZ-TRUST-DOMAIN");
+    source("trustDomains: [cluster.local, \"*.example\"]").lacks("HZ-AUTHZ-TRUST-DOMAIN");
+    when("trustDomain", "other").has("HZ-AUTHZ-TRUST-DOMAIN");
+    let alias = "trustDomainAliases: [other]\n";
+    source("trustDomains: [other]").file("mesh.yaml", alias).lacks("HZ-AUTHZ-TRUST-DOMAIN");
+}
