@@ -79,8 +79,8 @@ fn a_ztunnel_takes_a_star_inside_a_namespace_for_a_letter() {
         check(&[&ambient(), &of("ALLOW", "namespaces", value)], &[]);
     }
     // In a principal no data plane knows one there.
-    let told = format!("INNER-STAR warning {field}.principals");
-    check(&[&ambient(), &of("ALLOW", "principals", "td/ns/a*b/sa/c")], &[&told]);
+    let told = "INNER-STAR warning spec.rules[0].from[0].source.principals";
+    check(&[&ambient(), &of("ALLOW", "principals", "td/ns/a*b/sa/c")], &[told]);
     let when = "{action: DENY, rules: [{when: [{key: source.namespace, values: ['f*t']}]}]}";
     let told = "ZTUNNEL-WILDCARD error spec.rules[0].when[source.namespace].values";
     check(&[&ambient(), &policy("", when)], &[told]);
