@@ -40,10 +40,17 @@ struct Root {
 }
 
 fn root(name: &str) -> Root {
+    root_of_years(name, [1975, 4096])
+}
+
+/// A root that is valid from the start of one year to that of another.
+fn root_of_years(name: &str, [from, until]: [i32; 2]) -> Root {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.distinguished_name.push(rcgen::DnType::OrganizationName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_before = date_time_ymd(from, 1, 1);
+    params.not_after = date_time_ymd(until, 1, 1);
     let certificate = params.self_signed(&key).unwrap();
     Root { der: certificate.der().clone(), issuer: Issuer::new(params, key) }
 }
@@ -191,4 +198,42 @@ fn a_client_insists_on_who_it_calls() {
     let store = store(&[("east", &east)]);
     let seen = shake(&store, workload(&east, &[WEB]), workload(&east, &[WEB]), &[CART], NOW);
     assert_eq!(seen, refused(CertificateError::NotValidForName));
+}
+
+#[test]
+fn a_root_vouches_in_its_own_time_only() {
+    for (years, is_valid) in
+        [([2020, 2026], false), ([2027, 2060], false), ([2026, 2027], true), ([1960, 2060], true)]
+    {
+        let east = root_of_years("east", years);
+        let store = store(&[("east", &east)]);
+        let seen = shake(&store, workload(&east, &[WEB]), workload(&east, &[CART]), &[], NOW);
+        let expected =
+            if is_valid { Ok(WEB.to_owned()) } else { refused(CertificateError::UnknownIssuer) };
+        assert_eq!(seen, expected, "{years:?}");
+    }
+}
+
+#[test]
+fn a_uri_name_that_is_no_text_counts() {
+    let east = root("east");
+    let mut params = CertificateParams::default();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    // subjectAltName: the URI name of `web`, and one of a byte that no text has.
+    let mut names = vec![0x86, u8::try_from(WEB.len()).unwrap()];
+    names.extend(WEB.as_bytes());
+    for second in [&[][..], &[0x86, 1, 0xff]] {
+        let all = [&names[..], second].concat();
+        let content = [&[0x30, u8::try_from(all.len()).unwrap()][..], &all].concat();
+        let of = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 17], content);
+        params.custom_extensions = vec![of];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &east.issuer).unwrap();
+        let names = PeerNames::of_certificate(certificate.der());
+        assert_eq!(names.is_ok(), second.is_empty());
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let web = Workload { chain: vec![certificate.der().clone()], key };
+        let seen = shake(&store(&[("east", &east)]), web, workload(&east, &[CART]), &[], NOW);
+        assert_eq!(seen.is_ok(), second.is_empty(), "{seen:?}");
+    }
 }

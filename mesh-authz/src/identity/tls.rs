@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A peer is believed if its certificate has exactly one URI name, that is a SPIFFE id, and a chain
-//! ends at a root of the trust domain in that id: the roots of one domain vouch for no other. The time
+//! ends at a root of the trust domain in that id: the roots of one domain vouch for no other, each in its own
+//! time only. The time
 //! comes from rustls, which takes it from the caller's `TimeProvider`. Nothing here does I/O or knows
 //! an implementation of cryptography; the caller passes a provider.
 //!
@@ -13,6 +14,7 @@
 //!
 //! SPIFFE `standards/X509-SVID.md`; istio/istio `pilot/pkg/security/authn/utils/utils.go`
 //! `BuildInboundTLS`, and `security/pkg/pki/util` for what the certificates look like.
+mod der;
 mod names;
 mod store;
 mod verifier;

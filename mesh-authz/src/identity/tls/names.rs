@@ -5,6 +5,7 @@ use mesh_model::name::TrustDomain;
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
+use super::der;
 use crate::identity::Peer;
 
 const SCHEME: &str = "spiffe://";
@@ -39,18 +40,19 @@ impl PeerNames {
     ///
     /// # Errors
     ///
-    /// When the bytes are not a certificate.
+    /// When the bytes are not a certificate, or a URI name in it is no text.
     pub fn of_certificate(der: &[u8]) -> Result<Self, InvalidCertificate> {
         let der = CertificateDer::from(der);
         let certificate = EndEntityCert::try_from(&der).map_err(|_| InvalidCertificate(()))?;
-        Ok(Self::of(&certificate))
+        Self::of(&certificate, &der).ok_or(InvalidCertificate(()))
     }
 
-    pub(super) fn of(certificate: &EndEntityCert<'_>) -> Self {
-        Self {
-            uri_sans: certificate.valid_uri_names().map(Box::from).collect(),
-            dns_sans: certificate.valid_dns_names().map(Box::from).collect(),
-        }
+    /// None where a URI name is no text: then nobody can tell who it is.
+    pub(super) fn of(certificate: &EndEntityCert<'_>, der: &[u8]) -> Option<Self> {
+        let uri_sans: Vec<Box<str>> = certificate.valid_uri_names().map(Box::from).collect();
+        let dns_sans = certificate.valid_dns_names().map(Box::from).collect();
+        let is_whole = der::uri_names(der) == Some(uri_sans.len());
+        is_whole.then_some(Self { uri_sans, dns_sans })
     }
 
     /// Returns the SPIFFE id with its trust domain, if there is exactly one URI name and it is one.

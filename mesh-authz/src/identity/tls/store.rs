@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mesh_model::name::TrustDomain;
-use rustls::pki_types::{CertificateDer, TrustAnchor};
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+
+use super::der::Validity;
 
 /// The roots of each trust domain.
 ///
@@ -11,7 +13,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 /// at all. Aliases of the own trust domain are domains like any other: add the roots under each.
 #[derive(Clone, Debug, Default)]
 pub struct TrustStore {
-    roots: BTreeMap<TrustDomain, Vec<TrustAnchor<'static>>>,
+    roots: BTreeMap<TrustDomain, Vec<(Validity, TrustAnchor<'static>)>>,
 }
 
 /// The bytes are no certificate that can be a root.
@@ -33,9 +35,10 @@ impl TrustStore {
     ///
     /// When the bytes are not a certificate.
     pub fn add(&mut self, trust_domain: TrustDomain, der: &[u8]) -> Result<(), InvalidRoot> {
+        let validity = Validity::of(der).ok_or(InvalidRoot(()))?;
         let der = CertificateDer::from(der);
         let root = webpki::anchor_from_trusted_cert(&der).map_err(|_| InvalidRoot(()))?;
-        self.roots.entry(trust_domain).or_default().push(root.to_owned());
+        self.roots.entry(trust_domain).or_default().push((validity, root.to_owned()));
         Ok(())
     }
 
@@ -44,7 +47,18 @@ impl TrustStore {
         self.roots.keys()
     }
 
-    pub(super) fn of(&self, trust_domain: &TrustDomain) -> &[TrustAnchor<'static>] {
-        self.roots.get(trust_domain).map_or(&[], Vec::as_slice)
+    /// The roots of a trust domain that are valid at a time.
+    ///
+    /// # Upstream
+    ///
+    /// google/boringssl `crypto/x509/x509_vfy.cc` `internal_verify`, which Envoy verifies chains by: it
+    /// checks the times of every certificate of a chain, the root's too.
+    pub(super) fn of(
+        &self,
+        trust_domain: &TrustDomain,
+        now: UnixTime,
+    ) -> Vec<TrustAnchor<'static>> {
+        let roots = self.roots.get(trust_domain).into_iter().flatten();
+        roots.filter(|(validity, _)| validity.contains(now)).map(|(_, root)| root.clone()).collect()
     }
 }

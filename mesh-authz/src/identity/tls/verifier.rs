@@ -68,16 +68,17 @@ impl Common {
         usage: KeyUsage,
     ) -> Result<PeerNames, Error> {
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refused(&error))?;
-        let names = PeerNames::of(&certificate);
-        let Some((_, trust_domain)) = names.identity() else {
+        let names = PeerNames::of(&certificate, end_entity);
+        let known = names.as_ref().and_then(PeerNames::identity);
+        let Some((names, (_, trust_domain))) = names.as_ref().zip(known) else {
             return Err(CertificateError::ApplicationVerificationFailure.into());
         };
-        let roots = self.store.of(&trust_domain);
+        let roots = self.store.of(&trust_domain, now);
         let algorithms = self.algorithms().all;
         certificate
-            .verify_for_usage(algorithms, roots, intermediates, now, usage, None, None)
+            .verify_for_usage(algorithms, &roots, intermediates, now, usage, None, None)
             .map_err(|error| refused(&error))?;
-        Ok(names)
+        Ok(names.clone())
     }
 
     fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
