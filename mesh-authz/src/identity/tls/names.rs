@@ -64,6 +64,7 @@ impl PeerNames {
         let is_complete = !trust_domain.is_empty()
             && trust_domain.bytes().all(is_name)
             && !path.is_empty()
+            && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte))
             && path.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
         is_complete.then(|| (&**only, TrustDomain::from(trust_domain)))
     }
@@ -108,6 +109,10 @@ mod tests {
         check(&["spiffe://u@td/ns/a/sa/b"], None);
         check(&["spiffe://td/ns/a/../sa/b"], None);
         check(&["spiffe://td//ns/a/sa/b"], None);
+        for path in ["a?b", "a#b", "%2e", "a%2fb", "a b", "ü"] {
+            check(&[&format!("spiffe://td/ns/a/sa/{path}")], None);
+        }
+        check(&["spiffe://td/ns/a/sa/A.b-c_1"], Some("td"));
     }
 
     #[test]
