@@ -48,8 +48,8 @@ pub(super) fn contradictions(parts: &Parts) -> Vec<Contradiction> {
     others.iter().filter_map(differing).collect()
 }
 
-/// A control plane's own cluster that is described to be of another trust domain than its settings say: who is
-/// meant by the mesh's own domain in policies cannot be told.
+/// A control plane's own cluster that is described to be of another trust domain than its settings say. It is
+/// no error: primaries of one `mesh.yaml` may be of several, each the other's alias.
 pub(super) struct OtherDomain {
     pub(super) cluster: ClusterId,
     pub(super) described: Box<str>,
@@ -60,8 +60,8 @@ impl OtherDomain {
     /// What is said of it.
     pub(super) fn message(&self) -> String {
         format!(
-            "the cluster is described to be of `{}`, and the settings of its control plane say `{}`; because \
-             nobody can tell which one is meant, what security policies might deny is denied",
+            "the cluster is described to be of `{}`, and the settings of its control plane say `{}`: its workloads \
+             are of the first, and policies mean the second by the mesh's own",
             self.described, self.counting
         )
     }
@@ -84,7 +84,9 @@ pub(super) fn other_domains(parts: &Parts) -> Vec<OtherDomain> {
                 .unwrap_or_else(|| Arc::clone(own.get_or_insert_with(Arc::default))),
         };
         let (described, counting) = (described.trust_domain.clone(), config.trust_domain.clone());
-        (described != counting).then_some(OtherDomain { cluster, described, counting })
+        // Policies mean aliases as they mean the domain itself.
+        let is_known = described == counting || config.trust_domain_aliases.contains(&described);
+        (!is_known).then_some(OtherDomain { cluster, described, counting })
     });
     differing.collect()
 }
@@ -94,11 +96,6 @@ pub(super) fn broken(parts: &Parts) -> Arc<[Broken]> {
     let contradictions = contradictions(parts).into_iter();
     let contradictions =
         contradictions.map(|found| Broken::settings(&found.origin, found.message()));
-    let others = other_domains(parts).into_iter();
-    let contradictions = contradictions.chain(others.map(|found| {
-        let message = found.message();
-        Broken::settings(&Origin::Cluster(found.cluster), message)
-    }));
     let of_clusters =
         parts.clusters.iter().map(|(id, part)| (Origin::Cluster(id.clone()), &part.store));
     let stores = of_clusters.chain([(Origin::Config, &parts.config)]);

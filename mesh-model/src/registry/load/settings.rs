@@ -77,13 +77,13 @@ fn other(parts: &Parts, found: &OtherDomain) -> Diagnostic {
     let (file, place): (Arc<str>, Place) = parts.places.get(&place).cloned().unwrap_or_default();
     Diagnostic {
         code: "SETTINGS-DIFFER",
-        severity: Severity::Error,
+        severity: Severity::Warning,
         file,
         place,
         object: DESCRIPTION.to_owned(),
         field: "trustDomain".to_owned(),
         message: found.message(),
-        help: "say the same in both, or leave it out of `cluster.yaml`".to_owned(),
+        help: "say the same in both, or name the other one in `trustDomainAliases`".to_owned(),
     }
 }
 
