@@ -47,6 +47,8 @@ mod assigned;
 
 mod assignment;
 
+mod narrow;
+
 mod of_view;
 
 mod discovery;
@@ -77,5 +79,5 @@ pub use self::overflow::{Excess, Overflow};
 pub use self::rank::{Group, Ranking};
 pub use self::reason::{DropReason, Equal, Nearness, Reason};
 pub(crate) use self::run::Id;
-pub use self::run::PartIdentity;
+pub use self::run::{PartIdentity, PartPlace};
 pub use self::setting::EffectiveSetting;

@@ -8,21 +8,20 @@ use std::sync::Arc;
 
 use mesh_envoy_proto::envoy::config::core::v3 as core;
 use mesh_envoy_proto::envoy::config::endpoint::v3 as proto;
-use mesh_lb::assign::{
-    AssignedEndpoint, AssignedLocality, Assignment, ClusterForm, Supply, Target,
-};
-use mesh_model::endpoint::{self, HealthStatus, Shards};
+use mesh_lb::assign::{AssignedEndpoint, AssignedLocality, Assignment, Target};
+use mesh_model::endpoint::{self, HealthStatus};
 use mesh_model::name::Locality;
-use mesh_model::registry::{MergedRule, Service};
-use mesh_model::view::{Destination, ProxyView};
+use mesh_model::view::ProxyView;
 
 use crate::name::SubsetKey;
 
 mod encode;
 mod metadata;
+mod served;
 mod twin;
 
 pub use self::encode::Encoder;
+use self::served::{Asked, Served, Wholes, for_services};
 
 /// Returns the endpoints of a cluster by its name; a cluster that means nothing has none.
 pub fn cluster_load_assignment(view: &ProxyView<'_>, name: &str) -> proto::ClusterLoadAssignment {
@@ -56,8 +55,10 @@ pub fn assignments<'n>(
     mut with: impl FnMut(usize, &'n str, Assignment),
 ) {
     for_services(view, names, |served, asked| {
+        let mut wholes = Wholes::of(asked);
         for &Asked { place, name, key } in asked {
-            let assignment = served.and_then(|served| served.assignment(name, key));
+            let meant = served.and_then(|served| served.meant(name, key));
+            let assignment = served.zip(meant).map(|(of, meant)| wholes.assignment(of, &meant));
             with(place, name, assignment.unwrap_or_default());
         }
     });
@@ -97,106 +98,26 @@ pub fn encoded<'n>(
     mut with: impl FnMut(usize, &'n str, Arc<[u8]>),
 ) {
     for_services(view, names, |served, asked| {
-        let mut last = None;
+        let (mut last, mut wholes) = (None, Wholes::of(asked));
         for &Asked { place, name, key } in asked {
             let meant = served.and_then(|served| served.meant(name, key));
             let pair = served.zip(last.as_ref()).zip(meant.as_ref());
             let ports = pair.and_then(|((served, last), meant)| served.twins(last, meant));
             let again = ports.and_then(|(from, to)| encoder.encode_again(name, from, to));
             let bytes = again.unwrap_or_else(|| {
-                let assignment = served.zip(meant.as_ref()).map(|(of, meant)| of.compute(meant));
-                encoder.encode(name, &assignment.unwrap_or_default())
+                let pair = served.zip(meant.as_ref());
+                let assignment = pair.map(|(of, meant)| wholes.assignment(of, meant));
+                let assignment = assignment.unwrap_or_default();
+                if wholes.is_whole(key) {
+                    encoder.encode_whole(name, &assignment)
+                } else {
+                    encoder.encode(name, &assignment)
+                }
             });
             last = meant;
             with(place, name, bytes);
         }
     });
-}
-
-/// A cluster that is asked for by its name.
-struct Asked<'n> {
-    /// Its place among the names.
-    place: usize,
-    name: &'n str,
-    key: SubsetKey<'n>,
-}
-
-impl Asked<'_> {
-    /// Whether it is a cluster that gateways reach by server names.
-    fn is_sni_dnat(&self) -> bool {
-        self.name.starts_with("outbound_")
-    }
-}
-
-/// Hands out the clusters of each service with it, those of one subset by their ports.
-fn for_services<'n>(
-    view: &ProxyView<'_>,
-    names: impl IntoIterator<Item = &'n str>,
-    mut with: impl FnMut(Option<&Served<'_, '_>>, &[Asked<'n>]),
-) {
-    let names = names.into_iter().enumerate();
-    let mut asked: Vec<Asked<'_>> =
-        names.map(|(place, name)| Asked { place, name, key: SubsetKey::parse(name) }).collect();
-    asked.sort_by(|a, b| {
-        let order = |of: &Asked<'n>| (of.key.host, of.is_sni_dnat(), of.key.subset, of.key.port);
-        order(a).cmp(&order(b))
-    });
-    for of_host in asked.chunk_by(|a, b| a.key.host == b.key.host) {
-        let served = of_host.first().and_then(|first| Served::new(view, first.key.host));
-        with(served.as_ref(), of_host);
-    }
-}
-
-/// A service as a proxy sees it, and its endpoints.
-struct Served<'v, 'm> {
-    view: &'v ProxyView<'m>,
-    service: Arc<Service>,
-    rule: Option<&'m MergedRule>,
-    shards: Option<&'m Arc<Shards>>,
-}
-
-/// What the name of a cluster means.
-struct Meant<'m> {
-    form: ClusterForm,
-    destination: Destination<'m>,
-}
-
-impl<'v, 'm> Served<'v, 'm> {
-    /// The service of a host; `None` if the proxy sees none.
-    fn new(view: &'v ProxyView<'m>, host: &str) -> Option<Self> {
-        let service = view.scope().service(host)?.clone();
-        let (rule, shards) = (view.rule(&service), view.shards(&service));
-        Some(Self { view, service, rule, shards })
-    }
-
-    /// What the endpoints of one of its clusters are computed from.
-    fn assignment(&self, name: &str, key: SubsetKey<'_>) -> Option<Assignment> {
-        self.meant(name, key).map(|meant| self.compute(&meant))
-    }
-
-    /// What one of its clusters is, by its name.
-    fn meant(&self, name: &str, key: SubsetKey<'_>) -> Option<Meant<'m>> {
-        let Self { view, service, rule, .. } = self;
-        let form = match key.direction {
-            "outbound" if name.starts_with("outbound_") => ClusterForm::SniDnat,
-            "outbound" => ClusterForm::Outbound,
-            _ => return None,
-        };
-        let port = service.port(u16::try_from(key.port).ok()?)?.clone();
-        let destination = view.destination_by(*rule, (service.clone(), port), key.subset.into());
-        Some(Meant { form, destination })
-    }
-
-    fn compute(&self, Meant { form, destination }: &Meant<'m>) -> Assignment {
-        let none = Shards::default();
-        let supply = Supply {
-            shards: self.shards.map_or(&none, AsRef::as_ref),
-            gateways: self.view.gateways(false),
-            counts_names: false,
-            compat: self.view.mesh().compat(),
-        };
-        Assignment::of_supply(self.view, destination, *form, supply)
-    }
 }
 
 /// Writes an assignment as EDS sends it, and as DNS clusters hold it.

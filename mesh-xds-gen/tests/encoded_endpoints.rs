@@ -44,6 +44,9 @@ fn check_view(view: &ProxyView<'_>, encoder: &mut Encoder, names: &[String]) {
         assert_eq!(bytes.as_ref(), Ok(&expected), "{name}");
     });
     assert_eq!(met, names.len());
+    endpoint::assignments(view, names.iter().map(String::as_str), |_, name, assignment| {
+        assert_eq!(assignment, endpoint::assignment(view, name).unwrap_or_default(), "{name}");
+    });
 }
 
 /// The same of all that the proxies of a mesh are sent; how many bytes that is.

@@ -1,10 +1,10 @@
 //! What a proxy uses: localities with priorities and weights, and how each endpoint is reached.
-use mesh_model::endpoint::{Address, Endpoint, HealthStatus, Kind, NetworkGateway};
+use mesh_model::endpoint::{Address, CohortOf, Endpoint, HealthStatus, Kind, NetworkGateway};
 use mesh_model::name::Locality;
 
 use super::basis::{Place, Rank};
 use super::draft::Reach;
-use super::run::{Content, Form, Id, PartIdentity, Run};
+use super::run::{Content, Form, Id, PartIdentity, PartPlace, Run};
 use super::{Assignment, Reason};
 
 /// Some members of a locality.
@@ -80,7 +80,14 @@ impl<'a> AssignedLocality<'a> {
     pub fn parts(
         self,
     ) -> impl DoubleEndedIterator<Item = AssignedPart<'a>> + ExactSizeIterator + Clone {
-        self.own_parts().iter().map(move |part| AssignedPart { locality: self, part })
+        let shards = self.assignment.shards();
+        self.own_parts().iter().map(move |part| {
+            let of = match part {
+                Part::Run(run) => run.cohort_of(shards),
+                Part::Gateway(_) => None,
+            };
+            AssignedPart { locality: self, part, of }
+        })
     }
 
     fn own_parts(self) -> &'a [Part] {
@@ -134,29 +141,38 @@ impl Part {
 pub struct AssignedPart<'a> {
     locality: AssignedLocality<'a>,
     part: &'a Part,
+    /// The endpoints among which a run chooses.
+    of: Option<CohortOf<'a>>,
 }
 
 impl<'a> AssignedPart<'a> {
-    /// Returns what tells the part from all others; `None` for a gateway.
-    pub fn identity(self) -> Option<PartIdentity> {
+    fn run(self) -> Option<(&'a Run, CohortOf<'a>)> {
         match self.part {
-            Part::Run(run) => PartIdentity::new(run, self.locality.assignment.shards()),
+            Part::Run(run) => Some((run, self.of?)),
             Part::Gateway(_) => None,
         }
     }
 
+    /// Returns what tells the part from all others; `None` for a gateway.
+    pub fn identity(self) -> Option<PartIdentity> {
+        self.run().map(|(run, of)| PartIdentity::new(run, of))
+    }
+
     /// Returns whether it has an identity, without making another one.
     pub fn has(self, identity: &PartIdentity) -> bool {
-        match self.part {
-            Part::Run(run) => identity.is_of(run, self.locality.assignment.shards()),
-            Part::Gateway(_) => false,
-        }
+        self.run().is_some_and(|(run, of)| identity.is_of(run, of))
+    }
+
+    /// Returns what tells the part from all others of its service; `None` for a gateway, and where it does not
+    /// hold all that serve the port in the locality and are from there.
+    pub fn place(self) -> Option<PartPlace> {
+        self.run().and_then(|(run, _)| PartPlace::new(run))
     }
 
     /// Returns how many endpoints it holds; a gateway is one.
     #[expect(clippy::len_without_is_empty, reason = "no part is empty")]
     pub fn len(self) -> usize {
-        self.part.len(self.locality.assignment)
+        self.run().map_or(1, |(run, of)| run.len_of(of))
     }
 
     /// Returns the endpoints, and the first as it is assigned, if they differ in nothing that proxies are told
@@ -165,9 +181,8 @@ impl<'a> AssignedPart<'a> {
     pub fn alike(
         self,
     ) -> Option<(AssignedEndpoint<'a>, impl DoubleEndedIterator<Item = &'a Endpoint> + Clone)> {
-        let Part::Run(run) = self.part else { return None };
+        let (run, of) = self.run()?;
         let Content::All(form) = run.content else { return None };
-        let of = run.cohort_of(self.locality.assignment.shards())?;
         let [kind @ Kind { name: Some(_), .. }] = of.cohort().kinds() else { return None };
         let (first, index) = (of.endpoint(0)?, *of.indices().first()?);
         let first = AssignedEndpoint {
@@ -182,14 +197,13 @@ impl<'a> AssignedPart<'a> {
 
     /// Returns the endpoints in the order of the shards, or the gateway.
     pub fn endpoints(self) -> impl DoubleEndedIterator<Item = AssignedEndpoint<'a>> + Clone {
-        let Self { locality, part } = self;
+        let Self { locality, part, of } = self;
         let (run, entry) = match part {
             Part::Run(run) => (Some(run), None),
             Part::Gateway(entry) => (None, Some(&**entry)),
         };
-        let shards = locality.assignment.shards();
         let of_run = run.into_iter().flat_map(move |run| {
-            run.endpoints(shards).map(move |found| AssignedEndpoint {
+            run.endpoints_of(of).map(move |found| AssignedEndpoint {
                 locality,
                 form: found.form,
                 target: Target::of_endpoint(found.endpoint, found.form.reach),

@@ -133,6 +133,12 @@ impl Assignment {
         self.basis.shards.iter().map(|shard| shard.endpoints().len()).sum()
     }
 
+    /// Returns whether it is of the same revision of the same service's endpoints as another, whichever of them
+    /// each uses.
+    pub fn is_of_same_endpoints(&self, other: &Self) -> bool {
+        self.basis.shards.is_same(&other.basis.shards)
+    }
+
     /// Returns how many priorities there are: all from 0 on, without gaps.
     pub fn n_priorities(&self) -> u32 {
         let last = self.ranks.iter().map(|rank| rank.priority).max();

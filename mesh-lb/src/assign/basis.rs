@@ -3,6 +3,7 @@
 //! ```text
 //! shards ─filter, group, split horizon─▶ Basis ─rank, for each place of a client─▶ Assignment
 //! ```
+use std::ops::Range;
 use std::sync::Arc;
 
 use mesh_model::endpoint::{Discoverability, Shards};
@@ -42,6 +43,12 @@ impl Place {
     pub(super) const fn is_empty(&self) -> bool {
         let (start, end) = self.parts;
         start == end
+    }
+
+    /// The same locality with other parts, and their weight.
+    pub(super) fn with_parts(&self, parts: Range<usize>, weight: Option<u32>) -> Self {
+        let parts = (narrow(parts.start), narrow(parts.end));
+        Self { locality: self.locality.clone(), weight, parts }
     }
 }
 
@@ -97,6 +104,34 @@ impl Basis {
         for (group, place) in groups.iter_mut().zip(&self.places) {
             (group.weight, group.priority, group.reason) = (place.weight, 0, Reason::default());
         }
+    }
+
+    /// Its places as groups, to be ranked.
+    pub(super) fn groups(&self) -> Vec<Group<()>> {
+        let group = |place: &Place| Group {
+            locality: Some(place.locality.clone()),
+            weight: place.weight,
+            priority: 0,
+            members: Vec::new(),
+            reason: Reason::default(),
+        };
+        self.places.iter().map(group).collect()
+    }
+
+    /// The same endpoints of which others are left: by places, of which each knows its parts.
+    pub(super) fn with_places(
+        &self,
+        places: Vec<Place>,
+        parts: Vec<Part>,
+        dropped: Vec<(Batch, DropReason)>,
+    ) -> Self {
+        let (shards, scale) = (self.shards.clone(), self.scale);
+        Self { shards, places: places.into(), parts: parts.into(), dropped: dropped.into(), scale }
+    }
+
+    /// How many parts all places have.
+    pub(super) const fn n_parts(&self) -> usize {
+        self.parts.len()
     }
 
     /// The parts of a place.

@@ -21,6 +21,14 @@ pub(super) enum Which {
     Place(u32),
 }
 
+impl Which {
+    /// The kind or the place, in whose order endpoints are looked at.
+    pub(super) const fn number(self) -> u32 {
+        let (Self::Kind(number) | Self::Place(number)) = self;
+        number
+    }
+}
+
 impl Batch {
     pub(super) fn cohort_of(self, shards: &Shards) -> Option<CohortOf<'_>> {
         shards.get(usize::try_from(self.shard).ok()?)?.cohort(usize::try_from(self.cohort).ok()?)

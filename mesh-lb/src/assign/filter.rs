@@ -87,6 +87,11 @@ impl<'a> Filter<'a> {
         }
     }
 
+    /// Whether another one keeps endpoints of the same health.
+    pub(super) const fn keeps_as(&self, other: &Self) -> bool {
+        self.keeps_unhealthy == other.keeps_unhealthy && self.keeps_draining == other.keeps_draining
+    }
+
     /// Why EDS sends nothing at all for the service, if so: it was of a resolved kind when the
     /// cluster was made and DNS resolves it now.
     ///

@@ -109,6 +109,18 @@ fn looks_at_each(input: &Input<'_>) -> bool {
         || ranks_by_other_labels(input)
 }
 
+/// Whether two inputs of one service port, supply and proxy ask the same of endpoints, subsets aside, and of
+/// none by itself.
+pub(super) fn reads_alike(one: &Input<'_>, other: &Input<'_>) -> bool {
+    let is_of_same = std::ptr::eq(one.shards, other.shards)
+        && one.form == other.form
+        && (one.port.number, &one.port.name) == (other.port.number, &other.port.name);
+    is_of_same
+        && one.tls_mode == other.tls_mode
+        && Filter::new(one).keeps_as(&Filter::new(other))
+        && ![one, other].into_iter().any(looks_at_each)
+}
+
 fn ranks_by_other_labels(input: &Input<'_>) -> bool {
     let setting = input.setting();
     let ranks = input.has_outlier_detection || setting.forces_failover();

@@ -79,7 +79,8 @@ impl Assignment {
     }
 }
 
-fn with_supply<T>(
+/// Hands out what a destination's assignment is computed from, of a supply.
+pub(super) fn with_supply<T>(
     view: &ProxyView<'_>,
     destination: &Destination<'_>,
     form: ClusterForm,

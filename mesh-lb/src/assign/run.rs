@@ -53,7 +53,11 @@ impl Run {
 
     /// How many endpoints it names.
     pub(super) fn len(&self, shards: &Shards) -> usize {
-        let Some(of) = self.cohort_of(shards) else { return 0 };
+        self.cohort_of(shards).map_or(0, |of| self.len_of(of))
+    }
+
+    /// The same of its cohort, once that is found.
+    pub(super) fn len_of(&self, of: CohortOf<'_>) -> usize {
         match &self.content {
             Content::All(_) => of.indices().len(),
             Content::Places(_, places) => places.len(),
@@ -70,7 +74,14 @@ impl Run {
         &'s self,
         shards: &'s Shards,
     ) -> impl DoubleEndedIterator<Item = Found<'s>> + Clone {
-        let of = self.cohort_of(shards);
+        self.endpoints_of(self.cohort_of(shards))
+    }
+
+    /// The same of its cohort, once that is found.
+    pub(super) fn endpoints_of<'s>(
+        &'s self,
+        of: Option<CohortOf<'s>>,
+    ) -> impl DoubleEndedIterator<Item = Found<'s>> + Clone {
         let kinds = of.map(|of| of.cohort().kinds()).unwrap_or_default();
         let count = match &self.content {
             Content::All(_) | Content::Kinds(_) => of.map_or(0, |of| of.indices().len()),
@@ -154,6 +165,26 @@ fn set(forms: &mut [Option<Form>], kind: u32, form: Form) {
     }
 }
 
+/// Which endpoints of a service a part of a locality has, and in which form, where that is all of a cohort.
+///
+/// In assignments [of the same endpoints](super::Assignment::is_of_same_endpoints), parts that have an equal one
+/// are of the same endpoints in the same form.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PartPlace {
+    shard: u32,
+    cohort: u32,
+    form: Form,
+}
+
+impl PartPlace {
+    pub(super) const fn new(run: &Run) -> Option<Self> {
+        match run.content {
+            Content::All(form) => Some(Self { shard: run.shard, cohort: run.cohort, form }),
+            Content::Kinds(_) | Content::Places(..) => None,
+        }
+    }
+}
+
 /// What the endpoints of a part of a locality are, so that two parts can be told to be the same without
 /// looking at any endpoint.
 ///
@@ -167,14 +198,12 @@ pub struct PartIdentity {
 }
 
 impl PartIdentity {
-    pub(super) fn new(run: &Run, shards: &Shards) -> Option<Self> {
-        let cohort = run.cohort_of(shards)?.cohort().clone();
-        Some(Self { cohort, content: run.content.clone() })
+    pub(super) fn new(run: &Run, of: CohortOf<'_>) -> Self {
+        Self { cohort: of.cohort().clone(), content: run.content.clone() }
     }
 
-    pub(super) fn is_of(&self, run: &Run, shards: &Shards) -> bool {
-        run.cohort_of(shards).is_some_and(|of| Arc::ptr_eq(of.cohort(), &self.cohort))
-            && run.content == self.content
+    pub(super) fn is_of(&self, run: &Run, of: CohortOf<'_>) -> bool {
+        Arc::ptr_eq(of.cohort(), &self.cohort) && run.content == self.content
     }
 }
 

@@ -197,6 +197,11 @@ impl Shards {
         Self { shards: shards.into(), identities: identities.into() }
     }
 
+    /// Returns whether these are the very shards of another, not only equal ones.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shards, &other.shards)
+    }
+
     /// Returns a shard by its place among [`iter`](Self::iter).
     pub fn get(&self, index: usize) -> Option<&Shard> {
         self.shards.get(index).map(AsRef::as_ref)

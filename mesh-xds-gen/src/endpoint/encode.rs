@@ -7,7 +7,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use mesh_lb::assign::{
-    AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, Target, Transport,
+    AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, PartPlace, Target,
+    Transport,
 };
 use mesh_model::endpoint::{Address, Endpoint, HealthStatus};
 use mesh_model::name::Locality;
@@ -41,6 +42,8 @@ pub struct Encoder {
     /// Those bytes, once they are written a second time.
     mould: Vec<u8>,
     again: Again,
+    /// What the last whole service's endpoints are as bytes.
+    whole: Whole,
     /// Localities, most of which are met again and again.
     places: Places,
     /// How many bytes are known.
@@ -59,6 +62,30 @@ struct Again {
     ports: Vec<usize>,
     /// Whether ports stand elsewhere too, or are not known, or there is more to be remembered.
     is_other: bool,
+}
+
+/// The bytes of the parts of a service's assignment, of which those of its subsets have some.
+#[derive(Clone, Debug, Default)]
+struct Whole {
+    assignment: Assignment,
+    bytes: Arc<[u8]>,
+    /// In the order in which they were written: each with where it begins and ends, from the end, and which of
+    /// the ports are its.
+    parts: Vec<(PartPlace, Range<usize>, Range<usize>)>,
+    /// As of [`Again`], and whether ports stand elsewhere too.
+    ports: Vec<usize>,
+    is_other: bool,
+    /// Whether it is being written, or else is there to be used for the assignment at hand, and how many of the
+    /// parts were used or passed by.
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum State {
+    #[default]
+    Idle,
+    Written,
+    Used(usize),
 }
 
 /// Localities as `LocalityLbEndpoints` names them, by the addresses of their texts, which endpoints share.
@@ -120,6 +147,7 @@ impl Default for Encoder {
             last: None,
             mould: Vec::new(),
             again: Again::default(),
+            whole: Whole::default(),
             places: Places::default(),
             kept: 0,
             istio: fragment("tlsMode", "istio"),
@@ -131,6 +159,25 @@ impl Default for Encoder {
 impl Encoder {
     /// Encodes an assignment under the name of its cluster.
     pub fn encode(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
+        let is_subset =
+            !self.whole.parts.is_empty() && self.whole.assignment.is_of_same_endpoints(assignment);
+        self.whole.state = if is_subset { State::Used(0) } else { State::Idle };
+        self.written(name, assignment)
+    }
+
+    /// The same of a service of which subsets are encoded next: what is the same of them is written once.
+    pub(super) fn encode_whole(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
+        self.whole.parts.clear();
+        self.whole.state = State::Written;
+        let bytes = self.written(name, assignment);
+        self.whole.assignment = assignment.clone();
+        self.whole.bytes = Arc::clone(&bytes);
+        self.whole.ports.clone_from(&self.again.ports);
+        self.whole.is_other = self.again.is_other;
+        bytes
+    }
+
+    fn written(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
         // Texts are told apart by their addresses, as long as they are there.
         self.last = None;
         self.again.ports.clear();
@@ -207,8 +254,45 @@ impl Encoder {
         self.places.put(&mut self.bytes, locality.locality());
     }
 
-    /// The endpoints of a part, or what is known of it.
     fn part(&mut self, part: AssignedPart<'_>, name: &str) {
+        match self.whole.state {
+            State::Idle => self.new_part(part, name),
+            State::Written => {
+                let (mark, ports) = (self.bytes.len(), self.again.ports.len());
+                self.new_part(part, name);
+                if let Some(place) = part.place() {
+                    let range = mark..self.bytes.len();
+                    self.whole.parts.push((place, range, ports..self.again.ports.len()));
+                }
+            }
+            State::Used(from) => {
+                if self.part_of_whole(part, from).is_none() {
+                    self.new_part(part, name);
+                }
+            }
+        }
+    }
+
+    /// A part as the whole service has it, from a place on; `None` if that has none.
+    fn part_of_whole(&mut self, part: AssignedPart<'_>, from: usize) -> Option<()> {
+        let place = part.place()?;
+        let Whole { bytes, parts, ports, .. } = &self.whole;
+        let rest = parts.get(from..)?;
+        let passed = rest.iter().position(|(of, ..)| *of == place)?;
+        let (_, range, its_ports) = rest.get(passed)?;
+        let at = |mark: usize| bytes.len().checked_sub(mark);
+        let mark = self.bytes.len();
+        self.bytes.push(bytes.get(at(range.end)?..at(range.start)?)?);
+        let ports = ports.get(its_ports.clone())?.iter();
+        let moved = ports.map(|port| mark.wrapping_add(port.wrapping_sub(range.start)));
+        self.again.ports.extend(moved);
+        self.again.is_other |= self.whole.is_other;
+        self.whole.state = State::Used(from.saturating_add(passed).saturating_add(1));
+        Some(())
+    }
+
+    /// The endpoints of a part, or what is known of it.
+    fn new_part(&mut self, part: AssignedPart<'_>, name: &str) {
         let identity = if part.len() < WORTH_KEEPING { None } else { part.identity() };
         let Some(identity) = identity else { return self.endpoints(part, name) };
         self.again.is_other = true;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use mesh_model::endpoint::{CohortOf, Endpoint, Shard};
 use mesh_model::view::Destination;
 
-use super::{Meant, Served};
+use super::served::{Meant, Served};
 
 impl Served<'_, '_> {
     /// The ports to which the endpoints of two clusters listen, if nothing else tells their assignments
