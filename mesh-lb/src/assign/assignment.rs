@@ -1,4 +1,5 @@
 //! What a proxy uses: how it is computed.
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use mesh_model::compat::DataPlane;
@@ -75,8 +76,7 @@ impl Assignment {
         if Self::reshapes(input) {
             return Self::reshaped(draft, input);
         }
-        let (basis, mut groups) = draft.into_basis();
-        Self::on(Arc::new(basis), input, &mut groups)
+        Self::on(Arc::new(draft.into_basis()), input)
     }
 
     /// Whether ranking splits localities, or takes endpoints from them.
@@ -84,10 +84,9 @@ impl Assignment {
         ranking(input).is_some_and(|ranking| ranking.reshapes())
     }
 
-    /// The assignment that leaves localities as they are; `groups` are those of the basis.
-    pub(super) fn on(basis: Arc<Basis>, input: &Input<'_>, groups: &mut Vec<Group<()>>) -> Self {
-        basis.reset(groups);
-        *groups = ranked(input, std::mem::take(groups), |()| 0, |(), _, _| false);
+    /// The assignment that leaves localities as they are.
+    pub(super) fn on(basis: Arc<Basis>, input: &Input<'_>) -> Self {
+        let groups = ranked(input, basis.groups(), |()| 0, |(), _, _| false);
         let ranks = groups.iter().map(Rank::of).collect();
         Self { basis, ranks, client: input.proxy.locality.clone() }
     }
@@ -107,7 +106,7 @@ impl Assignment {
         }
         let ranks = groups.iter().map(Rank::of).collect();
         draft.put_groups(groups);
-        let basis = Arc::new(draft.into_basis().0);
+        let basis = Arc::new(draft.into_basis());
         Self { basis, ranks, client: input.proxy.locality.clone() }
     }
 
@@ -265,12 +264,12 @@ fn ranking<'a>(input: &Input<'a>) -> Option<Ranking<'a>> {
 }
 
 /// Gives groups priorities or weights.
-fn ranked<M>(
+fn ranked<M, L: Borrow<Locality> + Clone>(
     input: &Input<'_>,
-    mut groups: Vec<Group<M>>,
+    mut groups: Vec<Group<M, L>>,
     weight_of: impl Fn(&M) -> u32,
     has_label: impl Fn(&M, &str, &str) -> bool,
-) -> Vec<Group<M>> {
+) -> Vec<Group<M, L>> {
     match ranking(input) {
         Some(ranking) => ranking.rank(groups, weight_of, has_label),
         None => {

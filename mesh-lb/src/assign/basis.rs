@@ -45,6 +45,17 @@ impl Place {
         start == end
     }
 
+    /// The place as a group, to be ranked.
+    fn group(&self) -> Group<(), &Locality> {
+        Group {
+            locality: Some(&self.locality),
+            weight: self.weight,
+            priority: 0,
+            members: Vec::new(),
+            reason: Reason::default(),
+        }
+    }
+
     /// The same locality with other parts, and their weight.
     pub(super) fn with_parts(&self, parts: Range<usize>, weight: Option<u32>) -> Self {
         let parts = (narrow(parts.start), narrow(parts.end));
@@ -61,7 +72,7 @@ pub(crate) struct Rank {
 }
 
 impl Rank {
-    pub(super) const fn of<M>(group: &Group<M>) -> Self {
+    pub(super) const fn of<M, L>(group: &Group<M, L>) -> Self {
         Self { priority: group.priority, weight: group.weight, reason: group.reason }
     }
 }
@@ -77,45 +88,33 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    /// Ends the draft; the groups are those of the places, to be ranked.
-    pub(super) fn into_basis(self) -> (Basis, Vec<Group<()>>) {
+    /// Ends the draft.
+    pub(super) fn into_basis(self) -> Basis {
         let mut parts = Vec::with_capacity(self.members.len());
-        let mut rest = self.members.iter().peekable();
-        let place = |(number, group): (usize, &Group<()>)| {
+        let mut rest = &*self.members;
+        let place = |(number, group): (usize, &Group<(), &Locality>)| {
             let start = narrow(parts.len());
-            let members = std::iter::from_fn(|| rest.next_if(|(of, _)| *of == number));
-            add_parts(members.map(|(_, member)| member), &self, &mut parts);
+            let count = rest.iter().take_while(|(of, _)| *of == number).count();
+            let (members, behind) = rest.split_at_checked(count).unwrap_or_default();
+            rest = behind;
+            add_parts(members, &self, &mut parts);
             Place {
                 // Every group of a draft has one.
-                locality: group.locality.clone().unwrap_or_default(),
+                locality: group.locality.cloned().unwrap_or_default(),
                 weight: group.weight,
                 parts: (start, narrow(parts.len())),
             }
         };
         let places = self.groups.iter().enumerate().map(place).collect();
         let (shards, parts, scale) = (self.shards.clone(), parts.into(), self.scale);
-        (Basis { shards, places, parts, dropped: self.dropped.into(), scale }, self.groups)
+        Basis { shards, places, parts, dropped: self.dropped.into(), scale }
     }
 }
 
 impl Basis {
-    /// Takes back what ranking did to groups of its places.
-    pub(super) fn reset(&self, groups: &mut [Group<()>]) {
-        for (group, place) in groups.iter_mut().zip(&self.places) {
-            (group.weight, group.priority, group.reason) = (place.weight, 0, Reason::default());
-        }
-    }
-
     /// Its places as groups, to be ranked.
-    pub(super) fn groups(&self) -> Vec<Group<()>> {
-        let group = |place: &Place| Group {
-            locality: Some(place.locality.clone()),
-            weight: place.weight,
-            priority: 0,
-            members: Vec::new(),
-            reason: Reason::default(),
-        };
-        self.places.iter().map(group).collect()
+    pub(super) fn groups(&self) -> Vec<Group<(), &Locality>> {
+        self.places.iter().map(Place::group).collect()
     }
 
     /// The same endpoints of which others are left: by places, of which each knows its parts.
@@ -153,8 +152,6 @@ struct Known {
     standpoint: Standpoint,
     node: Box<str>,
     basis: Arc<Basis>,
-    /// Its places, to be ranked again and again.
-    groups: Vec<Group<()>>,
 }
 
 /// What a basis reads of its client beside what it always does.
@@ -189,13 +186,12 @@ impl Bases {
         let node = if input.service.node_local { &*input.proxy.node } else { "" };
         let is_of = |known: &Known| known.standpoint == standpoint && *known.node == *node;
         let at = self.known.iter().position(is_of).unwrap_or_else(|| {
-            let (basis, groups) = Draft::of(input).into_basis();
-            let basis = Arc::new(basis);
-            self.known.push(Known { standpoint, node: node.into(), basis, groups });
+            let basis = Arc::new(Draft::of(input).into_basis());
+            self.known.push(Known { standpoint, node: node.into(), basis });
             self.known.len() - 1
         });
-        match self.known.get_mut(at) {
-            Some(Known { basis, groups, .. }) => Assignment::on(Arc::clone(basis), input, groups),
+        match self.known.get(at) {
+            Some(Known { basis, .. }) => Assignment::on(Arc::clone(basis), input),
             None => Assignment::compute(input),
         }
     }
@@ -203,12 +199,11 @@ impl Bases {
 
 /// Adds the members of a place as an assignment keeps them: endpoints of one cohort together, then
 /// gateways with what they stand for. Gateways come last among members anyway.
-fn add_parts<'m>(
-    members: impl IntoIterator<Item = &'m Member>,
-    draft: &Draft<'_>,
-    parts: &mut Vec<Part>,
-) {
-    let mut members = members.into_iter().peekable();
+fn add_parts(members: &[(usize, Member)], draft: &Draft<'_>, parts: &mut Vec<Part>) {
+    if let [(_, Member { source: Source::Endpoints(batch), form, .. })] = members {
+        return parts.push(Part::Run(run::of_one(*batch, *form, draft.shards)));
+    }
+    let mut members = members.iter().map(|(_, member)| member).peekable();
     let batches = std::iter::from_fn(|| {
         let next = members.next_if(|member| matches!(member.source, Source::Endpoints(_)))?;
         let Source::Endpoints(batch) = next.source else { return None };

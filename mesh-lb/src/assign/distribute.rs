@@ -1,4 +1,6 @@
 //! `distribute`: shares of traffic by the client's locality instead of priorities.
+use std::borrow::Borrow;
+
 use mesh_model::name::Locality;
 use mesh_model::resource::destination_rule::Distribute;
 
@@ -13,7 +15,11 @@ use super::{Equal, Group, Reason, weight};
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/networking/core/loadbalancer/loadbalancer.go` `applyLocalityWeights`.
-pub(super) fn apply<M>(groups: &mut [Group<M>], client: &Locality, entries: &[Distribute]) {
+pub(super) fn apply<M, L: Borrow<Locality>>(
+    groups: &mut [Group<M, L>],
+    client: &Locality,
+    entries: &[Distribute],
+) {
     let Some(entry) = entry_for(client, entries) else {
         groups.iter_mut().for_each(|group| group.reason = Reason::Equal(Equal::NoDistribution));
         return;
@@ -21,8 +27,8 @@ pub(super) fn apply<M>(groups: &mut [Group<M>], client: &Locality, entries: &[Di
     let keys = keys(entry);
     groups.iter_mut().for_each(|group| group.reason = Reason::Undistributed);
     for (key, share) in keys {
-        let is_claimed = |group: &&mut Group<M>| {
-            group.reason == Reason::Undistributed && matches_group(group.locality.as_ref(), key)
+        let is_claimed = |group: &&mut Group<M, L>| {
+            group.reason == Reason::Undistributed && matches_group(group.place(), key)
         };
         let mut claimed: Vec<_> = groups.iter_mut().filter(is_claimed).collect();
         let total = weight::refreshed(claimed.iter().map(|group| group.weight.unwrap_or(1)));

@@ -1,5 +1,6 @@
 //! An assignment while it is being computed.
 use mesh_model::endpoint::{CohortOf, Endpoint, HealthStatus, NetworkGateway, Shards};
+use mesh_model::name::Locality;
 
 use super::run::Form;
 use super::{ClusterForm, DropReason, Group, Transport, weight};
@@ -121,7 +122,7 @@ impl Member {
 pub(super) struct Draft<'a> {
     /// The localities, without their members: those stand in one list, which is one allocation however many
     /// localities there are.
-    pub(super) groups: Vec<Group<()>>,
+    pub(super) groups: Vec<Group<(), &'a Locality>>,
     // INVARIANT: sorted by group, of which each tells the number.
     pub(super) members: Vec<(usize, Member)>,
     pub(super) dropped: Vec<(Batch, DropReason)>,
@@ -163,7 +164,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes the groups, each with its members.
-    pub(super) fn take_groups(&mut self) -> Vec<Group<Member>> {
+    pub(super) fn take_groups(&mut self) -> Vec<Group<Member, &'a Locality>> {
         let groups = std::mem::take(&mut self.groups).into_iter();
         let mut groups: Vec<_> = groups.map(|group| with_members(group, Vec::new()).0).collect();
         for (number, member) in std::mem::take(&mut self.members) {
@@ -175,7 +176,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Puts groups in the place of those that were taken.
-    pub(super) fn put_groups(&mut self, groups: Vec<Group<Member>>) {
+    pub(super) fn put_groups(&mut self, groups: Vec<Group<Member, &'a Locality>>) {
         for (number, group) in groups.into_iter().enumerate() {
             let (group, members) = with_members(group, Vec::new());
             self.members.extend(members.into_iter().map(|member| (number, member)));
@@ -222,7 +223,7 @@ impl<'a> Draft<'a> {
 }
 
 /// A group with other members, and those that it had.
-fn with_members<M, N>(group: Group<M>, members: Vec<N>) -> (Group<N>, Vec<M>) {
+fn with_members<M, N, L>(group: Group<M, L>, members: Vec<N>) -> (Group<N, L>, Vec<M>) {
     let Group { locality, weight, priority, members: before, reason } = group;
     (Group { locality, weight, priority, members, reason }, before)
 }

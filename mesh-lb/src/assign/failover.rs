@@ -1,4 +1,6 @@
 //! Regional failover: the nearer a locality, the earlier its turn.
+use std::borrow::Borrow;
+
 use mesh_model::name::Locality;
 
 use super::{Group, Nearness, compact};
@@ -12,9 +14,13 @@ use super::{Group, Nearness, compact};
 ///
 /// istio/istio `pilot/pkg/networking/core/loadbalancer/loadbalancer.go` `applyLocalityFailover`;
 /// `pilot/pkg/networking/util/util.go` `LbPriority`.
-pub(super) fn apply<M>(groups: &mut [Group<M>], client: &Locality, target: Option<&str>) {
+pub(super) fn apply<M, L: Borrow<Locality>>(
+    groups: &mut [Group<M, L>],
+    client: &Locality,
+    target: Option<&str>,
+) {
     for group in groups.iter_mut() {
-        let (base, nearness) = base(group.locality.as_ref(), client, target);
+        let (base, nearness) = base(group.place(), client, target);
         // Five ranks: 0 to 4.
         group.priority = group.priority.wrapping_mul(5).wrapping_add(base);
         group.reason = group.reason.then(nearness);

@@ -110,13 +110,13 @@ impl LabelMatch {
 ///
 /// istio/istio `pilot/pkg/networking/core/loadbalancer/loadbalancer.go` `applyFailoverPriorities`,
 /// `applyFailoverPriorityPerLocality`.
-pub(super) fn apply<'a, M>(
-    groups: Vec<Group<M>>,
+pub(super) fn apply<'a, M, L: Clone>(
+    groups: Vec<Group<M, L>>,
     client: &'a Labels,
     entries: impl IntoIterator<Item = &'a str> + Clone,
     weight_of: impl Fn(&M) -> u32,
     has_label: impl Fn(&M, &str, &str) -> bool,
-) -> Vec<Group<M>> {
+) -> Vec<Group<M, L>> {
     let labels = WantedLabels::new(entries, client);
     let mut parts = Vec::with_capacity(groups.len());
     for group in groups {
@@ -126,12 +126,12 @@ pub(super) fn apply<'a, M>(
     parts
 }
 
-fn split<M>(
-    group: Group<M>,
+fn split<M, L: Clone>(
+    group: Group<M, L>,
     labels: &WantedLabels<'_>,
     weight_of: impl Fn(&M) -> u32,
     has_label: impl Fn(&M, &str, &str) -> bool,
-    parts: &mut Vec<Group<M>>,
+    parts: &mut Vec<Group<M, L>>,
 ) {
     let Group { locality, members, .. } = group;
     let mut ranked: Vec<(LabelMatch, M)> = members

@@ -143,7 +143,7 @@ impl<'a> Localities<'a> {
     }
 
     /// Puts the groups into a draft, by their texts, and their members.
-    fn end(self, draft: &mut Draft<'_>) {
+    fn end(self, draft: &mut Draft<'a>) {
         let Self(mut members) = self;
         // Stable, and soon done: what is of one cluster mostly lies in one region.
         members.sort_by(|(one, ..), (other, ..)| ordering(one, other));
@@ -154,7 +154,7 @@ impl<'a> Localities<'a> {
         for (text, cohort, member) in members {
             if last.is_none_or(|last| !is_same(last, text)) {
                 draft.groups.push(Group {
-                    locality: Some(cohort.locality().clone()),
+                    locality: Some(cohort.locality()),
                     weight: Some(0),
                     priority: 0,
                     members: Vec::new(),

@@ -45,8 +45,7 @@ impl Assignment {
             return None;
         }
         let basis = self.basis().narrowed(labels, input)?;
-        let mut groups = basis.groups();
-        Some(Self::on(Arc::new(basis), input, &mut groups))
+        Some(Self::on(Arc::new(basis), input))
     }
 }
 

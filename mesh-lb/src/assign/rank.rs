@@ -1,4 +1,6 @@
 //! Localities in the order in which a client uses them.
+use std::borrow::Borrow;
+
 use mesh_model::name::{Labels, Locality};
 use mesh_model::view::ProxyKind;
 
@@ -7,9 +9,9 @@ use super::{EffectiveSetting, Equal, Reason, distribute, failover, failover_prio
 /// The endpoints of one locality that share a priority.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers group endpoints of their own")]
-pub struct Group<M> {
-    /// The locality, `None` where the group has none at all (which no failover target names).
-    pub locality: Option<Locality>,
+pub struct Group<M, L = Locality> {
+    /// The locality, owned or borrowed, `None` where the group has none at all (which no failover target names).
+    pub locality: Option<L>,
     /// The weight among the localities of its priority; `None`: not told.
     pub weight: Option<u32>,
     /// The priority: 0 is used first.
@@ -18,6 +20,13 @@ pub struct Group<M> {
     pub members: Vec<M>,
     /// Why the group has its priority and weight.
     pub reason: Reason,
+}
+
+impl<M, L: Borrow<Locality>> Group<M, L> {
+    /// The locality, if the group has one.
+    pub(super) fn place(&self) -> Option<&Locality> {
+        self.locality.as_ref().map(Borrow::borrow)
+    }
 }
 
 /// Whose view it is, and by which setting, that localities are ranked.
@@ -79,12 +88,12 @@ impl Ranking<'_> {
     }
 
     /// As [`Ranking::apply`], but groups that a distribution leaves out are only marked.
-    pub(super) fn rank<M>(
+    pub(super) fn rank<M, L: Borrow<Locality> + Clone>(
         &self,
-        mut groups: Vec<Group<M>>,
+        mut groups: Vec<Group<M, L>>,
         weight_of: impl Fn(&M) -> u32,
         has_label: impl Fn(&M, &str, &str) -> bool,
-    ) -> Vec<Group<M>> {
+    ) -> Vec<Group<M, L>> {
         if let Some(why) = self.equal() {
             groups.iter_mut().for_each(|group| group.reason = Reason::Equal(why));
             return groups;
@@ -111,12 +120,12 @@ impl Ranking<'_> {
         groups
     }
 
-    fn rank_by_labels<M>(
+    fn rank_by_labels<M, L: Clone>(
         &self,
-        mut groups: Vec<Group<M>>,
+        mut groups: Vec<Group<M, L>>,
         weight_of: impl Fn(&M) -> u32,
         has_label: impl Fn(&M, &str, &str) -> bool,
-    ) -> Vec<Group<M>> {
+    ) -> Vec<Group<M, L>> {
         let labels = self.setting.failover_priority();
         let obstacle = match (self.ranks_by_labels, self.labels.is_empty()) {
             _ if labels.clone().next().is_none() => return groups,

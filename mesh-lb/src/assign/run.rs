@@ -124,6 +124,18 @@ pub(super) fn collect(
         let Batch { shard, cohort, which } = first;
         let is_of = |batch: &Batch| (batch.shard, batch.cohort) == (shard, cohort);
         let content = match which {
+            Which::Kind(kind) => {
+                let mut content = of_kind(first, kind, form, shards);
+                while let Content::Kinds(forms) = &mut content
+                    && let Some((batch, form)) = batches
+                        .next_if(|(batch, _)| is_of(batch) && matches!(batch.which, Which::Kind(_)))
+                {
+                    if let Which::Kind(kind) = batch.which {
+                        set(forms, kind, form);
+                    }
+                }
+                content
+            }
             Which::Place(place) => {
                 let mut places = vec![place];
                 while let Some((batch, _)) = batches.next_if(|(batch, other)| {
@@ -136,26 +148,30 @@ pub(super) fn collect(
                 }
                 Content::Places(form, places.into())
             }
-            Which::Kind(kind) => {
-                let n_kinds = first.cohort_of(shards).map_or(1, |of| of.cohort().kinds().len());
-                if n_kinds == 1 {
-                    Content::All(form)
-                } else {
-                    let mut forms = vec![None; n_kinds];
-                    set(&mut forms, kind, form);
-                    while let Some((batch, form)) = batches
-                        .next_if(|(batch, _)| is_of(batch) && matches!(batch.which, Which::Kind(_)))
-                    {
-                        if let Which::Kind(kind) = batch.which {
-                            set(&mut forms, kind, form);
-                        }
-                    }
-                    Content::Kinds(forms.into())
-                }
-            }
         };
         Some(Run { shard, cohort, content })
     })
+}
+
+/// The run of one batch.
+pub(super) fn of_one(batch: Batch, form: Form, shards: &Shards) -> Run {
+    let Batch { shard, cohort, which } = batch;
+    let content = match which {
+        Which::Kind(kind) => of_kind(batch, kind, form, shards),
+        Which::Place(place) => Content::Places(form, [place].into()),
+    };
+    Run { shard, cohort, content }
+}
+
+/// A kind of a batch's cohort, where others may follow.
+fn of_kind(batch: Batch, kind: u32, form: Form, shards: &Shards) -> Content {
+    let n_kinds = batch.cohort_of(shards).map_or(1, |of| of.cohort().kinds().len());
+    if n_kinds == 1 {
+        return Content::All(form);
+    }
+    let mut forms: Box<[_]> = vec![None; n_kinds].into();
+    set(&mut forms, kind, form);
+    Content::Kinds(forms)
 }
 
 fn set(forms: &mut [Option<Form>], kind: u32, form: Form) {

@@ -1,4 +1,6 @@
 //! Zone-aware load balancing: ranks by region only, so that Envoy balances over the zones.
+use std::borrow::Borrow;
+
 use mesh_model::name::Locality;
 
 use super::{Group, Nearness, compact};
@@ -9,9 +11,13 @@ use super::{Group, Nearness, compact};
 ///
 /// istio/istio `pilot/pkg/networking/core/loadbalancer/loadbalancer.go`
 /// `applyZoneAwareRegionalFailover`.
-pub(super) fn apply<M>(groups: &mut [Group<M>], client: &Locality, target: Option<&str>) {
+pub(super) fn apply<M, L: Borrow<Locality>>(
+    groups: &mut [Group<M, L>],
+    client: &Locality,
+    target: Option<&str>,
+) {
     for group in groups.iter_mut() {
-        let region = group.locality.as_ref().map_or("", Locality::region);
+        let region = group.place().map_or("", Locality::region);
         let (base, nearness) = if region == client.region() {
             (0, Nearness::SameRegion)
         } else if target == Some(region) {

@@ -89,11 +89,17 @@ enum State {
 }
 
 /// Localities as `LocalityLbEndpoints` names them, by the addresses of their texts, which endpoints share.
-#[derive(Clone, Debug, Default)]
-struct Places(
-    // Each locality is held, so that no other text takes its address.
-    Vec<Option<(Locality, Box<[u8]>)>>,
-);
+#[derive(Clone, Debug)]
+struct Places(Box<[Option<Named>]>);
+
+/// A locality, held so that no other text takes its address, and the bytes that name it.
+type Named = (Locality, Box<[u8]>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(vec![None; Self::SLOTS].into())
+    }
+}
 
 impl Places {
     /// So many are known at most; one that comes to the place of another is known instead of it.
@@ -101,7 +107,6 @@ impl Places {
 
     fn put(&mut self, bytes: &mut Backwards, locality: &Locality) {
         let Self(slots) = self;
-        slots.resize(Self::SLOTS, None);
         let text = locality.text();
         // Texts lie some words apart from each other.
         let at = text.as_ptr().addr() / 16 % Self::SLOTS;
