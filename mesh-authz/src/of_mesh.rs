@@ -347,7 +347,7 @@ fn usable(plane: &ControlPlane, kind: &mesh_config::ProviderKind) -> Option<Prov
     match kind {
         mesh_config::ProviderKind::EnvoyExtAuthzGrpc(grpc) => {
             let is_usable = is_port(grpc.port)
-                && resolves(plane, &grpc.service)
+                && plane.services.lookup(&grpc.service).found().is_some()
                 && is_status(&grpc.status_on_error);
             is_usable.then_some(ProviderKind::Grpc)
         }
@@ -360,7 +360,7 @@ fn usable(plane: &ControlPlane, kind: &mesh_config::ProviderKind) -> Option<Prov
                 &http.headers_to_downstream_on_allow,
             ];
             let is_usable = is_port(http.port)
-                && resolves(plane, &http.service)
+                && plane.services.lookup(&http.service).found().is_some()
                 && is_status(&http.status_on_error)
                 && (http.path_prefix.is_empty() || http.path_prefix.starts_with('/'))
                 && lists.iter().all(|list| list.iter().all(|name| **name != *"*"));
@@ -409,12 +409,4 @@ fn is_status(text: &str) -> bool {
         )
     };
     text.is_empty() || text.parse().is_ok_and(is_known)
-}
-
-/// Whether `[namespace/]host` means one service: by both, or a host of exactly one namespace.
-fn resolves(plane: &ControlPlane, service: &str) -> bool {
-    match service.split_once('/') {
-        Some((namespace, host)) => plane.services.get(host, namespace).is_some(),
-        None => plane.services.of_host(service).count() == 1,
-    }
 }

@@ -74,4 +74,4 @@ pub use self::service::{
     UNSPECIFIED,
 };
 pub use self::virtual_services::{MESH, VirtualServices};
-pub use self::visibility::Services;
+pub use self::visibility::{Lookup, Services};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use mesh_model::name::{ClusterId, Hostname, Namespace, Protocol};
 use mesh_model::registry::{
-    DestinationRules, ExportTo, Scoping, Service, ServicePort, merge_clusters,
+    DestinationRules, ExportTo, Lookup, Scoping, Service, ServicePort, Services, merge_clusters,
 };
 use mesh_model::resource::destination_rule::{OutlierDetection, Subset, TrafficPolicy};
 use mesh_model::resource::{DestinationRule, Meta};
@@ -17,6 +17,30 @@ fn hosts() -> impl Strategy<Value = String> {
     let name = prop::collection::vec(label, 1..4).prop_map(|labels| labels.join("."));
     (any::<bool>(), name)
         .prop_map(|(is_wild, name)| if is_wild { format!("*{name}") } else { name })
+}
+
+#[test]
+fn a_host_is_looked_up_by_its_namespace_or_where_only_one_has_it() {
+    let of = |host: &str, namespace: &str| {
+        Arc::new(Service { namespace: namespace.into(), ..by_hand::service(host) })
+    };
+    let given = vec![of("one", "a"), of("two", "a"), of("two", "b")];
+    let services = Services::new(given, &ExportTo::default());
+    let check = |name: &str, expected: &str| {
+        let found = match services.lookup(name) {
+            Lookup::Found(service) => format!("{}/{}", service.namespace, service.hostname),
+            Lookup::None => "none".to_owned(),
+            Lookup::Several => "several".to_owned(),
+        };
+        assert_eq!(found, expected, "{name}");
+    };
+    check("one", "a/one");
+    check("a/one", "a/one");
+    check("b/one", "none");
+    check("two", "several");
+    check("b/two", "b/two");
+    check("b/two/", "none");
+    check("", "none");
 }
 
 fn given() -> impl Strategy<Value = merge::Given> {

@@ -5,6 +5,7 @@ use super::Subject;
 use super::scene::Scene;
 use crate::manifest::Diagnostic;
 use crate::name::nearest_name;
+use crate::registry::Lookup;
 use crate::resource::mesh_config::{ExtensionProvider, ProviderKind};
 use crate::resource::telemetry::ProviderRef;
 use crate::resource::{Action, AuthorizationPolicy, Telemetry};
@@ -29,8 +30,7 @@ fn provider<'m>(scene: &Scene<'m>, name: &str) -> Option<&'m ExtensionProvider> 
 ///
 /// # Upstream
 ///
-/// istio/istio `pilot/pkg/security/authz/builder/extauthz.go` `processExtensionProvider`, `getExtAuthz`;
-/// `pilot/pkg/model/telemetry_logging.go` `LookupCluster`.
+/// istio/istio `pilot/pkg/security/authz/builder/extauthz.go` `processExtensionProvider`, `getExtAuthz`.
 fn authorizer(scene: &Scene<'_>, policy: &AuthorizationPolicy) -> Option<Diagnostic> {
     let spec = &policy.spec;
     let named = spec.provider.as_ref().filter(|_| spec.action == Action::Custom)?;
@@ -69,27 +69,24 @@ fn authorizers(scene: &Scene<'_>, name: &str) -> String {
 
 /// What is wrong with the service of a provider: a host, or `NAMESPACE/HOST`.
 fn unknown_service(scene: &Scene<'_>, name: &str, service: &str) -> Option<(String, String)> {
-    let services = &scene.plane.services;
-    let mut parts = service.split('/');
-    let (count, help) = match (parts.next(), parts.next(), parts.next()) {
-        (Some(namespace), Some(host), None) => {
-            (usize::from(services.get(host, namespace).is_some()), "NAMESPACE/HOST")
-        }
-        _ => (services.of_host(service).count(), "its full name"),
-    };
-    match count {
-        0 => Some((
+    match scene.plane.services.lookup(service) {
+        Lookup::None => Some((
             format!("no service has the host `{service}` of extension provider `{name}`"),
-            format!("name a service of the mesh by {help}, or add a ServiceEntry"),
+            format!("name a service of the mesh by {}, or add a ServiceEntry", form(service)),
         )),
-        1 => None,
-        _ => Some((
+        Lookup::Found(_) => None,
+        Lookup::Several => Some((
             format!(
                 "several namespaces have a service with the host `{service}` of extension provider `{name}`"
             ),
             "write it as NAMESPACE/HOST".to_owned(),
         )),
     }
+}
+
+/// How a service that was looked for may be written.
+fn form(service: &str) -> &'static str {
+    if service.contains('/') { "NAMESPACE/HOST" } else { "its full name" }
 }
 
 /// `IST0101` for backends of Telemetry.

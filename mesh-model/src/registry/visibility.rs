@@ -22,6 +22,28 @@ pub struct Services {
     all: Vec<Arc<Service>>,
 }
 
+/// What [`Services::lookup`] finds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "one, none or several")]
+pub enum Lookup<'s> {
+    /// One service.
+    Found(&'s Arc<Service>),
+    /// None.
+    None,
+    /// A host of several namespaces, none of which is meant.
+    Several,
+}
+
+impl<'s> Lookup<'s> {
+    /// Returns the service, if there is exactly one.
+    pub const fn found(self) -> Option<&'s Arc<Service>> {
+        match self {
+            Self::Found(service) => Some(service),
+            Self::None | Self::Several => None,
+        }
+    }
+}
+
 impl Services {
     /// Indexes services given in any order.
     ///
@@ -80,6 +102,25 @@ impl Services {
     /// Returns the service of a host in a namespace, visible or not.
     pub fn get(&self, host: &str, namespace: &str) -> Option<&Arc<Service>> {
         self.by_host.get(host)?.get(namespace)
+    }
+
+    /// Returns the service that a name of the mesh's settings means, visible or not: `NAMESPACE/HOST`, with exactly
+    /// one `/`, or a host, which only one namespace may have.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/telemetry_logging.go` `LookupCluster`.
+    pub fn lookup(&self, name: &str) -> Lookup<'_> {
+        let of_namespace = name.split_once('/').filter(|(_, host)| !host.contains('/'));
+        if let Some((namespace, host)) = of_namespace {
+            return self.get(host, namespace).map_or(Lookup::None, Lookup::Found);
+        }
+        let mut found = self.of_host(name);
+        match (found.next(), found.next()) {
+            (None, _) => Lookup::None,
+            (Some(service), None) => Lookup::Found(service),
+            (Some(_), Some(_)) => Lookup::Several,
+        }
     }
 
     /// Returns whether a service is visible to a namespace.

@@ -4,14 +4,13 @@
 //!
 //! istio/istio `pilot/pkg/security/authn/policy_applier.go` `convertToEnvoyJwtConfig`;
 //! `pilot/pkg/model/jwks_resolver.go` `BuildLocalJwks`; `pkg/config/security/security.go`
-//! `ParseJwksURI`; `pilot/pkg/model/telemetry_logging.go` `LookupCluster`.
+//! `ParseJwksURI`.
 use mesh_envoy_proto::envoy::config::core::v3::{DataSource, HttpUri, data_source, http_uri};
 use mesh_envoy_proto::envoy::extensions::filters::http::jwt_authn::v3::{
     RemoteJwks, jwt_provider::JwksSourceSpecifier,
 };
 use mesh_envoy_proto::prost_types::Duration;
 use mesh_model::compat::JwksFetch;
-use mesh_model::registry::ControlPlane;
 use mesh_model::resource::JwtRule;
 use mesh_model::view::ProxyView;
 
@@ -44,7 +43,7 @@ pub(super) fn source(view: &ProxyView<'_>, rule: &JwtRule) -> JwksSourceSpecifie
         return inline(if rule.jwks.is_empty() { NO_KEYS } else { &rule.jwks });
     }
     let (host, port) = authority(&rule.jwks_uri).unwrap_or_default();
-    if mode == JwksFetch::Envoy || is_in_mesh(view.plane(), host) {
+    if mode == JwksFetch::Envoy || view.plane().services.lookup(host).found().is_some() {
         remote(rule, ClusterName::outbound(port, "", host).to_string())
     } else {
         inline(NO_KEYS)
@@ -71,11 +70,6 @@ fn remote(rule: &JwtRule, cluster: String) -> JwksSourceSpecifier {
         cache_duration: Some(CACHED),
         ..RemoteJwks::default()
     })
-}
-
-/// Whether a host is a service of exactly one namespace.
-fn is_in_mesh(plane: &ControlPlane, host: &str) -> bool {
-    !host.is_empty() && plane.services.of_host(host).count() == 1
 }
 
 /// The host and the port of an address of HTTP; `None` for any other.

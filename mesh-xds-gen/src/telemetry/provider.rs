@@ -2,9 +2,7 @@
 //!
 //! # Upstream
 //!
-//! istio/istio `pilot/pkg/model/telemetry.go` `fetchProvider`; `telemetry_logging.go` `LookupCluster`.
-use std::collections::BTreeSet;
-
+//! istio/istio `pilot/pkg/model/telemetry.go` `fetchProvider`.
 use mesh_envoy_proto::envoy::config::core::v3::{GrpcService, grpc_service};
 use mesh_envoy_proto::stats::PluginConfig;
 use mesh_model::registry::ControlPlane;
@@ -32,17 +30,9 @@ pub(super) struct Backend {
 }
 
 impl Backend {
-    /// Finds a service by `NAMESPACE/HOST`, or by a host that only one namespace has.
+    /// Finds a service: see [`Services::lookup`](mesh_model::registry::Services::lookup).
     pub(super) fn find(plane: &ControlPlane, service: &str, port: u32) -> Option<Self> {
-        let found = match service.split_once('/') {
-            Some((namespace, host)) => plane.services.get(host, namespace)?,
-            None => {
-                let services = plane.services.of_host(service);
-                let namespaces: BTreeSet<_> =
-                    services.clone().map(|service| &service.namespace).collect();
-                services.clone().next().filter(|_| namespaces.len() == 1)?
-            }
-        };
+        let found = plane.services.lookup(service).found()?;
         let host = found.hostname.as_str();
         let cluster = ClusterName::outbound(u16::try_from(port).ok()?, "", host).to_string();
         Some(Self { host: host.to_owned(), cluster, port })

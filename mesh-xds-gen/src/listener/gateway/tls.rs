@@ -181,23 +181,12 @@ fn credential(context: &Context<'_, '_>, name: &str) -> Option<proto::SdsSecretC
 }
 
 /// A secret that a source of the mesh's settings serves.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/model/telemetry_logging.go` `LookupCluster`.
 fn of_provider(
     context: &Context<'_, '_>,
     provider: &SdsProvider,
     resource: &str,
 ) -> Option<proto::SdsSecretConfig> {
-    let services = &context.view.plane().services;
-    let service = match provider.service.split_once('/') {
-        Some((namespace, host)) => services.get(host, namespace),
-        None => {
-            let mut found = services.of_host(&provider.service);
-            found.next().filter(|_| found.next().is_none())
-        }
-    }?;
+    let service = context.view.plane().services.lookup(&provider.service).found()?;
     let port = u16::try_from(provider.port).unwrap_or_default();
     let host = service.hostname.as_str();
     Some(secret::served(resource, &ClusterName::outbound(port, "", host).to_string(), host))
