@@ -8,7 +8,7 @@ use mesh_model::registry::{ControlPlane, Mesh};
 use mesh_model::resource::JwtRule;
 use mesh_model::resource::mesh_config::{
     self, ConnectionSettings, HeadersWithUnderscoresAction, MeshConfig, PathNormalizationType,
-    PathWithEscapedSlashesAction,
+    PathWithEscapedSlashesAction, is_status_on_error,
 };
 use mesh_model::view::{Proxy, ProxyKind, data_plane, may_be_captured};
 
@@ -348,7 +348,7 @@ fn usable(plane: &ControlPlane, kind: &mesh_config::ProviderKind) -> Option<Prov
         mesh_config::ProviderKind::EnvoyExtAuthzGrpc(grpc) => {
             let is_usable = is_port(grpc.port)
                 && plane.services.lookup(&grpc.service).found().is_some()
-                && is_status(&grpc.status_on_error);
+                && is_status_on_error(&grpc.status_on_error);
             is_usable.then_some(ProviderKind::Grpc)
         }
         mesh_config::ProviderKind::EnvoyExtAuthzHttp(http) => {
@@ -361,7 +361,7 @@ fn usable(plane: &ControlPlane, kind: &mesh_config::ProviderKind) -> Option<Prov
             ];
             let is_usable = is_port(http.port)
                 && plane.services.lookup(&http.service).found().is_some()
-                && is_status(&http.status_on_error)
+                && is_status_on_error(&http.status_on_error)
                 && (http.path_prefix.is_empty() || http.path_prefix.starts_with('/'))
                 && lists.iter().all(|list| list.iter().all(|name| **name != *"*"));
             is_usable.then_some(ProviderKind::Http)
@@ -384,29 +384,4 @@ fn usable(plane: &ControlPlane, kind: &mesh_config::ProviderKind) -> Option<Prov
 
 fn is_port(port: u32) -> bool {
     (1..=65535).contains(&port)
-}
-
-/// A status by its number, as Envoy's `StatusCode` knows it; empty: the default.
-fn is_status(text: &str) -> bool {
-    let is_known = |status: u16| {
-        matches!(
-            status,
-            0 | 100
-                | 200..=208
-                | 226
-                | 300..=305
-                | 307
-                | 308
-                | 400..=417
-                | 421..=424
-                | 426
-                | 428
-                | 429
-                | 431
-                | 500..=508
-                | 510
-                | 511
-        )
-    };
-    text.is_empty() || text.parse().is_ok_and(is_known)
 }

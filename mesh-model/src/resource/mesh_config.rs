@@ -21,6 +21,7 @@ pub(in crate::resource) use self::validate::trust_domain;
 pub(super) mod wrapped;
 
 pub(super) use self::validate::providers;
+pub use self::validate::providers::is_status_on_error;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

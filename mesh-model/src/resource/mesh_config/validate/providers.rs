@@ -120,13 +120,14 @@ fn check_service(violations: &mut Violations, service: &str) {
     }
 }
 
-/// Checks a status by its number, as Envoy's `StatusCode` knows it; empty: the default.
+/// Returns whether a text is what `statusOnError` may say: a status of Envoy's `StatusCode` by its number, or
+/// nothing, which is the default.
 ///
 /// # Upstream
 ///
 /// istio/istio `pkg/config/validation/agent/extensionprovider.go`
 /// `validateExtensionProviderEnvoyExtAuthzStatusOnError`.
-fn status(text: &str) -> Verdict {
+pub fn is_status_on_error(text: &str) -> bool {
     let is_known = |status: i32| {
         matches!(
             status,
@@ -147,7 +148,11 @@ fn status(text: &str) -> Verdict {
                 | 511
         )
     };
-    if text.is_empty() || text.parse().is_ok_and(is_known) {
+    text.is_empty() || text.parse().is_ok_and(is_known)
+}
+
+fn status(text: &str) -> Verdict {
+    if is_status_on_error(text) {
         return Ok(());
     }
     let message = format!("`{}` is no status that Envoy knows", clip(text));
