@@ -97,6 +97,11 @@ fn a_described_trust_domain_must_be_one_and_one_of_the_settings() {
     assert!(told("{}") && told("trustDomain: other\n"));
     assert!(!told("trustDomain: prod\n"));
     assert!(!told("trustDomainAliases: [prod]\n"), "policies mean it, too");
+    // Where one of two primaries has settings, they are those of both.
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n\
+               data: {mesh: 'trustDomain: prod'}\n";
+    let both = [(PRIMARY, prod), ("clusters/c2/cluster.yaml", prod), ("clusters/c1/m.yaml", map)];
+    assert_eq!(load(&both).1, []);
     // A remote's workloads may be of another one.
     let remote = "role: remote\ncontrolPlane: c2\ntrustDomain: prod\n";
     let sources = [(PRIMARY, remote), ("clusters/c2/cluster.yaml", "role: primary\n")];

@@ -48,7 +48,7 @@ pub(super) fn contradictions(parts: &Parts) -> Vec<Contradiction> {
     others.iter().filter_map(differing).collect()
 }
 
-/// A control plane's own cluster that is described to be of another trust domain than its settings say. It is
+/// A control plane's own cluster that is described to be of another trust domain than the settings say. It is
 /// no error: primaries of one `mesh.yaml` may be of several, each the other's alias.
 pub(super) struct OtherDomain {
     pub(super) cluster: ClusterId,
@@ -60,29 +60,24 @@ impl OtherDomain {
     /// What is said of it.
     pub(super) fn message(&self) -> String {
         format!(
-            "the cluster is described to be of `{}`, and the settings of its control plane say `{}`: its workloads \
+            "the cluster is described to be of `{}`, and the settings that count say `{}`: its workloads \
              are of the first, and policies mean the second by the mesh's own",
             self.described, self.counting
         )
     }
 }
 
-/// Returns the control planes' clusters whose descriptions name another trust domain than their settings.
+/// Returns the control planes' clusters whose descriptions name another trust domain than the settings that
+/// count, which are the same for all.
 pub(super) fn other_domains(parts: &Parts) -> Vec<OtherDomain> {
+    let config = parts.settings();
     let planes = Topology::of(parts).control_planes().into_iter();
-    let mut own = None;
     let differing = planes.filter_map(|cluster| {
         let part = parts.clusters.get(&cluster)?;
         let described = part.description.as_ref()?;
         if described.trust_domain.is_empty() || described.hides_trust_domain() {
             return None;
         }
-        let config = match &parts.mesh_config {
-            Some(config) => Arc::clone(config),
-            None => of_map(&parts.config)
-                .or_else(|| of_map(&part.store))
-                .unwrap_or_else(|| Arc::clone(own.get_or_insert_with(Arc::default))),
-        };
         let (described, counting) = (described.trust_domain.clone(), config.trust_domain.clone());
         // Policies mean aliases as they mean the domain itself.
         let is_known = described == counting || config.trust_domain_aliases.contains(&described);
