@@ -1,16 +1,16 @@
 //! What webpki does not hand out of an X.509 certificate: its times, and how many URI names it has.
+//!
+//! The bytes are read by `der`, which reads values and no certificates: a crate that knows all of a certificate
+//! (`x509-cert`) refuses one for a field that is of no interest here, such as a long serial number. Times are read
+//! here, because those of `der` begin with 1970, and a root may be older.
+use der::{AnyRef, Reader, SliceReader, Tag, TagNumber, Tagged};
 use rustls::pki_types::UnixTime;
 
-const INTEGER: u8 = 0x02;
-const OCTETS: u8 = 0x04;
-const SEQUENCE: u8 = 0x30;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const VERSION: u8 = 0xa0;
-const EXTENSIONS: u8 = 0xa3;
-const URI: u8 = 0x86;
-/// `subjectAltName`, 2.5.29.17, as an object identifier with its tag.
-const SUBJECT_ALT_NAME: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x11];
+const VERSION: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+const EXTENSIONS: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(3) };
+const URI: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(6) };
+/// `subjectAltName`, 2.5.29.17.
+const SUBJECT_ALT_NAME: [u8; 3] = [0x55, 0x1d, 0x11];
 
 /// From when until when a certificate is valid, both included, in seconds of Unix time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,7 +23,7 @@ impl Validity {
     /// Reads that of a certificate.
     pub(super) fn of(certificate: &[u8]) -> Option<Self> {
         let mut fields = behind_issuer(certificate)?;
-        let mut times = expect(&mut fields, SEQUENCE)?;
+        let mut times = expect(&mut fields, Tag::Sequence)?;
         let not_before = time(next(&mut times)?)?;
         Some(Self { not_before, not_after: time(next(&mut times)?)? })
     }
@@ -38,24 +38,26 @@ impl Validity {
 pub(super) fn uri_names(certificate: &[u8]) -> Option<usize> {
     let mut fields = behind_issuer(certificate)?;
     let mut count = 0;
-    while let Some((tag, mut content)) = next(&mut fields) {
-        if tag != EXTENSIONS {
+    while let Some(field) = next(&mut fields) {
+        if field.tag() != EXTENSIONS {
             continue;
         }
-        let mut extensions = expect(&mut content, SEQUENCE)?;
-        while !extensions.is_empty() {
-            let extension = expect(&mut extensions, SEQUENCE)?;
-            let Some(mut value) = extension.strip_prefix(&SUBJECT_ALT_NAME) else { continue };
+        let mut extensions = expect(&mut inside(field)?, Tag::Sequence)?;
+        while !extensions.is_finished() {
+            let mut extension = expect(&mut extensions, Tag::Sequence)?;
+            if next(&mut extension)?.value() != SUBJECT_ALT_NAME {
+                continue;
+            }
             // It may say whether it is critical.
             let mut octets = loop {
-                let (tag, content) = next(&mut value)?;
-                if tag == OCTETS {
-                    break content;
+                let value = next(&mut extension)?;
+                if value.tag() == Tag::OctetString {
+                    break inside(value)?;
                 }
             };
-            let mut names = expect(&mut octets, SEQUENCE)?;
-            while !names.is_empty() {
-                count += usize::from(next(&mut names)?.0 == URI);
+            let mut names = expect(&mut octets, Tag::Sequence)?;
+            while !names.is_finished() {
+                count += usize::from(next(&mut names)?.tag() == URI);
             }
         }
     }
@@ -63,52 +65,40 @@ pub(super) fn uri_names(certificate: &[u8]) -> Option<usize> {
 }
 
 /// The fields of a certificate from its validity on.
-fn behind_issuer(mut certificate: &[u8]) -> Option<&[u8]> {
-    let mut certificate = expect(&mut certificate, SEQUENCE)?;
-    let mut fields = expect(&mut certificate, SEQUENCE)?;
-    if fields.first() == Some(&VERSION) {
-        next(&mut fields)?;
+fn behind_issuer(certificate: &[u8]) -> Option<SliceReader<'_>> {
+    let mut certificate = expect(&mut SliceReader::new(certificate).ok()?, Tag::Sequence)?;
+    let mut fields = expect(&mut certificate, Tag::Sequence)?;
+    let first = next(&mut fields)?;
+    let serial = if first.tag() == VERSION { next(&mut fields)? } else { first };
+    if serial.tag() != Tag::Integer {
+        return None;
     }
-    expect(&mut fields, INTEGER)?;
     // The algorithm of the signature, and the issuer.
-    expect(&mut fields, SEQUENCE)?;
-    expect(&mut fields, SEQUENCE)?;
+    expect(&mut fields, Tag::Sequence)?;
+    expect(&mut fields, Tag::Sequence)?;
     Some(fields)
 }
 
-fn expect<'d>(bytes: &mut &'d [u8], tag: u8) -> Option<&'d [u8]> {
-    next(bytes).filter(|(found, _)| *found == tag).map(|(_, content)| content)
+fn next<'d>(values: &mut SliceReader<'d>) -> Option<AnyRef<'d>> {
+    values.decode().ok()
 }
 
-/// Takes the next value: its tag and its content.
-fn next<'d>(bytes: &mut &'d [u8]) -> Option<(u8, &'d [u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    let (&length, rest) = rest.split_first()?;
-    let (length, rest) = match length {
-        0..0x80 => (usize::from(length), rest),
-        0x81..=0x84 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-            let length = digits.iter().try_fold(0_usize, |length, digit| {
-                length.checked_mul(256)?.checked_add(usize::from(*digit))
-            })?;
-            (length, rest)
-        }
-        0x80 | 0x85.. => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    *bytes = rest;
-    Some((tag, content))
+fn expect<'d>(values: &mut SliceReader<'d>, tag: Tag) -> Option<SliceReader<'d>> {
+    next(values).filter(|value| value.tag() == tag).and_then(inside)
+}
+
+fn inside(value: AnyRef<'_>) -> Option<SliceReader<'_>> {
+    SliceReader::new(value.value()).ok()
 }
 
 /// A time in seconds of Unix time: `YYMMDDHHMMSSZ`, where years from 50 on are of the last century, or
 /// `YYYYMMDDHHMMSSZ` (RFC 5280, 4.1.2.5).
-fn time((tag, text): (u8, &[u8])) -> Option<i64> {
-    let digits = text.strip_suffix(b"Z")?;
-    let is_long = match tag {
-        UTC_TIME => false,
-        GENERALIZED_TIME => true,
-        _ => return None,
-    };
+fn time(value: AnyRef<'_>) -> Option<i64> {
+    let digits = value.value().strip_suffix(b"Z")?;
+    let is_long = value.tag() == Tag::GeneralizedTime;
+    if !is_long && value.tag() != Tag::UtcTime {
+        return None;
+    }
     if digits.len() != if is_long { 14 } else { 12 } || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -139,16 +129,16 @@ mod tests {
     #[test]
     fn times_are_seconds_of_unix_time() {
         let check = |tag, text: &str, expected| {
-            assert_eq!(time((tag, text.as_bytes())), expected, "{text}");
+            assert_eq!(time(AnyRef::new(tag, text.as_bytes()).unwrap()), expected, "{text}");
         };
-        check(UTC_TIME, "700101000000Z", Some(0));
-        check(UTC_TIME, "260601000000Z", Some(1_780_272_000));
-        check(UTC_TIME, "000229235959Z", Some(951_868_799));
-        check(UTC_TIME, "500101000000Z", Some(-631_152_000));
-        check(GENERALIZED_TIME, "20500101000000Z", Some(2_524_608_000));
-        check(GENERALIZED_TIME, "260601000000Z", None);
-        check(UTC_TIME, "2606010000Z", None);
-        check(UTC_TIME, "260601000000", None);
+        check(Tag::UtcTime, "700101000000Z", Some(0));
+        check(Tag::UtcTime, "260601000000Z", Some(1_780_272_000));
+        check(Tag::UtcTime, "000229235959Z", Some(951_868_799));
+        check(Tag::UtcTime, "500101000000Z", Some(-631_152_000));
+        check(Tag::GeneralizedTime, "20500101000000Z", Some(2_524_608_000));
+        check(Tag::GeneralizedTime, "260601000000Z", None);
+        check(Tag::UtcTime, "2606010000Z", None);
+        check(Tag::UtcTime, "260601000000", None);
     }
 
     #[test]
