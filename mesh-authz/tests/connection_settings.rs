@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use mesh_authz::{Authorizer, Header, Request};
-use mesh_model::Compat;
 use mesh_model::manifest::Severity;
 use mesh_model::name::{Labels, Namespace};
-use mesh_model::registry::{Mesh, Origin, Registry, Source};
+use mesh_model::registry::Mesh;
 use mesh_model::resource::Json;
+use mesh_testkit::folder;
 
 #[path = "fixture/request.rs"]
 mod request;
@@ -36,16 +36,10 @@ const POLICIES: &str = "
 ";
 
 fn load(settings: &str) -> (Arc<Mesh>, bool) {
-    let source = |origin, name: &str, text: &str| Source {
-        origin,
-        name: name.into(),
-        text: text.as_bytes().to_vec(),
-    };
-    let mut registry = Registry::new(Compat::default());
-    let found = registry.load([
-        source(Origin::MeshConfig, "mesh.yaml", settings),
-        source(Origin::Cluster("c1".into()), "clusters/c1/a.yaml", PODS),
-        source(Origin::Config, "config/a.yaml", POLICIES),
+    let (registry, found) = folder::load([
+        ("mesh.yaml", settings),
+        ("clusters/c1/a.yaml", PODS),
+        ("config/a.yaml", POLICIES),
     ]);
     (registry.mesh(), found.iter().any(|found| found.severity == Severity::Error))
 }

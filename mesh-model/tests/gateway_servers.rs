@@ -1,10 +1,8 @@
 //! Which servers of which Gateways a gateway proxy has, on which ports.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-use std::sync::Arc;
 
-use mesh_model::Compat;
-use mesh_model::registry::{Origin, Registry, Source};
 use mesh_model::view::{GatewayServers, ServerRoute};
+use mesh_testkit::folder;
 
 /// A gateway whose service leads port 80 to 8080 and 443 to 8443.
 const EDGE: &str = "
@@ -26,14 +24,8 @@ spec:
 ";
 
 fn merged(gateways: &str) -> GatewayServers {
-    let source = |name: &str, text: &str| Source {
-        origin: Origin::of_path(name).unwrap(),
-        name: Arc::from(name),
-        text: text.as_bytes().to_vec(),
-    };
-    let mut registry = Registry::new(Compat::default());
-    let _ = registry
-        .load([source("clusters/east/all.yaml", EDGE), source("config/all.yaml", gateways)]);
+    let (registry, _) =
+        folder::load([("clusters/east/all.yaml", EDGE), ("config/all.yaml", gateways)]);
     let mesh = registry.mesh();
     let proxy = mesh.proxy("east/edge/edge-0").unwrap();
     let view = mesh.view(&proxy).unwrap();

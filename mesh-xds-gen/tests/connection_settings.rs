@@ -5,8 +5,8 @@ use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manag
 use mesh_envoy_proto::json;
 use mesh_envoy_proto::prost::Name;
 use mesh_model::Compat;
-use mesh_model::registry::{Origin, Registry, Source};
 use mesh_model::resource::Json;
+use mesh_testkit::folder;
 use mesh_xds_gen::listener::listeners;
 use mesh_xds_gen::resolve::{Configuration, Outcome, Request, resolve};
 use serde_json::{Map, Value, json};
@@ -51,16 +51,10 @@ spec:
 
 /// The listeners of a pod where the mesh has these settings, and the proxy this metadata.
 fn sent(pod: &str, config: &str, metadata: &[(&str, &str)]) -> Vec<Listener> {
-    let source = |origin, name: &str, text: &str| Source {
-        origin,
-        name: name.into(),
-        text: text.as_bytes().to_vec(),
-    };
-    let mut registry = Registry::new(Compat::default());
-    let found = registry.load([
-        source(Origin::MeshConfig, "mesh.yaml", config),
-        source(Origin::Cluster("c1".into()), "clusters/c1/a.yaml", CLUSTER),
-        source(Origin::Config, "config/a.yaml", CONFIG),
+    let (registry, found) = folder::load([
+        ("mesh.yaml", config),
+        ("clusters/c1/a.yaml", CLUSTER),
+        ("config/a.yaml", CONFIG),
     ]);
     assert_eq!(found, []);
     let mesh = registry.mesh();

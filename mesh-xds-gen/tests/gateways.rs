@@ -10,8 +10,8 @@ use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manag
 use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
 use mesh_envoy_proto::envoy::extensions::transport_sockets::tls::v3::DownstreamTlsContext;
 use mesh_envoy_proto::envoy::{config::core::v3::transport_socket, config::listener::v3::Listener};
-use mesh_model::Compat;
-use mesh_model::registry::{Mesh, Origin, Registry, Source};
+use mesh_model::registry::Mesh;
+use mesh_testkit::folder;
 use mesh_xds_gen::Resources;
 
 /// A gateway whose service leads port 80 to 8080 and 443 to 8443, and what it sends to.
@@ -46,17 +46,12 @@ fn load(config: &str) -> Arc<Mesh> {
 }
 
 fn load_with(mesh_config: &str, config: &str) -> Arc<Mesh> {
-    let source = |name: &str, text: &str| Source {
-        origin: Origin::of_path(name).unwrap(),
-        name: Arc::from(name),
-        text: text.as_bytes().to_vec(),
-    };
-    let mut registry = Registry::new(Compat::default());
-    let _ = registry.load([
-        source("mesh.yaml", mesh_config),
-        source("clusters/east/all.yaml", CLUSTER),
-        source("config/all.yaml", config),
-    ]);
+    let files = [
+        ("mesh.yaml", mesh_config),
+        ("clusters/east/all.yaml", CLUSTER),
+        ("config/all.yaml", config),
+    ];
+    let (registry, _) = folder::load(files);
     registry.mesh()
 }
 

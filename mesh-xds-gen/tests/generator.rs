@@ -1,13 +1,14 @@
 //! What a generator remembers changes no byte: each snapshot is the one from scratch.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
-use mesh_model::registry::{Change, Effect, Mesh, Origin, Registry, Source};
+use mesh_model::registry::{Change, Effect, Mesh, Registry};
 use mesh_model::view::{Proxy, ProxyKind, ProxyView, Scopes};
+use mesh_testkit::folder;
 use mesh_testkit::strategy::mesh;
 use mesh_testkit::synthetic::Synthetic;
 use mesh_xds_gen::snapshot::{Snapshot, TypeUrl};
@@ -127,32 +128,12 @@ proptest! {
     }
 }
 
-fn files(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
-
-fn load(folder: &Path) -> Arc<Mesh> {
-    let mut paths = Vec::new();
-    files(folder, &mut paths);
-    let sources = paths.iter().filter_map(|path| {
-        let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
-        let text = std::fs::read(path).unwrap();
-        Some(Source { origin: Origin::of_path(name)?, name: Arc::from(name), text })
-    });
-    let mut registry = Registry::new(Compat::default());
-    let _diagnostics = registry.load(sources);
-    registry.mesh()
-}
-
 #[test]
 fn the_proxies_of_every_example_share_one_generator() {
     let meshes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/meshes");
     let mut compared = 0;
     for entry in std::fs::read_dir(meshes).unwrap() {
-        let mesh = load(&entry.unwrap().path());
+        let mesh = folder::read(&entry.unwrap().path()).unwrap().0.mesh();
         compared += proxies(&mesh).len();
         Shared::default().check(&mesh).unwrap();
     }

@@ -1,39 +1,20 @@
 //! What a ztunnel is told of who may call whom against what a real istiod sent.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use mesh_envoy_proto::json;
 use mesh_model::Compat;
 use mesh_model::name::{Labels, Namespace};
-use mesh_model::registry::{Mesh, Origin, Registry, Source};
+use mesh_model::registry::{Origin, Registry, Source};
+use mesh_testkit::folder;
 use mesh_xds_gen::rbac::ztunnel::authorizations;
 use serde_json::{Value, json as value};
-
-fn files(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
-
-fn load(folder: &Path) -> Arc<Mesh> {
-    let mut paths = Vec::new();
-    files(folder, &mut paths);
-    let sources = paths.iter().filter_map(|path| {
-        let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
-        let text = std::fs::read(path).unwrap();
-        Some(Source { origin: Origin::of_path(name)?, name: Arc::from(name), text })
-    });
-    let mut registry = Registry::new(Compat::default());
-    registry.load(sources);
-    registry.mesh()
-}
 
 fn check(meshes: &Path, goldens: &Path, mesh: &str, cluster: &str) {
     let golden = goldens.join(mesh).join(format!("{cluster}.ztunnel/authorizations.json"));
     let expected: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
-    let mesh = load(&meshes.join(mesh));
+    let mesh = folder::read(&meshes.join(mesh)).unwrap().0.mesh();
     let plane = mesh.control_plane_of(cluster).unwrap();
     let got: Vec<Value> = authorizations(&mesh, plane)
         .iter()

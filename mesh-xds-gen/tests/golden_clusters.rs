@@ -3,40 +3,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::json;
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
-use mesh_model::registry::{Mesh, Origin, Registry, Source};
+use mesh_model::registry::Mesh;
+use mesh_testkit::folder;
 use mesh_xds_gen::cluster::clusters;
 use serde_json::{Map, Value};
-
-fn files(dir: &Path, found: &mut Vec<PathBuf>) {
-    for path in entries(dir) {
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> =
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     entries
-}
-
-fn load(folder: &Path, compat: Compat) -> Arc<Mesh> {
-    let mut paths = Vec::new();
-    files(folder, &mut paths);
-    let sources = paths.iter().filter_map(|path| {
-        let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
-        let text = fs::read(path).unwrap();
-        Some(Source { origin: Origin::of_path(name)?, name: Arc::from(name), text })
-    });
-    let mut registry = Registry::new(compat);
-    registry.load(sources);
-    registry.mesh()
 }
 
 /// Durations by their length, whole numbers as integers, nothing that is null.
@@ -109,7 +90,7 @@ fn compare(mesh: &Mesh, proxy: &str, recorded: &Path) -> (usize, usize) {
 
 /// Compares all proxies of a mesh that have a data plane of their own.
 fn compare_mesh(folder: &Path, recorded: &Path) -> (usize, usize) {
-    let mesh = load(folder, Compat::default());
+    let mesh = folder::read(folder).unwrap().0.mesh();
     let mut sum = (0, 0);
     for proxy in entries(recorded) {
         let name = proxy.file_name().unwrap().to_str().unwrap().to_owned();
@@ -145,7 +126,7 @@ fn a_stock_envoy_is_sent_the_same_without_istios_filters() {
     let folder = repository.join("examples/meshes/shop");
     let stock = Compat { data_plane: DataPlane::Envoy, ..Compat::default() };
     let [istio, stock] = [Compat::default(), stock].map(|compat| {
-        let mesh = load(&folder, compat);
+        let mesh = folder::read_as(&folder, compat).unwrap().0.mesh();
         let proxy = mesh.proxy("eu/front/web-v1-0").unwrap();
         clusters(&mesh.view(&proxy).unwrap())
     });

@@ -1,35 +1,13 @@
 //! Our endpoints against what a real istiod sent (`golden/`).
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use mesh_envoy_proto::json;
-use mesh_model::Compat;
-use mesh_model::registry::{Origin, Registry, Source};
+use mesh_testkit::folder;
 use mesh_xds_gen::endpoint::cluster_load_assignment;
 use serde_json::Value;
-
-fn files(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
-
-fn load(folder: &Path) -> Registry {
-    let mut paths = Vec::new();
-    files(folder, &mut paths);
-    let sources = paths.iter().filter_map(|path| {
-        let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
-        let text = std::fs::read(path).unwrap();
-        Some(Source { origin: Origin::of_path(name)?, name: Arc::from(name), text })
-    });
-    let mut registry = Registry::new(Compat::default());
-    let _diagnostics = registry.load(sources);
-    registry
-}
 
 /// The resource as the comparison sees it: endpoints of a locality by content, localities by priority
 /// and place.
@@ -51,7 +29,7 @@ fn canonical(resource: &Value) -> Value {
 /// How many of a mesh's EDS resources are equal, and how many there are; prints the first that differ.
 fn check(mesh_name: &str) -> (usize, usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let registry = load(&root.join("examples/meshes").join(mesh_name));
+    let (registry, _) = folder::read(&root.join("examples/meshes").join(mesh_name)).unwrap();
     let mesh = registry.mesh();
     let proxies: BTreeMap<String, String> =
         mesh.named_proxies().map(|name| (name.replace('/', "_"), name)).collect();

@@ -1,34 +1,12 @@
 //! Our listeners against what a real istiod sent (`golden/`).
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use mesh_envoy_proto::json;
-use mesh_model::Compat;
-use mesh_model::registry::{Origin, Registry, Source};
+use mesh_testkit::folder;
 use mesh_xds_gen::listener::{listeners, route_names};
 use serde_json::{Map, Value};
-
-fn files(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
-
-fn load(folder: &Path) -> Registry {
-    let mut paths = Vec::new();
-    files(folder, &mut paths);
-    let sources = paths.iter().filter_map(|path| {
-        let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
-        let text = std::fs::read(path).unwrap();
-        Some(Source { origin: Origin::of_path(name)?, name: Arc::from(name), text })
-    });
-    let mut registry = Registry::new(Compat::default());
-    let _diagnostics = registry.load(sources);
-    registry
-}
 
 /// The resource as the comparison sees it: numbers are doubles, chains have no order.
 fn canonical(value: &Value) -> Value {
@@ -77,7 +55,7 @@ fn by_name(resources: Vec<Value>) -> BTreeMap<String, Value> {
 /// differs.
 fn check(mesh_name: &str) -> (usize, usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let registry = load(&root.join("examples/meshes").join(mesh_name));
+    let (registry, _) = folder::read(&root.join("examples/meshes").join(mesh_name)).unwrap();
     let mesh = registry.mesh();
     let (mut equal, mut compared) = (0, 0);
     for reference in mesh.named_proxies() {
@@ -123,7 +101,7 @@ fn listeners_of_the_shop_mesh_are_those_of_istiod_its_ingress_gateways_too() {
 #[test]
 fn routes_are_asked_for_by_the_names_in_listeners() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mesh = load(&root.join("examples/meshes/canary")).mesh();
+    let mesh = folder::read(&root.join("examples/meshes/canary")).unwrap().0.mesh();
     let proxy = mesh.proxy("blue/web/site-v1-0").unwrap();
     let names = route_names(&listeners(&mesh.view(&proxy).unwrap()));
     let text = std::fs::read_to_string(root.join("golden/canary/blue_web_site-v1-0/routes.json"));

@@ -4,37 +4,15 @@
     clippy::unwrap_used,
     reason = "helpers of tests may fail like tests"
 )]
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use mesh_envoy_proto::json;
-use mesh_model::Compat;
-use mesh_model::registry::{Mesh, Origin, Registry, Source};
+use mesh_testkit::folder;
 use mesh_xds_gen::route::routes;
 use serde_json::Value;
 
 /// Lists whose order a data plane does not see.
 const UNORDERED: [&str; 4] = ["headers", "queryParameters", "dynamicMetadata", "domains"];
-
-fn files(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
-
-fn load(folder: &Path) -> Arc<Mesh> {
-    let mut paths = Vec::new();
-    files(folder, &mut paths);
-    let sources = paths.iter().filter_map(|path| {
-        let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
-        let text = std::fs::read(path).unwrap();
-        Some(Source { origin: Origin::of_path(name)?, name: Arc::from(name), text })
-    });
-    let mut registry = Registry::new(Compat::default());
-    registry.load(sources);
-    registry.mesh()
-}
 
 /// Sorts what has no order.
 fn canonical(parent: &str, value: &mut Value) {
@@ -62,7 +40,7 @@ fn check(mesh: &str, reference: &str) -> usize {
     let names: Vec<String> =
         golden.iter().map(|config| config["name"].as_str().unwrap().to_owned()).collect();
 
-    let mesh = load(&root.join("examples/meshes").join(mesh));
+    let mesh = folder::read(&root.join("examples/meshes").join(mesh)).unwrap().0.mesh();
     let proxy = mesh.proxy(reference).unwrap();
     let view = mesh.view(&proxy).unwrap();
     let ours = routes(&view, names.iter().map(String::as_str));

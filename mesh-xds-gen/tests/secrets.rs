@@ -1,7 +1,6 @@
 //! Where gateways and their clusters are told to get secrets from.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::core::v3::address::Address;
@@ -17,6 +16,7 @@ use mesh_model::Compat;
 use mesh_model::manifest::Severity;
 use mesh_model::registry::{Origin, Registry, Source};
 use mesh_model::resource::Json;
+use mesh_testkit::folder;
 use mesh_xds_gen::Resources;
 use mesh_xds_gen::cluster::clusters;
 
@@ -42,16 +42,10 @@ fn sent(metadata: &[(&str, &str)], tls: &str) -> Resources {
          spec: {{selector: {{istio: edge}}, servers: [{{hosts: ['*'], port: {{name: https, number: 443, protocol: HTTPS}}, \
          tls: {{mode: SIMPLE, credentialName: 'sds://own'}}}}]}}}}\n"
     );
-    let source = |name: &str, text: &str| Source {
-        origin: Origin::of_path(name).unwrap(),
-        name: Arc::from(name),
-        text: text.as_bytes().to_vec(),
-    };
-    let mut registry = Registry::new(Compat::default());
-    let diagnostics = registry.load([
-        source("clusters/c1/all.yaml", CLUSTER),
-        source("config/all.yaml", &rule),
-        source("mesh.yaml", "connectTimeout: 3s\n"),
+    let (registry, diagnostics) = folder::load([
+        ("clusters/c1/all.yaml", CLUSTER),
+        ("config/all.yaml", &*rule),
+        ("mesh.yaml", "connectTimeout: 3s\n"),
     ]);
     assert!(diagnostics.iter().all(|found| found.severity != Severity::Error), "{diagnostics:?}");
     let mesh = registry.mesh();

@@ -166,7 +166,7 @@ const PLANS: &[Plan] = &[
     },
     Plan {
         package: "mesh-testkit",
-        order: &["by_hand", "fixture", "synthetic", "oracle", "strategy", "conformance"],
+        order: &["by_hand", "folder", "fixture", "synthetic", "oracle", "strategy", "conformance"],
         everywhere: &[],
         // An oracle is plain data in, plain data out: it stands alone.
         extra: &[],
