@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mesh_model::Compat;
-use mesh_model::manifest::{Diagnostic, Limits};
+use mesh_model::manifest::{Diagnostic, Limits, Severity};
 use mesh_model::registry::{Origin, Registry, Source};
 
 /// What loading says of an object of Istio's in namespace `shop`; `metadata` is added to its own.
@@ -32,6 +32,37 @@ fn check_with(kind: &str, metadata: &str, spec: &str, rule: &str) {
     assert!(told.is_some(), "no {rule} in {found:#?}");
     let told = told.unwrap();
     assert!(!told.help.is_empty(), "{told}");
+}
+
+#[test]
+fn of_a_field_in_two_spellings_that_of_json_counts() {
+    let told = |kind: &str, spec: &str| {
+        let found = diagnose(kind, "", spec);
+        let told = found.iter().find(|it| it.code == "FIELD-SPELT-TWICE");
+        told.map(|it| (it.severity, it.field.clone(), it.message.clone()))
+    };
+    let expected = |field: &str, camel: &str| {
+        let key = field.rsplit('.').next().unwrap();
+        let message = format!("`{key}` is `{camel}`, which is given, too: `{key}` is ignored");
+        Some((Severity::Warning, field.to_owned(), message))
+    };
+    let routes = "http: [{route: [{destination: {host: cart}}]}]";
+    for both in ["exportTo: ['.'], export_to: ['*']", "export_to: ['*'], exportTo: ['.']"] {
+        let spec = format!("{{hosts: [cart], {both}, {routes}}}");
+        assert_eq!(told("VirtualService", &spec), expected("spec.export_to", "exportTo"));
+    }
+    let one = format!("{{hosts: [cart], export_to: ['*'], exportto: ['*'], {routes}}}");
+    assert_eq!(told("VirtualService", &one), None);
+    let none = format!("{{hosts: [cart], export_to: null, exportTo: ['*'], {routes}}}");
+    assert_eq!(told("VirtualService", &none), None);
+    // In lists, in members of a oneof, and in policies.
+    let balancer = "{host: a, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}, \
+                    consistent_hash: {useSourceIp: false}}}}";
+    let field = "spec.trafficPolicy.loadBalancer.consistent_hash";
+    assert_eq!(told("DestinationRule", balancer), expected(field, "consistentHash"));
+    let policy = "{rules: [{from: [{source: {notPrincipals: [a], not_principals: [b]}}]}]}";
+    let field = "spec.rules[0].from[0].source.not_principals";
+    assert_eq!(told("AuthorizationPolicy", policy), expected(field, "notPrincipals"));
 }
 
 #[track_caller]

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Node, Place, Value};
+use super::{Entry, Node, Place, Value};
 use crate::name::Labels;
 
 mod bytes;
@@ -138,12 +138,17 @@ impl Cursor {
         self.error("FIELD-TYPE", node.place, message, help);
     }
 
-    /// Reports the entries of a map that are none of the known fields.
+    /// Reports the entries of a map that are none of the known fields, and those that are the other spelling of
+    /// one that is given, too.
     pub(crate) fn unknown_fields(&mut self, node: &Node, known: &[&[(&str, &str)]]) {
         for entry in node.entries() {
             let key = &*entry.key;
             let mut spellings = known.iter().copied().flatten();
-            if spellings.any(|(camel, snake)| key == *camel || key == *snake) {
+            let spelt = spellings.find(|(camel, snake)| key == *camel || key == *snake);
+            if let Some((camel, _)) = spelt {
+                if key != *camel && !entry.node.is_null() && node.get(&[camel]).is_some() {
+                    self.spelt_twice(entry, camel);
+                }
                 continue;
             }
             let names = known.iter().copied().flatten().map(|(camel, _)| *camel);
@@ -164,6 +169,19 @@ impl Cursor {
                 help,
             });
         }
+    }
+
+    /// Reports a field under its second spelling, where it is given under the first.
+    ///
+    /// # Upstream
+    ///
+    /// golang/protobuf `jsonpb/decode.go` `unmarshalMessage`, which istiod reads every object with: the value of
+    /// the name in JSON replaces that of the name in proto, in either order, and nothing is said of it.
+    fn spelt_twice(&mut self, entry: &Entry, camel: &str) {
+        let key = &*entry.key;
+        let message = format!("`{key}` is `{camel}`, which is given, too: `{key}` is ignored");
+        let help = format!("say what is meant by `{camel}`, and remove `{key}`");
+        self.field(key, |cursor| cursor.warn("FIELD-SPELT-TWICE", entry.place, message, help));
     }
 
     /// Makes errors of the unknown fields whose paths begin so: for formats of our own, and where a
@@ -283,8 +301,7 @@ pub(crate) fn field<T: Decode>(
     (camel, snake): (&str, &str),
     target: &mut T,
 ) {
-    let other = || if snake == camel { None } else { node.get(&[snake]) };
-    let Some(found) = node.get(&[camel]).or_else(other) else { return };
+    let Some(found) = node.get(&[camel, snake]) else { return };
     if found.is_null() {
         return;
     }

@@ -57,9 +57,10 @@ pub struct Entry {
 }
 
 impl Node {
-    /// Returns the member of a map under any of the given names; the first entry that has one.
+    /// Returns the member of a map under any of the given names; under several that of the first name.
     pub fn get(&self, names: &[&str]) -> Option<&Self> {
-        self.entries().iter().find(|entry| names.contains(&&*entry.key)).map(|entry| &entry.node)
+        let named = |name: &&str| self.entries().iter().find(|entry| *entry.key == **name);
+        names.iter().find_map(named).map(|entry| &entry.node)
     }
 
     /// Returns the entries of a map, none for anything else.
