@@ -1,7 +1,9 @@
 //! What a pod's proxy is, as far as the manifest tells.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 use mesh_model::Compat;
+use mesh_model::compat::DataPlane;
 use mesh_model::registry::{Origin, Registry, Source};
+use mesh_model::resource::Json;
 use mesh_model::view::ProxyKind;
 
 const SIDECAR: &str = "{name: app}, {name: istio-proxy}";
@@ -98,4 +100,85 @@ fn a_name_that_nobody_would_read_is_not_told_whole() {
         let error = mesh.proxy(&name).unwrap_err().to_string();
         assert!(error.len() < 1_000, "{}", error.len());
     }
+}
+
+/// What the proxy of a pod tells of itself, of some keys, as JSON.
+#[track_caller]
+fn check_metadata(metadata: &str, env: &str, settings: &str, expected: &[(&str, &str)]) {
+    let containers = format!("{{name: app}}, {{name: istio-proxy, env: [{env}]}}");
+    let mut registry = registry(metadata, &containers);
+    let (origin, name) = (Origin::MeshConfig, "mesh.yaml".into());
+    assert_eq!(registry.load([Source { origin, name, text: settings.into() }]), []);
+    let proxy = registry.mesh().proxy("c1/shop/web-0").unwrap();
+    assert_eq!(proxy.metadata.get("INTERCEPTION_MODE").and_then(Json::as_str), {
+        Some(proxy.interception.as_str())
+    });
+    for (key, value) in expected {
+        let found = proxy.metadata.get(*key);
+        assert_eq!(found, Json::parse(value).as_ref(), "{key} of {metadata} {env} {settings}");
+    }
+}
+
+#[test]
+fn the_annotation_with_settings_counts_more_than_the_mesh_and_less_than_variables() {
+    let settings = "defaultConfig: {interceptionMode: TPROXY, proxyMetadata: {ISTIO_META_A: mesh, \
+                    ISTIO_META_B: mesh, B: other}}\n";
+    let annotation = ", annotations: {proxy.istio.io/config: '{interceptionMode: NONE, \
+                      proxyMetadata: {ISTIO_META_B: pod, ISTIO_META_C: pod}}'}";
+    let check = |metadata: &str, env: &str, expected: &[(&str, &str)]| {
+        check_metadata(metadata, env, settings, expected);
+    };
+    check("", "", &[("INTERCEPTION_MODE", "\"TPROXY\""), ("B", "\"mesh\""), ("C", "")]);
+    let of_pod = [("A", "\"mesh\""), ("B", "\"pod\""), ("C", "\"pod\"")];
+    check(annotation, "", &of_pod);
+    check(annotation, "", &[("INTERCEPTION_MODE", "\"NONE\"")]);
+    let told = "{name: ISTIO_META_B, value: env}";
+    check(annotation, told, &[("A", "\"mesh\""), ("B", "\"env\"")]);
+    // The settings that injection wrote down are all that the agent has beside the annotation.
+    let injected = "{name: PROXY_CONFIG, value: '{\"proxyMetadata\": {\"ISTIO_META_B\": \"x\"}}'}";
+    check("", injected, &[("A", ""), ("B", "\"x\""), ("INTERCEPTION_MODE", "\"REDIRECT\"")]);
+    check(annotation, injected, &[("A", ""), ("B", "\"pod\"")]);
+    let odd = ", annotations: {proxy.istio.io/config: '[1]'}";
+    check(odd, "", &[("A", "\"mesh\""), ("INTERCEPTION_MODE", "\"TPROXY\"")]);
+}
+
+#[test]
+fn variables_in_json_are_metadata_of_any_kind() {
+    let check = |env: &str, expected: &[(&str, &str)]| check_metadata("", env, "{}", expected);
+    let json = |name: &str, text: &str| format!("{{name: ISTIO_METAJSON_{name}, value: '{text}'}}");
+    let labels = ", labels: {app: web, pod-template-hash: x}";
+    check(&json("X", r#"{"A": [1], "B": {"c": true}}"#), &[("A", "[1]"), ("B", r#"{"c": true}"#)]);
+    check(&json("X", "[1]"), &[("X", "")]);
+    check(&json("X", "{"), &[("X", "")]);
+    // They count more than texts, and no more than what the pod itself says.
+    let both = format!("{}, {{name: ISTIO_META_A, value: text}}", json("X", r#"{"A": 1}"#));
+    check(&both, &[("A", "1")]);
+    check(&json("X", r#"{"NAMESPACE": "other"}"#), &[("NAMESPACE", "\"shop\"")]);
+    let of = json("LABELS", r#"{"app": "env", "more": "env"}"#);
+    let expected = [
+        ("STATIC_LABELS", r#"{"app": "env", "more": "env"}"#),
+        ("LABELS", r#"{"app": "web", "more": "env"}"#),
+        ("more", "\"env\""),
+    ];
+    check_metadata(labels, &of, "{}", &expected);
+    let containers = format!("{{name: app}}, {{name: istio-proxy, env: [{of}]}}");
+    let proxy = registry(labels, &containers).mesh().proxy("c1/shop/web-0").unwrap();
+    assert_eq!((proxy.labels.value("app"), proxy.labels.value("more")), ("web", "env"));
+}
+
+#[test]
+fn an_agent_without_an_envoy_asks_for_resources_of_grpc() {
+    let annotation = ", annotations: {inject.istio.io/templates: 'a, grpc-agent'}";
+    let captures = "defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: 'true'}}\n";
+    let expected = [("GENERATOR", "\"grpc\""), ("DNS_CAPTURE", "\"false\"")];
+    check_metadata(annotation, "", captures, &expected);
+    check_metadata("", "", captures, &[("GENERATOR", ""), ("DNS_CAPTURE", "\"true\"")]);
+    // What runs beats what would be injected.
+    let told = "{name: ISTIO_META_GENERATOR, value: api}";
+    check_metadata(annotation, told, captures, &[("GENERATOR", "\"api\"")]);
+    let data_plane = |metadata: &str| {
+        registry(metadata, SIDECAR).mesh().proxy("c1/shop/web-0").unwrap().data_plane
+    };
+    assert_eq!(data_plane(annotation), DataPlane::Grpc);
+    assert_eq!(data_plane(""), DataPlane::IstioProxy);
 }

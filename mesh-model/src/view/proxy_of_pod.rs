@@ -6,7 +6,8 @@
 //! # Upstream
 //!
 //! istio/istio `pilot/cmd/pilot-agent/app/cmd.go` `initProxy`; `pkg/bootstrap/config.go`
-//! `GetNodeMetaData`.
+//! `GetNodeMetaData`; `pilot/cmd/pilot-agent/config/config.go` `getMeshConfig`. The environment that ProxyConfig
+//! objects ask for is in the manifest where it was injected, and is not added here where it was not.
 use std::collections::BTreeMap;
 
 use super::{InterceptionMode, Proxy, ProxyKind};
@@ -23,6 +24,12 @@ const PROXY: &str = "istio-proxy";
 /// What the arguments of the container begin with.
 const PROGRAM: &str = "proxy";
 const METADATA_PREFIX: &str = "ISTIO_META_";
+/// What stands before the names of variables that hold metadata in JSON; what follows names nothing.
+const JSON_PREFIX: &str = "ISTIO_METAJSON_";
+/// The variable with labels in JSON.
+const JSON_LABELS: &str = "ISTIO_METAJSON_LABELS";
+/// What the template of agents without an Envoy says beside them.
+const GRPC_AGENT: [(&str, &str); 2] = [("GENERATOR", "grpc"), ("DNS_CAPTURE", "false")];
 
 /// What a proxy is made from.
 #[derive(Debug)]
@@ -148,15 +155,18 @@ fn metadata(
     addresses: &[std::net::IpAddr],
 ) -> BTreeMap<Box<str>, Json> {
     let Evidence { pod, workload, entry, defaults, .. } = evidence;
-    let own = own_settings(pod);
+    let own = own_settings(pod, defaults);
     let settings = own.as_ref().unwrap_or(defaults);
     let mut metadata: BTreeMap<Box<str>, Json> = BTreeMap::new();
     let inherited = settings.proxy_metadata.iter().map(|(key, value)| (&**key, &**value));
-    for (key, value) in inherited.chain(environment(pod)) {
-        if let Some(key) = key.strip_prefix(METADATA_PREFIX) {
-            metadata.insert(key.into(), Json::String(value.into()));
-        }
+    let of_template = injects(pod, "grpc-agent").then_some(GRPC_AGENT).into_iter().flatten();
+    let known = |(key, value): (&'static str, &'static str)| (key, value);
+    let told = |(key, value)| Some((str::strip_prefix(key, METADATA_PREFIX)?, value));
+    let texts = inherited.filter_map(told).chain(of_template.map(known));
+    for (key, value) in texts.chain(environment(pod).filter_map(told)) {
+        metadata.insert(key.into(), Json::String(value.into()));
     }
+    metadata.extend(environment(pod).flat_map(in_json));
     // What the environment tells of itself counts more than where the pod was found.
     let found = [
         ("CLUSTER_ID", workload.cluster.as_str()),
@@ -179,8 +189,12 @@ fn metadata(
     for (key, value) in known {
         metadata.insert(key.into(), Json::String(value.into()));
     }
-    let labels = pod.meta.labels.iter().filter(|(key, _)| *key != "pod-template-hash");
-    let labels = labels.map(|(key, value)| (key.into(), Json::String(value.into()))).collect();
+    let mut labels = match metadata.get("STATIC_LABELS") {
+        Some(Json::Map(extra)) => extra.clone(),
+        _ => BTreeMap::new(),
+    };
+    let own = pod.meta.labels.iter().filter(|(key, _)| *key != "pod-template-hash");
+    labels.extend(own.map(|(key, value)| (key.into(), Json::String(value.into()))));
     metadata.insert("LABELS".into(), Json::Map(labels));
     for (key, value) in entry.iter().flat_map(|entry| &entry.metadata) {
         metadata.insert(key.clone(), value.clone());
@@ -194,12 +208,40 @@ fn environment(pod: &Pod) -> impl Iterator<Item = (&str, &str)> {
     variables.filter_map(|variable| Some((&*variable.name, variable.value.as_deref()?)))
 }
 
-/// The settings that the proxy was started with, if its environment tells them.
-fn own_settings(pod: &Pod) -> Option<mesh_config::ProxyConfig> {
-    let (_, text) = environment(pod).find(|(name, _)| *name == "PROXY_CONFIG")?;
+/// The metadata that a variable holds in JSON: the members of a map, and of labels these as such, too.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/bootstrap/config.go` `GetNodeMetaData`, `extractAttributesMetadata`.
+fn in_json((name, text): (&str, &str)) -> BTreeMap<Box<str>, Json> {
+    let found = name.strip_prefix(JSON_PREFIX).and_then(|_| Json::parse(text));
+    let Some(Json::Map(mut members)) = found else { return BTreeMap::new() };
+    if name == JSON_LABELS && !members.is_empty() {
+        let labels = members.clone().into_iter().filter(|(_, value)| value.as_str().is_some());
+        members.insert("STATIC_LABELS".into(), Json::Map(labels.collect()));
+    }
+    members
+}
+
+/// The settings that the proxy was started with, if anything tells its own: its environment, else those of
+/// all, and over them the pod's annotation.
+fn own_settings(
+    pod: &Pod,
+    defaults: &mesh_config::ProxyConfig,
+) -> Option<mesh_config::ProxyConfig> {
+    let told = environment(pod).find(|(name, _)| *name == "PROXY_CONFIG");
+    let told = told.and_then(|(_, text)| laid_over(mesh_config::ProxyConfig::default(), text));
+    match pod.meta.annotations.get("proxy.istio.io/config") {
+        Some(text) => laid_over(told.clone().unwrap_or_else(|| defaults.clone()), text).or(told),
+        None => told,
+    }
+}
+
+/// Settings with what a text says laid over them; `None` for a text that says nothing.
+fn laid_over(settings: mesh_config::ProxyConfig, text: &str) -> Option<mesh_config::ProxyConfig> {
     let reading = manifest::read("PROXY_CONFIG", text.as_bytes(), &Limits::default());
     let document = reading.documents.first()?;
-    Some(mesh_config::ProxyConfig::decode(&document.node, &document.file).0)
+    Some(settings.merged(&document.node, &document.file).0)
 }
 
 /// How traffic reaches the proxy: its environment, its annotation, its settings.
@@ -261,8 +303,7 @@ pub(crate) fn kind_of_pod(pod: &Pod, root_namespace: &str) -> ProxyKind {
         "istio.io-mesh-controller" | "istio.io-eastwest-controller" => return ProxyKind::Waypoint,
         _ => {}
     }
-    let templates = pod.meta.annotations.value("inject.istio.io/templates");
-    if templates.split(',').any(|template| template.trim() == "gateway") {
+    if injects(pod, "gateway") {
         return ProxyKind::Router;
     }
     if pod.meta.labels.value("app") == "ztunnel" && pod.meta.namespace == root_namespace {
@@ -272,6 +313,12 @@ pub(crate) fn kind_of_pod(pod: &Pod, root_namespace: &str) -> ProxyKind {
         [container] if *container.name == *PROXY => ProxyKind::Router,
         _ => ProxyKind::Sidecar,
     }
+}
+
+/// Whether a pod asks for a template of injection.
+fn injects(pod: &Pod, template: &str) -> bool {
+    let templates = pod.meta.annotations.value("inject.istio.io/templates");
+    templates.split(',').any(|name| name.trim() == template)
 }
 
 /// The domain that a proxy resolves short names in: its argument `--domain`, else that of its
