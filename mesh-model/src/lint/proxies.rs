@@ -19,13 +19,30 @@ pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
             }
         };
         for (field, said, holds) in contradictions(mesh, entry, reference, &proxy) {
-            let message = format!(
-                "the entry says {field} `{said}`, the manifests say `{holds}`: the manifests count"
-            );
+            let message = match own_metadata(entry, field) {
+                Some(key) => format!(
+                    "the entry says {field} `{said}`, and its own `metadata.{key}` says `{holds}`: the \
+                     metadata counts"
+                ),
+                None => format!(
+                    "the entry says {field} `{said}`, the manifests say `{holds}`: the manifests count"
+                ),
+            };
             let help = "correct the entry, or leave the field out";
             found.push(subject.warning("PROXY-CONTRADICTS", field, (message, help)));
         }
     }
+}
+
+/// The metadata of an entry that decides a field of the same proxy, whatever the manifests say.
+fn own_metadata(entry: &ProxyEntry, field: &str) -> Option<&'static str> {
+    let key = match field {
+        "network" => "NETWORK",
+        "ip" => "INSTANCE_IPS",
+        "interception_mode" => "INTERCEPTION_MODE",
+        _ => return None,
+    };
+    entry.metadata.contains_key(key).then_some(key)
 }
 
 /// The fields that differ: what the entry says, and what holds.

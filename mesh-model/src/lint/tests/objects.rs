@@ -193,6 +193,19 @@ fn proxies_are_as_the_manifests_say() {
     let entry = |text: &str| networks().file("proxies.json", text);
     entry(r#"[{"ref": "c1/shop/cart-0", "network": "n9"}]"#).has("PROXY-CONTRADICTS");
     entry(r#"[{"ref": "c1/shop/ghost"}]"#).has("PROXY-UNKNOWN");
+    let told = |fields: &str, expected: &str| {
+        let found = entry(&format!(r#"[{{"ref": "c1/shop/cart-0", {fields}}}]"#)).findings();
+        assert!(found.iter().any(|found| found.contains(expected)), "{expected} in {found:#?}");
+    };
+    told(r#""network": "n9""#, "the manifests say `n1`: the manifests count");
+    told(
+        r#""network": "n9", "metadata": {"NETWORK": "n2"}"#,
+        "its own `metadata.NETWORK` says `n2`: the metadata counts",
+    );
+    told(
+        r#""interception_mode": "NONE", "metadata": {"NETWORK": "n2"}"#,
+        "the manifests say `REDIRECT`: the manifests count",
+    );
     let right = entry(r#"[{"ref": "c1/shop/cart-0", "network": "n1", "ip": "10.0.0.1"}]"#);
     right.lacks("PROXY-CONTRADICTS");
     right.lacks("PROXY-UNKNOWN");
