@@ -259,7 +259,14 @@ fn ranking<'a>(input: &Input<'a>) -> Option<Ranking<'a>> {
         kind: input.proxy.kind,
         setting: input.setting(),
         fails_over: input.has_outlier_detection,
-        ranks_by_labels: !input.form.is_dns() || input.subset.is_none(),
+        ranks_by_labels: match input.form {
+            ClusterForm::Dns => input.subset.is_none(),
+            ClusterForm::SniDnatDns => false,
+            ClusterForm::Outbound
+            | ClusterForm::SniDnat
+            | ClusterForm::InboundVip
+            | ClusterForm::SelfDiscovery => true,
+        },
     })
 }
 

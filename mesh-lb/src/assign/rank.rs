@@ -44,7 +44,8 @@ pub struct Ranking<'a> {
     /// Whether priorities may differ: outlier detection is there to notice a failure. Some settings
     /// force it.
     pub fails_over: bool,
-    /// Whether labels rank endpoints too; upstream skips that for a subset that DNS resolves.
+    /// Whether labels rank endpoints too; upstream skips that for a subset that DNS resolves, and for all that
+    /// gateways reach by server names and DNS resolves.
     pub ranks_by_labels: bool,
 }
 

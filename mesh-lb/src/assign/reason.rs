@@ -46,7 +46,8 @@ pub enum Equal {
     NoDistribution,
     /// Labels would rank endpoints and the client has none to compare with.
     ClientWithoutLabels,
-    /// Labels would rank endpoints; for a subset that DNS resolves istiod skips that.
+    /// Labels would rank endpoints; where DNS resolves a subset, or a cluster that gateways reach by server names,
+    /// istiod skips that.
     SubsetOfDns,
 }
 
@@ -180,7 +181,8 @@ impl Equal {
                 "the client has no labels for failoverPriority to compare, so all priorities are 0"
             }
             Self::SubsetOfDns => {
-                "failoverPriority is skipped for subsets of services that DNS resolves"
+                "failoverPriority is skipped for subsets of services that DNS resolves, and for their clusters of \
+                 AUTO_PASSTHROUGH"
             }
         }
     }

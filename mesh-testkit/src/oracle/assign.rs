@@ -63,7 +63,8 @@ pub fn assign(
         groups.iter_mut().flat_map(|group| &mut group.entries).for_each(show_labels);
     }
     // Subsets of clusters that DNS resolves are not ranked by labels.
-    let is_labelled = !rules.form.is_dns() || rules.subset.is_none();
+    let is_labelled =
+        rules.form != Form::SniDnatDns && (!rules.form.is_dns() || rules.subset.is_none());
     let by_labels =
         |groups, labels| if is_labelled { by_labels(client, groups, labels) } else { groups };
     let groups = match effective(rules) {
