@@ -23,6 +23,7 @@ use super::tls::mutual;
 use super::wire::ZERO;
 use crate::cluster::stat_name::StatName;
 use crate::name::{ClusterName, INBOUND_PASSTHROUGH_CLUSTER, ListenerName, Transport};
+use crate::route::retry;
 
 /// One inbound port.
 #[derive(Clone, Debug)]
@@ -218,7 +219,7 @@ fn http_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
         stat_prefix: inbound.stat_prefix(),
         protocol: inbound.protocol,
         class: http::Class::Inbound {
-            routes: Box::new(routes(inbound)),
+            routes: Box::new(routes(context, inbound)),
             authorization: context.authorization.http.clone(),
         },
     };
@@ -227,7 +228,7 @@ fn http_filters(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter> {
 }
 
 /// The only route: to the workload.
-fn routes(inbound: &Inbound) -> RouteConfiguration {
+fn routes(context: &Context<'_, '_>, inbound: &Inbound) -> RouteConfiguration {
     let cluster = inbound.cluster();
     let port = inbound.service_port;
     let action = RouteAction {
@@ -238,7 +239,7 @@ fn routes(inbound: &Inbound) -> RouteConfiguration {
             grpc_timeout_header_max: Some(ZERO),
             ..route_action::MaxStreamDuration::default()
         }),
-        retry_policy: retries(inbound.protocol),
+        retry_policy: retries(context, inbound.protocol),
         ..RouteAction::default()
     };
     let route = Route {
@@ -267,12 +268,15 @@ fn routes(inbound: &Inbound) -> RouteConfiguration {
     }
 }
 
-/// Retries of what the workload cannot have begun.
-fn retries(protocol: Protocol) -> Option<RetryPolicy> {
+/// Retries of what the workload cannot have begun, or as the settings have them; none of gRPC, whose streams may
+/// be long.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/route/route.go` `BuildDefaultHTTPInboundRoute`.
+fn retries(context: &Context<'_, '_>, protocol: Protocol) -> Option<RetryPolicy> {
     let is_grpc = matches!(protocol, Protocol::Grpc | Protocol::GrpcWeb);
-    (!is_grpc).then(|| RetryPolicy {
-        retry_on: "reset-before-request".to_owned(),
-        num_retries: Some(2),
-        ..RetryPolicy::default()
-    })
+    let settings = &context.view.plane().config;
+    let own = settings.default_inbound_http_retry_policy.as_ref();
+    if is_grpc { None } else { retry::inbound(own) }
 }

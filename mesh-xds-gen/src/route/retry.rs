@@ -16,6 +16,8 @@ use super::value::duration;
 
 const RETRY_ON: &str =
     "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
+/// What a workload cannot have begun to answer.
+const INBOUND_RETRY_ON: &str = "reset-before-request";
 const STATUS_CODES: &str = "retriable-status-codes";
 const ATTEMPTS: u32 = 2;
 /// How often a host is chosen again because the one chosen has been tried.
@@ -53,8 +55,7 @@ pub fn policy(retry: Option<&Retry>, previous_hosts: PreviousHosts) -> Option<Re
         policy.retry_host_predicate.push(other_hosts());
     }
     let Some(retry) = retry else { return Some(policy) };
-    let attempts = u32::try_from(retry.attempts).ok().filter(|attempts| *attempts > 0)?;
-    policy.num_retries = Some(attempts);
+    policy.num_retries = Some(attempts(retry)?);
     if !retry.retry_on.is_empty() {
         (policy.retry_on, policy.retriable_status_codes) = conditions(&retry.retry_on);
     }
@@ -62,11 +63,43 @@ pub fn policy(retry: Option<&Retry>, previous_hosts: PreviousHosts) -> Option<Re
     if retry.retry_remote_localities == Some(true) {
         policy.retry_priority = Some(other_priorities());
     }
-    policy.retry_back_off = retry.backoff.map(|backoff| RetryBackOff {
+    policy.retry_back_off = back_off(retry);
+    Some(policy)
+}
+
+/// Returns Envoy's policy of what a workload receives: Istio's default without one, none without attempts.
+///
+/// There is one host, so nothing is said of other hosts and localities, and a try has no time of its own.
+///
+/// # Upstream
+///
+/// istio/istio `retry.go` `ConvertInboundPolicy`.
+pub(crate) fn inbound(retry: Option<&Retry>) -> Option<RetryPolicy> {
+    let mut policy = RetryPolicy {
+        retry_on: INBOUND_RETRY_ON.to_owned(),
+        num_retries: Some(ATTEMPTS),
+        ..Default::default()
+    };
+    if let Some(retry) = retry {
+        policy.num_retries = Some(attempts(retry)?);
+        if !retry.retry_on.is_empty() {
+            (policy.retry_on, policy.retriable_status_codes) = conditions(&retry.retry_on);
+        }
+        policy.retry_back_off = back_off(retry);
+    }
+    Some(policy)
+}
+
+/// How often it is tried again, at least once.
+fn attempts(retry: &Retry) -> Option<u32> {
+    u32::try_from(retry.attempts).ok().filter(|attempts| *attempts > 0)
+}
+
+fn back_off(retry: &Retry) -> Option<RetryBackOff> {
+    retry.backoff.map(|backoff| RetryBackOff {
         base_interval: Some(duration(backoff)),
         ..Default::default()
-    });
-    Some(policy)
+    })
 }
 
 fn other_hosts() -> RetryHostPredicate {
