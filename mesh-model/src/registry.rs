@@ -45,7 +45,7 @@ mod virtual_services;
 mod visibility;
 
 pub use self::absent::{Absences, Absent, AbsentReason};
-pub(crate) use self::alone::{service_of, workload_of};
+pub(crate) use self::alone::{machine_ports, may_be_machine_at, service_of, workload_of};
 pub use self::attachment::{USE_WAYPOINT, USE_WAYPOINT_NAMESPACE};
 pub use self::authorization_policies::AuthorizationPolicies;
 pub use self::autoscalers::{Autoscalers, Replicas};

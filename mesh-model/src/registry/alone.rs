@@ -2,12 +2,12 @@
 use std::sync::Arc;
 
 use super::discovery::Discovery;
-use super::external::Instance;
+use super::external::{Instance, Machines, is_healthy, selected_by_service};
 use super::index::members;
 use super::kubernetes::{self, Addresses, Cluster, Pods};
 use super::place::{NETWORK, NetworkOf};
 use super::{SYSTEM_NAMESPACE, Service, Store};
-use crate::endpoint::Workload;
+use crate::endpoint::{Address, Workload};
 use crate::name::{ClusterId, Labels, NetworkId, TrustDomain};
 use crate::resource::{self, MeshNetworks, Pod, WorkloadEntry};
 
@@ -35,6 +35,25 @@ pub(super) fn workload_of_machine(
     with_cluster(id, trust_domain, store, networks, |cluster| {
         Instance::of_workload_entry(entry, cluster).workload
     })
+}
+
+/// The ports of a machine that a service of its cluster leads to, by the names of the service's ports; none where it
+/// is not selected.
+pub(crate) fn machine_ports(
+    (id, trust_domain, store): (&ClusterId, &TrustDomain, &Store),
+    networks: &MeshNetworks,
+    entry: &WorkloadEntry,
+    (service, object): (&Service, &resource::Service),
+) -> Vec<(Arc<str>, u16)> {
+    with_cluster(id, trust_domain, store, networks, |cluster| {
+        let endpoints = selected_by_service(service, object, &Machines::new([entry], cluster));
+        endpoints.into_iter().map(|endpoint| (endpoint.port_name, endpoint.port)).collect()
+    })
+}
+
+/// Whether a WorkloadEntry stands for a machine at an address.
+pub(crate) fn may_be_machine_at(entry: &WorkloadEntry, address: &Address) -> bool {
+    Address::parse(&entry.spec.address) == *address && is_healthy(entry)
 }
 
 /// Hands out a cluster as conversions of what does not refer to other objects read it.

@@ -162,6 +162,7 @@ impl<'m> ProxyView<'m> {
                     && *reference.namespace == *proxy.namespace.as_str()
                     && *reference.cluster == *proxy.cluster.as_str()
             })
+            || effect.machines.iter().any(|machine| self.may_be_of_machine(machine))
             || effect.services.iter().chain(&effect.endpoints).any(|(h, n)| is_named(h, n))
             || effect.policies.iter().any(|policy| policy.namespace == proxy.namespace)
             || (proxy.kind != ProxyKind::Sidecar

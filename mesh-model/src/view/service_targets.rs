@@ -2,22 +2,28 @@
 //!
 //! ```text
 //! the pod's labels ──selectors──▶ Services ──▶ ports ──container ports──▶ targets
+//!      a WorkloadEntry has its address: that one's labels and ports
 //!      none selects it: EndpointSlices that list its address
 //!      no such pod: the proxy's own labels and POD_PORTS
+//! ServiceEntries of its namespace ──addresses of their endpoints──────────▶ targets
 //! ```
 //!
 //! # Upstream
 //!
-//! istio/istio `pilot/pkg/serviceregistry/kube/controller/controller.go` `GetProxyServiceTargets`;
+//! istio/istio `pilot/pkg/serviceregistry/kube/controller/controller.go` and
+//! `pilot/pkg/serviceregistry/serviceentry/controller.go` `GetProxyServiceTargets`;
 //! `pilot/pkg/model/context.go` `SetServiceTargets`.
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::ProxyView;
-use crate::endpoint::Address;
-use crate::name::{Labels, Namespace};
-use crate::registry::{Service, ServicePort, Store, is_discovered, pod_port, service_of};
-use crate::resource::{self, Json, Pod, PortTarget, Transport};
+use crate::endpoint::{Address, Endpoint, Provider};
+use crate::name::{Labels, Namespace, Protocol};
+use crate::registry::{
+    Service, ServicePort, Store, is_discovered, machine_ports, may_be_machine_at, pod_port,
+    service_of,
+};
+use crate::resource::{self, Json, ObjectKey, Pod, PortTarget, Transport, WorkloadEntry};
 
 /// A service that a proxy stands behind, and the port that serves it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,6 +46,7 @@ impl ProxyView<'_> {
     /// istio/istio `pilot/pkg/model/context.go` `SetServiceTargets`.
     pub fn service_targets(&self) -> Vec<ServiceTarget> {
         let mut targets = self.kubernetes_targets();
+        self.add_external_targets(&mut targets);
         targets.sort_by(|a, b| {
             let order = |target: &ServiceTarget| target.service.creation;
             (order(a), &a.service.hostname).cmp(&(order(b), &b.service.hostname))
@@ -47,10 +54,59 @@ impl ProxyView<'_> {
         targets
     }
 
+    /// Adds those of the ServiceEntries of the proxy's namespace that list or select one of its addresses,
+    /// whoever may see them.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/serviceregistry/serviceentry/controller.go` `GetProxyServiceTargets`.
+    fn add_external_targets(&self, targets: &mut Vec<ServiceTarget>) {
+        let proxy = self.proxy();
+        let addresses: Vec<Address> = proxy.addresses.iter().copied().map(Address::Ip).collect();
+        // A service of several addresses has each endpoint as often.
+        let mut seen = BTreeSet::new();
+        let is_own = |service: &&Arc<Service>| {
+            service.provider == Provider::External && service.namespace == proxy.namespace
+        };
+        for service in self.plane().services.iter().filter(is_own) {
+            let shards = self.shards(service).into_iter().flat_map(|shards| shards.iter());
+            let external = shards.filter(|shard| shard.provider == Provider::External);
+            for endpoint in external.flat_map(|shard| shard.endpoints()) {
+                let port = service.ports.iter().find(|port| port.name == endpoint.port_name);
+                if let Some(port) = port.filter(|_| has_address(endpoint, &addresses))
+                    && seen.insert((&service.hostname, port.number, endpoint.port))
+                {
+                    targets.push(ServiceTarget {
+                        service: service.clone(),
+                        port: port.clone(),
+                        target_port: endpoint.port,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Whether a WorkloadEntry has the proxy's first address, so that the proxy may be its machine's.
+    pub(super) fn may_be_of_machine(&self, machine: &ObjectKey) -> bool {
+        let proxy = self.proxy();
+        let Some(address) = proxy.addresses.first().copied().map(Address::Ip) else { return false };
+        let parts = &self.mesh().parts;
+        let own = parts.clusters.get(&proxy.cluster).map(|part| &*part.store);
+        let mut stores = [&*parts.config].into_iter().chain(own);
+        let key = (machine.namespace.as_str(), &*machine.name);
+        stores.any(|store| {
+            let entry = store.workload_entries.get(key);
+            entry.is_some_and(|entry| may_be_machine_at(entry, &address))
+        })
+    }
+
     fn kubernetes_targets(&self) -> Vec<ServiceTarget> {
         let proxy = self.proxy();
         let Some(part) = self.mesh().parts.clusters.get(&proxy.cluster) else { return Vec::new() };
         let own = Own { view: self, store: &part.store };
+        if let Some(machine) = own.machine() {
+            return own.targets_of_machine(machine);
+        }
         let Some(pod) = own.pod() else { return own.targets_by_metadata() };
         let labels = &pod.meta.labels;
         let mut services = own.selecting(&pod.meta.namespace, labels).peekable();
@@ -61,6 +117,14 @@ impl ProxyView<'_> {
             |service: &resource::ServicePort| pod_port(pod, &target_of(service), service.protocol);
         services.flat_map(|service| own.targets(service, port)).collect()
     }
+}
+
+/// Whether an endpoint has one of some addresses.
+fn has_address(endpoint: &Endpoint, addresses: &[Address]) -> bool {
+    [&endpoint.address]
+        .into_iter()
+        .chain(&*endpoint.more_addresses)
+        .any(|own| addresses.contains(own))
 }
 
 /// The proxy's own cluster.
@@ -85,6 +149,67 @@ impl<'v> Own<'v, '_> {
         };
         let pod = self.store.pods.get(key).or_else(by_address)?;
         self.is_discovered(&pod.meta.namespace).then_some(pod)
+    }
+
+    /// The WorkloadEntry of the cluster that has the proxy's first address: of several the one of its name, else
+    /// one of its namespace, else the first by namespace and name.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/serviceregistry/util/workloadinstances/util.go` `GetInstanceForProxy`.
+    fn machine(&self) -> Option<&'v Arc<WorkloadEntry>> {
+        let view = self.view;
+        let (proxy, plane) = (view.proxy(), view.plane());
+        let address = Address::Ip(*proxy.addresses.first()?);
+        let is_home = proxy.cluster == plane.id;
+        if !is_home && !view.mesh().compat().flags.pilot_enable_cross_cluster_workload_entry {
+            return None;
+        }
+        let config = Some(&*view.mesh().parts.config).filter(|_| is_home);
+        let entries =
+            config.into_iter().chain([self.store]).flat_map(|s| s.workload_entries.iter());
+        let mut found: Vec<_> =
+            entries.filter(|entry| may_be_machine_at(entry, &address)).collect();
+        found.retain(|entry| self.is_discovered(&entry.meta.namespace));
+        found.sort_by_key(|entry| (&entry.meta.namespace, &entry.meta.name));
+        let is_near = |entry: &&&Arc<WorkloadEntry>| entry.meta.namespace == proxy.namespace;
+        let is_own =
+            |entry: &&&Arc<WorkloadEntry>| is_near(entry) && *entry.meta.name == *proxy.name;
+        let mut best =
+            found.iter().filter(is_own).chain(found.iter().filter(is_near)).chain(&found);
+        best.next().copied()
+    }
+
+    /// The targets of the services that select a machine.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/serviceregistry/kube/controller/controller.go`
+    /// `serviceTargetsFromWorkloadInstance`.
+    fn targets_of_machine(&self, machine: &'v WorkloadEntry) -> Vec<ServiceTarget> {
+        let namespace = &machine.meta.namespace;
+        let cluster = &self.view.proxy().cluster;
+        let mesh = self.view.mesh();
+        let trust_domain = mesh.trust_domain(cluster);
+        let targets = self.of_namespace(namespace).flat_map(|object| {
+            let service = self.converted(object);
+            let ports = machine_ports(
+                (cluster, &trust_domain, self.store),
+                mesh.networks(),
+                machine,
+                (&service, object),
+            );
+            let target = |(name, target_port): (Arc<str>, u16)| {
+                let port = service.ports.iter().find(|port| port.name == name)?;
+                (port.protocol != Protocol::Udp).then(|| ServiceTarget {
+                    service: service.clone(),
+                    port: port.clone(),
+                    target_port,
+                })
+            };
+            ports.into_iter().filter_map(target).collect::<Vec<_>>()
+        });
+        targets.collect()
     }
 
     /// The services of a namespace whose selector fits.

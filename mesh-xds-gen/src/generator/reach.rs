@@ -110,7 +110,8 @@ impl Reach {
             return Self::everything();
         }
         let is_own = |(_, namespace): &(Hostname, Namespace)| *namespace == after.proxy().namespace;
-        if effect.endpoints.iter().any(is_own)
+        let is_own_changed = effect.endpoints.iter().chain(&effect.services).any(is_own);
+        if (is_own_changed || !effect.machines.is_empty())
             && before.service_targets() != after.service_targets()
         {
             return Self::everything();
