@@ -20,6 +20,8 @@ pub struct Services {
     /// One service a host and namespace.
     by_host: BTreeMap<Hostname, BTreeMap<Namespace, Arc<Service>>>,
     all: Vec<Arc<Service>>,
+    /// The last of those that share a host and namespace with others.
+    last: BTreeMap<Hostname, BTreeMap<Namespace, Arc<Service>>>,
 }
 
 /// What [`Services::lookup`] finds.
@@ -58,6 +60,10 @@ impl Services {
         let mut index = Self::default();
         for service in &all {
             let namespaces = index.by_host.entry(service.hostname.clone()).or_default();
+            if namespaces.contains_key(&service.namespace) {
+                let last = index.last.entry(service.hostname.clone()).or_default();
+                last.insert(service.namespace.clone(), service.clone());
+            }
             let known =
                 namespaces.entry(service.namespace.clone()).or_insert_with(|| service.clone());
             if known.provider != Provider::Kubernetes && service.provider == Provider::Kubernetes {
@@ -102,6 +108,17 @@ impl Services {
     /// Returns the service of a host in a namespace, visible or not.
     pub fn get(&self, host: &str, namespace: &str) -> Option<&Arc<Service>> {
         self.by_host.get(host)?.get(namespace)
+    }
+
+    /// Returns the identities that a service's servers may show beside those of its endpoints: of several services
+    /// of its host and namespace, whoever may see them, those of the youngest.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/push_context.go` `initServiceRegistry`, `addServiceAccounts`.
+    pub fn accounts<'s>(&'s self, service: &'s Service) -> &'s [Arc<str>] {
+        let last = self.last.get(&service.hostname).and_then(|of| of.get(&service.namespace));
+        last.map_or(&service.service_accounts, |last| &last.service_accounts)
     }
 
     /// Returns the service that a name of the mesh's settings means, visible or not: `NAMESPACE/HOST`, with exactly

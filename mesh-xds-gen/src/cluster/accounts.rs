@@ -3,22 +3,21 @@ use std::sync::Arc;
 
 use mesh_model::endpoint::Shards;
 use mesh_model::name::{Identity, TrustDomain};
-use mesh_model::registry::Service;
 
-/// Returns the identities of all endpoints of a service, in whatever state, and the service's own,
-/// each once more for every alias of the trust domain; sorted.
+/// Returns the identities of all endpoints of a service, in whatever state, and the service's
+/// [own](mesh_model::registry::Services::accounts), each once more for every alias of the trust domain; sorted.
 ///
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/model/push_context.go` `ServiceAccounts`; `pkg/spiffe/spiffe.go`
 /// `ExpandWithTrustDomains`.
-pub fn of_service(service: &Service, shards: Option<&Shards>, aliases: &[Box<str>]) -> Vec<String> {
+pub fn of_service(own: &[Arc<str>], shards: Option<&Shards>, aliases: &[Box<str>]) -> Vec<String> {
     let shown = identities(shards);
     let mut accounts: Vec<String> = shown.iter().map(|name| (**name).to_owned()).collect();
-    if service.service_accounts.is_empty() && aliases.is_empty() {
+    if own.is_empty() && aliases.is_empty() {
         return accounts;
     }
-    let own = service.service_accounts.iter().filter(|name| !name.is_empty());
+    let own = own.iter().filter(|name| !name.is_empty());
     accounts.extend(own.map(|name| name.to_string()));
     let known: Vec<Identity> = accounts.iter().filter_map(|name| name.parse().ok()).collect();
     for identity in known {

@@ -53,7 +53,8 @@ pub(super) fn for_each<'v>(
         let accounts = if dynamic_dns::is_for(service) {
             Vec::new()
         } else {
-            accounts::of_service(service, shards, aliases)
+            let own = context.view.plane().services.accounts(service);
+            accounts::of_service(own, shards, aliases)
         };
         let rule = context.view.rule(service);
         let draft = Outbound { context, form, accounts: &accounts };

@@ -87,7 +87,11 @@ fn apply(
     if policy.tls.as_ref().is_some_and(|tls| tls.mode == ClientTlsMode::IstioMutual) {
         let shards = view.shards(&destination.service).map(AsRef::as_ref);
         let aliases = &view.plane().config.trust_domain_aliases;
-        let accounts = accounts::of_service(&destination.service, shards, aliases);
+        let accounts = accounts::of_service(
+            view.plane().services.accounts(&destination.service),
+            shards,
+            aliases,
+        );
         cluster.transport_socket = Some(tls::upstream(&accounts));
     }
     let settings = policy.load_balancer.as_ref();
