@@ -63,6 +63,26 @@ impl Authorizer {
         Self::of(&environment, plane, &workload, &broken, DataPlane::IstioProxy)
     }
 
+    /// The same where the Envoy sends connections to a service of a namespace that it looks up by server names: the
+    /// policies of that namespace count too.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/core/networkfilter.go` `buildCompleteNetworkFilters`;
+    /// `pilot/pkg/model/authorization.go` `ListAuthorizationPolicies`.
+    pub fn of_envoy_to(
+        mesh: &Mesh,
+        plane: &ControlPlane,
+        proxy: &Proxy,
+        namespace: &Namespace,
+    ) -> Self {
+        let kind = WorkloadKind::Client(namespace.clone());
+        let workload = Workload { kind, ..workload(&proxy.namespace, &proxy.labels) };
+        let broken = BrokenPolicy::of_cluster(mesh, plane, &proxy.cluster);
+        let environment = Environment::of_proxy(mesh, plane, proxy);
+        Self::of(&environment, plane, &workload, &broken, DataPlane::IstioProxy)
+    }
+
     /// The same as an Envoy decides, of the policies that what carries the mesh there has: what is asked for its
     /// rules where a ztunnel's cannot be taken apart. Where a ztunnel decides, no trust domain stands for
     /// another.
@@ -142,8 +162,10 @@ fn policies_near<'p>(
     workload: &Workload,
 ) -> Policies<'p> {
     let root = Namespace::from(&*plane.config.root_namespace);
+    let mut namespaces = vec![&root, &workload.namespace];
+    namespaces.extend(workload.kind.namespaces());
     Policies {
-        understood: plane.authorization_policies.of_namespaces(&[&root, &workload.namespace]),
+        understood: plane.authorization_policies.of_namespaces(&namespaces),
         broken: broken.iter().collect(),
     }
 }

@@ -43,8 +43,22 @@ pub enum WorkloadKind {
     Proxy,
     /// A workload behind a ztunnel: one without any label is meant by every selector that is not empty.
     Captured,
+    /// A sidecar where it sends to a service of this namespace that it looks up by server names: what decides who
+    /// may call the workload stands there too, with the policies of that namespace.
+    Client(Namespace),
     /// A waypoint, and the services that it serves.
     Waypoint(Vec<AttachedService>),
+}
+
+impl WorkloadKind {
+    /// The namespaces whose policies count beside the root and the workload's own.
+    pub(crate) fn namespaces(&self) -> Vec<&Namespace> {
+        match self {
+            Self::Proxy | Self::Captured => Vec::new(),
+            Self::Client(namespace) => vec![namespace],
+            Self::Waypoint(services) => services.iter().map(|of| &of.namespace).collect(),
+        }
+    }
 }
 
 impl Workload {
@@ -146,12 +160,10 @@ pub(crate) fn applies(
         && Attached::of(policy).is_attached(workload, selection)
 }
 
-/// The namespaces whose policies count: the root, the workload's own, those of a waypoint's services.
+/// The namespaces whose policies count: the root, the workload's own, those of the services that it stands for.
 fn visited<'w>(workload: &'w Workload, selection: &'w Selection) -> Vec<&'w Namespace> {
     let mut order = vec![&selection.root_namespace, &workload.namespace];
-    if let WorkloadKind::Waypoint(services) = &workload.kind {
-        order.extend(services.iter().map(|service| &service.namespace));
-    }
+    order.extend(workload.kind.namespaces());
     order
 }
 

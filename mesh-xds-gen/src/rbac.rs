@@ -20,6 +20,7 @@ use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manag
 use mesh_envoy_proto::envoy::extensions::filters::network::rbac::v3 as network;
 use mesh_envoy_proto::pack;
 use mesh_envoy_proto::prost::Name;
+use mesh_model::name::Namespace;
 use mesh_model::resource::MeshConfig;
 use mesh_model::view::ProxyView;
 use proto::rbac::Action;
@@ -61,6 +62,16 @@ impl Authorization {
             network: network_filters(&plane.config, &authorizer.chain(Traffic::Tcp).filters),
         }
     }
+}
+
+/// The filters of a proxy's connections to a service of a namespace that is looked up by server names.
+pub(crate) fn of_connections_to(
+    view: &ProxyView<'_>,
+    namespace: &Namespace,
+) -> Vec<listener::Filter> {
+    let plane = view.plane();
+    let authorizer = Authorizer::of_envoy_to(view.mesh(), plane, view.proxy(), namespace);
+    network_filters(&plane.config, &authorizer.chain(Traffic::Tcp).filters)
 }
 
 /// Whether a filter is part of what CUSTOM policies became.

@@ -58,9 +58,10 @@ impl<'p> Attached<'p> {
             let reaches = match (&workload.kind, gateway) {
                 (_, None) => true,
                 (WorkloadKind::Waypoint(_), Some(_)) => false,
-                (WorkloadKind::Proxy | WorkloadKind::Captured, Some(_)) => {
-                    selection.selects_gateways
-                }
+                (
+                    WorkloadKind::Proxy | WorkloadKind::Captured | WorkloadKind::Client(_),
+                    Some(_),
+                ) => selection.selects_gateways,
             };
             return reaches
                 && self

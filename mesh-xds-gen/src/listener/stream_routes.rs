@@ -171,7 +171,7 @@ fn tls_chains(context: &Context<'_, '_>, target: Target<'_>) -> Vec<Chain> {
 }
 
 /// The filters of TLS to a service. What is looked up by the server name passes first what decides
-/// who may call the workload itself, as upstream.
+/// who may call the workload itself, as upstream, with the policies of the service's namespace.
 fn to_named_service(
     context: &Context<'_, '_>,
     service: &Service,
@@ -180,7 +180,7 @@ fn to_named_service(
     let mut found = to_service(context, service, port);
     if let Some(lookup) = dynamic_dns::of_server_name(context, service, port.number) {
         found.insert(found.len().saturating_sub(1), lookup);
-        found.splice(0..0, context.authorization.network.iter().cloned());
+        found.splice(0..0, crate::rbac::of_connections_to(context.view, &service.namespace));
     }
     found
 }
