@@ -95,7 +95,7 @@ fn parse(arguments: &[String]) -> Result<Options, Failure> {
 /// Compares the repository's own goldens only: what every clone has.
 pub(crate) fn required(only: &str, types: &str) -> Result<Tally, Problem> {
     let list = |text: &str| text.split(',').map(str::to_owned).collect();
-    let roots = folder::default_roots().into_iter().take(1).collect();
+    let roots = folder::roots_of_repository();
     let (only, types) = (list(only), list(types));
     run(&Options { roots, only, types, limit: 3, binary: None })
 }

@@ -37,14 +37,22 @@ pub(super) enum Client {
     Ztunnel(String),
 }
 
-/// The repository's own copy, and the shared folders where they lie beside the repository.
+/// The repository's own, and the shared folders where they lie beside the repository.
 pub(super) fn default_roots() -> Vec<Root> {
-    let root = workspace::repository();
-    let ours = Root { golden: root.join("golden"), meshes: root.join("examples/meshes") };
-    let shared = root.join("../shared");
+    let shared = workspace::repository().join("../shared");
     let beside =
         Root { golden: shared.join("conformance/istiod-golden"), meshes: shared.join("meshes") };
-    [ours, beside].into_iter().filter(|root| root.golden.is_dir() && root.meshes.is_dir()).collect()
+    let all = roots_of_repository().into_iter().chain([beside]);
+    all.filter(|root| root.golden.is_dir() && root.meshes.is_dir()).collect()
+}
+
+/// What every clone has: the example meshes, and the small ones.
+pub(super) fn roots_of_repository() -> Vec<Root> {
+    let root = workspace::repository();
+    vec![
+        Root { golden: root.join("golden"), meshes: root.join("examples/meshes") },
+        Root { golden: root.join("recorded/golden"), meshes: root.join("recorded/meshes") },
+    ]
 }
 
 /// Every folder of the roots that is selected; the first root that has one counts.

@@ -198,6 +198,8 @@ pub(super) fn is_data(path: &str) -> bool {
         "target",
         "conformance",
         "golden",
+        "recorded/golden",
+        "recorded/meshes",
         "examples/meshes",
         "mesh-envoy-proto/proto",
         "fuzz/target",
