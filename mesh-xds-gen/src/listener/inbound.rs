@@ -106,17 +106,18 @@ fn of_ingress(
     if !context.can_bind(binds_to_port, &ingress.bind, port, protocol, Reserved::Static) {
         return None;
     }
-    let meta = &sidecar.meta;
+    // A Sidecar of the root namespace is taken for one of the workload's.
+    let (namespace, name) = (&context.proxy().namespace, &sidecar.meta.name);
     Some(Inbound {
         kind: Kind::Port,
         bind,
         port,
         protocol,
-        host: format!("{}.{}", meta.name, context.proxy().namespace),
+        host: format!("{name}.{namespace}"),
         kubernetes: None,
         service_port: port,
         port_name: written.name.clone(),
-        metadata: Some(config_metadata("sidecar", meta.namespace.as_str(), &meta.name)),
+        metadata: Some(config_metadata("sidecar", namespace.as_str(), name)),
         binds_to_port,
     })
 }
