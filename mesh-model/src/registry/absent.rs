@@ -155,7 +155,8 @@ impl<'m> Absences<'m> {
                     (true, Address::Unix(_)) if !is_dns => AbsentReason::UnixSocket,
                     (true, _) => continue,
                 };
-                let workload = self.machine(cluster, store, entry);
+                let is_of_config = *cluster == search.plane.id;
+                let workload = self.machine(cluster, store, (entry, is_of_config));
                 if workload.labels.contains(selector) {
                     let address = Address::parse(&entry.spec.address);
                     search.add(address, None, cluster, workload.network.clone(), reason);
@@ -164,7 +165,12 @@ impl<'m> Absences<'m> {
         }
     }
 
-    fn machine(&self, cluster: &ClusterId, store: &Store, entry: &WorkloadEntry) -> Arc<Workload> {
+    fn machine(
+        &self,
+        cluster: &ClusterId,
+        store: &Store,
+        entry: (&WorkloadEntry, bool),
+    ) -> Arc<Workload> {
         let trust_domain = self.mesh.trust_domain(cluster);
         alone::workload_of_machine(cluster, &trust_domain, store, self.mesh.networks(), entry)
     }

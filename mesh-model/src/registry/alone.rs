@@ -30,10 +30,10 @@ pub(super) fn workload_of_machine(
     trust_domain: &TrustDomain,
     store: &Store,
     networks: &MeshNetworks,
-    entry: &WorkloadEntry,
+    (entry, is_of_config): (&WorkloadEntry, bool),
 ) -> Arc<Workload> {
     with_cluster(id, trust_domain, store, networks, |cluster| {
-        Instance::of_workload_entry(entry, cluster).workload
+        Instance::of_workload_entry(entry, cluster, is_of_config).workload
     })
 }
 
@@ -42,11 +42,12 @@ pub(super) fn workload_of_machine(
 pub(crate) fn machine_ports(
     (id, trust_domain, store): (&ClusterId, &TrustDomain, &Store),
     networks: &MeshNetworks,
-    entry: &WorkloadEntry,
+    (entry, is_of_config): (&WorkloadEntry, bool),
     (service, object): (&Service, &resource::Service),
 ) -> Vec<(Arc<str>, u16)> {
     with_cluster(id, trust_domain, store, networks, |cluster| {
-        let endpoints = selected_by_service(service, object, &Machines::new([entry], cluster));
+        let machines = Machines::new([entry], cluster, is_of_config);
+        let endpoints = selected_by_service(service, object, &machines);
         endpoints.into_iter().map(|endpoint| (endpoint.port_name, endpoint.port)).collect()
     })
 }

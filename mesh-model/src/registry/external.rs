@@ -29,14 +29,16 @@ use crate::resource::{ServiceEntry, WorkloadEntry};
 pub(crate) struct Machines<'o>(BTreeMap<Namespace, Vec<Instance<'o>>>);
 
 impl<'o> Machines<'o> {
-    /// Describes the WorkloadEntries of a cluster that are healthy.
+    /// Describes the WorkloadEntries of a cluster that are healthy; `is_of_config` says that it is the config
+    /// cluster.
     pub(crate) fn new(
         entries: impl IntoIterator<Item = &'o WorkloadEntry>,
         cluster: &Cluster<'_>,
+        is_of_config: bool,
     ) -> Self {
         let mut machines: BTreeMap<Namespace, Vec<Instance<'o>>> = BTreeMap::new();
         for entry in entries.into_iter().filter(|entry| is_healthy(entry)) {
-            let machine = Instance::of_workload_entry(entry, cluster);
+            let machine = Instance::of_workload_entry(entry, cluster, is_of_config);
             machines.entry(entry.meta.namespace.clone()).or_default().push(machine);
         }
         for list in machines.values_mut() {

@@ -196,7 +196,7 @@ impl<'v> Own<'v, '_> {
             let ports = machine_ports(
                 (cluster, &trust_domain, self.store),
                 mesh.networks(),
-                machine,
+                (machine, *cluster == self.view.plane().id),
                 (&service, object),
             );
             let target = |(name, target_port): (Arc<str>, u16)| {

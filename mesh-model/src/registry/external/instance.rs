@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::endpoint::{Address, HealthStatus, MoreAddresses, Workload};
 use crate::name::{Identity, Labels, NetworkId};
 use crate::registry::kubernetes::{self, Cluster};
-use crate::registry::place;
+use crate::registry::place::{self, NetworkOf};
 
 use crate::resource::{
     Meta, Pod, PortTarget, ServiceEntry, Transport, WorkloadEntry, WorkloadEntrySpec,
@@ -41,10 +41,19 @@ impl<'o> Instance<'o> {
     ///
     /// istio/istio `pilot/pkg/serviceregistry/serviceentry/conversion.go` `ConvertWorkloadEntry`,
     /// `convertWorkloadEntryToWorkloadInstance`.
-    pub(crate) fn of_workload_entry(entry: &'o WorkloadEntry, cluster: &Cluster<'_>) -> Self {
+    ///
+    /// Where nothing else says it, the label of its network is that of the cluster, but for the config cluster's:
+    /// the registry of ServiceEntries does not ask for networks.
+    pub(crate) fn of_workload_entry(
+        entry: &'o WorkloadEntry,
+        cluster: &Cluster<'_>,
+        is_of_config: bool,
+    ) -> Self {
         let labels = entry.spec.labels.overlaid(&entry.meta.labels);
         let name = workload_name(&entry.meta);
-        Self::of_spec(&entry.spec, &labels, (name, &entry.meta.name), &entry.meta, cluster)
+        let networks = (!is_of_config).then_some(cluster.networks);
+        let names = (name, &*entry.meta.name);
+        Self::of_spec(&entry.spec, &labels, names, &entry.meta, (cluster, networks))
     }
 
     /// Describes an endpoint that a ServiceEntry lists: it is named `ENTRY-INDEX`.
@@ -55,7 +64,7 @@ impl<'o> Instance<'o> {
         cluster: &Cluster<'_>,
     ) -> Self {
         let name = format!("{}-{index}", entry.meta.name);
-        Self::of_spec(spec, &spec.labels, (&name, &name), &entry.meta, cluster)
+        Self::of_spec(spec, &spec.labels, (&name, &name), &entry.meta, (cluster, None))
     }
 
     fn of_spec(
@@ -63,13 +72,13 @@ impl<'o> Instance<'o> {
         labels: &Labels,
         (name, instance): (&str, &str),
         owner: &Meta,
-        cluster: &Cluster<'_>,
+        (cluster, networks): (&Cluster<'_>, Option<&NetworkOf>),
     ) -> Self {
         let address = Address::parse(&spec.address);
         let locality = place::machine_locality(&spec.locality, labels);
-        let label = match &*spec.network {
-            "" => cluster.networks.network(address.ip(), labels),
-            network => NetworkId::from(network),
+        let label = match (&*spec.network, networks) {
+            ("", Some(networks)) => networks.network(address.ip(), labels),
+            (network, _) => NetworkId::from(network),
         };
         let tls_mode = match labels.get(TLS_MODE) {
             Some(mode) => mode,

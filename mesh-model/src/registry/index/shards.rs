@@ -32,10 +32,12 @@ impl<'o> Plane<'o> {
     {
         if *cluster.id == *self.id {
             return match namespace {
-                None => Machines::new(self.all(|s| &s.workload_entries).map(|e| &**e), cluster),
+                None => {
+                    Machines::new(self.all(|s| &s.workload_entries).map(|e| &**e), cluster, true)
+                }
                 Some(name) => {
                     let entries = self.all_in(name, |store| &store.workload_entries);
-                    Machines::new(entries.map(|entry| &**entry), cluster)
+                    Machines::new(entries.map(|entry| &**entry), cluster, true)
                 }
             };
         }
@@ -48,13 +50,13 @@ impl<'o> Plane<'o> {
             Some(name) if !discovery.contains(name) => Machines::default(),
             Some(name) => {
                 let entries = store.workload_entries.with_first(name);
-                Machines::new(entries.map(|entry| &**entry), cluster)
+                Machines::new(entries.map(|entry| &**entry), cluster, false)
             }
             None => {
                 let entries = store.workload_entries.iter().map(|entry| &**entry);
                 let discovered =
                     entries.filter(|entry| discovery.contains(entry.meta.namespace.as_str()));
-                Machines::new(discovered, cluster)
+                Machines::new(discovered, cluster, false)
             }
         }
     }
