@@ -31,7 +31,7 @@ pub use self::host_selection::HostSelection;
 pub use self::of_mesh::UnknownProxy;
 pub use self::proxy::{InterceptionMode, IpFamilies, Proxy, ProxyKind};
 pub use self::proxy_of_pod::PodSite;
-pub(crate) use self::proxy_of_pod::{Evidence, has_proxy, kind_of_pod, proxy_of_pod};
+pub(crate) use self::proxy_of_pod::{Evidence, has_proxy, kind_of_pod, proxy_of_pod, variable};
 pub use self::proxy_view::{Destination, ProxyView, Subset, UnknownDestination};
 pub use self::scope::{Egress, Scope};
 pub use self::scopes::Scopes;

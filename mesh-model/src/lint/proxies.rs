@@ -1,11 +1,95 @@
-//! Entries of `proxies.json` that the manifests contradict.
+//! Entries of `proxies.json` that the manifests contradict, and proxies that take themselves to be elsewhere.
+use std::collections::BTreeMap;
+
 use super::Subject;
 use crate::manifest::Diagnostic;
+use crate::name::{ClusterId, NetworkId};
 use crate::registry::Mesh;
-use crate::resource::{ProxyEntry, ProxyRef};
-use crate::view::Proxy;
+use crate::resource::{Pod, ProxyEntry, ProxyRef};
+use crate::view::{Proxy, has_proxy, variable};
 
 pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
+    entries(mesh, found);
+    for id in mesh.clusters() {
+        cluster(mesh, id, found);
+        network(mesh, id, found);
+    }
+}
+
+/// The running pods of a cluster that have a proxy.
+fn proxies<'m>(mesh: &'m Mesh, id: &ClusterId) -> impl Iterator<Item = &'m Pod> + use<'m> {
+    let part = mesh.parts.clusters.get(id);
+    let pods = part.into_iter().flat_map(|part| part.store.pods.values()).map(AsRef::as_ref);
+    pods.filter(|pod: &&Pod| pod.status.pod_ip.is_some() && has_proxy(pod) == Some(true))
+}
+
+/// `PROXY-CLUSTER`: proxies whose environment says another cluster than the folder; the first is told.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/model/context.go` `Proxy.InCluster`: the cluster of a proxy is what its metadata
+/// `CLUSTER_ID` says.
+fn cluster(mesh: &Mesh, id: &ClusterId, found: &mut Vec<Diagnostic>) {
+    let said =
+        |pod| variable(pod, "ISTIO_META_CLUSTER_ID").filter(|(_, said)| **said != *id.as_str());
+    let mut differing: BTreeMap<&str, (usize, String, &Pod)> = BTreeMap::new();
+    for (pod, (field, said)) in proxies(mesh, id).filter_map(|pod| Some((pod, said(pod)?))) {
+        differing.entry(said).or_insert((0, field, pod)).0 += 1;
+    }
+    for (said, (count, field, pod)) in differing {
+        let message = format!(
+            "the proxies of {count} pods of cluster `{id}` say that they are of cluster `{said}`: istiod goes by \
+             that, and takes what runs in `{id}` for another cluster's; what is computed here goes by the folder"
+        );
+        let help = "name the folder as istiod names the cluster (`global.multiCluster.clusterName`), or correct \
+                    the variable";
+        let subject = Subject::in_cluster(mesh, id, "Pod", &pod.meta);
+        found.push(subject.warning("PROXY-CLUSTER", &field, (message, help)));
+    }
+}
+
+/// `PROXY-NETWORK`: proxies whose environment says another network than the one that their pods are in; the
+/// first is told. Nothing is said where a pod is in no network.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/serviceregistry/kube/controller/network.go` `Network`: endpoints are where the pod's
+/// label, `MeshNetworks` or the label of the system namespace says; `model.Proxy.InNetwork`: proxies are where
+/// their metadata `NETWORK` says, which injection has from `global.network`.
+fn network(mesh: &Mesh, id: &ClusterId, found: &mut Vec<Diagnostic>) {
+    let Some(part) = mesh.parts.clusters.get(id) else { return };
+    let mut differing: BTreeMap<(&str, NetworkId), (usize, String, &Pod)> = BTreeMap::new();
+    for pod in proxies(mesh, id) {
+        let Some((field, said)) = variable(pod, "ISTIO_META_NETWORK") else { continue };
+        let own = mesh.workload(id, &part.store, pod).network;
+        if !own.is_empty() && *own.as_str() != *said {
+            differing.entry((said, own)).or_insert((0, field, pod)).0 += 1;
+        }
+    }
+    for ((said, own), (count, field, pod)) in differing {
+        let (said, effect) = match said {
+            "" => (
+                "no network".to_owned(),
+                "they are sent the addresses of pods that they cannot reach",
+            ),
+            said => (
+                format!("network `{said}`"),
+                "they are sent through gateways to their own network, and the addresses of pods of the other",
+            ),
+        };
+        let message = format!(
+            "the proxies of {count} pods of cluster `{id}` say that they are in {said}, and the pods are in \
+             network `{own}`: {effect}"
+        );
+        let help = "set `global.network` of the injection and label `topology.istio.io/network` of istio-system \
+                    to the same name";
+        let subject = Subject::in_cluster(mesh, id, "Pod", &pod.meta);
+        found.push(subject.warning("PROXY-NETWORK", &field, (message, help)));
+    }
+}
+
+/// `PROXY-UNKNOWN`, `PROXY-CONTRADICTS`.
+fn entries(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
     for entry in mesh.parts.proxies.iter() {
         let Some(reference) = &entry.reference else { continue };
         let name = reference.to_string();

@@ -259,8 +259,27 @@ fn interception(
 
 /// The container of the proxy: an ordinary one, or an init container that restarts always.
 fn proxy_container(pod: &Pod) -> Option<&Container> {
-    let native = pod.spec.init_containers.iter().filter(|c| *c.restart_policy == *"Always");
-    pod.spec.containers.iter().chain(native).find(|container| *container.name == *PROXY)
+    proxy_container_at(pod).map(|(.., container)| container)
+}
+
+/// The same with the list of the pod that has it, and where.
+fn proxy_container_at(pod: &Pod) -> Option<(&'static str, usize, &Container)> {
+    let ordinary = pod.spec.containers.iter().enumerate();
+    let native = pod.spec.init_containers.iter().enumerate();
+    let native = native.filter(|(_, container)| *container.restart_policy == *"Always");
+    let ordinary = ordinary.map(|(at, container)| ("containers", at, container));
+    let mut all = ordinary.chain(native.map(|(at, container)| ("initContainers", at, container)));
+    all.find(|(.., container)| *container.name == *PROXY)
+}
+
+/// A variable of the proxy's container, with the path of its value in the pod; of several the last counts.
+pub(crate) fn variable<'p>(pod: &'p Pod, name: &str) -> Option<(String, &'p str)> {
+    let (list, index, container) = proxy_container_at(pod)?;
+    let mut variables = container.env.iter().enumerate().rev();
+    variables.find(|(_, variable)| *variable.name == *name).and_then(|(at, variable)| {
+        let value = variable.value.as_deref()?;
+        Some((format!("spec.{list}[{index}].env[{at}].value"), value))
+    })
 }
 
 /// Whether a proxy runs beside a pod, or the pod is one; `None` if the pod names no containers.

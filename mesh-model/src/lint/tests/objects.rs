@@ -189,6 +189,33 @@ fn a_machine_is_met_by_either_of_its_labels() {
 }
 
 #[test]
+fn proxies_are_where_their_environment_says() {
+    let pod = |list: &str, env: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: web, namespace: shop}}\nspec: {{{list}: [{{name: \
+             istio-proxy, restartPolicy: Always, env: [{{name: A, value: b}}, {env}]}}]}}\nstatus: {{phase: \
+             Running, podIP: 10.0.0.9}}\n"
+        );
+        networks().file("clusters/c1/web.yaml", &text)
+    };
+    let cluster = |value: &str| format!("{{name: ISTIO_META_CLUSTER_ID, value: {value}}}");
+    pod("containers", &cluster("c1")).lacks("PROXY-CLUSTER");
+    for list in ["containers", "initContainers"] {
+        let found = pod(list, &cluster("Kubernetes")).findings();
+        let field = format!("spec.{list}[0].env[1].value");
+        let told = found.iter().find(|found| found.contains("PROXY-CLUSTER"));
+        assert!(told.is_some_and(|told| told.contains(&field)), "{found:#?}");
+    }
+    let network = |value: &str| format!("{{name: ISTIO_META_NETWORK, value: '{value}'}}");
+    pod("containers", &network("n1")).lacks("PROXY-NETWORK");
+    pod("containers", &network("n2")).has("PROXY-NETWORK");
+    pod("containers", &network("")).has("PROXY-NETWORK");
+    // What the cluster's folder does not know contradicts nothing.
+    let unknown = pod("containers", &network("n2")).cluster("c1", "", &[]);
+    unknown.lacks("PROXY-NETWORK");
+}
+
+#[test]
 fn proxies_are_as_the_manifests_say() {
     let entry = |text: &str| networks().file("proxies.json", text);
     entry(r#"[{"ref": "c1/shop/cart-0", "network": "n9"}]"#).has("PROXY-CONTRADICTS");
