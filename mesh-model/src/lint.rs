@@ -45,6 +45,8 @@ mod uninhabited;
 
 mod authorization;
 
+mod jwks;
+
 mod cluster;
 
 mod topology;
@@ -143,6 +145,7 @@ const FAMILIES: &[fn(&Scene<'_>, &mut Vec<Diagnostic>)] = &[
     policy::check,
     uninhabited::check,
     authorization::check,
+    jwks::check,
     injection::check,
     port::check,
     gateway_route::check,

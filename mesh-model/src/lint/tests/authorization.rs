@@ -207,3 +207,19 @@ fn sources_are_of_namespaces_and_trust_domains_that_exist() {
     let alias = "trustDomainAliases: [other]\n";
     source("trustDomains: [other]").file("mesh.yaml", alias).lacks("HZ-AUTHZ-TRUST-DOMAIN");
 }
+
+#[test]
+fn keys_that_no_proxy_can_read_close_its_listeners() {
+    let rule = |rule: &str| {
+        let text = format!(
+            "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {{name: p, namespace: \
+             shop}}\nspec: {{jwtRules: [{{issuer: a, jwksUri: 'https://a/k'}}, {{issuer: b, {rule}}}]}}\n"
+        );
+        spread().file("config/policy.yaml", &text)
+    };
+    let found = rule("jwks: '{\"keys\":[]}'").findings();
+    let told = found.iter().find(|found| found.contains("HZ-JWT-NO-KEY"));
+    assert!(told.is_some_and(|told| told.contains("spec.jwtRules[1].jwks")), "{found:#?}");
+    rule("jwks: '{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]}'").lacks("HZ-JWT-NO-KEY");
+    rule("jwksUri: 'https://b/k'").lacks("HZ-JWT-NO-KEY");
+}
