@@ -8,7 +8,7 @@ use super::scene::{Scene, services};
 use crate::manifest::Diagnostic;
 use crate::name::{Hostname, Namespace, nearest_name};
 use crate::registry::{MESH, Service, Services};
-use crate::resource::VirtualService;
+use crate::resource::{Sidecar, VirtualService};
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     let clients = Clients::of(scene);
@@ -27,7 +27,42 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
         let spec = &rule.object.spec;
         found.extend(half_qualified(scene, &rule.subject, &spec.host, "spec.host"));
     }
+    for sidecar in scene.stores().iter().flat_map(|store| store.sidecars.values()) {
+        imports(scene, sidecar, found);
+    }
     shared_hosts(scene, found);
+}
+
+/// `HZ-HALF-QUALIFIED` for what a Sidecar imports or leaves out.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/model/sidecar.go` `convertIstioListenerToWrapper`: the part behind the namespace is
+/// compared with hosts as it stands.
+fn imports(scene: &Scene<'_>, sidecar: &Sidecar, found: &mut Vec<Diagnostic>) {
+    let subject = Subject::of(scene.mesh, &scene.plane.id, "Sidecar", &sidecar.meta);
+    for (listener, egress) in sidecar.spec.egress.iter().enumerate() {
+        for (index, written) in egress.hosts.iter().enumerate() {
+            let Some((owner, host)) = written.split_once('/') else { continue };
+            let Some((_, _, full)) = half(scene, host) else { continue };
+            let message = format!(
+                "`{host}` is not completed to `{full}`: hosts of a Sidecar never are, so it matches nothing"
+            );
+            let help = format!("write `{owner}/{full}`");
+            let field = format!("spec.egress[{listener}].hosts[{index}]");
+            found.push(subject.error("HZ-HALF-QUALIFIED", &field, (message, &help)));
+        }
+    }
+}
+
+/// The name and the namespace of a known service in `SERVICE.NAMESPACE`, and its full host; `None` where the host
+/// means something as it stands.
+fn half<'h>(scene: &Scene<'_>, host: &'h str) -> Option<(&'h str, &'h str, String)> {
+    let (name, namespace) = host.split_once('.').filter(|(_, rest)| !rest.contains('.'))?;
+    let full = format!("{host}.svc.{}", scene.plane.domain);
+    scene.plane.services.get(&full, namespace)?;
+    let is_free = scene.plane.services.of_host(host).next().is_none();
+    is_free.then_some((name, namespace, full))
 }
 
 /// `HZ-HALF-QUALIFIED`: `SERVICE.NAMESPACE`, which is taken as it stands.
@@ -37,10 +72,7 @@ fn half_qualified(
     host: &str,
     field: &str,
 ) -> Option<Diagnostic> {
-    let (name, namespace) = host.split_once('.').filter(|(_, rest)| !rest.contains('.'))?;
-    let full = format!("{host}.svc.{}", scene.plane.domain);
-    scene.plane.services.get(&full, namespace)?;
-    scene.plane.services.of_host(host).next().is_none().then_some(())?;
+    let (name, namespace, full) = half(scene, host)?;
     let message = format!(
         "`{host}` is not completed to `{full}`: only names without a dot are, so it matches nothing"
     );

@@ -143,6 +143,20 @@ fn half_a_name_is_not_completed() {
     routed(spread(), "{destination: {host: cart.shop}}").has("HZ-HALF-QUALIFIED");
     routed(spread(), "{destination: {host: cart}}").lacks("HZ-HALF-QUALIFIED");
     spread().rule("half", "{host: cart.shop}").has("HZ-HALF-QUALIFIED");
+    let imported = |host: &str| {
+        let port = "{number: 80, protocol: HTTP, name: h}";
+        let hosts = format!("[istio-system/*, \"{host}\"]");
+        let spec = format!("{{egress: [{{port: {port}, hosts: {hosts}}}, {{hosts: [\"./*\"]}}]}}");
+        spread().object("Sidecar", "half", &spec)
+    };
+    for owner in ["shop", ".", "*", "~shop"] {
+        let found = imported(&format!("{owner}/cart.shop")).findings();
+        let told = found.iter().find(|found| found.contains("HZ-HALF-QUALIFIED"));
+        let field = "spec.egress[0].hosts[1]: ";
+        assert!(told.is_some_and(|told| told.contains(field)), "{found:#?}");
+    }
+    imported("shop/cart.shop.svc.cluster.local").lacks("HZ-HALF-QUALIFIED");
+    imported("shop/cart.other").lacks("HZ-HALF-QUALIFIED");
 }
 
 #[test]
