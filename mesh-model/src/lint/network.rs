@@ -1,12 +1,13 @@
 //! Endpoints of other networks that are dropped, or cannot be reached.
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Subject;
 use super::scene::{Scene, some};
 use crate::endpoint::Endpoint;
 use crate::manifest::Diagnostic;
-use crate::name::NetworkId;
-use crate::registry::Service;
+use crate::name::{ClusterId, NetworkId};
+use crate::registry::{Service, Services, Store};
 use crate::resource::destination_rule::ClientTlsMode;
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
@@ -19,6 +20,7 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
         found.extend(headless(scene, service, &endpoints));
         found.extend(plaintext(scene, service, &endpoints));
     }
+    found.extend(scene.clusters().filter_map(|(id, store)| headless_elsewhere(scene, id, store)));
     for rule in &scene.rules {
         found.extend(tls_mode(scene, rule));
     }
@@ -108,6 +110,41 @@ fn headless(scene: &Scene<'_>, service: &Service, endpoints: &[&Endpoint]) -> Op
     ))
 }
 
+/// `HZ-HEADLESS-CROSS-NETWORK`, as a note: services that a cluster does not have itself, so that nobody there may
+/// want them, and whose names nothing there answers for.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/dns/server/name_table.go` `BuildNameTable`: of a headless service the pods of the proxy's own
+/// network.
+fn headless_elsewhere(scene: &Scene<'_>, id: &ClusterId, store: &Store) -> Option<Diagnostic> {
+    let clients = || scene.workloads.iter().filter(|(_, workload)| workload.cluster == *id);
+    let network = &clients().next()?.1.network;
+    let default = &scene.plane.default_service_export_to;
+    let is_missing = |service: &&Arc<Service>| {
+        service.is_kubernetes_headless()
+            && store.services.get((service.namespace.as_str(), &service.name)).is_none()
+            && clients().any(|(_, it)| Services::is_visible(service, &it.namespace, default))
+    };
+    let is_elsewhere = |service: &&Arc<Service>| {
+        let reached = networks(&scene.endpoints_across(service));
+        !reached.is_empty() && !reached.iter().any(|other| other.is_same_or_empty(network))
+    };
+    let services = scene.plane.services.iter().filter(is_missing).filter(is_elsewhere);
+    let hosts: Vec<&str> = services.map(|service| service.hostname.as_str()).collect();
+    if hosts.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "headless services with pods in other networks only: {}; applications in `{id}` (network `{network}`) cannot \
+         resolve their names, even if proxies answer DNS",
+        some(&hosts)
+    );
+    let help = "if they are wanted there use services with an address, or run pods of them in that network";
+    let subject = Subject::cluster(scene.mesh, id);
+    Some(subject.info("HZ-HEADLESS-CROSS-NETWORK", "network", (message, help)))
+}
+
 /// `HZ-PLAINTEXT-CROSS-NETWORK`: endpoints behind a gateway that do not speak mutual TLS.
 fn plaintext(scene: &Scene<'_>, service: &Service, endpoints: &[&Endpoint]) -> Option<Diagnostic> {
     if networks(endpoints).len() < 2 {
@@ -139,7 +176,7 @@ fn tls_mode(scene: &Scene<'_>, rule: &super::scene::Rule<'_>) -> Option<Diagnost
         let mode = policy.tls.map(|tls| tls.mode);
         matches!(mode, Some(ClientTlsMode::Disable | ClientTlsMode::Simple))
     })?;
-    let spread = |service: &&&std::sync::Arc<Service>| {
+    let spread = |service: &&&Arc<Service>| {
         networks(&policy.selected(&scene.endpoints_across(service))).len() > 1
     };
     let service = rule.services.iter().find(spread)?;

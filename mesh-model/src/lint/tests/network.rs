@@ -66,8 +66,26 @@ fn headless_services_do_not_cross_networks() {
                  namespace: shop, labels: {kubernetes.io/service-name: db}}\naddressType: IPv4\nports: \
                  [{name: tcp, port: 80}]\nendpoints: [{addresses: [10.1.0.9]}]\n";
     let served = networks().file("clusters/c2/db.yaml", &format!("{headless}{slice}"));
-    served.clone().file("clusters/c1/db.yaml", headless).has("HZ-HEADLESS-CROSS-NETWORK");
-    served.lacks("HZ-HEADLESS-CROSS-NETWORK");
+    let told = |files: &Fixture| -> Vec<String> {
+        let found = files.findings().into_iter();
+        found.filter(|found| found.contains("HZ-HEADLESS-CROSS-NETWORK")).collect()
+    };
+    let here = told(&served.clone().file("clusters/c1/db.yaml", headless));
+    assert!(matches!(&*here, [one] if one.contains("error[")), "{here:?}");
+    // Nobody can tell whether applications of a cluster without the service ask for it.
+    let elsewhere = told(&served);
+    assert!(
+        matches!(&*elsewhere, [one] if one.contains("info[") && one.contains("`c1`")),
+        "{elsewhere:?}"
+    );
+    let hidden =
+        headless.replace("shop}", "shop, annotations: {networking.istio.io/exportTo: db}}");
+    let hidden = networks().file("clusters/c2/db.yaml", &format!("{hidden}{slice}"));
+    assert_eq!(told(&hidden), [""; 0]);
+    let flat = networks()
+        .cluster("c1", "n2", &["10.0.0.1 r1/z1"])
+        .file("clusters/c2/db.yaml", &format!("{headless}{slice}"));
+    assert_eq!(told(&flat), [""; 0]);
 }
 
 #[test]
