@@ -75,7 +75,7 @@ impl<'s, 'm> Clients<'s, 'm> {
     /// none.
     pub(super) fn of_routes<'c>(
         &'c self,
-        ways: &'c [Way<'_>],
+        ways: &[Way<'_>],
     ) -> impl Iterator<Item = &'c Client<'s>> {
         self.all.iter().filter(|client| ways.iter().any(|way| self.follows(client, way)))
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::Subject;
 use super::clients::{Asked, Client, Clients, Way};
 use super::scene::{Rule, Scene, services};
-use crate::endpoint::Endpoint;
 use crate::manifest::Diagnostic;
 use crate::name::{Hostname, Labels};
 use crate::registry::{MESH, MergedRule, Service, place};
@@ -99,27 +98,36 @@ pub(super) struct Target<'m> {
 }
 
 impl<'m> Target<'m> {
-    /// The ways to it: of an object without hosts those of the routes that delegate to it.
+    /// The ways to it.
     pub(super) fn ways(&self, scene: &Scene<'m>, object: &'m VirtualService) -> Vec<Way<'m>> {
-        if !object.spec.hosts.is_empty() {
-            return vec![Way { root: object, asked: vec![self.asked.clone()] }];
-        }
-        let mut ways = Vec::new();
-        for (root, _) in scene.virtual_services() {
-            let own = root.meta.namespace.as_str();
-            let is_here = |route: &&HttpRoute| {
-                route.delegate.as_ref().is_some_and(|to| {
-                    let namespace = if to.namespace.is_empty() { own } else { &*to.namespace };
-                    *to.name == *object.meta.name && namespace == object.meta.namespace.as_str()
-                })
-            };
-            let routes = root.spec.http.iter().filter(is_here);
-            ways.extend(
-                routes.map(|route| Way { root, asked: vec![asked(route), self.asked.clone()] }),
-            );
-        }
-        ways
+        ways(scene, object, &self.asked)
     }
+}
+
+/// The ways to a route: of an object without hosts those of the routes that delegate to it.
+fn ways<'m>(
+    scene: &Scene<'m>,
+    object: &'m VirtualService,
+    own_asked: &[Asked<'m>],
+) -> Vec<Way<'m>> {
+    if !object.spec.hosts.is_empty() {
+        return vec![Way { root: object, asked: vec![own_asked.to_vec()] }];
+    }
+    let mut ways = Vec::new();
+    for (root, _) in scene.virtual_services() {
+        let own = root.meta.namespace.as_str();
+        let is_here = |route: &&HttpRoute| {
+            route.delegate.as_ref().is_some_and(|to| {
+                let namespace = if to.namespace.is_empty() { own } else { &*to.namespace };
+                *to.name == *object.meta.name && namespace == object.meta.namespace.as_str()
+            })
+        };
+        let routes = root.spec.http.iter().filter(is_here);
+        ways.extend(
+            routes.map(|route| Way { root, asked: vec![asked(route), own_asked.to_vec()] }),
+        );
+    }
+    ways
 }
 
 /// Every destination of an object: those of its routes, then its mirrors.
@@ -202,16 +210,58 @@ impl<'s, 'm> Case<'s, 'm> {
         (!services.is_empty(), found)
     }
 
-    /// The endpoints that a destination has.
-    fn endpoints(&self, target: &Destination) -> Vec<&'m Endpoint> {
-        let services = self.services(target);
-        let all = services.iter().flat_map(|service| self.scene.endpoints(service));
-        let subset = self.subset_of(target).1;
-        all.filter(|endpoint| {
-            target.subset.is_empty()
-                || subset.is_some_and(|subset| endpoint.workload.labels.contains(&subset.labels))
-        })
-        .collect()
+    /// The clients that follow a route and know some of its destinations; nobody where there are none.
+    fn who(&self, route: &Route<'m>) -> Vec<Option<&'s Client<'s>>> {
+        let ways = ways(self.scene, self.object, &route.asked);
+        let knows = |client: &&Client<'_>| {
+            let mut targets = route.targets.iter();
+            self.clients.imports(client, &ways)
+                && targets.any(|(target, _)| !self.services_of(Some(client), target).is_empty())
+        };
+        let known: Vec<_> = self.clients.of_routes(&ways).filter(knows).map(Some).collect();
+        if known.is_empty() { vec![None] } else { known }
+    }
+
+    /// The services of a destination that a client sees; where nobody asks all of them.
+    fn services_of(&self, who: Option<&Client<'_>>, target: &Destination) -> Vec<&'m Arc<Service>> {
+        let Some(client) = who else { return self.services(target) };
+        let namespace = self.object.meta.namespace.as_str();
+        let host = Hostname::resolve(&target.host, namespace, &self.scene.plane.domain);
+        self.clients.visible(client, &host).collect()
+    }
+
+    /// The subset of a destination by the rule in force for a client; where nobody asks by any rule.
+    fn subset_for(&self, who: Option<&Client<'_>>, target: &Destination) -> Option<&'m Subset> {
+        let Some(client) = who else { return self.subset_of(target).1 };
+        let services = self.services_of(who, target);
+        let mut rules = services.iter().filter_map(|service| self.clients.rule(client, service));
+        rules.find_map(|rule| rule.subset(&target.subset))
+    }
+
+    /// Whether a destination has endpoints for a client.
+    fn is_alive(&self, who: Option<&Client<'_>>, target: &Destination) -> bool {
+        let services = self.services_of(who, target);
+        let mut all = services.iter().flat_map(|service| self.scene.endpoints(service));
+        if target.subset.is_empty() {
+            return all.next().is_some();
+        }
+        let subset = self.subset_for(who, target);
+        subset.is_some_and(|subset| all.any(|it| it.workload.labels.contains(&subset.labels)))
+    }
+
+    /// What is wrong with a route for the first client for which something is, and for whom if not for all.
+    fn first_hurt<T>(
+        &self,
+        route: &Route<'m>,
+        wrong: impl Fn(Option<&Client<'_>>) -> Option<T>,
+    ) -> Option<(T, String)> {
+        let who = self.who(route);
+        let mut hurt = who.iter().filter_map(|who| Some((*who, wrong(*who)?)));
+        let (client, found) = hurt.next()?;
+        let is_all = hurt.count() + 1 == who.len();
+        let some = client.filter(|_| !is_all);
+        let some = some.map(|client| format!("for proxies of namespace `{}` ", client.namespace));
+        Some((found, some.unwrap_or_default()))
     }
 
     /// `HZ-SUBSET-UNDEFINED` and `HZ-SUBSET-EMPTY`: of the first of the clients that follow the route and
@@ -281,18 +331,21 @@ impl<'s, 'm> Case<'s, 'm> {
     }
 
     /// `HZ-WEIGHT-ZERO`: what is alive has weight 0.
-    fn weight_zero(&self, route: &Route<'_>) -> Option<Diagnostic> {
-        let positive = route.targets.iter().filter(|(_, weight)| *weight > 0);
-        let is_alive = |target: &Destination| !self.endpoints(target).is_empty();
-        let mut idle = route.targets.iter().enumerate().filter(|(_, (_, weight))| *weight <= 0);
-        let (index, (spare, _)) =
-            idle.find(|(_, (target, _))| is_alive(target)).filter(|_| route.targets.len() > 1)?;
-        if positive.clone().count() == 0 || positive.clone().any(|(target, _)| is_alive(target)) {
+    fn weight_zero(&self, route: &Route<'m>) -> Option<Diagnostic> {
+        let (idle, active): (Vec<_>, Vec<_>) =
+            route.targets.iter().enumerate().partition(|(_, (_, weight))| *weight <= 0);
+        if idle.is_empty() || active.is_empty() {
             return None;
         }
+        let ((index, spare), whom) = self.first_hurt(route, |who| {
+            let is_alive = |target: &Destination| self.is_alive(who, target);
+            let (index, (spare, _)) = idle.iter().find(|(_, (target, _))| is_alive(target))?;
+            let is_lost = !active.iter().any(|(_, (target, _))| is_alive(target));
+            is_lost.then_some((*index, *spare))
+        })?;
         let message = format!(
-            "only the destination of weight 0 (`{}` subset `{}`) has endpoints: it is never chosen, and \
-             every request fails",
+            "{whom}only the destination of weight 0 (`{}` subset `{}`) has endpoints: it is never chosen, \
+             and every request fails",
             spare.host, spare.subset
         );
         let help = "give it a weight, or deploy the others";
@@ -301,22 +354,25 @@ impl<'s, 'm> Case<'s, 'm> {
     }
 
     /// `HZ-CLUSTER-SUBSET-FAILOVER`: shares that are bound to clusters.
-    fn cluster_subsets(&self, route: &Route<'_>) -> Option<Diagnostic> {
-        let cluster = |target: &Destination| {
-            let subset = self.subset_of(target).1?;
-            subset.labels.get(place::CLUSTER).map(str::to_owned)
-        };
-        let bound: Vec<(usize, String, i32)> = route
-            .targets
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, weight))| *weight > 0)
-            .filter_map(|(index, (target, weight))| Some((index, cluster(target)?, *weight)))
-            .collect();
-        let (index, first, weight) = bound.first().filter(|_| bound.len() > 1)?;
+    fn cluster_subsets(&self, route: &Route<'m>) -> Option<Diagnostic> {
+        let positive: Vec<_> =
+            route.targets.iter().enumerate().filter(|(_, (_, weight))| *weight > 0).collect();
+        if positive.len() < 2 {
+            return None;
+        }
+        let ((index, first, weight), whom) = self.first_hurt(route, |who| {
+            let cluster = |target: &Destination| {
+                self.subset_for(who, target)?.labels.get(place::CLUSTER).map(str::to_owned)
+            };
+            let mut bound = positive
+                .iter()
+                .filter_map(|(index, (target, weight))| Some((*index, cluster(target)?, *weight)));
+            let first = bound.next()?;
+            bound.next().map(|_| first)
+        })?;
         let message = format!(
-            "the route divides requests over clusters by subsets: a subset of one cluster has nothing to \
-             fail over to, so the share of weight {weight} is lost when `{first}` fails"
+            "{whom}the route divides requests over clusters by subsets: a subset of one cluster has nothing \
+             to fail over to, so the share of weight {weight} is lost when `{first}` fails"
         );
         let help = "use localityLbSetting with outlierDetection instead of subsets of clusters";
         let field = format!("{}.route[{index}].destination.subset", route.field);

@@ -307,3 +307,57 @@ fn a_service_is_exported_to_who_follows_routes_to_it() {
     exported(".,web").lacks("HZ-EXPORT-HIDDEN");
     sidecar(exported("."), "\"./*\"").lacks("HZ-EXPORT-HIDDEN");
 }
+
+#[test]
+fn weights_are_those_of_subsets_by_the_rule_in_force() {
+    // Of the two versions only v1 runs.
+    let weights = "{destination: {host: cart, subset: v1}, weight: 0}, {destination: {host: cart, \
+                   subset: v2}, weight: 100}";
+    let versions =
+        "subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]";
+    let mesh = |export_to: &str, asked: &str| {
+        let rule = format!("{{host: cart, exportTo: [\"{export_to}\"], {versions}}}");
+        let route = format!("{{match: [{asked}], route: [{weights}]}}");
+        let spec = format!("{{hosts: [cart], http: [{route}]}}");
+        client(one_version().rule("versions", &rule), "web").object("VirtualService", "cart", &spec)
+    };
+    let web = "{sourceNamespace: web}";
+    mesh("*", web).has("HZ-WEIGHT-ZERO");
+    mesh("*", "{uri: {prefix: /}}").has("HZ-WEIGHT-ZERO");
+    // For them no rule has the subsets, or another one, by which v2 runs and v1 does not.
+    mesh(".", web).lacks("HZ-WEIGHT-ZERO");
+    let other = "subsets: [{name: v2, labels: {version: v1}}, {name: v1, labels: {version: v2}}]";
+    let replaced = |asked: &str| {
+        rule_in(mesh("*", asked), "web", &format!("{{host: {HOST}, {other}}}")).findings()
+    };
+    let told = |found: &[String]| {
+        let mut found = found.iter().filter(|found| found.contains("HZ-WEIGHT-ZERO"));
+        found.next().cloned().unwrap_or_default()
+    };
+    assert_eq!(told(&replaced(web)), "");
+    let everybody = told(&replaced("{uri: {prefix: /}}"));
+    assert!(everybody.contains("for proxies of namespace `shop` only"), "{everybody}");
+}
+
+#[test]
+fn clusters_are_those_of_subsets_by_the_rule_in_force() {
+    let route = "{destination: {host: cart, subset: a}, weight: 50}, {destination: {host: cart, subset: b}, \
+                 weight: 50}";
+    let by = |label: &str| {
+        format!(
+            "subsets: [{{name: a, labels: {{{label}: c1}}}}, {{name: b, labels: {{{label}: c2}}}}]"
+        )
+    };
+    let (clusters, sides) = (by("topology.istio.io/cluster"), by("side"));
+    let mesh = |there: &str| {
+        let spec = format!(
+            "{{hosts: [cart], http: [{{match: [{{sourceNamespace: web}}], route: [{route}]}}]}}"
+        );
+        let mesh =
+            client(one_version().rule("here", &format!("{{host: cart, {clusters}}}")), "web");
+        rule_in(mesh, "web", there).object("VirtualService", "cart", &spec)
+    };
+    mesh("{host: nobody}").has("HZ-CLUSTER-SUBSET-FAILOVER");
+    mesh(&format!("{{host: {HOST}, {sides}}}")).lacks("HZ-CLUSTER-SUBSET-FAILOVER");
+    mesh(&format!("{{host: {HOST}, {clusters}}}")).has("HZ-CLUSTER-SUBSET-FAILOVER");
+}
