@@ -237,9 +237,8 @@ impl Plane<'_> {
             if carriers.contains(&DataPlane::Ztunnel) && !is_connections {
                 message.push_str("; a ztunnel does not compare it at all");
             }
-            let field = format!("spec.rules[{}].{}", of.rule, of.field);
             let help = "write the value as it is compared";
-            Some(subject.warning("HZ-AUTHZ-NEVER-MATCHES", &field, (message, help)))
+            Some(subject.warning("HZ-AUTHZ-NEVER-MATCHES", &of.path, (message, help)))
         });
         found.collect()
     }

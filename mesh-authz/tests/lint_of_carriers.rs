@@ -126,7 +126,7 @@ fn a_grpc_server_does_not_see_all_of_a_request() {
     };
     let [sni, not_sni] = ["values", "notValues"]
         .map(|list| format!("when: [{{key: connection.sni, {list}: [a.b]}}]"));
-    let field = "spec.rules[0].when[connection.sni]";
+    let field = "spec.rules[0].when[0]";
     for (action, rule_of, expected) in [
         ("DENY", &sni, format!("GRPC-UNSEEN error {field}.values")),
         ("ALLOW", &sni, format!("GRPC-UNSEEN warning {field}.values")),
@@ -137,13 +137,10 @@ fn a_grpc_server_does_not_see_all_of_a_request() {
         check(&[&sidecar(), &rule(action, rule_of)], &[]);
     }
     for (rule_of, field) in [
-        ("from: [{source: {remoteIpBlocks: [1.1.1.1]}}]", "from.source.remoteIpBlocks"),
-        ("when: [{key: remote.ip, values: [1.1.1.1]}]", "when[remote.ip].values"),
-        ("from: [{source: {requestPrincipals: [i/s]}}]", "from.source.requestPrincipals"),
-        (
-            "when: [{key: 'experimental.envoy.filters.a[b]', values: [v]}]",
-            "when[experimental.envoy.filters.a[b]].values",
-        ),
+        ("from: [{source: {remoteIpBlocks: [1.1.1.1]}}]", "from[0].source.remoteIpBlocks"),
+        ("when: [{key: remote.ip, values: [1.1.1.1]}]", "when[0].values"),
+        ("from: [{source: {requestPrincipals: [i/s]}}]", "from[0].source.requestPrincipals"),
+        ("when: [{key: 'experimental.envoy.filters.a[b]', values: [v]}]", "when[0].values"),
     ] {
         let expected = format!("GRPC-UNSEEN error spec.rules[0].{field}");
         check(&[&grpc(), &rule("DENY", rule_of)], &[&expected]);
@@ -498,7 +495,11 @@ fn what_an_old_control_plane_passes_over_is_told_once() {
     check_at("1.22.0", &[&neither], "spec.targetRefs[0]", "attaches the policy to nothing");
     let template = policy("", "{action: DENY, rules: [{to: [{operation: {paths: ['/a/{*}']}}]}]}");
     let old = sidecar().replace("proxyv2:1.32.0", "proxyv2:1.20.0");
-    check(&[&old, &template], "spec.rules[0].to", "compares the text as it stands");
+    check(
+        &[&old, &template],
+        "spec.rules[0].to[0].operation.paths[0]",
+        "compares the text as it stands",
+    );
 }
 
 /// What a control plane, a proxy or a ztunnel of some release does not know.
@@ -529,14 +530,14 @@ fn what_is_too_new_is_told() {
     let rules =
         |action: &str, rule: &str| policy("", &format!("{{action: {action}, rules: [{rule}]}}"));
     let accounts = "{from: [{source: {serviceAccounts: [web]}}]}";
-    plane(&[&rules("ALLOW", accounts)], "1.24", &["TOO-OLD error spec.rules[0].from"]);
-    plane(&[&rules("DENY", accounts)], "1.24", &["TOO-OLD warning spec.rules[0].from"]);
+    plane(&[&rules("ALLOW", accounts)], "1.24", &["TOO-OLD error spec.rules[0].from[0].source"]);
+    plane(&[&rules("DENY", accounts)], "1.24", &["TOO-OLD warning spec.rules[0].from[0].source"]);
     plane(&[&rules("DENY", accounts)], "1.25", &[]);
     let account = "{when: [{key: source.serviceAccount, values: [shop/web]}]}";
-    plane(&[&rules("DENY", account)], "1.24", &["TOO-OLD error spec.rules[0].when"]);
-    plane(&[&rules("ALLOW", account)], "1.24", &["TOO-OLD warning spec.rules[0].when"]);
+    plane(&[&rules("DENY", account)], "1.24", &["TOO-OLD error spec.rules[0].when[0].key"]);
+    plane(&[&rules("ALLOW", account)], "1.24", &["TOO-OLD warning spec.rules[0].when[0].key"]);
     let domains = "{from: [{source: {trustDomains: [td]}}]}";
-    plane(&[&rules("ALLOW", domains)], "1.29", &["TOO-OLD error spec.rules[0].from"]);
+    plane(&[&rules("ALLOW", domains)], "1.29", &["TOO-OLD error spec.rules[0].from[0].source"]);
     plane(&[&rules("ALLOW", domains)], "1.30", &[]);
     let tokens = "{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: t, namespace: \
         shop}, spec: {jwtRules: [{issuer: a, jwks: '{\"keys\": []}', spaceDelimitedClaims: [b]}]}}";
@@ -548,12 +549,12 @@ fn what_is_too_new_is_told() {
 fn an_old_proxy_refuses_templates_of_paths() {
     let template = policy("", "{rules: [{to: [{operation: {paths: ['/a/{*}']}}]}]}");
     let old = sidecar().replace("1.32.0", "1.21.6");
-    check(&[&old, &template], &["TOO-OLD error spec.rules[0].to"]);
+    check(&[&old, &template], &["TOO-OLD error spec.rules[0].to[0].operation.paths[0]"]);
     check(&[&sidecar(), &template], &[]);
     // What the proxy says of itself counts more than its image.
     let says = "proxyv2:1.32.0', env: [{name: ISTIO_META_ISTIO_VERSION, value: '1.21.0'}]";
     let said = sidecar().replace("proxyv2:1.32.0'", says);
-    check(&[&said, &template], &["TOO-OLD error spec.rules[0].to"]);
+    check(&[&said, &template], &["TOO-OLD error spec.rules[0].to[0].operation.paths[0]"]);
     let plain = policy("", "{rules: [{to: [{operation: {paths: ['/a']}}]}]}");
     check(&[&old, &plain], &[]);
 }
@@ -569,7 +570,7 @@ fn an_old_ztunnel_passes_over_what_it_does_not_know() {
     };
     let accounts =
         policy("", "{action: DENY, rules: [{from: [{source: {serviceAccounts: [web]}}]}]}");
-    let told = "TOO-OLD error spec.rules[0].from";
+    let told = "TOO-OLD error spec.rules[0].from[0].source";
     check(&[&ambient(), &ztunnel("n1", "1.24.2"), &accounts], &[told]);
     check(&[&ambient(), &ztunnel("n1", "1.25.0"), &accounts], &[]);
     check(&[&ambient(), &ztunnel("n2", "1.24.2"), &accounts], &[]);

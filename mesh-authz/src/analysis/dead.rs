@@ -17,6 +17,8 @@ pub struct DeadValues {
     pub rule: usize,
     /// The list, with the values that are meant.
     pub field: Field,
+    /// The path of the first of them in the policy, such as `spec.rules[1].from[0].source.principals[2]`.
+    pub path: String,
     /// Why no request has them.
     pub why: Dead,
 }
@@ -84,6 +86,7 @@ pub fn dead_values(policy: &AuthorizationPolicy, paths: PathOptions) -> Vec<Dead
             }
             found.extend(reasons.into_iter().map(|(why, values)| DeadValues {
                 rule,
+                path: list.path_of(rule, |value| values.iter().any(|of| **of == *value)),
                 field: Field {
                     place: list.place.clone(),
                     is_negated: list.is_negated,

@@ -35,7 +35,7 @@ pub(super) fn check(
     for (index, rule) in policy.spec.rules.iter().enumerate() {
         let paths = lists(rule).into_iter();
         for list in paths.filter(|list| matches!(list.place, Place::Operation("paths"))) {
-            for value in list.values {
+            for (at, value) in list.values.iter().enumerate() {
                 let of_envoy = refusal(value).filter(|_| has_envoy).map(|why| {
                     let help = "begin the path with one `/`, and write no two of them together";
                     (format!("{why}; an Envoy refuses the listener"), help)
@@ -47,12 +47,9 @@ pub(super) fn check(
                     (!is_taken).then(|| (why.to_owned(), help))
                 };
                 let Some((why, help)) = of_envoy.or_else(of_grpc) else { continue };
-                let values = [value.clone()].into();
-                let (place, is_negated) = (list.place.clone(), list.is_negated);
-                let field = Field { place, is_negated, values };
                 let message =
                     format!("`{value}`: {why}, and goes on with the policies that it had before");
-                let field = format!("spec.rules[{index}].{field}");
+                let field = format!("{}[{at}]", list.path(index));
                 found.push(subject.error("HZ-AUTHZ-PATH-REFUSED", &field, (message, help)));
             }
         }

@@ -1,7 +1,7 @@
 //! The lists of values of a rule, each with its place.
 use mesh_model::resource::{Operation, Rule, Source};
 
-use crate::rbac::Place;
+use crate::rbac::{Field, Place};
 
 /// The values of a list, as written.
 pub(crate) type Values<'r> = &'r [Box<str>];
@@ -13,6 +13,24 @@ pub(crate) struct List<'r> {
     pub(crate) entry: usize,
     pub(crate) is_negated: bool,
     pub(crate) values: Values<'r>,
+}
+
+impl List<'_> {
+    /// The path of the list in its policy: `spec.rules[1].from[0].source.principals`.
+    pub(crate) fn path(&self, rule: usize) -> String {
+        let (place, is_negated) = (self.place.clone(), self.is_negated);
+        let field = Field { place, is_negated, values: Box::default() };
+        format!("spec.rules[{rule}].{}", field.path(self.entry))
+    }
+
+    /// The path of the first of its values that something is said of: `…principals[2]`.
+    pub(crate) fn path_of(&self, rule: usize, is_meant: impl Fn(&str) -> bool) -> String {
+        let path = self.path(rule);
+        match self.values.iter().position(|value| is_meant(value)) {
+            Some(at) => format!("{path}[{at}]"),
+            None => path,
+        }
+    }
 }
 
 /// The lists of a rule that have a value.

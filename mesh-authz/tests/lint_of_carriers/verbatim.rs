@@ -14,7 +14,7 @@ fn names_of_trust_domains_stand_for_themselves_where_no_envoy_is() {
         format!("{{action: {action}, rules: [{{from: [{{source: {{{list}: ['{value}']}}}}]}}]}}")
     };
     let td = "trustDomain: td\ntrustDomainAliases: [old]";
-    let field = "spec.rules[0].from.source";
+    let field = "spec.rules[0].from[0].source";
     for (pod, who) in [(ambient(), "ZTUNNEL"), (grpc(), "GRPC")] {
         for (action, list, severity) in [
             ("ALLOW", "principals", "warning"),
@@ -22,7 +22,7 @@ fn names_of_trust_domains_stand_for_themselves_where_no_envoy_is() {
             ("DENY", "principals", "error"),
             ("DENY", "notPrincipals", "warning"),
         ] {
-            let expected = format!("{who}-TRUST-ALIAS {severity} {field}.{list}");
+            let expected = format!("{who}-TRUST-ALIAS {severity} {field}.{list}[0]");
             for value in ["cluster.local/ns/a/sa/b", "td/ns/a/sa/b", "old/ns/a/sa/b"] {
                 let spec = of(action, list, value);
                 check(&pod, td, &spec, &[&expected]);
@@ -38,14 +38,14 @@ fn names_of_trust_domains_stand_for_themselves_where_no_envoy_is() {
             &pod,
             td,
             when,
-            &[&format!("{who}-TRUST-ALIAS warning spec.rules[0].when[source.principal].values")],
+            &[&format!("{who}-TRUST-ALIAS warning spec.rules[0].when[0].values[0]")],
         );
     }
     // All of them are said.
     let both = "{rules: [{from: [{source: {principals: [td/ns/a/sa/b, old/ns/a/sa/b]}}]}]}";
     check(&ambient(), td, both, &[]);
     let domains = of("DENY", "trustDomains", "old");
-    check(&grpc(), td, &domains, &[&format!("GRPC-TRUST-ALIAS error {field}.trustDomains")]);
+    check(&grpc(), td, &domains, &[&format!("GRPC-TRUST-ALIAS error {field}.trustDomains[0]")]);
     check(&ambient(), td, &domains, &["ZTUNNEL-TRUST-DOMAINS error spec.rules[0]"]);
     // A ztunnel does not have the rule.
     let of_paths = "{rules: [{from: [{source: {principals: [old/ns/a/sa/b]}}], to: [{operation: {paths: [/a]}}]}]}";
@@ -63,10 +63,10 @@ fn a_ztunnel_takes_a_star_inside_a_namespace_for_a_letter() {
             ),
         )
     };
-    let field = "spec.rules[0].from.source";
+    let field = "spec.rules[0].from[0].source";
     for value in ["f*t", "*a*", "a*b*", "**"] {
         let told =
-            |severity: &str, list: &str| format!("ZTUNNEL-WILDCARD {severity} {field}.{list}");
+            |severity: &str, list: &str| format!("ZTUNNEL-WILDCARD {severity} {field}.{list}[0]");
         let allow = of("ALLOW", "namespaces", value);
         check(&[&ambient(), &allow], &[&told("warning", "namespaces")]);
         check(&[&sidecar(), &allow], &[]);
@@ -82,7 +82,7 @@ fn a_ztunnel_takes_a_star_inside_a_namespace_for_a_letter() {
     let told = "INNER-STAR warning spec.rules[0].from[0].source.principals";
     check(&[&ambient(), &of("ALLOW", "principals", "td/ns/a*b/sa/c")], &[told]);
     let when = "{action: DENY, rules: [{when: [{key: source.namespace, values: ['f*t']}]}]}";
-    let told = "ZTUNNEL-WILDCARD error spec.rules[0].when[source.namespace].values";
+    let told = "ZTUNNEL-WILDCARD error spec.rules[0].when[0].values[0]";
     check(&[&ambient(), &policy("", when)], &[told]);
 }
 
@@ -107,7 +107,8 @@ fn a_template_that_envoy_refuses_is_told() {
         policy("", &format!("{{rules: [{{to: [{{operation: {{{field}: ['{path}']}}}}]}}]}}"))
     };
     for path in ["{*}/a", "{**}", "{*}", "a/{*}", "//a/{*}", "/a/{*}//"] {
-        let told = |field: &str| format!("PATH-REFUSED error spec.rules[0].to.operation.{field}");
+        let told =
+            |field: &str| format!("PATH-REFUSED error spec.rules[0].to[0].operation.{field}[0]");
         check(&[&sidecar(), &of("paths", path)], &[&told("paths")]);
         let found = found_with("", Compat::default(), &[&sidecar(), &of("notPaths", path)], "{}");
         assert!(found.iter().any(|found| told("notPaths").ends_with(&found.field)), "{found:?}");

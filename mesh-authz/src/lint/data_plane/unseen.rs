@@ -20,7 +20,8 @@ pub(super) fn fields(rule: (usize, &Rule), action: Action) -> Vec<Told> {
     let found = lists(rule.1).into_iter().filter_map(|list| {
         let (what, help) = unseen(&list.place)?;
         let who = ("gRPC servers without a proxy", what);
-        Some(told("HZ-AUTHZ-GRPC-UNSEEN", rule.0, list, action, who, help))
+        let field = list.path(rule.0);
+        Some(told("HZ-AUTHZ-GRPC-UNSEEN", (&list, field), action, who, help))
     });
     found.collect()
 }

@@ -15,7 +15,7 @@ use mesh_model::resource::{Action, Rule};
 
 use super::Told;
 use crate::identity::TrustBundle;
-use crate::rbac::{Field, Place};
+use crate::rbac::Place;
 use crate::rule::{List, lists};
 
 /// Finds values that name one trust domain of the mesh, or none, and would name them all; of a ztunnel
@@ -52,7 +52,14 @@ pub(super) fn trust_domains(
             .collect();
         let what =
             format!("compare the values as they are, an Envoy also with {}", added.join(", "));
-        (!added.is_empty()).then(|| told(code, rule.0, list, action, (who, &what), NAME_EACH))
+        // Each value is rewritten by itself.
+        let is_rewritten = |value: &str| {
+            let of = [Box::from(value)];
+            let all = trust.rewrite_principals(&of).into_iter();
+            all.chain(trust.rewrite_trust_domains(&of)).any(|other| *other != *value)
+        };
+        let field = list.path_of(rule.0, is_rewritten);
+        (!added.is_empty()).then(|| told(code, (&list, field), action, (who, &what), NAME_EACH))
     });
     found.collect()
 }
@@ -78,7 +85,8 @@ pub(super) fn namespaces(rule: (usize, &Rule), action: Action) -> Vec<Told> {
         let told = || {
             let code = "HZ-AUTHZ-ZTUNNEL-WILDCARD";
             let help = "name the namespaces, or leave one star, first or last";
-            told(code, rule.0, list, action, ("behind ztunnels", &what), help)
+            let field = list.path_of(rule.0, has_literal_star);
+            told(code, (&list, field), action, ("behind ztunnels", &what), help)
         };
         (!literal.is_empty()).then(told)
     });
@@ -93,8 +101,7 @@ fn has_literal_star(value: &str) -> bool {
 /// What fewer values mean: a rule that matches less, or more where they are excluded.
 pub(super) fn told(
     code: &'static str,
-    rule: usize,
-    list: List<'_>,
+    (list, field): (&List<'_>, String),
     action: Action,
     (who, what): (&str, &str),
     help: &'static str,
@@ -105,13 +112,5 @@ pub(super) fn told(
         (false, false) => (Severity::Error, "peers that it means to deny get through"),
         (false, true) => (Severity::Warning, "the rule denies more than meant"),
     };
-    let List { place, is_negated, values, .. } = list;
-    let field = Field { place, is_negated, values: values.into() };
-    Told {
-        code,
-        field: format!("spec.rules[{rule}].{field}"),
-        severity,
-        effect: format!("are {who}, which {what}: {effect}"),
-        help,
-    }
+    Told { code, field, severity, effect: format!("are {who}, which {what}: {effect}"), help }
 }

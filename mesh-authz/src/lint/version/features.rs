@@ -21,7 +21,7 @@ use mesh_model::resource::{
 use super::Version;
 use crate::dry_run::is_dry_run;
 use crate::rbac::Place;
-use crate::rule::lists;
+use crate::rule::{List, lists};
 use crate::select::{target_refs, target_refs_of_tokens};
 
 /// A policy of either kind.
@@ -350,37 +350,40 @@ pub(super) const FEATURES: &[Feature] = &[
     },
 ];
 
-/// The first rule with a source that has one of two lists.
+/// The first source that has one of two lists.
 fn source(policy: Policy<'_>, of: fn(&Source) -> [&Vec<Box<str>>; 2]) -> Option<String> {
     let Policy::Calls(policy) = policy else { return None };
     let has = |source: &Source| of(source).iter().any(|list| !list.is_empty());
-    let at = policy
-        .spec
-        .rules
-        .iter()
-        .position(|rule| rule.from.iter().filter_map(|from| from.source.as_ref()).any(has))?;
-    Some(format!("spec.rules[{at}].from"))
+    let mut rules = policy.spec.rules.iter().enumerate();
+    rules.find_map(|(at, rule)| {
+        let entry = rule.from.iter().position(|from| from.source.as_ref().is_some_and(has))?;
+        Some(format!("spec.rules[{at}].from[{entry}].source"))
+    })
 }
 
-/// The first rule with a condition on a key.
+/// The first condition on a key.
 fn key(policy: Policy<'_>, key: &str) -> Option<String> {
     let Policy::Calls(policy) = policy else { return None };
-    let rules = &policy.spec.rules;
-    let at = rules.iter().position(|rule| rule.when.iter().any(|when| *when.key == *key))?;
-    Some(format!("spec.rules[{at}].when"))
+    let mut rules = policy.spec.rules.iter().enumerate();
+    rules.find_map(|(at, rule)| {
+        let entry = rule.when.iter().position(|when| *when.key == *key)?;
+        Some(format!("spec.rules[{at}].when[{entry}].key"))
+    })
 }
 
-/// The first rule with a template for a path.
+/// The first template for a path.
 fn template(policy: Policy<'_>) -> Option<String> {
     let Policy::Calls(policy) = policy else { return None };
     let is_template = |value: &str| value.contains("{*}") || value.contains("{**}");
-    let at = policy.spec.rules.iter().position(|rule| {
-        lists(rule).iter().any(|list| {
-            matches!(list.place, Place::Operation("paths"))
-                && list.values.iter().any(|value| is_template(value))
-        })
-    })?;
-    Some(format!("spec.rules[{at}].to"))
+    let has = |list: &List<'_>| {
+        matches!(list.place, Place::Operation("paths"))
+            && list.values.iter().any(|value| is_template(value))
+    };
+    let mut rules = policy.spec.rules.iter().enumerate();
+    rules.find_map(|(at, rule)| {
+        let list = lists(rule).into_iter().find(has)?;
+        Some(list.path_of(at, is_template))
+    })
 }
 
 fn on_trial(policy: Policy<'_>) -> Option<String> {
