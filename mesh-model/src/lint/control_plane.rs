@@ -90,7 +90,7 @@ fn single(mesh: &Mesh) -> Option<Diagnostic> {
         some(&regions)
     );
     let help = "run a control plane in each region if that must not happen";
-    Some(Subject::cluster(mesh, &plane.id).info("TOPO-SINGLE-CP", "", (message, help)))
+    Some(Subject::cluster(mesh, &plane.id).info("TOPO-SINGLE-CP", "role", (message, help)))
 }
 
 struct Pair<'m> {
@@ -221,7 +221,7 @@ impl Pair<'_> {
         );
         let help = "apply the rule in the cluster of the clients too";
         let subject = Subject::in_cluster(self.mesh, &self.plane.id, kind, named.meta());
-        Some(subject.error("HZ-DR-WRONG-CLUSTER", "", (message, help)))
+        Some(subject.error("HZ-DR-WRONG-CLUSTER", named.field(), (message, help)))
     }
 }
 
@@ -265,6 +265,14 @@ impl<'m> Named<'m> {
         match self {
             Self::Rule(object) => &object.meta,
             Self::Route(object) => &object.meta,
+        }
+    }
+
+    /// The field with the hosts.
+    const fn field(&self) -> &'static str {
+        match self {
+            Self::Rule(_) => "spec.host",
+            Self::Route(_) => "spec.hosts",
         }
     }
 

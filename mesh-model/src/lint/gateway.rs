@@ -1,7 +1,6 @@
 //! East-west gateways: what stands before them, what they balance, what else listens there.
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::Subject;
 use super::scene::{Scene, some};
@@ -10,6 +9,7 @@ use crate::manifest::Diagnostic;
 use crate::name::NetworkId;
 use crate::registry::{Service, place};
 use crate::resource;
+use crate::resource::mesh_networks::GatewayTarget;
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     for (id, store) in scene.clusters() {
@@ -61,55 +61,82 @@ fn ends_tls(key: &str, value: &str) -> bool {
 fn named(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     let all = scene.plane.named_gateways.iter();
     let of_names = all.filter(|gateway| matches!(gateway.address, Address::Host(_)));
-    let mut by_subject: Vec<(Subject, Vec<String>)> = Vec::new();
+    let mut by_subject: Vec<(Subject, String, Vec<String>)> = Vec::new();
     for gateway in of_names {
-        let (subject, name) = (subject_of(scene, gateway), gateway.address.to_string());
-        match by_subject.iter_mut().find(|(known, _)| *known == subject) {
-            Some((_, names)) if names.contains(&name) => {}
-            Some((_, names)) => names.push(name),
-            None => by_subject.push((subject, vec![name])),
+        let ((subject, field), name) = (written(scene, gateway), gateway.address.to_string());
+        match by_subject.iter_mut().find(|(known, ..)| *known == subject) {
+            Some((.., names)) if names.contains(&name) => {}
+            Some((.., names)) => names.push(name),
+            None => by_subject.push((subject, field, vec![name])),
         }
     }
-    found.extend(by_subject.into_iter().map(|(subject, names)| {
+    found.extend(by_subject.into_iter().map(|(subject, field, names)| {
         let message = format!(
             "network gateways {} are host names: the control plane resolves them, so a change of their \
              addresses arrives late, and proxies have no endpoint for them until it does",
             some(&names)
         );
-        subject.warning("HZ-EW-HOSTNAME", "", (message, "use addresses that do not change"))
+        subject.warning("HZ-EW-HOSTNAME", &field, (message, "use addresses that do not change"))
     }));
 }
 
-/// What a gateway's address is written in: its Service or `Gateway`, else `MeshNetworks`.
-fn subject_of(scene: &Scene<'_>, gateway: &NetworkGateway) -> Subject {
+/// Where a gateway's address is written: in its Service or `Gateway`, else in `MeshNetworks`.
+fn written(scene: &Scene<'_>, gateway: &NetworkGateway) -> (Subject, String) {
     let address = gateway.address.to_string();
+    let is_ip = |ip: IpAddr| gateway.address.ip() == Some(ip);
     let own = scene.clusters().filter(|(id, _)| **id == gateway.cluster);
     for (id, store) in own {
-        let is_of = |object: &&Arc<resource::Service>| {
-            object.status.load_balancer.ingress.iter().any(|point| *point.hostname == *address)
+        let of_service = |object: &resource::Service| {
+            let ingress = &object.status.load_balancer.ingress;
+            let point = ingress.iter().enumerate().find_map(|(at, point)| match point.ip {
+                Some(ip) if is_ip(ip) => Some(format!("status.loadBalancer.ingress[{at}].ip")),
+                _ if *point.hostname == *address => {
+                    Some(format!("status.loadBalancer.ingress[{at}].hostname"))
+                }
+                _ => None,
+            });
+            let external = object.spec.external_ips.iter().position(|ip| is_ip(*ip));
+            point.or_else(|| external.map(|at| format!("spec.externalIPs[{at}]")))
         };
-        let service = store.services.values().find(is_of);
-        if let Some(service) = service.filter(|_| gateway.service_account.is_empty()) {
-            return Subject::in_cluster(scene.mesh, id, "Service", &service.meta);
+        let mut services = store.services.values();
+        let service = services.find_map(|object| Some((object, of_service(object)?)));
+        if let Some((service, field)) = service.filter(|_| gateway.service_account.is_empty()) {
+            return (Subject::in_cluster(scene.mesh, id, "Service", &service.meta), field);
         }
-        let is_of = |object: &&Arc<resource::KubernetesGateway>| {
-            object.spec.addresses.iter().any(|one| *one.value == *address)
+        let of_gateway = |object: &resource::KubernetesGateway| {
+            object.spec.addresses.iter().position(|one| *one.value == *address)
         };
-        if let Some(object) = store.kubernetes_gateways.values().find(is_of) {
-            return Subject::of(scene.mesh, id, "Gateway.gateway.networking.k8s.io", &object.meta);
+        let mut gateways = store.kubernetes_gateways.values();
+        let found = gateways.find_map(|object| Some((object, of_gateway(object)?)));
+        if let Some((object, at)) = found {
+            let kind = "Gateway.gateway.networking.k8s.io";
+            let subject = Subject::of(scene.mesh, id, kind, &object.meta);
+            return (subject, format!("spec.addresses[{at}].value"));
         }
     }
-    Subject::networks(scene.mesh)
+    let network = gateway.network.as_str();
+    let listed = scene.mesh.networks().networks.get(network);
+    let listed = listed.into_iter().flat_map(|network| network.gateways.iter().enumerate());
+    let is_of = |target: &GatewayTarget| match target {
+        GatewayTarget::Address(text) => Address::parse(text) == gateway.address,
+        GatewayTarget::RegistryServiceName(_) => false,
+    };
+    let field = listed.into_iter().find(|(_, one)| one.target.as_ref().is_some_and(is_of));
+    let field = field.map(|(at, _)| format!("networks.{network}.gateways[{at}].address"));
+    (Subject::networks(scene.mesh), field.unwrap_or_else(|| format!("networks.{network}")))
 }
 
-/// `TOPO-GATEWAY-PRIVATE`: a gateway whose address is private to somebody else's network.
+/// `TOPO-GATEWAY-PRIVATE`: a gateway whose address is private to somebody else's network, told where the first
+/// is written.
 fn private(scene: &Scene<'_>) -> Option<Diagnostic> {
     let is_private = |address: &Address| address.ip().is_some_and(is_private);
-    let gateways = scene.plane.named_gateways.iter().filter(|gateway| is_private(&gateway.address));
+    let mut gateways =
+        scene.plane.named_gateways.iter().filter(|gateway| is_private(&gateway.address)).peekable();
+    let first = *gateways.peek()?;
     let mut listed: Vec<String> =
         gateways.map(|gateway| format!("{} of {}", gateway.address, gateway.network)).collect();
     listed.dedup();
-    if listed.is_empty() || scene.networks.len() < 2 {
+    if scene.networks.len() < 2 {
         return None;
     }
     let message = format!(
@@ -118,7 +145,8 @@ fn private(scene: &Scene<'_>) -> Option<Diagnostic> {
         some(&listed)
     );
     let help = "use addresses that every network reaches, or make sure of the route";
-    Some(Subject::networks(scene.mesh).warning("TOPO-GATEWAY-PRIVATE", "", (message, help)))
+    let (subject, field) = written(scene, first);
+    Some(subject.warning("TOPO-GATEWAY-PRIVATE", &field, (message, help)))
 }
 
 /// Whether an address means something else, or nothing, in another network: private, shared by a carrier's

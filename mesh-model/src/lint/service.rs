@@ -205,7 +205,7 @@ impl Cluster<'_, '_> {
         let help = "add a Service of the same name without pods, or switch DNS capture on";
         Some(Subject::cluster(self.scene.mesh, self.id).info(
             "HZ-VIP-PER-CLUSTER",
-            "",
+            "name",
             (message, help),
         ))
     }

@@ -131,7 +131,7 @@ fn mixed(mesh: &Mesh) -> Option<Diagnostic> {
         first.0, bare.0
     );
     let help = "label istio-system of every cluster with topology.istio.io/network";
-    Some(Subject::cluster(mesh, bare.0).warning("TOPO-NETWORK-MIX", "", (message, help)))
+    Some(Subject::cluster(mesh, bare.0).warning("TOPO-NETWORK-MIX", "network", (message, help)))
 }
 
 /// `TOPO-SYSTEM-NS`: a cluster of a multi-network mesh whose system namespace has no network.
@@ -149,7 +149,20 @@ fn unlabelled_system(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
              their network are in none, and are taken to be reachable from everywhere"
         );
         let help = "label the namespace with the cluster's network";
-        found.push(Subject::cluster(mesh, id).warning("TOPO-SYSTEM-NS", "", (message, help)));
+        let (subject, field) = system_namespace(mesh, id);
+        found.push(subject.warning("TOPO-SYSTEM-NS", field, (message, help)));
+    }
+}
+
+/// Where the label of a cluster's network belongs: the system namespace, else the description.
+fn system_namespace(mesh: &Mesh, cluster: &ClusterId) -> (Subject, &'static str) {
+    let part = mesh.parts.clusters.get(cluster);
+    match part.and_then(|part| part.store.namespaces.get(("", SYSTEM_NAMESPACE))) {
+        Some(object) => {
+            let subject = Subject::in_cluster(mesh, cluster, "Namespace", &object.meta);
+            (subject, "metadata.labels")
+        }
+        None => (Subject::cluster(mesh, cluster), "network"),
     }
 }
 

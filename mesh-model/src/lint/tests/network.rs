@@ -110,7 +110,8 @@ fn load_balancers_before_gateways_leave_tls_alone() {
 fn gateways_have_addresses_that_everybody_reaches() {
     let named = networks().gateway("c2", "n2", &["lb.example.com"]);
     let found = named.findings();
-    let place = "clusters/c2/gateway.yaml:1:1: warning[HZ-EW-HOSTNAME]: Service/istio-system/ew: ";
+    let place = "clusters/c2/gateway.yaml:1:1: warning[HZ-EW-HOSTNAME]: Service/istio-system/ew: \
+                 status.loadBalancer.ingress[0].hostname: ";
     assert!(found.iter().any(|text| text.starts_with(place)), "{found:#?}");
     networks().gateway("c2", "n2", &["10.9.9.9"]).has("TOPO-GATEWAY-PRIVATE");
     networks().lacks("HZ-EW-HOSTNAME");

@@ -1,5 +1,5 @@
 //! Findings point at the fields that they are about.
-use super::Fixture;
+use super::{Fixture, networks};
 use crate::Compat;
 use crate::lint::{lint, point_at_fields};
 use crate::manifest::Limits;
@@ -109,4 +109,43 @@ fn findings_without_a_text_stay_where_they_are() {
     // A text that is another by now has nothing where the object stood.
     point_at_fields(&mut found, &Limits::default(), |_| Some(b"\n- 1\n".to_vec()));
     assert_eq!(found, before);
+}
+
+#[test]
+fn what_is_wrong_between_clusters_is_pointed_at() {
+    let check = |mesh: &Fixture, code: &str, expected: &str| {
+        assert_eq!(places(mesh, code), [expected]);
+    };
+    let gateway = |status: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: ew, namespace: istio-system, labels: \
+             {{topology.istio.io/network: n2}}}}\nspec: {{type: LoadBalancer, ports: [{{name: tls, port: \
+             15443}}]}}\nstatus:\n  loadBalancer:\n    ingress:\n    - ip: 34.9.9.9\n    - {status}\n"
+        );
+        networks().file("clusters/c2/gateway.yaml", &text)
+    };
+    let ingress = "clusters/c2/gateway.yaml:9:7 status.loadBalancer.ingress[1]";
+    check(&gateway("ip: 10.9.9.9"), "TOPO-GATEWAY-PRIVATE", &format!("{ingress}.ip"));
+    check(&gateway("hostname: a.example"), "HZ-EW-HOSTNAME", &format!("{ingress}.hostname"));
+    let listed = "networks:\n  n2:\n    endpoints: [{fromRegistry: c2}]\n    gateways:\n    - port: 15443\n      \
+                  address: fd00::1\n";
+    let listed = networks().file("networks.yaml", listed);
+    let expected = "networks.yaml:6:7 networks.n2.gateways[0].address";
+    check(&listed, "TOPO-GATEWAY-PRIVATE", expected);
+    let bare = networks().cluster("c3", "", &["10.2.0.1 r3/z1"]);
+    let described =
+        bare.file("clusters/c3/cluster.yaml", "name: c3\nrole: remote\ncontrolPlane: c1\n");
+    check(&described, "TOPO-NETWORK-MIX", "clusters/c3/cluster.yaml:1:1 network");
+    check(&described, "TOPO-SYSTEM-NS", "clusters/c3/cart.yaml:3:32 metadata.labels");
+    let primary = "name: c1\nregion: r1\nrole: primary\n";
+    let remote = "role: remote\ncontrolPlane: c1\nregion: r2\n";
+    let single = networks().file("clusters/c1/cluster.yaml", primary);
+    let single = single.file("clusters/c2/cluster.yaml", remote);
+    check(&single, "TOPO-SINGLE-CP", "clusters/c1/cluster.yaml:3:1 role");
+    let elsewhere = single.file(
+        "clusters/c2/db.yaml",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\nspec: {clusterIP: 172.20.0.7, ports: \
+         [{name: tcp, port: 80}]}\n",
+    );
+    check(&elsewhere, "HZ-VIP-PER-CLUSTER", "clusters/c1/cluster.yaml:1:1 name");
 }
