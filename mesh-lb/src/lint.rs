@@ -176,6 +176,13 @@ impl Case<'_, '_> {
         Subject::of_service(mesh, plane, &self.destination.service)
     }
 
+    /// The port of the destination in the service's object.
+    fn port_field(&self) -> String {
+        let ports = &self.destination.service.ports;
+        let at = ports.iter().position(|port| port.number == self.destination.port.number);
+        at.map_or_else(|| "spec.ports".to_owned(), |at| format!("spec.ports[{at}]"))
+    }
+
     fn kind(&self) -> &'static str {
         match self.destination.service.provider {
             mesh_model::endpoint::Provider::Kubernetes => "Service",

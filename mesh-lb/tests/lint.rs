@@ -114,6 +114,9 @@ fn a_cluster_that_spans_localities_keeps_its_weight_with_the_switch() {
         Fixes { gateway_weights: true, ..Fixes::default() },
         (&["c1 P0 66.7", "c2 P0 33.3"], &["c1 P0 50.0", "c2 P0 50.0"]),
     );
+    let told = lint(&mesh(&[near.clone(), far(["z2", "z2", "z3", "z3"])], Fixes::default()));
+    let fields = told.iter().filter(|one| one.code == "HZ-GW-WEIGHTS").map(|one| &*one.field);
+    assert_eq!(fields.collect::<Vec<_>>(), ["spec.ports[0]"]);
     let whole = mesh(&[near, far(["z2"; 4])], Fixes::default());
     assert_eq!(shares(&whole), ["c1 P0 50.0", "c2 P0 50.0"]);
     assert!(lint(&whole).iter().all(|one| one.code != "HZ-GW-WEIGHTS"));
@@ -270,6 +273,12 @@ fn a_table_with_few_entries_moves_keys_needlessly() {
         "{text}"
     );
     assert!(text.contains("maglev.tableSize"), "{text}");
+    let place = "DestinationRule/shop/cart: spec.trafficPolicy.loadBalancer.consistentHash: ";
+    assert!(text.contains(place), "{text}");
+    let of_port = hashed(", maglev: {tableSize: 5}", "").replacen('{', "{port: {number: 80}, ", 1);
+    let of_port = unstable(&format!("{{portLevelSettings: [{of_port}]}}"), 20, 0);
+    let place = "spec.trafficPolicy.portLevelSettings[0].loadBalancer.consistentHash: ";
+    assert!(matches!(&*of_port, [one] if one.contains(place)), "{of_port:?}");
     assert_eq!(unstable(&hashed(", maglev: {tableSize: 65537}", ""), 20, 0), [""; 0]);
     assert_eq!(unstable("{loadBalancer: {simple: ROUND_ROBIN}}", 20, 0), [""; 0]);
 }

@@ -16,5 +16,5 @@ pub(super) fn check(case: &Case<'_, '_>) -> Option<Diagnostic> {
     );
     let help = "switch `fixes.gateway_weights` on (istio/istio#56355); or give each locality a network and a \
                 gateway of its own: gateways are chosen by network and cluster alone";
-    Some(case.subject().warning("HZ-GW-WEIGHTS", "", (message, help)))
+    Some(case.subject().warning("HZ-GW-WEIGHTS", &case.port_field(), (message, help)))
 }
