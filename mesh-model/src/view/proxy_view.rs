@@ -147,7 +147,7 @@ impl<'m> ProxyView<'m> {
     pub fn sees(&self, effect: &Effect) -> bool {
         let proxy = self.proxy;
         let is_named = |host: &Hostname, namespace: &Namespace| {
-            *namespace == proxy.namespace || self.scope.service(host.as_str()).is_some()
+            self.scope.service(host.as_str()).is_some() || self.may_stand_in(namespace)
         };
         let concerns_host = |host: &Hostname| {
             self.services().iter().any(|service| host.matches(service.hostname.as_str()))

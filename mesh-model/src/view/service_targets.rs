@@ -86,18 +86,30 @@ impl ProxyView<'_> {
         }
     }
 
-    /// Whether a WorkloadEntry has the proxy's first address, so that the proxy may be its machine's.
+    /// Whether services of a namespace may be the proxy's own: it is of the namespace, or a WorkloadEntry there has
+    /// its first address, so that it may be that machine's.
+    pub fn may_stand_in(&self, namespace: &Namespace) -> bool {
+        *namespace == self.proxy().namespace
+            || self.is_at_machine(|store| store.workload_entries.with_first(namespace.as_str()))
+    }
+
+    /// Whether a WorkloadEntry has the proxy's first address.
     pub(super) fn may_be_of_machine(&self, machine: &ObjectKey) -> bool {
+        let key = (machine.namespace.as_str(), &*machine.name);
+        self.is_at_machine(|store| store.workload_entries.get(key).into_iter())
+    }
+
+    /// Whether any of some WorkloadEntries has the proxy's first address.
+    fn is_at_machine<'m, I: Iterator<Item = &'m Arc<WorkloadEntry>>>(
+        &'m self,
+        entries: impl Fn(&'m Store) -> I,
+    ) -> bool {
         let proxy = self.proxy();
         let Some(address) = proxy.addresses.first().copied().map(Address::Ip) else { return false };
         let parts = &self.mesh().parts;
         let own = parts.clusters.get(&proxy.cluster).map(|part| &*part.store);
         let mut stores = [&*parts.config].into_iter().chain(own);
-        let key = (machine.namespace.as_str(), &*machine.name);
-        stores.any(|store| {
-            let entry = store.workload_entries.get(key);
-            entry.is_some_and(|entry| may_be_machine_at(entry, &address))
-        })
+        stores.any(|store| entries(store).any(|entry| may_be_machine_at(entry, &address)))
     }
 
     fn kubernetes_targets(&self) -> Vec<ServiceTarget> {

@@ -109,7 +109,9 @@ impl Reach {
             // What routes send to is seen, too.
             return Self::everything();
         }
-        let is_own = |(_, namespace): &(Hostname, Namespace)| *namespace == after.proxy().namespace;
+        let is_own = |(_, namespace): &(Hostname, Namespace)| {
+            before.may_stand_in(namespace) || after.may_stand_in(namespace)
+        };
         let is_own_changed = effect.endpoints.iter().chain(&effect.services).any(is_own);
         if (is_own_changed || !effect.machines.is_empty())
             && before.service_targets() != after.service_targets()

@@ -324,6 +324,8 @@ fn namespace() -> impl Strategy<Value = Value> {
 fn workload_entry() -> impl Strategy<Value = Value> {
     let spec = one(vec![
         json!({"address": "10.9.0.1", "labels": {"app": "cart"}, "ports": {"http": 8081}}),
+        // A pod may have the address.
+        json!({"address": "10.0.0.2", "labels": {"app": "cart"}, "ports": {"http": 8082}}),
         json!({"address": "10.9.0.2", "labels": {"app": "web"}, "serviceAccount": "vm", "weight": 3}),
         json!({"address": "vm.example.org", "labels": {"app": "cart"}, "network": "n2"}),
     ]);
@@ -365,7 +367,7 @@ fn service_entry() -> impl Strategy<Value = Value> {
         json!({"hosts": ["api.example.org"], "ports": ports, "resolution": "DNS"}),
         json!({"hosts": ["*.example.org"], "ports": ports, "resolution": "NONE"}),
         json!({"hosts": ["api.example.org", "b.example.org"], "addresses": ["240.1.1.1", "240.1.1.2/32"],
-               "ports": ports, "resolution": "STATIC", "endpoints": [{"address": "10.8.0.1"}, {"address": "10.8.0.2", "weight": 2}]}),
+               "ports": ports, "resolution": "STATIC", "endpoints": [{"address": "10.0.0.1"}, {"address": "10.8.0.2", "weight": 2}]}),
         json!({"hosts": ["vm.example.org"], "ports": ports, "resolution": "STATIC", "location": "MESH_INTERNAL",
                "workloadSelector": {"labels": {"app": "cart"}}}),
         json!({"hosts": ["cart.shop.svc.cluster.local"], "ports": ports, "resolution": "STATIC",
