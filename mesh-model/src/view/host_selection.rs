@@ -46,12 +46,19 @@ impl HostSelection {
     /// Returns whether a service is selected: not excluded, and its host is an entry of its
     /// namespace's list or of the `*` list, or inside a wildcard of it.
     pub fn selects(&self, host: &Hostname, namespace: &Namespace) -> bool {
-        let within = |hosts: &[Hostname]| {
-            hosts.iter().any(|entry| {
-                host == entry || (entry.is_wildcard() && host.is_subset_of(entry.as_str()))
-            })
-        };
-        !self.excludes(host, namespace) && lists(&self.included, namespace).any(within)
+        !self.excludes(host, namespace)
+            && lists(&self.included, namespace).any(|hosts| is_within(hosts, host))
+    }
+
+    /// Returns whether a selected service keeps an alias: the list that selects the service has it too. That is the
+    /// one of its namespace, where both have the service; what is excluded does not matter.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/sidecar.go` `selectServices`, `matchingAliasService`.
+    pub fn keeps_alias(&self, alias: &Hostname, host: &Hostname, namespace: &Namespace) -> bool {
+        let selecting = lists(&self.included, namespace).find(|hosts| is_within(hosts, host));
+        selecting.is_some_and(|hosts| is_within(hosts, alias))
     }
 
     /// Returns whether a `VirtualService` with this host is selected: an entry matches it in either
@@ -80,6 +87,13 @@ impl HostSelection {
                 .flat_map(|(namespace, hosts)| hosts.iter().map(move |host| (&**namespace, host)))
         })
     }
+}
+
+/// Whether a host is an entry of a list, or inside a wildcard of it.
+fn is_within(hosts: &[Hostname], host: &Hostname) -> bool {
+    hosts
+        .iter()
+        .any(|entry| host == entry || (entry.is_wildcard() && host.is_subset_of(entry.as_str())))
 }
 
 /// The lists that concern a namespace: its own, then that for any.

@@ -317,7 +317,8 @@ fn select_services<'s>(
 
 /// Leaves out the aliases that hosts do not select.
 fn with_selected_aliases(service: Arc<Service>, hosts: &HostSelection) -> Arc<Service> {
-    let is_selected = |alias: &&Hostname| hosts.selects(alias, &service.namespace);
+    let is_selected =
+        |alias: &&Hostname| hosts.keeps_alias(alias, &service.hostname, &service.namespace);
     if service.aliases.iter().all(|alias| is_selected(&alias)) {
         return service;
     }
