@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
-use mesh_model::registry::{Change, Effect, Mesh, Registry};
+use mesh_model::registry::{Change, Effect, Mesh, Origin, Registry, Source};
 use mesh_model::view::{Proxy, ProxyKind, ProxyView, Scopes};
 use mesh_testkit::folder;
 use mesh_testkit::strategy::mesh;
@@ -285,4 +285,45 @@ fn pods_of_one_deployment_share_everything_and_others_what_they_send() {
     }
     let own = TypeUrl::LISTENER;
     assert_ne!(first.collection(&own), other.collection(&own));
+}
+
+#[test]
+fn a_label_of_the_last_server_without_tunnel_reaches_the_cluster() {
+    let pod = |name: &str, address: &str, labels: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: shop, labels: {{{labels}}}}}, \
+             spec: {{containers: [{{name: app}}, {{name: istio-proxy}}]}}, status: {{phase: Running, podIP: {address}}}}}\n"
+        )
+    };
+    let load = |labels: &str| {
+        let text = format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: cart, namespace: shop}}, spec: {{ports: [{{name: http, port: 80}}], selector: {{app: cart}}}}}}
+---
+{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {{name: cart-1, namespace: shop, labels: {{kubernetes.io/service-name: cart}}}},
+  endpoints: [{{addresses: [10.0.0.1], targetRef: {{kind: Pod, name: cart-0, namespace: shop}}}}], ports: [{{name: http, port: 80}}]}}
+{}{}",
+            pod("cart-0", "10.0.0.1", labels),
+            pod("web-0", "10.0.0.2", "app: web"),
+        );
+        vec![Source {
+            origin: Origin::Cluster("c1".into()),
+            name: "c1.yaml".into(),
+            text: text.into_bytes(),
+        }]
+    };
+    let tunnel = "app: cart, networking.istio.io/tunnel: http";
+    for [from, to] in [["app: cart", tunnel], [tunnel, "app: cart"]] {
+        let mut registry = Registry::new(Compat::default());
+        registry.load(load(from));
+        let before = registry.mesh();
+        let (_, effect) = registry.reload(load(to));
+        let after = registry.mesh();
+        check_delta(&before, &after, &effect).unwrap();
+        let proxy = before.proxy("c1/shop/web-0").unwrap();
+        let clusters = [&before, &after].map(|mesh| {
+            let snapshot = scratch(&mesh.view(&proxy).unwrap());
+            snapshot.collection(&TypeUrl::CLUSTER).unwrap().clone()
+        });
+        assert_ne!(clusters[0], clusters[1]);
+    }
 }

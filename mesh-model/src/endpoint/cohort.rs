@@ -14,6 +14,7 @@ mod kind;
 mod renew;
 
 pub(super) use self::in_place::Replaced;
+pub(super) use self::kind::accepts_http_tunnel;
 pub use self::kind::{COMMON_LABELS, Dialled, Kind, SpokenTls};
 
 /// The endpoints of a shard that serve one port in one locality of one network, in the order of the

@@ -1,7 +1,7 @@
 //! The endpoints of a service, by where they are from.
 use std::sync::Arc;
 
-use super::cohort::{Cohort, Cohorts, Place, Replaced};
+use super::cohort::{Cohort, Cohorts, Place, Replaced, accepts_http_tunnel};
 use super::{Endpoint, HealthStatus};
 use crate::name::ClusterId;
 
@@ -221,6 +221,31 @@ impl Shards {
     /// none empty.
     pub fn identities(&self) -> &[Arc<str>] {
         &self.identities
+    }
+
+    /// Returns whether all endpoints of a service port, in whatever state, say by the label
+    /// `networking.istio.io/tunnel` that they accept HBONE; not where there is none. Those of ServiceEntries count by
+    /// the port's number, others by its name.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/push_context.go` `AllInstancesSupportHBONE`, without what is known of
+    /// workloads that ambient captures.
+    pub fn all_accept_tunnel(&self, name: &str, number: u16) -> bool {
+        let serves = |cohort: &Cohort| match cohort.service_port() {
+            0 => **cohort.port_name() == *name,
+            own => own == number,
+        };
+        let cohorts = self.shards.iter().flat_map(|shard| shard.cohorts());
+        let mut serving = cohorts.filter(|of| serves(of.cohort())).peekable();
+        serving.peek().is_some()
+            && serving.all(|of| {
+                let mut kinds = of.cohort().kinds().iter().zip(of.kinds());
+                // What the first says of all is mostly no, and soon read.
+                kinds.all(|(kind, first)| {
+                    kind.accepts_tunnel && accepts_http_tunnel(&first.workload.labels)
+                })
+            })
     }
 
     /// Returns whether there is no endpoint at all.

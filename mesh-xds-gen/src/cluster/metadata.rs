@@ -25,6 +25,11 @@ impl Draft {
         self.put("external", wire::boolean(true));
     }
 
+    /// Says that metadata need not be exchanged: all servers are spoken to by HBONE where that is sent.
+    pub(super) fn without_exchange(&mut self) {
+        self.put("disable_mx", wire::boolean(true));
+    }
+
     /// Names the rule that the others were merged into.
     pub(super) fn rule(&mut self, rule: &MergedRule) {
         let meta = &rule.rule.meta;

@@ -151,7 +151,7 @@ impl<'v> Outbound<'_, 'v> {
         discovery::apply_eds(&mut cluster);
         options.apply(&mut cluster);
         cluster.filters = context.filters();
-        cluster.metadata = metadata_of(destination).finish();
+        cluster.metadata = self.metadata(destination).finish();
         Some(cluster)
     }
 
@@ -231,7 +231,7 @@ impl<'v> Outbound<'_, 'v> {
             alt_stat_name: stat_name::delimited(&name),
             name,
             filters: context.filters(),
-            metadata: metadata_of(destination).finish(),
+            metadata: self.metadata(destination).finish(),
             ..Cluster::default()
         };
         let mut options = self.options(destination);
@@ -254,31 +254,50 @@ impl<'v> Outbound<'_, 'v> {
         })
     }
 
+    /// What the cluster tells Istio's own extensions.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/core/cluster_builder.go` `applyDestinationRule`.
+    fn metadata(&self, destination: &Destination<'_>) -> metadata::Draft {
+        let Destination { service, rule, subset, cluster_policy, .. } = destination;
+        let mut draft = metadata::Draft::default();
+        if !dynamic_dns::is_for(service) {
+            draft.services([&**service]);
+        }
+        if self.needs_no_exchange(destination) {
+            draft.without_exchange();
+        } else if service.mesh_external && subset.is_empty() {
+            draft.external();
+        }
+        if let Some(rule) = rule {
+            draft.rule(rule);
+            let tls = cluster_policy.as_deref().and_then(|policy| policy.tls.as_ref());
+            draft.alpn_override(tls.map(|tls| tls.mode));
+        }
+        if !subset.is_empty() {
+            draft.subset(subset);
+        }
+        draft
+    }
+
+    /// Whether all servers of a default cluster accept HBONE.
+    pub(super) fn needs_no_exchange(&self, destination: &Destination<'_>) -> bool {
+        let Destination { service, port, subset, .. } = destination;
+        self.form == Form::Subset
+            && subset.is_empty()
+            && self
+                .context
+                .view
+                .shards(service)
+                .is_some_and(|shards| shards.all_accept_tunnel(&port.name, port.number))
+    }
+
     pub(super) fn name<'d>(&self, destination: &'d Destination<'_>) -> ClusterName<'d> {
         let Destination { service, port, subset, .. } = destination;
         let name = ClusterName::outbound(port.number, subset, service.hostname.as_str());
         ClusterName { form: self.form, ..name }
     }
-}
-
-fn metadata_of(destination: &Destination<'_>) -> metadata::Draft {
-    let Destination { service, rule, subset, cluster_policy, .. } = destination;
-    let mut draft = metadata::Draft::default();
-    if !dynamic_dns::is_for(service) {
-        draft.services([&**service]);
-    }
-    if service.mesh_external && subset.is_empty() {
-        draft.external();
-    }
-    if let Some(rule) = rule {
-        draft.rule(rule);
-        let tls = cluster_policy.as_deref().and_then(|policy| policy.tls.as_ref());
-        draft.alpn_override(tls.map(|tls| tls.mode));
-    }
-    if !subset.is_empty() {
-        draft.subset(subset);
-    }
-    draft
 }
 
 /// Endpoints that drain are kept for those who ask for them by name.

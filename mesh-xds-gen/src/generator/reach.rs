@@ -2,8 +2,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use mesh_model::endpoint::{Provider, Shards};
 use mesh_model::name::{Hostname, Namespace};
-use mesh_model::registry::{ControlPlane, Difference, Effect, Resolution, Service};
+use mesh_model::registry::{ControlPlane, Difference, Effect, Resolution, Service, ServicePort};
 use mesh_model::view::{ProxyKind, ProxyView};
 
 use crate::cluster;
@@ -187,7 +188,7 @@ impl Reach {
     ) -> Self {
         let mut reach = Self::default();
         for (host, namespace) in keys {
-            let own = *namespace == view.proxy().namespace;
+            let own = view.may_stand_in(namespace);
             let Some(service) = view.scope().service(host.as_str()) else {
                 // What no selector tells, slices may: which services the proxy stands behind.
                 if own {
@@ -195,7 +196,7 @@ impl Reach {
                 }
                 continue;
             };
-            if own && service.selector.is_empty() {
+            if own && (service.selector.is_empty() || service.provider == Provider::External) {
                 return Self::everything();
             }
             reach.endpoints.add(host);
@@ -233,7 +234,14 @@ fn is_told_by_clusters(before: &ControlPlane, view: &ProxyView<'_>, service: &Se
         })
     });
     let (old, new) = (before.shards(service), view.shards(service));
+    let accepts = |shards: Option<&Arc<Shards>>| -> Vec<bool> {
+        let accepts = |port: &ServicePort| {
+            shards.is_some_and(|shards| shards.all_accept_tunnel(&port.name, port.number))
+        };
+        service.ports.iter().map(accepts).collect()
+    };
     policy
+        || accepts(old) != accepts(new)
         || cluster::accounts::identities(old.map(AsRef::as_ref))
             != cluster::accounts::identities(new.map(AsRef::as_ref))
 }

@@ -129,9 +129,14 @@ impl Dialled {
 /// `SupportsTunnel`.
 fn accepts_tunnel(labels: &Labels) -> bool {
     labels.get("gateway.istio.io/managed") == Some("istio.io-mesh-controller")
-        || labels
-            .get("networking.istio.io/tunnel")
-            .is_some_and(|list| list.split(',').any(|protocol| protocol == "http"))
+        || accepts_http_tunnel(labels)
+}
+
+/// Whether the list that labels tell contains `http`.
+pub(in crate::endpoint) fn accepts_http_tunnel(labels: &Labels) -> bool {
+    labels
+        .get("networking.istio.io/tunnel")
+        .is_some_and(|list| list.split(',').any(|protocol| protocol == "http"))
 }
 
 /// Whether two endpoints of one cohort are of one kind.

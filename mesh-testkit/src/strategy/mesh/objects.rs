@@ -262,6 +262,7 @@ fn pod() -> impl Strategy<Value = Value> {
         json!({"app": "web"}),
         json!({"app": "cart", "version": "v1", "topology.istio.io/network": "n2"}),
         json!({"app": "cart", "istio-locality": "eu.west"}),
+        json!({"app": "cart", "networking.istio.io/tunnel": "http"}),
     ]);
     let status = (
         word(ADDRESSES),
