@@ -315,8 +315,8 @@ fn limits_of_schemas() {
     check("WorkloadEntry", "{address: 'unix:///run/'}", "UNIX-ADDRESS");
     let ports = "{selector: {matchLabels: {a: b}}, portLevelMtls: {70000: {mode: STRICT}}}";
     check("PeerAuthentication", ports, "SCHEMA-PORT");
-    let warm = "warmupDurationSecs: 10s, warmup: {duration: 10s}";
-    check_policy(&format!("{{loadBalancer: {{{warm}}}}}"), "SCHEMA-EXCLUSIVE");
+    let both = "{jwtRules: [{issuer: a, jwks: '{\"keys\": []}', jwksUri: 'https://a.test/b'}]}";
+    check("RequestAuthentication", both, "SCHEMA-EXCLUSIVE");
 }
 
 #[test]

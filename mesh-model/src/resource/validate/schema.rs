@@ -3,7 +3,7 @@
 //! The schemas of the custom resources refuse what `pkg/config/validation` would take: these rules stand
 //! beside those of [`Resource::validate`] and are told apart from them. What both refuse is told there.
 use super::{Violation, Violations};
-use crate::resource::destination_rule::{LoadBalancerSettings, TrafficPolicy};
+use crate::resource::destination_rule::TrafficPolicy;
 use crate::resource::{
     AuthorizationPolicy, DestinationRule, PeerAuthentication, RequestAuthentication, Resource,
     ServiceEntry, WorkloadEntrySpec,
@@ -165,25 +165,8 @@ fn policy(violations: &mut Violations, policy: Option<&TrafficPolicy>) {
     let Some(policy) = policy else { return };
     let ports = &policy.port_level_settings;
     violations.field("trafficPolicy", |violations| {
-        balancing(violations, policy.load_balancer.as_ref());
         most(violations, "portLevelSettings", ports.len(), MOST_PORTS);
-        violations.field("portLevelSettings", |violations| {
-            violations.each(ports, |violations, port| {
-                balancing(violations, port.load_balancer.as_ref());
-            });
-        });
     });
-}
-
-fn balancing(violations: &mut Violations, settings: Option<&LoadBalancerSettings>) {
-    let is_twice = |settings: &LoadBalancerSettings| {
-        settings.warmup.is_some() && settings.warmup_duration_secs.is_some()
-    };
-    if settings.is_some_and(is_twice) {
-        violations.field("loadBalancer", |violations| {
-            exclusive(violations, "warmupDurationSecs", "warmup");
-        });
-    }
 }
 
 fn most(violations: &mut Violations, name: &str, items: usize, most: usize) {
@@ -357,16 +340,18 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_warms_up_in_one_way_and_has_4096_ports() {
+    fn a_rule_warms_up_in_both_ways() {
         let twice = json!({ "loadBalancer": {
             "simple": "ROUND_ROBIN", "warmupDurationSecs": "10s", "warmup": { "duration": "10s" },
         } });
+        check("DestinationRule", &json!({ "host": "a.test", "trafficPolicy": twice }), &[]);
+        let subsets = json!([{ "name": "a", "trafficPolicy": twice }]);
+        check("DestinationRule", &json!({ "host": "a.test", "subsets": subsets }), &[]);
+    }
+
+    #[test]
+    fn a_rule_has_4096_ports_at_most() {
         let rule = |policy: &Value| json!({ "host": "a.test", "trafficPolicy": policy });
-        let told = "trafficPolicy.loadBalancer.warmupDurationSecs";
-        check("DestinationRule", &rule(&twice), &[&format!("spec.{told}")]);
-        let subset =
-            json!({ "host": "a.test", "subsets": [{ "name": "a", "trafficPolicy": twice }] });
-        check("DestinationRule", &subset, &[&format!("spec.subsets[0].{told}")]);
         let port = |n: usize| json!({ "port": { "number": n }, "tls": { "mode": "DISABLE" } });
         let ports = |count: usize| {
             let ports: Vec<Value> = (1..=count).map(port).collect();
