@@ -150,3 +150,37 @@ fn texts_for_readers_are_known_by_their_names() {
         assert!(!Origin::is_for_readers(name), "{name}");
     }
 }
+
+/// Quotes do not make a number of what is none in JSON.
+#[test]
+fn numbers_in_quotes_are_those_of_json() {
+    let told = |text: &str, errors: &[&str], closes: bool| {
+        check(&[("config/p.yaml", text)], errors, closes);
+    };
+    let ports = |key: &str| {
+        let ports = format!("portLevelMtls: {{{key}: {{mode: STRICT}}}}");
+        policy(
+            "PeerAuthentication",
+            &format!("{{selector: {{matchLabels: {{app: web}}}}, {ports}}}"),
+        )
+    };
+    for key in ["80", "'80'", "0x50", "+80"] {
+        told(&ports(key), &[], false);
+    }
+    for key in ["'+80'", "'080'", "' 80'", "'8_0'", "''", "'-'"] {
+        told(&ports(key), &["FIELD-KEY"], true);
+    }
+    let rule = |number: &str| {
+        let policy = format!("{{outlierDetection: {{maxEjectionPercent: {number}}}}}");
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: r, namespace: shop}}\n\
+             spec: {{host: a, trafficPolicy: {policy}}}\n"
+        )
+    };
+    for number in ["80", "'80'", "'0'", "'-0'", "+80"] {
+        told(&rule(number), &[], false);
+    }
+    told(&rule("'+80'"), &["FIELD-TYPE"], false);
+    told(&rule("'080'"), &["FIELD-TYPE"], false);
+    told(&rule("'99999999999'"), &["FIELD-RANGE"], false);
+}

@@ -405,7 +405,7 @@ impl Key for u32 {
     const HELP: &str = "write a whole number";
 
     fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
+        scalar::is_whole(text).then(|| text.parse().ok()).flatten()
     }
 }
 

@@ -118,11 +118,16 @@ fn integer<T: TryFrom<i128>>(node: &Node, cursor: &mut Cursor) -> Option<T> {
         Value::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
             format!("{number:.0}").parse().ok()
         }
-        Value::String(text) => text.parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => None,
+        Value::String(text) if is_whole(text) => text.parse().ok(),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Float(_)
+        | Value::String(_)
+        | Value::List(_)
+        | Value::Map(_) => None,
     };
     let Some(number) = number else {
-        match node.as_str().filter(|text| is_digits(text)) {
+        match node.as_str().filter(|text| is_whole(text)) {
             // What is too large for any kind of number is a text.
             Some(text) => {
                 let message = format!("the number `{}` is out of range", clip(text));
@@ -144,10 +149,11 @@ fn integer<T: TryFrom<i128>>(node: &Node, cursor: &mut Cursor) -> Option<T> {
     fitting
 }
 
-/// Whether a text is a whole number, however large.
-fn is_digits(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+/// Whether a text is a whole number in JSON, however large: without `+` and leading zeros.
+pub(super) fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_shortest = digits == "0" || !digits.starts_with('0');
+    is_shortest && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 macro_rules! integers {
