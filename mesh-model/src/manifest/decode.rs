@@ -45,6 +45,9 @@ pub(crate) struct Cursor {
     /// Whether what cannot be read is left at its default in place of failing what holds it: such a
     /// value is only good for looking for more that is wrong.
     keeps_partial: bool,
+    /// Whether a label that is null is an empty one: in Kubernetes' own types, not where a schema asks
+    /// for a text.
+    takes_null_labels: bool,
     /// What makes the document unusable.
     pub(crate) errors: Vec<Problem>,
     /// Fields that the kind does not have: dropped, as istiod and the API server do, and reported.
@@ -59,6 +62,14 @@ impl Cursor {
     /// A cursor that reads what can be read around errors.
     pub(crate) fn partial() -> Self {
         Self { keeps_partial: true, ..Self::default() }
+    }
+
+    /// Runs `inner` on what is of a type of Kubernetes' own, or is not.
+    pub(crate) fn in_kubernetes<T>(&mut self, is: bool, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.takes_null_labels, is);
+        let result = inner(self);
+        self.takes_null_labels = before;
+        result
     }
 
     /// Runs `inner` with a field appended to the path.
@@ -419,6 +430,9 @@ impl Decode for Labels {
         let pairs = entries.filter_map(|entry| {
             if let Value::String(text) = &entry.node.value {
                 return Some((&*entry.key, &**text));
+            }
+            if entry.node.is_null() && cursor.takes_null_labels {
+                return Some((&*entry.key, ""));
             }
             cursor.field(&entry.key, |cursor| cursor.mismatch(&entry.node, "a text"));
             None

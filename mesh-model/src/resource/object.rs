@@ -114,7 +114,9 @@ fn text<'n>(node: &'n Node, name: &str, cursor: &mut Cursor) -> Option<&'n str> 
 /// Reads the metadata and gives the object its namespace.
 fn meta(node: &Node, kind: &Kind, default_namespace: &str, cursor: &mut Cursor) -> Meta {
     let mut meta = match node.get(&["metadata"]).filter(|metadata| !metadata.is_null()) {
-        Some(metadata) => cursor.field("metadata", |cursor| Meta::read(metadata, cursor)),
+        Some(metadata) => cursor.in_kubernetes(true, |cursor| {
+            cursor.field("metadata", |cursor| Meta::read(metadata, cursor))
+        }),
         None => Meta::default(),
     };
     if meta.name.is_empty() {
@@ -148,7 +150,9 @@ fn read(node: &Node, found: &Found<'_>, meta: Meta, cursor: &mut Cursor) -> Opti
     if found.kind.group.ends_with("istio.io") {
         cursor.unknown_fields(node, &[KNOWN]);
     }
-    found.read(node, meta, cursor)
+    // Kinds of Kubernetes' own have no schema.
+    let is_own = matches!(found.kind.group, "" | "autoscaling" | "discovery.k8s.io");
+    cursor.in_kubernetes(is_own, |cursor| found.read(node, meta, cursor))
 }
 
 impl Cursor {

@@ -152,3 +152,31 @@ fn only_the_mesh_s_own_config_map_is_read() {
     assert!(map.mesh_networks(&file).unwrap().0.networks.contains_key("n1"));
     assert_eq!(read(&json("other")).resource, None);
 }
+
+/// Templates write `app:` for a label without a value.
+#[test]
+fn a_label_without_a_value_is_empty_where_kubernetes_reads_it() {
+    let metadata = r#"{"name": "a", "labels": {"app": null}, "annotations": {"b": null}}"#;
+    let text = format!(
+        r#"{{"apiVersion": "v1", "kind": "Service", "metadata": {metadata},
+            "spec": {{"selector": {{"app": null, "b": "c"}}}}}}"#
+    );
+    let Resource::Service(service) = check(&text) else { panic!("another kind") };
+    assert_eq!(service.meta.labels.get("app"), Some(""));
+    assert_eq!(service.meta.annotations.get("b"), Some(""));
+    let selector: Vec<_> = service.spec.selector.iter().collect();
+    assert_eq!(selector, [("app", ""), ("b", "c")]);
+    // The schemas of other kinds want a text.
+    let policy = |labels: &str| {
+        format!(
+            r#"{{"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": {metadata},
+                "spec": {{"selector": {{"matchLabels": {{"app": {labels}}}}}}}}}"#
+        )
+    };
+    assert_eq!(check(&policy("\"\"")).meta().labels.get("app"), Some(""));
+    let field = "spec.selector.matchLabels.app";
+    check_refused(&policy("null"), &[("FIELD-TYPE", Severity::Error, field)]);
+    let number =
+        r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "labels": {"a": 1}}}"#;
+    check_refused(number, &[("FIELD-TYPE", Severity::Error, "metadata.labels.a")]);
+}
