@@ -208,6 +208,16 @@ fn labels_that_the_api_server_refuses_are_told() {
             &["7:5 warning LABEL-VALUE metadata.labels.a"],
         );
     }
+    let annotated =
+        |key: &str| pod("shop", &format!("{key}: b")).replace("labels:", "annotations:");
+    for key in ["a", "a.b/C", "A.B/c", "a/b"] {
+        check(file, &annotated(key), &[]);
+    }
+    for key in ["a/b/c", "-a", "'a b'", "/a", "é"] {
+        let expected =
+            format!("7:5 warning ANNOTATION-KEY metadata.annotations.{}", key.trim_matches('\''));
+        check(file, &annotated(key), &[&expected]);
+    }
     check(file, &pod("Shop", "a: b"), &["5:3 warning NAMESPACE-NAME metadata.namespace"]);
     check(file, &pod(&"a".repeat(64), "a: b"), &["5:3 warning NAMESPACE-NAME metadata.namespace"]);
 }
@@ -229,6 +239,8 @@ fn a_policy_whose_names_are_refused_closes() {
     assert_eq!(is_broken("name: a_b"), (1, vec!["OBJECT-NAME"]));
     assert_eq!(is_broken("name: a, labels: {a b: c}"), (1, vec!["LABEL-KEY"]));
     assert_eq!(is_broken("name: a, labels: {a: b c}"), (1, vec!["LABEL-VALUE"]));
+    assert_eq!(is_broken("name: a, annotations: {A/b: b c}"), (0, vec![]));
+    assert_eq!(is_broken("name: a, annotations: {a b: c}"), (1, vec!["ANNOTATION-KEY"]));
 }
 
 /// istiod asks for neither a name, nor endpoints, nor gateways.

@@ -2,11 +2,11 @@
 use super::label::{is_qualified, is_subdomain, is_value};
 use super::{Violation, Violations};
 use crate::manifest::decode::clip;
-use crate::manifest::{Node, SECURITY_KINDS, Severity};
+use crate::manifest::{Entry, Node, SECURITY_KINDS, Severity};
 use crate::name::is_dns_label;
 use crate::resource::ObjectKey;
 
-/// Checks the name, the namespace and the labels of an object: errors of a security policy, which is then in
+/// Checks the name, the namespace, the labels and the annotations of an object: errors of a security policy, which is then in
 /// force nowhere, of others warnings, because folders are made by hand.
 ///
 /// # Upstream
@@ -30,6 +30,7 @@ pub(in crate::resource) fn check(object: &Node, key: &ObjectKey) -> Vec<Violatio
             violations.error_at("namespace", "NAMESPACE-NAME", &message, help);
         }
         violations.field("labels", |violations| labels(violations, object));
+        violations.field("annotations", |violations| annotations(violations, object));
     });
     let mut found = violations.into_found();
     if !SECURITY_KINDS.contains(&key.kind) {
@@ -52,9 +53,24 @@ fn name(key: &ObjectKey) -> Result<(), &'static str> {
     if is_legal { Ok(()) } else { Err(help) }
 }
 
+/// The entries of a map in the metadata.
+fn pairs<'n>(object: &'n Node, name: &str) -> &'n [Entry] {
+    let pairs = object.get(&["metadata"]).and_then(|metadata| metadata.get(&[name]));
+    pairs.map(Node::entries).unwrap_or_default()
+}
+
+/// Keys of annotations are those of labels, in either case.
+fn annotations(violations: &mut Violations, object: &Node) {
+    for entry in pairs(object, "annotations") {
+        if !is_qualified(&entry.key.to_lowercase()) {
+            let message = format!("`{}` is not the key of an annotation", clip(&entry.key));
+            violations.error_at(&entry.key, "ANNOTATION-KEY", &message, "write `[PREFIX/]NAME`");
+        }
+    }
+}
+
 fn labels(violations: &mut Violations, object: &Node) {
-    let labels = object.get(&["metadata"]).and_then(|metadata| metadata.get(&["labels"]));
-    for entry in labels.map(Node::entries).unwrap_or_default() {
+    for entry in pairs(object, "labels") {
         if !is_qualified(&entry.key) {
             let message = format!("`{}` is not the key of a label", clip(&entry.key));
             violations.error_at(&entry.key, "LABEL-KEY", &message, "write `[PREFIX/]NAME`");
