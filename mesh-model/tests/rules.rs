@@ -283,6 +283,7 @@ fn rules_of_one_field() {
     let metrics = |more: &str| format!("{{metrics: [{{overrides: [{{{more}}}]}}]}}");
     check("Telemetry", &metrics("match: {customMetric: ''}"), "TM-METRIC");
     check("Telemetry", &metrics("tagOverrides: {'': {value: a}}"), "TM-TAG-NAME");
+    check("Telemetry", "{accessLogging: [{filter: {}}]}", "TM-FILTER");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What admission refuses in a Telemetry object.
 //!
-//! The filter of access logs is an expression in CEL, which is not read here.
+//! The filter of access logs is an expression in CEL, which is not read here but for its being there.
 use super::{
-    MetricMatch, MetricsOverrides, ProviderRef, TagOperation, TagOverride, Telemetry, TelemetryTag,
-    TelemetryTracing,
+    AccessLogFilter, MetricMatch, MetricsOverrides, ProviderRef, TagOperation, TagOverride,
+    Telemetry, TelemetryTag, TelemetryTracing,
 };
 use crate::resource::validate::{Violation, Violations, attachment, metadata};
 
@@ -36,9 +36,25 @@ impl Telemetry {
             violations.field("accessLogging", |violations| {
                 violations.each(&spec.access_logging, |violations, layer| {
                     providers(violations, &layer.providers);
+                    if let Some(filter) = &layer.filter {
+                        violations.field("filter", |violations| expression(violations, filter));
+                    }
                 });
             });
         })
+    }
+}
+
+/// Checks that there is an expression: no text of blanks is one in CEL.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/config/validation/validation_istiod.go` `validateTelemetryFilter`.
+fn expression(violations: &mut Violations, filter: &AccessLogFilter) {
+    if filter.expression.trim_matches([' ', '\t', '\n', '\r', '\x0c']).is_empty() {
+        let message = "the filter has no expression";
+        let help = "add `expression`, such as `response.code >= 400`, or remove the filter";
+        violations.error_at("expression", "TM-FILTER", message, help);
     }
 }
 

@@ -27,3 +27,14 @@ fn only_the_first_trace_counts_and_tags_hold_something() {
         ],
     );
 }
+
+#[test]
+fn a_filter_has_an_expression() {
+    let of = |filter: serde_json::Value| json!({ "accessLogging": [{}, { "filter": filter }] });
+    for expression in ["response.code >= 400", "true", " x"] {
+        check_rules("Telemetry", &of(json!({ "expression": expression })), &[]);
+    }
+    for filter in [json!({}), json!({ "expression": "" }), json!({ "expression": " \n" })] {
+        check_rules("Telemetry", &of(filter), &["TM-FILTER accessLogging[1].filter.expression"]);
+    }
+}
