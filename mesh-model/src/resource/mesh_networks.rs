@@ -4,18 +4,29 @@ mod validate;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::manifest::decode::{Cursor, Message, message, oneof};
+use crate::manifest::decode::{self, Cursor, Message, message, oneof};
 use crate::manifest::{Diagnostic, Node, Value};
 
-message! {
-    /// `MeshNetworks`.
-    ///
-    /// # Upstream
-    ///
-    /// istio/api `mesh/v1alpha1/network.proto`.
-    pub struct MeshNetworks {
-        /// The networks by name.
-        networks: BTreeMap<Box<str>, Network> = "networks",
+/// `MeshNetworks`.
+///
+/// # Upstream
+///
+/// istio/api `mesh/v1alpha1/network.proto`.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a message of public fields, like the others")]
+pub struct MeshNetworks {
+    /// The networks by name; one of which nothing is said (`n1:`) is empty.
+    pub networks: BTreeMap<Box<str>, Network>,
+}
+
+impl Message for MeshNetworks {
+    fn overlay(&mut self, node: &Node, cursor: &mut Cursor) {
+        const NAME: (&str, &str) = ("networks", "networks");
+        cursor.unknown_fields(node, &[&[NAME]]);
+        let mut networks = BTreeMap::<Box<str>, Option<Network>>::new();
+        decode::field(node, cursor, NAME, &mut networks);
+        let networks = networks.into_iter();
+        self.networks.extend(networks.map(|(name, network)| (name, network.unwrap_or_default())));
     }
 }
 

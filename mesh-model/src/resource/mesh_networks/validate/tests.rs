@@ -25,6 +25,24 @@ fn entries_that_break_a_rule_are_left_out_alone() {
 }
 
 #[test]
+fn a_network_of_which_nothing_is_said_is_empty() {
+    let text = r#"{"networks": {"n1": null, "n2": {"endpoints": [{"fromRegistry": "east"}]}}}"#;
+    let (networks, diagnostics) = MeshNetworks::admit(&node(text), &Arc::from("networks.yaml"));
+    assert_eq!(diagnostics, []);
+    let lengths: Vec<_> = networks
+        .networks
+        .iter()
+        .map(|(name, network)| (&**name, network.endpoints.len()))
+        .collect();
+    assert_eq!(lengths, [("n1", 0), ("n2", 1)]);
+    for wrong in ["[]", "5", r#"{"endpoints": [null]}"#] {
+        let text = format!(r#"{{"networks": {{"n1": {wrong}}}}}"#);
+        let (_, diagnostics) = MeshNetworks::admit(&node(&text), &Arc::from("networks.yaml"));
+        assert_eq!(diagnostics.len(), 1, "{wrong}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_does_not_hide_the_rest() {
     let text = r#"{"networks": {"n": {
         "endpoints": [{"fromCidr": "10.0.0.0/8", "fromRegistry": "c1"}],
