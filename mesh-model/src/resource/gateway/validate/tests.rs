@@ -49,3 +49,18 @@ fn certificates_come_from_one_place() {
         ],
     );
 }
+
+#[test]
+fn an_expression_of_ciphers_begins_with_a_sign() {
+    let check = |cipher: &str, expected: &[&str]| {
+        let port = json!({ "number": 443, "protocol": "HTTPS", "name": "https" });
+        let tls = json!({ "mode": "SIMPLE", "credentialName": "a", "cipherSuites": [cipher] });
+        check_server(&json!({ "hosts": ["a.com"], "port": port, "tls": tls }), expected);
+    };
+    for cipher in ["", "ALL", "-x", "!x", "AES128-SHA", "\u{5d0}"] {
+        check(cipher, &[]);
+    }
+    for cipher in ["x", "1", "é", "²", "\u{212a}"] {
+        check(cipher, &["TLS-CIPHER-INVALID servers[0].tls.cipherSuites[0]"]);
+    }
+}

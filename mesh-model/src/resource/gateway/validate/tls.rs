@@ -67,8 +67,11 @@ fn ciphers(violations: &mut Violations, ciphers: &[Box<str>]) {
 }
 
 /// Operators such as `-` and `+` begin expressions, which pass unread.
+///
+/// Upstream takes the first byte for a letter of Latin-1, so that most letters beyond ASCII begin none.
 fn is_cipher(cipher: &str) -> bool {
-    let is_expression = cipher.bytes().next().is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    let is_word = |byte: u8| char::from(byte).is_alphanumeric();
+    let is_expression = cipher.bytes().next().is_none_or(|byte| !is_word(byte));
     is_expression || cipher == "ALL" || CIPHERS.contains(&cipher)
 }
 
