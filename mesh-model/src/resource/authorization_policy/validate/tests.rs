@@ -179,3 +179,15 @@ fn a_policy_has_one_kind_of_target_and_a_trial_that_reads_as_one() {
         &[&format!("META-DRYRUN-ACTION {field}")],
     );
 }
+
+#[test]
+fn a_range_of_addresses_has_no_zone() {
+    let of =
+        |value: &str| json!({ "rules": [{ "when": [{ "key": "source.ip", "values": [value] }] }] });
+    for value in ["1::", "1::%e", "1::/8", "::ffff:1.2.3.4/96"] {
+        check(&of(value), &[]);
+    }
+    for value in ["1::%e/8", "1::%", "1.2.3.4%e"] {
+        check(&of(value), &["AP-CONDITION-VALUE spec.rules[0].when[0].values[0]"]);
+    }
+}

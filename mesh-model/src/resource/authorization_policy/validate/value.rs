@@ -174,7 +174,11 @@ fn has_map_key(key: &str) -> bool {
 fn address(value: &str) -> Option<&'static str> {
     // A zone is an address to Go and none to us, so it is looked at without.
     let is_address = match value.split_once('%') {
-        Some((address, zone)) => !zone.is_empty() && matches!(address.parse(), Ok(IpAddr::V6(_))),
+        Some((address, zone)) => {
+            // A range has no zone.
+            let is_zone = !zone.is_empty() && !zone.contains('/');
+            is_zone && matches!(address.parse(), Ok(IpAddr::V6(_)))
+        }
         None => value.parse::<Cidr>().is_ok(),
     };
     (!is_address).then_some("neither an IP address nor a range such as `10.0.0.0/8`")
