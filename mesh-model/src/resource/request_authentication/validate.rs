@@ -1,4 +1,6 @@
 //! What admission refuses in a RequestAuthentication.
+mod keys;
+
 use super::{ClaimToHeader, JwtRule, RequestAuthentication};
 use crate::resource::validate::{
     Violation, Violations, attachment, duration, header, metadata, url,
@@ -33,7 +35,7 @@ fn rule(violations: &mut Violations, rule: &JwtRule) {
         violations.take_at("jwksUri", url::of_keys(&rule.jwks_uri));
     }
     if !rule.jwks.is_empty() {
-        violations.field("jwks", |violations| keys(violations, &rule.jwks));
+        violations.field("jwks", |violations| keys::check(violations, &rule.jwks));
     }
     violations.field("fromHeaders", |violations| {
         violations.each(&rule.from_headers, |violations, location| {
@@ -66,31 +68,6 @@ fn output(violations: &mut Violations, output: &ClaimToHeader) {
         violations.error("JWT-OUTPUT-CLAIM", message, "add both `header` and `claim`");
     } else {
         violations.take_at("header", header::strict(&output.header));
-    }
-}
-
-/// Checks a set of keys, or a single one, in JSON.
-///
-/// The keys themselves are read by the data plane; here they have to be of a known kind.
-fn keys(violations: &mut Violations, text: &str) {
-    let found = serde_json::from_str::<serde_json::Value>(text).ok();
-    let keys = found.as_ref().and_then(|found| match found.get("keys") {
-        Some(keys) => keys.as_array().map(Vec::as_slice),
-        None => Some(std::slice::from_ref(found)),
-    });
-    let kind =
-        |key: &serde_json::Value| key.get("kty").and_then(|kind| kind.as_str()).map(str::to_owned);
-    let is_known = |key| matches!(kind(key).as_deref(), Some("RSA" | "EC" | "OKP" | "oct"));
-    let Some(keys) = keys.filter(|keys| keys.iter().all(is_known)) else {
-        let message = "the text is not a set of keys";
-        violations.error("JWT-JWKS", message, "write it as JSON: `{\"keys\": [...]}`");
-        return;
-    };
-    let is_private =
-        |key: &serde_json::Value| key.get("d").is_some() || kind(key).as_deref() == Some("oct");
-    if keys.iter().any(is_private) {
-        let message = "a key is private, and tokens are checked with public ones";
-        violations.warning("JWT-PRIVATE-KEY", message, "write the public key only");
     }
 }
 
