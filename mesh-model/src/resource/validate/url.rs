@@ -1,4 +1,6 @@
 //! Where something is fetched: `http://` and `https://`.
+use std::net::Ipv6Addr;
+
 use super::{Verdict, Wrong};
 use crate::manifest::decode::clip;
 
@@ -54,12 +56,15 @@ pub(crate) fn is_path(text: &str) -> bool {
 /// `[USER@]HOST[:PORT]`.
 fn is_authority(text: &str) -> bool {
     let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
-    let port = match host.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((_, rest)) => rest,
+    let (is_name, port) = match host.strip_prefix('[') {
+        Some(rest) => match rest.rsplit_once(']') {
+            Some((address, port)) => (is_literal(address), port),
             None => return false,
         },
-        None => host.find(':').and_then(|at| host.get(at..)).unwrap_or_default(),
+        None => {
+            let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+            (!name.contains('[') && escapes_no_ascii(name), port)
+        }
     };
     let is_port = match port.strip_prefix(':') {
         Some(digits) => digits.len() <= 18 && digits.bytes().all(|byte| byte.is_ascii_digit()),
@@ -70,7 +75,18 @@ fn is_authority(text: &str) -> bool {
             || byte.is_ascii_alphanumeric()
             || b"-_.~!$&'()*+,;=:[]<>\"%".contains(&byte)
     };
-    is_port && host.bytes().all(is_host) && is_escaped(host)
+    is_name && is_port && host.bytes().all(is_host) && is_escaped(host)
+}
+
+/// An address of version 6 in brackets, maybe with a zone.
+fn is_literal(text: &str) -> bool {
+    let (address, zone) = text.split_once("%25").map_or((text, None), |(a, zone)| (a, Some(zone)));
+    zone != Some("") && address.parse::<Ipv6Addr>().is_ok()
+}
+
+/// Whether only bytes beyond ASCII are escaped in a host, and `%` itself.
+fn escapes_no_ascii(host: &str) -> bool {
+    host.split('%').skip(1).all(|part| part.starts_with("25") || !part.starts_with(|c| c < '8'))
 }
 
 /// Whether two hexadecimal digits follow each `%`.

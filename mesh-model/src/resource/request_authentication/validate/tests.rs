@@ -9,12 +9,31 @@ fn check(rule: &Value, expected: &[&str]) {
 #[test]
 fn keys_are_fetched_by_http() {
     let check_uri = |uri: &str, expected: &[&str]| check(&json!({ "jwksUri": uri }), expected);
-    for uri in ["https://a.com/x?y#z", "HTTP://[::1]:80/%20", "http://u:p@a.com"] {
+    for uri in [
+        "https://a.com/x?y#z",
+        "HTTP://[::1]:80/%20",
+        "http://u:p@a.com",
+        "http://%c3%a9/x",
+        "http://%25/x",
+        "http://[fe80::1%25eth0]/",
+        "http://[::ffff:1.2.3.4]/",
+    ] {
         check_uri(uri, &[]);
     }
-    for uri in
-        ["ftp://a.com", "a.com", "http://a.com:x", "http://a b", "http://[::1", "http://a/%2"]
-    {
+    for uri in [
+        "ftp://a.com",
+        "a.com",
+        "http://a.com:x",
+        "http://a b",
+        "http://[::1",
+        "http://a/%2",
+        "http://[a]/",
+        "http://[1.2.3.4]/",
+        "http://[::1%25]/",
+        "http://a[::1]/",
+        "http://%41/x",
+        "http://%20/x",
+    ] {
         check_uri(uri, &["JWT-JWKS-URI jwtRules[0].jwksUri"]);
     }
 }
