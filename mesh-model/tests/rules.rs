@@ -318,6 +318,9 @@ fn limits_of_schemas() {
     check("PeerAuthentication", ports, "SCHEMA-PORT");
     let both = "{jwtRules: [{issuer: a, jwks: '{\"keys\": []}', jwksUri: 'https://a.test/b'}]}";
     check("RequestAuthentication", both, "SCHEMA-EXCLUSIVE");
+    check_policy("{retryBudget: {percent: 101}}", "SCHEMA-RANGE");
+    let claims = "{jwtRules: [{issuer: a, spaceDelimitedClaims: ['']}]}";
+    check("RequestAuthentication", claims, "SCHEMA-MIN-LENGTH");
 }
 
 #[test]

@@ -285,7 +285,7 @@ impl BalancerPolicy {
             self.zone_routing_enabled = 0;
         }
         if let Some(least) = zones.min_cluster_size {
-            self.zone_aware.min_cluster_size = least;
+            self.zone_aware.min_cluster_size = least.into();
         }
         self
     }

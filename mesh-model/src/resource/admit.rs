@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::mesh_config::{providers, wrapped};
 use super::object::partial;
+use super::validate::schema::given;
 use super::validate::{Violation, names};
 use super::{Decoded, MeshConfig, MeshNetworks, ObjectKey, Resource, decode};
 use crate::manifest::decode::clip;
@@ -27,10 +28,10 @@ pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
         None => around(&decoded.diagnostics, node, default_namespace),
     };
     // Some kinds have rules of their own for their names.
-    let of_names = names::check(node, object).into_iter();
+    let of_node = names::check(node, object).into_iter().chain(given::check(node, object));
     let is_told = |field: &str| violations.iter().any(|violation| violation.field == field);
-    let of_names: Vec<Violation> = of_names.filter(|it| !is_told(&it.field)).collect();
-    violations.extend(of_names);
+    let of_node: Vec<Violation> = of_node.filter(|it| !is_told(&it.field)).collect();
+    violations.extend(of_node);
     if SECURITY_KINDS.contains(&object.kind) {
         violations.extend(unrendered(node));
     }

@@ -24,7 +24,7 @@ pub(crate) mod metadata;
 pub(crate) mod names;
 pub(crate) mod port;
 pub(crate) mod re2;
-mod schema;
+pub(crate) mod schema;
 pub(crate) mod url;
 
 /// A rule that an object breaks.

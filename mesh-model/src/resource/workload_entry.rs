@@ -3,7 +3,7 @@ mod validate;
 
 use std::collections::BTreeMap;
 
-pub(in crate::resource) use self::validate::{Of, entry, named, ports};
+pub(in crate::resource) use self::validate::{Of, entry, named, ports, socket};
 use super::Meta;
 use super::readiness_probe::ReadinessProbe;
 use crate::manifest::decode::message;

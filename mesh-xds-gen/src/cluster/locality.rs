@@ -43,7 +43,7 @@ fn zone_aware(setting: &ZoneAwareLbSetting) -> ZoneAwareLbConfig {
     let is_off = setting.enabled == Some(false);
     ZoneAwareLbConfig {
         routing_enabled: is_off.then(|| wire::percent(0.0)),
-        min_cluster_size: setting.min_cluster_size,
+        min_cluster_size: setting.min_cluster_size.map(u64::from),
         fail_traffic_on_panic: false,
     }
 }

@@ -242,6 +242,6 @@ message! {
         /// Labels whose agreement makes an endpoint nearer, in this order.
         failover_priority: Vec<Box<str>> = "failoverPriority" | "failover_priority",
         /// With fewer endpoints zones do not count; absent: 6.
-        min_cluster_size: Option<u64> = "minClusterSize" | "min_cluster_size",
+        min_cluster_size: Option<u32> = "minClusterSize" | "min_cluster_size",
     }
 }

@@ -66,8 +66,13 @@ pub(crate) fn socket_path(path: &str) -> Verdict {
     if path.starts_with('@') || (path.starts_with('/') && !path.ends_with('/')) {
         return Ok(());
     }
+    Err(no_socket(path))
+}
+
+/// What is wrong with a path that is not one of a socket.
+pub(crate) fn no_socket(path: &str) -> Wrong {
     let message = format!("`{}` is not the path of a socket", clip(path));
-    Err(Wrong::new("UNIX-ADDRESS", message, "write `unix:///PATH` or `unix://@NAME`"))
+    Wrong::new("UNIX-ADDRESS", message, "write `unix:///PATH` or `unix://@NAME`")
 }
 
 /// Checks the address that a listener is bound to.

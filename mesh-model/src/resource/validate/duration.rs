@@ -13,13 +13,25 @@ pub(crate) fn check(violations: &mut Violations, name: &str, duration: Option<Du
     }
 }
 
+/// Checks a duration, if one is given, that only the schema limits: at least a millisecond.
+pub(crate) fn least(violations: &mut Violations, name: &str, duration: Option<Duration>) {
+    if let Some(duration) = duration {
+        violations.take_at(name, long_enough(duration));
+    }
+}
+
 /// Checks a duration.
 pub(crate) fn verdict(duration: Duration) -> Verdict {
-    if duration < Duration::from_millis(1) {
-        let message = format!("`{duration}` is less than a millisecond");
-        return Err(Wrong::new("DUR-MIN", message, "write a duration such as `10s`"));
-    }
+    long_enough(duration)?;
     precision(duration)
+}
+
+fn long_enough(duration: Duration) -> Verdict {
+    if duration >= Duration::from_millis(1) {
+        return Ok(());
+    }
+    let message = format!("`{duration}` is less than a millisecond");
+    Err(Wrong::new("DUR-MIN", message, "write a duration such as `10s`"))
 }
 
 /// Checks that a duration is a whole number of milliseconds.

@@ -33,6 +33,22 @@ fn is_http(text: &str) -> bool {
         && is_escaped(fragment)
 }
 
+/// Checks the URL of keys once more, as the API server reads it: a fragment is part of what it is in.
+///
+/// # Upstream
+///
+/// kubernetes/kubernetes apiserver `pkg/cel/library/urls.go` `stringToUrl`; Go `net/url.ParseRequestURI`.
+pub(crate) fn of_request(text: &str) -> Verdict {
+    let rest = text.split_once(':').map_or(text, |(_, rest)| rest);
+    let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
+    let authority = rest.strip_prefix("//").map(|rest| rest.split('/').next().unwrap_or(rest));
+    if !authority.is_some_and(|authority| authority.contains('#')) || !is_http(text) {
+        return Ok(());
+    }
+    let message = format!("`{}` has a fragment and no path", clip(text));
+    Err(Wrong::new("JWT-JWKS-URI", message, "write `https://HOST/PATH`"))
+}
+
 /// Whether Go reads a text that begins with `/` as the path of a URL, with what follows it.
 ///
 /// # Upstream

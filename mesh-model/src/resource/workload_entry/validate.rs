@@ -61,7 +61,13 @@ pub(in crate::resource) fn entry(
     violations.field("labels", |violations| label::check(violations, &entry.labels));
 }
 
-fn socket(violations: &mut Violations, entry: &WorkloadEntrySpec, path: &str, of: Of<'_>) {
+/// Checks an endpoint that is a socket, the `unix://` taken off.
+pub(in crate::resource) fn socket(
+    violations: &mut Violations,
+    entry: &WorkloadEntrySpec,
+    path: &str,
+    of: Of<'_>,
+) {
     violations.take_at("address", address::socket_path(path));
     if !entry.ports.is_empty() {
         let message = "a socket has no ports";

@@ -53,7 +53,7 @@ pub(super) struct LocalityFields {
 #[serde(deny_unknown_fields)]
 pub(super) struct ZoneAwareFields {
     enabled: Option<bool>,
-    min_cluster_size: Option<u64>,
+    min_cluster_size: Option<u32>,
     #[serde(default)]
     failover: Vec<FailoverFields>,
     #[serde(default)]
