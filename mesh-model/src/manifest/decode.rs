@@ -221,7 +221,8 @@ impl Cursor {
             }
         };
         if found.is_none() {
-            let known: Vec<&str> = names.iter().map(|(name, ..)| *name).collect();
+            let known = names.iter().map(|(name, ..)| *name).filter(|name| !name.is_empty());
+            let known: Vec<&str> = known.collect();
             let message = format!("{} is not a value of this field", describe(node));
             self.error("FIELD-ENUM", node.place, message, format!("one of {}", known.join(", ")));
         }

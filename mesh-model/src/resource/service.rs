@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use super::Meta;
 use super::port_target::PortTarget;
-use crate::manifest::decode::{Cursor, Decode, choice, message};
+use crate::manifest::decode::{self, Cursor, Decode, Message, choice, message};
 use crate::manifest::{Node, Value};
 use crate::name::{Labels, Protocol};
 
@@ -73,13 +73,28 @@ message! {
     }
 }
 
-message! {
-    /// One point; its address counts before its host name.
-    pub struct LoadBalancerIngress ignoring unknown {
-        /// The address.
-        ip: Option<IpAddr> = "ip",
-        /// The host name, empty if none.
-        hostname: Box<str> = "hostname",
+/// One point; its address counts before its host name.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a message of public fields, like the others")]
+pub struct LoadBalancerIngress {
+    /// The address; an empty text is none.
+    pub ip: Option<IpAddr>,
+    /// The host name, empty if none.
+    pub hostname: Box<str>,
+}
+
+impl Decode for LoadBalancerIngress {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        decode::message(node, cursor)
+    }
+}
+
+impl Message for LoadBalancerIngress {
+    fn overlay(&mut self, node: &Node, cursor: &mut Cursor) {
+        if node.get(&["ip"]).and_then(Node::as_str) != Some("") {
+            decode::field(node, cursor, ("ip", "ip"), &mut self.ip);
+        }
+        decode::field(node, cursor, ("hostname", "hostname"), &mut self.hostname);
     }
 }
 
@@ -115,7 +130,7 @@ impl ServicePort {
 
 choice! {
     /// How a service is reached.
-    pub enum ServiceType default ClusterIp {
+    pub enum ServiceType default ClusterIp or empty {
         /// By a virtual address, or not at all but by its pods (headless).
         ClusterIp = "ClusterIP",
         /// Also by a port of every node.
@@ -129,7 +144,7 @@ choice! {
 
 choice! {
     /// Which endpoints count for traffic that has reached a node.
-    pub enum TrafficScope default Cluster {
+    pub enum TrafficScope default Cluster or empty {
         /// All.
         Cluster = "Cluster",
         /// Those of the node.
@@ -139,7 +154,7 @@ choice! {
 
 choice! {
     /// The transport of a port.
-    pub enum Transport default Tcp {
+    pub enum Transport default Tcp or empty {
         /// TCP.
         Tcp = "TCP",
         /// UDP, which the mesh does not carry.

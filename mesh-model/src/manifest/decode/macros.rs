@@ -138,7 +138,8 @@ macro_rules! read {
 }
 
 /// Declares an enum of names, `VARIANT = NUMBER | "NAME"` with the proto number or, for Kubernetes'
-/// own enums, `VARIANT = "NAME"`; the one marked `default` is the value of an absent field.
+/// own enums, `VARIANT = "NAME"`; the one marked `default` is the value of an absent field, and of an
+/// empty text where `or empty` follows.
 macro_rules! choice {
     (
         $(#[$meta:meta])*
@@ -147,8 +148,20 @@ macro_rules! choice {
         }
     ) => {
         $crate::manifest::decode::choice! {
-            @ $(#[$meta])* $visibility enum $name default $default {
+            @ () $(#[$meta])* $visibility enum $name default $default {
                 $($(#[$variant_meta])* $variant = (Some($number)) | $text,)*
+            }
+        }
+    };
+    (
+        $(#[$meta:meta])*
+        $visibility:vis enum $name:ident default $default:ident or empty {
+            $($(#[$variant_meta:meta])* $variant:ident = $text:literal),* $(,)?
+        }
+    ) => {
+        $crate::manifest::decode::choice! {
+            @ (("", None, Self::$default),) $(#[$meta])* $visibility enum $name default $default {
+                $($(#[$variant_meta])* $variant = (None) | $text,)*
             }
         }
     };
@@ -159,13 +172,13 @@ macro_rules! choice {
         }
     ) => {
         $crate::manifest::decode::choice! {
-            @ $(#[$meta])* $visibility enum $name default $default {
+            @ () $(#[$meta])* $visibility enum $name default $default {
                 $($(#[$variant_meta])* $variant = (None) | $text,)*
             }
         }
     };
     (
-        @ $(#[$meta:meta])*
+        @ ($($empty:tt)*) $(#[$meta:meta])*
         $visibility:vis enum $name:ident default $default:ident {
             $($(#[$variant_meta:meta])* $variant:ident = $number:tt | $text:literal,)*
         }
@@ -197,7 +210,7 @@ macro_rules! choice {
                 node: &$crate::manifest::Node,
                 cursor: &mut $crate::manifest::decode::Cursor,
             ) -> Option<Self> {
-                cursor.enumerated(node, &[$(($text, $number, Self::$variant),)*])
+                cursor.enumerated(node, &[$(($text, $number, Self::$variant),)* $($empty)*])
             }
         }
     };

@@ -1,6 +1,6 @@
 use super::*;
 use crate::resource::testing::node;
-use crate::resource::{ClusterIp, PortTarget, Readiness};
+use crate::resource::{ClusterIp, PortTarget, Readiness, ServiceType, Transport, admit};
 
 fn read(json: &str) -> Decoded {
     decode(&node(json), &Arc::from("a.yaml"), "default")
@@ -179,4 +179,35 @@ fn a_label_without_a_value_is_empty_where_kubernetes_reads_it() {
     let number =
         r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "labels": {"a": 1}}}"#;
     check_refused(number, &[("FIELD-TYPE", Severity::Error, "metadata.labels.a")]);
+}
+
+/// Templates write `""` for what is not set.
+#[test]
+fn an_empty_text_is_a_default_where_kubernetes_has_one() {
+    let service = |spec: &str, status: &str| {
+        format!(
+            r#"{{"apiVersion": "v1", "kind": "Service", "metadata": {{"name": "a"}},
+                "spec": {{"ports": [{{"port": 80, "protocol": ""}}], {spec}}},
+                "status": {{"loadBalancer": {{"ingress": [{status}]}}}}}}"#
+        )
+    };
+    let empty = r#""type": "", "externalTrafficPolicy": """#;
+    let text = service(empty, r#"{"ip": "", "hostname": "a.test"}, {"ip": "192.0.2.1"}"#);
+    let Resource::Service(read) = check(&text) else { panic!("another kind") };
+    assert_eq!(read.spec.kind, ServiceType::ClusterIp);
+    assert_eq!(read.spec.ports[0].protocol, Transport::Tcp);
+    let [name, address] = &*read.status.load_balancer.ingress else { panic!("two points") };
+    assert_eq!((name.ip, &*name.hostname), (None, "a.test"));
+    assert_eq!(address.ip, Some("192.0.2.1".parse().unwrap()));
+    let field = "status.loadBalancer.ingress[0].ip";
+    let wrong = service(empty, r#"{"ip": "a"}"#);
+    check_refused(&wrong, &[("ADDRESS", Severity::Error, field)]);
+    let wrong = service(r#""type": "clusterip""#, "");
+    check_refused(&wrong, &[("FIELD-ENUM", Severity::Error, "spec.type")]);
+    // Here Kubernetes has a default for what is absent only.
+    let inner = service(r#""internalTrafficPolicy": """#, "");
+    let admitted = admit(&node(&inner), &Arc::from("a.yaml"), "default");
+    let told: Vec<_> = admitted.diagnostics.iter().map(|it| (it.code, &*it.field)).collect();
+    assert_eq!(told, [("FIELD-ENUM", "spec.internalTrafficPolicy")]);
+    assert_eq!(admitted.resource, None);
 }

@@ -8,7 +8,8 @@ use crate::resource::validate::{Violation, Violations, port};
 ///
 /// # Upstream
 ///
-/// istio/api `kubernetes/customresourcedefinitions.gen.yaml`, `minLength` and the tests of what `has(self...)`.
+/// istio/api `kubernetes/customresourcedefinitions.gen.yaml`, `minLength` and the tests of what `has(self...)`;
+/// kubernetes/kubernetes `pkg/apis/core/validation/validation.go` `validateServiceInternalTrafficFieldsValue`.
 pub(in crate::resource) fn check(object: &Node, key: &ObjectKey) -> Vec<Violation> {
     let mut violations = Violations::default();
     let Some(spec) = object.get(&["spec"]) else { return Vec::new() };
@@ -28,6 +29,15 @@ pub(in crate::resource) fn check(object: &Node, key: &ObjectKey) -> Vec<Violatio
                 violations.take_at("targetPort", port::number(0));
             }
         }),
+        // Other texts of a Service have a default where they are empty.
+        "Service" => {
+            let scope = spec.get(&["internalTrafficPolicy"]).and_then(Node::as_str);
+            if scope == Some("") {
+                let help = "write `Cluster` or `Local`, or leave it out";
+                let message = "the empty text is not a value of this field";
+                violations.error_at("internalTrafficPolicy", "FIELD-ENUM", message, help);
+            }
+        }
         "Telemetry" => items(violations, spec, ["metrics", "metrics"], |violations, layer| {
             items(violations, layer, ["overrides", "overrides"], tags);
         }),
