@@ -71,10 +71,10 @@ pub(crate) fn is_path(text: &str) -> bool {
 
 /// `[USER@]HOST[:PORT]`.
 fn is_authority(text: &str) -> bool {
-    let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    let (user, host) = text.rsplit_once('@').unwrap_or(("", text));
     let (is_name, port) = match host.strip_prefix('[') {
         Some(rest) => match rest.rsplit_once(']') {
-            Some((address, port)) => (is_literal(address), port),
+            Some((address, port)) => (!rest.contains('[') && is_literal(address), port),
             None => return false,
         },
         None => {
@@ -91,7 +91,13 @@ fn is_authority(text: &str) -> bool {
             || byte.is_ascii_alphanumeric()
             || b"-_.~!$&'()*+,;=:[]<>\"%".contains(&byte)
     };
-    is_name && is_port && host.bytes().all(is_host) && is_escaped(host)
+    is_user(user) && is_name && is_port && host.bytes().all(is_host) && is_escaped(host)
+}
+
+/// `USER[:PASSWORD]`, maybe empty.
+fn is_user(text: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
+    text.bytes().all(is_legal) && is_escaped(text)
 }
 
 /// An address of version 6 in brackets, maybe with a zone.

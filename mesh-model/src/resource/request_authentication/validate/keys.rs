@@ -4,8 +4,8 @@ use serde_json::{Deserializer, Map, Value};
 use crate::manifest::decode::{base64, clip};
 use crate::resource::validate::Violations;
 
-/// What every kind of key may have as a text.
-const TEXTS: [&str; 6] = ["alg", "kid", "use", "x5u", "x5t", "x5t#S256"];
+/// What every kind of key may have as a text; `x5u`, which upstream calls `x58`, may be anything.
+const TEXTS: [&str; 6] = ["alg", "kid", "use", "x58", "x5t", "x5t#S256"];
 /// What every kind of key may have as a list of texts.
 const LISTS: [&str; 2] = ["key_ops", "x5c"];
 /// Parts of a private RSA key that may be missing.

@@ -15,6 +15,8 @@ fn keys_are_fetched_by_http() {
         "http://u:p@a.com",
         "http://%c3%a9/x",
         "http://%25/x",
+        "http://u%20%C3:p;=@a.com",
+        "http://u@b@a.com",
         "http://[fe80::1%25eth0]/",
         "http://[::ffff:1.2.3.4]/",
     ] {
@@ -33,6 +35,11 @@ fn keys_are_fetched_by_http() {
         "http://a[::1]/",
         "http://%41/x",
         "http://%20/x",
+        "http://a^b@a.com",
+        "http://é@a.com",
+        "http://u%zz@a.com",
+        "http://[::1][::1]",
+        "http://[::1%25e][a]",
     ] {
         check_uri(uri, &["JWT-JWKS-URI jwtRules[0].jwksUri"]);
     }
@@ -102,6 +109,7 @@ fn a_key_has_all_its_parts() {
         ("key_ops", json!(["any"])),
         ("x5c", json!(null)),
         ("own", json!({ "a": 5 })),
+        ("x5u", json!(5)),
         ("p", json!("not base64")),
     ] {
         check_key(&with(name, value), &[]);
