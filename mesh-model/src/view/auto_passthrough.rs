@@ -4,8 +4,8 @@ use crate::resource::Gateway;
 use crate::resource::gateway::ServerTlsMode;
 
 impl ProxyView<'_> {
-    /// Whether a Gateway that is for this proxy has an `AUTO_PASSTHROUGH` server: that of an
-    /// east-west gateway.
+    /// Whether a Gateway that is for this proxy has an `AUTO_PASSTHROUGH` server, which is not left out for its
+    /// hosts: that of an east-west gateway.
     ///
     /// # Upstream
     ///
@@ -13,6 +13,7 @@ impl ProxyView<'_> {
     /// (`ContainsAutoPassthroughGateways`); `push_context.go` `mergeGateways`.
     pub fn passes_mutual_tls(&self) -> bool {
         self.selecting_gateways().into_iter().any(|gateway| is_auto(gateway))
+            && self.gateway_servers().passes_mutual_tls()
     }
 }
 

@@ -30,6 +30,7 @@ pub struct GatewayServers {
     servers: Vec<GatewayServer>,
     groups: Vec<ServerGroup>,
     routes: BTreeMap<ServerRoute, Vec<usize>>,
+    passes_mutual_tls: bool,
 }
 
 /// A server on the port that is listened on for it.
@@ -173,6 +174,11 @@ fn passes_tls(mode: ServerTlsMode) -> bool {
 }
 
 impl GatewayServers {
+    /// Whether a server is `AUTO_PASSTHROUGH`; not one whose hosts another server with TLS has taken.
+    pub(super) const fn passes_mutual_tls(&self) -> bool {
+        self.passes_mutual_tls
+    }
+
     /// The groups, in the order in which their first servers come.
     pub fn groups(&self) -> &[ServerGroup] {
         &self.groups

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{ClaimedHosts, GatewayServer, GatewayServers, ServerGroup, ServerRoute};
 use crate::name::Protocol;
 use crate::resource::Gateway;
-use crate::resource::gateway::Server;
+use crate::resource::gateway::{Server, ServerTlsMode};
 
 /// Port, protocol as written, and bind.
 type Key = (u16, Box<str>, Box<str>);
@@ -61,8 +61,12 @@ impl Merger {
         let bind = &server.server.bind;
         let key: Key = (port, protocol.into(), bind.clone());
         let claimed = self.hosts.entry(port).or_default();
-        if server.server.tls.is_some() && !claimed.claim(&server.server.hosts, bind) {
-            return;
+        if let Some(tls) = &server.server.tls {
+            if !claimed.claim(&server.server.hosts, bind) {
+                return;
+            }
+            // What else becomes of the server does not matter.
+            self.found.passes_mutual_tls |= tls.mode == ServerTlsMode::AutoPassthrough;
         }
         if self.ports.insert(port) {
             self.open(key, server);
