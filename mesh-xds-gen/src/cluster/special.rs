@@ -186,6 +186,7 @@ fn apply_tls(
         is_http2: false,
         exchanges_metadata: context.flags.pilot_enable_metadata_exchange,
         defaults: context.config.tls_defaults.as_ref(),
+        default_sni: "",
     };
     match tls_context::context(settings, &around) {
         tls_context::Context::Plain => return None,

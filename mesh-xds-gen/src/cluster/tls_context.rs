@@ -29,6 +29,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) exchanges_metadata: bool,
     /// `MeshConfig.tlsDefaults`.
     pub(super) defaults: Option<&'a TlsConfig>,
+    /// What mutual TLS of the mesh names the server where nothing else does.
+    pub(super) default_sni: &'a str,
 }
 
 /// What settings come to.
@@ -60,7 +62,10 @@ pub(super) fn context(settings: &ClientTlsSettings, around: &Surroundings<'_>) -
     let Some(common) = common else { return Context::Broken };
     Context::Tls(Box::new(UpstreamTlsContext {
         common_tls_context: Some(common),
-        sni: settings.sni.to_string(),
+        sni: match (settings.mode, &*settings.sni) {
+            (ClientTlsMode::IstioMutual, "") => around.default_sni.to_owned(),
+            (_, sni) => sni.to_owned(),
+        },
         ..UpstreamTlsContext::default()
     }))
 }

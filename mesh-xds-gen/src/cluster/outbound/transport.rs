@@ -37,7 +37,9 @@ impl Outbound<'_, '_> {
             keeps_own: service.mesh_external
                 && self.context.flags.prefer_destinationrule_tls_for_external_services,
         });
-        let around = self.surroundings(destination, options.is_http2());
+        let default_sni = if is_looked_up { "" } else { &*cluster.name };
+        let around =
+            Surroundings { default_sni, ..self.surroundings(destination, options.is_http2()) };
         let settings = settings.as_deref();
         let made = match settings {
             Some(settings) => tls_context::context(settings, &around),
@@ -82,6 +84,7 @@ impl Outbound<'_, '_> {
             is_http2,
             exchanges_metadata: context.flags.pilot_enable_metadata_exchange,
             defaults: context.config.tls_defaults.as_ref(),
+            default_sni: "",
         }
     }
 }
