@@ -220,7 +220,7 @@ impl Encoder {
     /// Forgets what it made of endpoints, and keeps its memory.
     pub fn forget(&mut self) {
         self.known.clear();
-        self.kept = 0;
+        (self.whole, self.kept) = (Whole::default(), 0);
     }
 
     /// Keeps what an assignment has made: as part of the whole where all is new, else by itself, so that
