@@ -15,6 +15,7 @@ use mesh_model::view::ProxyView;
 
 use crate::name::SubsetKey;
 
+mod cast;
 mod encode;
 mod metadata;
 mod served;

@@ -5,7 +5,6 @@
 //!               ◀── the next is put before what is there
 //! ```
 use std::net::Ipv4Addr;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes that grow to the front; its memory is used again and again.
@@ -30,12 +29,6 @@ impl Backwards {
     /// What is written since a mark.
     pub(crate) fn since(&self, mark: usize) -> &[u8] {
         self.as_slice().get(..self.len().saturating_sub(mark)).unwrap_or_default()
-    }
-
-    /// What is written from a mark to another.
-    pub(crate) fn between(&self, marks: &Range<usize>) -> &[u8] {
-        let [start, end] = [marks.end, marks.start].map(|mark| self.len().checked_sub(mark));
-        start.zip(end).and_then(|(start, end)| self.as_slice().get(start..end)).unwrap_or_default()
     }
 
     /// Takes back what is written since a mark.

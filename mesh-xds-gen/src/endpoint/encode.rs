@@ -10,10 +10,11 @@ use mesh_lb::assign::{
     AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, PartPlace, Target,
     Transport,
 };
-use mesh_model::endpoint::{Address, Endpoint, HealthStatus};
+use mesh_model::endpoint::Address;
 use mesh_model::name::Locality;
 use rustc_hash::FxHashMap;
 
+use super::cast::{Cast, Mould, plain_address, varint_len};
 use super::metadata::{ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
 use super::{health_status, host_port};
 use crate::encode::Backwards;
@@ -37,10 +38,8 @@ pub struct Encoder {
     made: Vec<(PartIdentity, Range<usize>)>,
     /// Whether the assignment at hand uses what another made.
     is_renewed: bool,
-    /// What the last endpoint of an assignment was, and where its bytes from the port on are, from the end.
-    last: Option<(Alike, Range<usize>)>,
-    /// Those bytes, once they are written a second time.
-    mould: Vec<u8>,
+    /// What the last endpoint of the assignment at hand was.
+    mould: Mould,
     again: Again,
     /// What the last whole service's endpoints are as bytes.
     whole: Whole,
@@ -149,8 +148,7 @@ impl Default for Encoder {
             known: FxHashMap::default(),
             made: Vec::new(),
             is_renewed: false,
-            last: None,
-            mould: Vec::new(),
+            mould: Mould::default(),
             again: Again::default(),
             whole: Whole::default(),
             places: Places::default(),
@@ -183,8 +181,7 @@ impl Encoder {
     }
 
     fn written(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
-        // Texts are told apart by their addresses, as long as they are there.
-        self.last = None;
+        self.mould.clear();
         self.again.ports.clear();
         self.again.is_other = false;
         self.bytes.reserve(assignment.n_endpoints_of_service().saturating_mul(USUAL));
@@ -311,59 +308,54 @@ impl Encoder {
     }
 
     fn endpoints(&mut self, part: AssignedPart<'_>, name: &str) {
-        if let Some((first, alike)) = part.alike()
-            && let Some(cast) = Cast::new(first)
-            && alike.clone().all(|endpoint| plain_address(endpoint).is_some())
-        {
-            let mut addresses = alike.rev().filter_map(plain_address);
-            if let Some(address) = addresses.next() {
-                let mark = self.bytes.len();
-                self.cast(Cast { address, ..cast }, name);
-                self.bytes.field(2, mark);
-            }
-            for address in addresses {
-                let mark = self.bytes.len();
-                self.repeat();
-                self.address(address, cast.of.port);
-                self.bytes.field(2, mark);
-            }
-            return;
+        let Some((first, alike)) = part.alike() else { return self.each(part, name) };
+        let Some(cast) = Cast::new(first) else { return self.each(part, name) };
+        let n_endpoints = part.len();
+        if n_endpoints > 1 && !alike.clone().all(|of| plain_address(of).is_some()) {
+            return self.each(part, name);
         }
+        // The last one comes first; the others are written as that one is.
+        let others = n_endpoints.saturating_sub(1);
+        let mut addresses = alike.rev().filter_map(plain_address);
+        let last = if others == 0 { Some(cast.address) } else { addresses.next() };
+        if let Some(address) = last {
+            let mark = self.bytes.len();
+            self.cast(&cast.at(address), name);
+            self.bytes.field(2, mark);
+        }
+        for address in addresses.take(others) {
+            let mark = self.bytes.len();
+            self.bytes.push(self.mould.bytes());
+            self.address(address, cast.port());
+            self.bytes.field(2, mark);
+        }
+    }
+
+    /// The endpoints of a part one by one.
+    fn each(&mut self, part: AssignedPart<'_>, name: &str) {
         for endpoint in part.endpoints().rev() {
             let mark = self.bytes.len();
             match Cast::new(endpoint) {
-                Some(cast) => self.cast(cast, name),
+                Some(cast) => self.cast(&cast, name),
                 None => self.endpoint(endpoint, name),
             }
             self.bytes.field(2, mark);
         }
     }
 
-    /// An endpoint that differs from the last one perhaps in its address alone: it is written as that one was
-    /// from the port on.
-    fn cast(&mut self, cast: Cast<'_>, name: &str) {
-        match &self.last {
-            Some((of, _)) if *of == cast.of => self.repeat(),
-            Some(_) | None => {
+    /// An endpoint that differs from the last one perhaps in its address and in whose it is alone: it is written
+    /// as that one was from the port on.
+    fn cast(&mut self, cast: &Cast<'_>, name: &str) {
+        match self.mould.filled(cast) {
+            Some(bytes) => self.bytes.push(bytes),
+            None => {
                 let mark = self.bytes.len();
-                self.behind_address(cast.endpoint, name);
-                self.bytes.number(3, cast.of.port.into());
-                self.last = Some((cast.of, mark..self.bytes.len()));
-                self.mould.clear();
+                let told = self.behind_address(cast.endpoint, name);
+                self.bytes.number(3, cast.port().into());
+                self.mould.set(cast, (&self.bytes, mark), &told);
             }
         }
-        self.address(cast.address, cast.of.port);
-    }
-
-    /// The last endpoint again, from the port on.
-    #[inline]
-    fn repeat(&mut self) {
-        if self.mould.is_empty()
-            && let Some((_, written)) = &self.last
-        {
-            self.mould.extend_from_slice(self.bytes.between(written));
-        }
-        self.bytes.push(&self.mould);
+        self.address(cast.address, cast.port());
     }
 
     /// The address before a port.
@@ -410,18 +402,19 @@ impl Encoder {
         self.bytes.field(1, mark);
     }
 
-    /// What follows the host: health, metadata and weight.
-    fn behind_address(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) {
+    /// What follows the host: health, metadata and weight. Returns where the text is that says whose it is.
+    fn behind_address(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) -> Range<usize> {
         self.bytes.wrapped(4, endpoint.weight());
         let mark = self.bytes.len();
-        self.metadata(endpoint, name);
+        let told = self.metadata(endpoint, name);
         self.bytes.field(3, mark);
         let health = i32::from(health_status(endpoint.health()));
         self.bytes.some_number(2, u64::try_from(health).unwrap_or_default());
+        told
     }
 
-    /// `Metadata`: filters by name, the last one first.
-    fn metadata(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) {
+    /// `Metadata`: filters by name, the last one first. Returns where the text is that says whose it is.
+    fn metadata(&mut self, endpoint: AssignedEndpoint<'_>, name: &str) -> Range<usize> {
         let target = endpoint.target();
         let mark = self.bytes.len();
         match target {
@@ -438,6 +431,7 @@ impl Encoder {
                 None => self.bytes.push(to.workload.metadata().as_bytes()),
             },
         }
+        let told = mark..self.bytes.len();
         if matches!(target, Target::DoubleTunnel(_)) {
             self.bytes.field(3, mark);
             value(&mut self.bytes, WORKLOAD, mark);
@@ -462,60 +456,7 @@ impl Encoder {
             text_value(&mut self.bytes, "local", &host_port(target));
             filter(&mut self.bytes, ORIGINAL_DESTINATION, mark);
         }
-    }
-}
-
-/// Which endpoints of one assignment differ in their addresses alone.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Alike {
-    /// Where the texts are that say whose they are.
-    told: [usize; 2],
-    port: u16,
-    weight: u32,
-    health: HealthStatus,
-    transport: Transport,
-}
-
-/// An endpoint that is dialled by an IPv4 address and no other, and whose TLS is no word of its own.
-#[derive(Clone, Copy, Debug)]
-struct Cast<'a> {
-    endpoint: AssignedEndpoint<'a>,
-    address: Ipv4Addr,
-    of: Alike,
-}
-
-impl<'a> Cast<'a> {
-    fn new(endpoint: AssignedEndpoint<'a>) -> Option<Self> {
-        let (Target::Direct(to), Some(kind)) = (endpoint.target(), endpoint.kind()) else {
-            return None;
-        };
-        let address = plain_address(to)?;
-        let transport = endpoint.transport();
-        if transport == Transport::OtherTls {
-            return None;
-        }
-        // Looking at each workload is what takes time.
-        let name = kind.name.as_ref().unwrap_or_else(|| &to.workload.name);
-        let told = [name, &kind.metadata].map(|text| text.as_ptr().addr());
-        let (weight, health) = (endpoint.weight(), endpoint.health());
-        let of = Alike { told, port: to.port, weight, health, transport };
-        Some(Self { endpoint, address, of })
-    }
-}
-
-/// The address of an endpoint that has one, of IPv4.
-#[inline]
-fn plain_address(endpoint: &Endpoint) -> Option<Ipv4Addr> {
-    let Address::Ip(IpAddr::V4(address)) = endpoint.address else { return None };
-    endpoint.more_addresses.is_empty().then_some(address)
-}
-
-/// How many bytes a number takes.
-const fn varint_len(number: u16) -> usize {
-    match number {
-        0..0x80 => 1,
-        0x80..0x4000 => 2,
-        0x4000.. => 3,
+        told
     }
 }
 
