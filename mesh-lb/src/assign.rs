@@ -15,6 +15,8 @@ mod input; // Reading order: what goes in, the steps, what comes out.
 
 mod filter;
 
+mod verdict;
+
 mod group;
 
 mod split_horizon;
@@ -41,15 +43,17 @@ mod draft;
 
 mod run;
 
+mod layout;
+
 mod basis;
 
 mod assigned;
 
 mod assignment;
 
-mod narrow;
-
 mod of_view;
+
+mod layouts;
 
 mod discovery;
 
@@ -64,7 +68,7 @@ mod explain;
 pub use self::assigned::{AssignedEndpoint, AssignedLocality, AssignedPart, Target, Transport};
 pub use self::assignment::Assignment;
 pub use self::auto_mtls::is_auto_mutual;
-pub(crate) use self::basis::{Bases, Basis, Rank};
+pub(crate) use self::basis::{Bases, Basis};
 pub(crate) use self::class::Standpoint;
 pub use self::class::{Assignments, ClientClass};
 pub use self::discovery::{Discovery, is_passthrough};
@@ -74,6 +78,8 @@ pub use self::failover_priority::LabelMatch;
 pub(crate) use self::failover_priority::asked_labels;
 pub use self::filter::{check_visible, subset_labels, supports_unhealthy_endpoints};
 pub use self::input::{ClusterForm, Input};
+pub(crate) use self::layout::Rank;
+pub use self::layouts::Layouts;
 pub use self::of_view::Supply;
 pub use self::overflow::{Excess, Overflow};
 pub use self::rank::{Group, Ranking};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mesh_envoy_proto::envoy::config::core::v3 as core;
 use mesh_envoy_proto::envoy::config::endpoint::v3 as proto;
-use mesh_lb::assign::{AssignedEndpoint, AssignedLocality, Assignment, Target};
+use mesh_lb::assign::{AssignedEndpoint, AssignedLocality, Assignment, Layouts, Target};
 use mesh_model::endpoint::{self, HealthStatus};
 use mesh_model::name::Locality;
 use mesh_model::view::ProxyView;
@@ -22,7 +22,7 @@ mod served;
 mod twin;
 
 pub use self::encode::Encoder;
-use self::served::{Asked, Served, Wholes, for_services};
+use self::served::{Asked, Served, for_services};
 
 /// Returns the endpoints of a cluster by its name; a cluster that means nothing has none.
 pub fn cluster_load_assignment(view: &ProxyView<'_>, name: &str) -> proto::ClusterLoadAssignment {
@@ -55,11 +55,12 @@ pub fn assignments<'n>(
     names: impl IntoIterator<Item = &'n str>,
     mut with: impl FnMut(usize, &'n str, Assignment),
 ) {
+    let mut layouts = Layouts::new(view);
     for_services(view, names, |served, asked| {
-        let mut wholes = Wholes::of(asked);
         for &Asked { place, name, key } in asked {
             let meant = served.and_then(|served| served.meant(name, key));
-            let assignment = served.zip(meant).map(|(of, meant)| wholes.assignment(of, &meant));
+            let pair = served.zip(meant);
+            let assignment = pair.map(|(of, meant)| of.compute_with(&meant, &mut layouts));
             with(place, name, assignment.unwrap_or_default());
         }
     });
@@ -98,18 +99,21 @@ pub fn encoded<'n>(
     encoder: &mut Encoder,
     mut with: impl FnMut(usize, &'n str, Arc<[u8]>),
 ) {
+    let mut layouts = Layouts::new(view);
     for_services(view, names, |served, asked| {
-        let (mut last, mut wholes) = (None, Wholes::of(asked));
-        for &Asked { place, name, key } in asked {
+        let has_subsets = asked.iter().any(|asked| !asked.is_whole());
+        let mut last = None;
+        for of in asked {
+            let &Asked { place, name, key } = of;
             let meant = served.and_then(|served| served.meant(name, key));
             let pair = served.zip(last.as_ref()).zip(meant.as_ref());
             let ports = pair.and_then(|((served, last), meant)| served.twins(last, meant));
             let again = ports.and_then(|(from, to)| encoder.encode_again(name, from, to));
             let bytes = again.unwrap_or_else(|| {
                 let pair = served.zip(meant.as_ref());
-                let assignment = pair.map(|(of, meant)| wholes.assignment(of, meant));
+                let assignment = pair.map(|(of, meant)| of.compute_with(meant, &mut layouts));
                 let assignment = assignment.unwrap_or_default();
-                if wholes.is_whole(key) {
+                if has_subsets && of.is_whole() {
                     encoder.encode_whole(name, &assignment)
                 } else {
                     encoder.encode(name, &assignment)

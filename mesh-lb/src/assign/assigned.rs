@@ -2,8 +2,8 @@
 use mesh_model::endpoint::{Address, CohortOf, Endpoint, HealthStatus, Kind, NetworkGateway};
 use mesh_model::name::Locality;
 
-use super::basis::{Place, Rank};
 use super::draft::Reach;
+use super::layout::{Place, Rank};
 use super::run::{Content, Form, Id, PartIdentity, PartPlace, Run};
 use super::{Assignment, Reason};
 
@@ -91,7 +91,7 @@ impl<'a> AssignedLocality<'a> {
     }
 
     fn own_parts(self) -> &'a [Part] {
-        self.assignment.basis().parts_of(self.place)
+        self.assignment.basis().layout.parts_of(self.place)
     }
 }
 

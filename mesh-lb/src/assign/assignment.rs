@@ -8,10 +8,11 @@ use mesh_model::name::Locality;
 use mesh_model::view::{Destination, ProxyView};
 
 use super::assigned::{AssignedEndpoint, AssignedLocality};
-use super::basis::{Basis, Rank};
+use super::basis::Basis;
 use super::draft::{Batch, Draft, Member, Source};
 use super::explain::{Explanation, Wanted};
 use super::failover_priority::WantedLabels;
+use super::layout::Rank;
 use super::{
     ClusterForm, DropReason, EffectiveSetting, Equal, Group, Input, Ranking, Reason, distribute,
 };
@@ -76,18 +77,42 @@ impl Assignment {
         if Self::reshapes(input) {
             return Self::reshaped(draft, input);
         }
-        Self::on(Arc::new(draft.into_basis()), input)
+        Self::on(draft.into_basis(), input)
     }
 
     /// Whether ranking splits localities, or takes endpoints from them.
     pub(super) fn reshapes(input: &Input<'_>) -> bool {
-        ranking(input).is_some_and(|ranking| ranking.reshapes())
+        Self::ranking(input).is_some_and(|ranking| ranking.reshapes())
+    }
+
+    /// How an input's client ranks localities; its own workload's cluster ranks none.
+    pub(super) fn ranking<'a>(input: &Input<'a>) -> Option<Ranking<'a>> {
+        (input.form != ClusterForm::SelfDiscovery).then(|| Ranking {
+            locality: &input.proxy.locality,
+            labels: &input.proxy.labels,
+            kind: input.proxy.kind,
+            setting: input.setting(),
+            fails_over: input.has_outlier_detection,
+            ranks_by_labels: match input.form {
+                ClusterForm::Dns => input.subset.is_none(),
+                ClusterForm::SniDnatDns => false,
+                ClusterForm::Outbound
+                | ClusterForm::SniDnat
+                | ClusterForm::InboundVip
+                | ClusterForm::SelfDiscovery => true,
+            },
+        })
     }
 
     /// The assignment that leaves localities as they are.
     pub(super) fn on(basis: Arc<Basis>, input: &Input<'_>) -> Self {
-        let groups = ranked(input, basis.groups(), |()| 0, |(), _, _| false);
+        let groups = ranked(input, basis.layout.groups(), |()| 0, |(), _, _| false);
         let ranks = groups.iter().map(Rank::of).collect();
+        Self::ranked_as(basis, ranks, input)
+    }
+
+    /// The same where it is known what its client makes of each place.
+    pub(super) fn ranked_as(basis: Arc<Basis>, ranks: Arc<[Rank]>, input: &Input<'_>) -> Self {
         Self { basis, ranks, client: input.proxy.locality.clone() }
     }
 
@@ -106,8 +131,7 @@ impl Assignment {
         }
         let ranks = groups.iter().map(Rank::of).collect();
         draft.put_groups(groups);
-        let basis = Arc::new(draft.into_basis());
-        Self { basis, ranks, client: input.proxy.locality.clone() }
+        Self::ranked_as(draft.into_basis(), ranks, input)
     }
 
     /// Returns the localities in the order of EDS: by the raw text of the locality, then by how
@@ -117,7 +141,7 @@ impl Assignment {
     pub fn localities(
         &self,
     ) -> impl DoubleEndedIterator<Item = AssignedLocality<'_>> + ExactSizeIterator + Clone {
-        let places = self.basis.places.iter().zip(&*self.ranks);
+        let places = self.basis.layout.places.iter().zip(&*self.ranks);
         places.map(|(place, rank)| AssignedLocality::new(self, place, rank))
     }
 
@@ -151,7 +175,7 @@ impl Assignment {
             batch.ids(self.shards()).map(move |id| (id, reason))
         };
         let mut dropped: Vec<((u32, u32), DropReason)> =
-            self.basis.dropped.iter().flat_map(of_batch).collect();
+            self.basis.layout.dropped.iter().flat_map(of_batch).collect();
         // Several gateways stand for one endpoint, so that it can go with each of them.
         dropped.sort_by_key(|(id, _)| *id);
         dropped.dedup_by_key(|(id, _)| *id);
@@ -232,7 +256,7 @@ impl Assignment {
 
     /// What all weights were multiplied by, if they were.
     pub(super) fn scale(&self) -> Option<u32> {
-        self.basis.scale
+        self.basis.layout.scale
     }
 
     pub(super) fn shards(&self) -> &Shards {
@@ -251,25 +275,6 @@ impl Assignment {
     }
 }
 
-/// How an input's client ranks localities; its own workload's cluster ranks none.
-fn ranking<'a>(input: &Input<'a>) -> Option<Ranking<'a>> {
-    (input.form != ClusterForm::SelfDiscovery).then(|| Ranking {
-        locality: &input.proxy.locality,
-        labels: &input.proxy.labels,
-        kind: input.proxy.kind,
-        setting: input.setting(),
-        fails_over: input.has_outlier_detection,
-        ranks_by_labels: match input.form {
-            ClusterForm::Dns => input.subset.is_none(),
-            ClusterForm::SniDnatDns => false,
-            ClusterForm::Outbound
-            | ClusterForm::SniDnat
-            | ClusterForm::InboundVip
-            | ClusterForm::SelfDiscovery => true,
-        },
-    })
-}
-
 /// Gives groups priorities or weights.
 fn ranked<M, L: Borrow<Locality> + Clone>(
     input: &Input<'_>,
@@ -277,7 +282,7 @@ fn ranked<M, L: Borrow<Locality> + Clone>(
     weight_of: impl Fn(&M) -> u32,
     has_label: impl Fn(&M, &str, &str) -> bool,
 ) -> Vec<Group<M, L>> {
-    match ranking(input) {
+    match Assignment::ranking(input) {
         Some(ranking) => ranking.rank(groups, weight_of, has_label),
         None => {
             let reason = Reason::Equal(Equal::SelfDiscovery);

@@ -1,12 +1,12 @@
 //! An assignment while it is being computed.
-use mesh_model::endpoint::{CohortOf, Endpoint, HealthStatus, NetworkGateway, Shards};
+use mesh_model::endpoint::{CohortOf, Endpoint, HealthStatus, NetworkGateway, Shard, Shards};
 use mesh_model::name::Locality;
 
 use super::run::Form;
 use super::{ClusterForm, DropReason, Group, Transport, weight};
 
 /// Endpoints of a cohort about which no rule in force says different things.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Batch {
     pub(super) shard: u32,
     pub(super) cohort: u32,
@@ -14,7 +14,7 @@ pub(super) struct Batch {
 }
 
 /// Which endpoints of a cohort.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Which {
     /// Those of a kind.
     Kind(u32),
@@ -22,22 +22,22 @@ pub(super) enum Which {
     Place(u32),
 }
 
-impl Which {
-    /// The kind or the place, in whose order endpoints are looked at.
-    pub(super) const fn number(self) -> u32 {
-        let (Self::Kind(number) | Self::Place(number)) = self;
-        number
-    }
-}
-
 impl Batch {
+    pub(super) fn shard_of(self, shards: &Shards) -> Option<&Shard> {
+        shards.get(usize::try_from(self.shard).ok()?)
+    }
+
     pub(super) fn cohort_of(self, shards: &Shards) -> Option<CohortOf<'_>> {
-        shards.get(usize::try_from(self.shard).ok()?)?.cohort(usize::try_from(self.cohort).ok()?)
+        self.shard_of(shards)?.cohort(usize::try_from(self.cohort).ok()?)
     }
 
     /// The endpoint that speaks for all.
     pub(super) fn endpoint(self, shards: &Shards) -> Option<&Endpoint> {
-        let of = self.cohort_of(shards)?;
+        self.first_of(self.cohort_of(shards)?)
+    }
+
+    /// The same of its cohort, once that is found.
+    pub(super) fn first_of(self, of: CohortOf<'_>) -> Option<&Endpoint> {
         let place = match self.which {
             Which::Place(place) => place,
             Which::Kind(kind) => of.cohort().kinds().get(usize::try_from(kind).ok()?)?.first,

@@ -87,9 +87,9 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// Whether another one keeps endpoints of the same health.
-    pub(super) const fn keeps_as(&self, other: &Self) -> bool {
-        self.keeps_unhealthy == other.keeps_unhealthy && self.keeps_draining == other.keeps_draining
+    /// Whether unhealthy endpoints pass.
+    pub(super) const fn keeps_unhealthy(&self) -> bool {
+        self.keeps_unhealthy
     }
 
     /// Why EDS sends nothing at all for the service, if so: it was of a resolved kind when the
@@ -150,7 +150,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// Whether an endpoint of a kind passes; it already serves the port.
+    /// Whether an endpoint of a kind passes, of whatever subset; it already serves the port.
     pub(super) fn check(
         &self,
         standing: Standing,
@@ -160,10 +160,12 @@ impl<'a> Filter<'a> {
         if !self.input.form.is_dns() && !is_dialable(kind) {
             return Err(DropReason::HostName);
         }
-        if self.input.subset.is_some_and(|subset| !endpoint.workload.labels.contains(subset)) {
-            return Err(DropReason::Subset);
-        }
         self.visible(standing, kind, endpoint)
+    }
+
+    /// Whether an endpoint belongs to the subset, if there is one.
+    pub(super) fn is_in_subset(&self, endpoint: &Endpoint) -> bool {
+        self.input.subset.is_none_or(|subset| endpoint.workload.labels.contains(subset))
     }
 
     fn visible(

@@ -19,6 +19,37 @@ pub enum EffectiveSetting<'a> {
     ZoneAware(&'a ZoneAwareLbSetting),
 }
 
+/// A setting to be kept.
+#[derive(Clone, Debug)]
+pub(super) enum OwnedSetting {
+    None,
+    Locality(LocalityLbSetting),
+    Distribution(TrafficDistribution),
+    ZoneAware(ZoneAwareLbSetting),
+}
+
+impl From<EffectiveSetting<'_>> for OwnedSetting {
+    fn from(setting: EffectiveSetting<'_>) -> Self {
+        match setting {
+            EffectiveSetting::None => Self::None,
+            EffectiveSetting::Locality(setting) => Self::Locality(setting.clone()),
+            EffectiveSetting::Distribution(distribution) => Self::Distribution(distribution),
+            EffectiveSetting::ZoneAware(setting) => Self::ZoneAware(setting.clone()),
+        }
+    }
+}
+
+impl<'a> From<&'a OwnedSetting> for EffectiveSetting<'a> {
+    fn from(setting: &'a OwnedSetting) -> Self {
+        match setting {
+            OwnedSetting::None => Self::None,
+            OwnedSetting::Locality(setting) => Self::Locality(setting),
+            OwnedSetting::Distribution(distribution) => Self::Distribution(*distribution),
+            OwnedSetting::ZoneAware(setting) => Self::ZoneAware(setting),
+        }
+    }
+}
+
 /// The labels of `PreferSameNode`; those of `PreferSameZone` are the first three.
 const SAME_NODE: &[&str] = &[
     "topology.istio.io/network",

@@ -311,7 +311,7 @@ fn share(weight: u32, n_gateways: usize) -> u32 {
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/networking/util/util.go` `GetEndpointHost`.
-fn has_host(endpoint: &Endpoint, reach: Reach) -> bool {
+pub(super) fn has_host(endpoint: &Endpoint, reach: Reach) -> bool {
     let is_named = match &endpoint.address {
         Address::Ip(_) => true,
         Address::Host(text) | Address::Unix(text) => !text.is_empty(),

@@ -1,7 +1,7 @@
 //! Clusters of one service, which are computed one after the other.
 use std::sync::Arc;
 
-use mesh_lb::assign::{Assignment, ClusterForm, Supply};
+use mesh_lb::assign::{Assignment, ClusterForm, Layouts};
 use mesh_model::endpoint::Shards;
 use mesh_model::registry::{MergedRule, Service};
 use mesh_model::view::{Destination, ProxyView};
@@ -17,6 +17,11 @@ pub(super) struct Asked<'n> {
 }
 
 impl Asked<'_> {
+    /// Whether it is of a whole service.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.key.subset.is_empty()
+    }
+
     /// Whether it is a cluster that gateways reach by server names.
     fn is_sni_dnat(&self) -> bool {
         self.name.starts_with("outbound_")
@@ -51,7 +56,6 @@ pub(super) struct Served<'v, 'm> {
 }
 
 /// What the name of a cluster means.
-#[derive(Clone)]
 pub(super) struct Meant<'m> {
     pub(super) form: ClusterForm,
     pub(super) destination: Destination<'m>,
@@ -84,61 +88,18 @@ impl<'v, 'm> Served<'v, 'm> {
     }
 
     fn compute(&self, Meant { form, destination }: &Meant<'m>) -> Assignment {
-        self.supplied(|supply| Assignment::of_supply(self.view, destination, *form, supply))
+        Assignment::of_form(self.view, destination, *form)
     }
 
-    /// The assignment of a subset from that of the whole service, where that says it.
-    fn compute_subset(
+    /// The same, one of many.
+    pub(super) fn compute_with(
         &self,
-        (whole, known): &(Meant<'m>, Assignment),
-        of: &Meant<'m>,
-    ) -> Option<Assignment> {
-        let destinations = [&whole.destination, &of.destination];
-        self.supplied(|supply| known.of_subset(self.view, destinations, of.form, supply))
-    }
-
-    fn supplied<T>(&self, compute: impl FnOnce(Supply<'_>) -> T) -> T {
-        let none = Shards::default();
-        compute(Supply {
-            shards: self.shards.map_or(&none, AsRef::as_ref),
-            gateways: self.view.gateways(false),
-            counts_names: false,
-            compat: self.view.mesh().compat(),
-        })
-    }
-}
-
-/// The assignments of a whole service by its ports, from which those of its subsets are made.
-pub(super) struct Wholes<'m> {
-    /// Whether subsets are asked for.
-    are_wanted: bool,
-    known: Vec<(Meant<'m>, Assignment)>,
-}
-
-impl<'m> Wholes<'m> {
-    /// None yet, of a service whose clusters are asked for.
-    pub(super) fn of(asked: &[Asked<'_>]) -> Self {
-        let are_wanted = asked.iter().any(|asked| !asked.key.subset.is_empty());
-        Self { are_wanted, known: Vec::new() }
-    }
-
-    /// Whether a cluster is the one of which those of subsets are made.
-    pub(super) const fn is_whole(&self, key: SubsetKey<'_>) -> bool {
-        self.are_wanted && key.subset.is_empty()
-    }
-
-    /// The assignment of one of its clusters.
-    pub(super) fn assignment(&mut self, served: &Served<'_, 'm>, meant: &Meant<'m>) -> Assignment {
-        let port = |of: &Meant<'_>| of.destination.port.number;
-        let mut known = self.known.iter();
-        let whole = known.find(|(of, _)| of.form == meant.form && port(of) == port(meant));
-        if let Some(assignment) = whole.and_then(|whole| served.compute_subset(whole, meant)) {
-            return assignment;
+        Meant { form, destination }: &Meant<'m>,
+        layouts: &mut Layouts<'_, '_>,
+    ) -> Assignment {
+        match self.shards {
+            Some(shards) => layouts.assignment(destination, *form, shards),
+            None => layouts.assignment(destination, *form, &Shards::default()),
         }
-        let assignment = served.compute(meant);
-        if self.are_wanted && meant.destination.subset.is_empty() {
-            self.known.push((meant.clone(), assignment.clone()));
-        }
-        assignment
     }
 }

@@ -87,6 +87,20 @@ impl Kind {
         Self::with_metadata(endpoint, endpoint.workload.metadata_rest().into())
     }
 
+    /// Returns whether rules that tell no endpoints of a kind apart, and read no label but those of which a kind
+    /// says something, say of another kind's what they say of these: only names, weights, ports (but for
+    /// 0) and other labels differ.
+    #[inline]
+    pub fn is_judged_as(&self, other: &Self) -> bool {
+        (self.port == 0) == (other.port == 0)
+            && self.health == other.health
+            && self.dialled == other.dialled
+            && self.tls == other.tls
+            && self.discoverability == other.discoverability
+            && self.is_labelled_draining == other.is_labelled_draining
+            && self.accepts_tunnel == other.accepts_tunnel
+    }
+
     pub(super) fn with_metadata(endpoint: &Endpoint, metadata: Arc<str>) -> Self {
         let Endpoint { address, port, health, workload, .. } = endpoint;
         Self {
