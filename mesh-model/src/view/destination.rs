@@ -6,16 +6,68 @@
 //!
 //! istio/istio `pilot/pkg/networking/util/util.go` `GetPortLevelTrafficPolicy`,
 //! `MergeSubsetTrafficPolicy`; `core/cluster_traffic_policy.go` `applyDefaultTrafficPolicy`.
-use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use super::mtls::ClientTls;
 use crate::registry::MergedRule;
 use crate::resource::destination_rule::{ClientTlsMode, PortTrafficPolicy, TrafficPolicy};
 use crate::resource::mesh_config::DefaultTrafficPolicy;
 
+/// A policy as a rule has it, or one that was composed of several; soon copied and handed about.
+///
+/// Those that say the same are equal.
+#[derive(Clone, Debug)]
+pub struct ComposedPolicy<'p>(Inner<'p>);
+
+#[derive(Clone, Debug)]
+enum Inner<'p> {
+    Rule(&'p TrafficPolicy),
+    Own(Arc<TrafficPolicy>),
+}
+
+impl ComposedPolicy<'_> {
+    /// Takes the policy, or copies it.
+    pub fn into_owned(self) -> TrafficPolicy {
+        match self.0 {
+            Inner::Rule(policy) => policy.clone(),
+            Inner::Own(policy) => Arc::unwrap_or_clone(policy),
+        }
+    }
+}
+
+impl Deref for ComposedPolicy<'_> {
+    type Target = TrafficPolicy;
+
+    fn deref(&self) -> &TrafficPolicy {
+        match &self.0 {
+            Inner::Rule(policy) => policy,
+            Inner::Own(policy) => policy,
+        }
+    }
+}
+
+impl PartialEq for ComposedPolicy<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(&**self, &**other) || **self == **other
+    }
+}
+
+impl<'p> From<&'p TrafficPolicy> for ComposedPolicy<'p> {
+    fn from(policy: &'p TrafficPolicy) -> Self {
+        Self(Inner::Rule(policy))
+    }
+}
+
+impl From<TrafficPolicy> for ComposedPolicy<'_> {
+    fn from(policy: TrafficPolicy) -> Self {
+        Self(Inner::Own(Arc::new(policy)))
+    }
+}
+
 /// Returns the policy of one port: the entry for its number alone, without anything inherited, or
 /// the policy itself. The flag says whether there was an entry.
-pub fn port_level(policy: Cow<'_, TrafficPolicy>, port: u16) -> (Cow<'_, TrafficPolicy>, bool) {
+pub fn port_level(policy: ComposedPolicy<'_>, port: u16) -> (ComposedPolicy<'_>, bool) {
     let Some(entry) = port_entry(&policy, port) else { return (policy, false) };
     let only = TrafficPolicy {
         connection_pool: entry.connection_pool.clone(),
@@ -24,7 +76,7 @@ pub fn port_level(policy: Cow<'_, TrafficPolicy>, port: u16) -> (Cow<'_, Traffic
         tls: entry.tls.clone(),
         ..TrafficPolicy::default()
     };
-    (Cow::Owned(only), true)
+    (only.into(), true)
 }
 
 fn port_entry(policy: &TrafficPolicy, port: u16) -> Option<&PortTrafficPolicy> {
@@ -41,17 +93,17 @@ fn is_for(entry: &PortTrafficPolicy, port: u16) -> bool {
 /// port, blocks that the entry lacks are cleared too, but for tunnel, PROXY protocol and retry
 /// budget, which are always inherited.
 pub fn subset_policy<'p>(
-    destination: Option<Cow<'p, TrafficPolicy>>,
+    destination: Option<ComposedPolicy<'p>>,
     subset: Option<&'p TrafficPolicy>,
     port: Option<u16>,
-) -> Option<Cow<'p, TrafficPolicy>> {
+) -> Option<ComposedPolicy<'p>> {
     let at_port = |policy| match port {
         Some(port) => port_level(policy, port),
         None => (policy, false),
     };
     let destination = destination.map(|policy| at_port(policy).0);
     let Some(subset) = subset else { return destination };
-    let (subset, has_entry) = at_port(Cow::Borrowed(subset));
+    let (subset, has_entry) = at_port(subset.into());
     let Some(destination) = destination else { return Some(subset) };
 
     let mut merged = destination.into_owned();
@@ -64,7 +116,7 @@ pub fn subset_policy<'p>(
     replace(&mut merged.tunnel, subset.tunnel, false);
     replace(&mut merged.proxy_protocol, subset.proxy_protocol, false);
     replace(&mut merged.retry_budget, subset.retry_budget, false);
-    Some(Cow::Owned(merged))
+    Some(merged.into())
 }
 
 fn replace<T>(block: &mut Option<T>, over: Option<T>, clear: bool) {
@@ -76,21 +128,28 @@ fn replace<T>(block: &mut Option<T>, over: Option<T>, clear: bool) {
 /// Fills connection pool and outlier detection from `MeshConfig.defaultTrafficPolicy` where the
 /// policy has none. For clusters only: endpoints look at the rule alone.
 pub fn with_mesh_default<'p>(
-    policy: Option<Cow<'p, TrafficPolicy>>,
+    policy: Option<ComposedPolicy<'p>>,
     mesh_default: Option<&DefaultTrafficPolicy>,
-) -> Option<Cow<'p, TrafficPolicy>> {
+) -> Option<ComposedPolicy<'p>> {
     let Some(mesh_default) = mesh_default else { return policy };
     if mesh_default.connection_pool.is_none() && mesh_default.outlier_detection.is_none() {
         return policy;
     }
-    let mut policy = policy.unwrap_or_default();
-    if policy.connection_pool.is_none() && mesh_default.connection_pool.is_some() {
-        policy.to_mut().connection_pool.clone_from(&mesh_default.connection_pool);
+    let lacks = |policy: &TrafficPolicy| {
+        (policy.connection_pool.is_none() && mesh_default.connection_pool.is_some())
+            || (policy.outlier_detection.is_none() && mesh_default.outlier_detection.is_some())
+    };
+    if policy.as_deref().is_some_and(|policy| !lacks(policy)) {
+        return policy;
     }
-    if policy.outlier_detection.is_none() && mesh_default.outlier_detection.is_some() {
-        policy.to_mut().outlier_detection.clone_from(&mesh_default.outlier_detection);
+    let mut policy = policy.map(ComposedPolicy::into_owned).unwrap_or_default();
+    if policy.connection_pool.is_none() {
+        policy.connection_pool.clone_from(&mesh_default.connection_pool);
     }
-    Some(policy)
+    if policy.outlier_detection.is_none() {
+        policy.outlier_detection.clone_from(&mesh_default.outlier_detection);
+    }
+    Some(policy.into())
 }
 
 /// Returns the TLS mode that a rule sets for endpoints, which is not the rule of clusters: a port

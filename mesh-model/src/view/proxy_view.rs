@@ -1,15 +1,15 @@
 //! The mesh as one proxy sees it.
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::destination::{endpoint_tls, port_level, subset_policy, with_mesh_default};
+use super::destination::{
+    ComposedPolicy, endpoint_tls, port_level, subset_policy, with_mesh_default,
+};
 use super::mtls::{ClientTls, ServerMode};
 use super::{Proxy, ProxyKind, Scope};
 use crate::endpoint::{Endpoint, Gateways, Shards};
 use crate::name::{Hostname, Labels, Namespace, closest_name, hint, nearest_name};
 use crate::registry::{ControlPlane, Effect, MergedRule, Mesh, Service, ServicePort, Services};
 use crate::resource::MutualTlsMode;
-use crate::resource::destination_rule::TrafficPolicy;
 
 /// The mesh as one proxy sees it: what it may send to, by which rules.
 #[derive(Clone, Debug)]
@@ -356,7 +356,7 @@ impl<'m> ProxyView<'m> {
             .and_then(|subset| subset.traffic_policy.as_ref());
         let is_one = of_subset.is_none()
             && of_rule.is_none_or(|policy| policy.port_level_settings.is_empty());
-        let of_rule = of_rule.map(Cow::Borrowed);
+        let of_rule = of_rule.map(ComposedPolicy::from);
         let default = self.plane.config.default_traffic_policy.as_ref();
         // Where there is one level, it is the answer; a policy is large to hand about.
         let (policy, cluster_policy) = if is_one {
@@ -398,9 +398,9 @@ pub struct Destination<'m> {
     /// The rule in force.
     pub rule: Option<&'m MergedRule>,
     /// The policy for port and subset as endpoints see it: the rule's alone.
-    pub policy: Option<Cow<'m, TrafficPolicy>>,
+    pub policy: Option<ComposedPolicy<'m>>,
     /// The policy for port and subset as clusters have it: with the mesh's default.
-    pub cluster_policy: Option<Cow<'m, TrafficPolicy>>,
+    pub cluster_policy: Option<ComposedPolicy<'m>>,
     /// The TLS mode that the rule sets for endpoints.
     pub endpoint_tls: Option<ClientTls>,
     /// The labels that an endpoint must have.

@@ -20,7 +20,6 @@ use mesh_model::resource::mesh_config::InboundTrafficMode;
 use mesh_model::resource::sidecar::IngressListener;
 use mesh_model::view::destination::{port_level, with_mesh_default};
 use mesh_model::view::{InterceptionMode, IpFamilies, ServiceTarget};
-use std::borrow::Cow;
 
 use super::context::Context;
 use super::http::{HttpOptions, Upstream};
@@ -219,7 +218,7 @@ impl Inbound<'_> {
     fn apply_policy(&self, cluster: &mut Cluster) {
         let context = self.context;
         let rule = self.rule().and_then(|rule| rule.traffic_policy.as_ref());
-        let policy = rule.map(|policy| port_level(Cow::Borrowed(policy), self.service_port).0);
+        let policy = rule.map(|policy| port_level(policy.into(), self.service_port).0);
         let policy = with_mesh_default(policy, context.config.default_traffic_policy.as_ref());
         let own = policy.as_ref().and_then(|policy| policy.connection_pool.as_ref());
         let pool = self.sidecar_pool().or(own);

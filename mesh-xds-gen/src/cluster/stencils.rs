@@ -9,10 +9,9 @@ use mesh_envoy_proto::envoy::config::cluster::v3::cluster::DiscoveryType;
 use mesh_model::endpoint::Provider;
 use mesh_model::name::{Hostname, Namespace, Protocol};
 use mesh_model::registry::{MergedRule, Resolution, Service, TrafficDistribution};
-use mesh_model::resource::destination_rule::TrafficPolicy;
 use mesh_model::view::Destination;
+use mesh_model::view::destination::ComposedPolicy;
 use prost::Message;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::discovery;
@@ -57,7 +56,7 @@ struct Shape<'s> {
     n_accounts: usize,
     /// Whether there is a rule, and whether it is for some clients only.
     rule: Option<bool>,
-    policy: Option<Cow<'s, TrafficPolicy>>,
+    policy: Option<ComposedPolicy<'s>>,
 }
 
 /// The names in the order of their marks; then the accounts.

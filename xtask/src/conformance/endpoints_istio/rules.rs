@@ -10,7 +10,6 @@ use mesh_model::resource::{DestinationRule, Resource, decode};
 use mesh_model::view::destination::{subset_policy, with_mesh_default};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -144,7 +143,7 @@ pub(super) fn merge_subset_traffic_policy(input: &Value) -> Answered {
         None => Ok::<_, String>(None),
     };
     let (destination, subset) = (policy(input.destination)?, policy(input.subset)?);
-    let merged = subset_policy(destination.map(Cow::Owned), subset.as_ref(), input.port);
+    let merged = subset_policy(destination.map(Into::into), subset.as_ref(), input.port);
     Ok(json!(merged.as_deref().map(print_policy)))
 }
 
@@ -170,7 +169,7 @@ pub(super) fn apply_default_traffic_policy(input: &Value) -> Answered {
         None => DestinationRule::default(),
     };
     let applied = with_mesh_default(
-        policy.spec.traffic_policy.map(Cow::Owned),
+        policy.spec.traffic_policy.map(Into::into),
         mesh_default.transpose()?.as_ref(),
     );
     Ok(json!(applied.as_deref().map(print_policy)))
