@@ -280,7 +280,11 @@ fn unique_subsets(subsets: &[Subset]) -> Vec<Subset> {
 fn find<'m>(hosts: &'m ByHost, host: &Hostname) -> Option<&'m Vec<Arc<MergedRule>>> {
     let exact = hosts.get(host);
     exact.or_else(|| {
-        // Wildcards stand together: what begins with `*` comes before what begins with `+`.
+        // Wildcards stand together: what begins with `*` comes before what begins with `+`. Mostly there are none,
+        // and all begins with a letter or a digit.
+        if hosts.first_key_value().is_none_or(|(first, _)| first.as_str() >= "+") {
+            return None;
+        }
         let wildcards = hosts.range::<str, _>((Bound::Included("*"), Bound::Excluded("+")));
         most_specific(host, wildcards.map(|(known, _)| known)).and_then(|found| hosts.get(found))
     })
