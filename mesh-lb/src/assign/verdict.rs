@@ -124,8 +124,11 @@ impl<'a> Judge<'a> {
     /// What is said of endpoints of whatever subset.
     fn whole(&self) -> Vec<Verdict> {
         let shards = self.input.shards;
-        let n_cohorts = shards.iter().map(|shard| shard.cohorts().len()).sum();
-        let mut verdicts = Vec::with_capacity(n_cohorts);
+        // Each cohort is read here first, so that one does not wait for the memory of another.
+        let kinds = |shard: &Arc<Shard>| -> usize {
+            shard.cohorts().map(|of| of.cohort().kinds().len()).sum()
+        };
+        let mut verdicts = Vec::with_capacity(shards.iter().map(kinds).sum());
         let mut port = Port { filter: &self.filter, last: None };
         let mut origin: Option<Origin<'_>> = None;
         for (shard_index, shard) in (0_u32..).zip(shards.iter()) {
