@@ -20,6 +20,7 @@ mod encode;
 mod metadata;
 mod served;
 mod twin;
+mod whole;
 
 pub use self::encode::Encoder;
 use self::served::{Asked, Served, for_services};

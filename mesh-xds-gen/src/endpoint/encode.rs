@@ -7,8 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use mesh_lb::assign::{
-    AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, PartPlace, Target,
-    Transport,
+    AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, Target, Transport,
 };
 use mesh_model::endpoint::Address;
 use mesh_model::name::Locality;
@@ -16,6 +15,7 @@ use rustc_hash::FxHashMap;
 
 use super::cast::{Cast, Mould, plain_address, varint_len};
 use super::metadata::{ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
+use super::whole::Whole;
 use super::{health_status, host_port};
 use crate::encode::Backwards;
 use crate::name::SubsetKey;
@@ -54,37 +54,13 @@ pub struct Encoder {
 
 /// What of the assignment at hand is other where its endpoints listen to another port.
 #[derive(Clone, Debug, Default)]
-struct Again {
+pub(super) struct Again {
     /// How long it is without its name, which comes first.
     len: usize,
     /// Where the ports are, each by how many bytes it is from the end.
-    ports: Vec<usize>,
+    pub(super) ports: Vec<usize>,
     /// Whether ports stand elsewhere too, or are not known, or there is more to be remembered.
-    is_other: bool,
-}
-
-/// The bytes of the parts of a service's assignment, of which those of its subsets have some.
-#[derive(Clone, Debug, Default)]
-struct Whole {
-    assignment: Assignment,
-    bytes: Arc<[u8]>,
-    /// In the order in which they were written: each with where it begins and ends, from the end, and which of
-    /// the ports are its.
-    parts: Vec<(PartPlace, Range<usize>, Range<usize>)>,
-    /// As of [`Again`], and whether ports stand elsewhere too.
-    ports: Vec<usize>,
-    is_other: bool,
-    /// Whether it is being written, or else is there to be used for the assignment at hand, and how many of the
-    /// parts were used or passed by.
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum State {
-    #[default]
-    Idle,
-    Written,
-    Used(usize),
+    pub(super) is_other: bool,
 }
 
 /// Localities as `LocalityLbEndpoints` names them, by the addresses of their texts, which endpoints share.
@@ -162,21 +138,15 @@ impl Default for Encoder {
 impl Encoder {
     /// Encodes an assignment under the name of its cluster.
     pub fn encode(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
-        let is_subset =
-            !self.whole.parts.is_empty() && self.whole.assignment.is_of_same_endpoints(assignment);
-        self.whole.state = if is_subset { State::Used(0) } else { State::Idle };
+        self.whole.begin_subset(assignment);
         self.written(name, assignment)
     }
 
     /// The same of a service of which subsets are encoded next: what is the same of them is written once.
     pub(super) fn encode_whole(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
-        self.whole.parts.clear();
-        self.whole.state = State::Written;
+        self.whole.begin();
         let bytes = self.written(name, assignment);
-        self.whole.assignment = assignment.clone();
-        self.whole.bytes = Arc::clone(&bytes);
-        self.whole.ports.clone_from(&self.again.ports);
-        self.whole.is_other = self.again.is_other;
+        self.whole.end(assignment, &bytes, &self.again);
         bytes
     }
 
@@ -257,40 +227,12 @@ impl Encoder {
     }
 
     fn part(&mut self, part: AssignedPart<'_>, name: &str) {
-        match self.whole.state {
-            State::Idle => self.new_part(part, name),
-            State::Written => {
-                let (mark, ports) = (self.bytes.len(), self.again.ports.len());
-                self.new_part(part, name);
-                if let Some(place) = part.place() {
-                    let range = mark..self.bytes.len();
-                    self.whole.parts.push((place, range, ports..self.again.ports.len()));
-                }
-            }
-            State::Used(from) => {
-                if self.part_of_whole(part, from).is_none() {
-                    self.new_part(part, name);
-                }
-            }
+        if self.whole.put(part, &mut self.bytes, &mut self.again).is_some() {
+            return;
         }
-    }
-
-    /// A part as the whole service has it, from a place on; `None` if that has none.
-    fn part_of_whole(&mut self, part: AssignedPart<'_>, from: usize) -> Option<()> {
-        let place = part.place()?;
-        let Whole { bytes, parts, ports, .. } = &self.whole;
-        let rest = parts.get(from..)?;
-        let passed = rest.iter().position(|(of, ..)| *of == place)?;
-        let (_, range, its_ports) = rest.get(passed)?;
-        let at = |mark: usize| bytes.len().checked_sub(mark);
-        let mark = self.bytes.len();
-        self.bytes.push(bytes.get(at(range.end)?..at(range.start)?)?);
-        let ports = ports.get(its_ports.clone())?.iter();
-        let moved = ports.map(|port| mark.wrapping_add(port.wrapping_sub(range.start)));
-        self.again.ports.extend(moved);
-        self.again.is_other |= self.whole.is_other;
-        self.whole.state = State::Used(from.saturating_add(passed).saturating_add(1));
-        Some(())
+        let (mark, ports) = (self.bytes.len(), self.again.ports.len());
+        self.new_part(part, name);
+        self.whole.note(part, mark..self.bytes.len(), ports..self.again.ports.len());
     }
 
     /// The endpoints of a part, or what is known of it.
