@@ -1,13 +1,14 @@
 //! Which endpoints a proxy uses, at which priority and weight: istiod's half of load balancing.
 //!
 //! ```text
-//! shards ─filter─▶ endpoints that the proxy may know
+//! shards ─filter, verdict─▶ endpoints that the proxy may know, and how it speaks to them
 //!        ─group─▶ localities, by the raw text
 //!        ─split_horizon─▶ other networks' endpoints become gateways, weights scaled
 //!        ─rank─▶ distribute │ failover_priority, failover │ zone_aware ─▶ priorities without gaps
 //! ```
 //!
-//! [`Assignment::compute`] is all of it; [`Assignment::explain`] says why. What Envoy then makes of
+//! [`Assignment::compute`] is all of it, [`Layouts`] does it for one service after the other;
+//! [`Assignment::explain`] says why. What Envoy then makes of
 //! priorities and weights is not decided here.
 //!
 //! Upstream: istio/istio `pilot/pkg/xds/endpoints`, `pilot/pkg/networking/core/loadbalancer`.
