@@ -7,7 +7,7 @@ use super::assigned::{Entry, Part};
 use super::basis::Basis;
 use super::draft::{Batch, Draft, Member, Source, Which};
 use super::run::{Content, Run};
-use super::verdict::{Verdict, Verdicts};
+use super::verdict::{self, Verdict};
 use super::{DropReason, Group, Input, Reason, Transport, draft, group, run, split_horizon};
 
 /// The places of endpoints and gateways, before anything is ranked. Endpoints are named by where they stand in
@@ -68,7 +68,7 @@ impl Rank {
 impl<'a> Draft<'a> {
     /// The endpoints and gateways that an input's client may use, not yet ranked.
     pub(super) fn of(input: &'a Input<'a>) -> Self {
-        Self::of_verdicts(Verdicts::default().judge(input), input)
+        Self::of_verdicts(&verdict::of(input), input)
     }
 
     /// The same of what is said of the endpoints.

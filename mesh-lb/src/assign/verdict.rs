@@ -52,12 +52,22 @@ struct Asked {
     looks_at_each: bool,
 }
 
+/// Says of the endpoints that serve the port which are used, and how, in the order of the shards.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `snapshotShards`.
+pub(super) fn of(input: &Input<'_>) -> Vec<Verdict> {
+    let judge = Judge::new(input);
+    let mut verdicts = judge.whole();
+    if input.subset.is_some() {
+        verdicts.iter_mut().for_each(|verdict| *verdict = judge.in_subset(verdict));
+    }
+    verdicts
+}
+
 impl Verdicts {
-    /// Says of the endpoints that serve the port which are used, and how, in the order of the shards.
-    ///
-    /// # Upstream
-    ///
-    /// istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `snapshotShards`.
+    /// The same as [`of`], read once of inputs that differ in the subset alone.
     pub(super) fn judge(&mut self, input: &Input<'_>) -> &[Verdict] {
         let judge = Judge::new(input);
         let asked = judge.asked();
