@@ -60,7 +60,7 @@ pub use self::effect::Effect;
 pub(crate) use self::kubernetes::pod_port;
 pub use self::load::Registry;
 pub use self::manifests::Manifests;
-pub(crate) use self::map::Entry;
+pub(crate) use self::map::{Entry, Key};
 pub use self::merge::merge_clusters;
 pub use self::mesh::Mesh;
 pub(crate) use self::mesh::Refused;

@@ -6,9 +6,8 @@ use super::Subject;
 use super::scene::{services, some};
 use crate::manifest::{Diagnostic, Node, Value};
 use crate::name::ClusterId;
-use crate::registry::Entry;
-use crate::registry::{ControlPlane, Mesh, Store};
-use crate::resource::{ClusterRole, DestinationRule, Meta, Opaque, VirtualService};
+use crate::registry::{ControlPlane, Entry, Key, Mesh, Store};
+use crate::resource::{ClusterRole, DestinationRule, Meta, ObjectKey, Opaque, VirtualService};
 
 pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
     missing_secrets(mesh, found);
@@ -101,57 +100,65 @@ struct Pair<'m> {
     theirs: &'m Store,
 }
 
-impl Pair<'_> {
+/// How the other's object is another.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum State {
+    Missing,
+    Different,
+}
+
+impl State {
+    /// The state of another's object, if it is not equal to one's own.
+    fn of<S: PartialEq>(own: &S, other: Option<&S>) -> Option<Self> {
+        match other {
+            Some(other) => (own != other).then_some(Self::Different),
+            None => Some(Self::Missing),
+        }
+    }
+}
+
+/// Namespaces and names by kind and by what is the matter.
+type Drifted<'m> = BTreeMap<(&'static str, State), Vec<Key<'m>>>;
+
+impl<'m> Pair<'m> {
     fn check(&self, found: &mut Vec<Diagnostic>) {
-        let mut drifted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut drifted = Drifted::new();
         for object in self.own.destination_rules.iter() {
-            let key = object.key();
-            let name = format!("{}/{}", key.0, key.1);
-            match self.theirs.destination_rules.get(key) {
-                Some(other) if other.spec == object.spec => {}
-                Some(_) => drifted.entry("DestinationRule").or_default().push(name),
-                None => {
-                    if let Some(wrong) = self.wrong_cluster("DestinationRule", &Named::Rule(object))
-                    {
-                        found.push(wrong);
-                    } else {
-                        drifted.entry("DestinationRule").or_default().push(name);
-                    }
-                }
+            let other = self.theirs.destination_rules.get(object.key());
+            let Some(state) = State::of(&object.spec, other.map(|other| &other.spec)) else {
+                continue;
+            };
+            let wrong = || self.wrong_cluster("DestinationRule", &Named::Rule(object));
+            match other.map_or_else(wrong, |_| None) {
+                Some(wrong) => found.push(wrong),
+                None => drifted.entry(("DestinationRule", state)).or_default().push(object.key()),
             }
         }
         for object in self.own.virtual_services.iter() {
-            let key = object.key();
-            let name = format!("{}/{}", key.0, key.1);
-            match self.theirs.virtual_services.get(key) {
-                Some(other) if other.spec == object.spec => {}
-                Some(_) => drifted.entry("VirtualService").or_default().push(name),
-                None => {
-                    if let Some(wrong) = self.wrong_cluster("VirtualService", &Named::Route(object))
-                    {
-                        found.push(wrong);
-                    } else {
-                        drifted.entry("VirtualService").or_default().push(name);
-                    }
-                }
+            let other = self.theirs.virtual_services.get(object.key());
+            let Some(state) = State::of(&object.spec, other.map(|other| &other.spec)) else {
+                continue;
+            };
+            let wrong = || self.wrong_cluster("VirtualService", &Named::Route(object));
+            match other.map_or_else(wrong, |_| None) {
+                Some(wrong) => found.push(wrong),
+                None => drifted.entry(("VirtualService", state)).or_default().push(object.key()),
             }
         }
         self.others(&mut drifted);
-        for (kind, names) in drifted {
-            found.push(self.drift(kind, &names));
+        for (kind, objects) in drifted {
+            found.extend(self.drift(kind, &objects));
         }
     }
 
     /// Objects of the other kinds that control planes read, which are missing or different there.
-    fn others(&self, drifted: &mut BTreeMap<&str, Vec<String>>) {
+    fn others(&self, drifted: &mut Drifted<'m>) {
         macro_rules! compare {
             ($($kind:ident in $field:ident,)*) => {
-                $(for object in self.own.$field.iter() {
-                    let other = self.theirs.$field.get(object.key());
-                    let is_equal = other.is_some_and(|other| other.spec == object.spec);
-                    if !is_equal && is_shared(&object.meta) {
-                        let name = format!("{}/{}", object.meta.namespace, object.meta.name);
-                        drifted.entry(stringify!($kind)).or_default().push(name);
+                $(for object in self.own.$field.iter().filter(|object| is_shared(&object.meta)) {
+                    let other = self.theirs.$field.get(object.key()).map(|other| &other.spec);
+                    if let Some(state) = State::of(&object.spec, other) {
+                        drifted.entry((stringify!($kind), state)).or_default().push(object.key());
                     }
                 })*
             };
@@ -169,35 +176,40 @@ impl Pair<'_> {
             Telemetry in telemetries,
         }
         for (key, object) in self.own.opaque.iter().filter(|(_, object)| is_read(object)) {
-            let other = self.theirs.opaque.get(key);
-            let is_equal = other.is_some_and(|other| {
-                match (object.node.get(&["spec"]), other.node.get(&["spec"])) {
-                    (Some(one), Some(other)) => is_alike(one, other),
-                    (one, other) => one.is_none() && other.is_none(),
-                }
-            });
-            if !is_equal {
-                let name = format!("{}/{}", key.namespace, key.name);
-                drifted.entry(key.kind).or_default().push(name);
-            }
+            let spec = |object: &'m Opaque| object.node.get(&["spec"]);
+            let state = match self.theirs.opaque.get(key) {
+                Some(other) if are_alike(spec(object), spec(other)) => continue,
+                Some(_) => State::Different,
+                None => State::Missing,
+            };
+            let name = (key.namespace.as_str(), &*key.name);
+            drifted.entry((key.kind, state)).or_default().push(name);
         }
     }
 
-    /// `TOPO-CONFIG-DRIFT`: primaries whose objects are not equal.
-    fn drift(&self, kind: &str, names: &[String]) -> Diagnostic {
+    /// `TOPO-CONFIG-DRIFT`: primaries whose objects are not equal, told at the first of them.
+    fn drift(
+        &self,
+        (kind, state): (&'static str, State),
+        objects: &[Key<'_>],
+    ) -> Option<Diagnostic> {
+        let (namespace, name) = *objects.first()?;
+        let names: Vec<String> =
+            objects.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
+        let (what, field) = match state {
+            State::Missing => ("missing", "metadata.name"),
+            State::Different => ("different", "spec"),
+        };
         let message = format!(
-            "{kind} {} of `{}` is missing or different in `{}`: proxies of the two clusters follow \
-             different rules",
-            some(names),
+            "{kind} {} of `{}` is {what} in `{}`: proxies of the two clusters follow different rules",
+            some(&names),
             self.plane.id,
             self.other.id
         );
         let help = "replicate the configuration to every primary";
-        Subject::cluster(self.mesh, &self.other.id).warning(
-            "TOPO-CONFIG-DRIFT",
-            "",
-            (message, help),
-        )
+        let key = ObjectKey { kind, namespace: namespace.into(), name: name.into() };
+        let subject = Subject::of_key(self.mesh, &self.plane.id, key);
+        Some(subject.warning("TOPO-CONFIG-DRIFT", field, (message, help)))
     }
 
     /// `HZ-DR-WRONG-CLUSTER`: a rule where the servers are, and clients elsewhere.
@@ -235,6 +247,14 @@ fn is_shared(meta: &Meta) -> bool {
 fn is_read(object: &Opaque) -> bool {
     let group = object.api_version.split('/').next().unwrap_or_default();
     matches!(group, "networking.istio.io" | "extensions.istio.io")
+}
+
+/// Whether two nodes say the same, or both are not there.
+fn are_alike(one: Option<&Node>, other: Option<&Node>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => is_alike(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
 }
 
 /// Whether two nodes say the same, wherever they stand.

@@ -1,4 +1,6 @@
 //! Pods and the sidecars that they should have.
+use std::collections::BTreeMap;
+
 use super::Subject;
 use super::scene::{Scene, some};
 use crate::manifest::{Diagnostic, Node, Value};
@@ -125,14 +127,18 @@ impl<'m> Cluster<'_, 'm> {
             pods.filter(|p| p.meta.annotations.get("sidecar.istio.io/proxyImage").is_none());
         let images = chosen.flat_map(|pod| {
             let containers = pod.spec.containers.iter().chain(&*pod.spec.init_containers);
-            containers.filter(|container| *container.name == *PROXY).map(|c| &*c.image)
+            let own = containers.filter(|container| *container.name == *PROXY);
+            own.map(|container| (&*container.image, &*pod.meta.name))
         });
-        let mut images: Vec<&str> = images.filter(|image| !image.is_empty()).collect();
-        images.sort_unstable();
-        images.dedup();
-        if images.len() < 2 {
+        let mut first = BTreeMap::new();
+        for (image, pod) in images.filter(|(image, _)| !image.is_empty()) {
+            first.entry(image).or_insert(pod);
+        }
+        if first.len() < 2 {
             return None;
         }
+        let images: Vec<String> =
+            first.iter().map(|(image, pod)| format!("{image} of {pod}")).collect();
         let message = format!(
             "pods of one namespace run proxies of different images, {}: some were not restarted since \
              injection changed, and behave as their version does",
@@ -140,7 +146,7 @@ impl<'m> Cluster<'_, 'm> {
         );
         let help = "restart the pods that run the old one";
         let subject = Subject::in_cluster(self.scene.mesh, self.id, "Namespace", &namespace.meta);
-        Some(subject.warning("IST0158", "", (message, help)))
+        Some(subject.warning("IST0158", "metadata.labels", (message, help)))
     }
 
     /// `IST0103`: no proxy where there should be one.

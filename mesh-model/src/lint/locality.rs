@@ -3,9 +3,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Subject;
 use super::scene::{Policy, Rule, Scene};
+use crate::endpoint::Workload;
 use crate::manifest::Diagnostic;
-use crate::name::Locality;
+use crate::name::{Labels, Locality};
 use crate::registry::{TrafficDistribution, place};
+use crate::resource::Pod;
 use crate::resource::destination_rule::LocalityLbSetting;
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
@@ -216,6 +218,23 @@ fn same(scene: &Scene<'_>) -> Option<Diagnostic> {
         super::scene::some(&clusters)
     );
     let help = "give each cluster's nodes their true region and zone, or a sub-zone of their own";
-    let id = scene.plane.clusters.first()?;
-    Some(Subject::cluster(scene.mesh, id).warning("HZ-LOCALITY-SAME", "", (message, help)))
+    let (pod, workload) = scene.workloads.iter().find(|(_, one)| !one.locality.is_empty())?;
+    let (subject, field) = written(scene, pod, workload)?;
+    Some(subject.warning("HZ-LOCALITY-SAME", &field, (message, help)))
+}
+
+/// Where the zone of a pod is written: at a label of its own, else at one of its node's.
+fn written(scene: &Scene<'_>, pod: &Pod, workload: &Workload) -> Option<(Subject, String)> {
+    let (id, store) = scene.clusters().find(|(id, _)| **id == workload.cluster)?;
+    let field = |labels: &Labels, keys: &[&str]| {
+        let key = keys.iter().find(|key| !labels.value(key).is_empty());
+        key.map(|key| format!("metadata.labels.{key}"))
+    };
+    if let Some(field) = field(&pod.meta.labels, &[place::LOCALITY, place::LEGACY_LOCALITY]) {
+        return Some((Subject::in_cluster(scene.mesh, id, "Pod", &pod.meta), field));
+    }
+    let node = store.nodes.get(("", &*pod.spec.node_name))?;
+    let keys = [place::ZONE, place::LEGACY_ZONE, place::REGION, place::LEGACY_REGION];
+    let field = field(&node.meta.labels, &keys)?;
+    Some((Subject::in_cluster(scene.mesh, id, "Node", &node.meta), field))
 }

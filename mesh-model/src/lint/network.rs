@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Subject;
 use super::scene::{Scene, some};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Provider};
 use crate::manifest::Diagnostic;
 use crate::name::{ClusterId, NetworkId};
 use crate::registry::{Service, Services, Store};
@@ -157,16 +157,35 @@ fn plaintext(scene: &Scene<'_>, service: &Service, endpoints: &[&Endpoint]) -> O
         .collect();
     let first = lost.first()?;
     let message = format!(
-        "{} of {} endpoints of `{}`, such as {} in network `{}`, do not speak mutual TLS: gateways \
+        "{} of {} endpoints of `{}`, such as `{}` at {} in network `{}`, do not speak mutual TLS: gateways \
          forward nothing else, so clients of other networks are not told of them",
         lost.len(),
         endpoints.len(),
         service.hostname,
+        first.workload.instance,
         first.address,
         first.workload.network
     );
     let help = "inject a sidecar into these workloads";
-    Some(scene.subject_of(service).error("HZ-PLAINTEXT-CROSS-NETWORK", "", (message, help)))
+    let (subject, field) = untrusted(scene, service, first);
+    Some(subject.error("HZ-PLAINTEXT-CROSS-NETWORK", &field, (message, help)))
+}
+
+/// Why an endpoint speaks no mutual TLS: where a machine's labels or account would say that it does, else where
+/// the service selects its pods.
+fn untrusted(scene: &Scene<'_>, service: &Service, endpoint: &Endpoint) -> (Subject, String) {
+    if let Some((subject, path)) =
+        Subject::of_machine(scene.mesh, &scene.plane.id, (service, endpoint))
+    {
+        let has_account = !endpoint.workload.service_account.is_empty();
+        let field = if has_account { "labels" } else { "serviceAccount" };
+        return (subject, format!("{path}.{field}"));
+    }
+    let field = match service.provider {
+        Provider::Kubernetes => "spec.selector",
+        Provider::External => "spec.workloadSelector",
+    };
+    (scene.subject_of(service), field.to_owned())
 }
 
 /// `HZ-PLAINTEXT-CROSS-NETWORK`: a rule switches mutual TLS off for a host of several networks.

@@ -1,11 +1,11 @@
 //! What a finding is about: an object and where it stands.
 use std::sync::Arc;
 
-use crate::endpoint::Provider;
+use crate::endpoint::{Address, Endpoint, Provider};
 use crate::manifest::{Diagnostic, Place, Severity};
 use crate::name::{ClusterId, Namespace};
 use crate::registry::{Mesh, Origin, Refused, Service};
-use crate::resource::{Meta, ObjectKey, ServiceEntry};
+use crate::resource::{Meta, ObjectKey, ServiceEntry, WorkloadEntrySpec};
 
 /// What a finding is about.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +25,11 @@ impl Subject {
     /// An object of a cluster.
     pub fn in_cluster(mesh: &Mesh, cluster: &ClusterId, kind: &'static str, meta: &Meta) -> Self {
         let key = ObjectKey { kind, namespace: meta.namespace.clone(), name: meta.name.clone() };
+        Self::of_key(mesh, cluster, key)
+    }
+
+    /// An object of a cluster, by its key.
+    pub(super) fn of_key(mesh: &Mesh, cluster: &ClusterId, key: ObjectKey) -> Self {
         Self::find(mesh, [Origin::Cluster(cluster.clone())], key)
     }
 
@@ -51,6 +56,40 @@ impl Subject {
             }
         };
         Self::at(mesh, Some(plane), kind, (&service.namespace, name))
+    }
+
+    /// What writes an endpoint of a service, if that is no pod: a WorkloadEntry, or the service's own
+    /// ServiceEntry; with the path of the part of the object that is the endpoint.
+    pub fn of_machine(
+        mesh: &Mesh,
+        plane: &ClusterId,
+        (service, endpoint): (&Service, &Endpoint),
+    ) -> Option<(Self, String)> {
+        let workload = &endpoint.workload;
+        let is_it = |spec: &WorkloadEntrySpec| Address::parse(&spec.address) == endpoint.address;
+        if service.provider == Provider::External {
+            let entry = entry_of(mesh, plane, service)?;
+            let index = workload.instance.strip_prefix(&*entry.meta.name);
+            let index = index.and_then(|rest| rest.strip_prefix('-')?.parse::<usize>().ok());
+            let listed = index.and_then(|index| Some((index, entry.spec.endpoints.get(index)?)));
+            if let Some((index, _)) = listed.filter(|(_, spec)| is_it(spec)) {
+                let subject = Self::of(mesh, plane, "ServiceEntry", &entry.meta);
+                return Some((subject, format!("spec.endpoints[{index}]")));
+            }
+        }
+        let of = |id: &ClusterId| mesh.parts.clusters.get(id).map(|part| &part.store);
+        let stores = [Some(&mesh.parts.config), of(plane), of(&workload.cluster)];
+        let key = (workload.namespace.as_str(), &*workload.instance);
+        let entry = stores
+            .into_iter()
+            .flatten()
+            .find_map(|store| store.workload_entries.get(key).filter(|entry| is_it(&entry.spec)))?;
+        let Meta { namespace, name, .. } = &entry.meta;
+        let object =
+            ObjectKey { kind: "WorkloadEntry", namespace: namespace.clone(), name: name.clone() };
+        let origins = [plane, &workload.cluster].map(|id| Origin::Cluster(id.clone()));
+        let subject = Self::find(mesh, [Origin::Config].into_iter().chain(origins), object);
+        Some((subject, "spec".to_owned()))
     }
 
     /// What another finding says of it: its name, and where it is written.

@@ -46,7 +46,7 @@ pub(super) fn check_mesh(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
             let subject = Subject::in_cluster(mesh, id, kind, meta);
             let finding =
                 if SECURITY_KINDS.contains(&kind) { Subject::error } else { Subject::warning };
-            found.push(finding(&subject, "HZ-REMOTE-CONFIG", "", (message, help)));
+            found.push(finding(&subject, "HZ-REMOTE-CONFIG", "kind", (message, help)));
         }
     }
 }

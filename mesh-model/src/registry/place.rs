@@ -15,10 +15,10 @@ pub const CLUSTER: &str = "topology.istio.io/cluster";
 pub const NETWORK: &str = "topology.istio.io/network";
 /// Label with the node.
 pub const NODE: &str = "kubernetes.io/hostname";
-const LOCALITY: &str = "topology.istio.io/locality";
-const LEGACY_LOCALITY: &str = "istio-locality";
-const LEGACY_REGION: &str = "failure-domain.beta.kubernetes.io/region";
-const LEGACY_ZONE: &str = "failure-domain.beta.kubernetes.io/zone";
+pub(crate) const LOCALITY: &str = "topology.istio.io/locality";
+pub(crate) const LEGACY_LOCALITY: &str = "istio-locality";
+pub(crate) const LEGACY_REGION: &str = "failure-domain.beta.kubernetes.io/region";
+pub(crate) const LEGACY_ZONE: &str = "failure-domain.beta.kubernetes.io/zone";
 
 /// Returns the locality text that a workload's own labels give: a text without `/` has every `.`
 /// turned into one. Empty where no label says anything.

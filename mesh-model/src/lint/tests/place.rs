@@ -149,3 +149,90 @@ fn what_is_wrong_between_clusters_is_pointed_at() {
     );
     check(&elsewhere, "HZ-VIP-PER-CLUSTER", "clusters/c1/cluster.yaml:1:1 name");
 }
+
+/// Checks that a hazard is found once, and where.
+#[track_caller]
+fn check_place(mesh: &Fixture, code: &str, expected: &str) {
+    assert_eq!(places(mesh, code), [expected]);
+}
+
+#[test]
+fn what_speaks_no_mutual_tls_is_pointed_at() {
+    let code = "HZ-PLAINTEXT-CROSS-NETWORK";
+    let plain = networks().cluster("c2", "n2", &["10.1.0.1 r2/z1 plain", "10.1.0.2 r2/z1"]);
+    check_place(&plain, code, "clusters/c1/cart.yaml:8:31 spec.selector");
+    let rule = networks().policy("{tls: {mode: DISABLE}}");
+    let expected = "config/DestinationRule-rule.yaml:4:42 spec.trafficPolicy.tls.mode";
+    check_place(&rule, code, expected);
+    let entry = |more: &str| {
+        let spec = format!(
+            "{{hosts: [db.test], ports: [{{number: 80, name: tcp, protocol: TCP}}], resolution: STATIC,              location: MESH_INTERNAL, {more}}}"
+        );
+        networks().object("ServiceEntry", "db", &spec)
+    };
+    let machine = |address: &str, more: &str| format!("{{address: {address}, network: {more}}}");
+    let near = machine("10.0.8.1", "n1, serviceAccount: db");
+    let listed = |far: &str| entry(&format!("endpoints: [{near}, {}]", machine("10.1.8.1", far)));
+    let expected = "config/ServiceEntry-db.yaml:4:199 spec.endpoints[1].serviceAccount";
+    check_place(&listed("n2"), code, expected);
+    let off = "n2, serviceAccount: db, labels: {security.istio.io/tlsMode: disabled}";
+    let expected = "config/ServiceEntry-db.yaml:4:252 spec.endpoints[1].labels";
+    check_place(&listed(off), code, expected);
+    let far = machine("10.1.8.1", "n2, labels: {app: db}");
+    let near = near.replace('}', ", labels: {app: db}}");
+    let selected = entry("workloadSelector: {labels: {app: db}}")
+        .object("WorkloadEntry", "near", &near)
+        .object("WorkloadEntry", "far", &far);
+    check_place(&selected, code, "config/WorkloadEntry-far.yaml:4:1 spec.serviceAccount");
+}
+
+#[test]
+fn the_zone_that_several_clusters_have_is_pointed_at() {
+    let cluster = |place: &str| {
+        let one = Fixture::default().cluster("c1", "", &[&format!("10.0.0.1 {place}")]);
+        one.cluster("c2", "", &[&format!("10.1.0.1 {place}")])
+    };
+    let expected = "clusters/c1/cart.yaml:12:70 metadata.labels.topology.kubernetes.io/zone";
+    check_place(&cluster("r1/z1"), "HZ-LOCALITY-SAME", expected);
+    let own = cluster("r1/z1 istio-locality=r2.z2");
+    let expected = "clusters/c1/cart.yaml:16:52 metadata.labels.istio-locality";
+    check_place(&own, "HZ-LOCALITY-SAME", expected);
+}
+
+#[test]
+fn objects_that_nobody_reads_or_not_everybody_are_pointed_at() {
+    let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: r, namespace: \
+                shop}\nspec: {host: cart, trafficPolicy: {tls: {mode: SIMPLE}}}\n";
+    let pair = |role: &str| {
+        Fixture::default()
+            .cluster("c1", "", &["10.0.0.1 r1/z1"])
+            .cluster("c2", "", &["10.1.0.1 r1/z2"])
+            .file("clusters/c1/cluster.yaml", "role: primary\n")
+            .file("clusters/c2/cluster.yaml", role)
+    };
+    let unread = pair("role: remote\ncontrolPlane: c1\n").file("clusters/c2/rule.yaml", rule);
+    check_place(&unread, "HZ-REMOTE-CONFIG", "clusters/c2/rule.yaml:2:1 kind");
+    let one = pair("role: primary\n").file("clusters/c1/rule.yaml", rule);
+    check_place(&one, "TOPO-CONFIG-DRIFT", "clusters/c1/rule.yaml:3:12 metadata.name");
+    let both = one.file("clusters/c2/rule.yaml", &rule.replace("SIMPLE", "DISABLE"));
+    let expected = ["clusters/c1/rule.yaml:4:1 spec", "clusters/c2/rule.yaml:4:1 spec"];
+    assert_eq!(places(&both, "TOPO-CONFIG-DRIFT"), expected);
+}
+
+#[test]
+fn the_labels_of_a_namespace_with_several_proxies_are_pointed_at() {
+    let pod = |name: &str, image: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{containers: \
+             [{{name: istio-proxy, image: \"{image}\"}}]}}\nstatus: {{podIP: 10.0.9.8}}\n---\n"
+        )
+    };
+    let namespace = super::namespace("shop", "{istio-injection: enabled}");
+    let mesh = Fixture::default()
+        .cluster("c1", "", &[])
+        .file("clusters/c1/pods.yaml", &(pod("a", "p:1") + &pod("b", "p:2") + &namespace));
+    check_place(&mesh, "IST0158", "clusters/c1/pods.yaml:15:24 metadata.labels");
+    let found = mesh.findings();
+    let text = "different images, `p:1 of a`, `p:2 of b`: ";
+    assert!(found.iter().any(|it| it.contains(text)), "{found:#?}");
+}
