@@ -26,6 +26,7 @@ mod gateway_labels;
 mod gateway_weights;
 mod hash_stability;
 mod weight_overflow;
+mod written;
 
 /// What one rule finds for a client and a destination.
 type Rule = fn(&Case<'_, '_>) -> Option<Diagnostic>;
@@ -49,11 +50,11 @@ pub fn lint(mesh: &Mesh) -> Vec<Diagnostic> {
             let of_gateways = if is_remote { of_gateways } else { &[] };
             for check in of_gateways {
                 let Some(one) = check(&case) else { continue };
-                let key = (one.code, one.object.clone());
+                let key = (one.code, case.object());
                 found.entry(key).or_insert((one, BTreeSet::new())).1.insert(index);
             }
             if let Some(one) = weight_overflow::check(&case) {
-                let key = (one.code, one.object.clone());
+                let key = (one.code, case.object());
                 found.entry(key).or_insert((one, BTreeSet::new())).1.insert(index);
             }
             // Playing it takes time; one class that has it is enough.

@@ -139,6 +139,20 @@ fn labels_behind_a_gateway_count_with_the_switch() {
         Fixes { gateway_labels: true, ..Fixes::default() },
         (&["c1 P0 100.0"], &["c1 P0 50.0", "c2 P0 50.0"]),
     );
+    let told = lint(&mesh(&[near(), far(), policy("version")], Fixes::default()));
+    let told = told.iter().find(|one| one.code == "HZ-GW-LABELS").unwrap();
+    let field = "spec.trafficPolicy.loadBalancer.localityLbSetting.failoverPriority";
+    assert_eq!((&*told.object, &*told.field), ("DestinationRule/shop/cart", field));
+    let settings = Source {
+        origin: Origin::MeshConfig,
+        name: "mesh.yaml".into(),
+        text: b"localityLbSetting: {failoverPriority: [version]}\n".to_vec(),
+    };
+    let told =
+        lint(&mesh(&[near(), far(), rule("{outlierDetection: {}}"), settings], Fixes::default()));
+    let told = told.iter().find(|one| one.code == "HZ-GW-LABELS").unwrap();
+    let field = "localityLbSetting.failoverPriority";
+    assert_eq!((&*told.object, &*told.field), ("MeshConfig", field));
     let by_network = mesh(&[near(), far(), policy("topology.istio.io/network")], Fixes::default());
     assert!(lint(&by_network).iter().all(|one| one.code != "HZ-GW-LABELS"));
 }
@@ -352,7 +366,9 @@ fn overflow(weights: [u32; 2], policy: &str) -> Option<(Severity, String)> {
     let mut found = found.filter(|found| found.code == "HZ-WEIGHT-OVERFLOW");
     let one = found.next()?;
     assert_eq!(found.next(), None);
-    assert_eq!(one.object, "ServiceEntry/shop/db");
+    let heaviest = usize::from(weights[1] > weights[0]);
+    let field = format!("spec.endpoints[{heaviest}].weight");
+    assert_eq!((&*one.object, &*one.field), ("ServiceEntry/shop/db", &*field));
     Some((one.severity, one.message))
 }
 
@@ -364,6 +380,7 @@ fn sums_of_weights_beyond_32_bits_are_told_and_refused_by_hashing_clients() {
     for policy in [plain, hash] {
         assert_eq!(overflow([most - 1, 1], policy), None, "{policy}");
     }
+    assert!(overflow([1, most], plain).is_some());
     let (severity, message) = overflow([most, 1], plain).unwrap();
     assert_eq!(severity, Severity::Warning);
     assert!(

@@ -2,7 +2,9 @@
 //!
 //! `failoverPriority` compares labels; a gateway has those of its cluster and network only, so remote
 //! endpoints never match any other.
+use mesh_model::lint::Subject;
 use mesh_model::manifest::Diagnostic;
+use mesh_model::resource::destination_rule::LocalityLbSetting;
 
 use super::Case;
 
@@ -15,5 +17,24 @@ pub(super) fn check(case: &Case<'_, '_>) -> Option<Diagnostic> {
     );
     let help =
         "rank by network or cluster, or switch `fixes.gateway_labels` on (istio/istio#49500)";
-    Some(case.subject().warning("HZ-GW-LABELS", "", (message, help)))
+    let (subject, field) = written(case);
+    Some(subject.warning("HZ-GW-LABELS", &field, (message, help)))
+}
+
+/// Where the labels are listed: in the rule, else in the mesh's setting; at the service where the rule has them
+/// from another one.
+fn written(case: &Case<'_, '_>) -> (Subject, String) {
+    let list = |setting: &LocalityLbSetting| !setting.failover_priority.is_empty();
+    let of_rule = case.balancer(|settings| settings.locality_lb_setting.as_ref().is_some_and(list));
+    if let Some((subject, path)) = of_rule {
+        return (subject, format!("{path}.localityLbSetting.failoverPriority"));
+    }
+    let policy = case.destination.policy.as_deref();
+    let own = policy.and_then(|policy| policy.load_balancer.as_ref());
+    let has_own = own.is_some_and(|settings| settings.locality_lb_setting.is_some());
+    if !has_own && list(&case.view.plane().config.locality_lb_setting) {
+        let field = "localityLbSetting.failoverPriority".to_owned();
+        return (Subject::config(case.view.mesh()), field);
+    }
+    (case.subject(), case.port_field())
 }

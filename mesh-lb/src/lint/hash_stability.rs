@@ -7,11 +7,8 @@
 //! times its healthy part), some keys of endpoints that are well are sent to the next one.
 use std::collections::BTreeMap;
 
-use mesh_model::lint::Subject;
 use mesh_model::manifest::Diagnostic;
-use mesh_model::resource::destination_rule::{
-    DestinationRuleSpec, HashKey, LbPolicy, LoadBalancerSettings, PortTrafficPolicy, TrafficPolicy,
-};
+use mesh_model::resource::destination_rule::{HashKey, LbPolicy, LoadBalancerSettings};
 use mesh_model::view::Destination;
 
 use super::Case;
@@ -201,45 +198,12 @@ impl Case<'_, '_> {
 
     /// A finding at the rule that asks for keys; at the service where the rule has it from another one.
     fn told(&self, texts: (String, &str)) -> Diagnostic {
-        let rule = self.destination.rule.map(|merged| &merged.rule);
-        let written = rule.and_then(|rule| {
-            let field =
-                hash_field(&rule.spec, &self.destination.subset, self.destination.port.number)?;
-            let (mesh, plane) = (self.view.mesh(), &self.view.plane().id);
-            Some((Subject::of(mesh, plane, "DestinationRule", &rule.meta), field))
-        });
-        let (subject, field) = written.unwrap_or_else(|| (self.subject(), self.port_field()));
+        let is_hashed =
+            |of: &LoadBalancerSettings| matches!(of.policy, Some(LbPolicy::ConsistentHash(_)));
+        let (subject, field) = match self.balancer(is_hashed) {
+            Some((subject, path)) => (subject, format!("{path}.consistentHash")),
+            None => (self.subject(), self.port_field()),
+        };
         subject.warning(CODE, &field, texts)
     }
-}
-
-/// Where a rule says how a port of a subset, or of the whole service, is balanced, if it is by keys: of the port
-/// before all ports, of the subset before the service.
-fn hash_field(spec: &DestinationRuleSpec, subset: &str, port: u16) -> Option<String> {
-    let own = spec.subsets.iter().position(|one| *one.name == *subset && !subset.is_empty());
-    let own = own.and_then(|at| {
-        let policy = spec.subsets.get(at)?.traffic_policy.as_ref()?;
-        balancer(policy, &format!("spec.subsets[{at}].trafficPolicy"), port)
-    });
-    let top = || balancer(spec.traffic_policy.as_ref()?, "spec.trafficPolicy", port);
-    let (settings, path) = own.or_else(top)?;
-    matches!(settings.policy, Some(LbPolicy::ConsistentHash(_)))
-        .then(|| format!("{path}.consistentHash"))
-}
-
-/// The balancer that a policy names for a port, and where.
-fn balancer<'p>(
-    policy: &'p TrafficPolicy,
-    path: &str,
-    port: u16,
-) -> Option<(&'p LoadBalancerSettings, String)> {
-    let is_for = |entry: &PortTrafficPolicy| {
-        entry.port.as_ref().is_some_and(|of| of.number == u32::from(port))
-    };
-    let mut of_ports = policy.port_level_settings.iter().enumerate();
-    let (of, path) = match of_ports.find(|(_, entry)| is_for(entry)) {
-        Some((at, entry)) => (&entry.load_balancer, format!("{path}.portLevelSettings[{at}]")),
-        None => (&policy.load_balancer, path.to_owned()),
-    };
-    of.as_ref().map(|of| (of, format!("{path}.loadBalancer")))
 }

@@ -2,6 +2,9 @@
 //!
 //! istiod multiplies the weights of a mesh with network gateways and sums them in 32 bits, which ends at the
 //! largest number or wraps; Envoy refuses sums beyond 32 bits for ring hash and Maglev.
+use std::cmp::Reverse;
+
+use mesh_model::lint::Subject;
 use mesh_model::manifest::Diagnostic;
 
 use super::Case;
@@ -23,7 +26,8 @@ pub(super) fn check(case: &Case<'_, '_>) -> Option<Diagnostic> {
             excess.text(),
             case.client()
         );
-        return Some(case.subject().error("HZ-WEIGHT-OVERFLOW", "", (message, help)));
+        let (subject, field) = heaviest(case);
+        return Some(subject.error("HZ-WEIGHT-OVERFLOW", &field, (message, help)));
     }
     let of_locality = assignment.localities().find_map(|locality| {
         let found = locality.overflow()?;
@@ -43,7 +47,24 @@ pub(super) fn check(case: &Case<'_, '_>) -> Option<Diagnostic> {
         found.exact,
         found.weight
     );
-    Some(case.subject().warning("HZ-WEIGHT-OVERFLOW", "", (message, help)))
+    let (subject, field) = heaviest(case);
+    Some(subject.warning("HZ-WEIGHT-OVERFLOW", &field, (message, help)))
+}
+
+/// Where the largest weight is written, the first of equal ones; at the service where pods alone have none.
+fn heaviest(case: &Case<'_, '_>) -> (Subject, String) {
+    let service = &case.destination.service;
+    let shards = case.view.shards(service).into_iter();
+    let endpoints = shards.flat_map(|shards| shards.endpoints());
+    // Of equal ones `max_by_key` has the last.
+    let heaviest = endpoints.min_by_key(|endpoint| Reverse(endpoint.weight));
+    let (mesh, plane) = (case.view.mesh(), &case.view.plane().id);
+    let written =
+        heaviest.and_then(|endpoint| Subject::of_machine(mesh, plane, (service, endpoint)));
+    match written {
+        Some((subject, path)) => (subject, format!("{path}.weight")),
+        None => (case.subject(), case.port_field()),
+    }
 }
 
 /// Whether the weights of the service are so large at all.
