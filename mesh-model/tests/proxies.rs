@@ -143,6 +143,46 @@ fn the_annotation_with_settings_counts_more_than_the_mesh_and_less_than_variable
 }
 
 #[test]
+fn settings_of_a_pod_lie_over_those_of_the_mesh_and_metadata_replaces_both() {
+    let of_mesh = "defaultConfig: {meshId: mesh, zipkinAddress: mesh, proxyHeaders: {server: {value: mesh}, \
+                   requestId: {disabled: true}}}\n";
+    let check = |metadata: &str, env: &str, entry: &str, expected: &str| {
+        let containers = format!("{{name: app}}, {{name: istio-proxy, env: [{env}]}}");
+        let mut registry = registry(metadata, &containers);
+        let source = |origin, name: &str, text: &str| Source {
+            origin,
+            name: name.into(),
+            text: text.into(),
+        };
+        let entry = format!(r#"[{{"ref": "c1/shop/web-0", "metadata": {{{entry}}}}}]"#);
+        let sources = [
+            source(Origin::MeshConfig, "mesh.yaml", of_mesh),
+            source(Origin::Proxies, "proxies.json", &entry),
+        ];
+        assert_eq!(registry.load(sources), []);
+        let mesh = registry.mesh();
+        let proxy = mesh.proxy("c1/shop/web-0").unwrap();
+        let settings = proxy.settings(mesh.config());
+        let headers = settings.proxy_headers.as_ref();
+        let server = headers.and_then(|headers| headers.server.as_ref());
+        let server = server.map_or("", |server| &server.value);
+        let id = headers.and_then(|headers| headers.request_id.as_ref()).is_some();
+        let found = format!("{} {} {server} {id}", settings.mesh_id, settings.zipkin_address);
+        assert_eq!(found.trim(), expected, "{metadata} {env} {entry}");
+    };
+    let annotation = ", annotations: {proxy.istio.io/config: '{meshId: pod, proxyHeaders: {server: {value: pod}}}'}";
+    let injected = "{name: PROXY_CONFIG, value: '{\"zipkinAddress\": \"env\"}'}";
+    let told = r#""PROXY_CONFIG": {"meshId": "told"}"#;
+    check("", "", "", "mesh mesh mesh true");
+    check(annotation, "", "", "pod mesh pod true");
+    check("", injected, "", "env  false");
+    check(annotation, injected, "", "pod env pod false");
+    check(annotation, injected, told, "told   false");
+    // Nothing is told by it.
+    check(annotation, "", r#""PROXY_CONFIG": null"#, "pod mesh pod true");
+}
+
+#[test]
 fn variables_in_json_are_metadata_of_any_kind() {
     let check = |env: &str, expected: &[(&str, &str)]| check_metadata("", env, "{}", expected);
     let json = |name: &str, text: &str| format!("{{name: ISTIO_METAJSON_{name}, value: '{text}'}}");

@@ -39,6 +39,7 @@ pub fn proxy(cluster: &str, locality: &str) -> Proxy {
         interception: InterceptionMode::Redirect,
         network_view: Box::default(),
         metadata: BTreeMap::new(),
+        started_with: None,
     }
 }
 

@@ -51,9 +51,14 @@ spec:
 
 /// The listeners of a pod where the mesh has these settings, and the proxy this metadata.
 fn sent(pod: &str, config: &str, metadata: &[(&str, &str)]) -> Vec<Listener> {
+    sent_in(CLUSTER, pod, config, metadata)
+}
+
+/// The same of a pod of another cluster.
+fn sent_in(cluster: &str, pod: &str, config: &str, metadata: &[(&str, &str)]) -> Vec<Listener> {
     let (registry, found) = folder::load([
         ("mesh.yaml", config),
-        ("clusters/c1/a.yaml", CLUSTER),
+        ("clusters/c1/a.yaml", cluster),
         ("config/a.yaml", CONFIG),
     ]);
     assert_eq!(found, []);
@@ -219,6 +224,23 @@ fn the_proxy_s_own_block_replaces_the_mesh_s() {
     for pod in ["web-0", "edge-0"] {
         check(pod, ALL, &own, &expected);
         check(pod, ALL, &[("PROXY_CONFIG", "{}")], &all());
+    }
+}
+
+#[test]
+fn the_annotation_of_a_pod_says_what_its_metadata_would() {
+    let text = "{connectionSettings: {httpIdleTimeout: 9s}, gatewayTopology: {numTrustedProxies: 2}, \
+                proxyHeaders: {server: {disabled: true}}, tracing: {sampling: 7, zipkin: {address: 'a:1'}}}";
+    let json = r#"{"connectionSettings": {"httpIdleTimeout": "9s"}, "gatewayTopology": {"numTrustedProxies": 2},
+                   "proxyHeaders": {"server": {"disabled": true}},
+                   "tracing": {"sampling": 7, "zipkin": {"address": "a:1"}}}"#;
+    let annotation =
+        format!("metadata: {{annotations: {{proxy.istio.io/config: \"{text}\"}}, name: ");
+    let annotated = CLUSTER.replace("metadata: {name: ", &annotation);
+    for pod in ["web-0", "edge-0"] {
+        let by_metadata = sent(pod, "{}", &[("PROXY_CONFIG", json)]);
+        assert_eq!(sent_in(&annotated, pod, "{}", &[]), by_metadata);
+        assert_ne!(sent(pod, "{}", &[]), by_metadata);
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
 use mesh_model::registry::{Change, Effect, Mesh, Origin, Registry, Source};
+use mesh_model::resource::Json;
+use mesh_model::resource::mesh_config::ProxyConfig;
 use mesh_model::view::{Proxy, ProxyKind, ProxyView, Scopes};
 use mesh_testkit::folder;
 use mesh_testkit::strategy::mesh;
@@ -285,6 +287,24 @@ fn pods_of_one_deployment_share_everything_and_others_what_they_send() {
     }
     let own = TypeUrl::LISTENER;
     assert_ne!(first.collection(&own), other.collection(&own));
+}
+
+#[test]
+fn a_pod_with_settings_of_its_own_shares_nothing_that_they_change() {
+    let mut registry = Registry::new(Compat::default());
+    registry.load(Synthetic { services: 40, ..Synthetic::default() }.sources());
+    let mesh = registry.mesh();
+    let proxy = mesh.proxy("c0/ns-0/svc-20-0").unwrap();
+    let settings = Json::parse(r#"{"proxyHeaders": {"preserveHttp1HeaderCase": true}}"#).unwrap();
+    let (settings, _) = ProxyConfig::decode(&settings.to_node(), &Arc::default());
+    let other = Proxy { started_with: Some(Arc::new(settings)), ..proxy.clone() };
+    let mut generator = Generator::new();
+    for proxy in [&proxy, &other, &proxy] {
+        let view = mesh.view(proxy).unwrap();
+        assert_eq!(unlike(&generator.snapshot(&view), &scratch(&view)), Vec::<String>::new());
+    }
+    let clusters = |proxy| scratch(&mesh.view(proxy).unwrap()).collection(&TypeUrl::CLUSTER).cloned();
+    assert_ne!(clusters(&proxy), clusters(&other));
 }
 
 #[test]

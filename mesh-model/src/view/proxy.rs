@@ -46,6 +46,9 @@ pub struct Proxy {
     pub network_view: Box<[NetworkId]>,
     /// All node metadata, by key; nearly all values are texts.
     pub metadata: std::collections::BTreeMap<Box<str>, Json>,
+    /// The settings that it was started with, where its pod tells other than the mesh's, all of them; metadata
+    /// `PROXY_CONFIG` counts more.
+    pub started_with: Option<Arc<ProxyConfig>>,
 }
 
 /// What a proxy is used as.
@@ -174,18 +177,23 @@ impl Proxy {
         network.is_empty() || self.network_view.is_empty() || self.network_view.contains(network)
     }
 
-    /// The proxy's settings: its own (node metadata `PROXY_CONFIG`), which replace all of the
+    /// The proxy's settings: its own (node metadata `PROXY_CONFIG`, else
+    /// [`started_with`](Self::started_with), which an agent sends as such), which replace all of the
     /// mesh's, else the mesh's.
     ///
-    /// A field of its own that cannot be read is left out.
+    /// A field of its own that cannot be read is left out. Of all of them istiod reads `tracing`,
+    /// `proxyHeaders`, `gatewayTopology`, `connectionSettings` and, for the keys of gateways,
+    /// `privateKeyProvider`; the others are the agent's, which writes Envoy's bootstrap by them.
     ///
     /// # Upstream
     ///
     /// istio/istio `pkg/model/proxy.go` `ProxyConfigOrDefault`.
-    pub fn settings<'c>(&self, config: &'c MeshConfig) -> Cow<'c, ProxyConfig> {
+    pub fn settings<'c>(&'c self, config: &'c MeshConfig) -> Cow<'c, ProxyConfig> {
         match self.metadata.get("PROXY_CONFIG") {
-            Some(own) => Cow::Owned(ProxyConfig::decode(&own.to_node(), &Arc::default()).0),
-            None => Cow::Borrowed(&config.default_config),
+            Some(own @ Json::Map(_)) => {
+                Cow::Owned(ProxyConfig::decode(&own.to_node(), &Arc::default()).0)
+            }
+            _ => Cow::Borrowed(self.started_with.as_deref().unwrap_or(&config.default_config)),
         }
     }
 

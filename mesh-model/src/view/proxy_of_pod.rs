@@ -9,6 +9,7 @@
 //! `GetNodeMetaData`; `pilot/cmd/pilot-agent/config/config.go` `getMeshConfig`. The environment that ProxyConfig
 //! objects ask for is in the manifest where it was injected, and is not added here where it was not.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{InterceptionMode, Proxy, ProxyKind};
 use crate::compat::DataPlane;
@@ -98,7 +99,9 @@ pub(crate) fn proxy_of_pod(evidence: &Evidence<'_>) -> Proxy {
     let kind = entry.and_then(|entry| entry.kind);
     let kind = kind.map_or_else(|| kind_of_pod(pod, evidence.root_namespace), kind_of_entry);
     let addresses: Box<[_]> = pod.status.addresses().collect();
-    let metadata = metadata(evidence, kind, &addresses);
+    let own = own_settings(pod, evidence.defaults);
+    let settings = own.as_ref().unwrap_or(evidence.defaults);
+    let metadata = metadata(evidence, settings, kind, &addresses);
     let text = |key: &str| metadata.get(key).and_then(Json::as_str).unwrap_or_default();
 
     let locality = &*workload.locality;
@@ -140,6 +143,7 @@ pub(crate) fn proxy_of_pod(evidence: &Evidence<'_>) -> Proxy {
             .map(NetworkId::from)
             .collect(),
         metadata,
+        started_with: own.map(Arc::new),
     }
 }
 
@@ -151,12 +155,11 @@ fn static_labels(extra: &BTreeMap<Box<str>, Json>) -> Labels {
 /// from the pod, and over it what `proxies.json` says.
 fn metadata(
     evidence: &Evidence<'_>,
+    settings: &mesh_config::ProxyConfig,
     kind: ProxyKind,
     addresses: &[std::net::IpAddr],
 ) -> BTreeMap<Box<str>, Json> {
-    let Evidence { pod, workload, entry, defaults, .. } = evidence;
-    let own = own_settings(pod, defaults);
-    let settings = own.as_ref().unwrap_or(defaults);
+    let Evidence { pod, workload, entry, .. } = evidence;
     let mut metadata: BTreeMap<Box<str>, Json> = BTreeMap::new();
     let inherited = settings.proxy_metadata.iter().map(|(key, value)| (&**key, &**value));
     let of_template = injects(pod, "grpc-agent").then_some(GRPC_AGENT).into_iter().flatten();

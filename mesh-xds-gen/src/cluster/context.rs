@@ -3,7 +3,7 @@ use mesh_envoy_proto::envoy::config::cluster::v3::Filter;
 use mesh_envoy_proto::pack;
 use mesh_envoy_proto::udpa::r#type::v1::TypedStruct;
 use mesh_model::compat::{DataPlane, Flags};
-use mesh_model::resource::{Json, MeshConfig};
+use mesh_model::resource::MeshConfig;
 use mesh_model::view::{Proxy, ProxyKind, ProxyView};
 
 use super::tls::ClientCertificates;
@@ -85,16 +85,9 @@ fn filters(view: &ProxyView<'_>) -> Vec<Filter> {
     }]
 }
 
-/// `proxyHeaders.preserveHttp1HeaderCase` of the proxy's own settings, which replace the mesh's.
+/// `proxyHeaders.preserveHttp1HeaderCase` of the proxy's settings.
 fn preserves_case(proxy: &Proxy, config: &MeshConfig) -> bool {
-    match proxy.metadata.get("PROXY_CONFIG") {
-        Some(Json::Map(own)) => {
-            let Some(Json::Map(headers)) = own.get("proxyHeaders") else { return false };
-            headers.get("preserveHttp1HeaderCase") == Some(&Json::Bool(true))
-        }
-        _ => {
-            let headers = config.default_config.proxy_headers.as_ref();
-            headers.and_then(|headers| headers.preserve_http1_header_case).unwrap_or_default()
-        }
-    }
+    let settings = proxy.settings(config);
+    let headers = settings.proxy_headers.as_ref();
+    headers.and_then(|headers| headers.preserve_http1_header_case).unwrap_or_default()
 }

@@ -95,6 +95,7 @@ impl Class {
             && known.interception == proxy.interception
             && known.dns_domain == proxy.dns_domain
             && known.network_view == proxy.network_view
+            && known.started_with == proxy.started_with
             && known.ip_families() == proxy.ip_families()
             && self.sidecar.as_ref().map(Arc::as_ptr) == view.scope().sidecar().map(Arc::as_ptr)
             && metadata(known, unread).eq(metadata(proxy, unread))

@@ -11,7 +11,7 @@ use mesh_envoy_proto::envoy::config::route::v3::{RouteConfiguration, VirtualHost
 use mesh_model::name::{Hostname, Protocol};
 use mesh_model::registry::{AutoAllocated, MESH, Service};
 use mesh_model::resource::virtual_service::Retry;
-use mesh_model::resource::{Json, MeshConfig, VirtualService};
+use mesh_model::resource::{MeshConfig, VirtualService};
 use mesh_model::view::network::address;
 use mesh_model::view::{Egress, Proxy, ProxyView};
 use prost::Message;
@@ -68,41 +68,18 @@ impl Default for ProxyHeaders {
 }
 
 impl ProxyHeaders {
-    /// What a proxy's own settings say (node metadata `PROXY_CONFIG`, which replaces all of the
-    /// mesh's), else the mesh's.
+    /// What a proxy's settings say.
     ///
     /// # Upstream
     ///
     /// istio/istio `pilot/pkg/networking/util/proxy_headers.go` `GetProxyHeaders`.
     pub fn of(proxy: &Proxy, config: &MeshConfig) -> Self {
-        if let Some(own) = proxy.metadata.get("PROXY_CONFIG") {
-            let headers = member(own, ["proxyHeaders", "proxy_headers"]);
-            let switch = |block, name: &'static str| {
-                let value = member(member(headers?, block)?, [name, name])?;
-                Some(*value == Json::Bool(true))
-            };
-            let no_count = switch(["attemptCount", "attempt_count"], "disabled");
-            let host = switch(["xForwardedHost", "x_forwarded_host"], "enabled");
-            return Self::new(no_count, host);
-        }
-        let Some(headers) = &config.default_config.proxy_headers else { return Self::default() };
+        let settings = proxy.settings(config);
+        let Some(headers) = &settings.proxy_headers else { return Self::default() };
         let no_count = headers.attempt_count.as_ref().and_then(|count| count.disabled);
         let host = headers.x_forwarded_host.as_ref().and_then(|host| host.enabled);
-        Self::new(no_count, host)
+        Self { attempt_count: no_count != Some(true), x_forwarded_host: host == Some(true) }
     }
-
-    fn new(no_attempt_count: Option<bool>, x_forwarded_host: Option<bool>) -> Self {
-        Self {
-            attempt_count: no_attempt_count != Some(true),
-            x_forwarded_host: x_forwarded_host == Some(true),
-        }
-    }
-}
-
-/// A member of a map by either of its names.
-fn member<'j>(value: &'j Json, names: [&str; 2]) -> Option<&'j Json> {
-    let Json::Map(members) = value else { return None };
-    names.iter().find_map(|name| members.get(*name))
 }
 
 /// A name that a sidecar asks for.
