@@ -48,8 +48,10 @@ impl Decode for f64 {
             // A double rounds; the text is the way there without a cast.
             Value::Integer(number) => number.to_string().parse().ok(),
             Value::Float(number) => Some(*number),
-            Value::String(text) => text.parse().ok(),
-            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => None,
+            Value::String(text) if is_number(text) => text.parse().ok(),
+            Value::Null | Value::Bool(_) | Value::String(_) | Value::List(_) | Value::Map(_) => {
+                None
+            }
         };
         match number.filter(|number| number.is_finite()) {
             Some(number) => Some(number),
@@ -154,6 +156,23 @@ pub(super) fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_shortest = digits == "0" || !digits.starts_with('0');
     is_shortest && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a text is a number in JSON: digits before and after the point, and an exponent at most.
+fn is_number(text: &str) -> bool {
+    let are_digits =
+        |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, Some(exponent)),
+        None => (text, None),
+    };
+    let (whole, fraction) = match number.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (number, None),
+    };
+    is_whole(whole)
+        && fraction.is_none_or(are_digits)
+        && exponent.is_none_or(|it| are_digits(it.strip_prefix(['+', '-']).unwrap_or(it)))
 }
 
 macro_rules! integers {

@@ -66,6 +66,20 @@ fn both_spellings_and_quoted_numbers_are_read() {
 }
 
 #[test]
+fn quoted_numbers_are_those_of_json() {
+    let read = |text: &str| f64::decode(&self::text(text), &mut Cursor::default());
+    for (text, number) in [("0.5", 0.5), ("-10", -10.0), ("1e1", 10.0), ("2.50E-1", 0.25)] {
+        assert_eq!(read(text), Some(number), "{text}");
+    }
+    for text in [
+        ".5", "5.", "+5", "05", "-", "1e", "1e+", "1.e1", "0x5", "1_0", " 5", "NaN", "inf",
+        "1e400", "",
+    ] {
+        assert_eq!(read(text), None, "{text}");
+    }
+}
+
+#[test]
 fn every_problem_is_reported_at_once_with_its_field() {
     let node = map(vec![
         ("maxRetries", at(Value::Bool(true))),
