@@ -321,6 +321,9 @@ fn limits_of_schemas() {
     check_policy("{retryBudget: {percent: 101}}", "SCHEMA-RANGE");
     let claims = "{jwtRules: [{issuer: a, spaceDelimitedClaims: ['']}]}";
     check("RequestAuthentication", claims, "SCHEMA-MIN-LENGTH");
+    let server = "{servers: [{hosts: [a.test], port: {number: 443, name: a, protocol: TLS}, tls: \
+                  {tlsCertificates: []}}]}";
+    check("Gateway", server, "SCHEMA-MIN-ITEMS");
 }
 
 #[test]

@@ -303,7 +303,8 @@ fn a_pod_with_settings_of_its_own_shares_nothing_that_they_change() {
         let view = mesh.view(proxy).unwrap();
         assert_eq!(unlike(&generator.snapshot(&view), &scratch(&view)), Vec::<String>::new());
     }
-    let clusters = |proxy| scratch(&mesh.view(proxy).unwrap()).collection(&TypeUrl::CLUSTER).cloned();
+    let clusters =
+        |proxy| scratch(&mesh.view(proxy).unwrap()).collection(&TypeUrl::CLUSTER).cloned();
     assert_ne!(clusters(&proxy), clusters(&other));
 }
 
