@@ -4,9 +4,23 @@ use std::collections::HashMap;
 use super::Fault;
 use crate::manifest::{Entry, Place};
 
+/// Returns the text of a whole number as a key: one of more than 64 bits is a float upstream, and one that takes
+/// all 64 without a sign is refused there.
+///
+/// # Upstream
+///
+/// kubernetes-sigs/yaml `goyaml.v2/resolve.go` `resolve`, `convertToJSONableObject`.
+pub(super) fn of_integer(number: i128) -> Option<String> {
+    if i64::try_from(number).is_ok() {
+        return Some(number.to_string());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "upstream reads such a number so")]
+    let float = || of_float(number as f64);
+    u64::try_from(number).is_err().then(float)
+}
+
 /// Returns the text of a number as a key, as kubernetes-sigs/yaml writes it: as few digits as tell a
-/// 32-bit float apart, with an exponent below 1e-4 and from 1e6
-/// on.
+/// 32-bit float apart, with an exponent below 1e-4 and from 1e6 on; `.inf` and `.nan` as YAML has them.
 ///
 /// # Upstream
 ///
@@ -14,6 +28,11 @@ use crate::manifest::{Entry, Place};
 pub(super) fn of_float(number: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "upstream prints keys with 32 bits")]
     let number = number as f32;
+    if !number.is_finite() {
+        let text = if number.is_nan() { ".nan" } else { ".inf" };
+        let sign = if number.is_sign_negative() && !number.is_nan() { "-" } else { "" };
+        return format!("{sign}{text}");
+    }
     let scientific = format!("{number:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();

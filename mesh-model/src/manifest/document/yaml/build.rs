@@ -127,7 +127,16 @@ impl<'l> Builder<'l> {
             return Ok(());
         }
         let value = scalar::value(text, style, tag, place)?;
+        if scalar::is_without_value(&value) && (anchor != 0 || !self.expects_key()) {
+            return Err(scalar::without_value(place));
+        }
         self.complete(Node { value, place, indent }, anchor)
+    }
+
+    /// Whether what comes next is a key.
+    fn expects_key(&self) -> bool {
+        let open = self.open.last().map(|open| &open.collection);
+        matches!(open, Some(Collection::Map { key: None, .. }))
     }
 
     pub(super) fn begin_list(&mut self, anchor: usize, place: Place) -> Result<()> {
@@ -255,7 +264,10 @@ fn key_text(node: Node) -> Result<FieldName> {
     match node.value {
         Value::String(text) => Ok(text.into()),
         Value::Bool(value) => Ok(value.to_string().into()),
-        Value::Integer(number) => Ok(number.to_string().into()),
+        Value::Integer(number) => key::of_integer(number).map(Into::into).ok_or_else(|| {
+            let message = "kubectl takes no number of 64 bits without a sign as a key";
+            Fault::new("YAML-NUMBER", node.place, message, "put the key in quotes")
+        }),
         Value::Float(number) => Ok(key::of_float(number).into()),
         Value::Null | Value::List(_) | Value::Map(_) => {
             let help = "put the key in quotes";

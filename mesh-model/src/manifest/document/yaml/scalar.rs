@@ -7,12 +7,11 @@
 //! # Upstream
 //!
 //! kubernetes-sigs/yaml `goyaml.v2/resolve.go` `resolve`. Unlike there a whole number of more than 64
-//! bits stays exact, and `.inf` is refused here rather than on the way to JSON.
+//! bits stays exact. As a value `.inf` is refused before it is on the way to JSON.
 use std::borrow::Cow;
 
 use granit_parser::{ScalarStyle, Tag};
 
-use crate::manifest::decode::clip;
 use crate::manifest::document::Fault;
 use crate::manifest::{Place, Value};
 
@@ -37,7 +36,7 @@ pub(super) fn value(
             Some(_) | None => return Ok(Value::String(text.into())),
         },
     };
-    let value = plain(text, place)?;
+    let value = plain(text);
     let Some(wanted) = wanted else { return Ok(value) };
     match (&*wanted, value) {
         ("bool", value @ Value::Bool(_))
@@ -53,18 +52,29 @@ pub(super) fn value(
     }
 }
 
+/// Whether a value is a number only as a key: `.inf`, `-.inf` or `.nan`.
+pub(super) fn is_without_value(value: &Value) -> bool {
+    matches!(value, Value::Float(number) if !number.is_finite())
+}
+
+/// Refuses such a value.
+pub(super) fn without_value(place: Place) -> Fault {
+    let message = "`.inf` and `.nan` are not numbers that can be used";
+    Fault::new("YAML-NUMBER", place, message, "put it in quotes if it is a text")
+}
+
 /// Returns the value of a scalar without quotes.
-fn plain(text: Cow<'_, str>, place: Place) -> Result<Value, Fault> {
+fn plain(text: Cow<'_, str>) -> Value {
     let first = text.bytes().next();
     let value = match first {
         None => Some(Value::Null),
-        Some(b'0'..=b'9' | b'+' | b'-' | b'.') => number(&text, place)?,
+        Some(b'0'..=b'9' | b'+' | b'-' | b'.') => number(&text),
         Some(b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~') => {
             word(&text)
         }
         Some(_) => None,
     };
-    Ok(value.unwrap_or_else(|| Value::String(text.into())))
+    value.unwrap_or_else(|| Value::String(text.into()))
 }
 
 /// Returns the value of the words that are no texts.
@@ -81,22 +91,24 @@ fn word(text: &str) -> Option<Value> {
     }
 }
 
-fn number(text: &str, place: Place) -> Result<Option<Value>, Fault> {
-    if matches!(text.trim_start_matches(['+', '-']), ".inf" | ".Inf" | ".INF")
-        || matches!(text, ".nan" | ".NaN" | ".NAN")
-    {
-        let message = format!("`{}` is not a number that can be used", clip(text));
-        return Err(Fault::new("YAML-NUMBER", place, message, "put it in quotes if it is a text"));
+fn number(text: &str) -> Option<Value> {
+    match text {
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
+            return Some(Value::Float(f64::INFINITY));
+        }
+        "-.inf" | "-.Inf" | "-.INF" => return Some(Value::Float(f64::NEG_INFINITY)),
+        ".nan" | ".NaN" | ".NAN" => return Some(Value::Float(f64::NAN)),
+        _ => {}
     }
     let digits =
         if text.contains('_') { Cow::Owned(text.replace('_', "")) } else { Cow::Borrowed(text) };
     if let Some(number) = integer(&digits) {
-        return Ok(Some(Value::Integer(number)));
+        return Some(Value::Integer(number));
     }
     // What is too large for a float is a text upstream.
     let float = Some(&*digits).filter(|digits| is_float(digits));
     let float = float.and_then(|digits| digits.parse::<f64>().ok());
-    Ok(float.filter(|number| number.is_finite()).map(Value::Float))
+    float.filter(|number| number.is_finite()).map(Value::Float)
 }
 
 /// Reads a whole number as Go does in base 0: `0x10`, `0o17`, `017`, `0b11`, `17`.

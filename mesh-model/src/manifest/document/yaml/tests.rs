@@ -51,7 +51,7 @@ fn whole_numbers_stay_exact() {
     );
     check(
         "é: 18446744073709551617\n18446744073709551619: x\n",
-        r#"{"é":18446744073709551617,"18446744073709551619":"x"}"#,
+        r#"{"é":18446744073709551617,"1.8446744e+19":"x"}"#,
     );
 }
 
@@ -61,6 +61,32 @@ fn numbers_without_a_value_are_refused() {
     check_refused("a: -.INF", "YAML-NUMBER", 1, 4);
     check_refused("a: .nan", "YAML-NUMBER", 1, 4);
     check("[inf, 1e999, +.nan, yEs]", r#"["inf","1e999","+.nan","yEs"]"#);
+}
+
+#[test]
+fn numbers_without_a_value_are_keys() {
+    check(
+        "{.inf: 1, -.INF: 2, .NaN: {.inf: 3}, a: 4}",
+        r#"{".inf":1,"-.inf":2,".nan":{".inf":3},"a":4}"#,
+    );
+    check("-1e39: 1\n1e39: 2\n", r#"{"-.inf":1,".inf":2}"#);
+    check("+.Inf: 1\n", r#"{".inf":1}"#);
+    check_refused(".inf", "YAML-NUMBER", 1, 1);
+    check_refused("{.inf: .inf}", "YAML-NUMBER", 1, 8);
+    check_refused("[.inf]", "YAML-NUMBER", 1, 2);
+    check_refused("{&a .inf: 1, b: *a}", "YAML-NUMBER", 1, 5);
+    check_refused("{.inf: 1, .Inf: 2}", "YAML-DUPLICATE-KEY", 1, 11);
+}
+
+#[test]
+fn numbers_as_keys_have_a_sign_or_are_floats() {
+    check(
+        "9223372036854775807: 1\n-9223372036854775808: 2\n-9223372036854775809: 3\n",
+        r#"{"9223372036854775807":1,"-9223372036854775808":2,"-9.223372e+18":3}"#,
+    );
+    check_refused("9223372036854775808: 1", "YAML-NUMBER", 1, 1);
+    check_refused("18446744073709551615: 1", "YAML-NUMBER", 1, 1);
+    check("18446744073709551616: 1", r#"{"1.8446744e+19":1}"#);
 }
 
 #[test]
