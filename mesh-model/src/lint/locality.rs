@@ -1,20 +1,23 @@
 //! Failover by locality that does not happen, or not as meant.
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Subject;
 use super::scene::{Policy, Rule, Scene};
 use crate::endpoint::Workload;
 use crate::manifest::Diagnostic;
 use crate::name::{Labels, Locality};
-use crate::registry::{TrafficDistribution, place};
+use crate::registry::{Service, Services, TrafficDistribution, place};
 use crate::resource::Pod;
 use crate::resource::destination_rule::LocalityLbSetting;
+use crate::view::has_proxy;
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     for rule in &scene.rules {
         for policy in rule.policies() {
             found.extend(no_outlier_detection(scene, rule, &policy));
             found.extend(missing(scene, rule, &policy));
+            found.extend(lost_clients(scene, rule, &policy));
             found.extend(empty_target(scene, rule, &policy));
             found.extend(gateway_labels(scene, rule, &policy));
             found.extend(distribution(rule, &policy));
@@ -112,7 +115,7 @@ fn mesh_without_outlier_detection(scene: &Scene<'_>) -> Option<Diagnostic> {
 fn missing(scene: &Scene<'_>, rule: &Rule<'_>, policy: &Policy<'_>) -> Option<Diagnostic> {
     policy.outlier_detection?;
     scene.locality_setting(policy)?;
-    let lost = |service: &&&std::sync::Arc<crate::registry::Service>| {
+    let lost = |service: &&&Arc<Service>| {
         let localities = scene.localities(service);
         localities.len() > 1 && localities.keys().any(Locality::is_empty)
     };
@@ -125,6 +128,38 @@ fn missing(scene: &Scene<'_>, rule: &Rule<'_>, policy: &Policy<'_>) -> Option<Di
         service.hostname
     );
     let help = "label their nodes with topology.kubernetes.io/region and zone, or set `locality`";
+    Some(rule.subject.error("HZ-LOCALITY-MISSING", &policy.field, (message, help)))
+}
+
+/// `HZ-LOCALITY-MISSING`: the endpoints say where they are, and clients that see them do not. Labels and shares
+/// by `*` hold for them all the same.
+fn lost_clients(scene: &Scene<'_>, rule: &Rule<'_>, policy: &Policy<'_>) -> Option<Diagnostic> {
+    policy.outlier_detection?;
+    let setting = scene.locality_setting(policy)?;
+    if !setting.failover_priority.is_empty() || !setting.distribute.is_empty() {
+        return None;
+    }
+    let is_spread = |service: &&&Arc<Service>| {
+        let localities = scene.localities(service);
+        localities.len() > 1 && !localities.keys().any(Locality::is_empty)
+    };
+    let service = rule.services.iter().find(is_spread)?;
+    let default = &scene.plane.default_service_export_to;
+    let is_lost = |(pod, workload): &&(&Arc<Pod>, Workload)| {
+        workload.locality.is_empty()
+            && has_proxy(pod) == Some(true)
+            && Services::is_visible(service, &pod.meta.namespace, default)
+    };
+    let mut lost = scene.workloads.iter().filter(is_lost).peekable();
+    let (pod, workload) = *lost.peek()?;
+    let first = format!("{}/{}/{}", workload.cluster, pod.meta.namespace, pod.meta.name);
+    let message = format!(
+        "{} clients, such as `{first}`, have no locality: to them all endpoints of `{}` are equally far, so they \
+         send to every locality alike and prefer none",
+        lost.count(),
+        service.hostname
+    );
+    let help = "label their nodes with topology.kubernetes.io/region and zone";
     Some(rule.subject.error("HZ-LOCALITY-MISSING", &policy.field, (message, help)))
 }
 

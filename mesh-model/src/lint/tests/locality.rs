@@ -24,6 +24,34 @@ fn endpoints_without_locality_come_last() {
 }
 
 #[test]
+fn clients_without_locality_prefer_no_endpoint() {
+    let client = |containers: &str, node: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: web, namespace: web}}\nspec: {{nodeName: {node}, \
+             containers: [{{name: web}}{containers}]}}\nstatus: {{podIP: 10.0.9.1}}\n"
+        );
+        spread().file("clusters/c1/web.yaml", &text)
+    };
+    let sidecar = ", {name: istio-proxy}";
+    let guarded = format!("{{{GUARD}}}");
+    let found = client(sidecar, "gone").policy(&guarded).findings();
+    let text = "1 clients, such as `c1/web/web`, have no locality: to them all endpoints of `cart.shop.svc.cluster.local` \
+                are equally far";
+    assert!(
+        found.iter().any(|it| it.contains("HZ-LOCALITY-MISSING") && it.contains(text)),
+        "{found:#?}"
+    );
+    client(sidecar, "c1-0").policy(&guarded).lacks("HZ-LOCALITY-MISSING");
+    client("", "gone").policy(&guarded).lacks("HZ-LOCALITY-MISSING");
+    let labels = "loadBalancer: {localityLbSetting: {failoverPriority: [version]}}";
+    client(sidecar, "gone").policy(&format!("{{{GUARD}, {labels}}}")).lacks("HZ-LOCALITY-MISSING");
+    client(sidecar, "gone").policy(&format!("{{{FAILOVER}}}")).lacks("HZ-LOCALITY-MISSING");
+    let one = Fixture::default().cluster("c1", "", &["10.0.0.1 r1/z1"]);
+    let lost = client(sidecar, "gone").0.remove("clusters/c1/web.yaml").unwrap();
+    one.file("clusters/c1/web.yaml", &lost).policy(&guarded).lacks("HZ-LOCALITY-MISSING");
+}
+
+#[test]
 fn clusters_in_one_zone_are_not_told_apart() {
     let same = Fixture::default().cluster("c1", "", &["10.0.0.1 r1/z1"]).cluster(
         "c2",
