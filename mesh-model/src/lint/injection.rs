@@ -155,8 +155,8 @@ impl<'m> Cluster<'_, 'm> {
         if !is_injected(namespace) || opts_out(pod) || has_proxy(pod) {
             return None;
         }
-        let message = "the namespace is labelled for injection and the pod has no proxy: it was \
-                       created before, or injection failed"
+        let message = "the namespace is labelled for injection and the pod has no proxy (it was created \
+                       before, or injection failed): no rule holds for what it sends, and it is sent plain text"
             .to_owned();
         let help = "restart the pod, or label it `sidecar.istio.io/inject: \"false\"`";
         let subject = Subject::in_cluster(self.scene.mesh, self.id, "Pod", &pod.meta);

@@ -76,7 +76,8 @@ impl Cluster<'_, '_> {
             let first = of_port.entry(port.port).or_insert(port.protocol);
             if *first != port.protocol {
                 let message = format!(
-                    "services {} select the same pods and have port {} once as {} and once as {}",
+                    "services {} select the same pods and have port {} once as {} and once as {}: only what \
+                     comes over TCP passes the pods' proxies and their rules",
                     some(names),
                     port.port,
                     first.as_str(),

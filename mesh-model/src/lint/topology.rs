@@ -75,7 +75,8 @@ fn unknown_registries(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
                 continue;
             }
             let message = format!(
-                "network `{network}` takes the endpoints of cluster `{name}`, which does not exist"
+                "network `{network}` takes the endpoints of cluster `{name}`, which does not exist: no \
+                 endpoint is in the network for that"
             );
             let field = format!("networks.{network}.endpoints[{index}].fromRegistry");
             let names: Vec<&str> = mesh.clusters().map(|id| id.as_str()).collect();
