@@ -14,6 +14,7 @@
 //! `source/common/http/conn_manager_utility.cc`,
 //! `source/common/listener_manager/filter_chain_manager_impl.cc`.
 mod action;
+mod arrival;
 mod condition;
 mod domain;
 mod listener;
@@ -38,7 +39,9 @@ use mesh_model::compat::EnvoyFeatures;
 use mesh_model::view::{ProxyView, Subset, network};
 
 pub use self::action::{AbortStatus, Changes, Delay, Fault, Forward, Share};
-use self::listener::Content;
+pub use self::arrival::{Arrival, Over, Received, Speaks, receive};
+use self::listener::Connection;
+pub use self::listener::Content;
 use self::path::Normal;
 use self::re2::Alphabet;
 pub use self::redirect::Redirected;
@@ -129,6 +132,10 @@ pub enum Reason {
     NoFilterChain,
     /// The connection is not read as HTTP: it goes where its chain says.
     Connection,
+    /// The chain ends TLS, and the client speaks none or has no certificate of the mesh.
+    HandshakeFails,
+    /// The chain reads HTTP, and something else arrives.
+    NotRequests,
     /// A header has an underscore in its name.
     HeaderRejected,
     /// The path cannot be normalized, or may not have what it has.
@@ -156,6 +163,8 @@ impl Reason {
             Self::NoListener => "no_listener",
             Self::NoFilterChain => "no_filter_chain",
             Self::Connection => "connection",
+            Self::HandshakeFails => "handshake_fails",
+            Self::NotRequests => "not_requests",
             Self::HeaderRejected => "header_rejected",
             Self::PathRejected => "path_rejected",
             Self::PathRedirected => "path_redirected",
@@ -175,6 +184,10 @@ impl fmt::Display for Reason {
             Self::NoListener => "no listener takes this port",
             Self::NoFilterChain => "the listener has no filter chain for such a connection",
             Self::Connection => "the connection is not read as HTTP and goes where its chain says",
+            Self::HandshakeFails => {
+                "the proxy ends TLS, and the client speaks none or has no certificate of the mesh"
+            }
+            Self::NotRequests => "the connection is read as HTTP, and something else arrives",
             Self::HeaderRejected => "a header has an underscore in its name",
             Self::PathRejected => "the path cannot be normalized, or has an escaped slash",
             Self::PathRedirected => {
@@ -203,9 +216,9 @@ pub fn address_of(view: &ProxyView<'_>, host: &str, port: u16) -> Option<IpAddr>
     address.parse().ok().filter(|address: &IpAddr| !address.is_unspecified())
 }
 
-/// Says what happens to a request.
-pub fn resolve(configuration: &Configuration<'_>, request: &Request) -> Resolution {
-    let nowhere = Resolution {
+/// What happens to what no listener takes.
+fn nowhere() -> Resolution {
+    Resolution {
         listener: String::new(),
         route_config: String::new(),
         virtual_host: String::new(),
@@ -214,29 +227,51 @@ pub fn resolve(configuration: &Configuration<'_>, request: &Request) -> Resoluti
         fault: None,
         changes: Changes::default(),
         reason: Reason::NoListener,
+    }
+}
+
+/// Says what happens to a request.
+pub fn resolve(configuration: &Configuration<'_>, request: &Request) -> Resolution {
+    let Some(listener) = listener::find(configuration.listeners, request) else {
+        return nowhere();
     };
-    let Some(listener) = listener::find(configuration.listeners, request) else { return nowhere };
-    let found = Resolution { listener: listener.name.clone(), ..nowhere };
-    let Some(chain) = listener::chain(listener, request) else {
+    let found = Resolution { listener: listener.name.clone(), ..nowhere() };
+    let Some(chain) = listener::chain(listener, &Connection::of(request)) else {
         return Resolution { reason: Reason::NoFilterChain, ..found };
     };
     match listener::content(chain) {
-        Some(Content::Connection(proxy)) => {
-            let forward = Box::new(action::of_connection(&proxy, configuration.clusters));
+        Some(content) => {
+            // A chain with a transport socket ends TLS.
+            let ends_tls = chain.transport_socket.is_some();
+            of_content(configuration, &content, request, ends_tls, found)
+        }
+        None => Resolution { reason: Reason::NoFilterChain, ..found },
+    }
+}
+
+/// What happens to a request once its chain is known.
+fn of_content(
+    configuration: &Configuration<'_>,
+    content: &Content,
+    request: &Request,
+    ends_tls: bool,
+    found: Resolution,
+) -> Resolution {
+    match content {
+        Content::Connection(proxy) => {
+            let forward = Box::new(action::of_connection(proxy, configuration.clusters));
             let outcome = Outcome::Forwarded(forward);
             Resolution { outcome, reason: Reason::Connection, ..found }
         }
-        Some(Content::Requests(manager)) => {
-            // A chain with a transport socket ends TLS.
-            let Some(request) = underscore::seen(&manager, request) else {
+        Content::Requests(manager) => {
+            let Some(request) = underscore::seen(manager, request) else {
                 let outcome = Outcome::Answered { status: 400, body: String::new() };
                 return Resolution { outcome, reason: Reason::HeaderRejected, ..found };
             };
-            let came = Came::new(&manager, &request, chain.transport_socket.is_some());
+            let came = Came::new(manager, &request, ends_tls);
             let routing = Routing { configuration, request: &request, came };
-            routing.of_manager(&manager, found)
+            routing.of_manager(manager, found)
         }
-        None => Resolution { reason: Reason::NoFilterChain, ..found },
     }
 }
 

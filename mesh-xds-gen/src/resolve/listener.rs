@@ -20,7 +20,9 @@ use super::Request;
 use crate::name::{VIRTUAL_INBOUND_LISTENER, VIRTUAL_OUTBOUND_LISTENER};
 
 /// What a chain does with a connection.
-pub(super) enum Content {
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "callers look at both")]
+pub enum Content {
     /// It reads requests.
     Requests(Box<HttpConnectionManager>),
     /// It sends everything on.
@@ -71,55 +73,75 @@ fn addresses(listener: &Listener) -> impl Iterator<Item = (&str, u32)> {
     })
 }
 
-/// The chain with the most specific match, by port, then address, then server name, then transport,
-/// then protocol; else the default one.
-pub(super) fn chain<'l>(listener: &'l Listener, request: &Request) -> Option<&'l FilterChain> {
-    let mut best: Option<([usize; 5], &FilterChain)> = None;
-    for chain in &listener.filter_chains {
-        let any = FilterChainMatch::default();
-        let given = chain.filter_chain_match.as_ref().unwrap_or(&any);
-        let Some(rank) = rank(given, request) else { continue };
-        if best.is_none_or(|(highest, _)| rank > highest) {
-            best = Some((rank, chain));
-        }
-    }
-    best.map(|(_, chain)| chain).or(listener.default_filter_chain.as_ref())
+/// What of a connection decides about its chain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connection<'c> {
+    pub(super) port: u16,
+    pub(super) address: Option<IpAddr>,
+    /// The server name; empty: none.
+    pub(super) server_name: &'c str,
+    /// What inspectors find below the protocol: `tls` or `raw_buffer`.
+    pub(super) transport: &'c str,
+    /// The protocols that they find, in the client's order.
+    pub(super) protocols: &'c [&'c str],
 }
 
-/// How specific a match is; `None` if it does not hold.
-fn rank(given: &FilterChainMatch, request: &Request) -> Option<[usize; 5]> {
-    let port = match given.destination_port {
-        None => 0,
-        Some(port) if port == u32::from(request.port) => 1,
-        Some(_) => return None,
-    };
-    let address = match request.address {
-        _ if given.prefix_ranges.is_empty() => 0,
-        Some(address) => given.prefix_ranges.iter().filter_map(|it| covers(it, address)).max()?,
-        None => return None,
-    };
-    let names = &given.server_names;
-    let name = if names.is_empty() {
-        0
-    } else {
-        names.iter().filter_map(|name| server_name(name, &request.sni)).max()?
-    };
-    let is_tls = !request.sni.is_empty();
-    let transport = match &*given.transport_protocol {
-        "" => 0,
-        "tls" if is_tls => 1,
-        "raw_buffer" if !is_tls => 1,
-        _ => return None,
-    };
-    // What the inspectors find: HTTP in plain text, what browsers offer in TLS.
-    let spoken: &[&str] = if is_tls { &["h2", "http/1.1"] } else { &["http/1.1"] };
-    let protocols = &given.application_protocols;
-    let protocol = match protocols.iter().any(|protocol| spoken.contains(&&**protocol)) {
-        _ if protocols.is_empty() => 0,
-        true => 1,
-        false => return None,
-    };
-    Some([port, address, name, transport, protocol])
+impl<'c> Connection<'c> {
+    /// The connection of a request: HTTP is found in plain text, and in TLS what browsers offer.
+    pub(super) fn of(request: &'c Request) -> Self {
+        let is_tls = !request.sni.is_empty();
+        Self {
+            port: request.port,
+            address: request.address,
+            server_name: &request.sni,
+            transport: if is_tls { "tls" } else { "raw_buffer" },
+            protocols: if is_tls { &["h2", "http/1.1"] } else { &["http/1.1"] },
+        }
+    }
+}
+
+/// The chain with the most specific match, by port, then address, then server name, then transport,
+/// then protocol; else the default one. A step is not taken back: where chains of the port have
+/// no match for the rest, those of any port are not asked.
+pub(super) fn chain<'l>(
+    listener: &'l Listener,
+    connection: &Connection<'_>,
+) -> Option<&'l FilterChain> {
+    let mut left: Vec<&FilterChain> = listener.filter_chains.iter().collect();
+    narrow(&mut left, |given| match given.destination_port {
+        None => Some(0),
+        Some(port) => (port == u32::from(connection.port)).then_some(1),
+    });
+    narrow(&mut left, |given| match connection.address {
+        _ if given.prefix_ranges.is_empty() => Some(0),
+        Some(address) => given.prefix_ranges.iter().filter_map(|it| covers(it, address)).max(),
+        None => None,
+    });
+    narrow(&mut left, |given| match &*given.server_names {
+        [] => Some(0),
+        names => names.iter().filter_map(|it| server_name(it, connection.server_name)).max(),
+    });
+    narrow(&mut left, |given| match &*given.transport_protocol {
+        "" => Some(0),
+        transport => (transport == connection.transport).then_some(1),
+    });
+    narrow(&mut left, |given| match &*given.application_protocols {
+        [] => Some(0),
+        protocols => {
+            let spoken = connection.protocols;
+            let first = spoken.iter().position(|one| protocols.iter().any(|it| it == one))?;
+            Some(spoken.len() - first)
+        }
+    });
+    left.first().copied().or(listener.default_filter_chain.as_ref())
+}
+
+/// Keeps the chains that are the most specific in one respect.
+fn narrow(left: &mut Vec<&FilterChain>, rank: impl Fn(&FilterChainMatch) -> Option<usize>) {
+    let any = FilterChainMatch::default();
+    let rank = |chain: &FilterChain| rank(chain.filter_chain_match.as_ref().unwrap_or(&any));
+    let best = left.iter().filter_map(|chain| rank(chain)).max();
+    left.retain(|chain| best.is_some() && rank(chain) == best);
 }
 
 /// The length of a range with the address in it, plus one.
