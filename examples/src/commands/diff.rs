@@ -15,6 +15,7 @@ use self::decisions::Incomplete;
 use super::lint::findings;
 use crate::{Failure, Output, folder, json};
 
+mod arrivals;
 mod concerned;
 mod decisions;
 mod requests;
@@ -47,6 +48,7 @@ pub(crate) struct Arguments {
 struct Difference {
     traffic: Vec<traffic::Change>,
     routes: Vec<routes::Change>,
+    arrivals: Vec<arrivals::Change>,
     decisions: decisions::Decisions,
     resources: Vec<resources::Change>,
     added: Vec<Diagnostic>,
@@ -61,13 +63,16 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let concerned = concerned::of(sides, &clients, &effect);
     let (before, after) = (findings(&old), findings(&new));
     let (mut resources, mut routes) = (resources::Changes::default(), routes::Changes::default());
+    let mut arrivals = arrivals::Changes::default();
     sent::by_neighbourhood(sides, &concerned, |proxies| {
         resources.add(proxies);
         routes.add(sides, proxies);
+        arrivals.add(sides, proxies);
     });
     let difference = Difference {
         traffic: traffic::changes(sides, &concerned),
         routes: routes.end(),
+        arrivals: arrivals.end(),
         decisions: decisions::changes(sides, &workloads)?,
         resources: resources.end(),
         added: without(&after, &before),
@@ -124,6 +129,8 @@ fn answer(difference: &Difference) -> serde_json::Value {
     let traffic = traffic.chain(difference.routes.iter().map(routes::Change::to_json));
     json!({
         "traffic": traffic.collect::<Vec<_>>(),
+        // Connections to workloads, beside who may make them.
+        "inbound": difference.arrivals.iter().map(arrivals::Change::to_json).collect::<Vec<_>>(),
         "decisions": decisions.changes.iter().map(decisions::Change::to_json).collect::<Vec<_>>(),
         // Rules for which not all was tried: that nothing is told of them proves nothing.
         "incomplete": decisions.incomplete.iter().map(Incomplete::to_json).collect::<Vec<_>>(),

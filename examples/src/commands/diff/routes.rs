@@ -21,8 +21,8 @@ use mesh_xds_gen::snapshot::{Resource, Snapshot, TypeUrl};
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::Sides;
 use super::sent::Sent;
+use super::{Sides, arrivals};
 
 mod expression;
 mod sample;
@@ -57,6 +57,8 @@ pub(super) enum End {
     GrpcAnswer(u32),
     /// The connection ends.
     Closed,
+    /// At the workload, past its proxy.
+    Workload,
 }
 
 /// What becomes of requests otherwise, so far.
@@ -138,7 +140,11 @@ fn names<'s>(proxy: &'s Sent<'_>) -> BTreeSet<&'s str> {
         };
         names.extend(changed.filter(counts).chain(&delta.removed).map(|name| &**name));
     }
-    names.retain(|name| !is_inbound(name));
+    let listener = |of: &Snapshot, name: &str| of.resource(&TypeUrl::LISTENER, name).cloned();
+    names.retain(|name| {
+        let listeners = [&proxy.was, &proxy.is].into_iter().filter_map(|of| listener(of, name));
+        !is_inbound(name) && !listeners.into_iter().any(|it| arrivals::is_inbound(&it))
+    });
     names
 }
 
@@ -251,7 +257,7 @@ fn of_listeners(held: &[Held; 2], names: &BTreeSet<&str>) -> Vec<Request> {
     requests
 }
 
-fn socket(listener: &Listener) -> Option<(&str, u32)> {
+pub(super) fn socket(listener: &Listener) -> Option<(&str, u32)> {
     match &listener.address.as_ref()?.address {
         Some(Kind::SocketAddress(socket)) => match socket.port_specifier {
             Some(PortSpecifier::PortValue(port)) => Some((&socket.address, port)),
@@ -262,7 +268,7 @@ fn socket(listener: &Listener) -> Option<(&str, u32)> {
 }
 
 /// Where shares of a request end, in percent.
-fn ends_of(found: &Resolution) -> BTreeMap<End, f64> {
+pub(super) fn ends_of(found: &Resolution) -> BTreeMap<End, f64> {
     let mut ends = BTreeMap::new();
     let aborted = found.fault.as_ref().and_then(|fault| fault.abort);
     if let Some((status, share)) = aborted {
@@ -298,7 +304,7 @@ fn ends_of(found: &Resolution) -> BTreeMap<End, f64> {
 const NOTHING: f64 = 1e-6;
 
 /// What each end loses, divided over those that win by what they win.
-fn shift(before: &BTreeMap<End, f64>, after: &BTreeMap<End, f64>) -> Vec<Moved> {
+pub(super) fn shift(before: &BTreeMap<End, f64>, after: &BTreeMap<End, f64>) -> Vec<Moved> {
     let more = |ends: &BTreeMap<End, f64>, others: &BTreeMap<End, f64>| -> Vec<(End, f64)> {
         let gains =
             ends.iter().map(|(end, share)| (end.clone(), share - others.get(end).unwrap_or(&0.0)));
@@ -327,6 +333,7 @@ impl End {
             }
             Self::GrpcAnswer(status) => json!({"direct_response": {"grpc_status": status}}),
             Self::Closed => Value::Null,
+            Self::Workload => json!({"unproxied": true}),
         }
     }
 }
@@ -340,7 +347,14 @@ impl std::fmt::Display for End {
             Self::Answer(status, Some(lacks)) => write!(f, "answer {status}: no cluster {lacks}"),
             Self::GrpcAnswer(status) => write!(f, "gRPC answer {status}"),
             Self::Closed => f.write_str("connection closed"),
+            Self::Workload => f.write_str("the workload, past its proxy"),
         }
+    }
+}
+
+impl Moved {
+    pub(super) fn to_json(&self) -> Value {
+        json!({"from": self.from.to_json(), "to": self.to.to_json(), "share": self.share})
     }
 }
 
@@ -351,9 +365,7 @@ impl Change {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let moved = self.moved.iter().map(|moved| {
-            json!({"from": moved.from.to_json(), "to": moved.to.to_json(), "share": moved.share})
-        });
+        let moved = self.moved.iter().map(Moved::to_json);
         let Request { method, path, headers, sni, host, port, .. } = &self.request;
         json!({
             "proxy_class": self.class,

@@ -1,11 +1,13 @@
 //! A difference for people.
 use super::Difference;
+use super::arrivals::Otherwise;
 use super::decisions::Incomplete;
 use crate::commands::whatif::movement;
 use crate::say::say;
 
 pub(super) fn print(difference: &Difference) {
     traffic(difference);
+    arrivals(difference);
     decisions(difference);
     resources(difference);
     say!("\nFINDINGS");
@@ -61,6 +63,29 @@ fn traffic(difference: &Difference) {
     }
     if difference.traffic.is_empty() && difference.routes.is_empty() {
         say!("  none moves");
+    }
+}
+
+fn arrivals(difference: &Difference) {
+    say!("\nARRIVING");
+    for change in &difference.arrivals {
+        for arriving in &change.arrivals {
+            say!("  {arriving}  for {} ({} proxies)", change.class, change.proxies.len());
+        }
+        for moved in &change.difference.moved {
+            say!("    {:>6.2}%  {} -> {}", moved.share, moved.from, moved.to);
+        }
+        for Otherwise { what, before, after } in &change.difference.otherwise {
+            match (before, after) {
+                (None, None) => say!("    {what}: otherwise"),
+                (Some(before), None) => say!("    {what}: no more ({before})"),
+                (None, Some(after)) => say!("    {what}: now {after}"),
+                (Some(before), Some(after)) => say!("    {what}: {before} -> {after}"),
+            }
+        }
+    }
+    if difference.arrivals.is_empty() {
+        say!("  nothing is treated otherwise, but for who may call");
     }
 }
 
