@@ -231,6 +231,20 @@ mod tests {
     }
 
     #[test]
+    fn an_error_that_only_moves_down_in_its_file_is_no_new_one() {
+        let folder = Folder::new("moved");
+        let file = "clusters/c1/more.yaml";
+        let twice = "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  name: p\n";
+        folder.write(file, &format!("{NAMESPACE}---\n{NAMESPACE}{twice}"));
+        let (mut watched, _) = Watched::open(&folder.0, Compat::default()).unwrap();
+        assert_eq!(watched.errors.values().map(BTreeSet::len).sum::<usize>(), 3);
+        folder.write(file, &format!("# moves\n{NAMESPACE}---\n{NAMESPACE}{twice}"));
+        check(watched.reload(), &[file], &[]);
+        folder.write("clusters/c1/first.yaml", NAMESPACE);
+        check(watched.reload(), &["clusters/c1/first.yaml"], &[]);
+    }
+
+    #[test]
     fn a_folder_that_is_gone_is_told_once_and_keeps_being_served() {
         let folder = Folder::new("gone");
         let (mut watched, _) = Watched::open(&folder.0, Compat::default()).unwrap();

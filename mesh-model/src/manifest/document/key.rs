@@ -62,8 +62,11 @@ pub(super) fn duplicate(entries: &[Entry]) -> Option<Fault> {
 /// Says that a key is given a second time.
 pub(super) fn given_twice(key: &str, place: Place, first: Option<Place>) -> Fault {
     let key = crate::manifest::decode::clip(key);
-    let message = match first {
-        Some(first) => format!("the key `{key}` is given twice, first in line {}", first.line),
+    // Relative: a document that moves within its file is told the same of.
+    let message = match first.map(|first| place.line.saturating_sub(first.line)) {
+        Some(0) => format!("the key `{key}` is given twice, first in the same line"),
+        Some(1) => format!("the key `{key}` is given twice, first one line above"),
+        Some(lines) => format!("the key `{key}` is given twice, first {lines} lines above"),
         None => format!("the key `{key}` is given twice"),
     };
     Fault::new("YAML-DUPLICATE-KEY", place, message, "keep one of them")

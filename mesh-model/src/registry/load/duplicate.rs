@@ -14,8 +14,7 @@ impl Registry {
     ) -> Diagnostic {
         let consequence = self.consequence(origin, document, key);
         let first = self.parts.places.get(&(origin.clone(), key.clone()));
-        let at =
-            first.map(|(file, place)| format!(" at {file}:{}", place.line)).unwrap_or_default();
+        let at = first.map(|(file, place)| format!("; the other is at {file}:{}", place.line));
         Diagnostic {
             code: "DUPLICATE-OBJECT",
             severity: Severity::Error,
@@ -23,10 +22,8 @@ impl Registry {
             place: document.node.place,
             object: key.to_string(),
             field: String::new(),
-            message: format!(
-                "an object of this kind and name is defined before{at}; {consequence}"
-            ),
-            help: "rename one of them, or remove it".to_owned(),
+            message: format!("an object of this kind and name is defined before; {consequence}"),
+            help: format!("rename one of them, or remove it{}", at.unwrap_or_default()),
         }
     }
 

@@ -57,5 +57,16 @@ fn what_is_wrong_is_said_with_its_place() {
     check_refused("[\"\\ud800\"]", 1, 9, "expected the second half of a character, found `\\\"`");
     check_refused("[\"\\udc00\"]", 1, 9, "expected a whole character, found `\\\"`");
     check_refused("[1e999]", 1, 2, "the number is too large");
-    check_refused("{\"a\": 1, \"a\": 2}", 1, 10, "the key `a` is given twice, first in line 1");
+    check_refused(
+        "{\"a\": 1, \"a\": 2}",
+        1,
+        10,
+        "the key `a` is given twice, first in the same line",
+    );
+    check_refused(
+        "{\"a\": 1,\n\n\"a\": 2}",
+        3,
+        1,
+        "the key `a` is given twice, first 2 lines above",
+    );
 }
