@@ -99,3 +99,24 @@ fn what_closes_nothing_does_not_say_so() {
         assert!(found.iter().all(|of| !of.message.contains("denied")), "{text}: {found:#?}");
     }
 }
+
+#[test]
+fn what_cannot_be_understood_stands_in_one_order_whatever_that_of_the_documents() {
+    let names = |texts: [&str; 2]| {
+        let mut registry = Registry::new(Compat::default());
+        let policy = |name| {
+            format!("{POLICY}metadata: {{name: {name}, namespace: shop}}\nspec: {{action: DNY}}\n")
+        };
+        let text = texts.map(policy).join("---\n");
+        let source = |name: &str, text: &str| Source {
+            origin: Origin::of_path(name).unwrap(),
+            name: name.into(),
+            text: text.into(),
+        };
+        registry.load([source("clusters/c1/pod.yaml", POD), source("config/p.yaml", &text)]);
+        let mesh = registry.mesh();
+        let broken = mesh.control_planes().flat_map(|plane| plane.broken.iter());
+        broken.map(|broken| broken.object.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(["a", "b"]), names(["b", "a"]));
+}

@@ -123,6 +123,8 @@ pub(super) fn of_plane(parts: &Parts, around: &Around, plane: &ClusterId) -> Arc
     let counts = |broken: &&Broken| unknown.is_some() || broken.counts_for(plane);
     let counting = parts.broken.iter().chain(&*around.broken_settings).filter(counts);
     let mut found: Vec<Broken> = counting.filter(|it| !it.is_service()).cloned().collect();
+    // What is told of them must not depend on the order of documents.
+    found.sort_by(|a, b| (&a.object, &a.origin, &a.reason).cmp(&(&b.object, &b.origin, &b.reason)));
     let settings = found.iter().find(|broken| broken.object.kind == SETTINGS).cloned();
     let selects = !around.config.discovery_selectors.is_empty();
     let namespaces: Vec<Broken> = found.extract_if(.., |it| it.object.kind == NAMESPACE).collect();
