@@ -123,6 +123,23 @@ fn a_virtual_service_that_sends_elsewhere_moves_traffic() {
 }
 
 #[test]
+fn a_proxy_that_comes_or_goes_moves_no_traffic() {
+    let rule = service("{route: [{destination: {host: a}}]}");
+    let served = "---\n{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: a-1, namespace: app, \
+        labels: {kubernetes.io/service-name: a}}, addressType: IPv4, ports: [{name: http, port: 80}], \
+        endpoints: [{addresses: [10.0.0.9]}]}\n";
+    let renamed = CLUSTER.replace("name: web-0", "name: web-1");
+    let [old, new] = [("pods-old", CLUSTER), ("pods-new", &*renamed)]
+        .map(|(side, cluster)| folder(side, "all.yaml", &rule, &format!("{cluster}{served}")));
+    let (found, _) = diff(&old, &new);
+    let _removed = (std::fs::remove_dir_all(&old), std::fs::remove_dir_all(&new));
+    assert_eq!(found["traffic"], json!([]), "{found}");
+    let sent = found["resources"].as_array().unwrap().iter().map(|it| &it["proxies"]);
+    let of = |name: &str| sent.clone().any(|it| it == &json!([format!("c1/app/{name}")]));
+    assert!(of("web-0") && of("web-1"), "{found}");
+}
+
+#[test]
 fn proxies_that_are_sent_the_same_stand_in_one_change() {
     // What `api-0` receives is another thing, what it sends is not; `far-0` does not see the rule.
     let pod = |name: &str, namespace: &str, last: u8| {

@@ -26,14 +26,15 @@ type Key = (String, u16, String);
 /// Changes by class and destination.
 type Alike = BTreeMap<(String, Key), Vec<Change>>;
 
-/// Compares where the proxies' traffic goes; a destination that one side lacks goes nowhere there.
+/// Compares where the proxies' traffic goes; a destination that one side lacks goes nowhere there. A
+/// proxy that one side lacks has no traffic that moves: it comes or goes with its workload.
 pub(super) fn changes(sides: Sides<'_>, proxies: &[Concerned<'_>]) -> Vec<Change> {
     let mut changes = Alike::new();
     let mut scopes = [Scopes::default(), Scopes::default()];
     for proxy in proxies {
         let mut scopes = scopes.iter_mut();
         let [before, after] = sides.each().map(|mesh| Seen::new(mesh, proxy, scopes.next()));
-        let Some(class) = after.class.as_ref().or(before.class.as_ref()) else { continue };
+        let (Some(before), Some(after)) = (before, after) else { continue };
         let mut keys: Vec<&Key> = before.outcomes.keys().chain(after.outcomes.keys()).collect();
         keys.sort();
         keys.dedup();
@@ -43,7 +44,7 @@ pub(super) fn changes(sides: Sides<'_>, proxies: &[Concerned<'_>]) -> Vec<Change
                 [&before, &after].map(|side| side.outcomes.get(key).unwrap_or(&nowhere));
             let shift = Shift::new(was, is);
             if !shift.moved.is_empty() {
-                add(&mut changes, (class, proxy.reference), key, shift);
+                add(&mut changes, (&after.class, proxy.reference), key, shift);
             }
         }
     }
@@ -70,24 +71,24 @@ fn add(changes: &mut Alike, (class, reference): (&str, &str), key: &Key, shift: 
 
 /// What one proxy sees on one side.
 struct Seen {
-    class: Option<String>,
+    class: String,
     outcomes: BTreeMap<Key, Outcome>,
 }
 
 impl Seen {
-    fn new(mesh: &Mesh, concerned: &Concerned<'_>, scopes: Option<&mut Scopes>) -> Self {
-        let nothing = Self { class: None, outcomes: BTreeMap::new() };
-        let Ok(proxy) = mesh.proxy(concerned.reference) else { return nothing };
-        let class = Some(class_of(&proxy));
+    /// `None`: the side has no such proxy.
+    fn new(mesh: &Mesh, concerned: &Concerned<'_>, scopes: Option<&mut Scopes>) -> Option<Self> {
+        let proxy = mesh.proxy(concerned.reference).ok()?;
+        let class = class_of(&proxy);
         let view = scopes.and_then(|scopes| scopes.view(mesh, &proxy));
-        let Some(view) = view else { return Self { class, ..nothing } };
+        let Some(view) = view else { return Some(Self { class, outcomes: BTreeMap::new() }) };
         let destinations = destinations_of(&view, |host| concerned.may_move(host));
         let outcomes = destinations.into_iter().map(|destination| {
             let host = destination.service.hostname.to_string();
             let key = (host, destination.port.number, destination.subset.to_string());
             (key, Outcome::now(&view, &destination))
         });
-        Self { class, outcomes: outcomes.collect() }
+        Some(Self { class, outcomes: outcomes.collect() })
     }
 }
 
