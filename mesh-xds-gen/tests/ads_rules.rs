@@ -329,6 +329,30 @@ fn old_clusters_stay_until_the_new_routes_are_accepted() {
 }
 
 #[test]
+fn what_a_policy_allowed_that_is_gone_does_not_wait_for_what_a_ztunnel_rejects() {
+    let config =
+        SessionConfig { retirement: Retirement::MakeBeforeBreak, ..SessionConfig::default() };
+    let steps = [
+        ("snapshot WDS p=1 WADS a=1 b=1", ""),
+        ("WDS +*", "WDS p"),
+        ("ack WDS", ""),
+        ("WADS +*", "WADS a b"),
+        ("ack WADS", ""),
+        ("snapshot WDS p=2 WADS b=1", "WDS p; WADS !a"),
+        ("nack WDS", ""),
+        ("ack WADS", ""),
+        ("snapshot WDS q=1 WADS b=1", "WDS q !p"), // Nor is a pod dialled that is gone.
+    ];
+    let full = |text: &str| {
+        let text = text.replace("WADS", TypeUrl::AUTHORIZATION.as_str());
+        text.replace("WDS", TypeUrl::ADDRESS.as_str())
+    };
+    let steps = steps.map(|(step, expected)| (full(step), full(expected)));
+    let steps = steps.each_ref().map(|(step, expected)| (&**step, &**expected));
+    check(config, true, &steps);
+}
+
+#[test]
 fn a_name_given_up_too_late_to_count_is_sent_when_it_is_wanted_again() {
     check_sotw(&[
         ("snapshot RDS c=1", ""),

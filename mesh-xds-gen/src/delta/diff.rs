@@ -128,13 +128,15 @@ impl Snapshot {
         previous.apply(&self.diff(previous))
     }
 
-    /// Returns this snapshot plus what only `previous` has, listeners excepted: the first phase of
-    /// make-before-break.
+    /// Returns this snapshot plus what only `previous` has and others may still refer to: the first
+    /// phase of make-before-break.
     ///
     /// Sent in push order, clusters of both snapshots are there before the routes turn from the old
     /// to the new ones; this snapshot itself, sent once the proxy has acknowledged the first phase,
     /// then removes the rest. A listener refers but is not referred to, so removing it at once
-    /// breaks nothing. With [`Retirement::MakeBeforeBreak`](super::Retirement::MakeBeforeBreak) a
+    /// breaks nothing; and what ztunnels are told must not outlive what it is about: a workload that
+    /// is gone gets no traffic, and what a policy allowed that is gone is not allowed, whatever else
+    /// the proxy has yet to accept. With [`Retirement::MakeBeforeBreak`](super::Retirement::MakeBeforeBreak) a
     /// session does both phases by itself.
     ///
     /// # Upstream
@@ -146,7 +148,7 @@ impl Snapshot {
     pub fn retaining(&self, previous: &Self) -> Self {
         let mut kept = Delta::default();
         for (type_url, before, after) in pairs(previous, self) {
-            if type_url == TypeUrl::LISTENER {
+            if GONE_AT_ONCE.contains(&type_url) {
                 continue;
             }
             let gone = Collection::differences(&before, &after)
@@ -159,6 +161,10 @@ impl Snapshot {
         self.apply(&kept)
     }
 }
+
+/// The types whose resources nothing refers to that breaks without them.
+const GONE_AT_ONCE: [TypeUrl; 4] =
+    [TypeUrl::LISTENER, TypeUrl::ADDRESS, TypeUrl::WORKLOAD, TypeUrl::AUTHORIZATION];
 
 /// Returns the types in which two snapshots may differ: those whose collections are not one and the
 /// same.
