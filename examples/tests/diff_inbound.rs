@@ -225,6 +225,22 @@ fn a_listener_that_takes_its_port_itself_is_no_way_out_of_the_workload() {
 }
 
 #[test]
+fn a_sidecar_that_becomes_a_gateway_is_not_gone() {
+    let gateway = CLUSTER.replace("{name: app}, {name: istio-proxy}", "{name: istio-proxy}");
+    assert_eq!(inbound("gateway", ["{}", "", CLUSTER], ["{}", "", &gateway]), [] as [Value; 0]);
+}
+
+#[test]
+fn a_connection_that_nothing_redirects_comes_to_the_workload_at_once() {
+    let none = "annotations: {sidecar.istio.io/interceptionMode: NONE}, labels: {app: cart,";
+    let none = CLUSTER.replace("labels: {app: cart,", none);
+    let found = inbound("none", ["{}", "", CLUSTER], ["{}", "", &none]);
+    let plain = of(&found, 8080, "plain_text", "http").unwrap();
+    let to = json!({"from": {"cluster_name": "inbound|8080||"}, "to": {"unproxied": true}, "share": 100.0});
+    assert_eq!(plain["moved"], json!([to]));
+}
+
+#[test]
 fn how_an_external_authorizer_is_asked_is_told_where_it_is_asked_on_both_sides() {
     let mesh = |host: &str, more: &str| {
         format!(

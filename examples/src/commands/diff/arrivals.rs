@@ -12,6 +12,8 @@ use std::sync::Arc;
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::core::v3::TrafficDirection;
 use mesh_envoy_proto::envoy::config::listener::v3::Listener;
+use mesh_model::registry::Mesh;
+use mesh_model::view::ProxyKind;
 use mesh_xds_gen::name::{
     BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, VIRTUAL_INBOUND_LISTENER,
 };
@@ -77,9 +79,12 @@ impl Changes {
         for proxy in proxies {
             let received = [&proxy.was, &proxy.is].map(received);
             let [was, is] = &received;
-            // A proxy that comes or goes changes nothing for a connection: its workload does.
-            let is_gone = || sides.each().iter().any(|mesh| mesh.proxy(proxy.reference).is_err());
-            if are_like(was, is) || is_gone() {
+            // A proxy that comes or goes changes nothing for a connection: its workload does. What comes
+            // to a gateway is among the routes.
+            let is_sidecar = |mesh: &Mesh| {
+                mesh.proxy(proxy.reference).is_ok_and(|it| it.kind == ProxyKind::Sidecar)
+            };
+            if are_like(was, is) || !sides.each().into_iter().all(is_sidecar) {
                 continue;
             }
             let is_like = |of: &[Vec<&Arc<Resource>>; 2]| {
@@ -246,7 +251,7 @@ struct BySide<'s> {
 impl<'s> BySide<'s> {
     fn new(sides: &'s [Side; 2], meshes: Sides<'_>, arrival: &Arrival) -> Self {
         let [old, new] = meshes.each();
-        let received = |(side, mesh): (&'s Side, &mesh_model::registry::Mesh), over| {
+        let received = |(side, mesh): (&'s Side, &Mesh), over| {
             let configuration = Configuration {
                 listeners: &side.listeners,
                 routes: &[],
