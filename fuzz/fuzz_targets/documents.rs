@@ -1,5 +1,5 @@
 //! The document reader: any bytes become objects or diagnostics, and a stream with one more document
-//! holds one object more.
+//! holds one object more. What is read without the parser is what the parser reads.
 #![cfg_attr(fuzzing, no_main)]
 
 use mesh_model::manifest::{Limits, read};
@@ -21,4 +21,8 @@ mesh_fuzz::target!(|bytes| {
     let longer = read("fuzz", &[bytes, b"\n...\n---\nlast: 1\n"].concat(), &limits);
     assert_eq!(longer.documents.len(), reading.documents.len() + 1);
     assert_eq!(longer.documents.last().map(|last| last.node.entries().len()), Some(1));
+
+    // A letter that is none of ASCII leaves a document to the parser.
+    let beside = |comment: &str| read("fuzz", &[comment.as_bytes(), bytes].concat(), &limits);
+    assert_eq!(beside("# ee\n"), beside("# é\n"));
 });

@@ -1,8 +1,11 @@
 //! One YAML document to a tree that knows where everything stands.
 //!
 //! ```text
-//! text ──granit_parser──▶ events ──build──▶ Node      scalar: what a plain word means
+//! text ──plain───────────────────┬─build──▶ Node      scalar: what a plain word means
+//!   └────granit_parser──▶ events─┘
 //! ```
+//!
+//! What nearly all manifests are written in is read line by line ([`plain`]), the rest by the parser.
 //!
 //! The parser knows the syntax of YAML 1.2 and nothing of values; the tree is built from its events
 //! without recursion, so that depth costs no stack. What a value means follows kubectl, whose reader
@@ -21,13 +24,23 @@ use self::build::Builder;
 
 mod build;
 mod error;
+mod plain;
 mod scalar;
 #[cfg(test)]
 mod tests;
 
-/// Reads one document that stands after `line` lines.
+/// Reads one document that stands after `line` lines: as the plain one that it nearly always is, or else by the
+/// parser.
 pub(super) fn read(text: &str, line: u32, limits: &Limits) -> Result<Node, Fault> {
     check_size(text, line, limits)?;
+    if let Some(node) = plain::read(text, line, limits) {
+        return Ok(node);
+    }
+    parse(text, line, limits)
+}
+
+/// Reads one document of any kind.
+fn parse(text: &str, line: u32, limits: &Limits) -> Result<Node, Fault> {
     check_characters(text, line)?;
     let mut builder = Builder::new(text.len(), limits);
     let mut documents = 0;
