@@ -24,7 +24,7 @@ mod timestamp;
 
 pub(crate) use self::bytes::base64;
 pub(crate) use self::macros::{choice, message, oneof, read, spelling, spellings, unknown};
-pub(crate) use self::scalar::clip;
+pub(crate) use self::scalar::{clip, text};
 pub(crate) use self::timestamp::Timestamp;
 pub(crate) use crate::name::nearest_name as nearest;
 
@@ -87,13 +87,7 @@ impl Cursor {
     /// Runs `inner` with a list index appended to the path.
     pub(crate) fn index<T>(&mut self, index: usize, inner: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.path.len();
-        self.path.push('[');
-        // Without the machinery of formatting: every item of every list comes by here.
-        match u8::try_from(index).ok().and_then(|index| char::from_digit(index.into(), 10)) {
-            Some(digit) => self.path.push(digit),
-            None => self.path.push_str(&index.to_string()),
-        }
-        self.path.push(']');
+        push_index(&mut self.path, index);
         let result = inner(self);
         self.path.truncate(length);
         result
@@ -261,6 +255,17 @@ impl Cursor {
     }
 }
 
+/// Adds an index in brackets to a path, without the machinery of formatting: every item of every list comes by
+/// here.
+pub(crate) fn push_index(path: &mut String, index: usize) {
+    path.push('[');
+    match u8::try_from(index).ok().and_then(|index| char::from_digit(index.into(), 10)) {
+        Some(digit) => path.push(digit),
+        None => path.push_str(&index.to_string()),
+    }
+    path.push(']');
+}
+
 /// A type that can be read from a node.
 pub(crate) trait Decode: Sized {
     /// Reads the value; `None` after an error has been reported.
@@ -313,7 +318,10 @@ pub(crate) fn field<T: Decode>(
     (camel, snake): (&str, &str),
     target: &mut T,
 ) {
-    let Some(found) = node.get(&[camel, snake]) else { return };
+    let spellings = [camel, snake];
+    // Most fields have one, and most are absent: they are not looked for twice.
+    let spellings = if camel == snake { &spellings[..1] } else { &spellings[..] };
+    let Some(found) = node.get(spellings) else { return };
     if found.is_null() {
         return;
     }

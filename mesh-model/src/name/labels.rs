@@ -140,14 +140,14 @@ impl<K: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(K, V)> for Labels {
             return Self::default();
         }
         labels.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut unique: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(labels.len());
-        for label in labels {
-            match unique.last_mut() {
-                Some(last) if last.0 == label.0 => *last = label,
-                _ => unique.push(label),
+        labels.dedup_by(|later, label| {
+            let is_same = later.0 == label.0;
+            if is_same {
+                std::mem::swap(later, label);
             }
-        }
-        Self(Arc::from(unique))
+            is_same
+        });
+        Self(Arc::from(labels))
     }
 }
 

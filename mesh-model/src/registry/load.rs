@@ -236,8 +236,8 @@ impl Registry {
                     if texts.collect(&source.origin, document) {
                         diagnostics.extend(self.remember_below_fields(&source.origin, document));
                     }
-                    let is_target = ["Service", "Namespace"].contains(&&*document.head().kind);
-                    let is_unread = source.origin == Origin::Config && is_target;
+                    let is_unread = source.origin == Origin::Config
+                        && ["Service", "Namespace"].contains(&&*document.head().kind);
                     unread.extend(is_unread.then(|| document.clone()));
                 }
             }

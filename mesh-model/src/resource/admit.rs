@@ -44,9 +44,11 @@ pub fn admit(node: &Node, file: &Arc<str>, default_namespace: &str) -> Decoded {
             |found: &Diagnostic| found.code == "FIELD-UNKNOWN" && found.place == misplaced.place;
         decoded.diagnostics.retain(|found| !is_same(found));
     }
-    let name = object.to_string();
-    let found = violations.into_iter().map(|violation| violation.diagnose(node, file, &name));
-    add(&mut decoded.diagnostics, found.chain(misplaced));
+    if !violations.is_empty() || misplaced.is_some() {
+        let name = object.to_string();
+        let found = violations.into_iter().map(|violation| violation.diagnose(node, file, &name));
+        add(&mut decoded.diagnostics, found.chain(misplaced));
+    }
     if is_refused {
         decoded.resource = None;
     }

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use super::Meta;
 use super::service::Transport;
 use crate::manifest::Node;
-use crate::manifest::decode::{Cursor, Decode, choice, clip, message};
+use crate::manifest::decode::{Cursor, Decode, choice, clip, message, text};
 
 message! {
     /// Kubernetes `discovery.k8s.io/v1` `EndpointSlice`: what the mesh reads of it.
@@ -92,8 +92,8 @@ pub enum TargetKind {
 
 impl Decode for TargetKind {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let text = <Box<str>>::decode(node, cursor)?;
-        Some(if *text == *"Pod" { Self::Pod } else { Self::Other })
+        let text = text(node, cursor)?;
+        Some(if text == "Pod" { Self::Pod } else { Self::Other })
     }
 }
 
@@ -123,8 +123,8 @@ pub enum EndpointAddress {
 
 impl Decode for EndpointAddress {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let text = <Box<str>>::decode(node, cursor)?;
-        Some(text.parse().map_or_else(|_| Self::Name(text), Self::Ip))
+        let text = text(node, cursor)?;
+        Some(text.parse().map_or_else(|_| Self::Name(text.into()), Self::Ip))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Json;
 use super::mesh_config::InterceptionMode;
-use crate::manifest::decode::{Cursor, Decode, choice, clip, message};
+use crate::manifest::decode::{Cursor, Decode, choice, clip, message, text};
 use crate::manifest::{Diagnostic, Node};
 use crate::name::{Labels, Locality};
 
@@ -93,11 +93,11 @@ impl std::fmt::Display for ProxyRef {
 
 impl Decode for ProxyRef {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let text = <Box<str>>::decode(node, cursor)?;
+        let text = text(node, cursor)?;
         match text.parse() {
             Ok(reference) => Some(reference),
             Err(error) => {
-                let message = format!("`{}`: {error}", clip(&text));
+                let message = format!("`{}`: {error}", clip(text));
                 let help = "write `CLUSTER/NAMESPACE/POD`";
                 cursor.error("PROXY-REF", node.place, message, help);
                 None

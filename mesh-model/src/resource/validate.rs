@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use super::Resource;
+use crate::manifest::decode::push_index;
 use crate::manifest::{Diagnostic, Node, Severity};
 
 pub(crate) mod address;
@@ -138,7 +139,7 @@ impl Violations {
     ) {
         let length = self.path.len();
         for (index, item) in items.into_iter().enumerate() {
-            self.path.push_str(&format!("[{index}]"));
+            push_index(&mut self.path, index);
             inner(self, item);
             self.path.truncate(length);
         }

@@ -1,11 +1,10 @@
 //! Bytes in base64, as proto JSON writes them.
-use super::{Cursor, Decode};
+use super::{Cursor, Decode, text};
 use crate::manifest::Node;
 
 impl Decode for Box<[u8]> {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let text = <Box<str>>::decode(node, cursor)?;
-        let bytes = base64(&text);
+        let bytes = base64(text(node, cursor)?);
         if bytes.is_none() {
             cursor.error("FIELD-BASE64", node.place, "the text is not base64", "encode it");
         }

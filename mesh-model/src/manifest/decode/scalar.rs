@@ -6,29 +6,30 @@ use super::{Cursor, Decode};
 use crate::manifest::{Node, Value};
 use crate::name::{Cidr, Duration, Namespace};
 
+/// Returns the text that stands here, reporting anything else.
+pub(crate) fn text<'n>(node: &'n Node, cursor: &mut Cursor) -> Option<&'n str> {
+    let text = node.as_str();
+    if text.is_none() {
+        cursor.mismatch(node, "a text");
+    }
+    text
+}
+
 impl Decode for Box<str> {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let Value::String(text) = &node.value else {
-            cursor.mismatch(node, "a text");
-            return None;
-        };
-        Some(text.clone())
+        text(node, cursor).map(Self::from)
     }
 }
 
 impl Decode for Arc<str> {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        <Box<str>>::decode(node, cursor).map(Self::from)
+        text(node, cursor).map(Self::from)
     }
 }
 
 impl Decode for Namespace {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let Value::String(text) = &node.value else {
-            cursor.mismatch(node, "a text");
-            return None;
-        };
-        Some(Self::from(&**text))
+        text(node, cursor).map(Self::from)
     }
 }
 
@@ -86,10 +87,10 @@ impl Decode for Duration {
 
 impl Decode for IpAddr {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let text = <Box<str>>::decode(node, cursor)?;
+        let text = text(node, cursor)?;
         let address = text.parse().ok();
         if address.is_none() {
-            let message = format!("`{}` is not an IP address", clip(&text));
+            let message = format!("`{}` is not an IP address", clip(text));
             let help = "write an address such as `10.0.0.1` or `2001:db8::1`";
             cursor.error("ADDRESS", node.place, message, help);
         }
@@ -99,11 +100,11 @@ impl Decode for IpAddr {
 
 impl Decode for Cidr {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let text = <Box<str>>::decode(node, cursor)?;
+        let text = text(node, cursor)?;
         match text.parse() {
             Ok(range) => Some(range),
             Err(error) => {
-                let message = format!("`{}`: {error}", clip(&text));
+                let message = format!("`{}`: {error}", clip(text));
                 let help = "write an address or a range such as `10.0.0.0/16`";
                 cursor.error("CIDR", node.place, message, help);
                 None

@@ -1,5 +1,5 @@
 //! Points in time as the API server writes them.
-use super::{Cursor, Decode, clip};
+use super::{Cursor, Decode, clip, text};
 use crate::manifest::Node;
 
 /// Seconds since 1970 in UTC, read from RFC 3339; fractions of a second are dropped.
@@ -12,13 +12,13 @@ pub(crate) struct Timestamp(pub(crate) i64);
 
 impl Decode for Timestamp {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
-        let text = <Box<str>>::decode(node, cursor)?;
-        let seconds = timestamp(&text);
+        let text = text(node, cursor)?;
+        let seconds = timestamp(text);
         if seconds.is_none() {
             cursor.error(
                 "FIELD-TIME",
                 node.place,
-                format!("`{}` is not a time", clip(&text)),
+                format!("`{}` is not a time", clip(text)),
                 "write it as `2026-01-31T12:00:00Z`",
             );
         }
