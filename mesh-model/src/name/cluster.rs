@@ -99,6 +99,13 @@ name! {
     Namespace
 }
 
+impl Namespace {
+    /// Takes the allocation that is known of its text, or makes its own the one that is.
+    pub(crate) fn share(&mut self, texts: &mut super::Texts) {
+        texts.share(&mut self.0);
+    }
+}
+
 impl NetworkId {
     /// Returns whether two networks are the same or one of them is unknown.
     ///

@@ -7,7 +7,7 @@ use super::labels::share_text;
 
 /// Texts that were met, so that equal ones are one allocation: that costs less memory, and whoever walks
 /// over many of them finds them near.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Texts(FxHashSet<Arc<str>>);
 
 impl Texts {

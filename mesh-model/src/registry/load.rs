@@ -24,10 +24,12 @@ mod closing;
 mod description;
 mod duplicate;
 mod findings;
+mod incoming;
 mod settings;
 
 use self::description::DESCRIPTION;
 use self::findings::Findings;
+use self::incoming::Incoming;
 
 /// The mutable side: what was loaded, and the index made of it.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,8 @@ pub struct Registry {
     pub(super) compat: Arc<Compat>,
     limits: Limits,
     keeps_places: bool,
+    // INVARIANT: empty but while texts are read.
+    incoming: Incoming,
     pub(super) parts: Parts,
     pub(super) index: Index,
     pub(super) planes: BTreeMap<ClusterId, Arc<ControlPlane>>,
@@ -106,9 +110,11 @@ impl Registry {
         sources.sort_by(|a, b| (&a.origin, &a.name).cmp(&(&b.origin, &b.name)));
         let mut diagnostics = Findings::new(self.limits.diagnostics);
         let (mut unread, mut texts) = (Vec::new(), Texts::default());
+        self.open_incoming();
         for source in sources {
             unread.extend(self.read(&source, &mut texts, &mut diagnostics));
         }
+        self.close_incoming();
         // What they attach is known once everything else is, and so is who applies a text.
         for document in unread {
             diagnostics.extend(self.remember_unread(&Origin::Config, &document));
@@ -133,6 +139,7 @@ impl Registry {
         let whole = || manifest::read(&source.name, &source.text, &limits);
         match &source.origin {
             Origin::Misplaced(meant) => {
+                self.settle();
                 diagnostics.extend(self.remember_misplaced(meant, source, &whole()));
                 Vec::new()
             }
@@ -170,6 +177,10 @@ impl Registry {
             && document.node.get(&["ref"]).is_some()
         {
             diagnostics.push(no_list(document));
+        }
+        let is_of_objects = matches!(source.origin, Origin::Config | Origin::Cluster(_));
+        if !is_of_objects || !reading.unreadable.is_empty() {
+            self.settle();
         }
         for (place, unreadable) in reading.unreadable.iter().enumerate() {
             let before = self.parts.broken.len();
@@ -234,6 +245,7 @@ impl Registry {
                 Origin::Config | Origin::Cluster(_) | Origin::Misplaced(_) => {
                     self.add(&source.origin, document, diagnostics);
                     if texts.collect(&source.origin, document) {
+                        self.settle();
                         diagnostics.extend(self.remember_below_fields(&source.origin, document));
                     }
                     let is_unread = source.origin == Origin::Config
@@ -332,6 +344,7 @@ impl Registry {
 
     /// The objects of a part of the mesh, unless there is no such cluster.
     pub(super) fn known_store(&self, origin: &Origin) -> Option<&Store> {
+        debug_assert!(self.incoming.is_empty(), "objects that wait are not known");
         match origin {
             Origin::Cluster(cluster) | Origin::Description(cluster) => {
                 self.parts.clusters.get(cluster).map(|part| &*part.store)
@@ -345,6 +358,7 @@ impl Registry {
     }
 
     pub(super) fn store(&mut self, origin: &Origin) -> &mut Store {
+        debug_assert!(self.incoming.is_empty(), "objects that wait are not known");
         match origin {
             Origin::Cluster(cluster) | Origin::Description(cluster) => {
                 Arc::make_mut(&mut self.parts.clusters.entry(cluster.clone()).or_default().store)
@@ -362,6 +376,9 @@ impl Registry {
         let decoded = resource::admit(&document.node, &document.file, DEFAULT_NAMESPACE);
         let (first, before) = (diagnostics.len(), self.parts.broken.len());
         diagnostics.extend(decoded.diagnostics.iter().cloned());
+        if decoded.resource.is_none() {
+            self.settle();
+        }
         let Some(key) = decoded.object else {
             let reason = decoded.diagnostics.first().map(|found| found.message.as_str());
             self.remember_unnamed(origin, document, reason.unwrap_or("it is no object"));
@@ -383,6 +400,7 @@ impl Registry {
         };
         if SECURITY_KINDS.contains(&key.kind) && !is_dns_label(key.namespace.as_str()) {
             let first = diagnostics.len();
+            self.settle();
             diagnostics.push(no_namespace(document, &key));
             let key = ObjectKey { namespace: Namespace::default(), ..key };
             self.remember(key, origin, document, "its namespace is none".to_owned());
@@ -394,7 +412,7 @@ impl Registry {
         }
         let map =
             if let Resource::MeshConfigMap(map) = &resource { Some(map.clone()) } else { None };
-        if !self.store(origin).add(resource) {
+        if !self.put(origin, &key, resource) {
             diagnostics.push(self.duplicate(origin, document, &key));
             let reason = "two objects have this name".to_owned();
             self.remember(key, origin, document, reason);

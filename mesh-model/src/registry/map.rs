@@ -8,6 +8,7 @@
 //! A change copies the nodes on the way to its entry, as far as another version holds them too, so that
 //! it costs the logarithm of the size; a map that nobody shares is changed in place.
 mod bound;
+mod build;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -420,53 +421,6 @@ impl<E: Entry + fmt::Debug> fmt::Debug for Map<E> {
     }
 }
 
-impl<E: Entry> FromIterator<E> for Map<E> {
-    fn from_iter<I: IntoIterator<Item = E>>(entries: I) -> Self {
-        let entries: Vec<E> = entries.into_iter().collect();
-        let mut keys = entries.iter().zip(entries.iter().skip(1));
-        if keys.all(|(one, next)| one.key() < next.key()) {
-            return Self::of_sorted(entries);
-        }
-        let mut map = Self::default();
-        for entry in entries {
-            map.insert(entry);
-        }
-        map
-    }
-}
-
-impl<E: Entry> Map<E> {
-    /// A map of entries in the order of their keys, all different: level by level, all nodes full.
-    fn of_sorted(entries: Vec<E>) -> Self {
-        let len = entries.len();
-        let mut level: Vec<Child<E>> = Vec::with_capacity(len.div_ceil(WIDTH));
-        for entries in chunks(entries) {
-            let last = level.last().and_then(|child| match &*child.node {
-                Node::Leaf(entries) => entries.last(),
-                Node::Inner(_) => None,
-            });
-            let from = last.zip(entries.first());
-            let from = from.map_or(Bound::LEAST, |(a, b)| Bound::between(a.key(), b.key()));
-            level.push(Child { from, node: Arc::new(Node::Leaf(entries)) });
-        }
-        while level.len() > 1 {
-            level = chunks(level).filter_map(inner_after).collect();
-        }
-        Self { root: level.pop().map(|child| child.node).unwrap_or_default(), len }
-    }
-}
-
-/// The parts of a list that fit into nodes.
-fn chunks<T>(list: Vec<T>) -> impl Iterator<Item = Vec<T>> {
-    let mut list = list.into_iter();
-    std::iter::from_fn(move || {
-        // Exactly as large as it is.
-        let mut chunk = Vec::with_capacity(list.len().min(WIDTH));
-        chunk.extend(list.by_ref().take(WIDTH));
-        (!chunk.is_empty()).then_some(chunk)
-    })
-}
-
 /// Returns the pairs of entries that differ between two maps, in the order of their keys.
 pub(crate) fn differences<'m, E: Entry>(
     before: &'m Map<E>,
@@ -579,6 +533,11 @@ mod tests {
             let (sorted, mut inserted) = (words().collect::<Map<_>>(), Map::default());
             words().for_each(|word| drop(inserted.insert(word)));
             assert_eq!(sorted, inserted);
+            let mut extended = Map::default();
+            let (one, other): (Vec<_>, Vec<_>) = words().rev().partition(|word| word.1 % 3 == 0);
+            extended.extend_new(other);
+            extended.extend_new(one);
+            assert_eq!(extended, inserted);
             assert!(words().all(|word| sorted.get(word.key()) == Some(&word)));
         }
     }

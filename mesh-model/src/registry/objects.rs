@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::map::{Entry, Key, Map, differences};
 use super::{Change, Origin};
-use crate::name::{Labels, share_text};
+use crate::name::{Labels, Texts, share_text};
 use crate::resource::{
     AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, HorizontalPodAutoscaler,
     KubernetesGateway, MeshConfigMap, Meta, Namespace, Node, ObjectKey, Opaque, PeerAuthentication,
@@ -74,7 +74,47 @@ macro_rules! store {
             Opaque(Arc<Opaque>),
         }
 
+        /// Objects that are to be put into a store together.
+        #[derive(Clone, Debug, Default)]
+        pub(crate) struct Additions {
+            texts: Texts,
+            $($field: Vec<Arc<$kind>>,)*
+            opaque: Vec<Arc<Opaque>>,
+        }
+
+        impl Additions {
+            /// Takes an object.
+            pub(crate) fn push(&mut self, resource: Resource) {
+                match resource {
+                    $(Resource::$kind(mut object) => {
+                        // Neighbours are mostly of one owner, and alike.
+                        if let Some(near) = self.$field.last() {
+                            object.share(near);
+                        }
+                        object.meta.namespace.share(&mut self.texts);
+                        self.$field.push(Arc::new(object));
+                    })*
+                    Resource::Opaque(object) => self.opaque.push(Arc::new(object)),
+                }
+            }
+        }
+
         impl Store {
+            /// Puts objects in that all have names of their own.
+            pub(crate) fn add_all(&mut self, additions: Additions) {
+                $(self.$field.extend_new(additions.$field);)*
+                if !additions.opaque.is_empty() {
+                    let entries = additions.opaque.into_iter();
+                    let entries = entries.map(|object| (opaque_key(&object), object));
+                    Arc::make_mut(&mut self.opaque).extend(entries);
+                }
+            }
+
+            /// Returns whether there is no object.
+            pub(crate) fn is_empty(&self) -> bool {
+                self.opaque.is_empty() $(&& self.$field.is_empty())*
+            }
+
             /// Puts an object in, unless an equal one is there; returns the object before and the
             /// object now, `None` if nothing is different.
             pub(crate) fn upsert(&mut self, resource: Resource) -> Option<(Option<Stored>, Stored)> {
