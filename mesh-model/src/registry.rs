@@ -37,6 +37,7 @@ mod peer_authentications;
 pub mod place;
 mod security;
 mod service;
+mod service_endpoints;
 mod serving;
 mod settings;
 mod texts;

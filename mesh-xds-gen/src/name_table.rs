@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use mesh_envoy_proto::istio::networking::nds::v1::NameTable;
 use mesh_envoy_proto::istio::networking::nds::v1::name_table::NameInfo;
-use mesh_model::endpoint::{Address, Endpoint, HealthStatus, Provider, Shards};
+use mesh_model::endpoint::{Address, Endpoint, HealthStatus, Provider};
 use mesh_model::name::{ClusterId, NetworkId};
 use mesh_model::registry::{Resolution, Service, UNSPECIFIED};
 use mesh_model::view::{ProxyView, network};
@@ -38,7 +38,9 @@ pub fn name_table(view: &ProxyView<'_>) -> NameTable {
     });
     for service in view.scope().egress().iter().flat_map(|egress| &egress.services) {
         let addresses = network::addresses(service, proxy, flags.istio_dual_stack);
-        names.add(service, &addresses, view.shards(service).map(AsRef::as_ref));
+        let numbers: BTreeSet<u16> = service.ports.iter().map(|port| port.number).collect();
+        let at = |number| view.plane().endpoints_at(service, number);
+        names.add(service, &addresses, numbers.into_iter().flat_map(at));
     }
     names.into_table()
 }
@@ -73,7 +75,12 @@ impl<'c> Names<'c> {
     ///
     /// An address that is no IP (a range) is no answer. A service with the address `0.0.0.0` is
     /// headless: its ready endpoints are the answer, and each pod with a subdomain has a name.
-    pub fn add(&mut self, service: &Service, addresses: &[Arc<str>], endpoints: Option<&Shards>) {
+    pub fn add<'e>(
+        &mut self,
+        service: &Service,
+        addresses: &[Arc<str>],
+        endpoints: impl IntoIterator<Item = &'e Endpoint>,
+    ) {
         let is_specified = |address: &&Arc<str>| ***address != *UNSPECIFIED;
         let mut found: Vec<String> = addresses
             .iter()
@@ -83,7 +90,7 @@ impl<'c> Names<'c> {
             .collect();
         let is_headless = !addresses.iter().all(|address| is_specified(&address));
         let has_pods = service.resolution == Resolution::Passthrough && !service.ports.is_empty();
-        if let Some(endpoints) = endpoints.filter(|_| is_headless && has_pods) {
+        if is_headless && has_pods {
             found.extend(self.add_pods(service, endpoints));
         }
         if !found.is_empty() {
@@ -97,11 +104,15 @@ impl<'c> Names<'c> {
     }
 
     /// Adds the names of pods and returns the addresses that stand for the service.
-    fn add_pods(&mut self, service: &Service, endpoints: &Shards) -> Vec<String> {
+    fn add_pods<'e>(
+        &mut self,
+        service: &Service,
+        endpoints: impl IntoIterator<Item = &'e Endpoint>,
+    ) -> Vec<String> {
         let mut seen = BTreeSet::new();
         let mut pods = Pods::default();
         let mut found = Vec::new();
-        for endpoint in endpoints.endpoints() {
+        for endpoint in endpoints {
             let Some(addresses) = ips(endpoint) else { continue };
             let is_ready = service.publish_not_ready || endpoint.health == HealthStatus::Healthy;
             if !is_ready || !seen.insert(addresses.first().cloned()) {

@@ -31,7 +31,7 @@ fn check(services: &[(Service, &[&str], Vec<Endpoint>)], expected: &[(&str, &str
     let mut names = Names::new(client);
     for (service, addresses, endpoints) in services {
         let addresses: Vec<Arc<str>> = addresses.iter().map(|text| Arc::from(*text)).collect();
-        names.add(service, &addresses, Some(&by_hand::shards(endpoints.iter().cloned())));
+        names.add(service, &addresses, endpoints);
     }
     let table = names.into_table().table.into_iter();
     let found: BTreeMap<String, String> =

@@ -1,5 +1,4 @@
 //! Whether a client uses mutual TLS of its own accord, cluster by cluster.
-use mesh_model::endpoint::Shards;
 use mesh_model::registry::Resolution;
 use mesh_model::resource::destination_rule::TrafficPolicy;
 use mesh_model::view::mtls::ClientSide;
@@ -25,11 +24,10 @@ pub fn is_auto_mutual(view: &ProxyView<'_>, destination: &Destination<'_>) -> bo
     });
     let keeps = is_passthrough(own.and_then(|own| own.load_balancer.as_ref()));
     let passthrough = service.resolution == Resolution::Passthrough || keeps;
-    let shards = if passthrough { view.shards(service) } else { None };
-    let endpoints = shards.into_iter().flat_map(|shards| Shards::endpoints(shards));
-    let serving = endpoints.filter(|endpoint| *endpoint.port_name == *port.name);
-    let modes: Vec<&str> = serving.map(|endpoint| &*endpoint.workload.tls_mode).collect();
     let plane = view.plane();
+    let serving = passthrough.then(|| plane.endpoints_at(service, port.number));
+    let serving = serving.into_iter().flatten();
+    let modes: Vec<&str> = serving.map(|endpoint| &*endpoint.workload.tls_mode).collect();
     let client = ClientSide {
         has_sidecar: true,
         rule: None,

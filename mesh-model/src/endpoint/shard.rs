@@ -223,19 +223,9 @@ impl Shards {
         &self.identities
     }
 
-    /// Returns whether all endpoints of a service port, in whatever state, say by the label
-    /// `networking.istio.io/tunnel` that they accept HBONE; not where there is none. Those of ServiceEntries count by
-    /// the port's number, others by its name.
-    ///
-    /// # Upstream
-    ///
-    /// istio/istio `pilot/pkg/model/push_context.go` `AllInstancesSupportHBONE`, without what is known of
-    /// workloads that ambient captures.
-    pub fn all_accept_tunnel(&self, name: &str, number: u16) -> bool {
-        let serves = |cohort: &Cohort| match cohort.service_port() {
-            0 => **cohort.port_name() == *name,
-            own => own == number,
-        };
+    /// Returns whether all endpoints of the cohorts that serve a port say by the label
+    /// `networking.istio.io/tunnel` that they accept HBONE; not where there is none.
+    pub(crate) fn all_accept_tunnel(&self, serves: impl Fn(&Cohort) -> bool) -> bool {
         let cohorts = self.shards.iter().flat_map(|shard| shard.cohorts());
         let mut serving = cohorts.filter(|of| serves(of.cohort())).peekable();
         serving.peek().is_some()

@@ -20,8 +20,8 @@ pub struct Services {
     /// One service a host and namespace.
     by_host: BTreeMap<Hostname, BTreeMap<Namespace, Arc<Service>>>,
     all: Vec<Arc<Service>>,
-    /// The last of those that share a host and namespace with others.
-    last: BTreeMap<Hostname, BTreeMap<Namespace, Arc<Service>>>,
+    /// Those that share a host and namespace with others, oldest first.
+    shared: BTreeMap<Hostname, BTreeMap<Namespace, Vec<Arc<Service>>>>,
 }
 
 /// What [`Services::lookup`] finds.
@@ -60,9 +60,10 @@ impl Services {
         let mut index = Self::default();
         for service in &all {
             let namespaces = index.by_host.entry(service.hostname.clone()).or_default();
-            if namespaces.contains_key(&service.namespace) {
-                let last = index.last.entry(service.hostname.clone()).or_default();
-                last.insert(service.namespace.clone(), service.clone());
+            if let Some(first) = namespaces.get(&service.namespace) {
+                let shared = index.shared.entry(service.hostname.clone()).or_default();
+                let of_key = shared.entry(service.namespace.clone());
+                of_key.or_insert_with(|| vec![first.clone()]).push(service.clone());
             }
             let known =
                 namespaces.entry(service.namespace.clone()).or_insert_with(|| service.clone());
@@ -117,8 +118,19 @@ impl Services {
     ///
     /// istio/istio `pilot/pkg/model/push_context.go` `initServiceRegistry`, `addServiceAccounts`.
     pub fn accounts<'s>(&'s self, service: &'s Service) -> &'s [Arc<str>] {
-        let last = self.last.get(&service.hostname).and_then(|of| of.get(&service.namespace));
-        last.map_or(&service.service_accounts, |last| &last.service_accounts)
+        let mut all = self.sharing(service);
+        all.next().map_or(&service.service_accounts, |youngest| &youngest.service_accounts)
+    }
+
+    /// Returns the services of a service's host and namespace, itself too, whoever may see them: youngest first.
+    pub(crate) fn sharing<'s>(
+        &'s self,
+        service: &'s Service,
+    ) -> impl Iterator<Item = &'s Service> + Clone {
+        let shared = self.shared.get(&service.hostname);
+        let shared = shared.and_then(|shared| shared.get(&service.namespace));
+        let alone = shared.is_none().then_some(service);
+        shared.into_iter().flatten().rev().map(AsRef::as_ref).chain(alone)
     }
 
     /// Returns the service that a name of the mesh's settings means, visible or not: `NAMESPACE/HOST`, with exactly

@@ -286,11 +286,7 @@ impl<'v> Outbound<'_, 'v> {
         let Destination { service, port, subset, .. } = destination;
         self.form == Form::Subset
             && subset.is_empty()
-            && self
-                .context
-                .view
-                .shards(service)
-                .is_some_and(|shards| shards.all_accept_tunnel(&port.name, port.number))
+            && self.context.view.plane().all_accept_tunnel(service, port.number)
     }
 
     pub(super) fn name<'d>(&self, destination: &'d Destination<'_>) -> ClusterName<'d> {

@@ -2,9 +2,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mesh_model::endpoint::{Provider, Shards};
+use mesh_model::endpoint::Provider;
 use mesh_model::name::{Hostname, Namespace};
-use mesh_model::registry::{ControlPlane, Difference, Effect, Resolution, Service, ServicePort};
+use mesh_model::registry::{ControlPlane, Difference, Effect, Resolution, Service};
 use mesh_model::view::{ProxyKind, ProxyView};
 
 use crate::cluster;
@@ -234,14 +234,11 @@ fn is_told_by_clusters(before: &ControlPlane, view: &ProxyView<'_>, service: &Se
         })
     });
     let (old, new) = (before.shards(service), view.shards(service));
-    let accepts = |shards: Option<&Arc<Shards>>| -> Vec<bool> {
-        let accepts = |port: &ServicePort| {
-            shards.is_some_and(|shards| shards.all_accept_tunnel(&port.name, port.number))
-        };
-        service.ports.iter().map(accepts).collect()
+    let accepts = |plane: &ControlPlane| -> Vec<bool> {
+        service.ports.iter().map(|port| plane.all_accept_tunnel(service, port.number)).collect()
     };
     policy
-        || accepts(old) != accepts(new)
+        || accepts(before) != accepts(view.plane())
         || cluster::accounts::identities(old.map(AsRef::as_ref))
             != cluster::accounts::identities(new.map(AsRef::as_ref))
 }

@@ -214,16 +214,8 @@ impl<'c> Builder<'c, '_, '_> {
         service: &Service,
         port: &mesh_model::registry::ServicePort,
     ) -> Vec<Vec<Address>> {
-        let shards = self.context.view.shards(service);
-        let endpoints = shards.into_iter().flat_map(|shards| shards.endpoints());
-        let serves = |endpoint: &&mesh_model::endpoint::Endpoint| {
-            if endpoint.service_port == 0 {
-                endpoint.port_name == port.name
-            } else {
-                endpoint.service_port == port.number
-            }
-        };
-        let all = endpoints.filter(serves).map(|endpoint| {
+        let endpoints = self.context.view.plane().endpoints_at(service, port.number);
+        let all = endpoints.map(|endpoint| {
             let more = endpoint.more_addresses.iter().cloned();
             std::iter::once(endpoint.address.clone()).chain(more).collect()
         });

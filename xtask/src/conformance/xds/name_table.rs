@@ -129,7 +129,7 @@ pub(super) fn name_table(input: &Input) -> Result<Value, String> {
     for service in &input.services {
         let addresses: Vec<Arc<str>> =
             service.addresses.iter().map(|address| address.as_str().into()).collect();
-        names.add(&service.service()?, &addresses, Some(&service.shards()?));
+        names.add(&service.service()?, &addresses, service.shards()?.endpoints());
     }
     let table: BTreeMap<String, Value> =
         names.into_table().table.iter().map(|(host, info)| (host.clone(), entry(info))).collect();
