@@ -78,6 +78,10 @@ impl Entry for Arc<ServiceShards> {
 
 impl ControlPlane {
     /// Returns the endpoints of a service; `None` if it has none.
+    ///
+    /// Those of a Kubernetes service that is exported to nobody (`~`) count as well. istiod sends them only where it
+    /// read the slices before the Service, which is left to chance when it starts (`serviceNeedsPush` of
+    /// `pilot/pkg/serviceregistry/kube/controller/endpointslice.go`).
     pub fn shards(&self, service: &Service) -> Option<&Arc<Shards>> {
         self.shards_of(service.hostname.as_str(), service.namespace.as_str())
     }
