@@ -135,13 +135,13 @@ message! {
         trust_domain_aliases: Vec<Box<str>> = "trustDomainAliases" | "trust_domain_aliases",
         /// More authorities that sign workloads.
         ca_certificates: Vec<CertificateData> = "caCertificates" | "ca_certificates",
-        /// Who sees services that do not say it; `*`.
+        /// Who sees services that do not say it; `*`, as for an empty list.
         default_service_export_to: Vec<Box<str>> =
             "defaultServiceExportTo" | "default_service_export_to",
-        /// Who sees VirtualServices that do not say it; `*`.
+        /// Who sees VirtualServices that do not say it; `*`, as for an empty list.
         default_virtual_service_export_to: Vec<Box<str>> =
             "defaultVirtualServiceExportTo" | "default_virtual_service_export_to",
-        /// Who sees DestinationRules that do not say it; `*`.
+        /// Who sees DestinationRules that do not say it; `*`, as for an empty list.
         default_destination_rule_export_to: Vec<Box<str>> =
             "defaultDestinationRuleExportTo" | "default_destination_rule_export_to",
         /// The namespace whose policies hold everywhere; `istio-system`.
@@ -237,6 +237,15 @@ impl MeshConfig {
             let aliases: BTreeSet<Box<str>> =
                 merged.trust_domain_aliases.drain(..).chain(self.trust_domain_aliases).collect();
             merged.trust_domain_aliases = aliases.into_iter().collect();
+            for list in [
+                &mut merged.default_service_export_to,
+                &mut merged.default_virtual_service_export_to,
+                &mut merged.default_destination_rule_export_to,
+            ] {
+                if list.is_empty() {
+                    list.push("*".into());
+                }
+            }
         }
         (merged, cursor.into_diagnostics(file, "MeshConfig"))
     }

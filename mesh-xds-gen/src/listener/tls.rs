@@ -4,6 +4,8 @@
 //!
 //! istio/istio `pilot/pkg/security/authn/utils/utils.go` `BuildInboundTLS`;
 //! `pilot/pkg/security/model/authentication.go` `ApplyToCommonTLSContext`.
+use std::collections::BTreeSet;
+
 use mesh_envoy_proto::envoy::config::core::v3 as core;
 use mesh_envoy_proto::envoy::extensions::transport_sockets::tls::v3 as proto;
 use mesh_envoy_proto::envoy::r#type::matcher::v3::{StringMatcher, string_matcher};
@@ -76,13 +78,21 @@ fn parameters(context: &Context<'_, '_>) -> proto::TlsParameters {
     }
 }
 
-/// Clients of the mesh's trust domains.
+/// Clients of the mesh's trust domains, and of those that its authorities sign.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/plugin/authn/util.go` `TrustDomainsForValidation`.
 fn identities(context: &Context<'_, '_>) -> proto::CertificateValidationContext {
     let config = context.config();
     let mut aliases: Vec<&str> = config.trust_domain_aliases.iter().map(AsRef::as_ref).collect();
     aliases.sort_unstable();
-    aliases.dedup();
-    let domains = std::iter::once(&*config.trust_domain).chain(aliases);
+    let signed = config.ca_certificates.iter().flat_map(|authority| &authority.trust_domains);
+    let all = std::iter::once(&*config.trust_domain).chain(aliases);
+    let mut seen = BTreeSet::new();
+    let domains = all
+        .chain(signed.map(AsRef::as_ref))
+        .filter(|domain| !domain.is_empty() && seen.insert(*domain));
     let matchers = domains.map(|domain| {
         let prefix = string_matcher::MatchPattern::Prefix(format!("spiffe://{domain}/"));
         StringMatcher { match_pattern: Some(prefix), ignore_case: false }

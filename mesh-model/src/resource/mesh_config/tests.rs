@@ -78,6 +78,13 @@ fn aliases_are_a_sorted_set() {
 }
 
 #[test]
+fn an_empty_list_of_namespaces_to_export_to_is_all_of_them() {
+    let config = check(r#"{"defaultServiceExportTo": [], "defaultVirtualServiceExportTo": ["."]}"#);
+    assert_eq!(config.default_service_export_to, ["*".into()]);
+    assert_eq!(config.default_virtual_service_export_to, [".".into()]);
+}
+
+#[test]
 fn a_field_that_cannot_be_read_keeps_its_default_and_the_others_count() {
     let (config, codes) = read(
         r#"{"connectTimeout": 5, "trustDomain": "td", "defaultConfig": {"statusPort": "x", "meshId": "m"},
