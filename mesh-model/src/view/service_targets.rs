@@ -112,8 +112,17 @@ impl ProxyView<'_> {
         stores.any(|store| entries(store).any(|entry| may_be_machine_at(entry, &address)))
     }
 
+    /// Those of the proxy's own cluster, if its control plane reads it.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/serviceregistry/aggregate/controller.go` `GetProxyServiceTargets`;
+    /// `pilot/pkg/serviceregistry/kube/controller/controller.go` `GetProxyServiceTargets`.
     fn kubernetes_targets(&self) -> Vec<ServiceTarget> {
         let proxy = self.proxy();
+        if !self.plane().clusters.contains(&proxy.cluster) {
+            return Vec::new();
+        }
         let Some(part) = self.mesh().parts.clusters.get(&proxy.cluster) else { return Vec::new() };
         let own = Own { view: self, store: &part.store };
         if let Some(machine) = own.machine() {
