@@ -192,14 +192,18 @@ fn host_port(target: Target<'_>) -> String {
     }
 }
 
-/// An address and port; port 0 is a Unix socket.
+/// An address and port; whatever has port 0 is a Unix socket, an IP (of a slice whose port has no number), too.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/util/util.go` `BuildAddress`.
 pub fn address_of(address: &endpoint::Address, port: u16) -> core::Address {
     let text = address.to_string();
-    let address = match address {
-        endpoint::Address::Unix(_) => {
+    let address = match (address, port) {
+        (endpoint::Address::Unix(_), _) | (_, 0) => {
             core::address::Address::Pipe(core::Pipe { path: text, ..Default::default() })
         }
-        endpoint::Address::Ip(_) | endpoint::Address::Host(_) | endpoint::Address::Unknown => {
+        (endpoint::Address::Ip(_) | endpoint::Address::Host(_) | endpoint::Address::Unknown, _) => {
             core::address::Address::SocketAddress(socket_address(text, port))
         }
     };

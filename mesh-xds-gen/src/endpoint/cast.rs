@@ -16,7 +16,7 @@ struct Alike {
     transport: Transport,
 }
 
-/// An endpoint that is dialled by an IPv4 address and no other, and whose TLS is no word of its own.
+/// An endpoint that is dialled by a port of an IPv4 address and no other, and whose TLS is no word of its own.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cast<'a> {
     pub(super) endpoint: AssignedEndpoint<'a>,
@@ -33,7 +33,7 @@ impl<'a> Cast<'a> {
         };
         let address = plain_address(to)?;
         let transport = endpoint.transport();
-        if transport == Transport::OtherTls {
+        if transport == Transport::OtherTls || to.port == 0 {
             return None;
         }
         // Looking at each workload is what takes time.

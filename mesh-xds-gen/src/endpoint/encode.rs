@@ -409,11 +409,11 @@ fn place(bytes: &mut Backwards, locality: &Locality) {
     bytes.some_text(1, locality.region());
 }
 
-/// `Address` of a socket or a pipe.
+/// `Address` of a socket or, of whatever has port 0, a pipe.
 fn socket(bytes: &mut Backwards, address: &Address, port: u16) {
     let mark = bytes.len();
-    if let Address::Unix(path) = address {
-        bytes.some_text(1, path);
+    if matches!(address, Address::Unix(_)) || port == 0 {
+        bytes.some_text(1, &address.to_string());
         return bytes.field(2, mark);
     }
     bytes.number(3, port.into());
