@@ -70,7 +70,8 @@ fn with_cluster<T>(
     let addresses = Addresses::default();
     let pods = undiscovered(store, &addresses);
     let (domain, nodes) = ("", &store.nodes);
-    with(&Cluster { id, trust_domain, domain, networks: &networks, nodes, pods })
+    let dual_stack = false; // Slices are other objects.
+    with(&Cluster { id, trust_domain, domain, networks: &networks, nodes, pods, dual_stack })
 }
 
 /// What `MeshNetworks` alone says of the network of a pod.
@@ -90,7 +91,9 @@ pub(crate) fn service_of(
     let (networks, addresses) = (NetworkOf::default(), Addresses::default());
     let pods = undiscovered(store, &addresses);
     let nodes = &store.nodes;
-    let cluster = Cluster { id, trust_domain, domain, networks: &networks, nodes, pods };
+    let dual_stack = false; // It is of endpoints only.
+    let cluster =
+        Cluster { id, trust_domain, domain, networks: &networks, nodes, pods, dual_stack };
     let namespace = store.namespace(service.meta.namespace.as_str());
     kubernetes::convert(service, &cluster, namespace.map(|meta| &meta.annotations))
 }

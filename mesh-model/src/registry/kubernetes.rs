@@ -38,6 +38,8 @@ pub(crate) struct Cluster<'o> {
     pub(crate) networks: &'o NetworkOf,
     pub(crate) nodes: &'o ByName<Node>,
     pub(crate) pods: Pods<'o>,
+    /// Whether a pod of both IP families may be one endpoint (flag `ISTIO_DUAL_STACK`).
+    pub(crate) dual_stack: bool,
 }
 
 impl<'o> Cluster<'o> {

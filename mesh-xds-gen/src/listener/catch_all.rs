@@ -13,8 +13,9 @@ use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpPro
 use mesh_model::name::Protocol;
 use mesh_model::resource::sidecar::OutboundTrafficMode;
 
-use super::chain::PLAINTEXT_HTTP;
+use super::chain::plaintext_http;
 use super::context::Context;
+use super::emit::other_wildcards;
 use super::filters::http_inspector;
 use super::http::{Class, Http, http_connection_manager};
 use super::tcp::{forward, stack, tcp_proxy};
@@ -45,7 +46,7 @@ fn looked_up(context: &Context<'_, '_>) -> Option<FilterChain> {
     looks_up(context).then(|| FilterChain {
         name: "virtualOutbound-catchall-tcp-http".to_owned(),
         filter_chain_match: Some(FilterChainMatch {
-            application_protocols: PLAINTEXT_HTTP.map(str::to_owned).to_vec(),
+            application_protocols: plaintext_http(context.allows_http10_at_inspection()),
             ..FilterChainMatch::default()
         }),
         filters: vec![http_connection_manager(context, http())],
@@ -96,6 +97,7 @@ pub(super) fn virtual_outbound(context: &Context<'_, '_>) -> Option<Listener> {
     context.is_captured().then(|| Listener {
         name: VIRTUAL_OUTBOUND_LISTENER.to_owned(),
         address: Some(address(context.wildcard(), port)),
+        additional_addresses: other_wildcards(context, port),
         listener_filters: looked_up.iter().map(|_| http_inspector()).collect(),
         filter_chains: [loops].into_iter().chain(looked_up).chain([others]).collect(),
         use_original_dst: Some(true),

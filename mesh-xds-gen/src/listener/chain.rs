@@ -43,6 +43,16 @@ pub(super) const RAW_BUFFER: &str = "raw_buffer";
 /// What the HTTP inspector finds.
 pub(super) const PLAINTEXT_HTTP: [&str; 2] = ["http/1.1", "h2c"];
 
+/// The same as a chain matches it: HTTP/1.0, too, where it is allowed, which would only be refused otherwise.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/listener.go` `plaintextHTTPALPNs`.
+pub(super) fn plaintext_http(allows_http10: bool) -> Vec<String> {
+    let legacy = allows_http10.then_some("http/1.0");
+    legacy.into_iter().chain(PLAINTEXT_HTTP).map(str::to_owned).collect()
+}
+
 impl Chain {
     /// Whether every connection matches.
     pub(super) fn matches_all(&self) -> bool {
@@ -80,9 +90,7 @@ impl Chain {
         let mut found = FilterChainMatch::default();
         if self.needs_http {
             RAW_BUFFER.clone_into(&mut found.transport_protocol);
-            let legacy = allows_http10.then_some("http/1.0");
-            let names = legacy.into_iter().chain(PLAINTEXT_HTTP);
-            found.application_protocols = names.map(str::to_owned).collect();
+            found.application_protocols = plaintext_http(allows_http10);
         }
         if self.names_hosts() {
             found.server_names = self.sni_hosts.clone();

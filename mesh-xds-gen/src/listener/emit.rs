@@ -39,6 +39,24 @@ pub(super) struct Entry {
     pub(super) chains: Vec<Chain>,
 }
 
+/// Further addresses of a listener.
+fn additional_addresses(
+    binds: impl IntoIterator<Item: AsRef<str>>,
+    port: u16,
+) -> Vec<AdditionalAddress> {
+    let of_bind = |bind: &str| AdditionalAddress {
+        address: Some(address(bind, port)),
+        ..AdditionalAddress::default()
+    };
+    binds.into_iter().map(|bind| of_bind(bind.as_ref())).collect()
+}
+
+/// The other addresses that stand for all: with dual stack, of a proxy of both families.
+pub(super) fn other_wildcards(context: &Context<'_, '_>, port: u16) -> Vec<AdditionalAddress> {
+    let is_dual = context.flags().istio_dual_stack;
+    additional_addresses(context.wildcards().iter().skip(1).filter(|_| is_dual), port)
+}
+
 /// Writes a listener; `None` if it has no address.
 pub(super) fn emit(context: &Context<'_, '_>, entry: &Entry) -> Option<Listener> {
     let bind = entry.binding.primary();
@@ -50,14 +68,11 @@ pub(super) fn emit(context: &Context<'_, '_>, entry: &Entry) -> Option<Listener>
     let has_http = entry.chains.iter().any(|chain| chain.needs_http);
     let detection = context.config().protocol_detection_timeout;
     let (chains, default) = filter_chains(context, entry, &name);
-    let more = entry.binding.addresses.iter().skip(1).map(|bind| AdditionalAddress {
-        address: Some(address(bind, entry.port)),
-        ..AdditionalAddress::default()
-    });
+    let more = entry.binding.addresses.iter().skip(1);
     let is_bound = entry.binding.binds_to_port;
     Some(Listener {
         address: Some(address(bind, entry.port)),
-        additional_addresses: more.collect(),
+        additional_addresses: additional_addresses(more, entry.port),
         filter_chains: chains,
         default_filter_chain: default,
         listener_filters: has_names

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use mesh_envoy_proto::envoy::config::core::v3::{TrafficDirection, TransportSocket};
 use mesh_envoy_proto::envoy::config::listener::v3::{
-    AdditionalAddress, Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter,
+    Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter,
 };
 use mesh_model::name::Protocol;
 use mesh_model::resource::gateway::ServerTlsMode;
@@ -27,7 +27,7 @@ use mesh_model::view::{GatewayServer, GatewayServers, ServerGroup};
 
 use super::connection_settings::buffer_limit;
 use super::context::Context;
-use super::emit::{CONNECT_TIMEOUT, exact_balance};
+use super::emit::{CONNECT_TIMEOUT, exact_balance, other_wildcards};
 use super::filters::{proxy_protocol, tls_inspector};
 use super::http::{Class, Http, http_connection_manager};
 use super::tcp::ListenPort;
@@ -147,17 +147,12 @@ fn listener(
     if chains.is_empty() {
         return None;
     }
-    let is_own = context.wildcard() == bind && context.flags().istio_dual_stack;
-    let others = context.wildcards().iter().skip(1).filter(|_| is_own);
+    let is_any = context.wildcard() == bind;
+    let more = if is_any { other_wildcards(context, port) } else { Vec::new() };
     Some(Listener {
         name: ListenerName { bind, port, transport: Transport::Tcp }.to_string(),
         address: Some(address(bind, port)),
-        additional_addresses: others
-            .map(|bind| AdditionalAddress {
-                address: Some(address(bind, port)),
-                ..AdditionalAddress::default()
-            })
-            .collect(),
+        additional_addresses: more,
         listener_filters: listener_filters(context, chains),
         filter_chains: chains.iter().map(filter_chain).collect(),
         traffic_direction: TrafficDirection::Outbound.into(),

@@ -18,6 +18,7 @@ use super::context::Context;
 use super::filters;
 use super::wire::{ZERO, filter};
 use super::{connection_settings, dynamic_dns, headers, topology};
+use crate::route::session;
 use crate::secret::over_ads;
 
 const NAME: &str = "envoy.filters.network.http_connection_manager";
@@ -182,6 +183,9 @@ fn filters_and_routes(
     }
     found.extend([filters::fault(), filters::cors()]);
     found.extend(context.signals(kind == Kind::Inbound).http_stats.iter().cloned());
+    if kind != Kind::Inbound {
+        found.extend(session::unset_filter(flags));
+    }
     found.extend(lookup.map(|filter| *filter));
     if matches!(kind, Kind::Outbound | Kind::ForwardProxy) {
         found.extend(dynamic_dns::of_any(context));

@@ -19,7 +19,7 @@ use mesh_model::resource::Sidecar;
 use mesh_model::resource::sidecar::{CaptureMode, IngressListener};
 
 use super::context::{Context, Reserved};
-use super::emit::exact_balance;
+use super::emit::{exact_balance, other_wildcards};
 use super::filters::{original_dst, original_src, tcp_metadata_exchange};
 use super::inbound_chain::{Inbound, Kind, chains};
 use super::inspectors::inspectors;
@@ -152,6 +152,7 @@ fn virtual_inbound(context: &Context<'_, '_>, configs: &BTreeMap<u16, Inbound>) 
     listener_filters.extend(inspectors(&filter_chains));
     Listener {
         transparent: context.is_tproxy().then_some(true),
+        additional_addresses: other_wildcards(context, context.inbound_port()),
         ..inbound(
             context,
             VIRTUAL_INBOUND_LISTENER.to_owned(),

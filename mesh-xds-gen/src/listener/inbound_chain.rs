@@ -14,7 +14,7 @@ use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpPro
 use mesh_model::name::Protocol;
 use mesh_model::resource::MutualTlsMode;
 
-use super::chain::{PLAINTEXT_HTTP, RAW_BUFFER};
+use super::chain::{PLAINTEXT_HTTP, RAW_BUFFER, plaintext_http};
 use super::context::Context;
 use super::filters::tcp_metadata_exchange;
 use super::http::{self, Http, http_connection_manager};
@@ -63,6 +63,15 @@ struct Row {
     alpn: &'static [&'static str],
     ends_tls: bool,
     is_http: bool,
+}
+
+impl Row {
+    fn application_protocols(self, context: &Context<'_, '_>) -> Vec<String> {
+        if self.alpn == PLAINTEXT_HTTP {
+            return plaintext_http(context.allows_http10_at_inspection());
+        }
+        self.alpn.iter().map(|name| (*name).to_owned()).collect()
+    }
 }
 
 const TLS: &str = "tls";
@@ -126,14 +135,15 @@ pub(super) fn chains(context: &Context<'_, '_>, inbound: &Inbound) -> Vec<Filter
 }
 
 fn chain(context: &Context<'_, '_>, inbound: &Inbound, row: Row) -> FilterChain {
+    let exchanges = !row.is_http && context.flags().pilot_enable_metadata_exchange;
     let alpn: &[&str] =
-        if row.is_http { &["h2", "http/1.1"] } else { &["istio-peer-exchange", "h2", "http/1.1"] };
+        if exchanges { &["istio-peer-exchange", "h2", "http/1.1"] } else { &["h2", "http/1.1"] };
     FilterChain {
         name: inbound.chain_name(row.is_http),
         filter_chain_match: Some(FilterChainMatch {
             destination_port: (inbound.port != 0).then(|| inbound.port.into()),
             transport_protocol: row.transport.to_owned(),
-            application_protocols: row.alpn.iter().map(|name| (*name).to_owned()).collect(),
+            application_protocols: row.application_protocols(context),
             ..FilterChainMatch::default()
         }),
         filters: if row.is_http {

@@ -288,7 +288,11 @@ impl<'c> Builder<'c, '_, '_> {
         let is_external = candidate.service.provider == Provider::External;
         let is_dual = self.context.proxy().ip_families() == IpFamilies::Dual;
         let more = (is_external && is_dual && *address == *UNSPECIFIED).then(|| "::".to_owned());
-        let addresses: Vec<String> = std::iter::once(address.to_string()).chain(more).collect();
+        let (proxy, flags) = (self.context.proxy(), self.context.flags());
+        let all = network::addresses(candidate.service, proxy, flags.istio_dual_stack);
+        let others = all.iter().skip(1).map(ToString::to_string);
+        let addresses: Vec<String> =
+            std::iter::once(address.to_string()).chain(others).chain(more).collect();
         if address.contains('/') {
             candidate.binding.addresses = wildcards();
             candidate.cidrs = addresses;

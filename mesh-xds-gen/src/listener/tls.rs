@@ -78,12 +78,16 @@ fn parameters(context: &Context<'_, '_>) -> proto::TlsParameters {
     }
 }
 
-/// Clients of the mesh's trust domains, and of those that its authorities sign.
+/// Clients of the mesh's trust domains, and of those that its authorities sign; of any, where nobody shall look
+/// (flag `PILOT_SKIP_VALIDATE_TRUST_DOMAIN`).
 ///
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/networking/plugin/authn/util.go` `TrustDomainsForValidation`.
 fn identities(context: &Context<'_, '_>) -> proto::CertificateValidationContext {
+    if context.flags().pilot_skip_validate_trust_domain {
+        return proto::CertificateValidationContext::default();
+    }
     let config = context.config();
     let mut aliases: Vec<&str> = config.trust_domain_aliases.iter().map(AsRef::as_ref).collect();
     aliases.sort_unstable();

@@ -50,12 +50,24 @@ fn config(service: &Service, flags: &Flags) -> Option<StatefulSession> {
 
 /// The filter of a service's listener.
 pub(crate) fn filter(service: &Service, flags: &Flags) -> Option<hcm::HttpFilter> {
-    let config = config(service, flags)?;
-    Some(hcm::HttpFilter {
+    config(service, flags).as_ref().map(filter_of)
+}
+
+/// The filter of what carries requests of many services: their routes say how it works.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/xds/filters/filters.go` `EmptySessionFilter`.
+pub(crate) fn unset_filter(flags: &Flags) -> Option<hcm::HttpFilter> {
+    flags.pilot_enable_persistent_session_filter.then(|| filter_of(&StatefulSession::default()))
+}
+
+fn filter_of(config: &StatefulSession) -> hcm::HttpFilter {
+    hcm::HttpFilter {
         name: FILTER.to_owned(),
-        config_type: Some(hcm::http_filter::ConfigType::TypedConfig(pack(&config))),
+        config_type: Some(hcm::http_filter::ConfigType::TypedConfig(pack(config))),
         ..hcm::HttpFilter::default()
-    })
+    }
 }
 
 /// What a virtual host or route of a service says to the filter.

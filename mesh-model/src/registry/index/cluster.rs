@@ -158,6 +158,7 @@ impl ClusterIndex {
                 by_address: &self.by_address,
                 discovery: Discovery::new(&around.config, store),
             },
+            dual_stack: around.compat.flags.istio_dual_stack,
         }
     }
 

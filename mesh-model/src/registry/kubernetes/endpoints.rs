@@ -11,7 +11,8 @@ use crate::resource::{
 };
 
 /// Returns the endpoints of a service in one cluster: slices by name, then endpoints, addresses and
-/// ports in order; of several with one address and port name the first.
+/// ports in order; of several with one address and port name the first. With dual stack, a pod of both families
+/// behind a service of both is one endpoint, which slices of IPv4 give.
 ///
 /// `service` is `None` where slices exist without their service.
 ///
@@ -37,13 +38,18 @@ pub(crate) fn endpoints_of_service<'o>(
         let ports: Vec<_> = ports.collect();
         for entry in &slice.endpoints {
             let health = health(service.is_some(), keeps_sessions, entry);
+            let of_both = of_both_families(service, cluster, slice, entry);
+            if of_both.is_some() && slice.address_type == AddressType::Ipv6 {
+                continue;
+            }
             for address in entry.addresses.iter() {
                 let around = (cluster, discoverability);
                 let found = workloads.find(slice, entry, address, made.likely(), around);
                 let Some(workload) = found else { continue };
-                let address = address_of(address);
+                let alone = || (address_of(address), MoreAddresses::default());
+                let addresses = of_both.clone().unwrap_or_else(alone);
                 for port in &ports {
-                    made.push(&address, port, health, &workload);
+                    made.push(&addresses, port, health, &workload);
                 }
             }
         }
@@ -92,7 +98,7 @@ impl<'o> Made<'o> {
     /// Adds an endpoint, unless there is one of that address and port name.
     fn push(
         &mut self,
-        address: &Address,
+        (address, more_addresses): &(Address, MoreAddresses),
         (port_name, port): &(Arc<str>, u16),
         health: HealthStatus,
         workload: &Arc<Workload>,
@@ -106,7 +112,7 @@ impl<'o> Made<'o> {
         }
         self.endpoints.push(Endpoint {
             address: address.clone(),
-            more_addresses: MoreAddresses::default(),
+            more_addresses: more_addresses.clone(),
             port: *port,
             port_name: port_name.clone(),
             service_port: 0,
@@ -142,6 +148,22 @@ pub(crate) fn pod_of<'o>(
         namespace => namespace,
     };
     Some((namespace, &target.name))
+}
+
+/// All addresses of the pod that an entry refers to, in the pod's order, where they make one endpoint: with dual
+/// stack, of a pod and a service that have more than one each.
+fn of_both_families(
+    service: Option<&Service>,
+    cluster: &Cluster<'_>,
+    slice: &EndpointSlice,
+    entry: &SliceEndpoint,
+) -> Option<(Address, MoreAddresses)> {
+    let service = service.filter(|_| cluster.dual_stack)?;
+    let (namespace, name) = pod_of(slice, entry)?;
+    let pod = cluster.pods.get(namespace, name)?;
+    let mut addresses = pod.status.pod_ips.iter().filter_map(|written| written.ip.map(Address::Ip));
+    let (first, more) = (addresses.next()?, addresses.collect::<MoreAddresses>());
+    (!more.is_empty() && service.vips_in(cluster.id).len() > 1).then_some((first, more))
 }
 
 /// The health of the endpoints of an entry; `is_known`: whether their service is.
