@@ -52,7 +52,7 @@ pub use self::cluster_description::{ClusterDescription, ClusterRole};
 pub use self::destination_rule::DestinationRule;
 pub use self::endpoint_slice::{
     AddressType, EndpointAddress, EndpointAddresses, EndpointConditions, EndpointSlice,
-    SliceEndpoint, SlicePort, TargetKind, TargetRef,
+    EntryTarget, SliceEndpoint, SliceEndpoints, SliceEntry, SlicePort, TargetKind, TargetRef,
 };
 pub use self::gateway::Gateway;
 pub use self::horizontal_pod_autoscaler::{

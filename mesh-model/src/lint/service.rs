@@ -107,15 +107,15 @@ impl Cluster<'_, '_> {
                 found.push(subject.warning("SLICE-NO-SERVICE", field, (message, help)));
             }
             for (index, endpoint) in slice.endpoints.iter().enumerate() {
-                let target = endpoint.target_ref.as_ref();
+                let target = endpoint.target();
                 let Some(target) = target.filter(|target| target.kind == TargetKind::Pod) else {
                     continue;
                 };
-                let namespace = match &*target.namespace {
+                let namespace = match target.namespace {
                     "" => meta.namespace.clone(),
                     name => Namespace::from(name),
                 };
-                if !self.store.pods.contains((namespace.as_str(), &target.name)) {
+                if !self.store.pods.contains((namespace.as_str(), target.name)) {
                     let message = format!(
                         "there is no pod `{}`: the endpoint has no labels, no identity and no mutual TLS",
                         target.name

@@ -18,7 +18,7 @@ use super::{
 use crate::endpoint::{Address, Endpoint, Provider, Workload};
 use crate::name::{ClusterId, Labels, NetworkId};
 use crate::resource::{
-    AddressType, EndpointAddress, EndpointSlice, Pod, PodPhase, ServiceEntry, SliceEndpoint,
+    AddressType, EndpointAddress, EndpointSlice, Pod, PodPhase, ServiceEntry, SliceEntry,
     SlicePort, WorkloadEntry,
 };
 
@@ -115,9 +115,8 @@ impl<'m> Absences<'m> {
         for (cluster, slice) in self.slices.get(&key).into_iter().flatten() {
             let Some(store) = self.store(cluster) else { continue };
             let whole = whole_slice(search.plane, cluster, store, slice);
-            for entry in &slice.endpoints {
-                let addresses = entry.addresses.iter().map(address_of);
-                for address in addresses {
+            for entry in slice.endpoints.iter() {
+                for address in entry.addresses().map(address_of) {
                     if search.known.contains(&((*cluster).clone(), address.clone())) {
                         continue;
                     }
@@ -298,7 +297,7 @@ fn of_entry(
     search: &Search<'_>,
     store: &Store,
     slice: &EndpointSlice,
-    entry: &SliceEndpoint,
+    entry: SliceEntry<'_>,
 ) -> AbsentReason {
     if let Some((namespace, name)) = pod_of(slice, entry) {
         let named = || format!("{namespace}/{name}").into_boxed_str();
@@ -320,9 +319,9 @@ fn has_ended(pod: &Pod) -> bool {
     matches!(pod.status.phase, PodPhase::Failed | PodPhase::Succeeded)
 }
 
-fn address_of(address: &EndpointAddress) -> Address {
+fn address_of(address: EndpointAddress) -> Address {
     match address {
-        EndpointAddress::Ip(ip) => Address::Ip(*ip),
-        EndpointAddress::Name(name) => Address::Host((&**name).into()),
+        EndpointAddress::Ip(ip) => Address::Ip(ip),
+        EndpointAddress::Name(name) => Address::Host(name),
     }
 }

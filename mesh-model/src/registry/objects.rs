@@ -226,7 +226,7 @@ macro_rules! store {
 
 store! {
     services: Service = "Service",
-    endpoint_slices: EndpointSlice = "EndpointSlice",
+    endpoint_slices: EndpointSlice = "EndpointSlice" sharing share_endpoints,
     pods: Pod = "Pod" sharing share_spec,
     nodes: Node = "Node",
     namespaces: Namespace = "Namespace",
@@ -248,6 +248,10 @@ store! {
     request_authentications: RequestAuthentication = "RequestAuthentication",
     telemetries: Telemetry = "Telemetry",
     kubernetes_gateways: KubernetesGateway = "Gateway.gateway.networking.k8s.io",
+}
+
+fn share_endpoints(slice: &mut EndpointSlice, near: &EndpointSlice) {
+    slice.endpoints.share(&near.endpoints);
 }
 
 fn share_spec(pod: &mut Pod, near: &Pod) {

@@ -2,9 +2,13 @@
 //!
 //! Slices hold endpoints by the million: what the mesh does not read of them is not kept, and what most
 //! of them do not have takes no room.
+mod packed;
+
 use std::net::IpAddr;
 use std::ops::Deref;
+use std::sync::Arc;
 
+pub use self::packed::{EntryTarget, SliceEndpoints, SliceEntry};
 use super::Meta;
 use super::service::Transport;
 use crate::manifest::Node;
@@ -25,7 +29,7 @@ message! {
         /// What the addresses are.
         address_type: AddressType = "addressType",
         /// The endpoints.
-        endpoints: Box<[SliceEndpoint]> = "endpoints",
+        endpoints: SliceEndpoints = "endpoints",
         /// The ports, which every endpoint of the slice has.
         ports: Box<[SlicePort]> = "ports",
     }
@@ -44,7 +48,7 @@ choice! {
 }
 
 message! {
-    /// An endpoint of a slice.
+    /// An endpoint of a slice, as slices are made of it.
     pub struct SliceEndpoint ignoring unknown {
         /// Its addresses; consumers use each as an endpoint of its own.
         addresses: EndpointAddresses = "addresses",
@@ -57,6 +61,7 @@ message! {
 
 message! {
     /// The state of an endpoint; absent conditions are unknown, which is not false.
+    #[derive(Copy, Eq)]
     pub struct EndpointConditions ignoring unknown {
         /// Whether it takes traffic; unknown counts as yes.
         ready: Option<bool> = "ready",
@@ -118,7 +123,7 @@ pub enum EndpointAddress {
     /// An IP address.
     Ip(IpAddr),
     /// Anything else: a host name, or what should have been an address.
-    Name(Box<str>),
+    Name(Arc<str>),
 }
 
 impl Decode for EndpointAddress {
@@ -203,10 +208,10 @@ impl EndpointSlice {
             return;
         }
         for (endpoint, entry) in self.endpoints.iter().enumerate() {
-            for (address, name) in entry.addresses.iter().enumerate() {
+            for (address, name) in entry.addresses().enumerate() {
                 let EndpointAddress::Name(name) = name else { continue };
                 let field = format!("endpoints[{endpoint}].addresses[{address}]");
-                let message = format!("`{}` is not an IP address", clip(name));
+                let message = format!("`{}` is not an IP address", clip(&name));
                 let place = node.locate(&field);
                 let help = "write the address of a pod; host names need a ServiceEntry";
                 cursor.field(&field, |cursor| cursor.warn("ADDRESS", place, message, help));

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use mesh_envoy_proto::istio::workload::{NetworkMode, Port, PortList, Workload, WorkloadStatus};
 use mesh_model::resource::{
-    AddressType, EndpointAddress, EndpointSlice, SliceEndpoint, TargetKind, TargetRef, Transport,
+    AddressType, EndpointAddress, EndpointSlice, EntryTarget, SliceEntry, TargetKind, Transport,
 };
 
 use super::Cluster;
@@ -31,12 +31,13 @@ pub(super) fn services_of_pod<'c>(
     namespace: &'c str,
     pod: &'c str,
 ) -> impl Iterator<Item = &'c Info<'c>> {
-    let names = move |target: &TargetRef| {
-        target.kind == TargetKind::Pod && *target.namespace == *namespace && *target.name == *pod
+    let names = move |target: EntryTarget<'_>| {
+        target.kind == TargetKind::Pod && target.namespace == namespace && target.name == pod
     };
-    let slices = cluster.manifests.endpoint_slices().filter(move |slice| {
-        slice.endpoints.iter().filter_map(|entry| entry.target_ref.as_deref()).any(names)
-    });
+    let slices = cluster
+        .manifests
+        .endpoint_slices()
+        .filter(move |slice| slice.endpoints.iter().filter_map(SliceEntry::target).any(names));
     slices.filter_map(|slice| service(cluster, slice))
 }
 
@@ -48,12 +49,13 @@ fn service<'c>(cluster: &Cluster<'c>, slice: &EndpointSlice) -> Option<&'c Info<
 fn of_slice(cluster: &Cluster<'_>, slice: &EndpointSlice) -> Vec<Workload> {
     let Some(service) = service(cluster, slice) else { return Vec::new() };
     let mut seen = BTreeSet::new();
-    let is_pod = |entry: &SliceEndpoint| {
-        entry.target_ref.as_ref().is_some_and(|target| target.kind == TargetKind::Pod)
+    let is_pod = |entry: &SliceEntry<'_>| {
+        entry.target().is_some_and(|target| target.kind == TargetKind::Pod)
     };
     let mut found = Vec::new();
     for entry in slice.endpoints.iter().filter(|entry| !is_pod(entry)) {
-        let addresses: Option<Vec<IpAddr>> = entry.addresses.iter().map(ip).collect();
+        let addresses: Option<Vec<IpAddr>> =
+            entry.addresses().map(|address| ip(&address)).collect();
         let Some(addresses) = addresses else { continue };
         let Some(first) = addresses.first().copied() else { continue };
         if seen.insert(first) {
@@ -74,7 +76,7 @@ fn workload(
     cluster: &Cluster<'_>,
     slice: &EndpointSlice,
     service: &Info<'_>,
-    entry: &SliceEndpoint,
+    entry: SliceEntry<'_>,
     addresses: &[IpAddr],
     first: IpAddr,
 ) -> Workload {

@@ -19,7 +19,7 @@ use crate::registry::multimap::Multimap;
 use crate::registry::place::{NETWORK, NetworkMember, NetworkOf};
 use crate::registry::{DOMAIN, SYSTEM_NAMESPACE, Service, Store};
 use crate::resource::mesh_networks::NetworkEndpoints;
-use crate::resource::{EndpointAddress, EndpointSlice, MeshNetworks, Pod, SliceEndpoint};
+use crate::resource::{EndpointAddress, EndpointSlice, MeshNetworks, Pod, SliceEntry};
 
 const SERVICE_OF_SLICE: &str = "kubernetes.io/service-name";
 const FOREIGN_SERVICE_OF_SLICE: &str = "multicluster.kubernetes.io/service-name";
@@ -368,14 +368,15 @@ impl ClusterIndex {
         change: &SliceChange<'_>,
         discovery: &Discovery<'_>,
     ) -> Option<Arc<ServiceName>> {
-        let SliceChange { before, after, old, new, .. } = *change;
+        let SliceChange { before, after, .. } = *change;
         let group = self.groups.get_mut(service_of(after, discovery)?)?;
         let name = &after.meta.name;
         *group.slices.iter_mut().find(|other| other.meta.name == *name)? = after.clone();
-        let of = |entries| users_of_entries(before, entries);
-        if !of(old).eq(of(new)) {
-            of(old).for_each(|user| self.users.remove(&user, |id| *id == group.id));
-            of(new).for_each(|user| self.users.insert(&user, group.id));
+        let old = || users_of_entries(before, change.old_entries());
+        let new = || users_of_entries(before, change.new_entries());
+        if !change.is_of_conditions() && !old().eq(new()) {
+            old().for_each(|user| self.users.remove(&user, |id| *id == group.id));
+            new().for_each(|user| self.users.insert(&user, group.id));
         }
         Some(group.service.clone())
     }
@@ -403,18 +404,18 @@ enum User<'o> {
 
 /// What the entries of a slice refer to, in order.
 fn users(slice: &EndpointSlice) -> impl Iterator<Item = User<'_>> {
-    users_of_entries(slice, &slice.endpoints)
+    users_of_entries(slice, slice.endpoints.iter())
 }
 
 fn users_of_entries<'s>(
     slice: &'s EndpointSlice,
-    entries: &'s [SliceEndpoint],
+    entries: impl Iterator<Item = SliceEntry<'s>>,
 ) -> impl Iterator<Item = User<'s>> {
-    entries.iter().flat_map(move |entry| {
+    entries.flat_map(move |entry| {
         let pod = pod_of(slice, entry);
-        let addresses = if pod.is_some() { &[] } else { &*entry.addresses };
-        let addresses = addresses.iter().filter_map(|address| match address {
-            EndpointAddress::Ip(ip) => Some(User::Address(slice.meta.namespace.as_str(), *ip)),
+        let addresses = pod.is_none().then(|| entry.addresses()).into_iter().flatten();
+        let addresses = addresses.filter_map(|address| match address {
+            EndpointAddress::Ip(ip) => Some(User::Address(slice.meta.namespace.as_str(), ip)),
             EndpointAddress::Name(_) => None,
         });
         pod.map(|(namespace, name)| User::Pod(namespace, name)).into_iter().chain(addresses)

@@ -7,7 +7,7 @@ use super::{Cluster, Workloads};
 use crate::endpoint::{Address, Discoverability, Endpoint, HealthStatus, MoreAddresses, Workload};
 use crate::registry::Service;
 use crate::resource::{
-    AddressType, EndpointAddress, EndpointSlice, SliceEndpoint, SlicePort, TargetKind,
+    AddressType, EndpointAddress, EndpointSlice, SliceEntry, SlicePort, TargetKind,
 };
 
 /// Returns the endpoints of a service in one cluster: slices by name, then endpoints, addresses and
@@ -36,15 +36,15 @@ pub(crate) fn endpoints_of_service<'o>(
         }
         let ports = slice.ports.iter().filter_map(|written| port(written, workloads));
         let ports: Vec<_> = ports.collect();
-        for entry in &slice.endpoints {
+        for entry in slice.endpoints.iter() {
             let health = health(service.is_some(), keeps_sessions, entry);
             let of_both = of_both_families(service, cluster, slice, entry);
             if of_both.is_some() && slice.address_type == AddressType::Ipv6 {
                 continue;
             }
-            for address in entry.addresses.iter() {
+            for address in entry.addresses() {
                 let around = (cluster, discoverability);
-                let found = workloads.find(slice, entry, address, made.likely(), around);
+                let found = workloads.find(slice, entry, &address, made.likely(), around);
                 let Some(workload) = found else { continue };
                 let alone = || (address_of(address), MoreAddresses::default());
                 let addresses = of_both.clone().unwrap_or_else(alone);
@@ -62,8 +62,7 @@ pub(super) fn count(slice: &EndpointSlice) -> usize {
     match slice.address_type {
         AddressType::Fqdn => 0,
         AddressType::Ipv4 | AddressType::Ipv6 => {
-            let addresses = slice.endpoints.iter().map(|entry| entry.addresses.len());
-            addresses.sum::<usize>() * ports(slice)
+            slice.endpoints.addresses_of_first(slice.endpoints.len()) * ports(slice)
         }
     }
 }
@@ -140,14 +139,14 @@ impl<'o> Made<'o> {
 /// The namespace and name of the pod that an entry of a slice refers to.
 pub(crate) fn pod_of<'o>(
     slice: &'o EndpointSlice,
-    entry: &'o SliceEndpoint,
+    entry: SliceEntry<'o>,
 ) -> Option<(&'o str, &'o str)> {
-    let target = entry.target_ref.as_ref().filter(|target| target.kind == TargetKind::Pod)?;
-    let namespace = match &*target.namespace {
+    let target = entry.target().filter(|target| target.kind == TargetKind::Pod)?;
+    let namespace = match target.namespace {
         "" => slice.meta.namespace.as_str(),
         namespace => namespace,
     };
-    Some((namespace, &target.name))
+    Some((namespace, target.name))
 }
 
 /// All addresses of the pod that an entry refers to, in the pod's order, where they make one endpoint: with dual
@@ -156,7 +155,7 @@ fn of_both_families(
     service: Option<&Service>,
     cluster: &Cluster<'_>,
     slice: &EndpointSlice,
-    entry: &SliceEndpoint,
+    entry: SliceEntry<'_>,
 ) -> Option<(Address, MoreAddresses)> {
     let service = service.filter(|_| cluster.dual_stack)?;
     let (namespace, name) = pod_of(slice, entry)?;
@@ -167,7 +166,7 @@ fn of_both_families(
 }
 
 /// The health of the endpoints of an entry; `is_known`: whether their service is.
-pub(super) fn health(is_known: bool, keeps_sessions: bool, entry: &SliceEndpoint) -> HealthStatus {
+pub(super) fn health(is_known: bool, keeps_sessions: bool, entry: SliceEntry<'_>) -> HealthStatus {
     HealthStatus::of_conditions(
         entry.conditions.ready,
         entry.conditions.serving,
@@ -187,9 +186,9 @@ fn port(port: &SlicePort, workloads: &mut Workloads<'_>) -> Option<(Arc<str>, u1
     Some((name.unwrap_or_else(|| workloads.port_name(&port.name)), number))
 }
 
-fn address_of(address: &EndpointAddress) -> Address {
+fn address_of(address: EndpointAddress) -> Address {
     match address {
-        EndpointAddress::Ip(ip) => Address::Ip(*ip),
-        EndpointAddress::Name(name) => Address::Host(Arc::from(&**name)),
+        EndpointAddress::Ip(ip) => Address::Ip(ip),
+        EndpointAddress::Name(name) => Address::Host(name),
     }
 }

@@ -9,7 +9,7 @@ use super::endpoints::pod_of;
 use super::workload::{workload_of_pod, workload_without_pod};
 use crate::endpoint::{Address, Discoverability, Endpoint, Workload};
 use crate::name::{Labels, NetworkId, Texts};
-use crate::resource::{EndpointAddress, EndpointSlice, Pod, PodPhase, SliceEndpoint};
+use crate::resource::{EndpointAddress, EndpointSlice, Pod, PodPhase, SliceEntry};
 
 /// The workloads of one cluster met so far.
 ///
@@ -54,7 +54,7 @@ impl<'o> Workloads<'o> {
     pub(super) fn find(
         &mut self,
         slice: &'o EndpointSlice,
-        entry: &'o SliceEndpoint,
+        entry: SliceEntry<'o>,
         address: &EndpointAddress,
         likely: Option<&Endpoint>,
         (cluster, discoverability): (&Cluster<'o>, Discoverability),
