@@ -165,7 +165,7 @@ fn eds(group: &mut BenchmarkGroup<'_, WallTime>, input: &Input<'_>) {
 /// The same endpoints with another address for one of them, as a registry makes them of those before.
 fn changed(before: &Shards, address: &str) -> Shards {
     let change = |shard: &Arc<Shard>| {
-        let mut endpoints = shard.endpoints().to_vec();
+        let mut endpoints: Vec<_> = shard.endpoints().iter().cloned().collect();
         if let Some(one) = endpoints.get_mut(400) {
             one.address = Address::parse(address);
         }

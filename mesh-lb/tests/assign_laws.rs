@@ -101,7 +101,7 @@ proptest! {
         let renewed: Shards = after.shards().iter().map(|shard| {
             let known = shards.iter().find(|known| known.cluster == shard.cluster);
             Arc::new(match known {
-                Some(known) => known.renewed(shard.endpoints().to_vec()),
+                Some(known) => known.renewed(shard.endpoints().clone()),
                 None => (**shard).clone(),
             })
         }).collect();

@@ -1,4 +1,5 @@
 //! What runs: endpoints, where they are from and how networks are entered.
+mod blocks;
 mod cohort;
 mod gateway;
 mod health;
@@ -9,6 +10,7 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+pub use self::blocks::Endpoints;
 pub use self::cohort::{COMMON_LABELS, Cohort, Dialled, Kind, SpokenTls};
 pub use self::gateway::{Gateways, NetworkGateway};
 pub use self::health::HealthStatus;

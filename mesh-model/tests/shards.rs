@@ -68,7 +68,7 @@ proptest! {
         other in (0..8_u8, 0..3_u8, 0..2_u8, any::<bool>(), 0..3_u8),
     ) {
         let before = shard(&all);
-        let mut after: Vec<Endpoint> = before.endpoints().to_vec();
+        let mut after: Vec<Endpoint> = before.endpoints().iter().cloned().collect();
         let index = at.index(after.len() + 1);
         if is_taken && index < after.len() {
             after.remove(index);

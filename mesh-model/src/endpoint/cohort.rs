@@ -5,7 +5,7 @@
 //! ```
 use std::sync::Arc;
 
-use super::{Endpoint, Workload};
+use super::{Endpoints, Workload};
 use crate::name::Locality;
 
 mod draft;
@@ -105,7 +105,7 @@ pub(super) struct Cohorts {
 }
 
 impl Cohorts {
-    pub(super) fn new(endpoints: &[Endpoint]) -> Self {
+    pub(super) fn new(endpoints: &Endpoints) -> Self {
         let drafts = draft::of((0_u32..).zip(endpoints));
         let mut texts = draft::Texts::default();
         Self::collect(drafts.into_iter().map(|draft| {

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::cohort::{Cohort, Cohorts, Place, Replaced, accepts_http_tunnel};
-use super::{Endpoint, HealthStatus};
+use super::{Endpoint, Endpoints, HealthStatus};
 use crate::name::ClusterId;
 
 /// What kind of registry endpoints are from. The order is that of shards.
@@ -32,7 +32,7 @@ pub struct Shard {
     pub provider: Provider,
     /// The cluster of the registry.
     pub cluster: ClusterId,
-    endpoints: Box<[Endpoint]>,
+    endpoints: Endpoints,
     // INVARIANT: of these endpoints.
     cohorts: Cohorts,
     // INVARIANT: of these endpoints; sorted, each once, none empty.
@@ -44,17 +44,13 @@ pub struct Shard {
 pub struct CohortOf<'s> {
     cohort: &'s Arc<Cohort>,
     indices: &'s [u32],
-    endpoints: &'s [Endpoint],
+    endpoints: &'s Endpoints,
     is_of_same: bool,
 }
 
 impl Shard {
     /// Makes a shard of endpoints in the order of the registry.
-    pub fn new(
-        provider: Provider,
-        cluster: ClusterId,
-        endpoints: impl Into<Box<[Endpoint]>>,
-    ) -> Self {
+    pub fn new(provider: Provider, cluster: ClusterId, endpoints: impl Into<Endpoints>) -> Self {
         let endpoints = endpoints.into();
         let cohorts = Cohorts::new(&endpoints);
         let identities = identities(&endpoints);
@@ -63,7 +59,7 @@ impl Shard {
 
     /// The same shard with other endpoints. Cohorts that are as they were stay the same allocations.
     #[must_use]
-    pub fn renewed(&self, endpoints: impl Into<Box<[Endpoint]>>) -> Self {
+    pub fn renewed(&self, endpoints: impl Into<Endpoints>) -> Self {
         let endpoints = endpoints.into();
         let cohorts = self.cohorts.renewed(&self.endpoints, &endpoints);
         let identities = identities(&endpoints);
@@ -73,13 +69,7 @@ impl Shard {
 
     /// The same shard where the endpoints of some indices, in order, have another health.
     pub(crate) fn with_health(&self, changed: &[(u32, HealthStatus)]) -> Self {
-        let mut endpoints = self.endpoints.clone();
-        for (index, health) in changed {
-            let endpoint = usize::try_from(*index).ok().and_then(|index| endpoints.get_mut(index));
-            if let Some(endpoint) = endpoint {
-                endpoint.health = *health;
-            }
-        }
+        let endpoints = self.endpoints.with_health(changed);
         let indices: Vec<u32> = changed.iter().map(|(index, _)| *index).collect();
         let replaced = Replaced { before: &self.endpoints, now: &endpoints };
         let cohorts = self.cohorts.replaced(replaced, &indices);
@@ -88,7 +78,7 @@ impl Shard {
     }
 
     /// Returns the endpoints in the order of the registry.
-    pub fn endpoints(&self) -> &[Endpoint] {
+    pub const fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }
 
@@ -155,7 +145,7 @@ impl<'s> CohortOf<'s> {
 }
 
 /// The identities of endpoints that show one, sorted, each once.
-fn identities(endpoints: &[Endpoint]) -> Arc<[Arc<str>]> {
+fn identities(endpoints: &Endpoints) -> Arc<[Arc<str>]> {
     let mut found: Vec<Arc<str>> = Vec::new();
     for endpoint in endpoints {
         // Neighbours mostly share it, and then its text.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use super::draft::{COMPARED, are_of_one_cohort};
 use super::kind::{are_alike, is_same};
 use super::{Cohort, Cohorts, Kind, Place, narrow, wide};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Endpoints};
 
 /// The endpoints of a shard before and now, as many as before.
 #[derive(Clone, Copy)]
 pub(in crate::endpoint) struct Replaced<'e> {
-    pub(in crate::endpoint) before: &'e [Endpoint],
-    pub(in crate::endpoint) now: &'e [Endpoint],
+    pub(in crate::endpoint) before: &'e Endpoints,
+    pub(in crate::endpoint) now: &'e Endpoints,
 }
 
 impl<'e> Replaced<'e> {
@@ -159,7 +159,7 @@ fn number(kinds: &mut [Next<'_>], of: &mut [u32]) -> Option<Vec<usize>> {
 
 /// What the workloads of a cohort are called.
 struct Names<'e> {
-    endpoints: &'e [Endpoint],
+    endpoints: &'e Endpoints,
     indices: &'e [u32],
     /// The kind of each place, as it is numbered now.
     of: &'e [u32],

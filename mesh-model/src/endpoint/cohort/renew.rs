@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::draft::{self, Draft, Texts};
 use super::{Cohort, Cohorts, Place, Replaced, narrow, wide};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Endpoints};
 
 /// Of so many kinds the texts are used again.
 const TEXTS: usize = 8;
@@ -18,7 +18,7 @@ impl Cohorts {
     /// ```
     ///
     /// Only the cohorts of what was replaced, and those that the others go to, are looked at.
-    pub(in crate::endpoint) fn renewed(&self, before: &[Endpoint], endpoints: &[Endpoint]) -> Self {
+    pub(in crate::endpoint) fn renewed(&self, before: &Endpoints, endpoints: &Endpoints) -> Self {
         if before.len() == endpoints.len() {
             let pairs = (0_u32..).zip(before.iter().zip(endpoints));
             let differing = pairs.filter(|(_, (old, new))| old != new).map(|(index, _)| index);
@@ -34,7 +34,7 @@ impl Cohorts {
         self.in_place(endpoints, changed).unwrap_or_else(|| self.regrouped(before, now))
     }
 
-    fn regrouped(&self, before: &[Endpoint], endpoints: &[Endpoint]) -> Self {
+    fn regrouped(&self, before: &Endpoints, endpoints: &Endpoints) -> Self {
         let pairs = before.iter().zip(endpoints);
         let head = pairs.take_while(|(old, new)| old == new).count();
         let room = before.len().min(endpoints.len()) - head;
@@ -83,12 +83,12 @@ impl Cohorts {
     /// The cohort whose endpoints are those of a draft.
     fn equal(
         &self,
-        before: &[Endpoint],
+        before: &Endpoints,
         draft: &Draft<'_>,
-        endpoints: &[Endpoint],
+        endpoints: &Endpoints,
     ) -> Option<Arc<Cohort>> {
-        let of = |indices: &[u32], endpoints| {
-            let get = move |index: &u32| <[Endpoint]>::get(endpoints, wide(*index));
+        let of = |indices: &[u32], endpoints| -> Vec<&Endpoint> {
+            let get = move |index: &u32| Endpoints::get(endpoints, wide(*index));
             indices.iter().filter_map(get).collect::<Vec<_>>()
         };
         let wanted = of(draft.members(), endpoints);

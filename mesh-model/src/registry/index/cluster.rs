@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Around;
-use crate::endpoint::{Endpoint, Provider, Shard};
+use crate::endpoint::{Endpoints, Provider, Shard};
 use crate::name::{ClusterId, Namespace, NetworkId, TrustDomain};
 use crate::registry::discovery::Discovery;
 use crate::registry::kubernetes::{
@@ -282,7 +282,7 @@ impl ClusterIndex {
         };
         let cluster = self.cluster(store, around);
         let endpoints = self.endpoints(group, store, &cluster, around, &mut workloads);
-        if before == endpoints && !group.slices.is_empty() {
+        if *before == endpoints && !group.slices.is_empty() {
             return false;
         }
         let shard = self.shard_of(known, endpoints);
@@ -303,7 +303,7 @@ impl ClusterIndex {
     }
 
     /// The shard of endpoints, if there are any.
-    fn shard_of(&self, known: Option<&Arc<Shard>>, endpoints: Vec<Endpoint>) -> Option<Arc<Shard>> {
+    fn shard_of(&self, known: Option<&Arc<Shard>>, endpoints: Endpoints) -> Option<Arc<Shard>> {
         let shard = match known {
             _ if endpoints.is_empty() => return None,
             Some(known) => known.renewed(endpoints),
@@ -319,7 +319,7 @@ impl ClusterIndex {
         cluster: &Cluster<'o>,
         around: &Around,
         workloads: &mut Workloads<'o>,
-    ) -> Vec<Endpoint> {
+    ) -> Endpoints {
         let service = self.services.get(group.key()).map(|service| &**service);
         let discoverability = around.discoverability(service, store, group.key());
         endpoints_of_service(service, &group.slices, cluster, discoverability, workloads)

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::{Cluster, Workloads};
-use crate::endpoint::{Address, Discoverability, Endpoint, HealthStatus, MoreAddresses, Workload};
+use crate::endpoint::{
+    Address, Discoverability, Endpoint, Endpoints, HealthStatus, MoreAddresses, Workload,
+};
 use crate::registry::Service;
 use crate::resource::{
     AddressType, EndpointAddress, EndpointSlice, SliceEntry, SlicePort, TargetKind,
@@ -26,7 +28,7 @@ pub(crate) fn endpoints_of_service<'o>(
     cluster: &Cluster<'o>,
     discoverability: Discoverability,
     workloads: &mut Workloads<'o>,
-) -> Vec<Endpoint> {
+) -> Endpoints {
     let of_slice = |slice: &Arc<EndpointSlice>| slice.endpoints.len() * slice.ports.len();
     let mut made = Made::new(workloads.before(), slices.iter().map(of_slice).sum());
     let keeps_sessions = service.is_some_and(Service::has_session_label);
@@ -54,7 +56,7 @@ pub(crate) fn endpoints_of_service<'o>(
             }
         }
     }
-    made.endpoints
+    made.endpoints.into()
 }
 
 /// How many endpoints a slice gives at most.
@@ -78,14 +80,14 @@ fn number(port: &SlicePort) -> Option<u16> {
 
 /// Endpoints while they are made.
 struct Made<'o> {
-    before: &'o [Endpoint],
+    before: &'o Endpoints,
     endpoints: Vec<Endpoint>,
     // INVARIANT: none as long as the addresses and port names are those before, no two of which are equal.
     seen: Option<FxHashSet<(Address, Arc<str>)>>,
 }
 
 impl<'o> Made<'o> {
-    fn new(before: &'o [Endpoint], expected: usize) -> Self {
+    fn new(before: &'o Endpoints, expected: usize) -> Self {
         Self { before, endpoints: Vec::with_capacity(expected), seen: None }
     }
 

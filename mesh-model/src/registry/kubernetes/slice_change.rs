@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::endpoints::{count, health, ports};
-use crate::endpoint::{Endpoint, HealthStatus};
+use crate::endpoint::{Endpoints, HealthStatus};
 use crate::registry::Service;
 use crate::resource::{AddressType, EndpointSlice, SliceEntry};
 
@@ -48,7 +48,7 @@ impl<'s> SliceChange<'s> {
     /// `before` are the endpoints of the service before, `slices` its slices now.
     pub(crate) fn in_health(
         &self,
-        before: &[Endpoint],
+        before: &Endpoints,
         service: Option<&Service>,
         slices: &[Arc<EndpointSlice>],
     ) -> Option<Vec<(u32, HealthStatus)>> {
@@ -76,8 +76,8 @@ impl<'s> SliceChange<'s> {
             let of_entry = index..index + entry.addresses().count() * ports;
             index = of_entry.end;
             let health = health(service.is_some(), keeps_sessions, entry);
-            for (index, endpoint) in of_entry.clone().zip(before.get(of_entry)?) {
-                if endpoint.health != health {
+            for index in of_entry {
+                if before.get(index)?.health != health {
                     changed.push((u32::try_from(index).ok()?, health));
                 }
             }

@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::Cluster;
 use super::endpoints::pod_of;
 use super::workload::{workload_of_pod, workload_without_pod};
-use crate::endpoint::{Address, Discoverability, Endpoint, Workload};
+use crate::endpoint::{Address, Discoverability, Endpoint, Endpoints, Workload};
 use crate::name::{Labels, NetworkId, Texts};
 use crate::resource::{EndpointAddress, EndpointSlice, Pod, PodPhase, SliceEntry};
 
@@ -17,7 +17,7 @@ use crate::resource::{EndpointAddress, EndpointSlice, Pod, PodPhase, SliceEntry}
 /// what changed; only what is not found so is looked up by name.
 #[derive(Debug, Default)]
 pub(crate) struct Workloads<'o> {
-    before: &'o [Endpoint],
+    before: &'o Endpoints,
     is_read: bool,
     changed: Option<(&'o str, &'o str)>,
     /// The pod described last, whose labels the next shares if they are equal.
@@ -34,12 +34,12 @@ pub(crate) struct Workloads<'o> {
 impl<'o> Workloads<'o> {
     /// The workloads of endpoints that a cluster's slices gave before, which are as they were, but for
     /// that of the pod of a namespace and name.
-    pub(crate) fn of(before: &'o [Endpoint], changed: Option<(&'o str, &'o str)>) -> Self {
+    pub(crate) fn of(before: &'o Endpoints, changed: Option<(&'o str, &'o str)>) -> Self {
         Self { before, changed, ..Self::default() }
     }
 
     /// Returns the endpoints before.
-    pub(super) const fn before(&self) -> &'o [Endpoint] {
+    pub(super) const fn before(&self) -> &'o Endpoints {
         self.before
     }
 
@@ -131,7 +131,7 @@ impl<'o> Workloads<'o> {
     ) -> Arc<Workload> {
         let key = (pod.meta.namespace.as_str(), &*pod.meta.name, discoverability);
         let (texts, labels) = (&mut self.texts, &mut self.labels);
-        let near = self.latest.as_ref().or_else(|| Some(&self.before.first()?.workload));
+        let near = self.latest.as_ref().or_else(|| Some(&self.before.get(0)?.workload));
         let describe = || {
             let mut workload = Workload { discoverability, ..workload_of_pod(pod, cluster) };
             if let Some(near) = near {
