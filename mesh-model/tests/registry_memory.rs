@@ -89,11 +89,11 @@ fn check(services: u32, has_pods: bool, limit: i64) {
 }
 
 #[test]
-fn an_endpoint_without_a_pod_costs_200_bytes() {
-    check(200, false, 200);
+fn an_endpoint_without_a_pod_costs_160_bytes() {
+    check(200, false, 160);
 }
 
 #[test]
-fn an_endpoint_with_its_pod_costs_940_bytes() {
-    check(200, true, 940);
+fn an_endpoint_with_its_pod_costs_860_bytes() {
+    check(200, true, 860);
 }
