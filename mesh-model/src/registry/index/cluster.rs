@@ -262,21 +262,16 @@ impl ClusterIndex {
         store: &Store,
         around: &Around,
     ) -> bool {
+        if let Changed::Slice(change) = changed
+            && let Some(differs) = self.renew_health(service, change)
+        {
+            return differs;
+        }
         let Some(group) = self.groups.get(service.key()) else { return false };
         let known = group.shard.as_ref();
         let before = known.map(|shard| shard.endpoints()).unwrap_or_default();
         let mut workloads = match changed {
-            Changed::Slice(change) => {
-                let object = self.services.get(service.key()).map(|service| &**service);
-                if let Some(known) = known
-                    && let Some(changed) = change.in_health(before, object, &group.slices)
-                {
-                    let shard = (!changed.is_empty()).then(|| known.with_health(&changed));
-                    return shard.is_some_and(|shard| self.put(service, Some(Arc::new(shard))));
-                }
-                Workloads::of(before, None)
-            }
-            Changed::Slices => Workloads::of(before, None),
+            Changed::Slice(_) | Changed::Slices => Workloads::of(before, None),
             Changed::Pod(pod) => Workloads::of(before, Some(pod)),
             Changed::All => Workloads::default(),
         };
@@ -287,6 +282,20 @@ impl ClusterIndex {
         }
         let shard = self.shard_of(known, endpoints);
         self.put(service, shard)
+    }
+
+    /// Gives the endpoints of a service another health where a slice differs in nothing else; returns whether
+    /// any has another, `None` where more may differ.
+    fn renew_health(&mut self, service: &ServiceName, change: SliceChange<'_>) -> Option<bool> {
+        let object = self.services.get(service.key()).map(|service| &**service);
+        let group = self.groups.get_mut(service.key())?;
+        let known = group.shard.as_ref()?;
+        let changed = change.in_health(known.endpoints(), object, &group.slices)?;
+        if changed.is_empty() {
+            return Some(false);
+        }
+        group.shard = Some(Arc::new(known.with_health(&changed)));
+        Some(true)
     }
 
     /// Sets the shard of a service, which is another; returns whether there is or was one.
