@@ -63,7 +63,8 @@ pub(super) struct Again {
     pub(super) is_other: bool,
 }
 
-/// Localities as `LocalityLbEndpoints` names them, by the addresses of their texts, which endpoints share.
+/// Localities as `LocalityLbEndpoints` names them, by the addresses of their texts, which endpoints share; a set
+/// after the other, in each the last one first.
 #[derive(Clone, Debug)]
 struct Places(Box<[Option<Named>]>);
 
@@ -72,29 +73,31 @@ type Named = (Locality, Box<[u8]>);
 
 impl Default for Places {
     fn default() -> Self {
-        Self(vec![None; Self::SLOTS].into())
+        Self(vec![None; Self::SETS * Self::WAYS].into())
     }
 }
 
 impl Places {
-    /// So many are known at most; one that comes to the place of another is known instead of it.
-    const SLOTS: usize = 128;
+    /// So many sets there are, and so many of one are known at most; the one that came first goes for another.
+    const SETS: usize = 32;
+    const WAYS: usize = 4;
 
     fn put(&mut self, bytes: &mut Backwards, locality: &Locality) {
         let Self(slots) = self;
         let text = locality.text();
         // Texts lie some words apart from each other.
-        let at = text.as_ptr().addr() / 16 % Self::SLOTS;
-        if let Some(Some((known, written))) = slots.get(at)
-            && std::ptr::eq(known.text(), text)
-        {
+        let set = text.as_ptr().addr() / 16 % Self::SETS * Self::WAYS;
+        let set = slots.get_mut(set..set + Self::WAYS).unwrap_or_default();
+        let known = set.iter().flatten().find(|(known, _)| std::ptr::eq(known.text(), text));
+        if let Some((_, written)) = known {
             return bytes.push(written);
         }
         let mark = bytes.len();
         place(bytes, locality);
         bytes.field(1, mark);
-        if let Some(slot) = slots.get_mut(at) {
-            *slot = Some((locality.clone(), bytes.since(mark).into()));
+        if let [.., last] = set {
+            *last = Some((locality.clone(), bytes.since(mark).into()));
+            set.rotate_right(1);
         }
     }
 }
