@@ -1,14 +1,14 @@
 //! The endpoints of a shard, kept in blocks.
 //!
 //! ```text
-//! Endpoints ──▶ block of 16 ──▶ Endpoint, Endpoint, …
-//!          └──▶ block of 16 (shared by the revision before) ──▶ …
+//! Endpoints ──▶ Endpoint, Endpoint, …, 16 at most
+//!          └──▶ block of 16 (shared by the revision before) ──▶ Endpoint, …
 //! ```
 //!
 //! Where few endpoints change, the blocks of the others are shared: neither they nor what they run in is
 //! touched.
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::{Endpoint, HealthStatus};
 
@@ -18,12 +18,15 @@ const BLOCK: usize = 16;
 /// The endpoints of a shard in the order of the registry.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Endpoints {
-    // INVARIANT: all but the last hold as many as a block does, and the last one at least one.
-    blocks: Vec<Arc<[Endpoint]>>,
+    /// The first block: most services have no more than that, and it is no farther than a list would be.
+    first: Arc<[Endpoint]>,
+    // INVARIANT: none if the first holds fewer than a block does; all but the last hold as many as a block does,
+    // and the last one at least one.
+    more: Vec<Arc<[Endpoint]>>,
 }
 
 type Iter<'e> = std::iter::FlatMap<
-    std::slice::Iter<'e, Arc<[Endpoint]>>,
+    std::iter::Chain<std::iter::Once<&'e Arc<[Endpoint]>>, std::slice::Iter<'e, Arc<[Endpoint]>>>,
     std::slice::Iter<'e, Endpoint>,
     fn(&'e Arc<[Endpoint]>) -> std::slice::Iter<'e, Endpoint>,
 >;
@@ -31,36 +34,44 @@ type Iter<'e> = std::iter::FlatMap<
 impl Endpoints {
     /// Returns how many there are.
     pub fn len(&self) -> usize {
-        let last = self.blocks.last().map_or(0, |last| last.len());
-        self.blocks.len().saturating_sub(1) * BLOCK + last
+        let of_more = |last: &Arc<[Endpoint]>| (self.more.len() - 1) * BLOCK + last.len();
+        self.first.len() + self.more.last().map_or(0, of_more)
     }
 
     /// Returns whether there is none.
-    pub const fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
     }
 
     /// Returns an endpoint by its index.
+    #[inline]
     pub fn get(&self, index: usize) -> Option<&Endpoint> {
-        self.blocks.get(index / BLOCK)?.get(index % BLOCK)
+        match index.checked_sub(BLOCK) {
+            None => self.first.get(index),
+            Some(index) => self.more.get(index / BLOCK)?.get(index % BLOCK),
+        }
     }
 
     /// Returns the endpoints in order.
     pub fn iter(&self) -> Iter<'_> {
-        self.blocks.iter().flat_map(|block| block.iter())
+        std::iter::once(&self.first).chain(&self.more).flat_map(|block| block.iter())
     }
 
     /// The same where the endpoints of some indices, in order, have another health.
     pub(super) fn with_health(&self, changed: &[(u32, HealthStatus)]) -> Self {
-        let mut blocks = self.blocks.clone();
+        let mut new = self.clone();
         for (index, health) in changed {
             let Ok(index) = usize::try_from(*index) else { continue };
-            let Some(block) = blocks.get_mut(index / BLOCK) else { continue };
-            if let Some(endpoint) = Arc::make_mut(block).get_mut(index % BLOCK) {
+            let block = match (index / BLOCK).checked_sub(1) {
+                None => Some(&mut new.first),
+                Some(block) => new.more.get_mut(block),
+            };
+            let endpoint = block.and_then(|block| Arc::make_mut(block).get_mut(index % BLOCK));
+            if let Some(endpoint) = endpoint {
                 endpoint.health = *health;
             }
         }
-        Self { blocks }
+        new
     }
 }
 
@@ -75,7 +86,7 @@ impl<'e> IntoIterator for &'e Endpoints {
 
 impl Default for &Endpoints {
     fn default() -> Self {
-        static NONE: Endpoints = Endpoints { blocks: Vec::new() };
+        static NONE: LazyLock<Endpoints> = LazyLock::new(Endpoints::default);
         &NONE
     }
 }
@@ -83,14 +94,16 @@ impl Default for &Endpoints {
 impl FromIterator<Endpoint> for Endpoints {
     fn from_iter<I: IntoIterator<Item = Endpoint>>(endpoints: I) -> Self {
         let mut endpoints = endpoints.into_iter();
-        let mut blocks = Vec::with_capacity(endpoints.size_hint().0.div_ceil(BLOCK));
+        let mut block = || -> Arc<[Endpoint]> { endpoints.by_ref().take(BLOCK).collect() };
+        let first = block();
+        let mut more = Vec::new();
         loop {
-            let block: Vec<Endpoint> = endpoints.by_ref().take(BLOCK).collect();
-            if block.is_empty() {
-                blocks.shrink_to_fit();
-                return Self { blocks };
+            let next = block();
+            if next.is_empty() {
+                more.shrink_to_fit();
+                return Self { first, more };
             }
-            blocks.push(block.into());
+            more.push(next);
         }
     }
 }
@@ -152,8 +165,9 @@ mod tests {
             list.get_mut(usize::try_from(index).unwrap()).unwrap().health = health;
         }
         assert_eq!(after, Endpoints::from(list));
-        let blocks = before.blocks.iter().zip(&after.blocks);
+        let blocks = before.more.iter().zip(&after.more);
         let shared: Vec<bool> = blocks.map(|(old, new)| Arc::ptr_eq(old, new)).collect();
-        assert_eq!(shared, [false, true, false, true]);
+        assert!(!Arc::ptr_eq(&before.first, &after.first));
+        assert_eq!(shared, [true, false, true]);
     }
 }
