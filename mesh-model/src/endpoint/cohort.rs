@@ -70,7 +70,8 @@ impl Cohort {
         &self.port_name
     }
 
-    /// Returns the number of the service port that is served, as [`Endpoint::service_port`] has it.
+    /// Returns the number of the service port that is served, as
+    /// [`Endpoint::service_port`](super::Endpoint::service_port) has it.
     pub const fn service_port(&self) -> u16 {
         self.service_port
     }
