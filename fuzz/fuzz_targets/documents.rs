@@ -22,7 +22,13 @@ mesh_fuzz::target!(|bytes| {
     assert_eq!(longer.documents.len(), reading.documents.len() + 1);
     assert_eq!(longer.documents.last().map(|last| last.node.entries().len()), Some(1));
 
-    // A letter that is none of ASCII leaves a document to the parser.
-    let beside = |comment: &str| read("fuzz", &[comment.as_bytes(), bytes].concat(), &limits);
-    assert_eq!(beside("# ee\n"), beside("# é\n"));
+    // A letter that is none of ASCII leaves a document to the parser. What is no text is nobody's, and what it was
+    // meant to be is guessed with that letter in view.
+    if std::str::from_utf8(bytes).is_ok() {
+        let beside = |comment: &str| {
+            let reading = read("fuzz", &[comment.as_bytes(), bytes].concat(), &limits);
+            (reading.documents, reading.diagnostics)
+        };
+        assert_eq!(beside("# ee\n"), beside("# é\n"));
+    }
 });
