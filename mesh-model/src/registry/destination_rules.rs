@@ -8,12 +8,14 @@
 //!
 //! istio/istio `pilot/pkg/model/push_context.go` `setDestinationRules`, `destinationRule`;
 //! `destination_rule.go` `mergeDestinationRule`.
+mod hosts;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 
+use self::hosts::{ByHost, Hosts};
 use super::ExportTo;
-use crate::name::{Hostname, Labels, Namespace, most_specific};
+use crate::name::{Hostname, Labels, Namespace};
 use crate::resource::destination_rule::{Subset, TrafficPolicy};
 use crate::resource::{DestinationRule, WorkloadSelector};
 
@@ -63,16 +65,13 @@ impl MergedRule {
     }
 }
 
-/// A rule that nothing was merged into otherwise is one allocation in every index.
-type ByHost = BTreeMap<Hostname, Vec<Arc<MergedRule>>>;
-
 /// The rules of a control plane.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DestinationRules {
     // Those of one namespace are shared by the indexes before and after.
-    local: BTreeMap<Namespace, Arc<ByHost>>,
-    exported: BTreeMap<Namespace, Arc<ByHost>>,
-    root_local: Arc<ByHost>,
+    local: BTreeMap<Namespace, Arc<Hosts>>,
+    exported: BTreeMap<Namespace, Arc<Hosts>>,
+    root_local: Arc<Hosts>,
     root_namespace: Namespace,
 }
 
@@ -98,11 +97,19 @@ impl DestinationRules {
     ) -> Self {
         let mut rules: Vec<_> = rules.into_iter().collect();
         rules.sort_by(|a, b| order(a).cmp(&order(b)));
-        let mut index = Self { root_namespace: scoping.root_namespace.clone(), ..Self::default() };
+        let mut collected = Collected::default();
         for rule in &rules {
-            index.add(rule, scoping);
+            collected.add(rule, scoping);
         }
-        index
+        let by_namespace = |of: BTreeMap<Namespace, ByHost>| {
+            of.into_iter().map(|(namespace, of)| (namespace, Arc::new(of.into()))).collect()
+        };
+        Self {
+            local: by_namespace(collected.local),
+            exported: by_namespace(collected.exported),
+            root_local: Arc::new(collected.root_local.into()),
+            root_namespace: scoping.root_namespace.clone(),
+        }
     }
 
     /// Indexes the rules of one namespace again, given in any order.
@@ -120,38 +127,6 @@ impl DestinationRules {
             index.root_local = own.root_local;
         }
         index
-    }
-
-    fn add(&mut self, rule: &Arc<DestinationRule>, scoping: &Scoping<'_>) {
-        let own = &rule.meta.namespace;
-        let export_to = export_to(rule);
-        let host = Hostname::resolve(&rule.spec.host, own.as_str(), scoping.domain);
-        let incoming = Arc::new(MergedRule {
-            rule: rule.clone(),
-            host: host.clone(),
-            traffic_policy: rule.spec.traffic_policy.clone(),
-            subsets: unique_subsets(&rule.spec.subsets),
-            from: vec![(own.clone(), rule.meta.name.clone())],
-            export_to,
-        });
-        let names = &incoming.export_to;
-        let only_own = names.contains(".") || names.contains(own.as_str());
-        if names.is_empty() || names.contains("*") || only_own {
-            let hosts = Arc::make_mut(self.local.entry(own.clone()).or_default());
-            merge(hosts.entry(host.clone()).or_default(), &incoming, scoping.enhanced_merge);
-        }
-        let is_private = if names.is_empty() {
-            scoping.default_export_to.private
-        } else {
-            names.len() == 1 && only_own
-        };
-        if !is_private {
-            let hosts = Arc::make_mut(self.exported.entry(own.clone()).or_default());
-            merge(hosts.entry(host).or_default(), &incoming, scoping.enhanced_merge);
-        } else if *own == self.root_namespace {
-            let list = Arc::make_mut(&mut self.root_local).entry(host).or_default();
-            merge(list, &incoming, scoping.enhanced_merge);
-        }
     }
 
     /// Returns the rules that may count for a client, in order: of its own namespace, else of the
@@ -176,19 +151,19 @@ impl DestinationRules {
         host: &Hostname,
         service: &Namespace,
     ) -> (&[Arc<MergedRule>], bool) {
-        let own: Option<&Arc<ByHost>> = if *client == self.root_namespace {
+        let own: Option<&Arc<Hosts>> = if *client == self.root_namespace {
             Some(&self.root_local)
         } else {
             self.local.get(client)
         };
-        if let Some(list) = own.and_then(|hosts| find(hosts, host)) {
+        if let Some(list) = own.and_then(|hosts| hosts.find(host)) {
             return (list, true);
         }
         let lists = [service, &self.root_namespace].into_iter().filter_map(|namespace| {
-            self.exported.get(namespace).and_then(|hosts| find(hosts, host))
+            self.exported.get(namespace).and_then(|hosts| hosts.find(host))
         });
         let mut visible = lists.filter(|list| list.iter().any(|rule| rule.is_exported_to(client)));
-        (visible.next().map(Vec::as_slice).unwrap_or_default(), false)
+        (visible.next().unwrap_or_default(), false)
     }
 
     /// Returns the rule in force for what a client sends to a service (its host and namespace):
@@ -221,11 +196,54 @@ impl DestinationRules {
         in_force(candidates.iter().copied(), client, labels)
     }
 
-    /// Returns every merged rule, some of them more than once.
+    /// Returns every merged rule, some of them more than once: those that count within their namespaces, then
+    /// those that others may use, then the root namespace's own, each in the order of namespaces and hosts.
     pub fn iter(&self) -> impl Iterator<Item = &MergedRule> {
         let by_namespace = self.local.values().chain(self.exported.values());
         let hosts = by_namespace.chain([&self.root_local]);
-        hosts.flat_map(|hosts| hosts.values().flatten()).map(|rule| &**rule)
+        hosts.flat_map(|hosts| hosts.iter())
+    }
+}
+
+/// The rules of a control plane while they are merged.
+#[derive(Debug, Default)]
+struct Collected {
+    local: BTreeMap<Namespace, ByHost>,
+    exported: BTreeMap<Namespace, ByHost>,
+    root_local: ByHost,
+}
+
+impl Collected {
+    fn add(&mut self, rule: &Arc<DestinationRule>, scoping: &Scoping<'_>) {
+        let own = &rule.meta.namespace;
+        let export_to = export_to(rule);
+        let host = Hostname::resolve(&rule.spec.host, own.as_str(), scoping.domain);
+        let incoming = Arc::new(MergedRule {
+            rule: rule.clone(),
+            host: host.clone(),
+            traffic_policy: rule.spec.traffic_policy.clone(),
+            subsets: unique_subsets(&rule.spec.subsets),
+            from: vec![(own.clone(), rule.meta.name.clone())],
+            export_to,
+        });
+        let names = &incoming.export_to;
+        let only_own = names.contains(".") || names.contains(own.as_str());
+        if names.is_empty() || names.contains("*") || only_own {
+            let hosts = self.local.entry(own.clone()).or_default();
+            merge(hosts.entry(host.clone()).or_default(), &incoming, scoping.enhanced_merge);
+        }
+        let is_private = if names.is_empty() {
+            scoping.default_export_to.private
+        } else {
+            names.len() == 1 && only_own
+        };
+        if !is_private {
+            let hosts = self.exported.entry(own.clone()).or_default();
+            merge(hosts.entry(host).or_default(), &incoming, scoping.enhanced_merge);
+        } else if own == scoping.root_namespace {
+            let list = self.root_local.entry(host).or_default();
+            merge(list, &incoming, scoping.enhanced_merge);
+        }
     }
 }
 
@@ -244,9 +262,9 @@ fn in_force<'r>(
 }
 
 fn replace(
-    index: &mut BTreeMap<Namespace, Arc<ByHost>>,
+    index: &mut BTreeMap<Namespace, Arc<Hosts>>,
     namespace: &Namespace,
-    hosts: Option<Arc<ByHost>>,
+    hosts: Option<Arc<Hosts>>,
 ) {
     match hosts {
         Some(hosts) => drop(index.insert(namespace.clone(), hosts)),
@@ -275,19 +293,6 @@ fn unique_subsets(subsets: &[Subset]) -> Vec<Subset> {
         }
     }
     unique
-}
-
-fn find<'m>(hosts: &'m ByHost, host: &Hostname) -> Option<&'m Vec<Arc<MergedRule>>> {
-    let exact = hosts.get(host);
-    exact.or_else(|| {
-        // Wildcards stand together: what begins with `*` comes before what begins with `+`. Mostly there are none,
-        // and all begins with a letter or a digit.
-        if hosts.first_key_value().is_none_or(|(first, _)| first.as_str() >= "+") {
-            return None;
-        }
-        let wildcards = hosts.range::<str, _>((Bound::Included("*"), Bound::Excluded("+")));
-        most_specific(host, wildcards.map(|(known, _)| known)).and_then(|found| hosts.get(found))
-    })
 }
 
 /// Merges a rule into those of its host: into each that it is exported like, or wider than. It is

@@ -10,6 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::{HostSelection, Proxy, ProxyKind};
 use crate::endpoint::Provider;
 use crate::name::{Hostname, Namespace, Protocol};
@@ -51,7 +53,7 @@ pub struct Scope {
     sidecar: Option<Arc<Sidecar>>,
     egress: Vec<Egress>,
     services: Vec<Arc<Service>>,
-    by_host: BTreeMap<Hostname, usize>,
+    by_host: FxHashMap<Hostname, usize>,
     /// The hosts of which an imported service keeps destinations.
     passthrough: BTreeSet<Hostname>,
 }
