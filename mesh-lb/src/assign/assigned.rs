@@ -62,6 +62,7 @@ impl<'a> AssignedLocality<'a> {
     }
 
     /// Returns how many endpoints and gateways it holds.
+    #[inline]
     pub fn len(self) -> usize {
         self.own_parts().iter().map(|part| part.len(self.assignment)).sum()
     }
@@ -77,6 +78,7 @@ impl<'a> AssignedLocality<'a> {
     }
 
     /// Returns the same in parts, each of them as it was in other assignments if it has the same identity.
+    #[inline]
     pub fn parts(
         self,
     ) -> impl DoubleEndedIterator<Item = AssignedPart<'a>> + ExactSizeIterator + Clone {
@@ -90,12 +92,14 @@ impl<'a> AssignedLocality<'a> {
         })
     }
 
+    #[inline]
     fn own_parts(self) -> &'a [Part] {
         self.assignment.basis().layout.parts_of(self.place)
     }
 }
 
 impl Part {
+    #[inline]
     fn len(&self, assignment: &Assignment) -> usize {
         match self {
             Self::Run(run) => run.len(assignment.shards()),
@@ -146,6 +150,7 @@ pub struct AssignedPart<'a> {
 }
 
 impl<'a> AssignedPart<'a> {
+    #[inline]
     fn run(self) -> Option<(&'a Run, CohortOf<'a>)> {
         match self.part {
             Part::Run(run) => Some((run, self.of?)),
@@ -154,6 +159,7 @@ impl<'a> AssignedPart<'a> {
     }
 
     /// Returns what tells the part from all others; `None` for a gateway.
+    #[inline]
     pub fn identity(self) -> Option<PartIdentity> {
         self.run().map(|(run, of)| PartIdentity::new(run, of))
     }
@@ -165,12 +171,14 @@ impl<'a> AssignedPart<'a> {
 
     /// Returns what tells the part from all others of its service; `None` for a gateway, and where it does not
     /// hold all that serve the port in the locality and are from there.
+    #[inline]
     pub fn place(self) -> Option<PartPlace> {
         self.run().and_then(|(run, _)| PartPlace::new(run))
     }
 
     /// Returns how many endpoints it holds; a gateway is one.
     #[expect(clippy::len_without_is_empty, reason = "no part is empty")]
+    #[inline]
     pub fn len(self) -> usize {
         self.run().map_or(1, |(run, of)| run.len_of(of))
     }
@@ -178,6 +186,7 @@ impl<'a> AssignedPart<'a> {
     /// Returns the endpoints, and the first as it is assigned, if they differ in nothing that proxies are told
     /// but in their addresses: they are of one [kind](AssignedEndpoint::kind) and one workload, and used
     /// alike.
+    #[inline]
     pub fn alike(
         self,
     ) -> Option<(AssignedEndpoint<'a>, impl DoubleEndedIterator<Item = &'a Endpoint> + Clone)> {

@@ -123,6 +123,7 @@ impl Layout {
     }
 
     /// The parts of a place.
+    #[inline]
     pub(super) fn parts_of(&self, place: &Place) -> &[Part] {
         draft::part(&self.parts, place.parts)
     }

@@ -47,6 +47,7 @@ impl Content {
 }
 
 impl Run {
+    #[inline]
     pub(super) fn cohort_of<'s>(&self, shards: &'s Shards) -> Option<CohortOf<'s>> {
         shards.get(usize::try_from(self.shard).ok()?)?.cohort(usize::try_from(self.cohort).ok()?)
     }
@@ -57,6 +58,7 @@ impl Run {
     }
 
     /// The same of its cohort, once that is found.
+    #[inline]
     pub(super) fn len_of(&self, of: CohortOf<'_>) -> usize {
         match &self.content {
             Content::All(_) => of.indices().len(),
@@ -78,6 +80,7 @@ impl Run {
     }
 
     /// The same of its cohort, once that is found.
+    #[inline]
     pub(super) fn endpoints_of<'s>(
         &'s self,
         of: Option<CohortOf<'s>>,

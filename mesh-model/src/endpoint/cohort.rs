@@ -58,6 +58,7 @@ impl Cohort {
     }
 
     /// Returns whether the workloads of two cohorts are of one cluster, network and namespace.
+    #[inline]
     pub fn is_of_same(&self, other: &Self) -> bool {
         let (ours, theirs) = (&*self.workload, &*other.workload);
         ours.cluster == theirs.cluster
@@ -82,6 +83,7 @@ impl Cohort {
     }
 
     /// Returns the kind of the endpoint at a place, by its index among [`kinds`](Self::kinds).
+    #[inline]
     pub fn kind_of(&self, place: usize) -> usize {
         self.of.get(place).map_or(0, |kind| wide(*kind))
     }
@@ -127,6 +129,7 @@ impl Cohorts {
     }
 
     /// The indices in the shard of a cohort's endpoints.
+    #[inline]
     pub(super) fn indices(&self, place: &Place) -> &[u32] {
         let start = wide(place.start);
         self.members.get(start..start + place.cohort.len()).unwrap_or_default()

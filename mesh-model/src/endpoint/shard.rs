@@ -83,15 +83,18 @@ impl Shard {
     }
 
     /// Returns the endpoints by port and locality, in the order of the first of each.
+    #[inline]
     pub fn cohorts(&self) -> impl ExactSizeIterator<Item = CohortOf<'_>> + Clone {
         self.cohorts.places.iter().map(|place| self.of(place))
     }
 
     /// Returns a cohort by its place among [`cohorts`](Self::cohorts).
+    #[inline]
     pub fn cohort(&self, index: usize) -> Option<CohortOf<'_>> {
         self.cohorts.places.get(index).map(|place| self.of(place))
     }
 
+    #[inline]
     fn of<'s>(&'s self, place: &'s Place) -> CohortOf<'s> {
         let indices = self.cohorts.indices(place);
         let Place { cohort, is_of_same, .. } = place;
@@ -110,17 +113,20 @@ impl Eq for Shard {}
 
 impl<'s> CohortOf<'s> {
     /// Returns what stays the same allocation as long as none of the endpoints changes.
+    #[inline]
     pub const fn cohort(self) -> &'s Arc<Cohort> {
         self.cohort
     }
 
     /// Returns whether it is known to be of the cluster, network and namespace of the cohort before it in
     /// the shard, as [`Cohort::is_of_same`] has it; never of the first.
+    #[inline]
     pub const fn is_of_same_as_before(self) -> bool {
         self.is_of_same
     }
 
     /// Returns the endpoints, by their index in the shard.
+    #[inline]
     pub const fn indices(self) -> &'s [u32] {
         self.indices
     }
@@ -138,6 +144,7 @@ impl<'s> CohortOf<'s> {
     }
 
     /// Returns the endpoint at a place.
+    #[inline]
     pub fn endpoint(self, place: usize) -> Option<&'s Endpoint> {
         let index = usize::try_from(*self.indices.get(place)?).ok()?;
         self.endpoints.get(index)
@@ -188,16 +195,19 @@ impl Shards {
     }
 
     /// Returns whether these are the very shards of another, not only equal ones.
+    #[inline]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shards, &other.shards)
     }
 
     /// Returns a shard by its place among [`iter`](Self::iter).
+    #[inline]
     pub fn get(&self, index: usize) -> Option<&Shard> {
         self.shards.get(index).map(AsRef::as_ref)
     }
 
     /// Returns the shards by provider, then cluster.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Shard>> + Clone {
         self.shards.iter()
     }

@@ -16,6 +16,7 @@ pub struct Labels(
 
 impl Labels {
     /// Returns the value of a label, `None` where it is absent.
+    #[inline]
     pub fn get(&self, key: &str) -> Option<&str> {
         // Of few labels nearly all are told apart by their lengths, which are here; a binary search
         // reads the text of each key that it meets.
@@ -48,6 +49,7 @@ impl Labels {
 
     /// Returns whether every label of `selector` is present here with an equal value; an empty one
     /// selects everything.
+    #[inline]
     pub fn contains(&self, selector: &Self) -> bool {
         selector.iter().all(|(key, value)| self.get(key) == Some(value))
     }
