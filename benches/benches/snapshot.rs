@@ -21,7 +21,7 @@ use mesh_model::view::{Proxy, ProxyView, Scopes};
 use mesh_testkit::synthetic::Synthetic;
 use mesh_xds_gen::endpoint::Encoder;
 use mesh_xds_gen::snapshot::TypeUrl;
-use mesh_xds_gen::{Generator, cluster, endpoint, listener, name_table, route};
+use mesh_xds_gen::{Generator, cluster, endpoint, listener, route};
 use prost::Message;
 
 use cpu_time::CpuTime;
@@ -90,7 +90,7 @@ fn types<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, name: &str, view: &P
         bencher.iter(|| route::encoded(black_box(view), names.iter().map(String::as_str)));
     });
     group.bench_function(format!("{name}/nds"), |bencher| {
-        bencher.iter(|| encoded([name_table::name_table(black_box(view))]));
+        bencher.iter(|| Generator::new().of_type(black_box(view), &TypeUrl::NAME_TABLE));
     });
     group.bench_function(format!("{name}/all"), |bencher| {
         bencher.iter(|| Generator::new().snapshot(black_box(view)));

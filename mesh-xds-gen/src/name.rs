@@ -498,5 +498,11 @@ fn lenient_number(text: &str) -> i64 {
     text.parse().unwrap_or(limit)
 }
 
+/// `HOST:PORT`, brackets around IPv6 addresses.
+pub(crate) fn host_port(host: &str, port: u32) -> String {
+    let port = port.to_string();
+    if host.contains(':') { ["[", host, "]:", &port].concat() } else { [host, ":", &port].concat() }
+}
+
 #[cfg(test)]
 mod tests;

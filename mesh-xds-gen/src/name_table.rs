@@ -17,10 +17,14 @@ use std::sync::Arc;
 use mesh_envoy_proto::istio::networking::nds::v1::NameTable;
 use mesh_envoy_proto::istio::networking::nds::v1::name_table::NameInfo;
 use mesh_model::endpoint::{Address, Endpoint, HealthStatus, Provider};
-use mesh_model::name::{ClusterId, NetworkId};
+use mesh_model::name::{ClusterId, Hostname, Namespace, NetworkId};
 use mesh_model::registry::{Resolution, Service, UNSPECIFIED};
 use mesh_model::view::{ProxyView, network};
 
+use crate::encode::Backwards;
+
+/// As many bytes a name takes with what is known of it, or less.
+const USUAL: usize = 160;
 /// The end of the hosts of multi-cluster services.
 const CLUSTER_SET: &str = ".clusterset.local";
 
@@ -30,6 +34,15 @@ const CLUSTER_SET: &str = ".clusterset.local";
 ///
 /// istio/istio `pkg/dns/server/name_table.go` `BuildNameTable`.
 pub fn name_table(view: &ProxyView<'_>) -> NameTable {
+    names(view).into_table()
+}
+
+/// The same as bytes.
+pub(crate) fn encoded(view: &ProxyView<'_>) -> Arc<[u8]> {
+    names(view).encoded()
+}
+
+fn names<'v>(view: &'v ProxyView<'_>) -> Names<'v> {
     let (proxy, flags) = (view.proxy(), &view.mesh().compat().flags);
     let mut names = Names::new(Client {
         network: &proxy.network,
@@ -42,7 +55,7 @@ pub fn name_table(view: &ProxyView<'_>) -> NameTable {
         let at = |number| view.plane().endpoints_at(service, number);
         names.add(service, &addresses, numbers.into_iter().flat_map(at));
     }
-    names.into_table()
+    names
 }
 
 /// The one who asks for names.
@@ -61,7 +74,17 @@ pub struct Client<'c> {
 #[derive(Clone, Debug)]
 pub struct Names<'c> {
     client: Client<'c>,
-    table: BTreeMap<String, NameInfo>,
+    table: BTreeMap<Hostname, Info>,
+}
+
+/// What is known of a name.
+#[derive(Clone, Debug)]
+struct Info {
+    ips: Vec<Arc<str>>,
+    provider: Provider,
+    /// What the agent answers to beside the name, within the namespace; empty if that is nothing.
+    shortname: Arc<str>,
+    namespace: Namespace,
 }
 
 impl<'c> Names<'c> {
@@ -82,11 +105,11 @@ impl<'c> Names<'c> {
         endpoints: impl IntoIterator<Item = &'e Endpoint>,
     ) {
         let is_specified = |address: &&Arc<str>| ***address != *UNSPECIFIED;
-        let mut found: Vec<String> = addresses
+        let mut found: Vec<Arc<str>> = addresses
             .iter()
             .take_while(is_specified)
             .filter(|address| address.parse::<IpAddr>().is_ok())
-            .map(ToString::to_string)
+            .cloned()
             .collect();
         let is_headless = !addresses.iter().all(|address| is_specified(&address));
         let has_pods = service.resolution == Resolution::Passthrough && !service.ports.is_empty();
@@ -100,7 +123,23 @@ impl<'c> Names<'c> {
 
     /// The finished message.
     pub fn into_table(self) -> NameTable {
-        NameTable { table: self.table }
+        let table = self.table.into_iter();
+        let table = table.map(|(host, info)| (host.as_str().to_owned(), info.into_message()));
+        NameTable { table: table.collect() }
+    }
+
+    /// The same as bytes.
+    fn encoded(&self) -> Arc<[u8]> {
+        let mut bytes = Backwards::default();
+        bytes.reserve(self.table.len().saturating_mul(USUAL));
+        for (host, info) in self.table.iter().rev() {
+            let entry = bytes.len();
+            info.encode(&mut bytes);
+            bytes.field(2, entry);
+            bytes.some_text(1, host.as_str());
+            bytes.field(1, entry);
+        }
+        bytes.take()
     }
 
     /// Adds the names of pods and returns the addresses that stand for the service.
@@ -108,7 +147,7 @@ impl<'c> Names<'c> {
         &mut self,
         service: &Service,
         endpoints: impl IntoIterator<Item = &'e Endpoint>,
-    ) -> Vec<String> {
+    ) -> Vec<Arc<str>> {
         let mut seen = BTreeSet::new();
         let mut pods = Pods::default();
         let mut found = Vec::new();
@@ -131,32 +170,51 @@ impl<'c> Names<'c> {
             }
         }
         let named = pods.0.into_iter();
-        self.table.extend(named.map(|(host, pod)| (host, pod.into_info(service))));
+        let named = named.map(|(host, pod)| (host.as_str().into(), pod.into_info(service)));
+        self.table.extend(named);
         found
     }
 
-    fn insert(&mut self, service: &Service, ips: Vec<String>) {
-        let host = service.hostname.as_str();
-        let new =
-            NameInfo { ips, registry: service.provider.as_str().to_owned(), ..NameInfo::default() };
+    fn insert(&mut self, service: &Service, ips: Vec<Arc<str>>) {
         let is_kubernetes = service.provider == Provider::Kubernetes;
         // The agent answers to `a`, `a.ns` and `a.ns.svc` too, which are not names of the set.
-        let new = if is_kubernetes && !host.ends_with(CLUSTER_SET) {
-            let (shortname, namespace) = (service.name.to_string(), service.namespace.to_string());
-            NameInfo { shortname, namespace, ..new }
-        } else {
-            new
+        let has_short = is_kubernetes && !service.hostname.as_str().ends_with(CLUSTER_SET);
+        let new = Info {
+            ips,
+            provider: service.provider,
+            shortname: if has_short { Arc::clone(&service.name) } else { Arc::default() },
+            namespace: if has_short { service.namespace.clone() } else { Namespace::default() },
         };
-        match self.table.entry(host.to_owned()) {
+        match self.table.entry(service.hostname.clone()) {
             Entry::Vacant(place) => {
                 place.insert(new);
             }
-            Entry::Occupied(known) if known.get().registry == Provider::Kubernetes.as_str() => {}
+            Entry::Occupied(known) if known.get().provider == Provider::Kubernetes => {}
             Entry::Occupied(mut known) if is_kubernetes => {
                 known.insert(new);
             }
             Entry::Occupied(mut known) => known.get_mut().ips.extend(new.ips),
         }
+    }
+}
+
+impl Info {
+    fn into_message(self) -> NameInfo {
+        NameInfo {
+            ips: self.ips.iter().map(ToString::to_string).collect(),
+            registry: self.provider.as_str().to_owned(),
+            shortname: self.shortname.to_string(),
+            namespace: self.namespace.as_str().to_owned(),
+            ..NameInfo::default()
+        }
+    }
+
+    /// The same as bytes.
+    fn encode(&self, bytes: &mut Backwards) {
+        bytes.some_text(4, self.namespace.as_str());
+        bytes.some_text(3, &self.shortname);
+        bytes.some_text(2, self.provider.as_str());
+        self.ips.iter().rev().for_each(|ip| bytes.text(1, ip));
     }
 }
 
@@ -167,12 +225,12 @@ struct Pods(BTreeMap<String, Pod>);
 #[derive(Debug, Default)]
 struct Pod {
     shortname: String,
-    local: Vec<String>,
-    remote: Vec<String>,
+    local: Vec<Arc<str>>,
+    remote: Vec<Arc<str>>,
 }
 
 impl Pods {
-    fn add(&mut self, host: String, shortname: String, is_local: bool, addresses: &[String]) {
+    fn add(&mut self, host: String, shortname: String, is_local: bool, addresses: &[Arc<str>]) {
         let pod = self.0.entry(host).or_default();
         pod.shortname = shortname;
         let list = if is_local { &mut pod.local } else { &mut pod.remote };
@@ -182,21 +240,20 @@ impl Pods {
 
 impl Pod {
     /// A pod of the client's own cluster hides those of the same name elsewhere.
-    fn into_info(self, service: &Service) -> NameInfo {
-        NameInfo {
+    fn into_info(self, service: &Service) -> Info {
+        Info {
             ips: if self.local.is_empty() { self.remote } else { self.local },
-            registry: service.provider.as_str().to_owned(),
-            shortname: self.shortname,
-            namespace: service.namespace.to_string(),
-            ..NameInfo::default()
+            provider: service.provider,
+            shortname: self.shortname.into(),
+            namespace: service.namespace.clone(),
         }
     }
 }
 
 /// The addresses of an endpoint; `None` if one of them is no IP.
-fn ips(endpoint: &Endpoint) -> Option<Vec<String>> {
+fn ips(endpoint: &Endpoint) -> Option<Vec<Arc<str>>> {
     let all = std::iter::once(&endpoint.address).chain(&endpoint.more_addresses);
-    all.map(|address| Address::ip(address).map(|ip| ip.to_string())).collect()
+    all.map(|address| Address::ip(address).map(|ip| ip.to_string().into())).collect()
 }
 
 /// Whether two names are one, where the empty name may be any.

@@ -255,18 +255,17 @@ impl Encoder {
     fn endpoints(&mut self, part: AssignedPart<'_>, name: &str) {
         let Some((first, alike)) = part.alike() else { return self.each(part, name) };
         let Some(cast) = Cast::new(first) else { return self.each(part, name) };
-        let n_endpoints = part.len();
-        if n_endpoints > 1 && !alike.clone().all(|of| plain_address(of).is_some()) {
+        let others = part.len().saturating_sub(1);
+        if others == 0 {
+            return self.one(&cast, name);
+        }
+        if !alike.clone().all(|of| plain_address(of).is_some()) {
             return self.each(part, name);
         }
         // The last one comes first; the others are written as that one is.
-        let others = n_endpoints.saturating_sub(1);
         let mut addresses = alike.rev().filter_map(plain_address);
-        let last = if others == 0 { Some(cast.address) } else { addresses.next() };
-        if let Some(address) = last {
-            let mark = self.bytes.len();
-            self.cast(&cast.at(address), name);
-            self.bytes.field(2, mark);
+        if let Some(address) = addresses.next() {
+            self.one(&cast.at(address), name);
         }
         for address in addresses.take(others) {
             let mark = self.bytes.len();
@@ -279,13 +278,20 @@ impl Encoder {
     /// The endpoints of a part one by one.
     fn each(&mut self, part: AssignedPart<'_>, name: &str) {
         for endpoint in part.endpoints().rev() {
-            let mark = self.bytes.len();
-            match Cast::new(endpoint) {
-                Some(cast) => self.cast(&cast, name),
-                None => self.endpoint(endpoint, name),
+            if let Some(cast) = Cast::new(endpoint) {
+                self.one(&cast, name);
+                continue;
             }
+            let mark = self.bytes.len();
+            self.endpoint(endpoint, name);
             self.bytes.field(2, mark);
         }
+    }
+
+    fn one(&mut self, cast: &Cast<'_>, name: &str) {
+        let mark = self.bytes.len();
+        self.cast(cast, name);
+        self.bytes.field(2, mark);
     }
 
     /// An endpoint that differs from the last one perhaps in its address and in whose it is alone: it is written

@@ -1,5 +1,4 @@
 //! The resources of a view, type by type, as bytes with what each refers to.
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
@@ -13,10 +12,9 @@ use mesh_model::view::ProxyView;
 use prost::Message;
 
 use crate::endpoint::Encoder;
-use crate::name_table::name_table;
 use crate::snapshot::{Reference, Resource, TypeUrl};
 use crate::workload::Names;
-use crate::{cluster, endpoint, grpc, listener, route, stock};
+use crate::{cluster, endpoint, grpc, listener, name_table, route, stock};
 
 /// Encodes messages and assignments; its memory is used again and again.
 #[derive(Clone, Debug, Default)]
@@ -104,14 +102,17 @@ impl Writer {
     }
 
     /// The endpoints of clusters, in the order of their names as they are given.
-    pub(super) fn endpoints_of<'n>(
+    pub(super) fn endpoints_of(
         &mut self,
         view: &ProxyView<'_>,
-        names: impl IntoIterator<Item = &'n str>,
+        names: &[Arc<str>],
     ) -> Vec<Arc<Resource>> {
-        let mut encoded: Vec<(usize, Arc<Resource>)> = Vec::new();
-        endpoint::encoded(view, names, &mut self.assignments, |place, name, bytes| {
-            encoded.push((place, Arc::new(Resource::new(TypeUrl::ENDPOINT, name, bytes))));
+        let mut encoded: Vec<(usize, Arc<Resource>)> = Vec::with_capacity(names.len());
+        let texts = names.iter().map(|name| &**name);
+        endpoint::encoded(view, texts, &mut self.assignments, |place, _, bytes| {
+            let Some(name) = names.get(place) else { return };
+            let resource = Resource::new(TypeUrl::ENDPOINT, Arc::clone(name), bytes);
+            encoded.push((place, Arc::new(resource)));
         });
         encoded.sort_unstable_by_key(|(place, _)| *place);
         encoded.into_iter().map(|(_, resource)| resource).collect()
@@ -140,11 +141,11 @@ impl Writer {
         let encoded = route::encoded(view, names).into_iter();
         encoded.map(|(name, bytes)| Arc::new(Resource::new(TypeUrl::ROUTE, name, bytes))).collect()
     }
+}
 
-    /// The name table.
-    pub(super) fn names_of(&mut self, view: &ProxyView<'_>) -> Arc<Resource> {
-        Arc::new(self.names(&name_table(view)))
-    }
+/// The name table.
+pub(super) fn names_of(view: &ProxyView<'_>) -> Arc<Resource> {
+    Arc::new(Resource::new(TypeUrl::NAME_TABLE, "", name_table::encoded(view)))
 }
 
 /// Whether the proxy is an Envoy without Istio's own filters.
@@ -153,7 +154,10 @@ fn is_stock(view: &ProxyView<'_>) -> bool {
 }
 
 /// What resources of one type refer to, sorted, each once.
-pub(super) fn referred(resources: &[Arc<Resource>]) -> BTreeSet<&str> {
+pub(super) fn referred(resources: &[Arc<Resource>]) -> Vec<Arc<str>> {
     let references = resources.iter().flat_map(|resource| resource.references());
-    references.map(|reference| &*reference.name).collect()
+    let mut names: Vec<_> = references.map(|reference| Arc::clone(&reference.name)).collect();
+    names.sort();
+    names.dedup();
+    names
 }

@@ -6,7 +6,7 @@ use mesh_model::name::Hostname;
 use mesh_model::registry::Service;
 use mesh_model::view::ProxyView;
 
-use super::encoded::{Writer, referred};
+use super::encoded::{Writer, names_of, referred};
 use super::{Part, Reach};
 use crate::delta::Delta;
 use crate::name::{ClusterName, Form, SubsetKey};
@@ -15,10 +15,10 @@ use crate::snapshot::{Collection, Resource, Snapshot, TypeUrl};
 /// A snapshot made from nothing.
 pub(super) fn cold(writer: &mut Writer, view: &ProxyView<'_>) -> Snapshot {
     let clusters = writer.clusters_of(view, view.services());
-    let endpoints = writer.endpoints_of(view, referred(&clusters));
+    let endpoints = writer.endpoints_of(view, &referred(&clusters));
     let listeners = writer.listeners_of(view);
-    let routes = writer.routes_of(view, referred(&listeners));
-    let names = writer.names_of(view);
+    let routes = writer.routes_of(view, texts(&referred(&listeners)));
+    let names = names_of(view);
     Snapshot::of_types(&[clusters, endpoints, listeners, routes, vec![names]].concat())
 }
 
@@ -32,14 +32,14 @@ pub(super) fn of_type(
         writer.clusters_of(view, view.services())
     } else if *type_url == TypeUrl::ENDPOINT {
         let clusters = writer.clusters_of(view, view.services());
-        writer.endpoints_of(view, referred(&clusters))
+        writer.endpoints_of(view, &referred(&clusters))
     } else if *type_url == TypeUrl::LISTENER {
         writer.listeners_of(view)
     } else if *type_url == TypeUrl::ROUTE {
         let listeners = writer.listeners_of(view);
-        writer.routes_of(view, referred(&listeners))
+        writer.routes_of(view, texts(&referred(&listeners)))
     } else if *type_url == TypeUrl::NAME_TABLE {
-        vec![writer.names_of(view)]
+        vec![names_of(view)]
     } else {
         Vec::new()
     }
@@ -93,41 +93,45 @@ fn apply(
     match &reach.endpoints {
         Part::None => {}
         Part::Hosts(hosts) => {
-            let mut names: BTreeSet<String> = BTreeSet::new();
-            let mut left = Vec::new();
-            match (&clusters, &reach.clusters) {
+            let (names, left) = match (&clusters, &reach.clusters) {
                 (Some(clusters), Part::Hosts(built)) if hosts.is_subset(built) => {
-                    names.extend(referred(clusters).into_iter().map(str::to_owned));
-                    let is_left = |name: &str| is_of(hosts, name) && !names.contains(name);
-                    left = known
+                    let names = referred(clusters);
+                    let is_left =
+                        |name: &Arc<str>| is_of(hosts, name) && names.binary_search(name).is_err();
+                    let left = known
                         .into_iter()
                         .flat_map(Collection::iter)
                         .filter(|resource| is_left(resource.name()))
                         .map(|resource| resource.name().clone())
                         .collect();
+                    (names, left)
                 }
                 // Their clusters are what they were, or made anew with all others.
-                (_, _) => names.extend(
-                    services(view, hosts)
+                (_, _) => {
+                    let mut names: Vec<Arc<str>> = services(view, hosts)
                         .iter()
                         .flat_map(|service| cluster_names(view, service))
-                        .filter(|name| known.is_some_and(|known| known.find(name).is_some())),
-                ),
-            }
-            let built = writer.endpoints_of(view, names.iter().map(String::as_str));
+                        .filter_map(|name| Some(known?.find(&name)?.name().clone()))
+                        .collect();
+                    names.sort();
+                    names.dedup();
+                    (names, Vec::new())
+                }
+            };
+            let built = writer.endpoints_of(view, &names);
             delta.patch(TypeUrl::ENDPOINT, known, built, left);
         }
         Part::All => {
             let found = clusters.unwrap_or_else(|| {
                 before(TypeUrl::CLUSTER).into_iter().flat_map(Collection::iter).cloned().collect()
             });
-            let built = writer.endpoints_of(view, referred(&found));
+            let built = writer.endpoints_of(view, &referred(&found));
             delta.replace(TypeUrl::ENDPOINT, known, built);
         }
     }
     apply_listeners(writer, view, previous, reach, delta);
     if reach.names {
-        let built = vec![writer.names_of(view)];
+        let built = vec![names_of(view)];
         delta.replace(TypeUrl::NAME_TABLE, before(TypeUrl::NAME_TABLE), built);
     }
 }
@@ -155,15 +159,19 @@ fn apply_listeners(
     let known = before(TypeUrl::ROUTE);
     let names = referred(&listeners);
     let built = if reach.routes {
-        writer.routes_of(view, names.iter().copied())
+        writer.routes_of(view, texts(&names))
     } else {
         let is_new = |name: &&str| known.is_none_or(|known| known.find(name).is_none());
-        writer.routes_of(view, names.iter().copied().filter(is_new))
+        writer.routes_of(view, texts(&names).filter(is_new))
     };
     let routes = known.into_iter().flat_map(Collection::iter);
-    let gone = routes.filter(|route| !names.contains(&**route.name()));
+    let gone = routes.filter(|route| names.binary_search(route.name()).is_err());
     let gone = gone.map(|route| route.name().clone()).collect();
     delta.patch(TypeUrl::ROUTE, known, built, gone);
+}
+
+fn texts(names: &[Arc<str>]) -> impl Iterator<Item = &str> {
+    names.iter().map(|name| &**name)
 }
 
 /// The services of these hosts that the proxy sees.

@@ -16,6 +16,7 @@ use super::cluster_of;
 use super::name::ListenerNames;
 use crate::endpoint::socket_address;
 use crate::listener::{fault, router};
+use crate::name::host_port;
 use crate::route::session;
 
 /// Builds the listeners of the services that are asked for, in the services' order.
@@ -49,7 +50,7 @@ fn listener(
         ..HttpConnectionManager::default()
     };
     Listener {
-        name: join_host_port(requested, port.number),
+        name: host_port(requested, port.number.into()),
         address: Some(core::Address {
             address: Some(core::address::Address::SocketAddress(address)),
         }),
@@ -72,8 +73,4 @@ pub(super) fn over_ads() -> core::ConfigSource {
         )),
         ..core::ConfigSource::default()
     }
-}
-
-fn join_host_port(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }

@@ -20,7 +20,7 @@ use super::context::Context;
 use super::filters::mongo_proxy;
 use super::wire::{duration, filter};
 use crate::cluster::stat_name::StatName;
-use crate::name::ClusterName;
+use crate::name::{ClusterName, host_port};
 use crate::telemetry::Signals;
 
 const NAME: &str = "envoy.filters.network.tcp_proxy";
@@ -262,13 +262,8 @@ fn hashes_source(policy: Option<&TrafficPolicy>, subset: Option<&TrafficPolicy>)
 fn tunnel(policy: &TrafficPolicy) -> Option<TunnelingConfig> {
     let tunnel = policy.tunnel.as_ref()?;
     Some(TunnelingConfig {
-        hostname: format!("{}:{}", bracketed(&tunnel.target_host), tunnel.target_port),
+        hostname: host_port(&tunnel.target_host, tunnel.target_port),
         use_post: *tunnel.protocol == *"POST",
         ..TunnelingConfig::default()
     })
-}
-
-/// A host as it stands before a port.
-fn bracketed(host: &str) -> String {
-    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }

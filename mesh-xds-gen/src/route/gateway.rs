@@ -21,8 +21,7 @@ use mesh_model::view::{GatewayServer, GatewayServers, ProxyView};
 use self::hosts::{Bundle, Hosts};
 use super::outbound::{ProxyHeaders, configuration};
 use super::translate::Translation;
-use super::value::host_port;
-use crate::name::RouteName;
+use crate::name::{RouteName, host_port};
 
 /// What makes the route configurations of one gateway.
 #[derive(Debug)]

@@ -53,17 +53,3 @@ pub(super) fn string_match(condition: &StringMatch) -> Option<StringMatcher> {
     };
     Some(StringMatcher { match_pattern: Some(pattern), ..Default::default() })
 }
-
-/// The text as part of a domain: IPv6 addresses in brackets.
-pub(super) fn bracketed(host: &str) -> String {
-    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
-}
-
-/// `HOST:PORT`, brackets around IPv6 addresses.
-pub(super) fn host_port(host: &str, port: u32) -> String {
-    let mut text = bracketed(host);
-    text.reserve(6);
-    text.push(':');
-    text.push_str(&port.to_string());
-    text
-}

@@ -18,8 +18,8 @@ use rustc_hash::FxHashSet;
 use super::domains::{DomainList, ServiceNames};
 use super::session;
 use super::translate::Translation;
-use super::value::host_port;
 use super::wrapper::{Routes, Wrapper, default_route_of};
+use crate::name::host_port;
 
 /// A virtual host before it is a message or bytes.
 #[derive(Clone, Debug)]
@@ -81,6 +81,7 @@ fn kept(drafts: &[(u32, Draft)], has_suffix: bool) -> Vec<bool> {
     }
     let n_domains = drafts().map(|draft| draft.domains.iter().len()).sum();
     let mut names: FxHashSet<&str> = FxHashSet::default();
+    names.reserve(drafts().len());
     let mut domains: FxHashSet<Cow<'_, str>> = FxHashSet::default();
     domains.reserve(n_domains);
     let mut kept = Vec::with_capacity(n_domains);
@@ -95,8 +96,10 @@ fn kept(drafts: &[(u32, Draft)], has_suffix: bool) -> Vec<bool> {
 }
 
 fn lower_case(text: &str) -> Cow<'_, str> {
-    let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
+    // All of a name is read at once, which is sooner done than stopping at the first.
+    let may_differ = |byte: u8| !byte.is_ascii() | byte.is_ascii_uppercase();
+    let differs = text.bytes().fold(false, |differs, byte| differs | may_differ(byte));
+    if differs { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) }
 }
 
 impl Draft {

@@ -19,9 +19,8 @@ use rustc_hash::FxHashSet;
 
 use super::retry::PreviousHosts;
 use super::translate::{Semantics, Translation};
-use super::value::host_port;
 use super::{action, hash_policy, matching, retry};
-use crate::name::ClusterName;
+use crate::name::{ClusterName, host_port};
 
 /// Hosts and services with the same routes at one port.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use mesh_model::name::Hostname;
 use mesh_model::view::GatewayServer;
 
 use super::super::translate::catch_all_last;
-use super::super::value::host_port;
+use crate::name::host_port;
 
 /// The routes of one VirtualService of one Gateway, by number.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
