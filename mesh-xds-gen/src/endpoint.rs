@@ -4,8 +4,7 @@
 //!
 //! istio/istio `pilot/pkg/xds/endpoints/endpoint_builder.go` `BuildClusterLoadAssignment`,
 //! `buildEnvoyLbEndpoint`; `ep_filters.go` `EndpointsByNetworkFilter`.
-use std::sync::Arc;
-
+use bytes::Bytes;
 use mesh_envoy_proto::envoy::config::core::v3 as core;
 use mesh_envoy_proto::envoy::config::endpoint::v3 as proto;
 use mesh_lb::assign::{AssignedEndpoint, AssignedLocality, Assignment, Layouts, Target};
@@ -13,6 +12,7 @@ use mesh_model::endpoint::{self, HealthStatus};
 use mesh_model::name::Locality;
 use mesh_model::view::ProxyView;
 
+use crate::encode::Pool;
 use crate::name::SubsetKey;
 
 mod cast;
@@ -98,9 +98,9 @@ pub fn encoded<'n>(
     view: &ProxyView<'_>,
     names: impl IntoIterator<Item = &'n str>,
     encoder: &mut Encoder,
-    mut with: impl FnMut(usize, &'n str, Arc<[u8]>),
+    mut with: impl FnMut(usize, &'n str, Bytes),
 ) {
-    let mut layouts = Layouts::new(view);
+    let (mut layouts, mut pool) = (Layouts::new(view), Pool::default());
     for_services(view, names, |served, asked| {
         let has_subsets = asked.iter().any(|asked| !asked.is_whole());
         let mut last = None;
@@ -109,15 +109,15 @@ pub fn encoded<'n>(
             let meant = served.and_then(|served| served.meant(name, key));
             let pair = served.zip(last.as_ref()).zip(meant.as_ref());
             let ports = pair.and_then(|((served, last), meant)| served.twins(last, meant));
-            let again = ports.and_then(|(from, to)| encoder.encode_again(name, from, to));
+            let again = ports.and_then(|ports| encoder.encode_again(name, ports, &mut pool));
             let bytes = again.unwrap_or_else(|| {
                 let pair = served.zip(meant.as_ref());
                 let assignment = pair.map(|(of, meant)| of.compute_with(meant, &mut layouts));
                 let assignment = assignment.unwrap_or_default();
                 if has_subsets && of.is_whole() {
-                    encoder.encode_whole(name, &assignment)
+                    encoder.encode_whole(name, &assignment, &mut pool)
                 } else {
-                    encoder.encode(name, &assignment)
+                    encoder.encode_in(name, &assignment, &mut pool)
                 }
             });
             last = meant;

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mesh_envoy_proto::istio::networking::nds::v1::NameTable;
 use mesh_envoy_proto::istio::networking::nds::v1::name_table::NameInfo;
 use mesh_model::endpoint::{Address, Endpoint, HealthStatus, Provider};
@@ -21,7 +22,7 @@ use mesh_model::name::{ClusterId, Hostname, Namespace, NetworkId};
 use mesh_model::registry::{Resolution, Service, UNSPECIFIED};
 use mesh_model::view::{ProxyView, network};
 
-use crate::encode::Backwards;
+use crate::encode::{Backwards, Pool};
 
 /// As many bytes a name takes with what is known of it, or less.
 const USUAL: usize = 160;
@@ -38,7 +39,7 @@ pub fn name_table(view: &ProxyView<'_>) -> NameTable {
 }
 
 /// The same as bytes.
-pub(crate) fn encoded(view: &ProxyView<'_>) -> Arc<[u8]> {
+pub(crate) fn encoded(view: &ProxyView<'_>) -> Bytes {
     names(view).encoded()
 }
 
@@ -129,7 +130,7 @@ impl<'c> Names<'c> {
     }
 
     /// The same as bytes.
-    fn encoded(&self) -> Arc<[u8]> {
+    fn encoded(&self) -> Bytes {
         let mut bytes = Backwards::default();
         bytes.reserve(self.table.len().saturating_mul(USUAL));
         for (host, info) in self.table.iter().rev() {
@@ -139,7 +140,7 @@ impl<'c> Names<'c> {
             bytes.some_text(1, host.as_str());
             bytes.field(1, entry);
         }
-        bytes.take()
+        bytes.take(&mut Pool::default())
     }
 
     /// Adds the names of pods and returns the addresses that stand for the service.

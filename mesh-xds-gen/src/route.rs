@@ -36,6 +36,7 @@ mod wrapper;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mesh_envoy_proto::envoy::config::route::v3::RouteConfiguration;
 use mesh_model::view::{ProxyKind, ProxyView};
 use prost::Message;
@@ -82,7 +83,7 @@ pub fn routes<'n>(
 pub fn encoded<'n>(
     view: &ProxyView<'_>,
     names: impl IntoIterator<Item = &'n str>,
-) -> Vec<(Arc<str>, Arc<[u8]>)> {
+) -> Vec<(Arc<str>, Bytes)> {
     if view.proxy().kind == ProxyKind::Router {
         let messages = routes(view, names).into_iter();
         return messages.map(|routes| (routes.name.as_str().into(), bytes(&routes))).collect();
@@ -92,7 +93,7 @@ pub fn encoded<'n>(
     names.map(|name| (name.into(), outbound::encoded_of_view(view, name))).collect()
 }
 
-fn bytes(routes: &RouteConfiguration) -> Arc<[u8]> {
+fn bytes(routes: &RouteConfiguration) -> Bytes {
     routes.encode_to_vec().into()
 }
 

@@ -35,10 +35,10 @@ pub use self::version::{InvalidVersion, Version};
 ///
 /// ```
 /// # use mesh_xds_gen::snapshot::{Resource, Snapshot, TypeUrl};
-/// let before = Snapshot::new([Resource::new(TypeUrl::CLUSTER, "cart", *b"1")]);
+/// let before = Snapshot::new([Resource::new(TypeUrl::CLUSTER, "cart", "1")]);
 /// let after = Snapshot::new([
-///     Resource::new(TypeUrl::CLUSTER, "cart", *b"2"),
-///     Resource::new(TypeUrl::CLUSTER, "shop", *b"1"),
+///     Resource::new(TypeUrl::CLUSTER, "cart", "2"),
+///     Resource::new(TypeUrl::CLUSTER, "shop", "1"),
 /// ]);
 /// let delta = after.diff(&before);
 /// assert_eq!(before.apply(&delta), after);

@@ -39,7 +39,7 @@ fn snapshot(text: &str) -> Arc<Snapshot> {
             continue;
         };
         let endpoints = (kind == TypeUrl::CLUSTER).then(|| Reference::endpoints(name, ""));
-        let resource = Resource::new(kind.clone(), name, content.as_bytes());
+        let resource = Resource::new(kind.clone(), name, content.to_owned());
         resources.push(resource.with_references(endpoints));
     }
     Arc::new(Snapshot::new(resources))
@@ -500,7 +500,7 @@ fn who_adds_a_name_may_be_sent_all_that_it_names() {
 #[test]
 fn a_host_without_port_brings_the_listeners_of_its_ports() {
     let listener = |name: &str, host: &str| {
-        let resource = Resource::new(TypeUrl::LISTENER, name, *b"1");
+        let resource = Resource::new(TypeUrl::LISTENER, name, "1");
         resource.with_brought_by([Arc::from(host)])
     };
     let both =

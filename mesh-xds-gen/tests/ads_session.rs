@@ -157,9 +157,9 @@ proptest! {
 /// A route that moves from cluster to cluster, each cluster gone as soon as the route has left it.
 fn moving(cluster: u32) -> Snapshot {
     let name = format!("cluster-{cluster}");
-    let route = Resource::new(TypeUrl::ROUTE, "80", cluster.to_be_bytes());
+    let route = Resource::new(TypeUrl::ROUTE, "80", cluster.to_be_bytes().to_vec());
     Snapshot::new([
-        Resource::new(TypeUrl::CLUSTER, &*name, *b"cluster"),
+        Resource::new(TypeUrl::CLUSTER, &*name, "cluster"),
         route.with_references([Reference::cluster(&*name)]),
     ])
 }

@@ -14,7 +14,7 @@ fn resources(contents: &Contents) -> Vec<Resource> {
     contents
         .iter()
         .map(|((index, name), content)| {
-            Resource::new(kind(*index), format!("{name:04}"), [*content])
+            Resource::new(kind(*index), format!("{name:04}"), vec![*content])
         })
         .collect()
 }
@@ -135,7 +135,7 @@ proptest! {
 
 #[test]
 fn of_two_resources_with_one_name_the_first_counts() {
-    let resource = |content: &[u8]| Resource::new(TypeUrl::CLUSTER, "cart", content);
+    let resource = |content: &'static [u8]| Resource::new(TypeUrl::CLUSTER, "cart", content);
     let (snapshot, duplicates) = Snapshot::with_duplicates([resource(b"1"), resource(b"2")]);
     assert_eq!(snapshot, Snapshot::new([resource(b"1")]));
     assert_eq!(duplicates, [resource(b"2")]);

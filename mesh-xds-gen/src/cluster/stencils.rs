@@ -4,6 +4,7 @@
 //! names: of the cluster, of the service, of the rule, and of whom the servers may be. The first of a
 //! [`Shape`] is made as a message, and once more with marks instead of names; of the others, only the
 //! names are written.
+use bytes::Bytes;
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::cluster::v3::cluster::DiscoveryType;
 use mesh_model::endpoint::Provider;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use super::discovery;
 use super::outbound::{Outbound, Wanted};
-use crate::encode::{Backwards, Refill, Stencil, mark};
+use crate::encode::{Backwards, Pool, Refill, Stencil, mark};
 use crate::name::Form;
 
 /// How many shapes are tried before any has come twice; each that comes again is worth another.
@@ -29,6 +30,7 @@ pub(super) struct Stencils<'s> {
     known: Vec<(Shape<'s>, Option<Cut>)>,
     hits: usize,
     bytes: Backwards,
+    pool: Pool,
     name: String,
 }
 
@@ -71,7 +73,7 @@ const ACCOUNTS: usize = 6;
 /// A cluster as it travels.
 pub(crate) struct Encoded {
     pub(crate) name: Arc<str>,
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) bytes: Bytes,
     /// The name under which its endpoints are asked for, if they are.
     pub(crate) endpoints: Option<Arc<str>>,
     /// Of what sort the name is: its port, and whether it has a subset.
@@ -80,7 +82,14 @@ pub(crate) struct Encoded {
 
 impl<'s> Stencils<'s> {
     pub(super) fn new(adapt: &'s dyn Fn(&mut Cluster)) -> Self {
-        Self { adapt, known: Vec::new(), hits: 0, bytes: Backwards::default(), name: String::new() }
+        Self {
+            adapt,
+            known: Vec::new(),
+            hits: 0,
+            bytes: Backwards::default(),
+            pool: Pool::default(),
+            name: String::new(),
+        }
     }
 
     /// Makes one cluster; says how it finds its endpoints, `None` if there is none.
@@ -97,7 +106,8 @@ impl<'s> Stencils<'s> {
             Some((_, Some(cut))) => {
                 self.hits += 1;
                 let names = Names { draft, destination: wanted.destination };
-                let bytes = cut.stencil.fill(|number| names.text(number), &mut self.bytes).into();
+                let filled = cut.stencil.fill(|number| names.text(number), &mut self.bytes);
+                let bytes = self.pool.put(filled);
                 self.name.clear();
                 draft.name(wanted.destination).push_to(&mut self.name);
                 let name: Arc<str> = self.name.as_str().into();

@@ -74,7 +74,7 @@ pub struct Response {
 /// # use std::sync::Arc;
 /// # use mesh_xds_gen::delta::{SessionConfig, incremental::{Request, Session}};
 /// # use mesh_xds_gen::snapshot::{Resource, Snapshot, TypeUrl};
-/// let cart = Resource::new(TypeUrl::CLUSTER, "cart", *b"1");
+/// let cart = Resource::new(TypeUrl::CLUSTER, "cart", "1");
 /// let mut session = Session::new(SessionConfig::default(), 1);
 /// session.handle_request(&Request {
 ///     node: "east/shop/web-0".to_owned(),

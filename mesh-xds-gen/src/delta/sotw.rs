@@ -70,7 +70,7 @@ pub struct Response {
 /// # use mesh_xds_gen::delta::{SessionConfig, sotw::{Request, Session}};
 /// # use mesh_xds_gen::snapshot::{Resource, Snapshot, TypeUrl};
 /// let mut session = Session::new(SessionConfig::default(), 1);
-/// session.handle_snapshot(Arc::new(Snapshot::new([Resource::new(TypeUrl::CLUSTER, "cart", *b"1")])));
+/// session.handle_snapshot(Arc::new(Snapshot::new([Resource::new(TypeUrl::CLUSTER, "cart", "1")])));
 /// session.handle_request(&Request {
 ///     node: "sidecar~10.0.0.1~web-0.shop~shop.svc.cluster.local".to_owned(),
 ///     type_url: TypeUrl::CLUSTER,

@@ -5,7 +5,10 @@
 //!               ◀── the next is put before what is there
 //! ```
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Pool;
 
 /// Bytes that grow to the front; its memory is used again and again.
 #[derive(Clone, Debug, Default)]
@@ -37,8 +40,8 @@ impl Backwards {
     }
 
     /// Takes what is written; nothing is then.
-    pub(crate) fn take(&mut self) -> Arc<[u8]> {
-        let taken = Arc::from(self.as_slice());
+    pub(crate) fn take(&mut self, pool: &mut Pool) -> Bytes {
+        let taken = pool.put(self.as_slice());
         self.start = self.bytes.len();
         taken
     }
@@ -300,7 +303,7 @@ mod tests {
         for _ in 0..10_000 {
             bytes.push(b"mesh");
         }
-        assert_eq!(&*bytes.take(), "mesh".repeat(10_000).as_bytes());
+        assert_eq!(&*bytes.take(&mut Pool::default()), "mesh".repeat(10_000).as_bytes());
     }
 
     #[test]

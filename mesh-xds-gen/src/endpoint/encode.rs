@@ -4,8 +4,8 @@
 //! then has to make: a law of the tests.
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
-use std::sync::Arc;
 
+use bytes::Bytes;
 use mesh_lb::assign::{
     AssignedEndpoint, AssignedLocality, AssignedPart, Assignment, PartIdentity, Target, Transport,
 };
@@ -17,12 +17,14 @@ use super::cast::{Cast, Mould, plain_address, varint_len};
 use super::metadata::{ISTIO, ORIGINAL_DESTINATION, TRANSPORT};
 use super::whole::Whole;
 use super::{health_status, host_port};
-use crate::encode::Backwards;
+use crate::encode::{Backwards, Pool};
 use crate::name::SubsetKey;
 
 const WORKLOAD: &str = "workload";
 /// So many endpoints are worth being kept as bytes; fewer are soon encoded again.
 const WORTH_KEEPING: usize = 8;
+/// So long is an assignment whose parts are kept within it: it shares its memory with few others.
+const WORTH_SHARING: usize = 16 << 10;
 /// As many bytes an endpoint takes, or less.
 const USUAL: usize = 160;
 /// As many bytes of endpoints are kept; if there are more, all are forgotten.
@@ -33,7 +35,7 @@ const MAX_KEPT: usize = 64 << 20;
 #[derive(Clone, Debug)]
 pub struct Encoder {
     bytes: Backwards,
-    known: FxHashMap<PartIdentity, Known>,
+    known: FxHashMap<PartIdentity, Bytes>,
     /// What the assignment at hand has made: whose it is, and where it begins and ends, from the end.
     made: Vec<(PartIdentity, Range<usize>)>,
     /// Whether the assignment at hand uses what another made.
@@ -102,19 +104,6 @@ impl Places {
     }
 }
 
-/// The bytes of a part.
-#[derive(Clone, Debug)]
-struct Known {
-    within: Arc<[u8]>,
-    range: Range<usize>,
-}
-
-impl Known {
-    fn bytes(&self) -> &[u8] {
-        self.within.get(self.range.clone()).unwrap_or_default()
-    }
-}
-
 impl Default for Encoder {
     fn default() -> Self {
         let fragment = |key, value| {
@@ -140,20 +129,35 @@ impl Default for Encoder {
 
 impl Encoder {
     /// Encodes an assignment under the name of its cluster.
-    pub fn encode(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
+    pub fn encode(&mut self, name: &str, assignment: &Assignment) -> Bytes {
+        self.encode_in(name, assignment, &mut Pool::default())
+    }
+
+    /// The same, one of many.
+    pub(super) fn encode_in(
+        &mut self,
+        name: &str,
+        assignment: &Assignment,
+        pool: &mut Pool,
+    ) -> Bytes {
         self.whole.begin_subset(assignment);
-        self.written(name, assignment)
+        self.written(name, assignment, pool)
     }
 
     /// The same of a service of which subsets are encoded next: what is the same of them is written once.
-    pub(super) fn encode_whole(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
+    pub(super) fn encode_whole(
+        &mut self,
+        name: &str,
+        assignment: &Assignment,
+        pool: &mut Pool,
+    ) -> Bytes {
         self.whole.begin();
-        let bytes = self.written(name, assignment);
+        let bytes = self.written(name, assignment, pool);
         self.whole.end(assignment, &bytes, &self.again);
         bytes
     }
 
-    fn written(&mut self, name: &str, assignment: &Assignment) -> Arc<[u8]> {
+    fn written(&mut self, name: &str, assignment: &Assignment, pool: &mut Pool) -> Bytes {
         self.mould.clear();
         self.again.ports.clear();
         self.again.is_other = false;
@@ -165,7 +169,7 @@ impl Encoder {
         }
         self.again.len = self.bytes.len();
         self.bytes.some_text(1, name);
-        let whole = self.bytes.take();
+        let whole = self.bytes.take(pool);
         self.remember(&whole);
         whole
     }
@@ -174,7 +178,12 @@ impl Encoder {
     /// to the port `to` where those listen to `from`.
     ///
     /// `None` if that is not soon done: it is then to be encoded as any other.
-    pub(super) fn encode_again(&mut self, name: &str, from: u16, to: u16) -> Option<Arc<[u8]>> {
+    pub(super) fn encode_again(
+        &mut self,
+        name: &str,
+        (from, to): (u16, u16),
+        pool: &mut Pool,
+    ) -> Option<Bytes> {
         let Again { len, ports, is_other } = &self.again;
         if *is_other || varint_len(from) != varint_len(to) {
             return None;
@@ -184,7 +193,7 @@ impl Encoder {
             self.bytes.replace(*port, from, to)?;
         }
         self.bytes.some_text(1, name);
-        Some(self.bytes.take())
+        Some(self.bytes.take(pool))
     }
 
     /// Forgets what it made of endpoints, and keeps its memory.
@@ -193,10 +202,10 @@ impl Encoder {
         (self.whole, self.kept) = (Whole::default(), 0);
     }
 
-    /// Keeps what an assignment has made: as part of the whole where all is new, else by itself, so that
-    /// a few bytes do not keep many.
-    fn remember(&mut self, whole: &Arc<[u8]>) {
-        let shares = !std::mem::take(&mut self.is_renewed);
+    /// Keeps what an assignment has made: as part of the whole where that is long and all is new, else by
+    /// itself, so that a few bytes do not keep many.
+    fn remember(&mut self, whole: &Bytes) {
+        let shares = !std::mem::take(&mut self.is_renewed) && whole.len() >= WORTH_SHARING;
         let mut made = std::mem::take(&mut self.made);
         for (identity, from_end) in made.drain(..) {
             let at = |from_end: usize| whole.len().saturating_sub(from_end);
@@ -206,13 +215,9 @@ impl Encoder {
                 self.forget();
             }
             self.kept = self.kept.saturating_add(len);
-            let within = if shares {
-                Arc::clone(whole)
-            } else {
-                Arc::from(whole.get(range.clone()).unwrap_or_default())
-            };
-            let range = if shares { range } else { 0..len };
-            self.known.insert(identity, Known { within, range });
+            let Some(part) = whole.get(range) else { continue };
+            let kept = if shares { whole.slice_ref(part) } else { Bytes::copy_from_slice(part) };
+            self.known.insert(identity, kept);
         }
         self.made = made;
     }
@@ -245,7 +250,7 @@ impl Encoder {
         self.again.is_other = true;
         if let Some(known) = self.known.get(&identity) {
             self.is_renewed = true;
-            return self.bytes.push(known.bytes());
+            return self.bytes.push(known);
         }
         let mark = self.bytes.len();
         self.endpoints(part, name);

@@ -1,7 +1,7 @@
 //! The endpoints of a whole service as bytes, of which its subsets have some.
 use std::ops::Range;
-use std::sync::Arc;
 
+use bytes::Bytes;
 use mesh_lb::assign::{AssignedPart, Assignment, PartPlace};
 
 use super::encode::Again;
@@ -11,7 +11,7 @@ use crate::encode::Backwards;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Whole {
     assignment: Assignment,
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     /// In the order in which they were written: each with where it begins and ends, from the end, and which of
     /// the ports are its.
     parts: Vec<(PartPlace, Range<usize>, Range<usize>)>,
@@ -39,9 +39,9 @@ impl Whole {
     }
 
     /// Ends it: what is noted is of this assignment.
-    pub(super) fn end(&mut self, assignment: &Assignment, bytes: &Arc<[u8]>, again: &Again) {
+    pub(super) fn end(&mut self, assignment: &Assignment, bytes: &Bytes, again: &Again) {
         self.assignment = assignment.clone();
-        self.bytes = Arc::clone(bytes);
+        self.bytes = bytes.clone();
         self.ports.clone_from(&again.ports);
         self.is_other = again.is_other;
     }

@@ -1,6 +1,7 @@
 //! The resources of a view, type by type, as bytes with what each refers to.
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_envoy_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use mesh_envoy_proto::envoy::config::listener::v3::Listener;
@@ -29,7 +30,7 @@ impl Writer {
         // A vector grows as much as is asked for.
         let encoded = message.encode(&mut self.bytes);
         debug_assert!(encoded.is_ok(), "a vector has place for every message");
-        Resource::new(type_url, name, self.bytes.as_slice())
+        Resource::new(type_url, name, Bytes::copy_from_slice(&self.bytes))
     }
 
     pub(super) fn cluster(&mut self, cluster: &Cluster) -> Resource {

@@ -2,8 +2,7 @@
 //!
 //! Virtual hosts of services that no VirtualService has differ in names alone: the route of one is a
 //! [`Stencil`], which the others fill. What a VirtualService says is encoded as the message that it is.
-use std::sync::Arc;
-
+use bytes::Bytes;
 use mesh_envoy_proto::envoy::config::route::v3::{Route, RouteConfiguration, VirtualHost};
 use mesh_model::registry::Service;
 use prost::Message;
@@ -11,7 +10,7 @@ use prost::Message;
 use super::translate::Translation;
 use super::virtual_host::{Draft, frame};
 use super::wrapper::{Routes, default_hash, default_route};
-use crate::encode::{Backwards, Stencil, mark};
+use crate::encode::{Backwards, Pool, Stencil, mark};
 
 /// As many bytes a virtual host takes, or less.
 const USUAL: usize = 800;
@@ -34,7 +33,7 @@ pub(super) fn configuration(
     frame_of_all: &RouteConfiguration,
     hosts: &[Draft],
     last: Option<&VirtualHost>,
-) -> Arc<[u8]> {
+) -> Bytes {
     let mut encoder = Encoder {
         translation,
         bytes: Backwards::default(),
@@ -52,7 +51,7 @@ pub(super) fn configuration(
         encoder.host(host);
     }
     encoder.bytes.some_text(1, &frame_of_all.name);
-    encoder.bytes.take()
+    encoder.bytes.take(&mut Pool::default())
 }
 
 impl Encoder<'_> {

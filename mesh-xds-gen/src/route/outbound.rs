@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mesh_envoy_proto::envoy::config::route::v3::{RouteConfiguration, VirtualHost};
 use mesh_model::name::{Hostname, Protocol};
 use mesh_model::registry::{AutoAllocated, MESH, Service};
@@ -110,7 +111,7 @@ pub(super) fn of_view(view: &ProxyView<'_>, name: &str) -> RouteConfiguration {
 }
 
 /// The same as bytes.
-pub(super) fn encoded_of_view(view: &ProxyView<'_>, name: &str) -> Arc<[u8]> {
+pub(super) fn encoded_of_view(view: &ProxyView<'_>, name: &str) -> Bytes {
     match Wanted::parse(name) {
         Some(wanted) => Outbound::of_view(view, wanted.port, name).encoded(wanted, name),
         None => configuration(name, None).encode_to_vec().into(),
@@ -177,7 +178,7 @@ impl<'o> Outbound<'o> {
     }
 
     /// The same as bytes.
-    fn encoded(&self, wanted: Wanted, name: &str) -> Arc<[u8]> {
+    fn encoded(&self, wanted: Wanted, name: &str) -> Bytes {
         let services = self.services_at(self.port(wanted.port));
         let translation = self.translation(self.port(wanted.port), &services);
         let hosts = self.sorted_hosts(&translation, wanted, name);

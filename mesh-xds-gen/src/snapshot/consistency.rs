@@ -94,7 +94,7 @@ mod tests {
                 _ => (TypeUrl::ROUTE, TypeUrl::CLUSTER),
             };
             let reference = |word: &str| Reference { type_url: target.clone(), name: word.into() };
-            Resource::new(type_url, name, *b"").with_references(words.map(reference))
+            Resource::new(type_url, name, "").with_references(words.map(reference))
         }));
         let got: Vec<String> = snapshot.inconsistencies().iter().map(ToString::to_string).collect();
         assert_eq!(got.len(), expected.len(), "{got:?}");

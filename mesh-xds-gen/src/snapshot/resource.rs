@@ -1,6 +1,8 @@
 //! One resource as it travels: a name, encoded bytes, and what it refers to.
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+
 use super::{TypeUrl, Version};
 
 /// One encoded resource. Two are equal if type, name and bytes are; the references follow from the
@@ -11,7 +13,7 @@ pub struct Resource {
     name: Arc<str>,
     /// The hash of `bytes`, computed when first asked for: what is never sent needs none.
     version: OnceLock<Version>,
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     references: Arc<[Reference]>,
     aliases: Arc<[Arc<str>]>,
     brought_by: Arc<[Arc<str>]>,
@@ -30,7 +32,7 @@ impl Resource {
     /// Takes the deterministic protobuf serialisation of a resource (map entries sorted by key).
     ///
     /// The name is the message's `name`, of a ClusterLoadAssignment its `cluster_name`.
-    pub fn new(type_url: TypeUrl, name: impl Into<Arc<str>>, bytes: impl Into<Arc<[u8]>>) -> Self {
+    pub fn new(type_url: TypeUrl, name: impl Into<Arc<str>>, bytes: impl Into<Bytes>) -> Self {
         let (name, bytes) = (name.into(), bytes.into());
         Self {
             type_url,
@@ -84,7 +86,7 @@ impl Resource {
 
     /// Whether the bytes are the same, which is to say that the versions are.
     pub(crate) fn has_bytes_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.bytes, &other.bytes) || self.bytes == other.bytes
+        std::ptr::eq(&*self.bytes, &*other.bytes) || self.bytes == other.bytes
     }
 
     /// Whether nothing tells the two apart of which the names are the same.
@@ -95,7 +97,9 @@ impl Resource {
     }
 
     /// Returns the encoded message, without the `Any` around it.
-    pub fn bytes(&self) -> &Arc<[u8]> {
+    ///
+    /// Those of one snapshot share allocations; what is kept beyond it is better copied.
+    pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 

@@ -219,9 +219,9 @@ impl World {
 
 pub(crate) fn snapshot(contents: &Contents) -> Snapshot {
     Snapshot::new(contents.iter().flat_map(|(kind, resources)| {
-        resources
-            .iter()
-            .map(|(name, content)| Resource::new(kind.clone(), *name, content.to_be_bytes()))
+        resources.iter().map(|(name, content)| {
+            Resource::new(kind.clone(), *name, content.to_be_bytes().to_vec())
+        })
     }))
 }
 

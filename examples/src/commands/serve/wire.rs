@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     fn cart() -> Arc<Snapshot> {
-        Arc::new(Snapshot::new([Resource::new(TypeUrl::CLUSTER, "cart", *b"1")]))
+        Arc::new(Snapshot::new([Resource::new(TypeUrl::CLUSTER, "cart", "1")]))
     }
 
     fn answer<S: Session>(request: S::Request) -> Option<(S::Response, Pushed)> {
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn who_asks_by_an_alias_is_told_it() {
-        let resource = Resource::new(TypeUrl::ADDRESS, "c1//Pod/shop/web-0", *b"1");
+        let resource = Resource::new(TypeUrl::ADDRESS, "c1//Pod/shop/web-0", "1");
         let alias = || [Arc::from("/10.0.0.1")];
         let resource = resource.with_aliases(alias()).with_brought_by(alias());
         let found = |name: &str| {

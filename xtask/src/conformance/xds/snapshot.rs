@@ -35,7 +35,7 @@ struct Listener {
 }
 
 pub(crate) fn consistent(input: &Consistent) -> Result<Value, String> {
-    let resource = |type_url, name: &String| Resource::new(type_url, name.as_str(), *b"");
+    let resource = |type_url, name: &String| Resource::new(type_url, name.as_str(), "");
     let clusters = input.clusters.iter().map(|cluster| {
         let eds = match cluster.discovery.as_deref() {
             Some(discovery) => discovery == "EDS",
