@@ -105,7 +105,8 @@ pub struct Flags {
     pub pilot_enable_persistent_session_filter: bool,
     /// `PILOT_HTTP10` (false).
     pub pilot_http10: bool,
-    /// `PILOT_FILTER_GATEWAY_CLUSTER_CONFIG` (false).
+    /// `PILOT_FILTER_GATEWAY_CLUSTER_CONFIG` (false): gateways have clusters only of what they can be told
+    /// to send to.
     pub pilot_filter_gateway_cluster_config: bool,
     /// `PILOT_SCOPE_GATEWAY_TO_NAMESPACE` (false).
     pub pilot_scope_gateway_to_namespace: bool,

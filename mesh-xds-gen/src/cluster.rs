@@ -26,6 +26,7 @@ pub mod tls;
 mod tls_context;
 mod wire;
 
+mod attached;
 mod context;
 pub mod delta;
 pub(crate) mod dynamic_dns;
@@ -41,6 +42,7 @@ use mesh_envoy_proto::envoy::config::cluster::v3::Cluster;
 use mesh_model::registry::Service;
 use mesh_model::view::{ProxyKind, ProxyView};
 
+pub(crate) use self::attached::{Attached, follows_tokens};
 use self::context::Context;
 pub(crate) use self::discovery::eds_name;
 pub(crate) use self::outbound::session_statuses;
@@ -58,10 +60,11 @@ pub fn clusters(view: &ProxyView<'_>) -> Vec<Cluster> {
     of_services(view, view.services())
 }
 
-/// The clusters of these services, and those that are of none.
+/// The clusters of these services as far as the proxy has clusters of them, and those that are of none.
 pub(crate) fn of_services(view: &ProxyView<'_>, services: &[Arc<Service>]) -> Vec<Cluster> {
     let context = Context::new(view);
-    let mut found = outbound::clusters(&context, Form::Subset, services);
+    let attached = Attached::of(view).among(services);
+    let mut found = outbound::clusters(&context, Form::Subset, &attached);
     found.push(special::black_hole(&context));
     if view.passes_mutual_tls() {
         found.extend(outbound::clusters(&context, Form::DnsSrv, services));
@@ -81,9 +84,10 @@ pub(crate) fn encoded_of_services(
     adapt: &dyn Fn(&mut Cluster),
 ) -> Vec<Encoded> {
     let context = Context::new(view);
+    let attached = Attached::of(view).among(services);
     let mut stencils = Stencils::new(adapt);
     let mut found = Vec::new();
-    outbound::for_each(&context, Form::Subset, services, |draft, wanted| {
+    outbound::for_each(&context, Form::Subset, &attached, |draft, wanted| {
         stencils.make(draft, wanted, &mut found)
     });
     found.push(stencils.encoded(&mut special::black_hole(&context)));

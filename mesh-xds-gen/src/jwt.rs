@@ -26,6 +26,7 @@ use mesh_model::resource::JwtRule;
 use mesh_model::view::{ProxyKind, ProxyView};
 
 pub use self::keys::NO_KEYS;
+pub(crate) use self::keys::host as key_host;
 
 /// The name of the filter, and of the metadata that it writes.
 const NAME: &str = "envoy.filters.http.jwt_authn";

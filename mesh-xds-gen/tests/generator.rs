@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::compat::DataPlane;
+use mesh_model::compat::{DataPlane, Flags, JwksFetch};
 use mesh_model::registry::{Change, Effect, Mesh, Origin, Registry, Source};
 use mesh_model::resource::Json;
 use mesh_model::resource::mesh_config::ProxyConfig;
@@ -88,8 +88,8 @@ fn check_delta(before: &Mesh, after: &Mesh, effect: &Effect) -> Result<(), TestC
     Ok(())
 }
 
-fn check_law(mesh: Vec<Change>, changes: Vec<Change>) -> Result<(), TestCaseError> {
-    let mut registry = Registry::new(Compat::default());
+fn check_law(flags: Flags, mesh: Vec<Change>, changes: Vec<Change>) -> Result<(), TestCaseError> {
+    let mut registry = Registry::new(Compat { flags, ..Compat::default() });
     let mut shared = Shared::default();
     registry.apply_all(mesh);
     shared.check(&registry.mesh())?;
@@ -102,6 +102,19 @@ fn check_law(mesh: Vec<Change>, changes: Vec<Change>) -> Result<(), TestCaseErro
     Ok(())
 }
 
+/// Flags that say what is seen, and what gateways have.
+fn flags() -> impl Strategy<Value = Flags> {
+    let fetch =
+        prop_oneof![Just(JwksFetch::Istiod), Just(JwksFetch::Hybrid), Just(JwksFetch::Envoy)];
+    (any::<[bool; 3]>(), fetch).prop_map(|([filter, scope, unified], fetch)| Flags {
+        pilot_filter_gateway_cluster_config: filter,
+        pilot_scope_gateway_to_namespace: scope,
+        pilot_unified_sidecar_scope: unified,
+        pilot_jwt_enable_remote_jwks: fetch,
+        ..Flags::default()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -112,7 +125,17 @@ proptest! {
         mesh in mesh::mesh(),
         changes in mesh::changes(1..6),
     ) {
-        check_law(mesh, changes)?;
+        check_law(Flags::default(), mesh, changes)?;
+    }
+
+    /// Nor with flags by which a change reaches what it else does not.
+    #[test]
+    fn with_flags_too_it_changes_no_byte(
+        mesh in mesh::mesh(),
+        changes in mesh::changes(1..6),
+        flags in flags(),
+    ) {
+        check_law(flags, mesh, changes)?;
     }
 
     /// Whatever is referred to is there.

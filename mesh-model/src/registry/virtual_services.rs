@@ -133,6 +133,14 @@ impl VirtualServices {
         let public = self.public.get(gateway).into_iter().flatten();
         private.chain(exported).chain(public)
     }
+
+    /// Returns those bound to a gateway (`namespace/name`), whoever sees them, oldest first.
+    pub fn bound_to(&self, gateway: &str) -> impl Iterator<Item = &Arc<VirtualService>> {
+        let names = move |rule: &&Arc<VirtualService>| {
+            rule.spec.gateways.iter().any(|name| **name == *gateway)
+        };
+        self.made.iter().map(|made| &made.made).filter(names)
+    }
 }
 
 /// Who may see an object, with the mesh's default where it does not say.

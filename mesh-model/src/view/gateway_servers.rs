@@ -225,6 +225,24 @@ impl ProxyView<'_> {
         found
     }
 
+    /// The Gateways that are for this proxy and have a server, also where that is left out because of another
+    /// one; those that name services only where the proxy stands behind one of them.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/gateway.go` `mergeGateways` (`GatewayNameForServer`);
+    /// `push_context.go` `mergeGateways`.
+    pub(super) fn gateways_with_servers(&self) -> Vec<&Arc<Gateway>> {
+        let mut gateways = self.selecting_gateways();
+        gateways.retain(|gateway| {
+            let is_behind = gateway.meta.annotations.get(SERVICE).is_none_or(|services| {
+                self.service_targets().iter().any(|target| is_named(gateway, services, target))
+            });
+            is_behind && gateway.spec.servers.iter().any(|server| server.port.is_some())
+        });
+        gateways
+    }
+
     /// The servers that the proxy has as a gateway; none for other proxies.
     ///
     /// # Upstream
@@ -274,10 +292,14 @@ fn ports_of_services(
     services: &str,
     targets: &[ServiceTarget],
 ) -> BTreeSet<u16> {
-    let is_named = |target: &&ServiceTarget| {
-        services.split(',').any(|name| target.service.hostname == *name)
-            && target.service.namespace == gateway.meta.namespace
-            && u32::from(target.port.number) == number
+    let means = |target: &&ServiceTarget| {
+        u32::from(target.port.number) == number && is_named(gateway, services, target)
     };
-    targets.iter().filter(is_named).map(|target| target.target_port).collect()
+    targets.iter().filter(means).map(|target| target.target_port).collect()
+}
+
+/// Whether a Gateway that names services of its namespace names the one of a port.
+fn is_named(gateway: &Gateway, services: &str, target: &ServiceTarget) -> bool {
+    services.split(',').any(|name| target.service.hostname == *name)
+        && target.service.namespace == gateway.meta.namespace
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::rule_destinations::{Source, destinations};
 use super::{HostSelection, Proxy, ProxyKind};
 use crate::endpoint::Provider;
 use crate::name::{Hostname, Namespace, Protocol};
@@ -181,7 +182,7 @@ impl Scope {
         listener: &Egress,
     ) {
         for rule in &listener.virtual_services {
-            for (host, ports) in destinations(rule, namespace) {
+            for (host, ports) in destinations(rule, Source::Namespace(namespace)) {
                 let Some(service) = destination_service(plane, namespace, host) else { continue };
                 let reduced = match listener.matches_port() {
                     Some(port) => at_port(service, port),
@@ -354,42 +355,6 @@ fn at_ports(service: &Arc<Service>, numbers: &BTreeSet<u32>) -> Option<Arc<Servi
         return Some(service.clone());
     }
     (!ports.is_empty()).then(|| Arc::new(Service { ports, ..(**service).clone() }))
-}
-
-/// The hosts that a VirtualService sends to with the ports that it names, 0 where it names none, by
-/// host. A route whose matches name source namespaces, none of them the workload's, is left out.
-///
-/// # Upstream
-///
-/// istio/istio `pilot/pkg/model/push_context.go`
-/// `virtualServiceDestinationsFilteredBySourceNamespace`.
-fn destinations<'r>(
-    rule: &'r VirtualService,
-    namespace: &Namespace,
-) -> BTreeMap<&'r str, BTreeSet<u32>> {
-    let spec = &rule.spec;
-    let reaches = |names: &mut dyn Iterator<Item = &'r str>| {
-        let mut named = names.filter(|name| !name.is_empty()).peekable();
-        named.peek().is_none() || named.any(|name| name == namespace.as_str())
-    };
-    let http = spec
-        .http
-        .iter()
-        .filter(|route| reaches(&mut route.matches.iter().map(|entry| &*entry.source_namespace)));
-    let http = http.flat_map(|route| {
-        let routed = route.route.iter().filter_map(|entry| entry.destination.as_ref());
-        let mirrors = route.mirrors.iter().filter_map(|entry| entry.destination.as_ref());
-        routed.chain(&route.mirror).chain(mirrors)
-    });
-    let tcp = spec.tcp.iter().flat_map(|route| &route.route);
-    let tls = spec.tls.iter().flat_map(|route| &route.route);
-    let streams = tcp.chain(tls).filter_map(|entry| entry.destination.as_ref());
-    let mut found: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
-    for destination in http.chain(streams) {
-        let port = destination.port.as_ref().map_or(0, |port| port.number);
-        found.entry(&destination.host).or_default().insert(port);
-    }
-    found
 }
 
 /// The service that a destination means: that of the workload's own namespace, exported or not, else

@@ -17,7 +17,8 @@ use mesh_model::name::Hostname;
 use mesh_model::registry::{MergedRule, Service};
 use mesh_model::view::ProxyView;
 
-use crate::name::SubsetKey;
+use super::Attached;
+use crate::name::{ClusterName, Form, SubsetKey};
 
 /// An object that changed, came or went.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -175,10 +176,13 @@ impl Builder<'_, '_, '_> {
         }
     }
 
-    /// Builds the services that are new to the proxy and forgets those that it sees no more.
+    /// Builds the services that are new to the proxy and forgets those that it sees no more, or has no
+    /// clusters of.
     fn scope(&mut self) {
-        let has_default =
-            |host: &str| self.watched.of_host(host).iter().any(|(_, is_default, _)| *is_default);
+        let has_default = |host: &str| {
+            let mut names = self.watched.of_host(host).iter();
+            names.any(|(_, is_default, name)| *is_default && !is_of_server_names(name))
+        };
         let new: Vec<Hostname> = self
             .view
             .services()
@@ -187,13 +191,24 @@ impl Builder<'_, '_, '_> {
             .filter(|host| !has_default(host.as_str()))
             .collect();
         self.build(|service| new.contains(&service.hostname));
+        let attached = Attached::of(self.view);
         for (host, names) in &self.watched.outbound {
             // What is of no service has no host.
-            if !host.is_empty() && self.view.scope().service(host).is_none() {
-                self.gone.extend(names.iter().map(|entry| entry.2));
+            if host.is_empty() {
+                continue;
             }
+            let service = self.view.scope().service(host);
+            let is_kept = |name: &str| {
+                service.is_some_and(|service| attached.has(service) || is_of_server_names(name))
+            };
+            self.gone.extend(names.iter().map(|entry| entry.2).filter(|name| !is_kept(name)));
         }
     }
+}
+
+/// Whether a cluster is one that server names spell: gateways have those of all that they see.
+fn is_of_server_names(name: &str) -> bool {
+    ClusterName::parse(name).is_ok_and(|name| name.form == Form::DnsSrv)
 }
 
 /// The host of a rule by its name, if the mesh has it.

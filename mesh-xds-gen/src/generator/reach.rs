@@ -7,7 +7,7 @@ use mesh_model::name::{Hostname, Namespace};
 use mesh_model::registry::{ControlPlane, Difference, Effect, Resolution, Service};
 use mesh_model::view::{ProxyKind, ProxyView};
 
-use crate::cluster;
+use crate::cluster::{self, Attached};
 
 /// The one kind of rules that can let a proxy see more services.
 const VIRTUAL_SERVICE: &str = "VirtualService";
@@ -105,6 +105,9 @@ impl Reach {
         if is_general || !effect.policies.iter().all(|policy| is_of_few(policy.kind)) {
             return Self::everything();
         }
+        if !effect.policies.is_empty() && Attached::of(before) != Attached::of(after) {
+            return Self::everything();
+        }
         let has_routes = effect.policies.iter().any(|policy| policy.kind == VIRTUAL_SERVICE);
         if has_routes && !is_same(before.services(), after.services()) {
             // What routes send to is seen, too.
@@ -161,6 +164,9 @@ impl Reach {
         }
         let mut reach = Self::of_endpoints(before, view, &difference.endpoints);
         reach.listeners |= difference.policies;
+        if difference.policies && cluster::follows_tokens(view) {
+            (reach.clusters, reach.endpoints) = (Part::All, Part::All);
+        }
         if difference.mutual_tls {
             reach.add_mutual_tls();
         }

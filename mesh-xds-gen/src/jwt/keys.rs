@@ -72,6 +72,11 @@ fn remote(rule: &JwtRule, cluster: String) -> JwksSourceSpecifier {
     })
 }
 
+/// The host that keys are fetched from; `None` where nothing fetches them.
+pub(crate) fn host(uri: &str) -> Option<&str> {
+    authority(uri).map(|(host, _)| host)
+}
+
 /// The host and the port of an address of HTTP; `None` for any other.
 fn authority(uri: &str) -> Option<(&str, u16)> {
     let (scheme, rest) = uri.split_once("://")?;
