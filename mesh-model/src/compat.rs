@@ -52,7 +52,8 @@ pub struct Flags {
     pub pilot_send_unhealthy_endpoints: bool,
     /// `ENABLE_ENHANCED_DESTINATIONRULE_MERGE` (true): rules of one host merge only by `exportTo`.
     pub enable_enhanced_destinationrule_merge: bool,
-    /// `PILOT_UNIFIED_SIDECAR_SCOPE` (true).
+    /// `PILOT_UNIFIED_SIDECAR_SCOPE` (true): where an egress listener imports one host of several namespaces
+    /// a Kubernetes service is preferred, and rules of the Gateway API of the client's namespace come first.
     pub pilot_unified_sidecar_scope: bool,
     /// `RESOLVE_HOSTNAME_GATEWAYS` (true): network gateways that are host names are resolved.
     pub resolve_hostname_gateways: bool,

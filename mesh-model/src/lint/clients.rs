@@ -92,7 +92,8 @@ impl<'s, 'm> Clients<'s, 'm> {
         let made = client.scope.get_or_init(|| {
             let sidecar = plane.sidecar(client.namespace, client.labels);
             let sidecar = sidecar.filter(|_| client.is_sidecar);
-            sidecar.map(|sidecar| Scope::of_sidecar(plane, client.namespace, Some(sidecar)))
+            let flags = &self.scene.mesh.compat().flags;
+            sidecar.map(|sidecar| Scope::of_sidecar(plane, flags, client.namespace, Some(sidecar)))
         });
         made.as_ref()
     }

@@ -14,7 +14,9 @@ use super::ExportTo;
 use super::virtual_services::export_to;
 use crate::name::Namespace;
 use crate::resource::VirtualService;
-use crate::resource::virtual_service::{Delegate, HttpMatchRequest, HttpRoute, StringMatch};
+use crate::resource::virtual_service::{
+    Delegate, HttpMatchRequest, HttpRoute, Semantics, StringMatch,
+};
 
 /// The objects without hosts, by namespace and name.
 pub(crate) type Delegates<'d> = BTreeMap<(&'d str, &'d str), &'d VirtualService>;
@@ -49,7 +51,8 @@ pub(crate) fn merged(
 
 /// Whether an object leaves routes to others.
 pub(crate) fn has_any(object: &VirtualService) -> bool {
-    object.spec.http.iter().any(|route| route.delegate.is_some())
+    object.semantics() == Semantics::Istio
+        && object.spec.http.iter().any(|route| route.delegate.is_some())
 }
 
 /// The delegate of a route, if it exists and the root's namespace sees it.

@@ -11,8 +11,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::ExportTo;
 use super::delegates::{self, Delegates};
+use crate::compat::Flags;
 use crate::name::{Hostname, Namespace};
 use crate::resource::VirtualService;
+use crate::resource::virtual_service::Semantics;
 
 /// The gateway name that stands for all sidecars.
 pub const MESH: &str = "mesh";
@@ -121,17 +123,45 @@ impl VirtualServices {
     }
 
     /// Returns those bound to a gateway (`mesh`, or `namespace/name`) that a namespace sees: its own
-    /// private ones, those exported to it, the public ones, each oldest first.
+    /// private ones, those exported to it, the public ones, each oldest first. Of the public ones those of the
+    /// namespace that follow the Gateway API come first.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/push_context.go` `VirtualServicesForGateway`.
     pub fn visible_to(
         &self,
         namespace: &Namespace,
         gateway: &str,
     ) -> impl Iterator<Item = &Arc<VirtualService>> + Clone {
+        let [private, exported, public] = self.lists(namespace, gateway);
+        private.iter().chain(exported).chain(own_first(public, namespace))
+    }
+
+    /// Returns those that the sidecars of a namespace import from, in the order in which they count: as
+    /// [`VirtualServices::visible_to`], but with `PILOT_UNIFIED_SIDECAR_SCOPE` in each list those of the
+    /// namespace that follow the Gateway API come first, without it in none.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/virtualservice.go` `SelectVirtualServices`.
+    pub fn selectable_by(
+        &self,
+        namespace: &Namespace,
+        flags: &Flags,
+    ) -> impl Iterator<Item = &Arc<VirtualService>> {
+        let lists = self.lists(namespace, MESH).into_iter();
+        lists.flat_map(move |list| match flags.pilot_unified_sidecar_scope {
+            true => own_first(list, namespace).collect(),
+            false => list.iter().collect::<Vec<_>>(),
+        })
+    }
+
+    /// What is private to a namespace, exported to it, and public.
+    fn lists(&self, namespace: &Namespace, gateway: &str) -> [&[Arc<VirtualService>]; 3] {
         let key = (namespace.clone(), Box::from(gateway));
-        let private = self.private.get(&key).into_iter().flatten();
-        let exported = self.exported.get(&key).into_iter().flatten();
-        let public = self.public.get(gateway).into_iter().flatten();
-        private.chain(exported).chain(public)
+        [self.private.get(&key), self.exported.get(&key), self.public.get(gateway)]
+            .map(|list| list.map(Vec::as_slice).unwrap_or_default())
     }
 
     /// Returns those bound to a gateway (`namespace/name`), whoever sees them, oldest first.
@@ -151,9 +181,26 @@ pub(crate) fn export_to(object: &VirtualService, default_export_to: &ExportTo) -
     ExportTo::parse(object.spec.export_to.iter().map(AsRef::as_ref))
 }
 
-/// Completes every short name with the namespace of the object that wrote it.
+/// A list with those of a namespace that follow the Gateway API before the others.
+fn own_first<'l>(
+    list: &'l [Arc<VirtualService>],
+    namespace: &Namespace,
+) -> impl Iterator<Item = &'l Arc<VirtualService>> + Clone + use<'l> {
+    let namespace = namespace.clone();
+    let is_own = move |rule: &&Arc<VirtualService>| {
+        rule.meta.namespace == namespace && rule.semantics() == Semantics::Gateway
+    };
+    let is_other = is_own.clone();
+    list.iter().filter(is_own).chain(list.iter().filter(move |rule| !is_other(rule)))
+}
+
+/// Completes every short name with the namespace of the object that wrote it. What follows the Gateway API
+/// is left as it is, unless it is a delegate.
 fn resolved(object: &VirtualService, domain: &str) -> VirtualService {
     let mut object = object.clone();
+    if object.semantics() == Semantics::Gateway && !object.spec.hosts.is_empty() {
+        return object;
+    }
     let namespace = object.meta.namespace.clone();
     let complete = |host: &mut Box<str>| {
         *host = Hostname::resolve(host, namespace.as_str(), domain).as_str().into();

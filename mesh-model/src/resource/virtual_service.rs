@@ -3,6 +3,7 @@ mod fault;
 mod http;
 mod r#match;
 mod modifier;
+mod semantics;
 mod tcp;
 mod validate;
 
@@ -16,6 +17,7 @@ pub use self::modifier::{
     CorsPolicy, HeaderOperations, Headers, MirrorPolicy, RegexRewrite, Retry, Rewrite,
     UnmatchedPreflights,
 };
+pub use self::semantics::Semantics;
 pub use self::tcp::{L4MatchAttributes, RouteDestination, TcpRoute, TlsMatchAttributes, TlsRoute};
 pub(in crate::resource) use self::validate::{destination, retry};
 use super::Meta;

@@ -122,7 +122,8 @@ fn list<T: ToString>(items: &[T]) -> String {
 
 impl<'m> ProxyView<'m> {
     pub(crate) fn new(mesh: &'m Mesh, plane: &'m ControlPlane, proxy: &'m Proxy) -> Self {
-        Self::with_scope(mesh, plane, proxy, Arc::new(Scope::of_proxy(plane, proxy)))
+        let scope = Arc::new(Scope::of_proxy(plane, &mesh.compat().flags, proxy));
+        Self::with_scope(mesh, plane, proxy, scope)
     }
 
     /// The view of a proxy that has this scope.

@@ -14,10 +14,12 @@ use rustc_hash::FxHashMap;
 
 use super::rule_destinations::{Source, destinations};
 use super::{HostSelection, Proxy, ProxyKind};
+use crate::compat::Flags;
 use crate::endpoint::Provider;
 use crate::name::{Hostname, Namespace, Protocol};
-use crate::registry::{ControlPlane, MESH, Resolution, Service, Services};
+use crate::registry::{ControlPlane, Resolution, Service, Services};
 use crate::resource::sidecar::EgressListener;
+use crate::resource::virtual_service::Semantics;
 use crate::resource::{Sidecar, VirtualService};
 
 /// What one egress listener imports.
@@ -61,11 +63,11 @@ pub struct Scope {
 
 impl Scope {
     /// The scope of a proxy.
-    pub(super) fn of_proxy(plane: &ControlPlane, proxy: &Proxy) -> Self {
+    pub(super) fn of_proxy(plane: &ControlPlane, flags: &Flags, proxy: &Proxy) -> Self {
         match proxy.kind {
             ProxyKind::Sidecar => {
                 let sidecar = plane.sidecar(&proxy.namespace, &proxy.labels);
-                Self::of_sidecar(plane, &proxy.namespace, sidecar)
+                Self::of_sidecar(plane, flags, &proxy.namespace, sidecar)
             }
             ProxyKind::Router | ProxyKind::Waypoint | ProxyKind::Ztunnel => {
                 Self::of_gateway(plane, &proxy.namespace)
@@ -77,16 +79,17 @@ impl Scope {
     /// and what imported VirtualServices send to.
     pub fn of_sidecar(
         plane: &ControlPlane,
+        flags: &Flags,
         namespace: &Namespace,
         sidecar: Option<&Arc<Sidecar>>,
     ) -> Self {
         let mut scope = Self { sidecar: sidecar.cloned(), ..Self::default() };
         let listeners = sidecar.map(|sidecar| sidecar.spec.egress.as_slice()).unwrap_or_default();
         if listeners.is_empty() {
-            scope.egress.push(egress(plane, namespace, None));
+            scope.egress.push(egress(plane, flags, namespace, None));
         }
         for listener in listeners {
-            scope.egress.push(egress(plane, namespace, Some(listener)));
+            scope.egress.push(egress(plane, flags, namespace, Some(listener)));
         }
         let egress = std::mem::take(&mut scope.egress);
         for listener in &egress {
@@ -216,6 +219,7 @@ fn with_ports_of(known: &Service, other: &Service) -> Service {
 
 fn egress(
     plane: &ControlPlane,
+    flags: &Flags,
     namespace: &Namespace,
     listener: Option<&EgressListener>,
 ) -> Egress {
@@ -225,7 +229,8 @@ fn egress(
     };
     let mut egress =
         Egress { listener: listener.cloned(), services: Vec::new(), virtual_services: Vec::new() };
-    egress.virtual_services = select_rules(plane, namespace, &hosts);
+    let rules = plane.virtual_services.selectable_by(namespace, flags);
+    egress.virtual_services = select_rules(rules, &hosts);
     let port = egress.matches_port();
     egress.services = match hosts.exact() {
         Some(exact) => {
@@ -238,26 +243,30 @@ fn egress(
             found.sort_by_key(|service| {
                 (service.creation, service.name.clone(), service.namespace.clone())
             });
-            select_services(found.into_iter(), namespace, &hosts, port)
+            select_services(found.into_iter(), flags, namespace, &hosts, port)
         }
-        None => select_services(plane.services.visible_to(namespace), namespace, &hosts, port),
+        None => {
+            let visible = plane.services.visible_to(namespace);
+            select_services(visible, flags, namespace, &hosts, port)
+        }
     };
     egress
 }
 
-/// The VirtualServices of sidecars that have a selected host.
-fn select_rules(
-    plane: &ControlPlane,
-    namespace: &Namespace,
+/// The VirtualServices that have a selected host.
+fn select_rules<'r>(
+    rules: impl Iterator<Item = &'r Arc<VirtualService>>,
     hosts: &HostSelection,
 ) -> Vec<Arc<VirtualService>> {
     let mut seen = BTreeSet::new();
-    let visible = plane.virtual_services.visible_to(namespace, MESH);
-    visible
+    rules
         .filter(|rule| {
-            let selects =
-                |host: &str| hosts.selects_rule(&Hostname::from(host), &rule.meta.namespace);
-            rule.spec.hosts.iter().any(|host| selects(host))
+            let namespace = &rule.meta.namespace;
+            let selects = |host: &Hostname| match rule.semantics() {
+                Semantics::Gateway => hosts.selects(host, namespace),
+                Semantics::Istio | Semantics::Ingress => hosts.selects_rule(host, namespace),
+            };
+            rule.spec.hosts.iter().any(|host| selects(&Hostname::from(&**host)))
         })
         .filter(|rule| seen.insert((rule.meta.namespace.clone(), rule.meta.name.clone())))
         .cloned()
@@ -266,8 +275,8 @@ fn select_rules(
 
 impl HostSelection {
     /// Returns the services that the hosts select for a workload of a namespace: of one namespace for
-    /// each host, the workload's own if it is among them, else that of a Kubernetes service, else the
-    /// first.
+    /// each host, the workload's own if it is among them, else that of a Kubernetes service (with
+    /// `PILOT_UNIFIED_SIDECAR_SCOPE`), else the first.
     ///
     /// # Upstream
     ///
@@ -275,16 +284,18 @@ impl HostSelection {
     pub fn services<'s>(
         &self,
         services: impl Iterator<Item = &'s Arc<Service>>,
+        flags: &Flags,
         own: &Namespace,
     ) -> Vec<Arc<Service>> {
-        select_services(services, own, self, None)
+        select_services(services, flags, own, self, None)
     }
 }
 
 /// The services that hosts select, of one namespace for each host: the workload's own if it is among
-/// them, else that of a Kubernetes service, else the first.
+/// them, else that of a Kubernetes service (with the flag), else the first.
 fn select_services<'s>(
     services: impl Iterator<Item = &'s Arc<Service>>,
+    flags: &Flags,
     own: &Namespace,
     hosts: &HostSelection,
     port: Option<u32>,
@@ -299,7 +310,8 @@ fn select_services<'s>(
         .collect();
     let mut chosen: BTreeMap<Hostname, (Namespace, bool)> = BTreeMap::new();
     for service in &selected {
-        let is_kubernetes = service.provider == Provider::Kubernetes;
+        let is_kubernetes =
+            flags.pilot_unified_sidecar_scope && service.provider == Provider::Kubernetes;
         let candidate = (service.namespace.clone(), is_kubernetes);
         match chosen.get_mut(&service.hostname) {
             None => drop(chosen.insert(service.hostname.clone(), candidate)),

@@ -58,14 +58,14 @@ impl Scopes {
         if let Some(known) = index.and_then(|index| self.known.get_mut(index)) {
             let is_new = !Arc::ptr_eq(&known.plane, plane);
             if is_new && !known.plane.imports_alike(plane) {
-                known.scope = Arc::new(Scope::of_proxy(plane, proxy));
+                known.scope = Arc::new(Scope::of_proxy(plane, &mesh.compat().flags, proxy));
             }
             if is_new {
                 known.plane = plane.clone();
             }
             return Some(ProxyView::with_scope(mesh, plane, proxy, known.scope.clone()));
         }
-        let scope = Arc::new(Scope::of_proxy(plane, proxy));
+        let scope = Arc::new(Scope::of_proxy(plane, &mesh.compat().flags, proxy));
         let known = Known {
             plane: plane.clone(),
             namespace: proxy.namespace.clone(),

@@ -13,12 +13,12 @@ use mesh_envoy_proto::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 use mesh_model::compat::DataPlane;
 use mesh_model::name::Duration;
 use mesh_model::resource::virtual_service::{
-    Destination, HttpRoute, HttpRouteDestination, Rewrite,
+    Destination, HttpRoute, HttpRouteDestination, Rewrite, Semantics,
 };
 
 use super::headers::Changes;
 use super::retry::PreviousHosts;
-use super::translate::{Semantics, Translation};
+use super::translate::Translation;
 use super::value::{duration, regex};
 use super::{hash_policy, mirror, retry};
 

@@ -16,9 +16,8 @@ use mesh_envoy_proto::envoy::r#type::matcher::v3::metadata_matcher::{
 use mesh_envoy_proto::envoy::r#type::matcher::v3::{
     ListMatcher, MetadataMatcher, OrMatcher, ValueMatcher, list_matcher, value_matcher,
 };
-use mesh_model::resource::virtual_service::{HttpMatchRequest, StringMatch};
+use mesh_model::resource::virtual_service::{HttpMatchRequest, Semantics, StringMatch};
 
-use super::translate::Semantics;
 use super::value::{regex, string_match};
 
 const CLAIMS: &str = "@request.auth.claims";

@@ -52,28 +52,6 @@ pub struct Translation<'t> {
     pub view: Option<&'t ProxyView<'t>>,
 }
 
-/// Whose rules a path prefix follows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Semantics {
-    /// Istio's: a text.
-    Istio,
-    /// Those of Ingress: whole segments.
-    Ingress,
-    /// Those of the Gateway API: whole segments.
-    Gateway,
-}
-
-impl Semantics {
-    /// The annotation with which istiod marks the VirtualServices that it makes of other kinds.
-    pub(super) fn of(rule: &VirtualService) -> Self {
-        match rule.meta.annotations.value("internal.istio.io/route-semantics") {
-            "ingress" => Self::Ingress,
-            "gateway" => Self::Gateway,
-            _ => Self::Istio,
-        }
-    }
-}
-
 impl<'t> Translation<'t> {
     /// Returns the routes of a VirtualService in their order; none if no match concerns the listener
     /// and the proxy.
@@ -129,7 +107,7 @@ impl<'t> Translation<'t> {
         condition: Option<&HttpMatchRequest>,
     ) -> Route {
         let mut changes = Changes::of(http.headers.as_ref());
-        let semantics = Semantics::of(rule);
+        let semantics = rule.semantics();
         let r#match = matching::route_match(condition, semantics);
         let action = if let Some(to) = &http.redirect {
             redirect::redirect(to, self.listener_port, self.is_tls)

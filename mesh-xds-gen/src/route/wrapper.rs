@@ -15,10 +15,11 @@ use mesh_model::name::{Hostname, Namespace, Protocol};
 use mesh_model::registry::{Resolution, Service, ServicePort};
 use mesh_model::resource::VirtualService;
 use mesh_model::resource::destination_rule::ConsistentHashLb;
+use mesh_model::resource::virtual_service::Semantics;
 use rustc_hash::FxHashSet;
 
 use super::retry::PreviousHosts;
-use super::translate::{Semantics, Translation};
+use super::translate::Translation;
 use super::{action, hash_policy, matching, retry};
 use crate::name::{ClusterName, host_port};
 
@@ -119,7 +120,7 @@ fn of_rule(
         return Vec::new();
     }
     let routes = Routes::OfRule(Arc::new(routes));
-    let semantics = Semantics::of(rule);
+    let semantics = rule.semantics();
     let (hosts, mut services) = separate(translation, rule, owners);
     if semantics == Semantics::Gateway {
         let own = |namespace: &Namespace| *namespace == rule.meta.namespace;
@@ -165,7 +166,7 @@ fn separate(
     }
     for host in wildcards {
         let mut is_plain = true;
-        if Semantics::of(rule) != Semantics::Gateway {
+        if rule.semantics() != Semantics::Gateway {
             for (name, service) in translation.services {
                 if !name.matches(host.as_str()) {
                     continue;

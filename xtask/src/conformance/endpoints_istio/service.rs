@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mesh_model::compat::Flags;
 use mesh_model::endpoint::{Discoverability, HealthStatus, Provider};
 use mesh_model::name::{ClusterId, Namespace, Protocol};
 use mesh_model::registry::{
@@ -201,6 +202,6 @@ pub(super) fn sidecar_egress_select(input: &Value) -> Answered {
     let services: Vec<Arc<Service>> = services.into_iter().map(service).collect();
     let own = Namespace::from(&*config_namespace);
     let selection = HostSelection::new(hosts.iter().map(String::as_str), &own);
-    let selected = selection.services(services.iter(), &own);
+    let selected = selection.services(services.iter(), &Flags::default(), &own);
     Ok(selected.iter().map(|s| format!("{}/{}", s.namespace, s.hostname)).collect())
 }
