@@ -9,7 +9,7 @@
 //!
 //! | Module | Texts from | What it is for |
 //! |---|---|---|
-//! | [`envoy`] | Envoy's API | listeners, routes, clusters, endpoints, secrets, bootstrap, filters, discovery |
+//! | [`envoy`] | Envoy's API, the filter of `MySQL` ours | listeners, routes, clusters, endpoints, secrets, bootstrap, filters, discovery |
 //! | [`xds`], [`udpa`] | Envoy's API, `TypedStruct` ours | matchers; structured data for extensions we have no types of |
 //! | [`istio`] | ours | the name table, ztunnel's workloads and authorizations, the ALPN filter |
 //! | [`stats`] | ours | the configuration of Istio's stats filter |
@@ -24,7 +24,7 @@
 //!
 //! # Features
 //!
-//! * `json`: the module `json`. Brings prost-reflect, `serde_json` and 260 KB of descriptors.
+//! * `json`: the module `json`. Brings prost-reflect, `serde_json` and 270 KB of descriptors.
 //!
 //! # Examples
 //!

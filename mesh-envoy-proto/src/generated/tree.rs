@@ -143,6 +143,11 @@ pub mod envoy {
             }
         }
         pub mod common {
+            pub mod aws {
+                pub mod v3 {
+                    include!("envoy.extensions.common.aws.v3.rs");
+                }
+            }
             pub mod dynamic_forward_proxy {
                 pub mod v3 {
                     include!("envoy.extensions.common.dynamic_forward_proxy.v3.rs");
@@ -252,9 +257,19 @@ pub mod envoy {
                         include!("envoy.extensions.filters.network.mongo_proxy.v3.rs");
                     }
                 }
+                pub mod mysql_proxy {
+                    pub mod v3 {
+                        include!("envoy.extensions.filters.network.mysql_proxy.v3.rs");
+                    }
+                }
                 pub mod rbac {
                     pub mod v3 {
                         include!("envoy.extensions.filters.network.rbac.v3.rs");
+                    }
+                }
+                pub mod redis_proxy {
+                    pub mod v3 {
+                        include!("envoy.extensions.filters.network.redis_proxy.v3.rs");
                     }
                 }
                 pub mod sni_cluster {

@@ -97,13 +97,13 @@ impl FileResolver for Folder {
     }
 }
 
-/// Spells out the one relative type name that protox resolves to the nearest `common` and no further.
+/// Spells out the relative type names that protox resolves to the nearest `common` and no further.
 ///
 /// protoc looks outwards from `envoy.extensions.filters.…` until the whole name is found; protox stops
-/// at `envoy.extensions.filters.common`, which exists but holds no `dynamic_forward_proxy`.
+/// at `envoy.extensions.filters.common`, which exists but holds neither.
 fn spelled_out(text: &str) -> String {
-    text.replace(
-        " common.dynamic_forward_proxy.",
-        " .envoy.extensions.common.dynamic_forward_proxy.",
-    )
+    ["aws", "dynamic_forward_proxy"].into_iter().fold(text.to_owned(), |text, package| {
+        let spelled = format!(" .envoy.extensions.common.{package}.");
+        text.replace(&format!(" common.{package}."), &spelled)
+    })
 }
