@@ -65,7 +65,8 @@ pub struct Flags {
     pub pilot_enable_headless_filter_chain_listener: bool,
     /// `PILOT_ENABLE_MONGO_FILTER` (true).
     pub pilot_enable_mongo_filter: bool,
-    /// `PILOT_ENABLE_REDIS_FILTER` (false).
+    /// `PILOT_ENABLE_REDIS_FILTER` (false): ports of Redis are read for commands, each of which goes to the
+    /// host that its key says.
     pub pilot_enable_redis_filter: bool,
     /// `PILOT_ENABLE_MYSQL_FILTER` (false).
     pub pilot_enable_mysql_filter: bool,

@@ -263,6 +263,12 @@ fn of_content(
             let outcome = Outcome::Forwarded(forward);
             Resolution { outcome, reason: Reason::Connection, ..found }
         }
+        // Envoy takes even the lines of HTTP for commands.
+        Content::Commands(proxy) => {
+            let forward = Box::new(action::of_commands(proxy, configuration.clusters));
+            let outcome = Outcome::Forwarded(forward);
+            Resolution { outcome, reason: Reason::Connection, ..found }
+        }
         Content::Requests(manager) => {
             let Some(request) = underscore::seen(manager, request) else {
                 let outcome = Outcome::Answered { status: 400, body: String::new() };

@@ -1,6 +1,7 @@
 //! How a cluster finds its endpoints, and so whether anybody picks one.
-use mesh_model::compat::Flags;
+use mesh_model::compat::{DataPlane, Flags};
 use mesh_model::endpoint::Provider;
+use mesh_model::name::Protocol;
 use mesh_model::registry::{Resolution, Service};
 use mesh_model::resource::PortSelector;
 use mesh_model::resource::destination_rule::{LbPolicy, LoadBalancerSettings, SimpleLb};
@@ -27,7 +28,8 @@ pub enum Discovery {
 
 impl Discovery {
     /// Finds out for a destination, its policy included: `simple: PASSTHROUGH` keeps what the client asked
-    /// for, and said of the whole destination it holds for all subsets.
+    /// for, and said of the whole destination it holds for all subsets. Where [commands are sent one by
+    /// one](is_sharded) only a subset can say so.
     ///
     /// # Upstream
     ///
@@ -37,7 +39,7 @@ impl Discovery {
         let flags = &view.mesh().compat().flags;
         let of_service = Self::of_service(&destination.service, view.proxy().kind, flags);
         let is_fixed = matches!(of_service, Self::DynamicForwardProxy | Self::Alias);
-        if !is_fixed && keeps_destination(destination) {
+        if !is_fixed && keeps_destination(view, destination) {
             Self::OriginalDestination
         } else {
             of_service
@@ -92,7 +94,12 @@ impl Discovery {
     }
 }
 
-fn keeps_destination(destination: &Destination<'_>) -> bool {
+fn keeps_destination(view: &ProxyView<'_>, destination: &Destination<'_>) -> bool {
+    if sends_by_key(view, destination) {
+        let subset = destination.rule.and_then(|rule| rule.subset(&destination.subset));
+        let own = subset.and_then(|subset| subset.traffic_policy.as_ref());
+        return is_passthrough(own.and_then(|own| own.load_balancer.as_ref()));
+    }
     let policy = destination.cluster_policy.as_ref();
     if is_passthrough(policy.and_then(|policy| policy.load_balancer.as_ref())) {
         return true;
@@ -112,6 +119,27 @@ fn keeps_destination(destination: &Destination<'_>) -> bool {
     let subset = rule.subsets.iter().find(|subset| subset.name == destination.subset);
     let own = subset.and_then(|subset| subset.traffic_policy.as_ref());
     is_passthrough(of_whole) || is_passthrough(own.and_then(|own| own.load_balancer.as_ref()))
+}
+
+/// Returns whether a proxy sends the commands for a port, one by one, to the host that their key says
+/// (`PILOT_ENABLE_REDIS_FILTER`): its clusters are then tables of hashes, whatever a rule says.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/networkfilter.go` `buildNetworkFiltersStack`;
+/// `cluster_traffic_policy.go` `applyLoadBalancer`.
+pub fn is_sharded(flags: &Flags, protocol: Protocol) -> bool {
+    flags.pilot_enable_redis_filter && protocol == Protocol::Redis
+}
+
+/// Returns whether a proxy [sends commands one by one](is_sharded) to a destination; programs without a proxy
+/// know no such thing.
+pub(crate) fn sends_by_key(view: &ProxyView<'_>, destination: &Destination<'_>) -> bool {
+    let is_proxy = match view.proxy().data_plane {
+        DataPlane::IstioProxy | DataPlane::Envoy => true,
+        DataPlane::Grpc | DataPlane::Ztunnel => false,
+    };
+    is_proxy && is_sharded(&view.mesh().compat().flags, destination.port.protocol)
 }
 
 /// Returns whether a rule leaves the destination to the client: `simple: PASSTHROUGH`.

@@ -12,6 +12,7 @@ use mesh_model::resource::destination_rule::LbPolicy;
 use mesh_model::view::{Destination, ProxyView};
 use rustc_hash::FxHashMap;
 
+use super::discovery::sends_by_key;
 use super::{AssignedEndpoint, AssignedLocality, Assignment, Id, Reason, Target};
 
 const MOST: u128 = u32::MAX as u128;
@@ -94,7 +95,8 @@ impl Assignment {
                 let policy = destination.cluster_policy.as_deref();
                 let settings = policy.and_then(|policy| policy.load_balancer.as_ref());
                 let algorithm = settings.and_then(|settings| settings.policy.as_ref());
-                let is_hashed = matches!(algorithm, Some(LbPolicy::ConsistentHash(_)));
+                let is_hashed = matches!(algorithm, Some(LbPolicy::ConsistentHash(_)))
+                    || sends_by_key(view, destination);
                 if is_hashed { self.excess_of_priority(true) } else { None }
             }
             DataPlane::Grpc => self.excess_of_priority(false).or_else(|| self.excess_of_locality()),

@@ -5,7 +5,7 @@ use mesh_model::resource::destination_rule::{
 };
 use mesh_model::view::{Destination, ProxyKind, ProxyView};
 
-use crate::assign::EffectiveSetting;
+use crate::assign::{Discovery, EffectiveSetting, sends_by_key};
 use crate::grpc::ring::RingSize;
 use crate::load::{OnPanic, PanicThreshold, ZoneAwareConfig};
 use crate::pick::bounded_load::HashBalanceFactor;
@@ -183,7 +183,9 @@ impl BalancerPolicy {
     ///
     /// Sizes that Envoy would refuse (a ring above 8,388,608, a table that is no prime number) act
     /// as the default size. Rings of gRPC clients are [capped](crate::grpc::ring::RING_SIZE_CAP). A
-    /// ztunnel draws by weight, whatever the rules.
+    /// ztunnel draws by weight, whatever the rules. Where [commands are sent one by
+    /// one](crate::assign::is_sharded) the table is of the default size, and the key of a command, not of a
+    /// request, is what is hashed.
     ///
     /// # Upstream
     ///
@@ -195,6 +197,10 @@ impl BalancerPolicy {
         let spread = Spread::of(view, destination);
         let of_settings = || Self::of_settings(settings).with_zones_of(view, destination);
         match spread.data_plane {
+            DataPlane::IstioProxy | DataPlane::Envoy if picks_by_key(view, destination) => {
+                let algorithm = Algorithm::Maglev { size: TableSize::default(), bound: None };
+                Self { spread, algorithm, ..Self::default() }.with_zones_of(view, destination)
+            }
             DataPlane::IstioProxy | DataPlane::Envoy => Self { spread, ..of_settings() },
             DataPlane::Grpc => Self { spread, ..of_settings() }.of_grpc(settings),
             // A ztunnel reads no rule of a destination's.
@@ -306,6 +312,11 @@ impl BalancerPolicy {
         let slow_start = settings.map(slow_start).unwrap_or_default();
         Self { algorithm, hash_policies, slow_start, ..Self::default() }
     }
+}
+
+/// Whether the proxy reads commands, and sends each to the host that its key says.
+fn picks_by_key(view: &ProxyView<'_>, destination: &Destination<'_>) -> bool {
+    sends_by_key(view, destination) && Discovery::of(view, destination).picks()
 }
 
 fn is_stated(policy: Option<&LbPolicy>) -> bool {

@@ -3,7 +3,7 @@ use mesh_model::compat::Compat;
 use mesh_model::resource::destination_rule::{LbPolicy, SimpleLb};
 use mesh_model::view::{Destination, ProxyView};
 
-use crate::assign::{Discovery, EffectiveSetting, supports_unhealthy_endpoints};
+use crate::assign::{Discovery, EffectiveSetting, sends_by_key, supports_unhealthy_endpoints};
 use crate::load::{DataPlane, OnPanic, Overprovisioning, PanicThreshold};
 
 /// How a cluster spreads traffic over its assignment.
@@ -74,7 +74,9 @@ impl Spread {
             Some(&config.locality_lb_setting),
         );
         let algorithm = load_balancer.and_then(|settings| settings.policy.as_ref());
+        let is_sharded = sends_by_key(view, destination);
         let is_random = matches!(algorithm, Some(LbPolicy::Simple(SimpleLb::Random)));
+        let is_hashed = matches!(algorithm, Some(LbPolicy::ConsistentHash(_)));
         let percent = outlier_detection.map(|block| block.min_health_percent);
         let fails_over = outlier_detection.is_some() || setting.forces_failover();
         match view.proxy().data_plane {
@@ -86,8 +88,8 @@ impl Spread {
             data_plane: view.proxy().data_plane,
             panic_threshold: panic_threshold(compat, distribution, percent),
             locality_weighted: is_locality_weighted(compat, setting, fails_over),
-            health_weighted: !matches!(algorithm, Some(LbPolicy::ConsistentHash(_))),
-            host_weighted: !is_random,
+            health_weighted: !is_hashed && !is_sharded,
+            host_weighted: !is_random || is_sharded,
             one_host_an_address: Discovery::of(view, destination) == Discovery::Eds,
             overprovisioning: Overprovisioning::default(),
             weighted_priority_health: false,

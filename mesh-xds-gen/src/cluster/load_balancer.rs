@@ -6,6 +6,7 @@ use mesh_envoy_proto::envoy::config::cluster::v3::cluster::{
 };
 use mesh_envoy_proto::envoy::config::core::v3::RuntimeDouble;
 pub(crate) use mesh_lb::assign::is_passthrough;
+use mesh_lb::assign::is_sharded;
 use mesh_model::compat::Flags;
 use mesh_model::name::Protocol;
 use mesh_model::resource::destination_rule::{
@@ -35,7 +36,7 @@ pub fn apply(
         cluster.lb_policy = LbPolicy::ClusterProvided.into();
         return;
     }
-    if flags.pilot_enable_redis_filter && protocol == Protocol::Redis {
+    if is_sharded(flags, protocol) {
         cluster.lb_policy = LbPolicy::Maglev.into();
         return;
     }

@@ -11,8 +11,9 @@ use mesh_envoy_proto::envoy::extensions::filters::listener::{
     http_inspector, original_dst, original_src, proxy_protocol, tls_inspector,
 };
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
-use mesh_envoy_proto::envoy::extensions::filters::network::mongo_proxy;
+use mesh_envoy_proto::envoy::extensions::filters::network::{mongo_proxy, redis_proxy};
 use mesh_envoy_proto::istio::envoy::config::filter::http::alpn::v2alpha1 as alpn;
+use mesh_envoy_proto::prost_types::Duration;
 
 use super::wire::{
     filter, http_filter, list, listener_filter, map, object, text, truth, typed_struct,
@@ -24,6 +25,8 @@ pub(crate) const METADATA_EXCHANGE: &str = "istio.metadata_exchange";
 pub(crate) const ALPN: &str = "istio.alpn";
 /// The name of the filter of the mesh's statistics.
 pub(crate) const STATS: &str = "istio.stats";
+/// How long Redis may take for a command.
+const REDIS_TIMEOUT: Duration = Duration { seconds: 5, nanos: 0 };
 /// The mark that a TPROXY's connections to the application carry.
 const ORIGINAL_SRC_MARK: u32 = 1337;
 
@@ -120,6 +123,26 @@ pub(super) fn mongo_proxy(stat_prefix: &str) -> proto::Filter {
         ..mongo_proxy::v3::MongoProxy::default()
     };
     filter("envoy.filters.network.mongo_proxy", &config)
+}
+
+/// Sends each command of Redis to the host of a cluster that its key says.
+pub(super) fn redis_proxy(stat_prefix: &str, cluster: &str) -> proto::Filter {
+    use redis_proxy::v3::redis_proxy::{ConnPoolSettings, PrefixRoutes, prefix_routes::Route};
+    let route = Route { cluster: cluster.to_owned(), ..Route::default() };
+    let config = redis_proxy::v3::RedisProxy {
+        stat_prefix: stat_prefix.to_owned(),
+        settings: Some(ConnPoolSettings {
+            op_timeout: Some(REDIS_TIMEOUT),
+            ..ConnPoolSettings::default()
+        }),
+        latency_in_micros: true,
+        prefix_routes: Some(PrefixRoutes {
+            catch_all_route: Some(route),
+            ..PrefixRoutes::default()
+        }),
+        ..redis_proxy::v3::RedisProxy::default()
+    };
+    filter("envoy.filters.network.redis_proxy", &config)
 }
 
 /// Finds server name and ALPN in TLS.

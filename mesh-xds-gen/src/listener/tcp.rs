@@ -10,6 +10,7 @@ use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pr
     ClusterSpecifier, TunnelingConfig, WeightedCluster, weighted_cluster::ClusterWeight,
 };
 use mesh_envoy_proto::envoy::r#type::v3::{HashPolicy, hash_policy};
+use mesh_lb::assign::is_sharded;
 use mesh_model::name::Protocol;
 use mesh_model::registry::{MergedRule, Service};
 use mesh_model::resource::destination_rule::{HashKey, LbPolicy, TrafficPolicy};
@@ -17,7 +18,7 @@ use mesh_model::resource::virtual_service::{Destination, RouteDestination};
 use mesh_model::resource::{Meta, VirtualService};
 
 use super::context::Context;
-use super::filters::mongo_proxy;
+use super::filters::{mongo_proxy, redis_proxy};
 use super::wire::{duration, filter};
 use crate::cluster::stat_name::StatName;
 use crate::name::{ClusterName, host_port};
@@ -59,10 +60,33 @@ fn observed(
     protocol: Protocol,
     proxy: TcpProxy,
 ) -> Vec<Filter> {
-    let reads_mongo = protocol == Protocol::Mongo && context.flags().pilot_enable_mongo_filter;
-    let mongo = reads_mongo.then(|| mongo_proxy(&proxy.stat_prefix));
-    let end = tcp_proxy(&TcpProxy { access_log: signals.tcp_logs.clone(), ..proxy });
-    signals.tcp_stats.iter().cloned().chain(mongo).chain([end]).collect()
+    let proxy = TcpProxy { access_log: signals.tcp_logs.clone(), ..proxy };
+    signals.tcp_stats.iter().cloned().chain(ending(context, protocol, &proxy)).collect()
+}
+
+/// What reads a protocol and what forwards it; the filter of Redis does both, and knows one cluster.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/pkg/networking/core/networkfilter.go` `buildNetworkFiltersStack`.
+fn ending(context: &Context<'_, '_>, protocol: Protocol, proxy: &TcpProxy) -> Vec<Filter> {
+    let (flags, stat_prefix) = (context.flags(), &proxy.stat_prefix);
+    if is_sharded(flags, protocol) {
+        return vec![redis_proxy(stat_prefix, first_cluster(proxy).unwrap_or_default())];
+    }
+    let reads_mongo = protocol == Protocol::Mongo && flags.pilot_enable_mongo_filter;
+    let mongo = reads_mongo.then(|| mongo_proxy(stat_prefix));
+    mongo.into_iter().chain([tcp_proxy(proxy)]).collect()
+}
+
+/// The cluster that connections go to, the first of several.
+fn first_cluster(proxy: &TcpProxy) -> Option<&str> {
+    match proxy.cluster_specifier.as_ref()? {
+        ClusterSpecifier::Cluster(name) => Some(name),
+        ClusterSpecifier::WeightedClusters(several) => {
+            several.clusters.first().map(|cluster| &*cluster.name)
+        }
+    }
 }
 
 /// A port that a listener is for.

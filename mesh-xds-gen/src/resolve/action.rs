@@ -22,6 +22,7 @@ use mesh_envoy_proto::envoy::config::route::v3::{
 use mesh_envoy_proto::envoy::extensions::filters::common::fault::v3::fault_delay::FaultDelaySecifier;
 use mesh_envoy_proto::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
 use mesh_envoy_proto::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
+use mesh_envoy_proto::envoy::extensions::filters::network::redis_proxy::v3::RedisProxy;
 use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
 use mesh_envoy_proto::envoy::r#type::v3::{FractionalPercent, fractional_percent::DenominatorType};
 
@@ -334,6 +335,15 @@ fn fault(route: &Route) -> Option<Fault> {
         Some((status, share))
     });
     Some(Fault { delay, abort }).filter(|fault| *fault != Fault::default())
+}
+
+/// Where commands of Redis go that no route of their own is for.
+pub(super) fn of_commands(proxy: &RedisProxy, clusters: &[Cluster]) -> Forward {
+    let routes = proxy.prefix_routes.as_ref();
+    let route = routes.and_then(|routes| routes.catch_all_route.as_ref());
+    let share = |name: &str| Known::new(clusters).share(name, 100.0);
+    let destinations = route.map(|route| share(&route.cluster)).into_iter().collect();
+    Forward { destinations, ..Forward::default() }
 }
 
 /// Where a connection that is not read as HTTP goes.

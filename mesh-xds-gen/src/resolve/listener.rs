@@ -13,6 +13,7 @@ use mesh_envoy_proto::envoy::config::listener::v3::{
     FilterChain, FilterChainMatch, Listener, filter,
 };
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use mesh_envoy_proto::envoy::extensions::filters::network::redis_proxy::v3::RedisProxy;
 use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
 use mesh_envoy_proto::prost::Name;
 
@@ -21,12 +22,14 @@ use crate::name::{VIRTUAL_INBOUND_LISTENER, VIRTUAL_OUTBOUND_LISTENER};
 
 /// What a chain does with a connection.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "callers look at both")]
+#[expect(clippy::exhaustive_enums, reason = "callers look at all")]
 pub enum Content {
     /// It reads requests.
     Requests(Box<HttpConnectionManager>),
     /// It sends everything on.
     Connection(Box<TcpProxy>),
+    /// It reads commands of Redis, and sends each where its key says.
+    Commands(Box<RedisProxy>),
 }
 
 /// The listener of the address, else that of all addresses of the port, else the one that takes what
@@ -177,6 +180,9 @@ pub(super) fn content(chain: &FilterChain) -> Option<Content> {
         };
         if config.type_url == HttpConnectionManager::type_url() {
             return config.to_msg().ok().map(|it| Content::Requests(Box::new(it)));
+        }
+        if config.type_url == RedisProxy::type_url() {
+            return config.to_msg().ok().map(|it| Content::Commands(Box::new(it)));
         }
         let is_proxy = config.type_url == TcpProxy::type_url();
         let proxy = config.to_msg().ok().filter(|_| is_proxy);

@@ -59,6 +59,7 @@ impl Facts {
         match &received.content {
             Some(Content::Requests(manager)) => facts.of_requests(manager),
             Some(Content::Connection(proxy)) => facts.of_bytes(proxy),
+            Some(Content::Commands(proxy)) => facts.of_commands(proxy),
             None => {}
         }
         if let Outcome::Forwarded(to) = &received.resolution.outcome {

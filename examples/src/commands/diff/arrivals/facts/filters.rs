@@ -11,6 +11,7 @@ use mesh_envoy_proto::envoy::extensions::filters::network::ext_authz::v3::ExtAut
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, http_filter,
 };
+use mesh_envoy_proto::envoy::extensions::filters::network::redis_proxy::v3::RedisProxy;
 use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
 use mesh_envoy_proto::prost_types::{Any, Duration};
 use prost::{Message, Name};
@@ -40,7 +41,9 @@ impl Facts {
                         self.of_filter(&filter.name, config);
                     }
                 }
-                Ok(_) | Err(_) if config.type_url == TcpProxy::type_url() => {}
+                Ok(_) | Err(_)
+                    if [TcpProxy::type_url(), RedisProxy::type_url()]
+                        .contains(&config.type_url) => {}
                 Ok(_) | Err(_) => self.of_filter(name, config),
             }
         }

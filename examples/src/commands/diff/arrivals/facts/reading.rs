@@ -6,6 +6,7 @@ use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manag
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
     ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier,
 };
+use mesh_envoy_proto::envoy::extensions::filters::network::redis_proxy::v3::RedisProxy;
 use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
 
 use super::{Facts, limit, limit_or};
@@ -94,6 +95,12 @@ impl Facts {
             (action.timeout, action.retry_policy, action.cluster_specifier) = (None, None, None);
         }
         self.keep("other settings of the route", &rest);
+    }
+
+    pub(super) fn of_commands(&mut self, proxy: &RedisProxy) {
+        self.say("read as", "commands of Redis".to_owned());
+        let rest = RedisProxy { stat_prefix: String::new(), prefix_routes: None, ..proxy.clone() };
+        self.keep("other settings of commands", &rest);
     }
 
     pub(super) fn of_bytes(&mut self, proxy: &TcpProxy) {
