@@ -68,7 +68,8 @@ pub struct Flags {
     /// `PILOT_ENABLE_REDIS_FILTER` (false): ports of Redis are read for commands, each of which goes to the
     /// host that its key says.
     pub pilot_enable_redis_filter: bool,
-    /// `PILOT_ENABLE_MYSQL_FILTER` (false).
+    /// `PILOT_ENABLE_MYSQL_FILTER` (false): ports of `MySQL` are read for statistics; not by a stock Envoy, which
+    /// does not know how.
     pub pilot_enable_mysql_filter: bool,
     /// `ISTIO_DUAL_STACK` (false).
     pub istio_dual_stack: bool,

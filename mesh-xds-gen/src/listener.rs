@@ -35,7 +35,7 @@ use mesh_envoy_proto::envoy::config::listener::v3::{Filter, Listener, filter};
 use mesh_model::view::{ProxyKind, ProxyView};
 
 use self::context::Context;
-pub(crate) use self::filters::{ALPN, METADATA_EXCHANGE, STATS, fault, router};
+pub(crate) use self::filters::{ALPN, METADATA_EXCHANGE, MYSQL, STATS, fault, router};
 pub use self::gateway::{PassedThrough, passed_through};
 
 /// Returns the listeners of a proxy, sorted by name.

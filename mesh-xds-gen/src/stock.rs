@@ -9,10 +9,10 @@ use mesh_envoy_proto::pack;
 use mesh_envoy_proto::prost::Name;
 use mesh_envoy_proto::prost_types::Any;
 
-use crate::listener::{ALPN, METADATA_EXCHANGE, STATS};
+use crate::listener::{ALPN, METADATA_EXCHANGE, MYSQL, STATS};
 
-/// The filters that a stock Envoy refuses.
-const UNKNOWN: [&str; 3] = [METADATA_EXCHANGE, ALPN, STATS];
+/// The filters that a stock Envoy refuses: Istio's own, and one of those that Envoy's authors do not build in.
+const UNKNOWN: [&str; 4] = [METADATA_EXCHANGE, ALPN, STATS, MYSQL];
 
 fn is_unknown(name: &str) -> bool {
     UNKNOWN.contains(&name)

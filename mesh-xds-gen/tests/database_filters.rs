@@ -1,5 +1,5 @@
 //! What proxies read of databases' protocols where flags let them (`PILOT_ENABLE_REDIS_FILTER`,
-//! `PILOT_ENABLE_MONGO_FILTER`). Expectations are those of a real istiod.
+//! `PILOT_ENABLE_MYSQL_FILTER`, `PILOT_ENABLE_MONGO_FILTER`). Expectations are those of a real istiod.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -95,6 +95,10 @@ fn redis() -> Flags {
     Flags { pilot_enable_redis_filter: true, ..Flags::default() }
 }
 
+fn mysql() -> Flags {
+    Flags { pilot_enable_mysql_filter: true, ..Flags::default() }
+}
+
 /// The last part of each filter's name, chain by chain of a port.
 fn filters(listener: &Listener, port: Option<u32>) -> Vec<String> {
     let chains = listener.filter_chains.iter().filter(|chain| {
@@ -131,8 +135,12 @@ fn what_sidecars_and_gateways_send_is_read_where_flags_say_so() {
     check_outbound(Flags::default(), "db-0", envoy, &[mongo]);
     let ports = [("172.20.0.1_6379", "redis_proxy"), ("172.20.0.2_6379", "redis_proxy")];
     check_outbound(redis(), "db-0", envoy, &[&ports[..], &[mongo]].concat());
+    let reads = "mysql_proxy tcp_proxy";
+    let ports = [("172.20.0.1_3306", reads), ("172.20.0.2_3306", reads)];
+    check_outbound(mysql(), "db-0", envoy, &[&ports[..], &[mongo]].concat());
     check_outbound(Flags::default(), "edge-0", envoy, &[]);
     check_outbound(redis(), "edge-0", envoy, &[("0.0.0.0_6379", "redis_proxy")]);
+    check_outbound(mysql(), "edge-0", envoy, &[("0.0.0.0_3306", reads)]);
 }
 
 /// Of the three chains of a port: mutual TLS of the mesh, other TLS, plain text.
@@ -146,8 +154,18 @@ fn check_inbound(flags: Flags, port: u32, expected: &str) {
 fn what_arrives_is_read_too() {
     check_inbound(Flags::default(), 6379, "metadata_exchange tcp_proxy");
     check_inbound(redis(), 6379, "metadata_exchange redis_proxy");
+    check_inbound(Flags::default(), 3306, "metadata_exchange tcp_proxy");
+    check_inbound(mysql(), 3306, "metadata_exchange mysql_proxy tcp_proxy");
     let off = Flags { pilot_enable_mongo_filter: false, ..redis() };
     check_inbound(off, 27017, "metadata_exchange tcp_proxy");
+}
+
+/// An Envoy as its authors build it does not know the filter of `MySQL`, and would refuse the listener.
+#[test]
+fn a_stock_envoy_is_not_sent_what_it_does_not_know() {
+    let mongo = ("172.20.0.1_27017", "mongo_proxy tcp_proxy");
+    check_outbound(mysql(), "db-0", DataPlane::Envoy, &[mongo]);
+    check_outbound(redis(), "edge-0", DataPlane::Envoy, &[("0.0.0.0_6379", "redis_proxy")]);
 }
 
 /// What the filter of Redis on a listener says.

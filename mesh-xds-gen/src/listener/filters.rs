@@ -11,7 +11,9 @@ use mesh_envoy_proto::envoy::extensions::filters::listener::{
     http_inspector, original_dst, original_src, proxy_protocol, tls_inspector,
 };
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
-use mesh_envoy_proto::envoy::extensions::filters::network::{mongo_proxy, redis_proxy};
+use mesh_envoy_proto::envoy::extensions::filters::network::{
+    mongo_proxy, mysql_proxy, redis_proxy,
+};
 use mesh_envoy_proto::istio::envoy::config::filter::http::alpn::v2alpha1 as alpn;
 use mesh_envoy_proto::prost_types::Duration;
 
@@ -25,6 +27,8 @@ pub(crate) const METADATA_EXCHANGE: &str = "istio.metadata_exchange";
 pub(crate) const ALPN: &str = "istio.alpn";
 /// The name of the filter of the mesh's statistics.
 pub(crate) const STATS: &str = "istio.stats";
+/// The name of the filter of `MySQL`'s statistics.
+pub(crate) const MYSQL: &str = "envoy.filters.network.mysql_proxy";
 /// How long Redis may take for a command.
 const REDIS_TIMEOUT: Duration = Duration { seconds: 5, nanos: 0 };
 /// The mark that a TPROXY's connections to the application carry.
@@ -123,6 +127,15 @@ pub(super) fn mongo_proxy(stat_prefix: &str) -> proto::Filter {
         ..mongo_proxy::v3::MongoProxy::default()
     };
     filter("envoy.filters.network.mongo_proxy", &config)
+}
+
+/// Statistics of `MySQL`.
+pub(super) fn mysql_proxy(stat_prefix: &str) -> proto::Filter {
+    let config = mysql_proxy::v3::MySqlProxy {
+        stat_prefix: stat_prefix.to_owned(),
+        ..mysql_proxy::v3::MySqlProxy::default()
+    };
+    filter(MYSQL, &config)
 }
 
 /// Sends each command of Redis to the host of a cluster that its key says.

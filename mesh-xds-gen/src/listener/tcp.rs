@@ -18,7 +18,7 @@ use mesh_model::resource::virtual_service::{Destination, RouteDestination};
 use mesh_model::resource::{Meta, VirtualService};
 
 use super::context::Context;
-use super::filters::{mongo_proxy, redis_proxy};
+use super::filters::{mongo_proxy, mysql_proxy, redis_proxy};
 use super::wire::{duration, filter};
 use crate::cluster::stat_name::StatName;
 use crate::name::{ClusterName, host_port};
@@ -76,7 +76,9 @@ fn ending(context: &Context<'_, '_>, protocol: Protocol, proxy: &TcpProxy) -> Ve
     }
     let reads_mongo = protocol == Protocol::Mongo && flags.pilot_enable_mongo_filter;
     let mongo = reads_mongo.then(|| mongo_proxy(stat_prefix));
-    mongo.into_iter().chain([tcp_proxy(proxy)]).collect()
+    let reads_mysql = protocol == Protocol::Mysql && flags.pilot_enable_mysql_filter;
+    let mysql = reads_mysql.then(|| mysql_proxy(stat_prefix));
+    mongo.into_iter().chain(mysql).chain([tcp_proxy(proxy)]).collect()
 }
 
 /// The cluster that connections go to, the first of several.
