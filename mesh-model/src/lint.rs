@@ -55,6 +55,8 @@ mod version;
 
 mod control_plane;
 
+mod drift;
+
 mod proxies;
 
 mod injection;

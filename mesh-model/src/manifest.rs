@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! text ──document──▶ Node (with line and column of everything) ──decode──▶ a resource or diagnostics
+//!                      ◀──────────────────encode────────────────────────────────┘
 //! ```
 pub(crate) mod decode;
 pub mod diagnostic;
 pub mod document;
+pub(crate) mod encode;
 mod field_name;
 mod node;
 

@@ -1,12 +1,14 @@
 //! Control planes that do not know what the others know, and clusters that hang on one.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Subject;
+use super::drift::{Drift, Drifted, State};
 use super::scene::{services, some};
-use crate::manifest::{Diagnostic, Node, Value};
+use crate::manifest::Diagnostic;
+use crate::manifest::encode::Encode;
 use crate::name::ClusterId;
-use crate::registry::{ControlPlane, Entry, Key, Mesh, Store};
+use crate::registry::{ControlPlane, Entry, Mesh, Store};
 use crate::resource::{ClusterRole, DestinationRule, Meta, ObjectKey, Opaque, VirtualService};
 
 pub(super) fn check(mesh: &Mesh, found: &mut Vec<Diagnostic>) {
@@ -100,70 +102,40 @@ struct Pair<'m> {
     theirs: &'m Store,
 }
 
-/// How the other's object is another.
-#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-enum State {
-    Missing,
-    Different,
-}
-
-impl State {
-    /// The state of another's object, if it is not equal to one's own.
-    fn of<S: PartialEq>(own: &S, other: Option<&S>) -> Option<Self> {
-        match other {
-            Some(other) => (own != other).then_some(Self::Different),
-            None => Some(Self::Missing),
-        }
-    }
-}
-
-/// Namespaces and names by kind and by what is the matter.
-type Drifted<'m> = BTreeMap<(&'static str, State), Vec<Key<'m>>>;
-
 impl<'m> Pair<'m> {
     fn check(&self, found: &mut Vec<Diagnostic>) {
-        let mut drifted = Drifted::new();
-        for object in self.own.destination_rules.iter() {
-            let other = self.theirs.destination_rules.get(object.key());
-            let Some(state) = State::of(&object.spec, other.map(|other| &other.spec)) else {
-                continue;
-            };
-            let wrong = || self.wrong_cluster("DestinationRule", &Named::Rule(object));
-            match other.map_or_else(wrong, |_| None) {
-                Some(wrong) => found.push(wrong),
-                None => drifted.entry(("DestinationRule", state)).or_default().push(object.key()),
-            }
-        }
-        for object in self.own.virtual_services.iter() {
-            let other = self.theirs.virtual_services.get(object.key());
-            let Some(state) = State::of(&object.spec, other.map(|other| &other.spec)) else {
-                continue;
-            };
-            let wrong = || self.wrong_cluster("VirtualService", &Named::Route(object));
-            match other.map_or_else(wrong, |_| None) {
-                Some(wrong) => found.push(wrong),
-                None => drifted.entry(("VirtualService", state)).or_default().push(object.key()),
-            }
-        }
-        self.others(&mut drifted);
-        for (kind, objects) in drifted {
+        let mut drifted = Drifted::default();
+        self.typed(&mut drifted, found);
+        self.opaque(&mut drifted);
+        for (kind, objects) in drifted.objects {
             found.extend(self.drift(kind, &objects));
         }
     }
 
-    /// Objects of the other kinds that control planes read, which are missing or different there.
-    fn others(&self, drifted: &mut Drifted<'m>) {
+    /// Objects of the kinds that are understood, which are missing or different there.
+    fn typed(&self, drifted: &mut Drifted<'m>, found: &mut Vec<Diagnostic>) {
         macro_rules! compare {
-            ($($kind:ident in $field:ident,)*) => {
+            ($($kind:ident in $field:ident $(for the hosts of $named:path)?,)*) => {
                 $(for object in self.own.$field.iter().filter(|object| is_shared(&object.meta)) {
-                    let other = self.theirs.$field.get(object.key()).map(|other| &other.spec);
-                    if let Some(state) = State::of(&object.spec, other) {
-                        drifted.entry((stringify!($kind), state)).or_default().push(object.key());
+                    let key = object.key();
+                    let Some(other) = self.theirs.$field.get(key) else {
+                        $(if let Some(wrong) = self.wrong_cluster(stringify!($kind), &$named(object)) {
+                            found.push(wrong);
+                            continue;
+                        })?
+                        drifted.missing(stringify!($kind), key);
+                        continue;
+                    };
+                    if object.spec != other.spec {
+                        let specs = [&object.spec, &other.spec].map(Encode::node);
+                        drifted.different(stringify!($kind), key, specs.each_ref().map(Some));
                     }
                 })*
             };
         }
         compare! {
+            DestinationRule in destination_rules for the hosts of Named::Rule,
+            VirtualService in virtual_services for the hosts of Named::Route,
             AuthorizationPolicy in authorization_policies,
             PeerAuthentication in peer_authentications,
             RequestAuthentication in request_authentications,
@@ -175,39 +147,47 @@ impl<'m> Pair<'m> {
             ProxyConfig in proxy_configs,
             Telemetry in telemetries,
         }
-        for (key, object) in self.own.opaque.iter().filter(|(_, object)| is_read(object)) {
-            let spec = |object: &'m Opaque| object.node.get(&["spec"]);
-            let state = match self.theirs.opaque.get(key) {
-                Some(other) if are_alike(spec(object), spec(other)) => continue,
-                Some(_) => State::Different,
-                None => State::Missing,
-            };
-            let name = (key.namespace.as_str(), &*key.name);
-            drifted.entry((key.kind, state)).or_default().push(name);
+    }
+
+    /// Objects of the kinds that are kept as they are, which are missing or different there.
+    fn opaque(&self, drifted: &mut Drifted<'m>) {
+        let spec = |object: &'m Opaque| object.node.get(&["spec"]);
+        for (id, object) in self.own.opaque.iter().filter(|(_, object)| is_read(object)) {
+            let key = (id.namespace.as_str(), &*id.name);
+            match self.theirs.opaque.get(id) {
+                Some(other) => drifted.different(id.kind, key, [spec(object), spec(other)]),
+                None => drifted.missing(id.kind, key),
+            }
         }
     }
 
-    /// `TOPO-CONFIG-DRIFT`: primaries whose objects are not equal, told at the first of them.
+    /// `TOPO-CONFIG-DRIFT`: primaries whose objects are not equal, told at the first of them; where it
+    /// differs, at the first field that does.
     fn drift(
         &self,
         (kind, state): (&'static str, State),
-        objects: &[Key<'_>],
+        objects: &[Drift<'_>],
     ) -> Option<Diagnostic> {
-        let (namespace, name) = *objects.first()?;
-        let names: Vec<String> =
-            objects.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
-        let (what, field) = match state {
-            State::Missing => ("missing", "metadata.name"),
-            State::Different => ("different", "spec"),
+        let Drift { key: (namespace, name), field, .. } = objects.first()?;
+        let names = objects
+            .iter()
+            .map(|Drift { key: (namespace, name), .. }| format!("{namespace}/{name}"));
+        let names: Vec<String> = names.collect();
+        let how = match state {
+            State::Missing => format!("is missing in `{}`", self.other.id),
+            State::Different => {
+                let fields = objects.iter().map(|object| object.fields).sum::<usize>();
+                let noun = if fields == 1 { "field" } else { "fields" };
+                format!("is different in `{}`, in {fields} {noun}", self.other.id)
+            }
         };
         let message = format!(
-            "{kind} {} of `{}` is {what} in `{}`: proxies of the two clusters follow different rules",
+            "{kind} {} of `{}` {how}: proxies of the two clusters follow different rules",
             some(&names),
             self.plane.id,
-            self.other.id
         );
         let help = "replicate the configuration to every primary";
-        let key = ObjectKey { kind, namespace: namespace.into(), name: name.into() };
+        let key = ObjectKey { kind, namespace: (*namespace).into(), name: (*name).into() };
         let subject = Subject::of_key(self.mesh, &self.plane.id, key);
         Some(subject.warning("TOPO-CONFIG-DRIFT", field, (message, help)))
     }
@@ -247,31 +227,6 @@ fn is_shared(meta: &Meta) -> bool {
 fn is_read(object: &Opaque) -> bool {
     let group = object.api_version.split('/').next().unwrap_or_default();
     matches!(group, "networking.istio.io" | "extensions.istio.io")
-}
-
-/// Whether two nodes say the same, or both are not there.
-fn are_alike(one: Option<&Node>, other: Option<&Node>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => is_alike(one, other),
-        (one, other) => one.is_none() && other.is_none(),
-    }
-}
-
-/// Whether two nodes say the same, wherever they stand.
-fn is_alike(one: &Node, other: &Node) -> bool {
-    match (&one.value, &other.value) {
-        (Value::List(one), Value::List(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| is_alike(a, b))
-        }
-        (Value::Map(entries), Value::Map(others)) => {
-            entries.len() == others.len()
-                && entries.iter().all(|entry| {
-                    let found = others.iter().find(|it| it.key == entry.key);
-                    found.is_some_and(|found| is_alike(&entry.node, &found.node))
-                })
-        }
-        (one, other) => one == other,
-    }
 }
 
 /// A rule with the hosts that it is for.

@@ -22,8 +22,10 @@ mod macros;
 mod scalar;
 mod timestamp;
 
-pub(crate) use self::bytes::base64;
-pub(crate) use self::macros::{choice, message, oneof, read, spelling, spellings, unknown};
+pub(crate) use self::bytes::{base64, to_base64};
+pub(crate) use self::macros::{
+    choice, message, oneof, read, spelling, spellings, unknown, write, write_field,
+};
 pub(crate) use self::scalar::{clip, text};
 pub(crate) use self::timestamp::Timestamp;
 pub(crate) use crate::name::nearest_name as nearest;
@@ -286,6 +288,9 @@ pub(crate) trait Oneof: Sized {
 
     /// Reads the member that a map has, if it has any and it can be read.
     fn read(node: &Node, cursor: &mut Cursor) -> Option<Self>;
+
+    /// Returns the name and the value of the member that is given, if any is.
+    fn member(&self) -> Option<(&'static str, Value)>;
 }
 
 /// Reads a message; `None` if anything in it cannot be read.

@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 
 use crate::manifest::decode::{Cursor, Decode};
+use crate::manifest::encode::{Encode, entry};
 use crate::manifest::{Entry, Node, Place, Value};
 
 /// A value of `google.protobuf.Struct`: JSON whose maps have no order and whose numbers are doubles.
@@ -40,7 +41,7 @@ impl Json {
             Self::String(text) => Value::String(text.clone()),
             Self::List(items) => Value::List(items.iter().map(Self::to_node).collect()),
             Self::Map(members) => {
-                Value::Map(members.iter().map(|(key, value)| entry(key, value)).collect())
+                Value::Map(members.iter().map(|(key, value)| entry(key, value.value())).collect())
             }
         };
         Node { value, place: Place::default(), indent: None }
@@ -69,10 +70,6 @@ fn of_value(value: serde_json::Value) -> Json {
     }
 }
 
-fn entry(key: &str, value: &Json) -> Entry {
-    Entry { key: key.into(), place: Place::default(), node: value.to_node() }
-}
-
 /// A number without fraction, which `f64` prints as such.
 fn whole(number: f64) -> Option<i128> {
     number.to_string().parse().ok()
@@ -81,6 +78,12 @@ fn whole(number: f64) -> Option<i128> {
 impl Decode for Json {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
         convert(node, cursor, DEPTH)
+    }
+}
+
+impl Encode for Json {
+    fn value(&self) -> Value {
+        self.to_node().value
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::Json;
 use super::mesh_config::InterceptionMode;
 use crate::manifest::decode::{Cursor, Decode, choice, clip, message, text};
-use crate::manifest::{Diagnostic, Node};
+use crate::manifest::encode::Encode;
+use crate::manifest::{Diagnostic, Node, Value};
 use crate::name::{Labels, Locality};
 
 message! {
@@ -106,6 +107,12 @@ impl Decode for ProxyRef {
     }
 }
 
+impl Encode for ProxyRef {
+    fn value(&self) -> Value {
+        Value::String(self.to_string().into())
+    }
+}
+
 message! {
     /// A locality in three fields.
     struct Parts {
@@ -122,6 +129,13 @@ impl Decode for Locality {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
         let parts = Parts::decode(node, cursor)?;
         Some(Self::new(&parts.region, &parts.zone, &parts.sub_zone))
+    }
+}
+
+impl Encode for Locality {
+    fn value(&self) -> Value {
+        let [region, zone, sub_zone] = [self.region(), self.zone(), self.sub_zone()].map(Box::from);
+        Parts { region, zone, sub_zone }.value()
     }
 }
 

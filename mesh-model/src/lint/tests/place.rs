@@ -215,8 +215,84 @@ fn objects_that_nobody_reads_or_not_everybody_are_pointed_at() {
     let one = pair("role: primary\n").file("clusters/c1/rule.yaml", rule);
     check_place(&one, "TOPO-CONFIG-DRIFT", "clusters/c1/rule.yaml:3:12 metadata.name");
     let both = one.file("clusters/c2/rule.yaml", &rule.replace("SIMPLE", "DISABLE"));
-    let expected = ["clusters/c1/rule.yaml:4:1 spec", "clusters/c2/rule.yaml:4:1 spec"];
+    let field = "4:42 spec.trafficPolicy.tls.mode";
+    let expected = ["c1", "c2"].map(|id| format!("clusters/{id}/rule.yaml:{field}"));
     assert_eq!(places(&both, "TOPO-CONFIG-DRIFT"), expected);
+}
+
+/// Checks what is told at the first of two clusters of an object that both have, in a block below `spec:`.
+#[track_caller]
+fn check_drift(kind: &str, [one, two]: [&str; 2], place: &str, fields: &str) {
+    let version = if kind == "EnvoyFilter" { "v1alpha3" } else { "v1" };
+    let text = |spec: &str| {
+        format!(
+            "apiVersion: networking.istio.io/{version}\nkind: {kind}\nmetadata: {{name: r, namespace: shop}}\nspec:\n{spec}"
+        )
+    };
+    let mesh = Fixture::default()
+        .cluster("c1", "", &["10.0.0.1 r1/z1"])
+        .cluster("c2", "", &["10.1.0.1 r1/z2"])
+        .file("clusters/c1/cluster.yaml", "role: primary\n")
+        .file("clusters/c2/cluster.yaml", "role: primary\n")
+        .file("clusters/c1/r.yaml", &text(one))
+        .file("clusters/c2/r.yaml", &text(two));
+    let found = mesh.findings();
+    let drift = found.iter().filter(|it| it.contains("[TOPO-CONFIG-DRIFT]"));
+    let told: Vec<&String> = drift.filter(|it| it.contains("of `c1`")).collect();
+    let message = format!("{kind} `shop/r` of `c1` is different in `c2`, in {fields}: ");
+    assert!(told.len() == 1 && told.iter().all(|it| it.contains(&message)), "{told:#?}");
+    let places = places(&mesh, "TOPO-CONFIG-DRIFT");
+    assert!(places.contains(&format!("clusters/c1/r.yaml:{place}")), "{places:#?}");
+}
+
+#[test]
+fn the_first_field_that_two_primaries_do_not_share_is_pointed_at() {
+    let check = |specs, place, fields| check_drift("DestinationRule", specs, place, fields);
+    // What says the same is no difference, however it is written.
+    check(
+        [
+            "  host: cart\n  trafficPolicy:\n    outlierDetection:\n      baseEjectionTime: 1m\n      interval: 5s\n",
+            "  traffic_policy:\n    outlier_detection: {interval: 5000ms, base_ejection_time: 61s}\n  host: cart\n",
+        ],
+        "8:7 spec.trafficPolicy.outlierDetection.baseEjectionTime",
+        "1 field",
+    );
+    // One that the other has is where it would be; an item is a field, and so is all of a block.
+    check(
+        [
+            "  host: cart\n  subsets:\n  - name: a\n    labels: {v: a}\n  - name: b\n",
+            "  host: cart\n  subsets:\n  - name: a\n    labels: {v: a, w: b}\n  exportTo: ['.']\n",
+        ],
+        "8:5 spec.subsets[0].labels.w",
+        "3 fields",
+    );
+    // A number that is given counts, even where it is the default.
+    check(
+        [
+            "  host: cart\n  trafficPolicy: {outlierDetection: {consecutive5xxErrors: 0}}\n",
+            "  host: cart\n  trafficPolicy: {outlierDetection: {}}\n",
+        ],
+        "6:38 spec.trafficPolicy.outlierDetection.consecutive5xxErrors",
+        "1 field",
+    );
+    check_drift(
+        "VirtualService",
+        [
+            "  hosts: [cart]\n  http:\n  - match: [{uri: {exact: /a}}]\n    route: [{destination: {host: cart}}]\n",
+            "  hosts: [cart]\n  http:\n  - match: [{uri: {prefix: /a}}]\n    route: [{destination: {host: cart}}]\n",
+        ],
+        "7:20 spec.http[0].match[0].uri.exact",
+        "2 fields",
+    );
+    check_drift(
+        "EnvoyFilter",
+        [
+            "  priority: 1\n  configPatches:\n  - applyTo: CLUSTER\n    patch: {operation: REMOVE}\n",
+            "  configPatches:\n  - patch: {operation: MERGE}\n    applyTo: CLUSTER\n  priority: 1\n",
+        ],
+        "8:13 spec.configPatches[0].patch.operation",
+        "1 field",
+    );
 }
 
 #[test]

@@ -32,6 +32,27 @@ pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Writes base64 in the standard alphabet, padded.
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - group.len()));
+        text.extend((0..=group.len()).map(|digit| self::digit(bits >> (18 - 6 * digit) & 0x3f)));
+        text.extend(std::iter::repeat_n('=', 3 - group.len()));
+    }
+    text
+}
+
+/// The digit of six bits.
+fn digit(bits: u32) -> char {
+    const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    usize::try_from(bits)
+        .ok()
+        .and_then(|at| DIGITS.as_bytes().get(at))
+        .map_or('A', |it| char::from(*it))
+}
+
 /// The six bits of a digit.
 fn value(digit: u8) -> Option<u32> {
     let value = match digit {
@@ -55,6 +76,10 @@ mod tests {
         assert_eq!(base64("aGk").unwrap(), b"hi");
         assert_eq!(base64("--__").unwrap(), base64("++//").unwrap());
         assert_eq!(base64("").unwrap(), b"");
+        for bytes in [&b""[..], b"a", b"ab", b"abc", b"\xff\xfe\xfd\xfc", b"\0\0"] {
+            assert_eq!(base64(&to_base64(bytes)).unwrap(), bytes);
+        }
+        assert_eq!(to_base64(b"hi"), "aGk=");
         for text in ["a", "aGk==", "a=Gk", "aG k", "===="] {
             assert_eq!(base64(text), None, "{text}");
         }

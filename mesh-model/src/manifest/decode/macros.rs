@@ -75,6 +75,8 @@ macro_rules! message {
             }
         }
 
+        $crate::manifest::decode::write!($unknown $name { $(($field $($source)|+))* });
+
         impl $crate::manifest::decode::Decode for $name {
             fn decode(
                 node: &$crate::manifest::Node,
@@ -83,6 +85,36 @@ macro_rules! message {
                 $crate::manifest::decode::message(node, cursor)
             }
         }
+    };
+}
+
+/// Writes a message of which every field is read.
+macro_rules! write {
+    (ignored $($rest:tt)*) => {};
+    (reported $name:ident { $(($field:ident $($source:tt)|+))* }) => {
+        impl $crate::manifest::encode::Encode for $name {
+            #[allow(unused_mut, reason = "a message without fields writes nothing")]
+            fn value(&self) -> $crate::manifest::Value {
+                let mut entries = Vec::new();
+                $($crate::manifest::decode::write_field!(entries (self.$field) $($source)|+);)*
+                $crate::manifest::Value::Map(entries)
+            }
+        }
+    };
+}
+
+/// Writes a field to the source that [`message!`] reads it from.
+macro_rules! write_field {
+    ($entries:ident ($target:expr) (oneof $type:ty)) => {
+        if let Some((name, value)) =
+            $target.as_ref().and_then($crate::manifest::decode::Oneof::member)
+        {
+            $entries.push($crate::manifest::encode::entry(name, value));
+        }
+    };
+    ($entries:ident ($target:expr) (elsewhere)) => {};
+    ($entries:ident ($target:expr) $camel:literal $(| $snake:literal)?) => {
+        $crate::manifest::encode::field(&mut $entries, $camel, &$target)
     };
 }
 
@@ -213,6 +245,16 @@ macro_rules! choice {
                 cursor.enumerated(node, &[$(($text, $number, Self::$variant),)* $($empty)*])
             }
         }
+
+        impl $crate::manifest::encode::Encode for $name {
+            fn value(&self) -> $crate::manifest::Value {
+                $crate::manifest::Value::String(self.as_str().into())
+            }
+
+            fn is_absent(&self) -> bool {
+                *self == Self::default()
+            }
+        }
     };
 }
 
@@ -230,7 +272,7 @@ macro_rules! oneof {
         }
     ) => {
         $crate::manifest::decode::oneof! {
-            @ ($(#[$empty_meta])* $empty,)
+            @ ($(#[$empty_meta])* $empty)
             $(#[$meta])* $visibility enum $name {
                 $($(#[$variant_meta])* $variant($type) = $camel $(| $snake)?,)*
             }
@@ -269,7 +311,7 @@ macro_rules! oneof {
         }
     };
     (
-        @ ($($empty:tt)*)
+        @ ($($(#[$empty_meta:meta])* $empty:ident)?)
         $(#[$meta:meta])*
         $visibility:vis enum $name:ident {
             $($(#[$variant_meta:meta])* $variant:ident($type:ty) = $camel:literal $(| $snake:literal)?,)*
@@ -279,7 +321,7 @@ macro_rules! oneof {
         #[derive(Clone, Debug, PartialEq)]
         #[allow(clippy::exhaustive_enums, reason = "callers act on every member")]
         $visibility enum $name {
-            $($empty)*
+            $($(#[$empty_meta])* $empty,)?
             $($(#[$variant_meta])* $variant($type),)*
         }
 
@@ -307,8 +349,25 @@ macro_rules! oneof {
                 )*
                 None
             }
+
+            fn member(&self) -> Option<(&'static str, $crate::manifest::Value)> {
+                match self {
+                    $(Self::$empty => None,)?
+                    $(Self::$variant(member) => {
+                        Some(($camel, $crate::manifest::encode::Encode::value(member)))
+                    })*
+                }
+            }
+        }
+
+        impl $crate::manifest::encode::Encode for $name {
+            fn value(&self) -> $crate::manifest::Value {
+                let member = $crate::manifest::decode::Oneof::member(self);
+                let entry = member.map(|(name, value)| $crate::manifest::encode::entry(name, value));
+                $crate::manifest::Value::Map(entry.into_iter().collect())
+            }
         }
     };
 }
 
-pub(crate) use {choice, message, oneof, read, spelling, spellings, unknown};
+pub(crate) use {choice, message, oneof, read, spelling, spellings, unknown, write, write_field};

@@ -1,8 +1,9 @@
 //! Which endpoint is taken.
 use std::collections::BTreeMap;
 
-use crate::manifest::Node;
 use crate::manifest::decode::{Cursor, Decode, choice, message, oneof};
+use crate::manifest::encode::{Encode, entry};
+use crate::manifest::{Node, Value};
 use crate::name::Duration;
 
 message! {
@@ -219,6 +220,16 @@ impl Decode for Shares {
             Some((entry.key.as_str().into(), *shares.get(entry.key.as_str())?))
         });
         Some(known.collect())
+    }
+}
+
+impl Encode for Shares {
+    fn value(&self) -> Value {
+        Value::Map(self.iter().map(|(locality, share)| entry(locality, share.value())).collect())
+    }
+
+    fn is_absent(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
