@@ -9,12 +9,16 @@
 //!
 //! The parser knows the syntax of YAML 1.2 and nothing of values; the tree is built from its events
 //! without recursion, so that depth costs no stack. What a value means follows kubectl, whose reader
-//! knows YAML 1.1.
+//! knows YAML 1.1: what it takes and refuses otherwise than YAML 1.2 is in [`dialect`] and [`quoted`].
+//!
+//! What is left: directives (`%YAML 1.2`, `%FOO`) are passed over, where upstream refuses all but `%YAML 1.1` and
+//! `%TAG`; blanks around a line separator (U+2028, U+2029) inside a text in quotes stay, and U+0085 there is no
+//! blank; a line that one of these three begins is none here, so that a document with such lines is refused.
 //!
 //! # Upstream
 //!
 //! kubernetes-sigs/yaml `goyaml.v2`: `resolve.go`, `decode.go`.
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::limits::{self, Limits};
 use super::{Fault, head, split};
@@ -23,8 +27,10 @@ use crate::manifest::{Node, Place};
 use self::build::Builder;
 
 mod build;
+mod dialect;
 mod error;
 mod plain;
+mod quoted;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -36,22 +42,55 @@ pub(super) fn read(text: &str, line: u32, limits: &Limits) -> Result<Node, Fault
     if let Some(node) = plain::read(text, line, limits) {
         return Ok(node);
     }
-    parse(text, line, limits)
+    check_characters(text, line)?;
+    let (error, mut left) = match parse(text, line, limits) {
+        Ok(node) => return Ok(node),
+        Err(Failure::Fault(fault)) => return Err(fault),
+        Err(Failure::Scan(error)) => (error, quoted::Left::of(text)),
+    };
+    // Who reads it again finds the same, but for the blanks that lines begin with inside of quotes.
+    let mut mended = quoted::indented(text, &error, limits, &mut left);
+    while let Some(text) = mended {
+        match parse(&text, line, limits) {
+            Ok(node) => return Ok(node),
+            Err(Failure::Fault(fault)) => return Err(fault),
+            Err(Failure::Scan(error)) => {
+                mended = quoted::indented(&text, &error, limits, &mut left);
+            }
+        }
+    }
+    Err(error::fault(&error, text, line, limits))
+}
+
+/// Why a document cannot be read.
+#[derive(Debug, PartialEq)]
+enum Failure {
+    /// What the parser says.
+    Scan(ScanError),
+    /// What we say.
+    Fault(Fault),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 /// Reads one document of any kind.
-fn parse(text: &str, line: u32, limits: &Limits) -> Result<Node, Fault> {
-    check_characters(text, line)?;
+fn parse(text: &str, line: u32, limits: &Limits) -> Result<Node, Failure> {
     let mut builder = Builder::new(text.len(), limits);
+    let mut dialect = dialect::Check::of(text, line);
     let mut documents = 0;
     for event in Parser::new_from_str_with_options(text, options(limits)) {
-        let (event, span) = event.map_err(|error| error::fault(&error, text, line, limits))?;
+        let (event, span) = event.map_err(Failure::Scan)?;
         let place = place(&span, line);
         #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is foreign and may grow")]
         match event {
             Event::DocumentStart(..) => documents += 1,
-            _ if documents > 1 => return Err(error::second_document(place)),
+            _ if documents > 1 => return Err(error::second_document(place).into()),
             Event::Scalar(text, style, anchor, tag) => {
+                dialect.scalar(&span, style)?;
                 let indent = indent(&span, style);
                 builder.scalar(text, style, tag.as_deref(), anchor, (place, indent))?;
             }
@@ -63,6 +102,7 @@ fn parse(text: &str, line: u32, limits: &Limits) -> Result<Node, Fault> {
             _ => {}
         }
     }
+    dialect.finish()?;
     Ok(builder.finish(Place { line: line.saturating_add(1), column: 1 }))
 }
 

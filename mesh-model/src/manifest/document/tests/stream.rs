@@ -44,7 +44,7 @@ fn a_broken_document_hides_no_other() {
         "kind: A\nx: 'open\n---\nb: 2\n---\nc:\n\td: 3\n---\nd: 4\n",
         r#"{"b":2}
            {"d":4}
-           f.yaml:3:1: error[YAML]: A: a text in quotes goes on in a line with too little indentation (close the quote)
+           f.yaml:3:1: error[YAML]: A: a text in quotes goes on in a line with too little indentation (close the quote, or indent the line more than the key of the text)
            f.yaml:7:2: error[YAML]: a tab is used for indentation (indent with spaces)"#,
     );
 }

@@ -58,9 +58,10 @@ fn complaint(kind: &ErrorKind) -> (&'static str, &'static str) {
         ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
             ("a quote is not closed", "close it")
         }
-        ErrorKind::InvalidQuotedScalarIndent => {
-            ("a text in quotes goes on in a line with too little indentation", "close the quote")
-        }
+        ErrorKind::InvalidQuotedScalarIndent => (
+            "a text in quotes goes on in a line with too little indentation",
+            "close the quote, or indent the line more than the key of the text",
+        ),
         ErrorKind::InvalidTrailingSingleQuotedScalar
         | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
             ("something follows the closing quote", "put the whole text in quotes")

@@ -179,3 +179,51 @@ fn what_is_wrong_is_said_in_our_words() {
         assert!(!fault.help.is_empty());
     }
 }
+
+#[test]
+fn texts_in_quotes_go_on_in_any_column() {
+    check("a:\n  b: \"x\ny\n\n z\"\n  c: 1\n", r#"{"a":{"b":"x y\nz","c":1}}"#);
+    check("a:\n  b: 'it''s\n\t\ty: z'\n  c: 1\n", r#"{"a":{"b":"it's y: z","c":1}}"#);
+    check("- - b: \"x\\\"\r\ny\\\r\n  z\" # c\r\n- 1\r\n", r#"[[{"b":"x\" yz"}],1]"#);
+    check("a: {b: 'x\ny', c: \"d\ne\"}\n", r#"{"a":{"b":"x y","c":"d e"}}"#);
+    check("a: \"x\nb: 1\"\nc: 'y\nd'\n", r#"{"a":"x b: 1","c":"y d"}"#);
+    check("a: 'x\n'\nb: \"\n\"\n", r#"{"a":"x ","b":" "}"#);
+    let text = "a: \"x\nb\"\nc: 'd\n  e'\nf: g\n";
+    let node = super::read(text, 10, &Limits::default()).unwrap();
+    assert_eq!(places(&node), "{a@11:1=x b@11:4 c@13:1=d e@13:4 f@15:1=g@15:4}@11:1");
+}
+
+#[test]
+fn what_else_is_wrong_is_told_where_it_stands() {
+    check_refused("a: \"x\ny\"\nb: [\n", "YAML", 2, 1);
+    check_refused("a: \"x\ny\" z\n", "YAML", 2, 1);
+    check_refused("a: \"x\ny\"\na: 1\n", "YAML-DUPLICATE-KEY", 3, 1);
+    check_refused("a: b\n\tc: 1\n", "YAML", 1, 4);
+}
+
+#[test]
+fn a_hostile_text_is_not_read_again_and_again() {
+    let many = |count: usize| "a: \"x\ny\"\n".repeat(count).replace("a:", "- a:");
+    assert!(super::read(&many(50), 0, &Limits::default()).is_ok());
+    check_refused(&many(50_000), "YAML", 2, 1);
+    let wide = format!("{}a: \"{}\"\n", "- ".repeat(30), "x\n".repeat(400_000));
+    assert!(super::read(&wide, 0, &Limits::default()).is_err());
+}
+
+#[test]
+fn escapes_of_json_are_refused_in_yaml() {
+    check_refused("a: b\nc: \"x\\uD83D\\uDE00\"", "YAML", 2, 6);
+    check_refused("c: \"\\\\ x\\/y\"", "YAML", 1, 9);
+    check("c: \"\\U0001F600 \\\\uD83D \\u00e9\"", "{\"c\":\"\u{1F600} \\\\uD83D é\"}");
+    check("c: '\\uD83D\\/'", r#"{"c":"\\uD83D\\/"}"#);
+}
+
+#[test]
+fn line_ends_of_unicode_stand_in_quotes_only() {
+    check("a: \"x\u{2028}y\"\nb: 'x\u{2029}y'\n", "{\"a\":\"x\\u{2028}y\",\"b\":\"x\\u{2029}y\"}");
+    check_refused("a: 1\nb: x\u{2028}y\n", "YAML-ENCODING", 2, 5);
+    check_refused("a: é \"x\u{85}\"\n", "YAML-ENCODING", 1, 8);
+    check_refused("a: \"\u{2028}\" # x\u{2029}b: 1\n", "YAML-ENCODING", 1, 11);
+    check_refused("# x\u{2028}a: 1\na: \"\"\n", "YAML-ENCODING", 1, 4);
+    check_refused("a: |\n  x\u{85}y\n", "YAML-ENCODING", 2, 4);
+}
