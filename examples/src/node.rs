@@ -2,17 +2,23 @@
 use mesh_envoy_proto::envoy::config::core::v3 as core;
 use mesh_envoy_proto::prost_types::{ListValue, Struct, Value, value::Kind};
 use mesh_model::compat::DataPlane;
-use mesh_model::resource::Json;
+use mesh_model::resource::{Json, MeshConfig};
 use mesh_model::view::Proxy;
 
 /// The version that an Istio proxy claims whose pod names none.
 const ISTIO_VERSION: &str = "1.32.0";
 
 /// The node that a proxy's bootstrap has. Its metadata tell what it is: a stock Envoy names no
-/// Istio version, a gRPC client names its generator.
-pub(crate) fn node(proxy: &Proxy, plane: DataPlane) -> core::Node {
+/// Istio version, a gRPC client names its generator. All tell the settings that they were started with.
+///
+/// # Upstream
+///
+/// istio/istio `pkg/bootstrap/config.go` `GetNodeMetaData`.
+pub(crate) fn node(proxy: &Proxy, config: &MeshConfig, plane: DataPlane) -> core::Node {
     let texts = proxy.metadata.iter().map(|(key, value)| (key.to_string(), to_value(value)));
     let mut metadata = Struct { fields: texts.collect() };
+    let settings = to_value(&proxy.settings(config).to_json());
+    metadata.fields.insert("PROXY_CONFIG".to_owned(), settings);
     let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
     match plane {
         DataPlane::IstioProxy => {

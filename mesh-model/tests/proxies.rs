@@ -182,6 +182,44 @@ fn settings_of_a_pod_lie_over_those_of_the_mesh_and_metadata_replaces_both() {
     check(annotation, "", r#""PROXY_CONFIG": null"#, "pod mesh pod true");
 }
 
+/// What agents say that were run on the same (istio/istio `pkg/config/mesh` `ApplyProxyConfig`, `pkg/util/protomarshal`
+/// `Marshal`).
+#[test]
+fn the_settings_of_a_pod_are_told_as_an_agent_tells_them() {
+    let check = |metadata: &str, env: &str, expected: &str| {
+        let containers = format!("{{name: app}}, {{name: istio-proxy, env: [{env}]}}");
+        let mesh = registry(metadata, &containers).mesh();
+        let told = mesh.proxy("c1/shop/web-0").unwrap().settings(mesh.config()).to_json();
+        let (Json::Map(mut expected), Json::Map(more)) =
+            (Json::parse(STANDARD).unwrap(), Json::parse(expected).unwrap())
+        else {
+            panic!("settings are a map");
+        };
+        expected.extend(more);
+        assert_eq!(told, Json::Map(expected), "{metadata} {env}");
+    };
+    check("", "", "{}");
+    let injected = "{name: PROXY_CONFIG, value: '{\"zipkinAddress\":\"z:1\",\"proxyMetadata\":{\"A\":\"env\",\
+                    \"B\":\"env\"},\"concurrency\":2}'}";
+    let annotation = ", annotations: {proxy.istio.io/config: '{concurrency: 0, proxyMetadata: {B: pod}, \
+                      tracing: {}, holdApplicationUntilProxyStarts: false}'}";
+    check(
+        annotation,
+        injected,
+        r#"{"zipkinAddress": "z:1", "concurrency": 0, "tracing": {},
+            "proxyMetadata": {"A": "env", "B": "pod"}, "holdApplicationUntilProxyStarts": false}"#,
+    );
+    let single = |key: &str, value: &str| format!(", annotations: {{{key}: '{value}'}}");
+    let address = single("sidecar.istio.io/discoveryAddress", "istiod.east.svc:15012");
+    check(&address, "", r#"{"discoveryAddress": "istiod.east.svc:15012"}"#);
+    check(&single("status.sidecar.istio.io/port", "15099"), "", r#"{"statusPort": 15099}"#);
+}
+
+const STANDARD: &str = r#"{"configPath": "./etc/istio/proxy", "binaryPath": "/usr/local/bin/envoy",
+    "serviceCluster": "istio-proxy", "drainDuration": "45s", "proxyAdminPort": 15000, "statusPort": 15020,
+    "discoveryAddress": "istiod.istio-system.svc:15012", "controlPlaneAuthPolicy": "MUTUAL_TLS",
+    "statNameLength": 189, "terminationDrainDuration": "5s"}"#;
+
 #[test]
 fn variables_in_json_are_metadata_of_any_kind() {
     let check = |env: &str, expected: &[(&str, &str)]| check_metadata("", env, "{}", expected);

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use clap::Args;
 use mesh_envoy_proto::envoy::config::bootstrap::v3::Bootstrap;
+use mesh_envoy_proto::envoy::config::core::v3::Node;
 use mesh_envoy_proto::json as proto3;
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
+use mesh_model::resource::MeshConfig;
 use mesh_model::view::Proxy;
 use serde_json::{Value, json};
 
@@ -42,11 +44,12 @@ pub(crate) fn run(folder: &Path, arguments: &Arguments) -> Result<(), Failure> {
     let mesh = folder::load_and_tell(folder, &Compat::default())?;
     let proxy = mesh.proxy(&arguments.proxy)?;
     if arguments.data_plane == DataPlane::Grpc {
-        json::print(&grpc(&proxy, &arguments.xds)?);
+        json::print(&grpc(&proxy, mesh.config(), &arguments.xds)?);
         return Ok(());
     }
     let api = if arguments.delta { "DELTA_GRPC" } else { "GRPC" };
-    let bootstrap = bootstrap(&proxy, arguments.data_plane, &xds, &admin, api)?;
+    let node = node(&proxy, mesh.config(), arguments.data_plane);
+    let bootstrap = bootstrap(&node, &xds, &admin, api)?;
     json::print(&bootstrap);
     Ok(())
 }
@@ -83,16 +86,10 @@ impl Address {
 ///
 /// istio/istio `tools/packaging/common/envoy_bootstrap.json`, without what belongs to the agent: its
 /// pipes, its listeners for scraping and probes, its cluster of files.
-fn bootstrap(
-    proxy: &Proxy,
-    plane: DataPlane,
-    xds: &Address,
-    admin: &Address,
-    api: &str,
-) -> Result<Value, Failure> {
+fn bootstrap(node: &Node, xds: &Address, admin: &Address, api: &str) -> Result<Value, Failure> {
     let over_ads = json!({"ads": {}, "initialFetchTimeout": "0s", "resourceApiVersion": "V3"});
     let value = json!({
-        "node": proto3::to_value(&node(proxy, plane))?,
+        "node": proto3::to_value(node)?,
         "admin": {"address": admin.to_json()},
         "dynamicResources": {
             "ldsConfig": over_ads,
@@ -116,7 +113,7 @@ fn bootstrap(
 /// # Upstream
 ///
 /// istio/istio `pkg/istio-agent/grpcxds/grpc_bootstrap.go` `GenerateBootstrap`.
-fn grpc(proxy: &Proxy, xds: &str) -> Result<Value, Failure> {
+fn grpc(proxy: &Proxy, config: &MeshConfig, xds: &str) -> Result<Value, Failure> {
     let server = json!({
         "server_uri": xds,
         "channel_creds": [{"type": "insecure"}],
@@ -124,7 +121,7 @@ fn grpc(proxy: &Proxy, xds: &str) -> Result<Value, Failure> {
     });
     Ok(json!({
         "xds_servers": [server],
-        "node": proto3::to_value(&node(proxy, DataPlane::Grpc))?,
+        "node": proto3::to_value(&node(proxy, config, DataPlane::Grpc))?,
         "server_listener_resource_name_template": "xds.istio.io/grpc/lds/inbound/%s",
     }))
 }
@@ -157,7 +154,8 @@ mod tests {
         let mesh = folder::load_and_tell(&loopback, &Compat::default()).unwrap();
         let xds = address("--xds", "127.0.0.1:15010").unwrap();
         let admin = address("--admin", "127.0.0.1:0").unwrap();
-        bootstrap(&mesh.proxy(pod).unwrap(), plane, &xds, &admin, "GRPC").unwrap()
+        let node = node(&mesh.proxy(pod).unwrap(), mesh.config(), plane);
+        bootstrap(&node, &xds, &admin, "GRPC").unwrap()
     }
 
     #[test]
@@ -168,6 +166,10 @@ mod tests {
         assert_eq!(node["locality"], json!({"region": "eu", "zone": "a"}));
         assert_eq!(node["metadata"]["CLUSTER_ID"], "loop");
         assert_eq!(node["metadata"]["INTERCEPTION_MODE"], "NONE");
+        let settings = &node["metadata"]["PROXY_CONFIG"];
+        assert_eq!(settings["interceptionMode"], "NONE");
+        assert_eq!(settings["discoveryAddress"], "istiod.istio-system.svc:15012");
+        assert_eq!(settings["terminationDrainDuration"], "5s");
         assert_eq!(node["metadata"].get("ISTIO_VERSION"), None);
     }
 
@@ -184,9 +186,10 @@ mod tests {
         let loopback = folder::example().join("../loopback");
         let mesh = folder::load_and_tell(&loopback, &Compat::default()).unwrap();
         let proxy = mesh.proxy("loop/shop/web-0").unwrap();
-        let bootstrap = grpc(&proxy, "127.0.0.1:15010").unwrap();
+        let bootstrap = grpc(&proxy, mesh.config(), "127.0.0.1:15010").unwrap();
         assert_eq!(bootstrap["xds_servers"][0]["server_uri"], "127.0.0.1:15010");
         assert_eq!(bootstrap["node"]["metadata"]["GENERATOR"], "grpc");
+        assert_eq!(bootstrap["node"]["metadata"]["PROXY_CONFIG"]["statusPort"], 15020.0);
         assert_eq!(bootstrap["node"]["locality"], json!({"region": "eu", "zone": "a"}));
     }
 

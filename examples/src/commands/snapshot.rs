@@ -62,7 +62,7 @@ fn of_proxy(
         ("nametable.json", proto_json::to_value(&resources.names)?),
         ("secrets.json", json!([])),
         ("extension_configs.json", json!([])),
-        ("node.json", proto_json::to_value(&node(&proxy, arguments.data_plane))?),
+        ("node.json", proto_json::to_value(&node(&proxy, mesh.config(), arguments.data_plane))?),
     ];
     let snapshot = Snapshot::new(resources.into_resources());
     let versions = versions(&snapshot);

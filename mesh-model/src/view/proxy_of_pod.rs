@@ -226,18 +226,32 @@ fn in_json((name, text): (&str, &str)) -> BTreeMap<Box<str>, Json> {
     members
 }
 
-/// The settings that the proxy was started with, if anything tells its own: its environment, else those of
-/// all, and over them the pod's annotation.
+/// The settings that the proxy was started with, if anything tells its own: those that injection wrote into its
+/// environment over Istio's, or else those of all, and over them the pod's annotations. The number of threads
+/// that an agent takes from its limit of CPU is not among them.
+///
+/// # Upstream
+///
+/// istio/istio `pilot/cmd/pilot-agent/config/config.go` `ConstructProxyConfig`, `applyAnnotations`.
 fn own_settings(
     pod: &Pod,
     defaults: &mesh_config::ProxyConfig,
 ) -> Option<mesh_config::ProxyConfig> {
     let told = environment(pod).find(|(name, _)| *name == "PROXY_CONFIG");
-    let told = told.and_then(|(_, text)| laid_over(mesh_config::ProxyConfig::default(), text));
-    match pod.meta.annotations.get("proxy.istio.io/config") {
+    let told = told.and_then(|(_, text)| laid_over(mesh_config::ProxyConfig::standard(), text));
+    let annotation = |key: &str| pod.meta.annotations.get(key);
+    let mut own = match annotation("proxy.istio.io/config") {
         Some(text) => laid_over(told.clone().unwrap_or_else(|| defaults.clone()), text).or(told),
         None => told,
+    };
+    if let Some(address) = annotation("sidecar.istio.io/discoveryAddress") {
+        own.get_or_insert_with(|| defaults.clone()).discovery_address = address.into();
     }
+    if let Some(port) = annotation("status.sidecar.istio.io/port") {
+        // What is no number is 0 there.
+        own.get_or_insert_with(|| defaults.clone()).status_port = port.parse().unwrap_or_default();
+    }
+    own
 }
 
 /// Settings with what a text says laid over them; `None` for a text that says nothing.

@@ -3,9 +3,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{ProxyHeaders, Tracing};
-use crate::manifest::decode::{Cursor, Message, choice, message, oneof};
+use crate::manifest::decode::{Cursor, Decode, Message, choice, message, oneof};
+use crate::manifest::encode::Encode;
 use crate::manifest::{Diagnostic, Node};
 use crate::name::Duration;
+use crate::resource::Json;
 use crate::resource::destination_rule::{ClientTlsSettings, TcpKeepalive};
 use crate::resource::readiness_probe::ReadinessProbe;
 
@@ -116,6 +118,16 @@ impl ProxyConfig {
     /// A field that cannot be read is reported and left out.
     pub fn decode(document: &Node, file: &Arc<str>) -> (Self, Vec<Diagnostic>) {
         Self::default().merged(document, file)
+    }
+
+    /// Returns what the settings say, as an agent tells them in the node metadata `PROXY_CONFIG`: what
+    /// [`decode`](Self::decode) reads them from.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pkg/model/proxy.go` `NodeMetaProxyConfig.MarshalJSON`.
+    pub fn to_json(&self) -> Json {
+        Json::decode(&self.node(), &mut Cursor::default()).unwrap_or(Json::Null)
     }
 
     /// Lays a partial document over these settings: a field replaces, `proxyMetadata` merges by key.
