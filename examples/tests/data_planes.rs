@@ -4,11 +4,17 @@
     clippy::indexing_slicing,
     reason = "helpers of tests may fail like tests"
 )]
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[path = "shared/asked.rs"]
+mod asked;
+#[path = "shared/folder.rs"]
+mod folder;
+
+use std::path::Path;
 
 use serde_json::{Value, json};
+
+use asked::mesh;
+use folder::Folder;
 
 const CLUSTER: &str = "
 {apiVersion: v1, kind: Pod, metadata: {name: gate-0, namespace: shop,
@@ -49,27 +55,9 @@ const POLICIES: &str = "
  spec: {selector: {matchLabels: {app: old}}, mtls: {mode: STRICT}, portLevelMtls: {9090: {mode: DISABLE}}}}
 ";
 
-fn folder(name: &str, policies: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("mesh-planes-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(folder.join("config")).unwrap();
-    std::fs::create_dir_all(folder.join("clusters/c1")).unwrap();
-    std::fs::write(folder.join("config/p.yaml"), policies).unwrap();
-    std::fs::write(folder.join("clusters/c1/all.yaml"), CLUSTER).unwrap();
-    folder
-}
-
-/// The exit code, the answer as JSON, and what is said besides.
-fn mesh(folder: &Path, arguments: &[&str], input: &Value) -> (Option<i32>, Value, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
-    command.arg("-f").arg(folder).args(arguments).args(["-o", "json"]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // Who asks for no input may be gone before it comes.
-    let _ = child.stdin.take().unwrap().write_all(input.to_string().as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let answer = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    (output.status.code(), answer, String::from_utf8(output.stderr).unwrap())
+fn folder(name: &str, policies: &str) -> Folder {
+    let files = [("config/p.yaml", policies), ("clusters/c1/all.yaml", CLUSTER)];
+    Folder::new(&format!("planes-{name}"), &files)
 }
 
 /// Checks the reason for which a request to a pod of namespace `shop` is answered.
@@ -85,13 +73,12 @@ fn a_caller_without_a_proxy_shows_no_identity() {
     let bare = "---\n{apiVersion: v1, kind: Pod, metadata: {name: bare-0, namespace: shop}, spec: {serviceAccountName: bare, \
                 containers: [{name: app}]}, status: {phase: Running, podIP: 10.0.0.9}}\n";
     let folder = folder("bare", POLICIES);
-    std::fs::write(folder.join("clusters/c1/bare.yaml"), bare).unwrap();
+    folder.write("clusters/c1/bare.yaml", bare);
     let request = json!({"destination_port": 80, "method": "GET", "host": "old"});
     let to = ["c1/shop/old-0", "--from", "c1/shop/bare-0"];
     check(&folder, &to, &request, "mutual_tls_required");
     let (_, answer, _) = mesh(&folder, &["authz", "--matrix"], &Value::Null);
     assert!(!answer.to_string().contains("sa/bare"), "{answer}");
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// A caller with a sidecar in another cluster, and a service before `web-1`.
@@ -134,22 +121,20 @@ fn a_caller_shows_what_its_rules_make_it_send() {
     ];
     for (name, policies, settings, expected) in cases {
         let folder = folder(&format!("sends-{name}"), &policies);
-        std::fs::write(folder.join("clusters/c1/caller.yaml"), CALLER).unwrap();
-        std::fs::write(folder.join("mesh.yaml"), settings).unwrap();
+        folder.write("clusters/c1/caller.yaml", CALLER);
+        folder.write("mesh.yaml", settings);
         check(&folder, &from, &request, expected);
         // What the file says of the peer is not looked behind.
         let mut told = request.clone();
         told["peer"] = json!({"uri_sans": ["spiffe://cluster.local/ns/shop/sa/cli"]});
         check(&folder, &from, &told, "allow_matched");
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }
 
 #[test]
 fn a_caller_whose_root_is_not_trusted_does_not_connect() {
     let folder = folder("roots", KNOWN_CALLERS);
-    std::fs::create_dir_all(folder.join("clusters/c2")).unwrap();
-    std::fs::write(folder.join("clusters/c2/caller.yaml"), CALLER).unwrap();
+    folder.write("clusters/c2/caller.yaml", CALLER);
     let request = json!({"destination_port": 8080, "host": "old"});
     let from = ["c1/shop/old-0", "--from", "c2/shop/cli-0"];
     for (own, other, expected) in [
@@ -159,11 +144,10 @@ fn a_caller_whose_root_is_not_trusted_does_not_connect() {
         ("a", "", "allow_matched"),
     ] {
         let describe = |root: &str| format!("role: primary\nrootCaFingerprint: \"{root}\"\n");
-        std::fs::write(folder.join("clusters/c1/cluster.yaml"), describe(own)).unwrap();
-        std::fs::write(folder.join("clusters/c2/cluster.yaml"), describe(other)).unwrap();
+        folder.write("clusters/c1/cluster.yaml", &describe(own));
+        folder.write("clusters/c2/cluster.yaml", &describe(other));
         check(&folder, &from, &request, expected);
     }
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// What the matrix says of one pair.
@@ -178,35 +162,33 @@ fn check_access(folder: &Path, pair: [&str; 2], expected: &str) {
 #[test]
 fn the_matrix_of_a_pair_knows_what_the_caller_sends() {
     let folder = folder("pair", KNOWN_CALLERS);
-    std::fs::write(folder.join("clusters/c1/caller.yaml"), CALLER).unwrap();
+    folder.write("clusters/c1/caller.yaml", CALLER);
     let pair = ["c1/shop/web-1", "c1/shop/cli-0"];
     check_access(&folder, pair, "always");
     // A ztunnel decides by who calls, too.
     check_access(&folder, ["c1/shop/web-0", "c1/shop/cli-0"], "always");
     let of_addresses = KNOWN_CALLERS.replace("source: {", "source: {ipBlocks: [10.0.0.0/8], ");
     assert_ne!(of_addresses, KNOWN_CALLERS);
-    std::fs::write(folder.join("config/p.yaml"), of_addresses).unwrap();
+    folder.write("config/p.yaml", &of_addresses);
     check_access(&folder, ["c1/shop/web-0", "c1/shop/cli-0"], "depends");
     // What cannot be understood denies.
     let broken = KNOWN_CALLERS.replace("rules:", "action: DENY, ruls:").replace("known", "shut");
-    std::fs::write(folder.join("config/q.yaml"), broken).unwrap();
+    folder.write("config/q.yaml", &broken);
     for to in ["c1/shop/web-0", "c1/shop/web-1"] {
         check_access(&folder, [to, "c1/shop/cli-0"], "never");
     }
     std::fs::remove_file(folder.join("config/q.yaml")).unwrap();
-    std::fs::write(folder.join("config/p.yaml"), "").unwrap();
+    folder.write("config/p.yaml", "");
     check_access(&folder, ["c1/shop/web-0", "c1/shop/cli-0"], "always");
-    std::fs::write(folder.join("config/p.yaml"), KNOWN_CALLERS).unwrap();
-    std::fs::write(folder.join("mesh.yaml"), "enableAutoMtls: false\n").unwrap();
+    folder.write("config/p.yaml", KNOWN_CALLERS);
+    folder.write("mesh.yaml", "enableAutoMtls: false\n");
     check_access(&folder, pair, "never");
     std::fs::remove_file(folder.join("mesh.yaml")).unwrap();
-    std::fs::create_dir_all(folder.join("clusters/c2")).unwrap();
-    std::fs::write(folder.join("clusters/c2/caller.yaml"), CALLER).unwrap();
-    std::fs::write(folder.join("clusters/c1/cluster.yaml"), "role: primary\n").unwrap();
+    folder.write("clusters/c2/caller.yaml", CALLER);
+    folder.write("clusters/c1/cluster.yaml", "role: primary\n");
     let foreign = "role: primary\ntrustDomain: other\n";
-    std::fs::write(folder.join("clusters/c2/cluster.yaml"), foreign).unwrap();
+    folder.write("clusters/c2/cluster.yaml", foreign);
     check_access(&folder, ["c1/shop/web-1", "c2/shop/cli-0"], "never");
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -222,7 +204,6 @@ fn coverage_of_a_waypoint_counts_the_rules_of_its_services() {
         .map(|rule| (rule["policy"].as_str().unwrap(), rule["matched"].as_u64().unwrap()))
         .collect();
     assert_eq!(matched, [("shop/api", 0), ("shop/db", 1)]);
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -247,7 +228,6 @@ fn a_waypoint_decides_by_the_service_that_is_asked_for() {
     let columns = answer["matrix"].as_array().unwrap().iter();
     let services: Vec<_> = columns.filter_map(|column| column["service"].as_str()).collect();
     assert_eq!(services, ["api.shop.svc.cluster.local", "db.shop.svc.cluster.local"]);
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
@@ -276,7 +256,6 @@ fn tokens_and_identities_are_what_the_mesh_makes_of_them() {
     let mut plain = request(9090);
     plain["peer"] = peer;
     check(&folder, &["c1/shop/old-0"], &plain, "allow_matched");
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
@@ -301,9 +280,6 @@ fn diff_finds_tokens_that_nobody_validates_any_more() {
         }),
         "{answer}"
     );
-    for folder in [old, new] {
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
 }
 
 #[test]
@@ -337,9 +313,6 @@ fn diff_finds_what_changes_behind_waypoints_and_ztunnels() {
     ] {
         assert!(found.iter().any(|one| one == expected), "{expected}: {found:#?}");
     }
-    for folder in [old, new] {
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
 }
 
 /// Whether taking a DENY policy away beside an ALLOW rule is told.
@@ -360,9 +333,6 @@ fn check_removed_beside(rule: &str) {
         one["workload"] == json!("c1/shop/web-0") && one["change"] == json!("newly_allowed")
     };
     assert!(decisions.iter().any(is_told), "{rule}: {answer}");
-    for folder in [old, new] {
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
 }
 
 #[test]
@@ -399,7 +369,6 @@ fn the_trace_of_a_ztunnel_names_the_field_that_failed() {
         &json!({"field": "to.operation.ports", "negated": false, "expected": ["8080"], "saw": "80"}),
         "{answer}"
     );
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
@@ -410,7 +379,6 @@ fn the_trace_of_a_connection_names_the_field_that_requests_only_have() {
     let (_, answer, _) = mesh(&folder, &arguments, &request);
     let failed = &answer["trace"][0]["rules"][0]["failed"];
     assert_eq!(failed["field"], "when[request.auth.claims[roles]].values", "{answer}");
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
@@ -420,13 +388,12 @@ fn a_sidecar_trusts_names_of_every_type_and_a_tunnel_uris() {
         json!({"destination_port": 80, "peer": {"dns_sans": ["spiffe://cluster.local/ns/a/sa/b"]}});
     check(&folder, &["c1/shop/old-0"], &request, "no_allow_policy");
     check(&folder, &["c1/shop/web-0"], &request, "peer_not_trusted");
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
 fn the_matrix_of_workloads_has_what_each_shows_to_each() {
     let folder = folder("workloads", KNOWN_CALLERS);
-    std::fs::write(folder.join("clusters/c1/caller.yaml"), CALLER).unwrap();
+    folder.write("clusters/c1/caller.yaml", CALLER);
     let arguments = ["authz", "--matrix", "--workloads", "--port", "8080"];
     let (code, answer, _) = mesh(&folder, &arguments, &Value::Null);
     assert_eq!(code, Some(0));
@@ -444,7 +411,6 @@ fn the_matrix_of_workloads_has_what_each_shows_to_each() {
     assert_eq!(access("c1/shop/web-1", "c1/shop/cli-0"), known, "{answer}");
     // Without the label of a sidecar it is called in plain text.
     assert_eq!(access("c1/shop/cli-0", "c1/shop/web-1"), (false, "never".to_owned()), "{answer}");
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
@@ -456,15 +422,14 @@ fn diff_finds_what_changes_where_a_sidecar_or_a_ztunnel_decides() {
              [{domain}/ns/a/sa/b]}}}}]}}]}}}}\n"
         );
         let folder = folder(name, &policy);
-        let write = |file: &str, text: &str| std::fs::write(folder.join(file), text).unwrap();
         // Nobody can tell whether the namespace has ztunnels.
-        write(
+        folder.write(
             "clusters/c1/may.yaml",
             "{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: 5}}\n---\n\
              {apiVersion: v1, kind: Pod, metadata: {name: may-0, namespace: shop, labels: {app: may}}, spec: \
              {containers: [{name: app}]}, status: {phase: Running, podIP: 10.0.0.8}}\n",
         );
-        write("mesh.yaml", "trustDomain: td\ntrustDomainAliases: [old]\n");
+        folder.write("mesh.yaml", "trustDomain: td\ntrustDomainAliases: [old]\n");
         folder
     };
     let (old, new) = (of("mixed-old", "old"), of("mixed-new", "td"));
@@ -478,8 +443,5 @@ fn diff_finds_what_changes_where_a_sidecar_or_a_ztunnel_decides() {
             one["change"] == change && one["request"]["peer"]["uri_sans"] == json!([name])
         };
         assert!(decisions.iter().any(is_told), "{name}: {answer}");
-    }
-    for folder in [old, new] {
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

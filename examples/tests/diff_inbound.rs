@@ -4,10 +4,14 @@
     clippy::indexing_slicing,
     reason = "helpers of tests may fail like tests"
 )]
-use std::path::PathBuf;
-use std::process::Command;
+#[path = "shared/diff.rs"]
+mod diff;
+#[path = "shared/folder.rs"]
+mod folder;
 
 use serde_json::{Value, json};
+
+use folder::Folder;
 
 /// A workload of two ports: 8080 speaks HTTP, 9090 what it likes.
 const CLUSTER: &str = "
@@ -18,30 +22,14 @@ const CLUSTER: &str = "
  spec: {clusterIP: 10.9.0.1, selector: {app: cart}, ports: [{name: http, port: 80, targetPort: 8080}, {name: any, port: 90, targetPort: 9090}]}}
 ";
 
-fn folder(name: &str, [mesh, config, cluster]: [&str; 3]) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("mesh-inbound-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(folder.join("config")).unwrap();
-    std::fs::create_dir_all(folder.join("clusters/c1")).unwrap();
-    std::fs::write(folder.join("mesh.yaml"), mesh).unwrap();
-    std::fs::write(folder.join("config/all.yaml"), config).unwrap();
-    std::fs::write(folder.join("clusters/c1/all.yaml"), cluster).unwrap();
-    folder
-}
-
 /// What `mesh diff` says of two folders, as JSON and for people.
 fn diff(name: &str, before: [&str; 3], after: [&str; 3]) -> (Value, String) {
-    let [old, new] = [("old", before), ("new", after)]
-        .map(|(side, texts)| folder(&format!("{name}-{side}"), texts));
-    let answer = |form: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
-        let output = command.arg("diff").args([&old, &new]).args(["-o", form]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let answers = (serde_json::from_str(&answer("json")).unwrap(), answer("table"));
-    let _removed = (std::fs::remove_dir_all(&old), std::fs::remove_dir_all(&new));
-    answers
+    let [old, new] = [("old", before), ("new", after)].map(|(side, [mesh, config, cluster])| {
+        let files =
+            [("mesh.yaml", mesh), ("config/all.yaml", config), ("clusters/c1/all.yaml", cluster)];
+        Folder::new(&format!("inbound-{name}-{side}"), &files)
+    });
+    diff::diff(&old, &new)
 }
 
 /// What a change of the mesh's settings, of the rules or of the cluster says of what arrives.

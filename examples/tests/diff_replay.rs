@@ -4,11 +4,20 @@
     clippy::indexing_slicing,
     reason = "helpers of tests may fail like tests"
 )]
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[path = "shared/asked.rs"]
+mod asked;
+#[path = "shared/diff.rs"]
+mod diff;
+#[path = "shared/folder.rs"]
+mod folder;
+
+use std::path::Path;
 
 use serde_json::{Value, json};
+
+use asked::mesh;
+use diff::diff;
+use folder::Folder;
 
 /// A waypoint with two services, a workload with a ztunnel, two with sidecars, and who authorizes elsewhere.
 const CLUSTER: &str = "
@@ -57,34 +66,20 @@ fn policy(name: &str, spec: &str) -> String {
     )
 }
 
-fn folder(name: &str, settings: &str, policies: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("mesh-replay-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(folder.join("config")).unwrap();
-    std::fs::create_dir_all(folder.join("clusters/c1")).unwrap();
-    std::fs::write(folder.join("mesh.yaml"), format!("{settings}{SETTINGS}")).unwrap();
-    std::fs::write(folder.join("config/p.yaml"), format!("{DOORS}{policies}")).unwrap();
-    std::fs::write(folder.join("clusters/c1/all.yaml"), CLUSTER).unwrap();
-    folder
-}
-
-fn mesh(arguments: &[&str], input: &Value) -> (Value, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
-    command.args(arguments).args(["-o", "json"]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // Who asks for no input may be gone before it comes.
-    let _ = child.stdin.take().unwrap().write_all(input.to_string().as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let answer = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    (answer, String::from_utf8(output.stderr).unwrap())
+fn folder(name: &str, settings: &str, policies: &str) -> Folder {
+    let files = [
+        ("mesh.yaml", &*format!("{settings}{SETTINGS}")),
+        ("config/p.yaml", &*format!("{DOORS}{policies}")),
+        ("clusters/c1/all.yaml", CLUSTER),
+    ];
+    Folder::new(&format!("replay-{name}"), &files)
 }
 
 /// Asks one side what was told of it.
 fn replay(folder: &Path, told: &Value, side: &str) {
     let to = told["workload"].as_str().unwrap();
-    let arguments = ["-f", folder.to_str().unwrap(), "authz", "--request", "-", "--to", to];
-    let (answer, said) = mesh(&arguments, &told["request"]);
+    let arguments = ["authz", "--request", "-", "--to", to];
+    let (_, answer, said) = mesh(folder, &arguments, &told["request"]);
     let is_allowed = (told["change"] == "newly_allowed") == (side == "new");
     let by = &told[format!("by_{side}")];
     let asked =
@@ -113,16 +108,14 @@ fn check_in(name: &str, settings: &str, [old, new]: [&str; 2]) -> Vec<Value> {
     let [old, new] = &folders;
     let mut found = Vec::new();
     for [old, new] in [[old, new], [new, old]] {
-        let (answer, said) =
-            mesh(&["diff", old.to_str().unwrap(), new.to_str().unwrap()], &Value::Null);
-        let told = answer["decisions"].as_array().ok_or(said).unwrap();
+        let (answer, _) = diff(old, new);
+        let told = answer["decisions"].as_array().unwrap();
         for told in told {
             replay(old, told, "old");
             replay(new, told, "new");
         }
         found.extend(told.iter().cloned());
     }
-    folders.iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
     found
 }
 
@@ -281,21 +274,19 @@ fn what_becomes_of_tokens_is_told_whatever_policies_ask_for() {
 fn a_first_rule_refuses_tokens_of_others() {
     let cluster = |rules: &str| {
         let folder = folder(&format!("first-{}", rules.is_empty()), "", "");
-        std::fs::write(folder.join("config/p.yaml"), rules).unwrap();
+        folder.write("config/p.yaml", rules);
         folder
     };
     let rule = "{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: r, \
                 namespace: shop}, spec: {jwtRules: [{issuer: a, jwksUri: 'https://a'}]}}";
     let [old, new] = [cluster(""), cluster(rule)];
-    let (answer, said) =
-        mesh(&["diff", old.to_str().unwrap(), new.to_str().unwrap()], &Value::Null);
+    let (answer, said) = diff(&old, &new);
     let told = answer["decisions"].as_array().ok_or(said).unwrap();
     assert_eq!(kinds(told, "c1/shop/free-0"), ["newly_denied"]);
     for told in told {
         replay(&old, told, "old");
         replay(&new, told, "new");
     }
-    [old, new].iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
 }
 
 #[test]

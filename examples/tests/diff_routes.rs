@@ -4,10 +4,15 @@
     clippy::indexing_slicing,
     reason = "helpers of tests may fail like tests"
 )]
-use std::path::{Path, PathBuf};
-use std::process::Command;
+#[path = "shared/diff.rs"]
+mod diff;
+#[path = "shared/folder.rs"]
+mod folder;
 
 use serde_json::{Value, json};
+
+use diff::diff;
+use folder::Folder;
 
 const CLUSTER: &str = "
 {apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: app, labels: {app: web, security.istio.io/tlsMode: istio}},
@@ -32,25 +37,10 @@ fn service(spec: &str) -> String {
     )
 }
 
-fn folder(name: &str, file: &str, config: &str, cluster: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("mesh-routes-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(folder.join("config")).unwrap();
-    std::fs::create_dir_all(folder.join("clusters/c1")).unwrap();
-    std::fs::write(folder.join("mesh.yaml"), "{}\n").unwrap();
-    std::fs::write(folder.join("config").join(file), config).unwrap();
-    std::fs::write(folder.join("clusters/c1/all.yaml"), cluster).unwrap();
-    folder
-}
-
-fn diff(old: &Path, new: &Path) -> (Value, String) {
-    let answer = |form: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
-        let output = command.arg("diff").args([old, new]).args(["-o", form]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    (serde_json::from_str(&answer("json")).unwrap(), answer("table"))
+fn folder(name: &str, file: &str, config: &str, cluster: &str) -> Folder {
+    let config = (&*format!("config/{file}"), config);
+    let files = [("mesh.yaml", "{}\n"), config, ("clusters/c1/all.yaml", cluster)];
+    Folder::new(&format!("routes-{name}"), &files)
 }
 
 /// What moves of one request of `web-0`, as JSON without the proxies.
@@ -59,7 +49,6 @@ fn moved(name: &str, [before, after]: [(&str, &str); 2], [host, path]: [&str; 2]
         folder(&format!("{name}-{side}"), "all.yaml", config, cluster)
     });
     let (found, text) = diff(&old, &new);
-    let _removed = (std::fs::remove_dir_all(&old), std::fs::remove_dir_all(&new));
     assert!(!text.contains("none moves"), "{name}: {text}");
     let of = |change: &&Value| {
         let proxies = change["proxies"].as_array().unwrap();
@@ -132,7 +121,6 @@ fn a_proxy_that_comes_or_goes_moves_no_traffic() {
     let [old, new] = [("pods-old", CLUSTER), ("pods-new", &*renamed)]
         .map(|(side, cluster)| folder(side, "all.yaml", &rule, &format!("{cluster}{served}")));
     let (found, _) = diff(&old, &new);
-    let _removed = (std::fs::remove_dir_all(&old), std::fs::remove_dir_all(&new));
     assert_eq!(found["traffic"], json!([]), "{found}");
     let sent = found["resources"].as_array().unwrap().iter().map(|it| &it["proxies"]);
     let of = |name: &str| sent.clone().any(|it| it == &json!([format!("c1/app/{name}")]));
@@ -159,7 +147,6 @@ fn proxies_that_are_sent_the_same_stand_in_one_change() {
     let [old, new] = [("together-old", "a"), ("together-new", "b")]
         .map(|(side, host)| folder(side, "all.yaml", &rule(host), &cluster));
     let (found, _) = diff(&old, &new);
-    let _removed = (std::fs::remove_dir_all(&old), std::fs::remove_dir_all(&new));
     let moved: Vec<&Value> =
         found["traffic"].as_array().unwrap().iter().map(|it| &it["proxies"]).collect();
     assert_eq!(moved, [&json!(["c1/app/api-0", "c1/app/web-0"])], "{found}");
@@ -196,7 +183,6 @@ fn routes_that_send_alike_move_nothing() {
         folder("alike-old", "all.yaml", &service("{route: [{destination: {host: a}}]}"), CLUSTER);
     let new = folder("alike-new", "all.yaml", &service(slow), CLUSTER);
     let (found, text) = diff(&old, &new);
-    let _removed = (std::fs::remove_dir_all(&old), std::fs::remove_dir_all(&new));
     assert_eq!(found["traffic"], json!([]));
     assert!(text.contains("none moves"), "{text}");
     assert!(!found["resources"].as_array().unwrap().is_empty());
@@ -209,10 +195,6 @@ fn a_file_of_another_name_says_nothing_new() {
     let new = folder("file-new", "b.yaml", &config, CLUSTER);
     let (found, _) = diff(&old, &new);
     let (back, _) = diff(&old, &folder("file-none", "a.yaml", "{}", CLUSTER));
-    for side in ["file-old", "file-new", "file-none"] {
-        let path = std::env::temp_dir().join(format!("mesh-routes-{side}-{}", std::process::id()));
-        let _removed = std::fs::remove_dir_all(path);
-    }
     assert_eq!(found["diagnostics"], json!({"added": [], "removed": []}));
     assert!(!back["diagnostics"]["removed"].as_array().unwrap().is_empty(), "{back}");
 }
