@@ -133,11 +133,11 @@ pub struct Shadowed<'p> {
 }
 
 /// Finds the rules of a chain whose removal changes no decision of it, each with one rule that is why.
-/// The other chain of the workload may need them: see [`useless`](super::useless).
+/// The other chain of the workload may need them: see [`useless`](super::useless()).
 ///
 /// Only enforced ALLOW and DENY policies count. Of two rules that match the same the later one is
 /// reported. Costs the square of the number of rules. Where a gRPC server has one ALLOW rule only, that
-/// one keeps the workload closed even if it matches nothing: see [`useless`](super::useless).
+/// one keeps the workload closed even if it matches nothing: see [`useless`](super::useless()).
 pub fn shadowed(chain: &Chain) -> Vec<Shadowed<'_>> {
     let rules: Vec<&Policy> = chain
         .compiled
