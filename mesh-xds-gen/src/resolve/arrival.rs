@@ -88,8 +88,7 @@ pub fn receive<'l>(
         return Received { chain, content, ends_tls: false, resolution: nowhere };
     };
     let ends_tls = chain.transport_socket.is_some();
-    let refused = refusal(chain, read, arrival);
-    let resolution = match refused {
+    let resolution = match refusal(chain, read, arrival) {
         Some(reason) => Resolution { outcome: Outcome::Closed, reason, ..nowhere },
         None => of_content(configuration, read, &request(arrival.port), ends_tls, nowhere),
     };

@@ -15,7 +15,6 @@ use mesh_envoy_proto::envoy::config::listener::v3::{
 use mesh_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use mesh_envoy_proto::envoy::extensions::filters::network::redis_proxy::v3::RedisProxy;
 use mesh_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
-use mesh_envoy_proto::prost::Name;
 
 use super::Request;
 use crate::name::{VIRTUAL_INBOUND_LISTENER, VIRTUAL_OUTBOUND_LISTENER};
@@ -172,20 +171,17 @@ fn server_name(pattern: &str, name: &str) -> Option<usize> {
     }
 }
 
-/// What the chain does: its last filter.
+/// What the chain does: the first of its filters that reads requests or sends everything on. Such a filter
+/// ends a chain.
 pub(super) fn content(chain: &FilterChain) -> Option<Content> {
     chain.filters.iter().find_map(|filter| {
         let Some(filter::ConfigType::TypedConfig(config)) = &filter.config_type else {
             return None;
         };
-        if config.type_url == HttpConnectionManager::type_url() {
-            return config.to_msg().ok().map(|it| Content::Requests(Box::new(it)));
-        }
-        if config.type_url == RedisProxy::type_url() {
-            return config.to_msg().ok().map(|it| Content::Commands(Box::new(it)));
-        }
-        let is_proxy = config.type_url == TcpProxy::type_url();
-        let proxy = config.to_msg().ok().filter(|_| is_proxy);
-        proxy.map(|it| Content::Connection(Box::new(it)))
+        // A message of another type is none of these.
+        let requests = || config.to_msg().ok().map(|it| Content::Requests(Box::new(it)));
+        let commands = || config.to_msg().ok().map(|it| Content::Commands(Box::new(it)));
+        let connection = || config.to_msg().ok().map(|it| Content::Connection(Box::new(it)));
+        requests().or_else(commands).or_else(connection)
     })
 }
