@@ -22,26 +22,28 @@ kind: Pod
 metadata: {name: web-0, namespace: shop, labels: {app: web}}
 spec: {containers: [{name: istio-proxy, image: proxy, args: [proxy, sidecar]}]}
 status: {podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}, {ip: "2001:db8::1"}], phase: Running}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: web-v4, namespace: shop, labels: {kubernetes.io/service-name: web}}
-addressType: IPv4
-ports: [{name: http, port: 8080}]
-endpoints: [{addresses: [10.0.0.1], targetRef: {kind: Pod, name: web-0, namespace: shop}}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: web-v6, namespace: shop, labels: {kubernetes.io/service-name: web}}
-addressType: IPv6
-ports: [{name: http, port: 8080}]
-endpoints: [{addresses: ["2001:db8::1"], targetRef: {kind: Pod, name: web-0, namespace: shop}}]
 "#;
+
+/// The addresses of that pod behind the service, of one family.
+fn slice(family: &str, address: &str) -> String {
+    format!(
+        "---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: web-{family}, namespace: shop, labels: {{kubernetes.io/service-name: web}}}}
+addressType: {family}
+ports: [{{name: http, port: 8080}}]
+endpoints: [{{addresses: [\"{address}\"], targetRef: {{kind: Pod, name: web-0, namespace: shop}}}}]
+"
+    )
+}
 
 fn resources<T>(flags: Flags, read: impl FnOnce(Resources) -> T) -> Option<T> {
     let mut registry = Registry::new(Compat { flags, ..Compat::default() });
+    let objects =
+        [OBJECTS.to_owned(), slice("IPv4", "10.0.0.1"), slice("IPv6", "2001:db8::1")].concat();
     let (origin, name) = (Origin::Cluster("c0".into()), "all.yaml".into());
-    registry.load([Source { origin, name, text: OBJECTS.as_bytes().to_vec() }]);
+    registry.load([Source { origin, name, text: objects.into_bytes() }]);
     let mesh = registry.mesh();
     let proxy = mesh.proxy("c0/shop/web-0").ok()?;
     Some(read(Resources::new(&mesh.view(&proxy)?)))
