@@ -1,6 +1,6 @@
 //! From typed values back to nodes: what a message says, as proto JSON has it.
 //!
-//! Messages, enums and oneofs that are declared with [`message!`](super::decode::message) and its kin are
+//! Messages, enums and oneofs that are declared with [`message!`](super::decode::message!) and its kin are
 //! written by the same declaration that they are read by; those that are read in part
 //! (`ignoring unknown`) are not, for a part is not what was said.
 //!

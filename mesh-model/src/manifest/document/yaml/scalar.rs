@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use granit_parser::{ScalarStyle, Tag};
 
+use crate::manifest::decode::base64;
 use crate::manifest::document::Fault;
 use crate::manifest::{Place, Value};
 
@@ -148,40 +149,15 @@ fn is_float(text: &str) -> bool {
         && !(whole.is_empty() && fraction.is_empty())
 }
 
-/// Reads the base64 of a text.
+/// Reads the base64 of a text: of the standard alphabet, padded.
 fn binary(text: &str, place: Place) -> Result<Value, Fault> {
-    match base64(text).map(String::from_utf8) {
+    let digits: String = text.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+    let is_standard = digits.len().is_multiple_of(4) && !digits.contains(['-', '_']);
+    match base64(&digits).filter(|_| is_standard).map(String::from_utf8) {
         Some(Ok(text)) => Ok(Value::String(text.into())),
         Some(Err(_)) | None => {
             let message = "the `!!binary` value is not the base64 of a text";
             Err(Fault::new("YAML", place, message, "write the text itself"))
         }
     }
-}
-
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let padding = digits.iter().rev().take_while(|byte| **byte == b'=').count();
-    let digits = digits.get(..digits.len().checked_sub(padding)?)?;
-    if padding > 2 || (digits.len() + padding) % 4 != 0 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(digits.len());
-    for group in digits.chunks(4) {
-        let mut bits = 0_u32;
-        for digit in group {
-            let value = match digit {
-                b'A'..=b'Z' => digit - b'A',
-                b'a'..=b'z' => digit - b'a' + 26,
-                b'0'..=b'9' => digit - b'0' + 52,
-                b'+' => 62,
-                b'/' => 63,
-                _ => return None,
-            };
-            bits = bits << 6 | u32::from(value);
-        }
-        let [_, first, second, third] = (bits << (6 * (4 - group.len()))).to_be_bytes();
-        bytes.extend([first, second, third].iter().take(group.len() - 1));
-    }
-    Some(bytes)
 }

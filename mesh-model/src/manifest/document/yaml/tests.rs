@@ -133,6 +133,10 @@ fn tags_ask_for_a_type_or_are_ignored() {
         r#"["5",5,1.0,"x",{"a":1},"5"]"#,
     );
     check("!!binary aGVsbG8=", r#""hello""#);
+    check("!!binary |\n  aGVs\n  bG8=\n", r#""hello""#);
+    for digits in ["aGVsbG8", "--__", "aGVs=", "====", "a=Vs"] {
+        check_refused(&format!("!!binary {digits}"), "YAML", 1, 10);
+    }
     check_refused("a: !!int x", "YAML", 1, 10);
 }
 
