@@ -93,7 +93,8 @@ impl Default for &Endpoints {
 
 impl FromIterator<Endpoint> for Endpoints {
     fn from_iter<I: IntoIterator<Item = Endpoint>>(endpoints: I) -> Self {
-        let mut endpoints = endpoints.into_iter();
+        // Who has ended may go on: a block would then follow one that is not full.
+        let mut endpoints = endpoints.into_iter().fuse();
         let mut block = || -> Arc<[Endpoint]> { endpoints.by_ref().take(BLOCK).collect() };
         let first = block();
         let mut more = Vec::new();
@@ -153,6 +154,17 @@ mod tests {
             assert!(endpoints.iter().eq(&list) && endpoints.iter().rev().eq(list.iter().rev()));
             assert!((0..60).all(|index| endpoints.get(index) == list.get(index)));
         }
+    }
+
+    #[test]
+    fn what_has_ended_is_not_asked_again() {
+        let mut asked = 0;
+        let endpoints: Endpoints = std::iter::from_fn(|| {
+            asked += 1;
+            (asked != 4).then(|| endpoint(asked)).filter(|_| asked < 30)
+        })
+        .collect();
+        assert_eq!((endpoints.len(), endpoints.get(2)), (3, Some(&endpoint(3))));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) fn labels(violations: &mut Violations, selector: Option<&WorkloadLabe
 }
 
 fn pairs(violations: &mut Violations, name: &str, labels: &Labels, most_pairs: usize) {
-    most(violations, name, labels.iter().count(), most_pairs);
+    most(violations, name, labels.len(), most_pairs);
     violations.field(name, |violations| {
         for (key, value) in labels.iter() {
             longest(violations, key, value, LONGEST_VALUE);

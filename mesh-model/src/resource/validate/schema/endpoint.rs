@@ -42,7 +42,7 @@ pub(super) fn endpoint(violations: &mut Violations, spec: &WorkloadEntrySpec) {
 }
 
 fn labels(violations: &mut Violations, name: &str, labels: &Labels) {
-    most(violations, name, labels.iter().count(), MOST_LABELS);
+    most(violations, name, labels.len(), MOST_LABELS);
 }
 
 /// Checks a WorkloadGroup, whose template admission does not look into.
