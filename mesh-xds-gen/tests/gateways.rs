@@ -165,6 +165,32 @@ fn rules_of_one_host_are_joined_with_what_takes_every_request_last() {
 }
 
 #[test]
+fn a_route_of_the_gateway_api_of_the_gateways_namespace_comes_first() {
+    let of = |name: &str, age, namespace: &str, semantics: &str| {
+        let spec = format!(
+            "hosts: [a.example], http: [{{match: [{{uri: {{prefix: /{name}}}}}], \
+             route: [{{destination: {{host: cart.shop.svc.cluster.local}}}}]}}]"
+        );
+        let annotation = format!("annotations: {{internal.istio.io/route-semantics: {semantics}}}");
+        let place = format!("namespace: {namespace}, {annotation}");
+        rule(name, age, &spec).replacen("namespace: shop", &place, 1)
+    };
+    let rules = [
+        of("old", 1, "shop", "istio"),
+        of("own", 2, "edge", "gateway"),
+        of("far", 3, "shop", "gateway"),
+        of("new", 4, "edge", "istio"),
+    ];
+    let routed = "/own>outbound|9000||cart /old>outbound|9000||cart /far>outbound|9000||cart \
+                  /new>outbound|9000||cart";
+    check_routes(
+        &[gateway(HTTP), rules.concat()].concat(),
+        "http.8080",
+        &[&format!("a.example:80 = a.example: {routed}")],
+    );
+}
+
+#[test]
 fn hosts_of_the_same_rules_are_one_virtual_host() {
     let both = "hosts: [a.example, '*.b.example', long.a.example], \
                 http: [{route: [{destination: {host: cart}}]}]";
