@@ -1,7 +1,9 @@
 //! JSON: one value after the other, with the place of everything.
 //!
 //! JSON is YAML, but read as JSON it takes a twentieth of the time, may hold several objects without
-//! a `---` between them, and has no trap: a text is always quoted.
+//! a `---` between them, and has no trap: a text is always quoted. Escapes that only JSON has (`\/`, a character
+//! of two `\u`) are read here as the API server reads them, and refused in YAML; a tool that reads JSON as YAML
+//! refuses them here, too.
 use super::limits::{self, Limits};
 use super::{Fault, key};
 use crate::manifest::{Entry, Node, Place, Value};
