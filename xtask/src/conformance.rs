@@ -14,6 +14,7 @@ use crate::{Failure, workspace};
 
 mod authz;
 mod endpoints_istio;
+mod input;
 mod lb_envoy;
 mod model;
 mod profiles;

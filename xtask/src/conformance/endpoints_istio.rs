@@ -1,8 +1,8 @@
 //! Cases of the area `endpoints-istio`.
 use mesh_testkit::conformance::Answer;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::input::{Answered, read};
 use super::xds::{self, names};
 
 mod assign;
@@ -69,12 +69,4 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         _ => Err(format!("unknown op `{op}`")),
     };
     answered.map_or_else(Answer::Rejected, Answer::Value)
-}
-
-/// What an operation answers: a value, or why its input is not understood.
-type Answered = Result<Value, String>;
-
-/// Reads the input of a case; unknown fields are refused by the types.
-fn read<T: DeserializeOwned>(input: &Value) -> Result<T, String> {
-    T::deserialize(input).map_err(|error| error.to_string())
 }

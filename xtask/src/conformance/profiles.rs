@@ -1,7 +1,8 @@
 //! Cases of the area `profiles`.
 use mesh_testkit::conformance::Answer;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use super::input::{Answered, read};
 
 mod lb;
 mod model;
@@ -20,12 +21,4 @@ pub(crate) fn answer(op: &str, input: &Value) -> Answer {
         _ => return lb::answer(op, input),
     };
     answered.map_or_else(Answer::Rejected, Answer::Value)
-}
-
-/// What an operation answers: a value, or why its input is not understood.
-type Answered = Result<Value, String>;
-
-/// Reads the input of a case; unknown fields are refused by the types.
-fn read<T: DeserializeOwned>(input: &Value) -> Result<T, String> {
-    T::deserialize(input).map_err(|error| error.to_string())
 }

@@ -1,8 +1,8 @@
 //! Cases of mesh-lb: gRPC clients, ztunnel, active health checks, capacity.
 use mesh_testkit::conformance::Answer;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+use super::super::input::{Answered, Decimal, read};
 
 mod capacity;
 mod grpc;
@@ -34,23 +34,4 @@ pub(super) fn answer(op: &str, input: &Value) -> Answer {
         _ => Err(format!("unknown op `{op}`")),
     };
     answered.map_or_else(Answer::Rejected, Answer::Value)
-}
-
-/// What an operation answers: a value, or why its input is not understood.
-type Answered = Result<Value, String>;
-
-/// Reads the input of a case; unknown fields are refused by the types.
-fn read<T: DeserializeOwned>(input: &Value) -> Result<T, String> {
-    T::deserialize(input).map_err(|error| error.to_string())
-}
-
-/// A `u64` that is written as a decimal string.
-#[derive(Clone, Copy, Debug)]
-struct Decimal(u64);
-
-impl<'de> Deserialize<'de> for Decimal {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(serde::de::Error::custom)
-    }
 }
