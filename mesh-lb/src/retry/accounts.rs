@@ -183,25 +183,11 @@ impl Accounts {
 
 impl Account {
     const fn counter(&self, resource: Resource) -> &AtomicU32 {
-        let [connections, pending, requests, retries, pools] = &self.in_use;
-        match resource {
-            Resource::Connections => connections,
-            Resource::PendingRequests => pending,
-            Resource::Requests => requests,
-            Resource::Retries => retries,
-            Resource::ConnectionPools => pools,
-        }
+        of(&self.in_use, resource)
     }
 
     const fn overflow(&self, resource: Resource) -> &AtomicU64 {
-        let [connections, pending, requests, retries, pools] = &self.overflows;
-        match resource {
-            Resource::Connections => connections,
-            Resource::PendingRequests => pending,
-            Resource::Requests => requests,
-            Resource::Retries => retries,
-            Resource::ConnectionPools => pools,
-        }
+        of(&self.overflows, resource)
     }
 
     fn in_use(&self, resource: Resource) -> u32 {
@@ -221,6 +207,18 @@ impl Account {
                 self.limits.max_connection_pools.map_or(u64::MAX, u64::from)
             }
         }
+    }
+}
+
+/// What a list with an entry a resource has of one of them.
+const fn of<T>(all: &[T; RESOURCES], resource: Resource) -> &T {
+    let [connections, pending, requests, retries, pools] = all;
+    match resource {
+        Resource::Connections => connections,
+        Resource::PendingRequests => pending,
+        Resource::Requests => requests,
+        Resource::Retries => retries,
+        Resource::ConnectionPools => pools,
     }
 }
 
