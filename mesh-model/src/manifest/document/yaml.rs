@@ -13,7 +13,9 @@
 //!
 //! What is left: directives (`%YAML 1.2`, `%FOO`) are passed over, where upstream refuses all but `%YAML 1.1` and
 //! `%TAG`; blanks around a line separator (U+2028, U+2029) inside a text in quotes stay, and U+0085 there is no
-//! blank; a line that one of these three begins is none here, so that a document with such lines is refused.
+//! blank; a line that one of these three begins is none here, so that a document with such lines is refused;
+//! a comment needs a blank before it, behind a closing quote, too; and of a long document only some texts in
+//! quotes may go on too far left (16 MiB are read again at most, or four times its length).
 //!
 //! # Upstream
 //!
