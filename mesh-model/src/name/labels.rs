@@ -19,9 +19,14 @@ impl Labels {
     #[inline]
     pub fn get(&self, key: &str) -> Option<&str> {
         // Of few labels nearly all are told apart by their lengths, which are here; a binary search
-        // reads the text of each key that it meets.
+        // reads the text of each key that it meets. They are in order, and are met from the end that the key is
+        // likely to be nearer to: `version` is mostly the last.
         if self.0.len() <= 32 {
-            return self.0.iter().find(|(other, _)| **other == *key).map(|(_, value)| &**value);
+            let is_key = |(other, _): &&(Arc<str>, Arc<str>)| **other == *key;
+            let is_late = key.as_bytes().first().is_some_and(|first| *first > b'm');
+            let found =
+                if is_late { self.0.iter().rfind(is_key) } else { self.0.iter().find(is_key) };
+            return found.map(|(_, value)| &**value);
         }
         let index = self.0.binary_search_by(|(other, _)| (**other).cmp(key)).ok()?;
         self.0.get(index).map(|(_, value)| &**value)
