@@ -52,9 +52,7 @@ fn names<'v>(view: &'v ProxyView<'_>) -> Names<'v> {
     });
     for service in view.scope().egress().iter().flat_map(|egress| &egress.services) {
         let addresses = network::addresses(service, proxy, flags.istio_dual_stack);
-        let numbers: BTreeSet<u16> = service.ports.iter().map(|port| port.number).collect();
-        let at = |number| view.plane().endpoints_at(service, number);
-        names.add(service, &addresses, numbers.into_iter().flat_map(at));
+        names.add(service, &addresses, view.plane().endpoints_at_all(service));
     }
     names
 }

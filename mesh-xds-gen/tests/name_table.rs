@@ -2,10 +2,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mesh_model::Compat;
 use mesh_model::endpoint::{Endpoint, Provider, Workload};
 use mesh_model::name::{ClusterId, NetworkId};
-use mesh_model::registry::{Resolution, Service};
+use mesh_model::registry::{Origin, Registry, Resolution, Service, Source};
 use mesh_testkit::by_hand;
+use mesh_xds_gen::Resources;
 use mesh_xds_gen::name_table::{Client, Names};
 
 /// A pod of the subdomain `db` of a cluster and a network.
@@ -74,4 +76,55 @@ fn a_service_of_kubernetes_replaces_an_entry_of_its_host() {
         (entry, &["3.3.3.3"][..], Vec::new()),
     ];
     check(&replaced, &[("a.example.com", "2.2.2.2")]);
+}
+
+/// The pods of a headless service by port, and a sidecar that imports one of its ports. As a real istiod answers.
+#[test]
+fn the_pods_of_every_port_are_told_where_one_port_is_imported() {
+    let slice = |name: &str, port: u16, address: &str| {
+        format!(
+            "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nmetadata: {{name: db-{name}, \
+             namespace: data, labels: {{kubernetes.io/service-name: db}}}}\nendpoints: [{{addresses: [{address}], \
+             targetRef: {{kind: Pod, name: db-{name}, namespace: data}}}}]\nports: [{{name: {name}, port: {port}}}]\n---\n\
+             apiVersion: v1\nkind: Pod\nmetadata: {{name: db-{name}, namespace: data, labels: {{app: db}}}}\nspec: \
+             {{hostname: db-{name}, subdomain: db}}\nstatus: {{podIP: {address}, phase: Running}}\n"
+        )
+    };
+    let text = [
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: web-0, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: web, image: web}, {name: istio-proxy, image: proxy}]}
+status: {podIP: 10.0.0.9, phase: Running}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: data}
+spec: {clusterIP: None, selector: {app: db}, ports: [{name: http, port: 80}, {name: tcp, port: 81}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: one, namespace: shop}
+spec: {egress: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*/*']}]}
+",
+        &slice("http", 8080, "10.0.0.1"),
+        &slice("tcp", 8081, "10.0.0.2"),
+    ]
+    .concat();
+    let mut registry = Registry::new(Compat::default());
+    let origin = Origin::Cluster("c1".into());
+    registry.load([Source { origin, name: "all.yaml".into(), text: text.into_bytes() }]);
+    let mesh = registry.mesh();
+    let proxy = mesh.proxy("c1/shop/web-0").unwrap();
+    let table = Resources::new(&mesh.view(&proxy).unwrap()).names.table;
+    let ips = |host: &str| table.get(host).map(|info| info.ips.join(" "));
+    let expected = [
+        ("db.data.svc.cluster.local", "10.0.0.1 10.0.0.2"),
+        ("db-http.db.data.svc.cluster.local", "10.0.0.1"),
+        ("db-tcp.db.data.svc.cluster.local", "10.0.0.2"),
+    ];
+    for (host, addresses) in expected {
+        assert_eq!(ips(host).as_deref(), Some(addresses), "{host}");
+    }
 }

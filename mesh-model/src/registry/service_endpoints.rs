@@ -9,6 +9,8 @@
 //!
 //! istio/istio `pilot/pkg/model/push_context.go` `initServiceRegistry`, `ServiceEndpointsByPort`;
 //! `pilot/pkg/model/endpointshards.go` `CopyEndpoints`.
+use std::collections::BTreeSet;
+
 use super::{ControlPlane, Service};
 use crate::endpoint::{Endpoint, Shards};
 
@@ -29,6 +31,27 @@ impl ControlPlane {
             Some(shards.endpoints().filter(serves))
         });
         found.into_iter().flatten()
+    }
+
+    /// Returns the endpoints behind every port of a service, in whatever state, in the order of the ports' numbers:
+    /// behind those too of other services of its host and namespace, and those that a scope leaves out.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/model/push_context.go` `ServiceEndpoints`, which knows the ports in no order.
+    pub fn endpoints_at_all<'s>(
+        &'s self,
+        service: &'s Service,
+    ) -> impl Iterator<Item = &'s Endpoint> {
+        // Found when asked for: of most services nobody asks.
+        let found = move || {
+            let whole = self.services.get(service.hostname.as_str(), service.namespace.as_str());
+            let whole = whole.map_or(service, AsRef::as_ref);
+            let ports = self.services.sharing(whole).flat_map(|of| &of.ports);
+            let numbers: BTreeSet<u16> = ports.map(|port| port.number).collect();
+            numbers.into_iter().flat_map(|number| self.endpoints_at(whole, number))
+        };
+        std::iter::once_with(found).flatten()
     }
 
     /// Returns whether all endpoints behind a port of a service, in whatever state, say by the label
