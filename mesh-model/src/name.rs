@@ -9,6 +9,7 @@ mod locality;
 mod nearest;
 mod port;
 mod protocol;
+mod text;
 mod texts;
 
 pub use self::cidr::{Cidr, InvalidCidr};
@@ -25,4 +26,5 @@ pub(crate) use self::nearest::hint;
 pub use self::nearest::{closest_name, nearest_name};
 pub use self::port::{InvalidPort, Port};
 pub use self::protocol::Protocol;
+pub use self::text::Text;
 pub(crate) use self::texts::Texts;

@@ -48,6 +48,7 @@ pub(super) const PURE: &[&str] =
 
 /// What pure crates may depend on beside each other: packages that compute and do nothing else.
 pub(super) const LIBRARIES: &[&str] = &[
+    "arcstr",
     "bytes",
     "der",
     "granit-parser",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Cursor, Decode};
 use crate::manifest::{Node, Value};
-use crate::name::{Cidr, Duration, Namespace};
+use crate::name::{Cidr, Duration, Namespace, Text};
 
 /// Returns the text that stands here, reporting anything else.
 pub(crate) fn text<'n>(node: &'n Node, cursor: &mut Cursor) -> Option<&'n str> {
@@ -22,6 +22,12 @@ impl Decode for Box<str> {
 }
 
 impl Decode for Arc<str> {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        text(node, cursor).map(Self::from)
+    }
+}
+
+impl Decode for Text {
     fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
         text(node, cursor).map(Self::from)
     }

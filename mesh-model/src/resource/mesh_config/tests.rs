@@ -80,8 +80,8 @@ fn aliases_are_a_sorted_set() {
 #[test]
 fn an_empty_list_of_namespaces_to_export_to_is_all_of_them() {
     let config = check(r#"{"defaultServiceExportTo": [], "defaultVirtualServiceExportTo": ["."]}"#);
-    assert_eq!(config.default_service_export_to, ["*".into()]);
-    assert_eq!(config.default_virtual_service_export_to, [".".into()]);
+    assert_eq!(config.default_service_export_to, [Box::from("*")]);
+    assert_eq!(config.default_virtual_service_export_to, [Box::from(".")]);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn what_is_wrong_falls_back_alone() {
         ..MeshConfig::default()
     };
     assert_eq!(config, expected);
-    assert_eq!(config.service_settings[0].hosts, ["a.b".into()]);
+    assert_eq!(config.service_settings[0].hosts, [Box::from("a.b")]);
 }
 
 #[test]
