@@ -66,7 +66,7 @@ fn place(index: u32) -> Endpoint {
     let (cluster, locality) = (region + 1, format!("region-{region}/zone-{index}/"));
     let mut endpoint = by_hand::endpoint("10.0.0.0", &format!("c{cluster}"), &locality);
     let mut workload = Workload::clone(&endpoint.workload);
-    workload.network = NetworkId::from(format!("n{cluster}").as_str());
+    workload.place_mut().network = NetworkId::from(format!("n{cluster}").as_str());
     endpoint.workload = Arc::new(workload);
     Endpoint { weight: 1, ..endpoint }
 }

@@ -116,7 +116,7 @@ fn destinations<'m>(view: &ProxyView<'m>) -> impl Iterator<Item = Destination<'m
 fn leaves_network(view: &ProxyView<'_>, service: &Service) -> bool {
     let shards = view.shards(service).into_iter().flat_map(|shards| shards.iter());
     let mut cohorts = shards.flat_map(|shard| shard.cohorts());
-    cohorts.any(|of| of.cohort().workload().network != view.proxy().network)
+    cohorts.any(|of| of.cohort().workload().place.network != view.proxy().network)
 }
 
 /// A client and a destination.

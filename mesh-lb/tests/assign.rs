@@ -44,7 +44,7 @@ fn with(endpoint: Endpoint, change: impl FnOnce(&mut Workload)) -> Endpoint {
 
 fn in_network(network: &str, address: &str, cluster: &str, locality: &str) -> Endpoint {
     let endpoint = by_hand::endpoint(address, cluster, locality);
-    with(endpoint, |workload| workload.network = NetworkId::from(network))
+    with(endpoint, |workload| workload.place_mut().network = NetworkId::from(network))
 }
 
 fn gateway(network: &str, address: &str, port: u16) -> NetworkGateway {
@@ -204,7 +204,7 @@ fn a_mended_gateway_shows_the_labels_that_all_its_endpoints_share() {
     let versioned = |endpoint: Endpoint| {
         with(endpoint, |workload| {
             workload.labels =
-                [("version", "v1"), ("pod", &*workload.locality)].into_iter().collect();
+                [("version", "v1"), ("pod", &*workload.place.locality)].into_iter().collect();
         })
     };
     let mut mesh = mesh([
@@ -306,7 +306,7 @@ fn a_locality_that_is_told_twice_has_the_weight_told_last() {
 fn a_weight_that_is_not_told_leaves_the_one_told_before() {
     // Nobody gets to the last one, so that its locality has neither endpoints nor a weight.
     let far = with(weighted("10.2.0.1", "eu/b/", 9), |workload| {
-        workload.network = NetworkId::from("n2");
+        workload.place_mut().network = NetworkId::from("n2");
         workload.tls_mode = "disabled".into();
     });
     let near = [weighted("10.0.0.1", "eu/b", 3), weighted("10.0.0.2", "eu/c", 1)];

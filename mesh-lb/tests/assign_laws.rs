@@ -43,7 +43,7 @@ proptest! {
         let assignment = world.engine();
         let shards = world.shards();
         for endpoint in shards.endpoints().filter(|endpoint| world.serves_port(endpoint)) {
-            let is_it = |other: &Endpoint| other.workload.instance == endpoint.workload.instance;
+            let is_it = |other: &Endpoint| other.instance == endpoint.instance;
             let n_dialled = assignment.endpoints().filter(|used| match used.target() {
                 Target::Direct(other) | Target::Tunnel(other) => is_it(other),
                 Target::Gateway(_) | Target::DoubleTunnel(_) => false,
@@ -163,7 +163,7 @@ proptest! {
         let own = |endpoint: &Endpoint| u128::from(endpoint.effective_weight()) * u128::from(scale);
         let n_fronting = |front: &Endpoint| {
             let all = assignment.endpoints();
-            let is_it = |other: &Endpoint| other.workload.instance == front.workload.instance;
+            let is_it = |other: &Endpoint| other.instance == front.instance;
             u128::try_from(all.filter(|gateway| gateway.fronts().any(is_it)).count()).unwrap()
         };
         let explanation = assignment.explain();

@@ -4,6 +4,7 @@ mod cohort;
 mod gateway;
 mod health;
 mod shard;
+mod workload;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,7 +16,8 @@ pub use self::cohort::{COMMON_LABELS, Cohort, Dialled, Kind, SpokenTls};
 pub use self::gateway::{Gateways, NetworkGateway};
 pub use self::health::HealthStatus;
 pub use self::shard::{CohortOf, Provider, Shard, Shards};
-use crate::name::{ClusterId, Labels, Namespace, NetworkId, Texts, share_text};
+pub use self::workload::{Place, Template, Workload, canonical_revision, canonical_service};
+use crate::name::Text;
 
 /// One address and port that a service can send to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,7 +30,7 @@ pub struct Endpoint {
     /// The port to dial (the target port); 0 for a Unix socket.
     pub port: u16,
     /// The name of the service port that it serves.
-    pub port_name: Arc<str>,
+    pub port_name: Text,
     /// The number of the service port that it serves, for services whose ports match by number
     /// (`ServiceEntry`); 0 otherwise.
     pub service_port: u16,
@@ -36,7 +38,9 @@ pub struct Endpoint {
     pub weight: u32,
     /// The health that its source reports.
     pub health: HealthStatus,
-    /// What it runs in.
+    /// The name of the pod or machine, empty where it is none's.
+    pub instance: Text,
+    /// What it runs in; many pods share one.
     pub workload: Arc<Workload>,
 }
 
@@ -68,118 +72,6 @@ impl<'a> IntoIterator for &'a MoreAddresses {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
-    }
-}
-
-/// What an endpoint runs in; shared by all its ports.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "callers build workloads by hand")]
-pub struct Workload {
-    /// The workload's name: the deployment's, or the pod's own (not the pod's where it has another).
-    pub name: Arc<str>,
-    /// The name of the pod or machine itself.
-    pub instance: Arc<str>,
-    /// Its namespace.
-    pub namespace: Namespace,
-    /// Its labels, with the topology labels that istiod adds.
-    pub labels: Labels,
-    /// Its cluster.
-    pub cluster: ClusterId,
-    /// Its network, empty if unknown.
-    pub network: NetworkId,
-    /// The raw locality text; endpoints are grouped by it as it stands (`r1/z1` is not `r1/z1/`).
-    pub locality: Arc<str>,
-    /// The node it runs on, empty if unknown.
-    pub node: Arc<str>,
-    /// Its service account, empty if unknown.
-    pub service_account: Arc<str>,
-    /// The identity a server certificate must show (`spiffe://…`), empty if unknown.
-    pub identity: Arc<str>,
-    /// `istio` if a sidecar accepts mutual TLS, else `disabled` (or what the label says).
-    pub tls_mode: Arc<str>,
-    /// `spec.hostname` of a pod, else its name; for headless names.
-    pub hostname: Arc<str>,
-    /// `spec.subdomain` of a pod, empty for anything else.
-    pub subdomain: Arc<str>,
-    /// Which clusters may use it.
-    pub discoverability: Discoverability,
-}
-
-/// The labels that name a workload's service, in order.
-const CANONICAL_NAME: &[&str] =
-    &["service.istio.io/canonical-name", "app.kubernetes.io/name", "app"];
-/// The labels that name a workload's revision, in order.
-const CANONICAL_REVISION: &[&str] =
-    &["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"];
-
-/// Returns the service that a workload's labels name, the canonical one first; `None` where none does
-/// and the workload's own name stands for it.
-///
-/// # Upstream
-///
-/// istio/istio `pkg/kube/labels/labels.go` `CanonicalService`.
-pub fn canonical_service(labels: &Labels) -> Option<&str> {
-    CANONICAL_NAME.iter().find_map(|key| labels.get(key))
-}
-
-/// Returns the revision that a workload's labels name; `None` where none does, which means `latest`.
-///
-/// # Upstream
-///
-/// istio/istio `pkg/kube/labels/labels.go` `CanonicalService`.
-pub fn canonical_revision(labels: &Labels) -> Option<&str> {
-    CANONICAL_REVISION.iter().find_map(|key| labels.get(key))
-}
-
-impl Workload {
-    /// Returns `WORKLOAD;NAMESPACE;SERVICE;REVISION;CLUSTER`: how Envoy is told whose an endpoint is.
-    ///
-    /// The service is the canonical one, the workload's own name where no label says it; of no
-    /// revision, and of `latest`, nothing is said.
-    ///
-    /// # Upstream
-    ///
-    /// istio/istio `pilot/pkg/networking/util/util.go` `AppendLbEndpointMetadata`.
-    pub fn metadata(&self) -> String {
-        [&*self.name, &self.metadata_rest()].concat()
-    }
-
-    /// What follows the name there.
-    fn metadata_rest(&self) -> String {
-        let Self { namespace, labels, cluster, .. } = self;
-        let service = canonical_service(labels).unwrap_or(&self.name);
-        let revision = canonical_revision(labels).filter(|revision| *revision != "latest");
-        ["", namespace.as_str(), service, revision.unwrap_or_default(), cluster.as_str()].join(";")
-    }
-
-    /// Takes the allocations of another workload for what is equal to it.
-    pub(crate) fn share(&mut self, near: &Self) {
-        if self.namespace == near.namespace {
-            self.namespace.clone_from(&near.namespace);
-        }
-        if self.network == near.network {
-            self.network.clone_from(&near.network);
-        }
-        self.labels.share(&near.labels);
-        let Self { name, locality, node, service_account, identity, tls_mode, subdomain, .. } =
-            near;
-        let theirs = [name, locality, node, service_account, identity, tls_mode, subdomain];
-        for (text, other) in self.common_texts().into_iter().zip(theirs) {
-            share_text(text, other);
-        }
-    }
-
-    /// Takes the allocations that are known of texts that many workloads have.
-    pub(crate) fn share_texts(&mut self, texts: &mut Texts) {
-        self.labels.share_texts(texts);
-        self.common_texts().into_iter().for_each(|text| texts.share(text));
-    }
-
-    /// The texts that it may have in common with others.
-    fn common_texts(&mut self) -> [&mut Arc<str>; 7] {
-        let Self { name, locality, node, service_account, identity, tls_mode, subdomain, .. } =
-            self;
-        [name, locality, node, service_account, identity, tls_mode, subdomain]
     }
 }
 
@@ -263,12 +155,51 @@ impl Endpoint {
     /// Returns what people know it by: its address as it is written, and where there is none, whose it is
     /// (`no address (NAMESPACE/NAME)`).
     pub fn shown_address(&self) -> String {
-        let Workload { namespace, instance, .. } = &*self.workload;
+        let (namespace, instance) = (&self.workload.namespace, &self.instance);
         match self.address {
             Address::Unknown if instance.is_empty() => "no address".to_owned(),
             Address::Unknown => format!("no address ({namespace}/{instance})"),
             Address::Ip(_) | Address::Host(_) | Address::Unix(_) => self.address.to_string(),
         }
+    }
+
+    /// Returns the name of the workload: the deployment's, or the instance's own.
+    #[inline]
+    pub fn workload_name(&self) -> &Text {
+        match &self.workload.name {
+            name if name.is_empty() => &self.instance,
+            name => name,
+        }
+    }
+
+    /// Returns what a pod is called below a headless service: `spec.hostname`, else its name; `None` for
+    /// anything but a pod.
+    pub fn hostname(&self) -> Option<&str> {
+        match &**self.workload.hostname.as_ref()? {
+            "" => Some(&self.instance),
+            hostname => Some(hostname),
+        }
+    }
+
+    /// Returns `WORKLOAD;NAMESPACE;SERVICE;REVISION;CLUSTER`: how Envoy is told whose an endpoint is.
+    ///
+    /// The service is the canonical one, the workload's own name where no label says it; of no
+    /// revision, and of `latest`, nothing is said.
+    ///
+    /// # Upstream
+    ///
+    /// istio/istio `pilot/pkg/networking/util/util.go` `AppendLbEndpointMetadata`.
+    pub fn metadata(&self) -> String {
+        [self.workload_name(), &*self.metadata_rest()].concat()
+    }
+
+    /// What follows the name there.
+    fn metadata_rest(&self) -> String {
+        let Workload { labels, place, .. } = &*self.workload;
+        let service = canonical_service(labels).unwrap_or_else(|| self.workload_name());
+        let revision = canonical_revision(labels).filter(|revision| *revision != "latest");
+        let (namespace, cluster) = (self.workload.namespace.as_str(), place.cluster.as_str());
+        ["", namespace, service, revision.unwrap_or_default(), cluster].join(";")
     }
 
     /// Returns the weight that counts: 1 where none is set.

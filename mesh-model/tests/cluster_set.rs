@@ -54,7 +54,7 @@ fn told(mesh: &Mesh, cluster: &str, host: &str) -> Option<String> {
     let shards = view.shards(&destination.service).cloned().unwrap_or_default();
     let is_told = |endpoint: &&Endpoint| {
         endpoint.workload.discoverability == Discoverability::Always
-            || endpoint.workload.cluster == proxy.cluster
+            || endpoint.workload.place.cluster == proxy.cluster
     };
     let endpoints = shards.endpoints().filter(is_told);
     Some(endpoints.map(|endpoint| endpoint.address.to_string()).collect::<Vec<_>>().join(" "))

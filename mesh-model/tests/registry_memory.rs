@@ -94,6 +94,6 @@ fn an_endpoint_without_a_pod_costs_160_bytes() {
 }
 
 #[test]
-fn an_endpoint_with_its_pod_costs_860_bytes() {
-    check(200, true, 860);
+fn an_endpoint_with_its_pod_costs_640_bytes() {
+    check(200, true, 640);
 }

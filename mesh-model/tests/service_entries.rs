@@ -92,7 +92,10 @@ fn several_addresses_are_several_services_and_list_every_endpoint_again() {
     let found = endpoints(&mesh, "a.example");
     let texts: Vec<_> = found.iter().map(|endpoint| endpoint.address.to_string()).collect();
     assert_eq!(texts, ["1.1.1.1", "1.1.1.2"].repeat(3));
-    assert_eq!((&*found[1].workload.name, found[1].workload.cluster.as_str()), ("a-1", "c1"));
+    assert_eq!(
+        (&**found[1].workload_name(), found[1].workload.place.cluster.as_str()),
+        ("a-1", "c1")
+    );
 }
 
 #[test]
@@ -122,7 +125,7 @@ fn a_dns_host_without_endpoints_is_its_own_endpoint() {
     check(&[&text], &["a.example 443 x 80"]);
     let found = endpoints(&mesh(&[&text]), "a.example");
     assert!(found[0].workload.labels.is_empty());
-    assert_eq!((&*found[0].workload.name, &*found[0].workload.tls_mode), ("a", "disabled"));
+    assert_eq!((&**found[0].workload_name(), &*found[0].workload.tls_mode), ("a", "disabled"));
     let nothing = entry("name: a", &format!("hosts: [a.example], resolution: STATIC, {HTTP}"));
     check(&[&nothing], &[]);
 }
@@ -155,7 +158,7 @@ fn a_selector_finds_ready_pods_then_machines_of_every_cluster() {
     let found = endpoints(&mesh, "a.example");
     let texts: Vec<_> = found
         .iter()
-        .map(|e| format!("{}:{} {} {:?}", e.address, e.port, e.workload.cluster, e.health))
+        .map(|e| format!("{}:{} {} {:?}", e.address, e.port, e.workload.place.cluster, e.health))
         .collect();
     assert_eq!(
         texts,
@@ -182,7 +185,7 @@ fn a_kubernetes_service_selects_machines_of_its_own_cluster() {
     let found = endpoints(&mesh, "web.shop.svc.cluster.local");
     let texts: Vec<_> = found
         .iter()
-        .map(|e| format!("{}:{} {} {}", e.address, e.port, e.port_name, e.workload.cluster))
+        .map(|e| format!("{}:{} {} {}", e.address, e.port, e.port_name, e.workload.place.cluster))
         .collect();
     assert_eq!(
         texts,
@@ -231,7 +234,7 @@ fn the_network_is_the_field_and_labels_follow_the_cluster() {
     let place = |endpoint: &Endpoint| {
         let workload = &endpoint.workload;
         let label = workload.labels.value("topology.istio.io/network").to_owned();
-        (workload.network.to_string(), label, workload.locality.to_string())
+        (workload.place.network.to_string(), label, workload.place.locality.to_string())
     };
     let text = |(a, b, c): (&str, &str, &str)| (a.to_owned(), b.to_owned(), c.to_owned());
     assert_eq!(place(&found[0]), text(("n1", "n1", "r.x/z")));

@@ -15,7 +15,7 @@ fn endpoint(&(address, locality, network, is_healthy, version): &Sketch) -> Endp
     let place = format!("eu/z{locality}/");
     let mut endpoint = by_hand::endpoint(&format!("10.0.0.{address}"), "c1", &place);
     let mut workload = Workload::clone(&endpoint.workload);
-    workload.network = NetworkId::from(format!("n{network}").as_str());
+    workload.place_mut().network = NetworkId::from(format!("n{network}").as_str());
     // Some show none.
     workload.identity = if version == 0 { "" } else { identity_of(address) }.into();
     workload.labels = [("version", format!("v{version}"))].into_iter().collect();
@@ -45,7 +45,7 @@ fn told(shard: &Shard) -> Vec<String> {
             .map(|place| format!("{:?}", cohort.kinds().get(cohort.kind_of(place))))
             .collect();
         let workload = cohort.workload();
-        format!("{:?} {} {} {kinds:?}", of.indices(), cohort.locality(), workload.network)
+        format!("{:?} {} {} {kinds:?}", of.indices(), cohort.locality(), workload.place.network)
     });
     cohorts.collect()
 }

@@ -12,9 +12,12 @@ use std::sync::Arc;
 
 use mesh_model::compat::DataPlane;
 use mesh_model::endpoint::{
-    Address, Endpoint, HealthStatus, MoreAddresses, Provider, Shard, Shards, Workload,
+    Address, Endpoint, HealthStatus, MoreAddresses, Place, Provider, Shard, Shards, Template,
+    Workload,
 };
-use mesh_model::name::{ClusterId, Hostname, Labels, Locality, Namespace, NetworkId, Protocol};
+use mesh_model::name::{
+    ClusterId, Hostname, Labels, Locality, Namespace, NetworkId, Protocol, Text,
+};
 use mesh_model::registry::{
     AutoAllocated, Resolution, Service, ServicePort, TrafficDistribution, UNSPECIFIED,
 };
@@ -85,12 +88,15 @@ pub fn endpoint(address: &str, cluster: &str, locality: &str) -> Endpoint {
         service_port: 80,
         weight: 0,
         health: HealthStatus::Healthy,
+        instance: Text::default(),
         workload: Arc::new(Workload {
-            cluster: ClusterId::from(cluster),
-            locality: locality.into(),
             labels: place_labels(cluster, locality),
-            tls_mode: "istio".into(),
-            ..Workload::default()
+            place: Arc::new(Place {
+                cluster: ClusterId::from(cluster),
+                locality: locality.into(),
+                ..Place::default()
+            }),
+            template: Arc::new(Template { tls_mode: "istio".into(), ..Template::default() }),
         }),
     }
 }
@@ -99,7 +105,7 @@ pub fn endpoint(address: &str, cluster: &str, locality: &str) -> Endpoint {
 pub fn shards(endpoints: impl IntoIterator<Item = Endpoint>) -> Shards {
     let mut by_cluster: BTreeMap<ClusterId, Vec<Endpoint>> = BTreeMap::new();
     for endpoint in endpoints {
-        by_cluster.entry(endpoint.workload.cluster.clone()).or_default().push(endpoint);
+        by_cluster.entry(endpoint.workload.place.cluster.clone()).or_default().push(endpoint);
     }
     Shards::new(
         by_cluster.into_iter().map(|(cluster, endpoints)| {

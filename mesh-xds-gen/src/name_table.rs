@@ -157,11 +157,12 @@ impl<'c> Names<'c> {
                 continue;
             }
             let workload = &endpoint.workload;
-            let is_near = equal_or_unknown(self.client.network, &workload.network);
-            let is_local = equal_or_unknown(self.client.cluster, &workload.cluster);
+            let is_near = equal_or_unknown(self.client.network, &workload.place.network);
+            let is_local = equal_or_unknown(self.client.cluster, &workload.place.cluster);
             if is_near && !workload.subdomain.is_empty() {
                 let Some((_, domain)) = service.hostname.as_str().split_once('.') else { continue };
-                let name = format!("{}.{}", workload.hostname, workload.subdomain);
+                let name =
+                    format!("{}.{}", endpoint.hostname().unwrap_or_default(), workload.subdomain);
                 pods.add(format!("{name}.{domain}"), name, is_local, &addresses);
             }
             if is_near && (is_local || self.client.multicluster_headless) {

@@ -222,18 +222,29 @@ fn endpoint_of() -> impl Strategy<Value = Endpoint> {
     let place = select(vec![("c1", "n1", "r1/z1"), ("c1", "n1", "r1/z2/"), ("c2", "n2", "")]);
     let more = prop::bool::weighted(0.05);
     let own = prop_oneof![8 => Just(("web", "istio")), 1 => Just(("batch", "istio")),
-        1 => Just(("web", "disabled")), 1 => Just(("", "word"))];
-    (address, weight, health, port, place, more, own).prop_map(
-        |(address, weight, health, port, (cluster, network, locality), more, (name, tls))| {
+        1 => Just(("web", "disabled")), 1 => Just(("", "word")), 3 => Just(("", "istio"))];
+    let instance = select(vec!["", "web", "a-1", "a-2", "a-3"]);
+    (address, weight, health, port, place, more, own, instance).prop_map(
+        |(
+            address,
+            weight,
+            health,
+            port,
+            (cluster, network, locality),
+            more,
+            (name, tls),
+            instance,
+        )| {
             let base = by_hand::endpoint("10.0.0.1", cluster, locality);
             let mut workload = Workload::clone(&base.workload);
-            workload.network = NetworkId::from(network);
+            workload.place_mut().network = NetworkId::from(network);
             workload.name = name.into();
             workload.tls_mode = tls.into();
             let another = more.then(|| Address::Ip([10, 9, 8, 7].into()));
             let more_addresses = another.into_iter().collect();
             let workload = Arc::new(workload);
-            Endpoint { address, weight, health, port, more_addresses, workload, ..base }
+            let instance = instance.into();
+            Endpoint { address, weight, health, port, more_addresses, instance, workload, ..base }
         },
     )
 }

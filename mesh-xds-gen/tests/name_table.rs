@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_model::Compat;
-use mesh_model::endpoint::{Endpoint, Provider, Workload};
+use mesh_model::endpoint::{Endpoint, Place, Provider, Template, Workload};
 use mesh_model::name::{ClusterId, NetworkId};
 use mesh_model::registry::{Origin, Registry, Resolution, Service, Source};
 use mesh_testkit::by_hand;
@@ -12,13 +12,11 @@ use mesh_xds_gen::name_table::{Client, Names};
 
 /// A pod of the subdomain `db` of a cluster and a network.
 fn pod(name: &str, address: &str, cluster: &str, network: &str) -> Endpoint {
-    let workload = Workload {
-        hostname: name.into(),
-        subdomain: "db".into(),
-        cluster: ClusterId::from(cluster),
-        network: NetworkId::from(network),
-        ..Workload::default()
-    };
+    let (cluster_id, network) = (ClusterId::from(cluster), NetworkId::from(network));
+    let place = Place { cluster: cluster_id, network, ..Place::default() };
+    let hostname = Some(name.into());
+    let template = Template { hostname, subdomain: "db".into(), ..Template::default() };
+    let workload = Workload { place: place.into(), template: template.into(), ..<_>::default() };
     Endpoint { workload: Arc::new(workload), ..by_hand::endpoint(address, cluster, "") }
 }
 

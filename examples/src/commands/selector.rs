@@ -66,14 +66,14 @@ fn endpoints(mesh: &Mesh) -> impl Iterator<Item = &Endpoint> {
 }
 
 fn localities(mesh: &Mesh, of: impl Fn(Locality) -> String) -> BTreeSet<String> {
-    let places = endpoints(mesh).map(|endpoint| Locality::parse(&endpoint.workload.locality));
+    let places = endpoints(mesh).map(|endpoint| Locality::parse(&endpoint.workload.place.locality));
     places.filter(|place| !place.is_empty()).map(of).collect()
 }
 
 fn networks(mesh: &Mesh) -> BTreeSet<String> {
     let of_gateways = mesh.control_planes().flat_map(|plane| plane.named_gateways.iter());
     let of_gateways = of_gateways.map(|gateway| gateway.network.to_string());
-    let of_endpoints = endpoints(mesh).map(|endpoint| endpoint.workload.network.to_string());
+    let of_endpoints = endpoints(mesh).map(|endpoint| endpoint.workload.place.network.to_string());
     of_gateways.chain(of_endpoints).filter(|network| !network.is_empty()).collect()
 }
 

@@ -163,13 +163,11 @@ fn decision(mesh: &Mesh, view: &ProxyView<'_>) {
     for service in view.services() {
         let Some(shards) = view.shards(service) else { continue };
         let mut pods = shards.endpoints().filter(|endpoint| {
-            let workload = &endpoint.workload;
-            workload.cluster == from.cluster && !workload.instance.is_empty()
+            endpoint.workload.place.cluster == from.cluster && !endpoint.instance.is_empty()
         });
         let Some(endpoint) = pods.next() else { continue };
-        let workload = &endpoint.workload;
-        let reference =
-            format!("{}/{}/{}", workload.cluster, workload.namespace, workload.instance);
+        let (instance, workload) = (&endpoint.instance, &endpoint.workload);
+        let reference = format!("{}/{}/{instance}", workload.place.cluster, workload.namespace);
         let Ok(to) = mesh.proxy(&reference) else { continue };
         let authorizer = Authorizer::of_proxy(mesh, view.plane(), &to);
         let uris = [caller.as_str()];

@@ -88,7 +88,8 @@ fn tcp_ports<'m>(plane: &Plane<'m>) -> BTreeMap<Key<'m>, Vec<TcpPort<'m>>> {
                 continue;
             };
             let workload = &endpoint.workload;
-            let key = (workload.cluster.as_str(), workload.namespace.as_str(), &*workload.instance);
+            let key =
+                (workload.place.cluster.as_str(), workload.namespace.as_str(), &*endpoint.instance);
             found.entry(key).or_default().push(TcpPort {
                 host: service.hostname.as_str(),
                 number: port.number,

@@ -365,7 +365,7 @@ fn locality_overflow(locality: AssignedLocality<'_>, Overflow { exact, weight }:
 /// That the client's network has no way to the endpoint's, as far as the mesh is described.
 fn out_of_reach(endpoint: AssignedEndpoint<'_>, own: Option<&NetworkId>) -> Option<Said> {
     let (Target::Direct(to) | Target::Tunnel(to)) = endpoint.target() else { return None };
-    let (own, network) = (own?, &to.workload.network);
+    let (own, network) = (own?, &to.workload.place.network);
     (!network.is_same_or_empty(own)).then(|| {
         let text = format!(
             "its network `{network}` has no gateway for the client, which is in `{own}`: its own address is \

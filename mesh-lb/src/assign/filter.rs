@@ -135,7 +135,7 @@ impl<'a> Filter<'a> {
             ClusterForm::Outbound
             | ClusterForm::SniDnat
             | ClusterForm::InboundVip
-            | ClusterForm::SelfDiscovery => *cohort.port_name() == self.input.port.name,
+            | ClusterForm::SelfDiscovery => **cohort.port_name() == *self.input.port.name,
         }
     }
 
@@ -143,10 +143,10 @@ impl<'a> Filter<'a> {
     pub(super) fn standing(&self, workload: &Workload) -> Standing {
         let Input { proxy, .. } = self.input;
         Standing {
-            sees_network: proxy.sees_network(&workload.network),
-            is_other_cluster: workload.cluster != proxy.cluster,
-            may_be_same_cluster: workload.cluster.is_same_or_empty(&proxy.cluster),
-            is_near: workload.network.is_same_or_empty(&proxy.network),
+            sees_network: proxy.sees_network(&workload.place.network),
+            is_other_cluster: workload.place.cluster != proxy.cluster,
+            may_be_same_cluster: workload.place.cluster.is_same_or_empty(&proxy.cluster),
+            is_near: workload.place.network.is_same_or_empty(&proxy.network),
         }
     }
 
@@ -175,7 +175,7 @@ impl<'a> Filter<'a> {
         endpoint: &Endpoint,
     ) -> Result<(), DropReason> {
         let Input { proxy, service, .. } = self.input;
-        if service.node_local && *endpoint.workload.node != *proxy.node {
+        if service.node_local && *endpoint.workload.place.node != *proxy.node {
             return Err(DropReason::NodeLocal);
         }
         if !standing.sees_network {
@@ -217,7 +217,7 @@ impl<'a> Filter<'a> {
     fn check_own_workload(&self, endpoint: &Endpoint) -> Result<(), DropReason> {
         let Input { proxy, .. } = self.input;
         let workload = &endpoint.workload;
-        if proxy.metadata_text("WORKLOAD_NAME") != &*workload.name {
+        if proxy.metadata_text("WORKLOAD_NAME") != endpoint.workload_name().as_str() {
             return Err(DropReason::OtherWorkload);
         }
         for label in ["pod-template-hash", "rollouts-pod-template-hash"] {
@@ -225,7 +225,7 @@ impl<'a> Filter<'a> {
                 return Err(DropReason::OtherRevision);
             }
         }
-        if proxy.locality.region() != Locality::parse(&workload.locality).region() {
+        if proxy.locality.region() != Locality::parse(&workload.place.locality).region() {
             return Err(DropReason::OtherRegion);
         }
         Ok(())

@@ -103,8 +103,8 @@ impl Origin {
         let workload = of.cohort().workload();
         Self {
             _locality: of.cohort().locality().clone(),
-            network: workload.network.clone(),
-            cluster: workload.cluster.clone(),
+            network: workload.place.network.clone(),
+            cluster: workload.place.cluster.clone(),
             has_host: Self::has_host(verdict, of),
         }
     }
@@ -117,8 +117,8 @@ impl Origin {
     /// Whether gateways stand for endpoints of a cohort as for those from there.
     fn is_of(&self, verdict: &Verdict, of: CohortOf<'_>) -> bool {
         let workload = of.cohort().workload();
-        self.network == workload.network
-            && self.cluster == workload.cluster
+        self.network == workload.place.network
+            && self.cluster == workload.place.cluster
             && self.has_host == Self::has_host(verdict, of)
     }
 }

@@ -170,7 +170,8 @@ impl<'a> Routes<'a> {
         horizon: &Horizon<'a>,
         table: &mut GatewayTable<'a>,
     ) -> Option<&Route> {
-        let (network, cluster) = (&endpoint.workload.network, &endpoint.workload.cluster);
+        let (network, cluster) =
+            (&endpoint.workload.place.network, &endpoint.workload.place.cluster);
         let index = match self.last {
             Some((n, c, index)) if n == network && c == cluster => index,
             _ => {

@@ -43,10 +43,10 @@ impl Failure {
     pub(super) fn hits(&self, endpoint: &Endpoint, host: &str, rank: Rank) -> bool {
         let workload = &endpoint.workload;
         match self {
-            Self::Cluster(name) => workload.cluster == **name && !is_outside(endpoint),
-            Self::Network(name) => workload.network == **name,
-            Self::Region(region) => parts(&workload.locality).0 == &**region,
-            Self::Zone(region, zone) => parts(&workload.locality) == (region, zone),
+            Self::Cluster(name) => workload.place.cluster == **name && !is_outside(endpoint),
+            Self::Network(name) => workload.place.network == **name,
+            Self::Region(region) => parts(&workload.place.locality).0 == &**region,
+            Self::Zone(region, zone) => parts(&workload.place.locality) == (region, zone),
             Self::Endpoint(address) => is_address(address, &endpoint.address, endpoint.port),
             Self::Service(name, percent) => is_host(name, host) && rank.is_within(*percent),
             Self::Gateway(_) => false,
@@ -114,9 +114,8 @@ impl Failure {
 /// by a ServiceEntry or a Service. Its control plane reads it there. Pods have a host name; an address in an
 /// EndpointSlice that is no pod's has no name at all.
 fn is_outside(endpoint: &Endpoint) -> bool {
-    let workload = &endpoint.workload;
-    let is_named = !workload.instance.is_empty();
-    workload.hostname.is_empty() && (endpoint.service_port != 0 || is_named)
+    let is_named = !endpoint.instance.is_empty();
+    endpoint.workload.hostname.is_none() && (endpoint.service_port != 0 || is_named)
 }
 
 /// The region and the zone of a locality's text.

@@ -69,7 +69,7 @@ impl Scenario {
             self.each_ready_pod(plane, (cluster, host), |pod, fails| {
                 // Of an address that only `MeshNetworks` lists the network tells which service it is of, unless
                 // that of the pods is not known.
-                let network = &pod.workload.network;
+                let network = &pod.workload.place.network;
                 if !gateway.cluster.is_empty() || network.is_same_or_empty(&gateway.network) {
                     is_hit |= fails;
                     is_left |= !fails;

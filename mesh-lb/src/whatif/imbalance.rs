@@ -114,5 +114,5 @@ pub(super) struct Hosts {
 
 /// What tells endpoints apart, be they behind one gateway or several.
 fn key(endpoint: &Endpoint) -> (String, String, u16) {
-    (endpoint.workload.cluster.to_string(), endpoint.address.to_string(), endpoint.port)
+    (endpoint.workload.place.cluster.to_string(), endpoint.address.to_string(), endpoint.port)
 }

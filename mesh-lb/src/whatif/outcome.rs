@@ -154,7 +154,7 @@ impl Outcome {
         let left_out = self.assignment.dropped().filter(|(_, reason)| reason.is_of_picking());
         let left_out = left_out.map(|(endpoint, _)| (endpoint, is_fit(endpoint)));
         let is_near = |(endpoint, _): &(&Endpoint, bool)| {
-            own.is_none_or(|own| endpoint.workload.network.is_same_or_empty(own))
+            own.is_none_or(|own| endpoint.workload.place.network.is_same_or_empty(own))
         };
         let mut known = known.chain(left_out).filter(is_near).peekable();
         known.peek()?;
@@ -200,7 +200,7 @@ pub(super) fn clusters_behind(
 ) -> BTreeMap<(&Address, u16), Option<&ClusterId>> {
     let mut clusters: BTreeMap<(&Address, u16), Option<&ClusterId>> = BTreeMap::new();
     for endpoint in assignment.endpoints().filter(|one| is_gateway(one.target())) {
-        for cluster in endpoint.fronts().map(|front| &front.workload.cluster) {
+        for cluster in endpoint.fronts().map(|front| &front.workload.place.cluster) {
             let known = clusters.entry(endpoint.target().dialled()).or_insert(Some(cluster));
             *known = known.filter(|known| *known == cluster);
         }

@@ -1,5 +1,5 @@
 //! Which endpoints would carry too much, over all clients that are looked at.
-use mesh_model::endpoint::{Address, Endpoint, Shards, Workload};
+use mesh_model::endpoint::{Address, Endpoint, Place, Shards};
 use mesh_model::name::{ClusterId, NetworkId};
 use mesh_model::registry::{Autoscalers, Mesh, Replicas};
 use mesh_model::resource::Pod;
@@ -50,9 +50,9 @@ impl<'m> Carriers<'m> {
         sorted.sort_by(|a, b| key(a).cmp(&key(b)));
         sorted.dedup_by(|a, b| key(a) == key(b));
         let carrier = |endpoint: &'m Endpoint| {
-            let pod = pod(mesh, &endpoint.workload);
+            let pod = pod(mesh, endpoint);
             let cpu_request = pod.and_then(cpu_request);
-            let cluster = endpoint.workload.cluster.as_str();
+            let cluster = endpoint.workload.place.cluster.as_str();
             let replicas = pod.and_then(|pod| autoscalers.replicas(cluster, pod));
             let scaling = replicas
                 .map(|Replicas { current, max }| Scaling { replicas: current, max_replicas: max });
@@ -100,7 +100,7 @@ impl<'m> Carriers<'m> {
 }
 
 fn key(endpoint: &Endpoint) -> Key<'_> {
-    let Workload { network, cluster, .. } = &*endpoint.workload;
+    let Place { network, cluster, .. } = &*endpoint.workload.place;
     (&endpoint.address, endpoint.port, network, cluster)
 }
 
@@ -208,9 +208,10 @@ fn dialled(endpoint: &Endpoint) -> String {
 }
 
 /// The pod of an endpoint, if it is of one.
-fn pod<'m>(mesh: &'m Mesh, workload: &Workload) -> Option<&'m Pod> {
-    let (cluster, namespace) = (workload.cluster.as_str(), workload.namespace.as_str());
-    mesh.pod(cluster, namespace, &workload.instance).map(|pod| &**pod)
+fn pod<'m>(mesh: &'m Mesh, endpoint: &Endpoint) -> Option<&'m Pod> {
+    let workload = &endpoint.workload;
+    let (cluster, namespace) = (workload.place.cluster.as_str(), workload.namespace.as_str());
+    mesh.pod(cluster, namespace, &endpoint.instance).map(|pod| &**pod)
 }
 
 /// The CPU that a pod asks for beside its proxy, in thousandths of a core; `None` where nothing is asked

@@ -271,7 +271,7 @@ pub(super) fn lost(
         Target::Direct(to) | Target::Tunnel(to) => {
             // The control plane is told of what is unhealthy, and clients are.
             let is_down = || endpoint.id().is_some_and(|id| is_fit(to) && !failed.is_up(id, to));
-            !to.workload.network.is_same_or_empty(own) || is_down()
+            !to.workload.place.network.is_same_or_empty(own) || is_down()
         }
     };
     if !assignment.endpoints().any(is_lost) {
@@ -303,8 +303,9 @@ pub(super) struct Ranks<'s>(Vec<(Key<'s>, u32)>);
 
 impl<'s> Ranks<'s> {
     pub(super) fn of_each(shards: &'s Shards) -> Self {
-        let keys =
-            shards.endpoints().map(|endpoint| (&endpoint.workload.cluster, &endpoint.address));
+        let keys = shards
+            .endpoints()
+            .map(|endpoint| (&endpoint.workload.place.cluster, &endpoint.address));
         let mut order: Vec<(usize, Key<'s>)> = keys.enumerate().collect();
         order.sort_by_key(|(index, key)| (*key, *index));
         order.dedup_by_key(|(_, key)| *key);
@@ -320,7 +321,7 @@ impl<'s> Ranks<'s> {
     }
 
     fn of(&self, endpoint: &Endpoint) -> Rank {
-        let key = (&endpoint.workload.cluster, &endpoint.address);
+        let key = (&endpoint.workload.place.cluster, &endpoint.address);
         let found = self.0.binary_search_by(|(known, _)| known.cmp(&key)).ok();
         let index = found.and_then(|found| self.0.get(found)).map(|(_, rank)| *rank);
         match index {

@@ -72,7 +72,9 @@ impl Parts {
         let mut parts = Vec::with_capacity(assignment.localities().len());
         let behind = clusters_behind(assignment);
         let cluster_of = |endpoint: AssignedEndpoint<'_>| match endpoint.target() {
-            Target::Direct(direct) | Target::Tunnel(direct) => direct.workload.cluster.clone(),
+            Target::Direct(direct) | Target::Tunnel(direct) => {
+                direct.workload.place.cluster.clone()
+            }
             Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
                 let behind = behind.get(&endpoint.target().dialled()).copied().flatten();
                 behind.unwrap_or(&gateway.cluster).clone()

@@ -5,7 +5,8 @@ use mesh_lb::assign::{Assignment, ClusterForm, Input, Target, Transport};
 use mesh_model::Compat;
 use mesh_model::compat::DataPlane;
 use mesh_model::endpoint::{
-    Address, Discoverability, Endpoint, Gateways, HealthStatus, NetworkGateway, Shards, Workload,
+    Address, Discoverability, Endpoint, Gateways, HealthStatus, NetworkGateway, Place, Shards,
+    Template, Workload,
 };
 use mesh_model::name::{ClusterId, Labels, Locality, NetworkId};
 use mesh_model::registry::{Resolution, Service, TrafficDistribution};
@@ -109,7 +110,7 @@ impl World {
     }
 
     fn is_captured(&self, endpoint: &Endpoint) -> bool {
-        let index = endpoint.workload.instance.parse().ok();
+        let index = endpoint.instance.parse().ok();
         index.and_then(|index: usize| self.backends.get(index)).is_some_and(|b| b.is_captured)
     }
 
@@ -257,20 +258,24 @@ fn endpoint((index, backend): (usize, &Backend)) -> Endpoint {
             Health::Draining => HealthStatus::Draining,
             Health::Terminating => HealthStatus::Terminating,
         },
+        instance: index.to_string().into(),
         workload: Arc::new(Workload {
-            instance: index.to_string().into(),
-            cluster: ClusterId::from(backend.cluster.as_str()),
-            network: NetworkId::from(backend.network.as_str()),
-            node: backend.node.as_str().into(),
-            locality: backend.locality.as_str().into(),
             labels: collect(&backend.labels),
-            tls_mode: backend.tls_mode.as_str().into(),
-            discoverability: if backend.is_private {
-                Discoverability::SameCluster
-            } else {
-                Discoverability::Always
-            },
-            ..Workload::default()
+            place: Arc::new(Place {
+                cluster: ClusterId::from(backend.cluster.as_str()),
+                network: NetworkId::from(backend.network.as_str()),
+                node: backend.node.as_str().into(),
+                locality: backend.locality.as_str().into(),
+            }),
+            template: Arc::new(Template {
+                tls_mode: backend.tls_mode.as_str().into(),
+                discoverability: if backend.is_private {
+                    Discoverability::SameCluster
+                } else {
+                    Discoverability::Always
+                },
+                ..Template::default()
+            }),
         }),
         ..made
     }

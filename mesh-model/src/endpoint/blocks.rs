@@ -141,6 +141,7 @@ mod tests {
             service_port: 0,
             weight: 0,
             health: HealthStatus::Healthy,
+            instance: "".into(),
             workload: Arc::new(Workload::default()),
         }
     }

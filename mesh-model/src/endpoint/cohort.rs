@@ -5,8 +5,9 @@
 //! ```
 use std::sync::Arc;
 
+use super::workload::Place as WorkloadPlace;
 use super::{Endpoints, Workload};
-use crate::name::Locality;
+use crate::name::{Locality, Text};
 
 mod draft;
 mod in_place;
@@ -29,7 +30,7 @@ pub use self::kind::{COMMON_LABELS, Dialled, Kind, SpokenTls};
 pub struct Cohort {
     /// The first one's.
     workload: Arc<Workload>,
-    port_name: Arc<str>,
+    port_name: Text,
     locality: Locality,
     service_port: u16,
     len: u32,
@@ -61,13 +62,11 @@ impl Cohort {
     #[inline]
     pub fn is_of_same(&self, other: &Self) -> bool {
         let (ours, theirs) = (&*self.workload, &*other.workload);
-        ours.cluster == theirs.cluster
-            && ours.network == theirs.network
-            && ours.namespace == theirs.namespace
+        is_of_same_place(&ours.place, &theirs.place) && ours.namespace == theirs.namespace
     }
 
     /// Returns the name of the service port that is served.
-    pub const fn port_name(&self) -> &Arc<str> {
+    pub const fn port_name(&self) -> &Text {
         &self.port_name
     }
 
@@ -134,6 +133,11 @@ impl Cohorts {
         let start = wide(place.start);
         self.members.get(start..start + place.cohort.len()).unwrap_or_default()
     }
+}
+
+/// Whether two places are of one cluster and network.
+fn is_of_same_place(a: &Arc<WorkloadPlace>, b: &Arc<WorkloadPlace>) -> bool {
+    Arc::ptr_eq(a, b) || (a.cluster == b.cluster && a.network == b.network)
 }
 
 fn narrow(count: usize) -> u32 {

@@ -6,12 +6,12 @@ use super::Subject;
 use super::policy::selects_nobody;
 use super::scene::{Scene, some};
 use crate::compat::DataPlane;
-use crate::endpoint::Workload;
+use crate::endpoint::{Endpoint, Workload};
 use crate::manifest::Diagnostic;
 use crate::name::nearest_name;
 use crate::registry::ServerMode;
 use crate::resource::{
-    Action, AuthorizationPolicy, Condition, MutualTlsMode, Operation, Rule, Source,
+    Action, AuthorizationPolicy, Condition, MutualTlsMode, Operation, Pod, Rule, Source,
 };
 use crate::view::data_plane;
 
@@ -33,6 +33,9 @@ pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// A pod that a policy selects, and what runs in it.
+type Selected<'s> = (&'s Pod, &'s Workload);
+
 struct Case<'s, 'm> {
     scene: &'s Scene<'m>,
     policy: &'m Arc<AuthorizationPolicy>,
@@ -45,19 +48,20 @@ impl<'s> Case<'s, '_> {
     }
 
     /// The workloads that the policy selects by their labels.
-    fn workloads(&self) -> Vec<&'s Workload> {
+    fn workloads(&self) -> Vec<Selected<'s>> {
         let spec = &self.policy.spec;
         if spec.target_ref.is_some() || !spec.target_refs.is_empty() {
             return Vec::new();
         }
         let own = &self.policy.meta.namespace;
         let is_root = *own.as_str() == *self.scene.plane.config.root_namespace;
-        let selected = |workload: &&'s Workload| {
+        let selected = |(_, workload): &Selected<'_>| {
             let selector = spec.selector.as_ref();
             (is_root || workload.namespace == *own)
                 && selector.is_none_or(|s| workload.labels.contains(&s.match_labels))
         };
-        self.scene.workloads.iter().map(|(_, workload)| workload).filter(selected).collect()
+        let all = self.scene.workloads.iter().map(|(pod, workload)| (&***pod, workload));
+        all.filter(selected).collect()
     }
 
     /// `HZ-AUTHZ-EMPTY-ALLOW`: it allows nothing. One on trial denies nothing, and one that selects
@@ -159,21 +163,21 @@ impl<'s> Case<'s, '_> {
     }
 
     /// `HZ-AUTHZ-NEEDS-MTLS`: identities of clients that need not show one.
-    fn identity(&self, workloads: &[&Workload]) -> Option<Diagnostic> {
+    fn identity(&self, workloads: &[Selected<'_>]) -> Option<Diagnostic> {
         let (index, rule) = self.rules().find(|(_, rule)| needs_identity(rule))?;
         let modes = &self.scene.plane.peer_authentications;
-        let open = |workload: &&&Workload| {
+        let open = |(_, workload): &&Selected<'_>| {
             is_open_on(rule, &modes.server_mode(&workload.namespace, &workload.labels))
         };
         let names: Vec<&str> =
-            workloads.iter().filter(open).map(|workload| &*workload.instance).collect();
+            workloads.iter().filter(open).map(|(pod, _)| &*pod.meta.name).collect();
         let field = format!("spec.rules[{index}]");
         if names.is_empty() {
-            let by_luck = |workload: &&&Workload| {
+            let by_luck = |(_, workload): &&Selected<'_>| {
                 is_open_on(rule, &modes.understood_mode(&workload.namespace, &workload.labels))
             };
             let names: Vec<&str> =
-                workloads.iter().filter(by_luck).map(|workload| &*workload.instance).collect();
+                workloads.iter().filter(by_luck).map(|(pod, _)| &*pod.meta.name).collect();
             if names.is_empty() {
                 return None;
             }
@@ -200,9 +204,10 @@ impl<'s> Case<'s, '_> {
     }
 
     /// Whether an Envoy carries out the policies of a workload.
-    fn is_by_envoy(&self, workload: &Workload) -> bool {
+    fn is_by_envoy(&self, endpoint: &Endpoint) -> bool {
         let mesh = self.scene.mesh;
-        let name = format!("{}/{}/{}", workload.cluster, workload.namespace, workload.instance);
+        let Endpoint { instance, workload, .. } = endpoint;
+        let name = format!("{}/{}/{instance}", workload.place.cluster, workload.namespace);
         let proxy = mesh.proxy(&name);
         proxy.is_ok_and(|proxy| {
             matches!(data_plane(mesh, &proxy), DataPlane::IstioProxy | DataPlane::Envoy)
@@ -211,21 +216,23 @@ impl<'s> Case<'s, '_> {
 
     /// `HZ-AUTHZ-L7-ON-TCP`: fields of requests where there are none. What becomes of them at a ztunnel,
     /// which sees no requests at all, is another thing.
-    fn requests(&self, workloads: &[&'s Workload]) -> Option<Diagnostic> {
+    fn requests(&self, workloads: &[Selected<'s>]) -> Option<Diagnostic> {
         let plane = self.scene.plane;
-        let key =
-            |workload: &'s Workload| (&workload.cluster, &workload.namespace, &*workload.instance);
-        let selected: BTreeSet<_> = workloads.iter().map(|workload| key(workload)).collect();
+        let key = |workload: &'s Workload, name: &'s str| {
+            (&workload.place.cluster, &workload.namespace, name)
+        };
+        let of_pod = |(pod, workload): &Selected<'s>| key(workload, &pod.meta.name);
+        let selected: BTreeSet<_> = workloads.iter().map(of_pod).collect();
         let (service, port, index) = plane.services.iter().find_map(|service| {
             let tcp = service.ports.iter().filter(|port| port.protocol.is_tcp());
             let tcp: Vec<_> = tcp.collect();
             let mut endpoints = self.scene.endpoints(service).into_iter();
             endpoints.find_map(|endpoint| {
                 let port = tcp.iter().find(|port| *port.name == *endpoint.port_name)?;
-                let is_selected = selected.contains(&key(&endpoint.workload));
+                let is_selected = selected.contains(&key(&endpoint.workload, &endpoint.instance));
                 let mut rules = self.rules().filter(|_| is_selected);
                 let (index, _) = rules.find(|(_, rule)| needs_http(rule, endpoint.port))?;
-                self.is_by_envoy(&endpoint.workload).then_some((service, *port, index))
+                self.is_by_envoy(endpoint).then_some((service, *port, index))
             })
         })?;
         let consequence = match self.policy.spec.action {

@@ -59,7 +59,7 @@ impl<'s, 'm> Clients<'s, 'm> {
             let (namespace, labels) = (&workload.namespace, &workload.labels);
             let told_apart = (!is_sidecar || divided.contains(namespace)).then_some(labels);
             let is_served = || {
-                let plane = scene.mesh.control_plane_of(workload.cluster.as_str());
+                let plane = scene.mesh.control_plane_of(workload.place.cluster.as_str());
                 plane.is_some_and(|plane| plane.id == scene.plane.id)
             };
             let key = (namespace, is_sidecar, told_apart);

@@ -211,7 +211,7 @@ impl Pair<'_, '_> {
                     .shards(service)
                     .into_iter()
                     .flat_map(|shards| shards.endpoints())
-                    .map(|endpoint| &endpoint.workload.cluster)
+                    .map(|endpoint| &endpoint.workload.place.cluster)
                     .collect();
                 clusters.contains(self.first.id) && clusters.contains(self.second.id)
             })

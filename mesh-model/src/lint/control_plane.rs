@@ -204,7 +204,7 @@ impl<'m> Pair<'m> {
             let served = |cluster: &ClusterId| {
                 self.mesh.control_plane_of(cluster.as_str()).is_some_and(|p| p.id == self.plane.id)
             };
-            endpoints.peek().is_some() && endpoints.all(|e| served(&e.workload.cluster))
+            endpoints.peek().is_some() && endpoints.all(|e| served(&e.workload.place.cluster))
         })?;
         let message = format!(
             "`{}` runs only in clusters of `{}`, and the rule exists only there: it does nothing for \

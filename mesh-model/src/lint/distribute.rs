@@ -43,7 +43,7 @@ fn check_setting(
     for service in &rule.services {
         let endpoints = policy.selected(&scene.endpoints(service));
         let mut localities: Vec<Locality> =
-            endpoints.iter().map(|e| Locality::parse(&e.workload.locality)).collect();
+            endpoints.iter().map(|e| Locality::parse(&e.workload.place.locality)).collect();
         localities.sort();
         localities.dedup();
         if localities.is_empty() {

@@ -176,12 +176,12 @@ fn imbalance(scene: &Scene<'_>, service: &Service) -> Option<Diagnostic> {
     let mut ports = service.ports.iter().enumerate();
     let (index, port) = ports.find(|(_, port)| port.protocol.is_http())?;
     let endpoints = scene.endpoints_across(service);
-    let networks: BTreeSet<_> = endpoints.iter().map(|e| &e.workload.network).collect();
+    let networks: BTreeSet<_> = endpoints.iter().map(|e| &e.workload.place.network).collect();
     let behind: Vec<(&NetworkId, usize)> = networks
         .iter()
         .filter(|network| !scene.plane.gateways.of_network(network).is_empty())
         .map(|&network| {
-            (network, endpoints.iter().filter(|e| e.workload.network == *network).count())
+            (network, endpoints.iter().filter(|e| e.workload.place.network == *network).count())
         })
         .filter(|(_, count)| *count > 1)
         .collect();

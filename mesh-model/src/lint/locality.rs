@@ -146,13 +146,13 @@ fn lost_clients(scene: &Scene<'_>, rule: &Rule<'_>, policy: &Policy<'_>) -> Opti
     let service = rule.services.iter().find(is_spread)?;
     let default = &scene.plane.default_service_export_to;
     let is_lost = |(pod, workload): &&(&Arc<Pod>, Workload)| {
-        workload.locality.is_empty()
+        workload.place.locality.is_empty()
             && has_proxy(pod) == Some(true)
             && Services::is_visible(service, &pod.meta.namespace, default)
     };
     let mut lost = scene.workloads.iter().filter(is_lost).peekable();
     let (pod, workload) = *lost.peek()?;
-    let first = format!("{}/{}/{}", workload.cluster, pod.meta.namespace, pod.meta.name);
+    let first = format!("{}/{}/{}", workload.place.cluster, pod.meta.namespace, pod.meta.name);
     let message = format!(
         "{} clients, such as `{first}`, have no locality: to them all endpoints of `{}` are equally far, so they \
          send to every locality alike and prefer none",
@@ -235,9 +235,9 @@ fn distribution(rule: &Rule<'_>, policy: &Policy<'_>) -> Option<Diagnostic> {
 fn same(scene: &Scene<'_>) -> Option<Diagnostic> {
     let mut of_cluster: BTreeMap<&str, BTreeSet<(String, String)>> = BTreeMap::new();
     for (_, workload) in &scene.workloads {
-        let locality = Locality::parse(&workload.locality);
+        let locality = Locality::parse(&workload.place.locality);
         let zone = (locality.region().to_owned(), locality.zone().to_owned());
-        of_cluster.entry(workload.cluster.as_str()).or_default().insert(zone);
+        of_cluster.entry(workload.place.cluster.as_str()).or_default().insert(zone);
     }
     let mut zones = of_cluster.values();
     let first = zones.next()?;
@@ -253,14 +253,14 @@ fn same(scene: &Scene<'_>) -> Option<Diagnostic> {
         super::scene::some(&clusters)
     );
     let help = "give each cluster's nodes their true region and zone, or a sub-zone of their own";
-    let (pod, workload) = scene.workloads.iter().find(|(_, one)| !one.locality.is_empty())?;
+    let (pod, workload) = scene.workloads.iter().find(|(_, one)| !one.place.locality.is_empty())?;
     let (subject, field) = written(scene, pod, workload)?;
     Some(subject.warning("HZ-LOCALITY-SAME", &field, (message, help)))
 }
 
 /// Where the zone of a pod is written: at a label of its own, else at one of its node's.
 fn written(scene: &Scene<'_>, pod: &Pod, workload: &Workload) -> Option<(Subject, String)> {
-    let (id, store) = scene.clusters().find(|(id, _)| **id == workload.cluster)?;
+    let (id, store) = scene.clusters().find(|(id, _)| **id == workload.place.cluster)?;
     let field = |labels: &Labels, keys: &[&str]| {
         let key = keys.iter().find(|key| !labels.value(key).is_empty());
         key.map(|key| format!("metadata.labels.{key}"))

@@ -41,10 +41,10 @@ fn without_gateway(scene: &Scene<'_>) -> Vec<Diagnostic> {
             continue;
         }
         let listed = scene.mesh.networks().networks.keys().any(|name| **name == *network.as_str());
-        let owner = scene.workloads.iter().find(|(_, workload)| workload.network == *network);
+        let owner = scene.workloads.iter().find(|(_, workload)| workload.place.network == *network);
         let (subject, field) = match owner {
             Some((_, workload)) if !listed => {
-                (Subject::cluster(scene.mesh, &workload.cluster), "network".to_owned())
+                (Subject::cluster(scene.mesh, &workload.place.cluster), "network".to_owned())
             }
             Some(_) | None => (Subject::networks(scene.mesh), format!("networks.{network}")),
         };
@@ -75,11 +75,11 @@ fn without_gateway(scene: &Scene<'_>) -> Vec<Diagnostic> {
 }
 
 fn is_in(endpoints: &[&Endpoint], network: &NetworkId) -> bool {
-    endpoints.iter().any(|endpoint| endpoint.workload.network == *network)
+    endpoints.iter().any(|endpoint| endpoint.workload.place.network == *network)
 }
 
 fn networks(endpoints: &[&Endpoint]) -> BTreeSet<NetworkId> {
-    endpoints.iter().map(|endpoint| endpoint.workload.network.clone()).collect()
+    endpoints.iter().map(|endpoint| endpoint.workload.place.network.clone()).collect()
 }
 
 /// `HZ-HEADLESS-CROSS-NETWORK`: a cluster has the service and no endpoint of its network.
@@ -91,8 +91,8 @@ fn headless(scene: &Scene<'_>, service: &Service, endpoints: &[&Endpoint]) -> Op
     let reached = networks(endpoints);
     let (cluster, network) = scene.clusters().find_map(|(id, store)| {
         store.services.get((key.0.as_str(), &key.1))?;
-        let own = scene.workloads.iter().find(|(_, workload)| workload.cluster == *id)?;
-        let network = &own.1.network;
+        let own = scene.workloads.iter().find(|(_, workload)| workload.place.cluster == *id)?;
+        let network = &own.1.place.network;
         let is_near = |other: &NetworkId| other.is_same_or_empty(network);
         (!reached.iter().any(is_near)).then_some((id, network))
     })?;
@@ -118,8 +118,8 @@ fn headless(scene: &Scene<'_>, service: &Service, endpoints: &[&Endpoint]) -> Op
 /// istio/istio `pkg/dns/server/name_table.go` `BuildNameTable`: of a headless service the pods of the proxy's own
 /// network.
 fn headless_elsewhere(scene: &Scene<'_>, id: &ClusterId, store: &Store) -> Option<Diagnostic> {
-    let clients = || scene.workloads.iter().filter(|(_, workload)| workload.cluster == *id);
-    let network = &clients().next()?.1.network;
+    let clients = || scene.workloads.iter().filter(|(_, workload)| workload.place.cluster == *id);
+    let network = &clients().next()?.1.place.network;
     let default = &scene.plane.default_service_export_to;
     let is_missing = |service: &&Arc<Service>| {
         service.is_kubernetes_headless()
@@ -153,7 +153,7 @@ fn plaintext(scene: &Scene<'_>, service: &Service, endpoints: &[&Endpoint]) -> O
     let lost: Vec<&&Endpoint> = endpoints
         .iter()
         .filter(|e| &*e.workload.tls_mode != "istio")
-        .filter(|e| !scene.plane.named_gateways.of_network(&e.workload.network).is_empty())
+        .filter(|e| !scene.plane.named_gateways.of_network(&e.workload.place.network).is_empty())
         .collect();
     let first = lost.first()?;
     let message = format!(
@@ -162,9 +162,9 @@ fn plaintext(scene: &Scene<'_>, service: &Service, endpoints: &[&Endpoint]) -> O
         lost.len(),
         endpoints.len(),
         service.hostname,
-        first.workload.instance,
+        first.instance,
         first.address,
-        first.workload.network
+        first.workload.place.network
     );
     let help = "inject a sidecar into these workloads";
     let (subject, field) = untrusted(scene, service, first);
@@ -221,7 +221,7 @@ fn not_injected(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
         for object in store.namespaces.values() {
             let name = &object.meta.name;
             let bare = scene.workloads.iter().find(|(pod, workload)| {
-                workload.cluster == *id
+                workload.place.cluster == *id
                     && *pod.meta.namespace.as_str() == **name
                     && &*workload.tls_mode != "istio"
             });
@@ -232,7 +232,7 @@ fn not_injected(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
             let message = format!(
                 "namespace `{name}` is injected in another cluster and not in `{id}`: its pods here, such \
                  as `{}`, have no sidecar, and clients of other networks than `{}` are not told of them",
-                pod.meta.name, workload.network
+                pod.meta.name, workload.place.network
             );
             let help = "label the namespace for injection in every cluster";
             let subject = Subject::in_cluster(scene.mesh, id, "Namespace", &object.meta);

@@ -69,7 +69,7 @@ impl Case<'_, '_> {
     fn cap_below_domain(&self) -> Option<Diagnostic> {
         let mut zones: BTreeMap<(String, String), usize> = BTreeMap::new();
         for endpoint in &self.endpoints {
-            let locality = Locality::parse(&endpoint.workload.locality);
+            let locality = Locality::parse(&endpoint.workload.place.locality);
             let zone = (locality.region().to_owned(), locality.zone().to_owned());
             *zones.entry(zone).or_default() += 1;
         }
@@ -93,7 +93,7 @@ impl Case<'_, '_> {
         let gateways = &self.scene.plane.gateways;
         let lone = |network: &&NetworkId| {
             let of_network = gateways.of_network(network);
-            let is_used = self.endpoints.iter().any(|e| e.workload.network == **network);
+            let is_used = self.endpoints.iter().any(|e| e.workload.place.network == **network);
             is_used && of_network.len() == 1
         };
         let network = self.scene.networks.iter().find(lone)?;

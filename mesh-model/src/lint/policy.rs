@@ -96,10 +96,9 @@ fn unmatched(
 fn is_met_behind_ztunnel(scene: &Scene<'_>, own: &Namespace, selector: &Labels) -> bool {
     let is_root = *own.as_str() == *scene.plane.config.root_namespace;
     let is_near = |meta: &&Meta| is_root || meta.namespace == *own;
-    let pods = scene
-        .workloads
-        .iter()
-        .map(|(pod, workload)| (&pod.meta, workload.cluster.as_str(), pod.meta.labels.clone()));
+    let pods = scene.workloads.iter().map(|(pod, workload)| {
+        (&pod.meta, workload.place.cluster.as_str(), pod.meta.labels.clone())
+    });
     let machines = machines(scene).map(|(meta, labels)| (meta, scene.plane.id.as_str(), labels));
     let mut captured = pods
         .chain(machines)

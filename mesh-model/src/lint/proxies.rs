@@ -61,7 +61,7 @@ fn network(mesh: &Mesh, id: &ClusterId, found: &mut Vec<Diagnostic>) {
     let mut differing: BTreeMap<(&str, NetworkId), (usize, String, &Pod)> = BTreeMap::new();
     for pod in proxies(mesh, id) {
         let Some((field, said)) = variable(pod, "ISTIO_META_NETWORK") else { continue };
-        let own = mesh.workload(id, &part.store, pod).network;
+        let own = mesh.workload(id, &part.store, pod).place.network.clone();
         if !own.is_empty() && *own.as_str() != *said {
             differing.entry((said, own)).or_insert((0, field, pod)).0 += 1;
         }

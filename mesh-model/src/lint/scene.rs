@@ -57,14 +57,14 @@ impl<'m> Scene<'m> {
             .collect();
         let workloads = workloads(mesh, plane);
         let listed = mesh.networks().networks.keys().map(|name| NetworkId::from(&**name));
-        let used = workloads.iter().map(|(_, workload)| workload.network.clone());
+        let used = workloads.iter().map(|(_, workload)| workload.place.network.clone());
         let networks = listed.chain(used).collect();
         let mut divided = BTreeSet::new();
         let mut first = BTreeMap::new();
         for (_, workload) in &workloads {
-            let known = first.entry(&workload.cluster).or_insert(&workload.network);
-            if **known != workload.network {
-                divided.extend(plane.clusters.iter().filter(|id| **id == workload.cluster));
+            let known = first.entry(&workload.place.cluster).or_insert(&workload.place.network);
+            if **known != workload.place.network {
+                divided.extend(plane.clusters.iter().filter(|id| **id == workload.place.cluster));
             }
         }
         Self { mesh, plane, rules, networks, workloads, divided }
@@ -103,7 +103,9 @@ impl<'m> Scene<'m> {
         let shards = self.plane.shards(service).into_iter();
         shards
             .flat_map(|shards| shards.endpoints())
-            .filter(|e| seen.insert((&e.workload.cluster, &e.workload.network, &e.address)))
+            .filter(|e| {
+                seen.insert((&e.workload.place.cluster, &e.workload.place.network, &e.address))
+            })
             .collect()
     }
 
@@ -112,7 +114,7 @@ impl<'m> Scene<'m> {
     pub(super) fn endpoints_across(&self, service: &Service) -> Vec<&'m Endpoint> {
         let is_local = self.plane.cluster_local.contains(&service.hostname);
         let mut endpoints = self.endpoints(service);
-        endpoints.retain(|e| !is_local || self.divided.contains(&e.workload.cluster));
+        endpoints.retain(|e| !is_local || self.divided.contains(&e.workload.place.cluster));
         endpoints
     }
 
@@ -120,7 +122,7 @@ impl<'m> Scene<'m> {
     pub(super) fn localities(&self, service: &Service) -> BTreeMap<Locality, usize> {
         let mut counts = BTreeMap::new();
         for endpoint in self.endpoints(service) {
-            *counts.entry(Locality::parse(&endpoint.workload.locality)).or_default() += 1;
+            *counts.entry(Locality::parse(&endpoint.workload.place.locality)).or_default() += 1;
         }
         counts
     }
@@ -132,8 +134,9 @@ impl<'m> Scene<'m> {
         let mut direct = 0_usize;
         for endpoint in endpoints {
             let workload = &endpoint.workload;
-            let through = self.plane.gateways.of_endpoint(&workload.network, &workload.cluster);
-            if workload.network.is_same_or_empty(client) || through.is_empty() {
+            let through =
+                self.plane.gateways.of_endpoint(&workload.place.network, &workload.place.cluster);
+            if workload.place.network.is_same_or_empty(client) || through.is_empty() {
                 direct += 1;
             } else {
                 gateways.extend(through.iter().map(|gateway| (&gateway.address, gateway.port)));

@@ -181,7 +181,7 @@ impl Cluster<'_, '_> {
 
     /// `HZ-VIP-PER-CLUSTER`: services that the cluster's own DNS does not know.
     fn without_address(&self) -> Option<Diagnostic> {
-        let has_clients = self.scene.workloads.iter().any(|(_, w)| w.cluster == *self.id);
+        let has_clients = self.scene.workloads.iter().any(|(_, w)| w.place.cluster == *self.id);
         if !has_clients || captures_dns(&self.scene.plane.config) {
             return None;
         }

@@ -69,7 +69,7 @@ impl Subject {
         let is_it = |spec: &WorkloadEntrySpec| Address::parse(&spec.address) == endpoint.address;
         if service.provider == Provider::External {
             let entry = entry_of(mesh, plane, service)?;
-            let index = workload.instance.strip_prefix(&*entry.meta.name);
+            let index = endpoint.instance.strip_prefix(&*entry.meta.name);
             let index = index.and_then(|rest| rest.strip_prefix('-')?.parse::<usize>().ok());
             let listed = index.and_then(|index| Some((index, entry.spec.endpoints.get(index)?)));
             if let Some((index, _)) = listed.filter(|(_, spec)| is_it(spec)) {
@@ -78,8 +78,8 @@ impl Subject {
             }
         }
         let of = |id: &ClusterId| mesh.parts.clusters.get(id).map(|part| &part.store);
-        let stores = [Some(&mesh.parts.config), of(plane), of(&workload.cluster)];
-        let key = (workload.namespace.as_str(), &*workload.instance);
+        let stores = [Some(&mesh.parts.config), of(plane), of(&workload.place.cluster)];
+        let key = (workload.namespace.as_str(), &*endpoint.instance);
         let entry = stores
             .into_iter()
             .flatten()
@@ -87,7 +87,7 @@ impl Subject {
         let Meta { namespace, name, .. } = &entry.meta;
         let object =
             ObjectKey { kind: "WorkloadEntry", namespace: namespace.clone(), name: name.clone() };
-        let origins = [plane, &workload.cluster].map(|id| Origin::Cluster(id.clone()));
+        let origins = [plane, &workload.place.cluster].map(|id| Origin::Cluster(id.clone()));
         let subject = Self::find(mesh, [Origin::Config].into_iter().chain(origins), object);
         Some((subject, "spec".to_owned()))
     }

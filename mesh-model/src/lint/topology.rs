@@ -114,7 +114,7 @@ fn pod_networks<'m>(mesh: &'m Mesh, cluster: &ClusterId) -> Vec<(&'m Pod, Networ
     if pods.iter().any(|pod| pod.status.pod_ip.is_some()) {
         pods.retain(|pod| pod.status.pod_ip.is_some());
     }
-    let network = |pod: &Pod| mesh.workload(cluster, &part.store, pod).network;
+    let network = |pod: &Pod| mesh.workload(cluster, &part.store, pod).place.network.clone();
     pods.into_iter().map(|pod| (pod, network(pod))).collect()
 }
 

@@ -11,16 +11,6 @@ use super::labels::share_text;
 pub(crate) struct Texts(FxHashSet<Arc<str>>);
 
 impl Texts {
-    /// Returns the allocation of a text.
-    pub(crate) fn get(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(text) {
-            return Arc::clone(known);
-        }
-        let text = Arc::from(text);
-        self.0.insert(Arc::clone(&text));
-        text
-    }
-
     /// Takes the allocation that is known of a text, or makes this the one that is.
     pub(crate) fn share(&mut self, text: &mut Arc<str>) {
         match self.0.get(text) {
@@ -39,13 +29,16 @@ mod tests {
     #[test]
     fn equal_texts_are_one_allocation() {
         let mut texts = Texts::default();
-        let first = texts.get("v1");
+        let mut first: Arc<str> = "v1".into();
         let mut second: Arc<str> = "v1".into();
         assert!(!Arc::ptr_eq(&first, &second));
+        texts.share(&mut first);
         texts.share(&mut second);
         assert!(Arc::ptr_eq(&first, &second));
         let mut other: Arc<str> = "v2".into();
         texts.share(&mut other);
-        assert!(Arc::ptr_eq(&other, &texts.get("v2")));
+        let mut again: Arc<str> = "v2".into();
+        texts.share(&mut again);
+        assert!(Arc::ptr_eq(&other, &again) && !Arc::ptr_eq(&other, &first));
     }
 }

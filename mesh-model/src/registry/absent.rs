@@ -158,7 +158,7 @@ impl<'m> Absences<'m> {
                 let workload = self.machine(cluster, store, (entry, is_of_config));
                 if workload.labels.contains(selector) {
                     let address = Address::parse(&entry.spec.address);
-                    search.add(address, None, cluster, workload.network.clone(), reason);
+                    search.add(address, None, cluster, workload.place.network.clone(), reason);
                 }
             }
         }
@@ -202,7 +202,13 @@ impl<'m> Absences<'m> {
                 if workload.labels.contains(selector) {
                     let name = format!("{namespace}/{}", pod.meta.name);
                     let reason = AbsentReason::PodNotReady(name.into());
-                    search.add(Address::Ip(ip), None, cluster, workload.network, reason);
+                    search.add(
+                        Address::Ip(ip),
+                        None,
+                        cluster,
+                        workload.place.network.clone(),
+                        reason,
+                    );
                 }
             }
         }
@@ -228,7 +234,7 @@ impl Search<'_> {
             true => endpoint.service_port == self.port.number,
             false => *endpoint.port_name == *self.port.name,
         };
-        let key = |e: &Endpoint| (e.workload.cluster.clone(), e.address.clone());
+        let key = |e: &Endpoint| (e.workload.place.cluster.clone(), e.address.clone());
         self.known = endpoints.clone().filter(serves).map(key).collect();
         let mut others: BTreeMap<_, (&NetworkId, Vec<Box<str>>)> = BTreeMap::new();
         for endpoint in endpoints.filter(|endpoint| !self.known.contains(&key(endpoint))) {
@@ -236,7 +242,7 @@ impl Search<'_> {
                 true => endpoint.service_port.to_string().into(),
                 false => (*endpoint.port_name).into(),
             };
-            let network = &endpoint.workload.network;
+            let network = &endpoint.workload.place.network;
             let (_, ports) = others.entry(key(endpoint)).or_insert((network, Vec::new()));
             if !ports.contains(&has) {
                 ports.push(has);

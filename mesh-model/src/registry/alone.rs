@@ -8,7 +8,7 @@ use super::kubernetes::{self, Addresses, Cluster, Pods};
 use super::place::{NETWORK, NetworkOf};
 use super::{SYSTEM_NAMESPACE, Service, Store};
 use crate::endpoint::{Address, Workload};
-use crate::name::{ClusterId, Labels, NetworkId, TrustDomain};
+use crate::name::{ClusterId, Labels, NetworkId, Text, TrustDomain};
 use crate::resource::{self, MeshNetworks, Pod, WorkloadEntry};
 
 /// Describes one pod of a cluster, whether its namespace is discovered or not.
@@ -44,7 +44,7 @@ pub(crate) fn machine_ports(
     networks: &MeshNetworks,
     (entry, is_of_config): (&WorkloadEntry, bool),
     (service, object): (&Service, &resource::Service),
-) -> Vec<(Arc<str>, u16)> {
+) -> Vec<(Text, u16)> {
     with_cluster(id, trust_domain, store, networks, |cluster| {
         let machines = Machines::new([entry], cluster, is_of_config);
         let endpoints = selected_by_service(service, object, &machines);

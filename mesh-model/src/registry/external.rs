@@ -42,7 +42,7 @@ impl<'o> Machines<'o> {
             machines.entry(entry.meta.namespace.clone()).or_default().push(machine);
         }
         for list in machines.values_mut() {
-            list.sort_by(|a, b| a.workload.instance.cmp(&b.workload.instance));
+            list.sort_by(|a, b| a.name.cmp(&b.name));
         }
         Self(machines)
     }
@@ -166,8 +166,8 @@ fn instances<'e>(
     let machines = machines.filter(|one| selects(one) && (is_dns || !one.needs_dns()));
     let mut machines: Vec<_> = machines.cloned().collect();
     // Stable: those of one name stay in the order of their clusters.
-    pods.sort_by(|a, b| a.workload.instance.cmp(&b.workload.instance));
-    machines.sort_by(|a, b| a.workload.instance.cmp(&b.workload.instance));
+    pods.sort_by(|a, b| a.name.cmp(&b.name));
+    machines.sort_by(|a, b| a.name.cmp(&b.name));
     pods.append(&mut machines);
     Some(pods)
 }

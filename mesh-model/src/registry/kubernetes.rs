@@ -8,6 +8,7 @@
 //!
 //! istio/istio `pilot/pkg/serviceregistry/kube`.
 mod endpoints;
+mod known;
 mod service;
 mod slice_change;
 mod workload;

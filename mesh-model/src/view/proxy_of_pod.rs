@@ -16,6 +16,7 @@ use crate::compat::DataPlane;
 use crate::endpoint::Workload;
 use crate::manifest::{self, Limits};
 use crate::name::{ClusterId, Labels, Locality, NetworkId, TrustDomain};
+use crate::registry::manifests::workload_name;
 use crate::registry::{Store, place, workload_of};
 use crate::resource;
 use crate::resource::{Container, Json, MeshNetworks, Pod, PodPhase, ProxyEntry, mesh_config};
@@ -79,8 +80,8 @@ impl Proxy {
         let (store, networks) = (Store::default(), MeshNetworks::default());
         let id = site.cluster;
         let mut workload = workload_of(id, &TrustDomain::from(""), &store, &networks, pod);
-        if workload.network.is_empty() {
-            workload.network = site.network.clone();
+        if workload.place.network.is_empty() {
+            workload.place_mut().network = site.network.clone();
         }
         Some(proxy_of_pod(&Evidence {
             pod,
@@ -104,13 +105,13 @@ pub(crate) fn proxy_of_pod(evidence: &Evidence<'_>) -> Proxy {
     let metadata = metadata(evidence, settings, kind, &addresses);
     let text = |key: &str| metadata.get(key).and_then(Json::as_str).unwrap_or_default();
 
-    let locality = &*workload.locality;
+    let locality = &*workload.place.locality;
     let augmented = place::augmented(
         &pod.meta.labels,
-        &workload.cluster,
+        &workload.place.cluster,
         locality,
         text("NODE_NAME"),
-        &workload.network,
+        &workload.place.network,
     );
     let labels = match metadata.get("STATIC_LABELS") {
         Some(Json::Map(extra)) => static_labels(extra).overlaid(&augmented),
@@ -128,7 +129,7 @@ pub(crate) fn proxy_of_pod(evidence: &Evidence<'_>) -> Proxy {
         },
         name: pod.meta.name.clone(),
         namespace: pod.meta.namespace.clone(),
-        cluster: workload.cluster.clone(),
+        cluster: workload.place.cluster.clone(),
         network: NetworkId::from(text("NETWORK")),
         addresses: instance_ips.unwrap_or(addresses),
         locality: place::proxy_locality(&labels, &Locality::parse(locality)),
@@ -172,9 +173,9 @@ fn metadata(
     metadata.extend(environment(pod).flat_map(in_json));
     // What the environment tells of itself counts more than where the pod was found.
     let found = [
-        ("CLUSTER_ID", workload.cluster.as_str()),
-        ("WORKLOAD_NAME", &workload.name),
-        ("NETWORK", workload.network.as_str()),
+        ("CLUSTER_ID", workload.place.cluster.as_str()),
+        ("WORKLOAD_NAME", workload_name(pod)),
+        ("NETWORK", workload.place.network.as_str()),
         ("NODE_NAME", &pod.spec.node_name),
     ];
     for (key, value) in found.into_iter().filter(|(_, value)| !value.is_empty()) {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::ProxyView;
 use crate::endpoint::{Address, Endpoint, Provider};
-use crate::name::{Labels, Namespace, Protocol};
+use crate::name::{Labels, Namespace, Protocol, Text};
 use crate::registry::{
     Service, ServicePort, Store, is_discovered, machine_ports, may_be_machine_at, pod_port,
     service_of,
@@ -72,7 +72,7 @@ impl ProxyView<'_> {
             let shards = self.shards(service).into_iter().flat_map(|shards| shards.iter());
             let external = shards.filter(|shard| shard.provider == Provider::External);
             for endpoint in external.flat_map(|shard| shard.endpoints()) {
-                let port = service.ports.iter().find(|port| port.name == endpoint.port_name);
+                let port = service.ports.iter().find(|port| *port.name == *endpoint.port_name);
                 if let Some(port) = port.filter(|_| has_address(endpoint, &addresses))
                     && seen.insert((&service.hostname, port.number, endpoint.port))
                 {
@@ -220,8 +220,8 @@ impl<'v> Own<'v, '_> {
                 (machine, *cluster == self.view.plane().id),
                 (&service, object),
             );
-            let target = |(name, target_port): (Arc<str>, u16)| {
-                let port = service.ports.iter().find(|port| port.name == name)?;
+            let target = |(name, target_port): (Text, u16)| {
+                let port = service.ports.iter().find(|port| *port.name == *name)?;
                 (port.protocol != Protocol::Udp).then(|| ServiceTarget {
                     service: service.clone(),
                     port: port.clone(),
@@ -293,7 +293,7 @@ impl<'v> Own<'v, '_> {
             let endpoints = own.flat_map(|shard| shard.endpoints().iter());
             let own = endpoints.filter(|endpoint| endpoint.address == address);
             let targets = own.filter_map(|endpoint| {
-                let port = service.ports.iter().find(|port| port.name == endpoint.port_name)?;
+                let port = service.ports.iter().find(|port| *port.name == *endpoint.port_name)?;
                 Some(ServiceTarget {
                     service: service.clone(),
                     port: port.clone(),

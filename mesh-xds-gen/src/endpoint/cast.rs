@@ -37,10 +37,10 @@ impl<'a> Cast<'a> {
             return None;
         }
         // Looking at each workload is what takes time.
-        let told = [kind.name.as_ref().unwrap_or_else(|| &to.workload.name), &kind.metadata];
+        let told = [kind.name.as_ref().unwrap_or_else(|| to.workload_name()), &*kind.metadata];
         let (weight, health) = (endpoint.weight(), endpoint.health());
         let of = Alike { port: to.port, weight, health, transport };
-        Some(Self { endpoint, address, told: told.map(|text| &**text), of })
+        Some(Self { endpoint, address, told, of })
     }
 
     /// Another one, at another address.

@@ -381,10 +381,10 @@ impl Encoder {
             Target::Direct(to) | Target::Tunnel(to) => match endpoint.kind() {
                 Some(kind) => {
                     self.bytes.push(kind.metadata.as_bytes());
-                    let name = kind.name.as_ref().unwrap_or_else(|| &to.workload.name);
+                    let name = kind.name.as_ref().unwrap_or_else(|| to.workload_name());
                     self.bytes.push(name.as_bytes());
                 }
-                None => self.bytes.push(to.workload.metadata().as_bytes()),
+                None => self.bytes.push(to.metadata().as_bytes()),
             },
         }
         let told = mark..self.bytes.len();

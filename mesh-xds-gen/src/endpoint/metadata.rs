@@ -45,7 +45,7 @@ fn workload(target: Target<'_>) -> String {
         Target::Gateway(gateway) | Target::DoubleTunnel(gateway) => {
             format!(";;;;{}", gateway.cluster)
         }
-        Target::Direct(endpoint) | Target::Tunnel(endpoint) => endpoint.workload.metadata(),
+        Target::Direct(endpoint) | Target::Tunnel(endpoint) => endpoint.metadata(),
     }
 }
 

@@ -246,9 +246,9 @@ pub(super) fn ports_of(mesh: &Mesh, to: &Proxy) -> Vec<u16> {
     let all = shards.flat_map(|shards| shards.endpoints());
     let own = all.filter(|endpoint| {
         let workload = &endpoint.workload;
-        workload.cluster == to.cluster
+        workload.place.cluster == to.cluster
             && workload.namespace == to.namespace
-            && *workload.instance == *to.name
+            && *endpoint.instance == *to.name
     });
     let mode = plane.peer_authentications.server_mode(&to.namespace, &to.labels);
     let named = mode.ports.keys().filter_map(|port| u16::try_from(*port).ok());

@@ -64,7 +64,7 @@ pub(super) fn endpoints(
             let target = endpoint.target();
             let (workload, cluster, network) = match target {
                 Target::Direct(e) | Target::Tunnel(e) => {
-                    (named(e), &e.workload.cluster, &e.workload.network)
+                    (named(e), &e.workload.place.cluster, &e.workload.place.network)
                 }
                 Target::Gateway(g) | Target::DoubleTunnel(g) => (None, &g.cluster, &g.network),
             };
@@ -111,7 +111,7 @@ pub(super) fn asked_for(
         Some(DropReason::NoMutualTls | DropReason::NoReachableGateway) => {
             others.push(out_of_reach(endpoint));
         }
-        _ if !endpoint.workload.network.is_same_or_empty(own) => {
+        _ if !endpoint.workload.place.network.is_same_or_empty(own) => {
             others.push(out_of_reach(endpoint));
         }
         Some(reason) if !reason.is_of_picking() => others.push(Dropped::of((endpoint, reason))),
@@ -185,9 +185,8 @@ fn repeated(assignment: &Assignment) -> Vec<Option<Target<'_>>> {
 }
 
 fn named(endpoint: &Endpoint) -> Option<String> {
-    let workload = &endpoint.workload;
-    let is_known = !workload.instance.is_empty();
-    is_known.then(|| format!("{}/{}", workload.namespace, workload.instance))
+    let Endpoint { instance, workload, .. } = endpoint;
+    (!instance.is_empty()).then(|| format!("{}/{instance}", workload.namespace))
 }
 
 /// `ADDRESS:PORT`, an IPv6 address in brackets; the address alone where there is no port, as of a Unix
@@ -211,9 +210,9 @@ impl PlannedEndpoint {
             port: endpoint.port,
             via: "direct",
             workload: named(endpoint),
-            cluster: endpoint.workload.cluster.to_string(),
-            network: endpoint.workload.network.to_string(),
-            locality: Locality::parse(&endpoint.workload.locality),
+            cluster: endpoint.workload.place.cluster.to_string(),
+            network: endpoint.workload.place.network.to_string(),
+            locality: Locality::parse(&endpoint.workload.place.locality),
             health: endpoint.health,
             weight: endpoint.effective_weight(),
             priority: 0,
@@ -289,8 +288,8 @@ impl Dropped {
                     host_port(&endpoint.address.to_string(), endpoint.port)
                 }
             },
-            cluster: endpoint.workload.cluster.to_string(),
-            network: endpoint.workload.network.to_string(),
+            cluster: endpoint.workload.place.cluster.to_string(),
+            network: endpoint.workload.place.network.to_string(),
             code,
             text: text.to_owned(),
         }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::kind::{are_alike, is_same};
-use super::{Cohort, Kind, narrow};
+use super::kind::{are_alike, have_one_name, is_same};
+use super::{Cohort, Kind, is_of_same_place, narrow};
 use crate::endpoint::Endpoint;
 use crate::name::Locality;
 
@@ -36,13 +36,12 @@ impl<'e> KindDraft<'e> {
     }
 
     fn add(&mut self, endpoint: &Endpoint) {
-        let (ours, theirs) = (&self.endpoint.workload, &endpoint.workload);
         self.len += 1;
-        self.has_name &= Arc::ptr_eq(ours, theirs) || is_same(&ours.name, &theirs.name);
+        self.has_name &= have_one_name(self.endpoint, endpoint);
     }
 
     fn kind(&self, texts: &mut Texts) -> Kind {
-        let metadata = texts.share(self.endpoint.workload.metadata_rest());
+        let metadata = texts.share(self.endpoint.metadata_rest());
         let kind = Kind::with_metadata(self.endpoint, metadata);
         let name = kind.name.filter(|_| self.has_name);
         Kind { first: self.first, len: self.len, name, ..kind }
@@ -127,18 +126,18 @@ impl<'e> Drafts<'e> {
 pub(super) fn are_of_one_cohort(a: &Endpoint, b: &Endpoint) -> bool {
     let (ours, theirs) = (&a.workload, &b.workload);
     a.service_port == b.service_port
-        && is_same(&a.port_name, &b.port_name)
+        && (a.port_name.is_same(&b.port_name) || a.port_name == b.port_name)
         && (Arc::ptr_eq(ours, theirs)
-            || (is_same(&ours.locality, &theirs.locality)
-                && ours.namespace == theirs.namespace
-                && ours.cluster == theirs.cluster
-                && ours.network == theirs.network))
+            || (ours.namespace == theirs.namespace
+                && is_of_same_place(&ours.place, &theirs.place)
+                && is_same(&ours.place.locality, &theirs.place.locality)))
 }
 
 fn key(endpoint: &Endpoint) -> Key<'_> {
     let workload = &*endpoint.workload;
-    let place = [workload.namespace.as_str(), workload.cluster.as_str(), workload.network.as_str()];
-    (&endpoint.port_name, endpoint.service_port, &workload.locality, place)
+    let place = &*workload.place;
+    let names = [workload.namespace.as_str(), place.cluster.as_str(), place.network.as_str()];
+    (&endpoint.port_name, endpoint.service_port, &place.locality, names)
 }
 
 impl<'e> Draft<'e> {
@@ -191,9 +190,9 @@ impl<'e> Draft<'e> {
         let workload = Arc::clone(&self.first.workload);
         let is_one = self.kinds.len() < 2;
         Cohort {
-            locality: Locality::of(Arc::clone(&workload.locality)),
+            locality: Locality::of(Arc::clone(&workload.place.locality)),
             workload,
-            port_name: Arc::clone(&self.first.port_name),
+            port_name: self.first.port_name.clone(),
             service_port: self.first.service_port,
             len: narrow(self.members.len()),
             first,

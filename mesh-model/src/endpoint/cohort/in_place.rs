@@ -2,9 +2,10 @@
 use std::sync::Arc;
 
 use super::draft::{COMPARED, are_of_one_cohort};
-use super::kind::{are_alike, is_same};
+use super::kind::{are_alike, have_one_name, is_same_text};
 use super::{Cohort, Cohorts, Kind, Place, narrow, wide};
 use crate::endpoint::{Endpoint, Endpoints};
+use crate::name::Text;
 
 /// The endpoints of a shard before and now, as many as before.
 #[derive(Clone, Copy)]
@@ -75,7 +76,8 @@ impl Cohort {
             let (before, now) = endpoints.pair(*indices.get(*place)?)?;
             let alike = |kind: &Next<'_>| kind.like.is_some_and(|like| are_alike(like, now));
             let kind = kinds.iter().position(alike).unwrap_or_else(|| {
-                let known = Arc::ptr_eq(&before.workload, &now.workload);
+                let known =
+                    Arc::ptr_eq(&before.workload, &now.workload) && have_one_name(before, now);
                 let known = known.then(|| self.kinds().get(self.kind_of(*place))).flatten();
                 kinds.push(Next::beginning(now, known));
                 kinds.len() - 1
@@ -90,7 +92,7 @@ impl Cohort {
         let is_one = kinds.len() < 2;
         Some(Self {
             workload: Arc::clone(workload),
-            port_name: Arc::clone(&self.port_name),
+            port_name: self.port_name.clone(),
             locality: self.locality.clone(),
             service_port: self.service_port,
             len: self.len,
@@ -168,8 +170,8 @@ struct Names<'e> {
 }
 
 impl Names<'_> {
-    fn at(&self, place: usize) -> Option<&Arc<str>> {
-        Some(&self.endpoints.get(wide(*self.indices.get(place)?))?.workload.name)
+    fn at(&self, place: usize) -> Option<&Text> {
+        Some(self.endpoints.get(wide(*self.indices.get(place)?))?.workload_name())
     }
 
     /// A kind as it is now.
@@ -177,14 +179,16 @@ impl Names<'_> {
         let first = self.at(wide(next.first))?;
         let agrees = |place: usize| {
             self.of.get(place) != Some(&next.id)
-                || self.at(place).is_some_and(|name| is_same(first, name))
+                || self.at(place).is_some_and(|name| is_same_text(first, name))
         };
         let is_one = match (next.is_new, &next.kind.name) {
             // All that stay are called so; who comes may be called otherwise.
-            (false, Some(name)) if is_same(name, first) => self.places.iter().copied().all(agrees),
+            (false, Some(name)) if is_same_text(name, first) => {
+                self.places.iter().copied().all(agrees)
+            }
             (_, _) => (wide(next.first)..self.of.len()).all(agrees),
         };
-        let name = is_one.then(|| Arc::clone(first));
+        let name = is_one.then(|| first.clone());
         Some(Kind { first: next.first, len: next.len, name, ..next.kind.clone() })
     }
 }

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use crate::endpoint::{Address, Discoverability, Endpoint, HealthStatus, canonical_service};
-use crate::name::Labels;
+use crate::name::{Labels, Text};
 
 /// Labels that rules for endpoints read, whatever anybody configures. Endpoints of a [`Kind`] agree on
 /// them.
@@ -49,9 +49,9 @@ pub struct Kind {
     /// Whether their labels say that they accept HBONE.
     pub accepts_tunnel: bool,
     /// The name of their workload, where all of them are of one.
-    pub name: Option<Arc<str>>,
+    pub name: Option<Text>,
     /// Whose they are: what follows the workload's name in its
-    /// [`metadata`](crate::endpoint::Workload::metadata).
+    /// [`metadata`](crate::endpoint::Endpoint::metadata).
     pub metadata: Arc<str>,
 }
 
@@ -84,7 +84,7 @@ pub enum SpokenTls {
 impl Kind {
     /// Returns what an endpoint is, as a kind of one endpoint.
     pub fn of(endpoint: &Endpoint) -> Self {
-        Self::with_metadata(endpoint, endpoint.workload.metadata_rest().into())
+        Self::with_metadata(endpoint, endpoint.metadata_rest().into())
     }
 
     /// Returns whether rules that tell no endpoints of a kind apart, and read no label but those of which a kind
@@ -118,7 +118,7 @@ impl Kind {
             discoverability: workload.discoverability,
             is_labelled_draining: !workload.labels.value("istio.io/draining").is_empty(),
             accepts_tunnel: accepts_tunnel(&workload.labels),
-            name: Some(Arc::clone(&workload.name)),
+            name: Some(endpoint.workload_name().clone()),
             metadata,
         }
     }
@@ -161,11 +161,12 @@ pub(super) fn are_alike(a: &Endpoint, b: &Endpoint) -> bool {
         && a.health == b.health
         && is_dialled_alike(&a.address, &b.address)
         && (Arc::ptr_eq(&a.workload, &b.workload)
-            || (is_same(&ours.tls_mode, &theirs.tls_mode)
-                && ours.discoverability == theirs.discoverability
-                && have_common(&ours.labels, &theirs.labels)
-                // Where no label says it, the name is the service's.
-                && (is_same(&ours.name, &theirs.name) || canonical_service(&ours.labels).is_some())))
+            || ((Arc::ptr_eq(&ours.template, &theirs.template)
+                || (is_same(&ours.tls_mode, &theirs.tls_mode)
+                    && ours.discoverability == theirs.discoverability))
+                && have_common(&ours.labels, &theirs.labels)))
+        // Where no label says it, the name is the service's.
+        && (have_one_name(a, b) || canonical_service(&ours.labels).is_some())
 }
 
 /// Whether two addresses are of one sort; what is no IP address is a sort of its own.
@@ -179,6 +180,15 @@ fn is_dialled_alike(a: &Address, b: &Address) -> bool {
 /// Whether two sets agree on [`COMMON_LABELS`]: both have the same value, or none.
 fn have_common(a: &Labels, b: &Labels) -> bool {
     a.differences(b).all(|key| !COMMON_LABELS.contains(&key))
+}
+
+/// Whether the workloads of two endpoints have one name.
+pub(super) fn have_one_name(a: &Endpoint, b: &Endpoint) -> bool {
+    is_same_text(a.workload_name(), b.workload_name())
+}
+
+pub(super) fn is_same_text(a: &Text, b: &Text) -> bool {
+    a.is_same(b) || a == b
 }
 
 pub(super) fn is_same(a: &Arc<str>, b: &Arc<str>) -> bool {

@@ -2,7 +2,8 @@
 use std::sync::Arc;
 
 use super::{Instance, Machines};
-use crate::endpoint::{Address, Endpoint, HealthStatus, MoreAddresses, Workload};
+use crate::endpoint::{Address, Endpoint, HealthStatus, MoreAddresses, Place, Template, Workload};
+use crate::name::Text;
 use crate::registry::kubernetes::Cluster;
 use crate::registry::{Resolution, Service};
 use crate::resource::service_entry::{ServiceEntryPort, ServiceEntrySpec};
@@ -23,7 +24,7 @@ pub(super) fn of_instance(instance: &Instance<'_>, spec: &ServiceEntrySpec) -> V
             (_, None) => own_number(port)?,
         };
         let service_port = u16::try_from(port.number).ok()?;
-        Some(endpoint(instance, number, Arc::from(&*port.name), service_port))
+        Some(endpoint(instance, number, Text::from(&*port.name), service_port))
     };
     spec.ports.iter().filter_map(endpoint).collect()
 }
@@ -40,10 +41,13 @@ pub(super) fn of_host(
     cluster: &Cluster<'_>,
 ) -> Vec<Endpoint> {
     let workload = Arc::new(Workload {
-        name: Arc::from(&*entry.meta.name),
-        namespace: entry.meta.namespace.clone(),
-        cluster: cluster.id.clone(),
-        tls_mode: "disabled".into(),
+        place: Arc::new(Place { cluster: cluster.id.clone(), ..Place::default() }),
+        template: Arc::new(Template {
+            name: Text::from(&*entry.meta.name),
+            namespace: entry.meta.namespace.clone(),
+            tls_mode: "disabled".into(),
+            ..Template::default()
+        }),
         ..Workload::default()
     });
     let endpoint = |port: &ServiceEntryPort| {
@@ -51,10 +55,11 @@ pub(super) fn of_host(
             address: Address::Host(service.hostname.as_str().into()),
             more_addresses: MoreAddresses::default(),
             port: own_number(port)?,
-            port_name: Arc::from(&*port.name),
+            port_name: Text::from(&*port.name),
             service_port: u16::try_from(port.number).ok()?,
             weight: 0,
             health: HealthStatus::Unknown,
+            instance: Text::default(),
             workload: workload.clone(),
         })
     };
@@ -96,9 +101,10 @@ pub(crate) fn selected_by_service(
         let target = ports
             .find(|other| *other.name == *first.name || other.port == u32::from(first.number))
             .and_then(|port| port.target_port.as_ref());
+        let name = Text::from(&*first.name);
         for machine in machines.of(&service.namespace).filter(selects) {
             if let Some(number) = target_port(target, (&first.name, first.number), machine) {
-                endpoints.push(endpoint(machine, number, first.name.clone(), 0));
+                endpoints.push(endpoint(machine, number, name.clone(), 0));
             }
         }
     }
@@ -126,12 +132,7 @@ fn target_port(
     }
 }
 
-fn endpoint(
-    instance: &Instance<'_>,
-    port: u16,
-    port_name: Arc<str>,
-    service_port: u16,
-) -> Endpoint {
+fn endpoint(instance: &Instance<'_>, port: u16, port_name: Text, service_port: u16) -> Endpoint {
     Endpoint {
         address: instance.address.clone(),
         more_addresses: instance.more_addresses.clone(),
@@ -140,6 +141,7 @@ fn endpoint(
         service_port,
         weight: instance.weight,
         health: instance.health,
+        instance: instance.name.clone(),
         workload: instance.workload.clone(),
     }
 }

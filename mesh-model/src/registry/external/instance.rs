@@ -2,8 +2,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::endpoint::{Address, HealthStatus, MoreAddresses, Workload};
-use crate::name::{Identity, Labels, NetworkId};
+use crate::endpoint::{Address, HealthStatus, MoreAddresses, Place, Template, Workload};
+use crate::name::{Identity, Labels, NetworkId, Text};
 use crate::registry::kubernetes::{self, Cluster};
 use crate::registry::place::{self, NetworkOf};
 
@@ -23,6 +23,8 @@ pub(crate) struct Instance<'o> {
     pub(super) more_addresses: MoreAddresses,
     pub(super) weight: u32,
     pub(super) health: HealthStatus,
+    /// The name of the pod or machine.
+    pub(super) name: Text,
     pub(crate) workload: Arc<Workload>,
     ports: NamedPorts<'o>,
 }
@@ -86,23 +88,28 @@ impl<'o> Instance<'o> {
             None => "istio",
         };
         let workload = Workload {
-            name: name.into(),
-            instance: instance.into(),
-            namespace: owner.namespace.clone(),
             labels: place::augmented(labels, cluster.id, &locality, "", &label),
-            cluster: cluster.id.clone(),
-            network: NetworkId::from(&*spec.network),
-            locality: locality.into(),
-            service_account: Arc::from(&*spec.service_account),
-            identity: identity(&spec.service_account, owner, cluster),
-            tls_mode: tls_mode.into(),
-            ..Workload::default()
+            place: Arc::new(Place {
+                cluster: cluster.id.clone(),
+                network: NetworkId::from(&*spec.network),
+                locality: locality.into(),
+                ..Place::default()
+            }),
+            template: Arc::new(Template {
+                name: if name == instance { Text::default() } else { name.into() },
+                namespace: owner.namespace.clone(),
+                service_account: Arc::from(&*spec.service_account),
+                identity: identity(&spec.service_account, owner, cluster),
+                tls_mode: tls_mode.into(),
+                ..Template::default()
+            }),
         };
         Self {
             address,
             more_addresses: MoreAddresses::default(),
             weight: spec.weight,
             health: HealthStatus::Unknown,
+            name: instance.into(),
             workload: Arc::new(workload),
             ports: NamedPorts::Listed(&spec.ports),
         }
@@ -121,6 +128,7 @@ impl<'o> Instance<'o> {
             more_addresses: addresses.filter(|_| all_addresses).collect(),
             weight: 0,
             health: HealthStatus::Healthy,
+            name: Text::from(&*pod.meta.name),
             workload: Arc::new(kubernetes::workload_of_pod(pod, cluster)),
             ports: NamedPorts::OfPod(pod),
         }

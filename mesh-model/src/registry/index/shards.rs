@@ -174,7 +174,8 @@ impl<'o> Plane<'o> {
             return shard;
         }
         let endpoints = shard.endpoints().iter().map(|endpoint| {
-            let workload = Workload { discoverability, ..(*endpoint.workload).clone() };
+            let mut workload = (*endpoint.workload).clone();
+            workload.discoverability = discoverability;
             Endpoint { workload: Arc::new(workload), ..endpoint.clone() }
         });
         Arc::new(shard.renewed(endpoints.collect::<Vec<_>>()))

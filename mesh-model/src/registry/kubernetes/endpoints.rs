@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
+use super::workloads::Runner;
 use super::{Cluster, Workloads};
-use crate::endpoint::{
-    Address, Discoverability, Endpoint, Endpoints, HealthStatus, MoreAddresses, Workload,
-};
+use crate::endpoint::{Address, Discoverability, Endpoint, Endpoints, HealthStatus, MoreAddresses};
+use crate::name::Text;
 use crate::registry::Service;
 use crate::resource::{
     AddressType, EndpointAddress, EndpointSlice, SliceEntry, SlicePort, TargetKind,
@@ -47,11 +47,11 @@ pub(crate) fn endpoints_of_service<'o>(
             for address in entry.addresses() {
                 let around = (cluster, discoverability);
                 let found = workloads.find(slice, entry, &address, made.likely(), around);
-                let Some(workload) = found else { continue };
+                let Some(runner) = found else { continue };
                 let alone = || (address_of(address), MoreAddresses::default());
                 let addresses = of_both.clone().unwrap_or_else(alone);
                 for port in &ports {
-                    made.push(&addresses, port, health, &workload);
+                    made.push(&addresses, port, health, &runner);
                 }
             }
         }
@@ -83,7 +83,7 @@ struct Made<'o> {
     before: &'o Endpoints,
     endpoints: Vec<Endpoint>,
     // INVARIANT: none as long as the addresses and port names are those before, no two of which are equal.
-    seen: Option<FxHashSet<(Address, Arc<str>)>>,
+    seen: Option<FxHashSet<(Address, Text)>>,
 }
 
 impl<'o> Made<'o> {
@@ -100,13 +100,13 @@ impl<'o> Made<'o> {
     fn push(
         &mut self,
         (address, more_addresses): &(Address, MoreAddresses),
-        (port_name, port): &(Arc<str>, u16),
+        (port_name, port): &(Text, u16),
         health: HealthStatus,
-        workload: &Arc<Workload>,
+        (instance, workload): &Runner,
     ) {
         let is_known = |known: &Endpoint| {
             known.address == *address
-                && (Arc::ptr_eq(&known.port_name, port_name) || known.port_name == *port_name)
+                && (known.port_name.is_same(port_name) || known.port_name == *port_name)
         };
         if !self.likely().is_some_and(is_known) && !self.is_first(address, port_name) {
             return;
@@ -119,12 +119,13 @@ impl<'o> Made<'o> {
             service_port: 0,
             weight: 0,
             health,
+            instance: instance.clone(),
             workload: workload.clone(),
         });
     }
 
     /// Takes note of an address and port name; returns whether they come for the first time.
-    fn is_first(&mut self, address: &Address, port_name: &Arc<str>) -> bool {
+    fn is_first(&mut self, address: &Address, port_name: &Text) -> bool {
         let Self { seen, endpoints, .. } = self;
         let seen = seen.get_or_insert_with(|| {
             let room = endpoints.capacity();
@@ -180,7 +181,7 @@ pub(super) fn health(is_known: bool, keeps_sessions: bool, entry: SliceEntry<'_>
 
 /// The name of a port, shared by all endpoints of the cluster and those before, and its number, 0 where it
 /// has none; no port where the number is none.
-fn port(port: &SlicePort, workloads: &mut Workloads<'_>) -> Option<(Arc<str>, u16)> {
+fn port(port: &SlicePort, workloads: &mut Workloads<'_>) -> Option<(Text, u16)> {
     let number = number(port)?;
     // The first endpoint has as many neighbours as it has ports.
     let known = workloads.before().iter().take(8).find(|known| *known.port_name == *port.name);

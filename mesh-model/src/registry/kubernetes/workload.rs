@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use super::Cluster;
-use crate::endpoint::Workload;
-use crate::name::{Identity, Labels, NetworkId};
+use crate::endpoint::{Discoverability, Place, Template, Workload};
+use crate::name::{Identity, Labels, NetworkId, Text};
 use crate::registry::place;
 use crate::resource::{Meta, Owner, Pod, PortTarget, Transport};
 
@@ -25,27 +25,26 @@ pub(crate) fn workload_of_pod(pod: &Pod, cluster: &Cluster<'_>) -> Workload {
         namespace: pod.meta.namespace.clone(),
         service_account: (&*service_account).into(),
     };
-    let instance: Arc<str> = text(&pod.meta.name);
-    // Names that are the pod's own are one text.
-    let own = |name: &str| if *name == *instance { instance.clone() } else { text(name) };
+    // What is the pod's own name is said by the endpoint.
+    let unlike = |name: &str| if *name == *pod.meta.name { Text::default() } else { name.into() };
     Workload {
-        name: own(workload_name(&pod.meta)),
-        namespace: pod.meta.namespace.clone(),
         labels: place::augmented(labels, cluster.id, &locality, &pod.spec.node_name, &network),
-        cluster: cluster.id.clone(),
-        network,
-        locality: text(&locality),
-        node: Arc::clone(&pod.spec.node_name),
-        service_account,
-        identity: text(&identity.to_string()),
-        tls_mode: text(tls_mode(labels)),
-        hostname: match &*pod.spec.hostname {
-            "" => instance.clone(),
-            hostname => own(hostname),
-        },
-        subdomain: text(&pod.spec.subdomain),
-        instance,
-        discoverability: crate::endpoint::Discoverability::Always,
+        place: Arc::new(Place {
+            cluster: cluster.id.clone(),
+            network,
+            locality: text(&locality),
+            node: Arc::clone(&pod.spec.node_name),
+        }),
+        template: Arc::new(Template {
+            name: unlike(workload_name(&pod.meta)),
+            namespace: pod.meta.namespace.clone(),
+            service_account,
+            identity: text(&identity.to_string()),
+            tls_mode: text(tls_mode(labels)),
+            hostname: Some(unlike(&pod.spec.hostname)),
+            subdomain: text(&pod.spec.subdomain),
+            discoverability: Discoverability::Always,
+        }),
     }
 }
 
@@ -135,9 +134,11 @@ pub(crate) fn workload_without_pod(network: &NetworkId, cluster: &Cluster<'_>) -
     let none = Labels::default();
     Workload {
         labels: place::augmented(&none, cluster.id, "", "", network),
-        cluster: cluster.id.clone(),
-        network: network.clone(),
-        tls_mode: Arc::from(tls_mode(&none)),
-        ..Workload::default()
+        place: Arc::new(Place {
+            cluster: cluster.id.clone(),
+            network: network.clone(),
+            ..Place::default()
+        }),
+        template: Arc::new(Template { tls_mode: tls_mode(&none).into(), ..Template::default() }),
     }
 }

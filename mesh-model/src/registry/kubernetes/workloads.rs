@@ -6,10 +6,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Cluster;
 use super::endpoints::pod_of;
+use super::known::Known;
 use super::workload::{workload_of_pod, workload_without_pod};
 use crate::endpoint::{Address, Discoverability, Endpoint, Endpoints, Workload};
-use crate::name::{Labels, NetworkId, Texts};
+use crate::name::{Labels, NetworkId, Text};
 use crate::resource::{EndpointAddress, EndpointSlice, Pod, PodPhase, SliceEntry};
+
+/// What an endpoint runs in, and the name of the pod, empty where it is none.
+pub(super) type Runner = (Text, Arc<Workload>);
 
 /// The workloads of one cluster met so far.
 ///
@@ -20,13 +24,11 @@ pub(crate) struct Workloads<'o> {
     before: &'o Endpoints,
     is_read: bool,
     changed: Option<(&'o str, &'o str)>,
-    /// The pod described last, whose labels the next shares if they are equal.
-    latest: Option<Arc<Workload>>,
-    /// What pods and ports are called, of all of the cluster.
-    texts: Texts,
-    /// Labels that pods have: those on one node mostly have them in common.
-    labels: FxHashSet<Labels>,
-    of_pods: FxHashMap<(&'o str, &'o str, Discoverability), Arc<Workload>>,
+    /// Those of all of the cluster.
+    known: Known,
+    /// What ports are called, of all of the cluster.
+    port_names: FxHashSet<Text>,
+    of_pods: FxHashMap<(&'o str, &'o str, Discoverability), Runner>,
     /// By network.
     without_pod: FxHashMap<(NetworkId, Discoverability), Arc<Workload>>,
 }
@@ -44,8 +46,13 @@ impl<'o> Workloads<'o> {
     }
 
     /// Returns the allocation of the name of a port.
-    pub(super) fn port_name(&mut self, name: &str) -> Arc<str> {
-        self.texts.get(name)
+    pub(super) fn port_name(&mut self, name: &str) -> Text {
+        if let Some(known) = self.port_names.get(name) {
+            return known.clone();
+        }
+        let text = Text::from(name);
+        self.port_names.insert(text.clone());
+        text
     }
 
     /// Returns what an address runs in; `None` if it refers to a pod that is not there.
@@ -58,7 +65,7 @@ impl<'o> Workloads<'o> {
         address: &EndpointAddress,
         likely: Option<&Endpoint>,
         (cluster, discoverability): (&Cluster<'o>, Discoverability),
-    ) -> Option<Arc<Workload>> {
+    ) -> Option<Runner> {
         let likely = likely.filter(|known| known.workload.discoverability == discoverability);
         let ip = match address {
             EndpointAddress::Ip(ip) => Some(*ip),
@@ -67,31 +74,32 @@ impl<'o> Workloads<'o> {
         let Some((namespace, name)) = pod_of(slice, entry) else {
             // Pods are as they were: where none had the address, none has.
             if self.changed.is_none()
-                && let Some(Endpoint { address: Address::Ip(known), workload, .. }) = likely
+                && let Some(Endpoint { address: Address::Ip(known), instance, workload, .. }) =
+                    likely
                 && ip == Some(*known)
-                && workload.instance.is_empty()
+                && instance.is_empty()
             {
-                return Some(workload.clone());
+                return Some((Text::default(), workload.clone()));
             }
             self.read();
             let pod = ip.and_then(|ip| cluster.pods.at(slice.meta.namespace.as_str(), ip));
             return Some(match pod {
                 Some(pod) => self.of_pod(pod, cluster, discoverability),
-                None => self.of_address(ip, cluster, discoverability),
+                None => (Text::default(), self.of_address(ip, cluster, discoverability)),
             });
         };
         let is_changed = self.changed == Some((namespace, name));
         if !is_changed {
-            if let Some(Endpoint { workload, .. }) = likely
-                && *workload.instance == *name
+            if let Some(Endpoint { instance, workload, .. }) = likely
+                && **instance == *name
                 && workload.namespace == *namespace
             {
-                return Some(workload.clone());
+                return Some((instance.clone(), workload.clone()));
             }
             self.read();
         }
-        if let Some(known) = self.of_pods.get(&(namespace, name, discoverability)) {
-            return Some(known.clone());
+        if let Some(found) = self.of_pods.get(&(namespace, name, discoverability)) {
+            return Some(found.clone());
         }
         let pod = cluster.pods.get(namespace, name)?;
         let has_failed = pod.status.phase == PodPhase::Failed;
@@ -103,21 +111,21 @@ impl<'o> Workloads<'o> {
         if std::mem::replace(&mut self.is_read, true) {
             return;
         }
-        let mut last: Option<&Arc<Workload>> = None;
-        for Endpoint { workload, .. } in self.before {
-            if last.is_some_and(|last| Arc::ptr_eq(last, workload)) {
+        let mut last: Option<&Text> = None;
+        for Endpoint { instance, workload, .. } in self.before {
+            if last.is_some_and(|last| last.is_same(instance) && !last.is_empty()) {
                 continue;
             }
-            last = Some(workload);
-            if workload.instance.is_empty() {
-                let key = (workload.network.clone(), workload.discoverability);
+            last = Some(instance);
+            if instance.is_empty() {
+                let key = (workload.place.network.clone(), workload.discoverability);
                 self.without_pod.insert(key, workload.clone());
                 continue;
             }
-            let pod = (workload.namespace.as_str(), &*workload.instance);
+            let pod = (workload.namespace.as_str(), &**instance);
             if self.changed != Some(pod) {
                 let key = (pod.0, pod.1, workload.discoverability);
-                self.of_pods.insert(key, workload.clone());
+                self.of_pods.insert(key, (instance.clone(), workload.clone()));
             }
         }
     }
@@ -128,27 +136,16 @@ impl<'o> Workloads<'o> {
         pod: &'o Pod,
         cluster: &Cluster<'_>,
         discoverability: Discoverability,
-    ) -> Arc<Workload> {
+    ) -> Runner {
         let key = (pod.meta.namespace.as_str(), &*pod.meta.name, discoverability);
-        let (texts, labels) = (&mut self.texts, &mut self.labels);
-        let near = self.latest.as_ref().or_else(|| Some(&self.before.get(0)?.workload));
-        let describe = || {
-            let mut workload = Workload { discoverability, ..workload_of_pod(pod, cluster) };
-            if let Some(near) = near {
-                workload.share(near);
-            }
-            let known = labels.get(&workload.labels).cloned();
-            if let Some(known) = &known {
-                workload.labels.clone_from(known);
-            }
-            workload.share_texts(texts);
-            if known.is_none() {
-                labels.insert(workload.labels.clone());
-            }
-            Arc::new(workload)
-        };
-        let found = self.of_pods.entry(key).or_insert_with(describe).clone();
-        self.latest = Some(found.clone());
+        if let Some(found) = self.of_pods.get(&key) {
+            return found.clone();
+        }
+        self.known.begin_with(self.before);
+        let mut workload = workload_of_pod(pod, cluster);
+        workload.discoverability = discoverability;
+        let found = (Text::from(&*pod.meta.name), self.known.share(workload));
+        self.of_pods.insert(key, found.clone());
         found
     }
 
@@ -160,8 +157,11 @@ impl<'o> Workloads<'o> {
         discoverability: Discoverability,
     ) -> Arc<Workload> {
         let network = cluster.networks.network(address, &Labels::default());
-        let describe =
-            || Arc::new(Workload { discoverability, ..workload_without_pod(&network, cluster) });
+        let describe = || {
+            let mut workload = workload_without_pod(&network, cluster);
+            workload.discoverability = discoverability;
+            Arc::new(workload)
+        };
         let key = (network.clone(), discoverability);
         self.without_pod.entry(key).or_insert_with(describe).clone()
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use mesh_lb::assign::{AssignedEndpoint, Assignment, ClusterForm, Input};
 use mesh_model::Compat;
 use mesh_model::endpoint::{
-    Address, Endpoint, Gateways, HealthStatus, NetworkGateway, Provider, Shard, Shards, Workload,
+    Address, Endpoint, Gateways, HealthStatus, NetworkGateway, Place, Provider, Shard, Shards,
+    Template, Workload,
 };
 use mesh_model::name::{ClusterId, Labels, NetworkId};
 use mesh_model::registry::Service;
@@ -192,11 +193,16 @@ fn endpoint(fields: EndpointFields) -> Result<Endpoint, String> {
         health: health(fields.health.as_deref())?,
         workload: Arc::new(Workload {
             labels: fields.labels.into_iter().collect(),
-            cluster: ClusterId::from(fields.cluster.as_str()),
-            network: NetworkId::from(fields.network.as_str()),
-            locality: fields.locality.as_str().into(),
-            tls_mode: fields.tls_mode.as_str().into(),
-            ..Workload::default()
+            place: Arc::new(Place {
+                cluster: ClusterId::from(fields.cluster.as_str()),
+                network: NetworkId::from(fields.network.as_str()),
+                locality: fields.locality.as_str().into(),
+                ..Place::default()
+            }),
+            template: Arc::new(Template {
+                tls_mode: fields.tls_mode.as_str().into(),
+                ..Template::default()
+            }),
         }),
         ..by_hand::endpoint("", "", "")
     })

@@ -7,7 +7,9 @@ use mesh_lb::assign::{
 };
 use mesh_model::Compat;
 use mesh_model::compat::Flags;
-use mesh_model::endpoint::{Address, Discoverability, Endpoint, Gateways, Shards, Workload};
+use mesh_model::endpoint::{
+    Address, Discoverability, Endpoint, Gateways, Place, Shards, Template, Workload,
+};
 use mesh_model::name::{ClusterId, NetworkId};
 use mesh_model::resource::destination_rule::Subset;
 use mesh_testkit::by_hand;
@@ -72,16 +74,21 @@ impl EndpointFields {
             more_addresses: addresses.map(|address| Address::parse(&address)).collect(),
             health: health(self.health.as_deref())?,
             workload: Arc::new(Workload {
-                cluster: ClusterId::from(self.cluster.as_str()),
-                network: NetworkId::from(self.network.as_str()),
-                node: self.node.as_str().into(),
                 labels: self.labels.into_iter().collect(),
-                discoverability: match self.discoverability.as_deref() {
-                    None | Some("always") => Discoverability::Always,
-                    Some("same_cluster") => Discoverability::SameCluster,
-                    Some(name) => return Err(format!("unknown discoverability `{name}`")),
-                },
-                ..Workload::default()
+                place: Arc::new(Place {
+                    cluster: ClusterId::from(self.cluster.as_str()),
+                    network: NetworkId::from(self.network.as_str()),
+                    node: self.node.as_str().into(),
+                    ..Place::default()
+                }),
+                template: Arc::new(Template {
+                    discoverability: match self.discoverability.as_deref() {
+                        None | Some("always") => Discoverability::Always,
+                        Some("same_cluster") => Discoverability::SameCluster,
+                        Some(name) => return Err(format!("unknown discoverability `{name}`")),
+                    },
+                    ..Template::default()
+                }),
             }),
             ..by_hand::endpoint("", "", "")
         })

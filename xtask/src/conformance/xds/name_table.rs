@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_envoy_proto::istio::networking::nds::v1::name_table::NameInfo;
-use mesh_model::endpoint::{Address, Endpoint, HealthStatus, Provider, Shard, Shards, Workload};
+use mesh_model::endpoint::{
+    Address, Endpoint, HealthStatus, Place, Provider, Shard, Shards, Template, Workload,
+};
 use mesh_model::name::{ClusterId, Hostname, Namespace, NetworkId, Protocol};
 use mesh_model::registry::{Resolution, Service, ServicePort};
 use mesh_testkit::by_hand;
@@ -109,10 +111,16 @@ impl EndpointInput {
                 other => return Err(format!("unknown health `{other}`")),
             },
             workload: Arc::new(Workload {
-                hostname: self.hostname.as_str().into(),
-                subdomain: self.subdomain.as_str().into(),
-                network: NetworkId::from(self.network.as_str()),
-                cluster: ClusterId::from(self.cluster.as_str()),
+                place: Arc::new(Place {
+                    network: NetworkId::from(self.network.as_str()),
+                    cluster: ClusterId::from(self.cluster.as_str()),
+                    ..Place::default()
+                }),
+                template: Arc::new(Template {
+                    hostname: Some(self.hostname.as_str().into()),
+                    subdomain: self.subdomain.as_str().into(),
+                    ..Template::default()
+                }),
                 ..Workload::default()
             }),
             ..by_hand::endpoint("", &self.cluster, "")

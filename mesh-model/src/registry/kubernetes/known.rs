@@ -1,0 +1,121 @@
+//! Workloads met so far, so that equal ones are one allocation, and what they have in common is too.
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use crate::endpoint::{Endpoints, Place, Template, Workload};
+use crate::name::{Labels, Texts};
+
+/// How many workloads of endpoints before are looked at: a service has one a node at most.
+const LOOKED_AT: usize = 64;
+
+/// Workloads, and of what they are made.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    workloads: FxHashSet<Arc<Workload>>,
+    templates: FxHashSet<Arc<Template>>,
+    places: FxHashSet<Arc<Place>>,
+    labels: FxHashSet<Labels>,
+    texts: Texts,
+}
+
+impl Known {
+    /// Takes note of the workloads of endpoints before, if there is none yet.
+    pub(super) fn begin_with(&mut self, before: &Endpoints) {
+        if !self.workloads.is_empty() {
+            return;
+        }
+        let mut last: Option<&Arc<Workload>> = None;
+        for endpoint in before.iter() {
+            let workload = &endpoint.workload;
+            if self.workloads.len() == LOOKED_AT {
+                break;
+            }
+            if !last.is_some_and(|last| Arc::ptr_eq(last, workload)) {
+                self.add(workload);
+                last = Some(workload);
+            }
+        }
+    }
+
+    fn add(&mut self, workload: &Arc<Workload>) {
+        if self.workloads.insert(Arc::clone(workload)) {
+            self.labels.insert(workload.labels.clone());
+            self.templates.insert(Arc::clone(&workload.template));
+            self.places.insert(Arc::clone(&workload.place));
+        }
+    }
+
+    /// Returns the allocation of a workload; of what it is made, too, if it is new.
+    pub(super) fn share(&mut self, mut workload: Workload) -> Arc<Workload> {
+        if let Some(known) = self.workloads.get(&workload) {
+            return Arc::clone(known);
+        }
+        match self.labels.get(&workload.labels) {
+            Some(known) => workload.labels.clone_from(known),
+            None => workload.labels.share_texts(&mut self.texts),
+        }
+        match self.templates.get(&workload.template) {
+            Some(known) => workload.template = Arc::clone(known),
+            None => Arc::make_mut(&mut workload.template).share_texts(&mut self.texts),
+        }
+        match self.places.get(&workload.place) {
+            Some(known) => workload.place = Arc::clone(known),
+            None => Arc::make_mut(&mut workload.place).share_texts(&mut self.texts),
+        }
+        let workload = Arc::new(workload);
+        self.add(&workload);
+        workload
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{Address, Endpoint, HealthStatus, MoreAddresses};
+    use crate::name::Text;
+
+    fn workload(name: &str, node: &str) -> Workload {
+        let mut workload =
+            Workload { labels: [("app", name)].into_iter().collect(), ..<_>::default() };
+        workload.name = name.into();
+        workload.place_mut().node = node.into();
+        workload
+    }
+
+    #[test]
+    fn what_workloads_have_in_common_is_one_allocation() {
+        let mut known = Known::default();
+        let first = known.share(workload("web", "n1"));
+        assert!(Arc::ptr_eq(&first, &known.share(workload("web", "n1"))));
+        let (there, other) =
+            (known.share(workload("web", "n2")), known.share(workload("db", "n1")));
+        assert!(
+            Arc::ptr_eq(&first.template, &there.template) && first.labels.is_same(&there.labels)
+        );
+        assert!(
+            Arc::ptr_eq(&first.place, &other.place) && !Arc::ptr_eq(&first.place, &there.place)
+        );
+        assert_eq!((&*there, &*other), (&workload("web", "n2"), &workload("db", "n1")));
+    }
+
+    #[test]
+    fn workloads_of_endpoints_before_are_known() {
+        let before = Arc::new(workload("web", "n1"));
+        let endpoint = Endpoint {
+            address: Address::Unknown,
+            more_addresses: MoreAddresses::default(),
+            port: 80,
+            port_name: Text::default(),
+            service_port: 0,
+            weight: 0,
+            health: HealthStatus::Healthy,
+            instance: "web-1".into(),
+            workload: Arc::clone(&before),
+        };
+        let mut known = Known::default();
+        known.begin_with(&[endpoint].into());
+        assert!(Arc::ptr_eq(&before, &known.share(workload("web", "n1"))));
+        assert!(Arc::ptr_eq(&before.place, &known.share(workload("db", "n1")).place));
+    }
+}
