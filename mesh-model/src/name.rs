@@ -19,8 +19,8 @@ pub use self::hostname::{
     Hostname, common_hosts, hosts_for_namespace, is_dns_label, most_specific,
 };
 pub use self::identity::{Identity, InvalidIdentity, TrustDomain};
-pub(crate) use self::labels::share_text;
 pub use self::labels::{Labels, Selector};
+pub(crate) use self::labels::{Layers, share_text};
 pub use self::locality::Locality;
 pub(crate) use self::nearest::hint;
 pub use self::nearest::{closest_name, nearest_name};

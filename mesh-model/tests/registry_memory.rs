@@ -5,8 +5,8 @@ use allocation_counter::measure;
 use mesh_model::name::Labels;
 use mesh_model::registry::{Change, Origin, Registry};
 use mesh_model::resource::{
-    ClusterIp, EndpointAddress, EndpointSlice, Meta, Pod, PodPhase, Readiness, Resource, Service,
-    ServicePort, SliceEndpoint, SlicePort, TargetKind, TargetRef,
+    ClusterIp, EndpointAddress, EndpointSlice, Meta, Node, Pod, PodPhase, Readiness, Resource,
+    Service, ServicePort, SliceEndpoint, SlicePort, TargetKind, TargetRef,
 };
 
 const ENDPOINTS: u32 = 50;
@@ -56,12 +56,12 @@ fn slice(index: u32, has_pods: bool) -> Change {
     }))
 }
 
-fn pod(index: u32, endpoint: u32) -> Change {
+fn pod(index: u32, endpoint: u32, node: u32) -> Change {
     let labels = [("app", format!("s-{index}")), ("version", "v1".to_owned())];
     let labels = labels.into_iter().collect();
     let mut pod =
         Pod { meta: meta(index, format!("s-{index}-{endpoint}"), labels), ..<_>::default() };
-    pod.spec.node_name = format!("node-{}", endpoint % 10).into();
+    pod.spec.node_name = format!("node-{node}").into();
     pod.status.phase = PodPhase::Running;
     pod.status.pod_ip = Some(address(index, endpoint));
     pod.status.readiness = Readiness::Ready;
@@ -71,18 +71,45 @@ fn pod(index: u32, endpoint: u32) -> Change {
 fn registry(services: u32, has_pods: bool) -> Registry {
     let mut registry = Registry::default();
     let of_service = |index: u32| {
-        let pods = (0..if has_pods { ENDPOINTS } else { 0 }).map(move |one| pod(index, one));
+        let pods =
+            (0..if has_pods { ENDPOINTS } else { 0 }).map(move |one| pod(index, one, one % 10));
         [service(index), slice(index, has_pods)].into_iter().chain(pods)
     };
     registry.apply_all((0..services).flat_map(of_service).collect::<Vec<_>>());
     registry
 }
 
+fn node(index: u32) -> Change {
+    let zone = ("topology.kubernetes.io/zone", format!("eu-{}", index % 3));
+    let labels = [("topology.kubernetes.io/region", "eu".to_owned()), zone];
+    let (name, labels) = (format!("node-{index}").into(), labels.into_iter().collect());
+    let meta = Meta { name, labels, ..Meta::default() };
+    upsert(Resource::Node(Node { meta, ..<_>::default() }))
+}
+
+/// Services of which no two pods are on one of so many nodes, as in a large cluster.
+fn spread(services: u32, nodes: u32) -> Registry {
+    let mut registry = Registry::default();
+    let of_service = |index: u32| {
+        let node = move |endpoint: u32| (index * ENDPOINTS + endpoint) % nodes;
+        let pods = (0..ENDPOINTS).map(move |one| pod(index, one, node(one)));
+        [service(index), slice(index, true)].into_iter().chain(pods)
+    };
+    let changes = (0..nodes).map(node).chain((0..services).flat_map(of_service));
+    registry.apply_all(changes.collect::<Vec<_>>());
+    registry
+}
+
 /// The bytes of each endpoint where services have 50 in one slice, spread over 100 namespaces.
 #[track_caller]
 fn check(services: u32, has_pods: bool, limit: i64) {
+    check_built(services, || registry(services, has_pods), limit);
+}
+
+#[track_caller]
+fn check_built(services: u32, build: impl FnOnce() -> Registry, limit: i64) {
     let mut built = None;
-    let memory = measure(|| built = Some(registry(services, has_pods)));
+    let memory = measure(|| built = Some(build()));
     let bytes = memory.bytes_current / i64::from(services * ENDPOINTS);
     assert!(bytes <= limit, "{bytes} bytes an endpoint");
     drop(built);
@@ -96,4 +123,9 @@ fn an_endpoint_without_a_pod_costs_160_bytes() {
 #[test]
 fn an_endpoint_with_its_pod_costs_640_bytes() {
     check(200, true, 640);
+}
+
+#[test]
+fn a_pod_does_not_pay_for_the_labels_that_its_node_adds() {
+    check_built(200, || spread(200, 200), 690);
 }

@@ -1,35 +1,42 @@
 //! Labels of workloads and what selects them.
+mod layer;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use self::layer::Layer;
+pub(crate) use self::layer::Layers;
 use super::Texts;
+
+/// A key and its value.
+type Label = (Arc<str>, Arc<str>);
 
 /// A set of labels, sorted by key; cheap to clone and to share.
 ///
 /// Reading an absent label gives `""`, as rules that compare labels do.
-#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Labels(
+///
+/// It may be of two lists, of which either can be shared with others: what a pod's object says, and what its
+/// place adds. That shows nowhere: equal sets are equal, and in the same order, of whatever lists they are.
+#[derive(Clone, Default)]
+pub struct Labels {
     // INVARIANT: sorted by key, keys are unique.
-    Arc<[(Arc<str>, Arc<str>)]>,
-);
+    own: Arc<[Label]>,
+    // INVARIANT: no key of it is in `own`.
+    over: Option<Layer>,
+}
 
 impl Labels {
     /// Returns the value of a label, `None` where it is absent.
     #[inline]
     pub fn get(&self, key: &str) -> Option<&str> {
-        // Of few labels nearly all are told apart by their lengths, which are here; a binary search
-        // reads the text of each key that it meets. They are in order, and are met from the end that the key is
-        // likely to be nearer to: `version` is mostly the last.
-        if self.0.len() <= 32 {
-            let is_key = |(other, _): &&(Arc<str>, Arc<str>)| **other == *key;
-            let is_late = key.as_bytes().first().is_some_and(|first| *first > b'm');
-            let found =
-                if is_late { self.0.iter().rfind(is_key) } else { self.0.iter().find(is_key) };
-            return found.map(|(_, value)| &**value);
+        match (find(&self.own, key), &self.over) {
+            (None, Some(over)) => over.get(key),
+            (found, _) => found,
         }
-        let index = self.0.binary_search_by(|(other, _)| (**other).cmp(key)).ok()?;
-        self.0.get(index).map(|(_, value)| &**value)
     }
 
     /// Returns the value of a label, `""` where it is absent.
@@ -39,47 +46,65 @@ impl Labels {
 
     /// Returns the labels in the order of their keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
-        self.0.iter().map(|(key, value)| (&**key, &**value))
+        self.sorted().map(|(key, value)| (&**key, &**value))
     }
 
     /// Returns how many labels there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.own.len() + self.added().len()
     }
 
     /// Returns whether there is no label.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// Returns whether every label of `selector` is present here with an equal value; an empty one
     /// selects everything.
     #[inline]
     pub fn contains(&self, selector: &Self) -> bool {
-        selector.iter().all(|(key, value)| self.get(key) == Some(value))
+        selector.unsorted().all(|(key, value)| self.get(key) == Some(value))
     }
 
     /// Returns these labels with others laid over them.
     #[must_use]
     pub fn overlaid(&self, over: &Self) -> Self {
-        self.0.iter().chain(&*over.0).cloned().collect()
+        self.unsorted().chain(over.unsorted()).cloned().collect()
     }
 
     /// Returns these labels with others laid over them, whose texts are not labels yet.
+    ///
+    /// These stay the list that they are, but where another value is laid over one; what is added is a list
+    /// of its own, which [`Layers`] can share.
     #[must_use]
     pub(crate) fn and<'l>(&self, over: impl IntoIterator<Item = (&'l str, &'l str)>) -> Self {
         let over = over.into_iter().map(|(key, value)| (key.into(), value.into()));
-        self.0.iter().cloned().chain(over).collect()
+        let mut over = unique(over.collect());
+        over.retain(|(key, value)| self.get(key) != Some(value));
+        let is_kept = |key: &str| find(&over, key).is_none();
+        let own = if self.over.is_none() && over.iter().all(|(key, _)| self.get(key).is_none()) {
+            Arc::clone(&self.own)
+        } else {
+            self.sorted().filter(|(key, _)| is_kept(key)).cloned().collect()
+        };
+        Self { own, over: Layer::of(over) }
     }
 
-    /// Takes the allocations of another set for what is equal to it: all, or single texts.
+    /// Takes the allocations of another set for what is equal to it: all, one list, or single texts.
     pub(crate) fn share(&mut self, near: &Self) {
         if *self == *near {
             self.clone_from(near);
             return;
         }
-        let mut theirs = &*near.0;
-        for (key, value) in Arc::get_mut(&mut self.0).into_iter().flatten() {
+        if self.over == near.over {
+            self.over.clone_from(&near.over);
+        }
+        if self.own == near.own {
+            self.own.clone_from(&near.own);
+            return;
+        }
+        let mut theirs = &*near.own;
+        for (key, value) in Arc::get_mut(&mut self.own).into_iter().flatten() {
             while let [(other, own), rest @ ..] = theirs
                 && other <= key
             {
@@ -92,9 +117,11 @@ impl Labels {
         }
     }
 
-    /// Takes the allocations that are known of its texts; not those of a set that is shared already.
+    /// Takes the allocations that are known of its texts; not those of a list that is shared already.
     pub(crate) fn share_texts(&mut self, texts: &mut Texts) {
-        for (key, value) in Arc::get_mut(&mut self.0).into_iter().flatten() {
+        let own = Arc::get_mut(&mut self.own).into_iter();
+        let over = self.over.as_mut().and_then(Layer::get_mut);
+        for (key, value) in own.chain(over).flatten() {
             texts.share(key);
             texts.share(value);
         }
@@ -102,16 +129,14 @@ impl Labels {
 
     /// Returns the keys that only one of two sets has, or that have other values in each, sorted.
     pub fn differences<'l>(&'l self, other: &'l Self) -> impl Iterator<Item = &'l str> {
-        let (mut ours, mut theirs) = match self.is_same(other) {
-            true => (&[][..], &[][..]),
-            false => (&*self.0, &*other.0),
-        };
+        let (mut ours, mut theirs) = self.apart(other);
+        let (mut our, mut their) = (ours.next(), theirs.next());
         std::iter::from_fn(move || {
-            while let ([(key, value), rest @ ..], [(other, own), others @ ..]) = (ours, theirs) {
+            while let (Some((key, value)), Some((other, own))) = (our, their) {
                 // Texts are mostly shared: looking at them is seldom needed.
                 let order = if Arc::ptr_eq(key, other) { Ordering::Equal } else { key.cmp(other) };
-                ours = if order.is_le() { rest } else { ours };
-                theirs = if order.is_ge() { others } else { theirs };
+                our = if order.is_le() { ours.next() } else { our };
+                their = if order.is_ge() { theirs.next() } else { their };
                 match order {
                     Ordering::Less => return Some(&**key),
                     Ordering::Greater => return Some(&**other),
@@ -119,16 +144,148 @@ impl Labels {
                     Ordering::Equal => return Some(&**key),
                 }
             }
-            let ((key, _), rest) = ours.split_first().or_else(|| theirs.split_first())?;
-            (ours, theirs) = (rest, &[]);
+            let (key, _) = match our {
+                Some(label) => {
+                    our = ours.next();
+                    label
+                }
+                None => std::mem::replace(&mut their, theirs.next())?,
+            };
             Some(&**key)
         })
     }
 
-    /// Returns whether two sets are one allocation.
+    /// Returns whether two sets are the same allocations.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        let is_same_layer = match (&self.over, &other.over) {
+            (Some(ours), Some(theirs)) => ours.is_same(theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        is_same_layer && Arc::ptr_eq(&self.own, &other.own)
     }
+
+    /// What is laid over the own labels, sorted.
+    fn added(&self) -> &[Label] {
+        self.over.as_deref().unwrap_or_default()
+    }
+
+    /// The labels, one list after the other.
+    #[inline]
+    fn unsorted(&self) -> impl Iterator<Item = &Label> {
+        self.own.iter().chain(self.over.as_deref().into_iter().flatten())
+    }
+
+    /// The labels in the order of their keys.
+    fn sorted(&self) -> Sorted<'_> {
+        Sorted { own: &self.own, over: self.added() }
+    }
+
+    /// The labels of either set without lists that are one allocation. As no key is in both lists of a
+    /// set, what differs is all in the others.
+    fn apart<'l>(&'l self, other: &'l Self) -> (Sorted<'l>, Sorted<'l>) {
+        let (mut ours, mut theirs) = (self.sorted(), other.sorted());
+        if std::ptr::eq(ours.own, theirs.own) {
+            (ours.own, theirs.own) = (&[], &[]);
+        }
+        if std::ptr::eq(ours.over, theirs.over) {
+            (ours.over, theirs.over) = (&[], &[]);
+        }
+        (ours, theirs)
+    }
+}
+
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        // No key is in both lists of a set: where one list is that of the other set, the other list decides.
+        if Arc::ptr_eq(&self.own, &other.own) {
+            return self.over == other.over;
+        }
+        if self.over == other.over {
+            return self.own == other.own;
+        }
+        self.len() == other.len() && self.sorted().eq(other.sorted())
+    }
+}
+
+impl Eq for Labels {}
+
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.is_same(other) { Ordering::Equal } else { self.sorted().cmp(other.sorted()) }
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.len().hash(state);
+        self.sorted().for_each(|label| label.hash(state));
+    }
+}
+
+/// The labels of two lists that have no key in common, in the order of their keys.
+#[derive(Clone)]
+struct Sorted<'l> {
+    own: &'l [Label],
+    over: &'l [Label],
+}
+
+impl<'l> Iterator for Sorted<'l> {
+    type Item = &'l Label;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'l Label> {
+        if let [label, rest @ ..] = self.over
+            && self.own.first().is_none_or(|(key, _)| label.0 < *key)
+        {
+            self.over = rest;
+            return Some(label);
+        }
+        let (label, rest) = self.own.split_first()?;
+        self.own = rest;
+        Some(label)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.own.len() + self.over.len();
+        (len, Some(len))
+    }
+}
+
+impl ExactSizeIterator for Sorted<'_> {}
+
+/// Returns the value of a label of a sorted list.
+#[inline]
+fn find<'l>(labels: &'l [Label], key: &str) -> Option<&'l str> {
+    // Of few labels nearly all are told apart by their lengths, which are here; a binary search
+    // reads the text of each key that it meets. They are in order, and are met from the end that the key is
+    // likely to be nearer to: `version` is mostly the last.
+    if labels.len() <= 32 {
+        let is_key = |(other, _): &&Label| **other == *key;
+        let is_late = key.as_bytes().first().is_some_and(|first| *first > b'm');
+        let found = if is_late { labels.iter().rfind(is_key) } else { labels.iter().find(is_key) };
+        return found.map(|(_, value)| &**value);
+    }
+    let index = labels.binary_search_by(|(other, _)| (**other).cmp(key)).ok()?;
+    labels.get(index).map(|(_, value)| &**value)
+}
+
+/// Returns labels sorted by key; of several values of one key the last counts.
+fn unique(mut labels: Vec<Label>) -> Vec<Label> {
+    labels.sort_by(|a, b| a.0.cmp(&b.0));
+    labels.dedup_by(|later, label| {
+        let is_same = later.0 == label.0;
+        if is_same {
+            std::mem::swap(later, label);
+        }
+        is_same
+    });
+    labels
 }
 
 /// Takes the allocation of another text if it is equal.
@@ -141,20 +298,12 @@ pub(crate) fn share_text(text: &mut Arc<str>, near: &Arc<str>) {
 impl<K: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(K, V)> for Labels {
     /// Collects labels; of several values of one key the last counts.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(labels: I) -> Self {
-        let mut labels: Vec<(Arc<str>, Arc<str>)> =
-            labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let labels = labels.into_iter().map(|(key, value)| (key.into(), value.into()));
+        let labels = unique(labels.collect());
         if labels.is_empty() {
             return Self::default();
         }
-        labels.sort_by(|a, b| a.0.cmp(&b.0));
-        labels.dedup_by(|later, label| {
-            let is_same = later.0 == label.0;
-            if is_same {
-                std::mem::swap(later, label);
-            }
-            is_same
-        });
-        Self(Arc::from(labels))
+        Self { own: Arc::from(labels), over: None }
     }
 }
 
@@ -183,52 +332,5 @@ impl Selector {
     /// Returns whether labels fulfil the selector; an empty one selects everything.
     pub fn selects(&self, labels: &Labels) -> bool {
         labels.contains(&self.match_labels)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs.iter().copied().collect()
-    }
-
-    #[test]
-    fn an_empty_value_does_not_select_an_absent_label() {
-        assert!(!labels(&[]).contains(&labels(&[("a", "")])));
-        assert!(labels(&[("a", "")]).contains(&labels(&[("a", "")])));
-        assert!(labels(&[("a", "1"), ("b", "2")]).contains(&labels(&[("b", "2")])));
-    }
-
-    #[test]
-    fn differences_are_named_once_whichever_set_they_are_in() {
-        let check = |a: &[(&str, &str)], b: &[(&str, &str)], expected: &[&str]| {
-            let (a, b) = (labels(a), labels(b));
-            assert!(a.differences(&b).eq(expected.iter().copied()), "{a:?} {b:?}");
-            assert!(b.differences(&a).eq(expected.iter().copied()), "{b:?} {a:?}");
-        };
-        check(&[("a", "1"), ("b", "2")], &[("a", "1"), ("b", "2")], &[]);
-        check(&[("a", "1"), ("c", "2")], &[("b", "1"), ("c", "3")], &["a", "b", "c"]);
-        check(&[("a", "1")], &[("a", ""), ("b", ""), ("c", "")], &["a", "b", "c"]);
-    }
-
-    #[test]
-    fn what_is_equal_is_shared_and_nothing_else_changes() {
-        let near = labels(&[("a", "1"), ("c", "2"), ("d", "3")]);
-        for pairs in [&[("a", "1"), ("b", "0"), ("c", "9")][..], &[("d", "3")], &[("e", "")], &[]] {
-            let mut shared = labels(pairs);
-            shared.share(&near);
-            assert_eq!(shared, labels(pairs));
-        }
-        let mut equal = labels(&[("a", "1"), ("c", "2"), ("d", "3")]);
-        equal.share(&near);
-        assert!(equal.is_same(&near));
-    }
-
-    #[test]
-    fn the_last_value_of_a_key_counts() {
-        assert_eq!(labels(&[("a", "1"), ("b", "0"), ("a", "2")]).value("a"), "2");
-        assert_eq!(labels(&[("a", "1")]).overlaid(&labels(&[("a", "2")])).value("a"), "2");
     }
 }

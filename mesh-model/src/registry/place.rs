@@ -84,6 +84,8 @@ pub fn proxy_locality(labels: &Labels, requested: &Locality) -> Locality {
 /// Adds the topology labels that istiod adds to a workload's own; empty values are left out, and a
 /// network that the workload names itself stays.
 ///
+/// The workload's own labels stay the allocation that they are; what is added lies over them.
+///
 /// # Upstream
 ///
 /// istio/istio `pilot/pkg/serviceregistry/util/label` `AugmentLabels`.

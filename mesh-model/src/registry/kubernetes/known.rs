@@ -4,7 +4,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use crate::endpoint::{Endpoints, Place, Template, Workload};
-use crate::name::{Labels, Texts};
+use crate::name::{Layers, Texts};
 
 /// How many workloads of endpoints before are looked at: a service has one a node at most.
 const LOOKED_AT: usize = 64;
@@ -15,7 +15,8 @@ pub(super) struct Known {
     workloads: FxHashSet<Arc<Workload>>,
     templates: FxHashSet<Arc<Template>>,
     places: FxHashSet<Arc<Place>>,
-    labels: FxHashSet<Labels>,
+    /// What places add to labels: those on one node have it in common.
+    layers: Layers,
     texts: Texts,
 }
 
@@ -40,7 +41,7 @@ impl Known {
 
     fn add(&mut self, workload: &Arc<Workload>) {
         if self.workloads.insert(Arc::clone(workload)) {
-            self.labels.insert(workload.labels.clone());
+            self.layers.share(&mut workload.labels.clone(), &mut self.texts);
             self.templates.insert(Arc::clone(&workload.template));
             self.places.insert(Arc::clone(&workload.place));
         }
@@ -51,10 +52,7 @@ impl Known {
         if let Some(known) = self.workloads.get(&workload) {
             return Arc::clone(known);
         }
-        match self.labels.get(&workload.labels) {
-            Some(known) => workload.labels.clone_from(known),
-            None => workload.labels.share_texts(&mut self.texts),
-        }
+        self.layers.share(&mut workload.labels, &mut self.texts);
         match self.templates.get(&workload.template) {
             Some(known) => workload.template = Arc::clone(known),
             None => Arc::make_mut(&mut workload.template).share_texts(&mut self.texts),
@@ -90,9 +88,7 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &known.share(workload("web", "n1"))));
         let (there, other) =
             (known.share(workload("web", "n2")), known.share(workload("db", "n1")));
-        assert!(
-            Arc::ptr_eq(&first.template, &there.template) && first.labels.is_same(&there.labels)
-        );
+        assert!(Arc::ptr_eq(&first.template, &there.template));
         assert!(
             Arc::ptr_eq(&first.place, &other.place) && !Arc::ptr_eq(&first.place, &there.place)
         );
