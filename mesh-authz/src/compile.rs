@@ -329,7 +329,7 @@ impl Builder<'_> {
         let list = list.get_or_insert_default();
         let mut compiled = CompiledPolicy {
             namespace: policy.meta.namespace.clone(),
-            name: policy.meta.name.clone(),
+            name: policy.meta.name.as_str().into(),
             action: policy.spec.action,
             is_dry_run,
             rules: Vec::with_capacity(policy.spec.rules.len()),
@@ -424,7 +424,7 @@ fn named(policy: &AuthorizationPolicy, prefix: &str, rule: usize, body: Body) ->
         name: policy_name(prefix, &meta.namespace, &meta.name, rule),
         origin: Origin {
             namespace: meta.namespace.clone(),
-            name: meta.name.clone(),
+            name: meta.name.as_str().into(),
             rule,
             action: policy.spec.action,
             is_broken: false,

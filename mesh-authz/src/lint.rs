@@ -16,7 +16,7 @@ use mesh_model::lint::{Subject, sort};
 use mesh_model::manifest::Diagnostic;
 use mesh_model::name::Namespace;
 use mesh_model::registry::{ControlPlane, Mesh};
-use mesh_model::resource::{Action, AuthorizationPolicy, Meta};
+use mesh_model::resource::{Action, AuthorizationPolicy};
 use mesh_model::view::{self, Proxy, ProxyKind};
 
 use crate::analysis::{
@@ -299,7 +299,7 @@ impl Plane<'_> {
         &self,
         policy: &'p AuthorizationPolicy,
     ) -> Vec<(Rule<'p>, Diagnostic)> {
-        let Meta { namespace, name, .. } = &policy.meta;
+        let (namespace, name) = (&policy.meta.namespace, &policy.meta.name);
         let rules = ztunnel::contradictions(policy, &self.selection.root_namespace).into_iter();
         let told = rules.map(|(rule, asked)| {
             let message = format!(

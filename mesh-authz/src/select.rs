@@ -173,11 +173,7 @@ mod tests {
 
     fn check(workload: &Workload, selection: &Selection, expected: bool) {
         let policy = AuthorizationPolicy {
-            meta: mesh_model::resource::Meta {
-                name: "p".into(),
-                namespace: Namespace::from("shop"),
-                ..Default::default()
-            },
+            meta: mesh_model::resource::Meta::new("shop", "p"),
             spec: mesh_model::resource::AuthorizationPolicySpec::default(),
         };
         let selected = select([&policy], workload, selection);

@@ -35,11 +35,7 @@ fn policy(index: usize, action: Action) -> AuthorizationPolicy {
         ..Condition::default()
     };
     AuthorizationPolicy {
-        meta: Meta {
-            name: format!("p{index}").into(),
-            namespace: Namespace::from("a"),
-            ..Meta::default()
-        },
+        meta: Meta::new("a", format!("p{index}")),
         spec: AuthorizationPolicySpec {
             rules: vec![Rule {
                 from: vec![From { source: Some(source) }],

@@ -68,7 +68,7 @@ pub use self::mesh_config::MeshConfig;
 pub use self::mesh_config_map::{EmbeddedText, MeshConfigMap};
 pub use self::mesh_networks::MeshNetworks;
 pub(crate) use self::meta::group_of;
-pub use self::meta::{Meta, ObjectKey, Owner};
+pub use self::meta::{CommonMeta, Meta, ObjectKey, Owner};
 pub use self::multicluster::{
     ServiceExport, ServiceImport, ServiceImportPort, ServiceImportSpec, ServiceImportType,
 };

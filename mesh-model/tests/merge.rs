@@ -84,12 +84,7 @@ fn service(given: &merge::Given) -> Service {
 }
 
 fn object(rule: &merge::Rule) -> Arc<DestinationRule> {
-    let meta = Meta {
-        name: rule.name.as_str().into(),
-        namespace: "shop".into(),
-        creation: Some(rule.creation),
-        ..Meta::default()
-    };
+    let meta = Meta { creation: Some(rule.creation), ..Meta::new("shop", rule.name.as_str()) };
     let mut object = DestinationRule { meta, ..DestinationRule::default() };
     object.spec.host = "cart".into();
     object.spec.traffic_policy = rule.policy.map(|mark| TrafficPolicy {

@@ -16,8 +16,9 @@ fn upsert(resource: Resource) -> Change {
 }
 
 fn meta(service: u32, name: String, labels: Labels) -> Meta {
-    let namespace = format!("ns-{}", service % 100).as_str().into();
-    Meta { name: name.into(), namespace, labels, ..Meta::default() }
+    let mut meta = Meta::new(format!("ns-{}", service % 100).as_str(), name);
+    meta.labels = labels;
+    meta
 }
 
 fn address(service: u32, endpoint: u32) -> IpAddr {

@@ -1,7 +1,6 @@
 //! The rules that benches decide by: 1,000 clients, 20 ports, 200 prefixes.
 use mesh_authz::identity::Peer;
 use mesh_authz::{Connection, Http, Request};
-use mesh_model::name::Namespace;
 use mesh_model::resource::{
     Action, AuthorizationPolicy, AuthorizationPolicySpec, From, Meta, Operation, Rule, Source, To,
 };
@@ -30,11 +29,7 @@ pub(crate) fn policy(index: usize) -> AuthorizationPolicy {
         ..Operation::default()
     };
     AuthorizationPolicy {
-        meta: Meta {
-            name: format!("policy-{index}").into(),
-            namespace: Namespace::from("shop"),
-            ..Meta::default()
-        },
+        meta: Meta::new("shop", format!("policy-{index}")),
         spec: AuthorizationPolicySpec {
             rules: vec![Rule {
                 from: vec![From { source: Some(source) }],

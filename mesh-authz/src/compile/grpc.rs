@@ -82,7 +82,7 @@ fn compile(policy: &AuthorizationPolicy, environment: &Environment) -> CompiledP
         };
         let origin = Origin {
             namespace: policy.meta.namespace.clone(),
-            name: policy.meta.name.clone(),
+            name: policy.meta.name.as_str().into(),
             rule: index,
             action: policy.spec.action,
             is_broken: false,
@@ -92,7 +92,7 @@ fn compile(policy: &AuthorizationPolicy, environment: &Environment) -> CompiledP
     });
     CompiledPolicy {
         namespace: policy.meta.namespace.clone(),
-        name: policy.meta.name.clone(),
+        name: policy.meta.name.as_str().into(),
         action: policy.spec.action,
         is_dry_run: false,
         rules: rules.collect(),

@@ -30,7 +30,7 @@ pub(super) fn check(planes: &[Plane<'_>], found: &mut Vec<Diagnostic>) {
         let gateways = gateways(plane);
         for policy in &attached {
             for (index, target) in policy.refs.iter().enumerate() {
-                let Meta { namespace, name, .. } = policy.meta;
+                let (namespace, name) = (&policy.meta.namespace, &policy.meta.name);
                 let key = (policy.kind, namespace, &**name, index, &*target.name);
                 let told = policy.check(plane, &gateways, (index, target));
                 let known = reached.entry(key).or_insert_with(|| told.clone());
@@ -79,7 +79,7 @@ impl Attached<'_> {
         gateways: &[Workload],
         (index, target): (usize, &PolicyTargetReference),
     ) -> Option<Diagnostic> {
-        let Meta { namespace, name, .. } = self.meta;
+        let (namespace, name) = (&self.meta.namespace, &self.meta.name);
         let only = only(self.meta, target);
         let reaches = |gateway: &Workload| applies(&only, gateway, &plane.selection);
         if gateways.iter().any(reaches) || may_come(plane, &only, target) {
@@ -128,9 +128,9 @@ fn may_come(plane: &Plane<'_>, only: &AuthorizationPolicy, target: &PolicyTarget
         ServiceRegistry::External
     };
     plane.mesh.manifests(plane.plane).kubernetes_gateways().any(|gateway| {
-        let Meta { namespace, name, .. } = &gateway.meta;
+        let (namespace, name) = (&gateway.meta.namespace, &gateway.meta.name);
         let is_behind =
-            behind.as_ref().is_some_and(|(of, waypoint)| of == namespace && waypoint == name);
+            behind.as_ref().is_some_and(|(of, waypoint)| of == namespace && **waypoint == **name);
         let services = is_behind.then(|| AttachedService {
             name: target.name.clone(),
             namespace: only.meta.namespace.clone(),
@@ -182,7 +182,7 @@ fn why(
     let is_named =
         |known: &&Workload| known.namespace == of && known.labels.value(GATEWAY_NAME) == &*gateway;
     let mut objects = plane.mesh.manifests(plane.plane).kubernetes_gateways();
-    let object = objects.find(|known| known.meta.namespace == of && known.meta.name == gateway);
+    let object = objects.find(|known| known.meta.namespace == of && *known.meta.name == *gateway);
     let runs = gateways.iter().find(is_named).map(|known| known.kind != WorkloadKind::Proxy);
     let but = match runs.or_else(|| object.map(is_waypoint)) {
         None => "does not exist",
@@ -212,8 +212,9 @@ fn labels_of<'p>(
         }
         "ServiceEntry" => {
             let mut entries = plane.mesh.manifests(plane.plane).service_entries();
-            let found = entries
-                .find(|entry| entry.meta.namespace == *namespace && entry.meta.name == target.name);
+            let found = entries.find(|entry| {
+                entry.meta.namespace == *namespace && *entry.meta.name == *target.name
+            });
             found.map(|entry| &entry.meta.labels)
         }
         _ => None,

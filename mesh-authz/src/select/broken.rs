@@ -115,7 +115,7 @@ impl BrokenPolicy {
         };
         Some(Self {
             namespace: broken.object.namespace.clone(),
-            name: broken.object.name.clone(),
+            name: broken.object.name.as_str().into(),
             selector: broken.selector.clone(),
             action,
             subject,

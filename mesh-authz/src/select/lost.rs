@@ -117,8 +117,8 @@ impl Lost<'_> {
         };
         let object = &self.object.object;
         let is_near = self.namespace.is_empty() || self.namespace == *namespace;
-        let is_named =
-            object.kind == &*target.kind && (object.name.is_empty() || object.name == target.name);
+        let is_named = object.kind == &*target.kind
+            && (object.name.is_empty() || *object.name == *target.name);
         let is_of_namespace = || {
             object.kind == "Namespace" && !says_waypoint(known, namespace, (registry, &target.name))
         };

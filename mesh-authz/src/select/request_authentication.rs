@@ -79,11 +79,7 @@ mod tests {
             ..JwtRule::default()
         });
         RequestAuthentication {
-            meta: Meta {
-                name: name.into(),
-                namespace: Namespace::from(namespace),
-                ..Meta::default()
-            },
+            meta: Meta::new(namespace, name),
             spec: RequestAuthenticationSpec {
                 selector,
                 jwt_rules: rules.collect(),

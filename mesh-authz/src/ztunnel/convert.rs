@@ -46,7 +46,7 @@ pub fn convert(
     let kept = rules.filter(|rule| action == Action::Deny || !has_layer_7(rule));
     Some(Authorization {
         namespace: namespace.clone(),
-        name: policy.meta.name.clone(),
+        name: policy.meta.name.as_str().into(),
         scope,
         action,
         groups: kept.map(|rule| group(rule, namespace)).collect(),
@@ -320,11 +320,10 @@ mod tests {
     use crate::ztunnel::L4Connection;
 
     fn policy(mode: MutualTlsMode, ports: &[(u32, MutualTlsMode)]) -> PeerAuthentication {
-        let namespace = Namespace::from("shop");
         let mtls = Some(MutualTls { mode });
         let ports = ports.iter().map(|(port, mode)| (*port, MutualTls { mode: *mode }));
         PeerAuthentication {
-            meta: Meta { name: "p".into(), namespace, ..Meta::default() },
+            meta: Meta::new("shop", "p"),
             spec: PeerAuthenticationSpec {
                 selector: Some(WorkloadSelector {
                     match_labels: [("app", "cart")].into_iter().collect(),

@@ -189,7 +189,7 @@ fn stand_ins(mesh: &Mesh, plane: &ControlPlane, root: &Namespace) -> Vec<Authori
     let metas = plane.authorization_policies.iter().map(|policy| &policy.meta);
     // No object's name has a `~`.
     let mut names: BTreeMap<(Namespace, Box<str>), u32> =
-        metas.map(|meta| ((meta.namespace.clone(), meta.name.clone()), 1)).collect();
+        metas.map(|meta| ((meta.namespace.clone(), meta.name.as_str().into()), 1)).collect();
     let mut found: Vec<Authorization> =
         broken.iter().filter_map(|broken| stand_in(broken, root)).collect();
     for policy in &mut found {

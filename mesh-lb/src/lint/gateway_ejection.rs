@@ -21,7 +21,7 @@ pub(super) fn add_figures(mesh: &Mesh, found: &mut [Diagnostic]) {
         for destination in destinations(view) {
             let Some(rule) = destination.rule else { continue };
             let host = format!("`{}`", destination.service.hostname);
-            let is_of = |from: &(_, Box<str>), one: &Diagnostic| {
+            let is_of = |from: &(_, mesh_model::name::Text), one: &Diagnostic| {
                 let (namespace, name): &(mesh_model::name::Namespace, _) = from;
                 one.object == format!("DestinationRule/{namespace}/{name}")
             };

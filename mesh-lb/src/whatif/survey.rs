@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mesh_model::name::{ClusterId, Labels, Namespace};
+use mesh_model::name::{ClusterId, Labels, Namespace, Text};
 use mesh_model::registry::{
     Autoscalers, ControlPlane, MergedRule, Mesh, Resolution, Service, ServicePort,
     TrafficDistribution,
@@ -291,7 +291,7 @@ fn clients<'m>(mesh: &'m Mesh, proxies: &'m [Proxy]) -> Vec<Client<'m>> {
 #[derive(Default)]
 struct Rules<'m> {
     by_address: FxHashMap<usize, usize>,
-    by_parts: FxHashMap<&'m [(Namespace, Box<str>)], usize>,
+    by_parts: FxHashMap<&'m [(Namespace, Text)], usize>,
 }
 
 impl<'m> Rules<'m> {

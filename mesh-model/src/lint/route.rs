@@ -8,9 +8,9 @@ use super::scene::{Rule, Scene, services};
 use crate::manifest::Diagnostic;
 use crate::name::{Hostname, Labels};
 use crate::registry::{MESH, MergedRule, Service, place};
+use crate::resource::VirtualService;
 use crate::resource::destination_rule::Subset;
 use crate::resource::virtual_service::{Destination, HttpMatchRequest, HttpRoute};
-use crate::resource::{Meta, VirtualService};
 
 pub(super) fn check(scene: &Scene<'_>, found: &mut Vec<Diagnostic>) {
     let clients = Clients::of(scene);
@@ -167,10 +167,11 @@ fn undefined(
     let Destination { host, subset, .. } = target;
     let own = client.namespace;
     match rule.map(|rule| &rule.rule.meta) {
-        Some(Meta { namespace, name, .. }) => (
+        Some(meta) => (
             format!(
-                "for proxies of namespace `{own}` DestinationRule `{namespace}/{name}` counts, which does \
-                 not define subset `{subset}` of `{host}`: from there {loss}"
+                "for proxies of namespace `{own}` DestinationRule `{}/{}` counts, which does \
+                 not define subset `{subset}` of `{host}`: from there {loss}",
+                meta.namespace, meta.name
             ),
             "define the subset in that rule too, or leave the rule out".to_owned(),
         ),

@@ -84,9 +84,8 @@ impl Subject {
             .into_iter()
             .flatten()
             .find_map(|store| store.workload_entries.get(key).filter(|entry| is_it(&entry.spec)))?;
-        let Meta { namespace, name, .. } = &entry.meta;
-        let object =
-            ObjectKey { kind: "WorkloadEntry", namespace: namespace.clone(), name: name.clone() };
+        let (namespace, name) = (entry.meta.namespace.clone(), entry.meta.name.clone());
+        let object = ObjectKey { kind: "WorkloadEntry", namespace, name };
         let origins = [plane, &workload.place.cluster].map(|id| Origin::Cluster(id.clone()));
         let subject = Self::find(mesh, [Origin::Config].into_iter().chain(origins), object);
         Some((subject, "spec".to_owned()))

@@ -52,7 +52,7 @@ mod tests {
     fn check(policies: &[&str], namespaces: &[&str], expected: &[&str]) {
         let policies = policies.iter().map(|text| {
             let (namespace, name) = text.split_once('/').unwrap();
-            let meta = Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() };
+            let meta = Meta::new(namespace, name);
             Arc::new(AuthorizationPolicy { meta, ..AuthorizationPolicy::default() })
         });
         let all = AuthorizationPolicies::new(policies.collect());

@@ -171,7 +171,7 @@ fn unknown_plane(parts: &Parts, plane: &ClusterId) -> Option<Broken> {
         return None;
     }
     let object =
-        ObjectKey { kind: SETTINGS, namespace: Namespace::default(), name: Box::default() };
+        ObjectKey { kind: SETTINGS, namespace: Namespace::default(), name: <_>::default() };
     let reason = if *plane.as_str() == *UNTOLD {
         "which control plane serves the cluster cannot be told".to_owned()
     } else {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use self::hosts::{ByHost, Hosts};
 use super::ExportTo;
-use crate::name::{Hostname, Labels, Namespace};
+use crate::name::{Hostname, Labels, Namespace, Text};
 use crate::resource::destination_rule::{Subset, TrafficPolicy};
 use crate::resource::{DestinationRule, WorkloadSelector};
 
@@ -31,7 +31,7 @@ pub struct MergedRule {
     /// The subsets of all rules; of several with one name the first.
     pub subsets: Vec<Subset>,
     /// Every rule that took part, in order, as namespace and name.
-    pub from: Vec<(Namespace, Box<str>)>,
+    pub from: Vec<(Namespace, Text)>,
     export_to: BTreeSet<Box<str>>,
 }
 

@@ -34,8 +34,8 @@ fn key(meta: &Meta) -> Key<'_> {
 }
 
 fn opaque_key(object: &Opaque) -> ObjectKey {
-    let Meta { namespace, name, .. } = &object.meta;
-    ObjectKey { kind: object.kind, namespace: namespace.clone(), name: name.clone() }
+    let (namespace, name) = (object.meta.namespace.clone(), object.meta.name.clone());
+    ObjectKey { kind: object.kind, namespace, name }
 }
 
 /// The services of one cluster, by their names there.
@@ -91,7 +91,7 @@ macro_rules! store {
                         if let Some(near) = self.$field.last() {
                             object.share(near);
                         }
-                        object.meta.namespace.share(&mut self.texts);
+                        object.meta.share_texts(&mut self.texts);
                         self.$field.push(Arc::new(object));
                     })*
                     Resource::Opaque(object) => self.opaque.push(Arc::new(object)),

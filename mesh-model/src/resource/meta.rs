@@ -1,34 +1,57 @@
 //! What every object has: a name, a namespace, labels, annotations and an age.
 use std::fmt;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, LazyLock};
 
 use crate::manifest::decode::{Cursor, Message, Timestamp, message};
 use crate::manifest::{METADATA_FIELDS, Node};
-use crate::name::{Labels, Namespace, share_text};
+use crate::name::{Labels, Namespace, Text, Texts, share_text};
 
-/// The metadata of an object.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// The metadata of an object: what is its own, and what it has in common with its neighbours.
+///
+/// There may be a million pods, and nearly all that those of one owner say of themselves is the same. That is behind
+/// one pointer, [`common`](Self::common), which the registry shares between them. It is read and written as if it
+/// stood here (`meta.labels`); writing to it where it is shared makes a copy first.
+///
+/// # Examples
+///
+/// ```
+/// use mesh_model::resource::Meta;
+///
+/// let mut meta = Meta::new("shop", "cart");
+/// meta.labels = [("app", "cart")].into_iter().collect();
+/// assert_eq!((&*meta.name, meta.namespace.as_str()), ("cart", "shop"));
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers build objects by hand")]
 pub struct Meta {
     /// The object's name.
-    pub name: Box<str>,
+    pub name: Text,
+    /// The object's `uid`, empty where the manifest does not say.
+    pub uid: Text,
+    /// When the object was created: seconds since 1970 in UTC, `None` where the manifest does not say,
+    /// which counts as older than any time (Go's zero time).
+    pub creation: Option<i64>,
+    /// What other objects may say, too.
+    pub common: Arc<CommonMeta>,
+}
+
+/// What the objects of one owner mostly have in common of their metadata.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build objects by hand")]
+pub struct CommonMeta {
     /// The object's namespace; empty for kinds without one.
     pub namespace: Namespace,
     /// The labels.
     pub labels: Labels,
     /// The annotations.
     pub annotations: Labels,
-    /// When the object was created: seconds since 1970 in UTC, `None` where the manifest does not say,
-    /// which counts as older than any time (Go's zero time).
-    pub creation: Option<i64>,
-    /// When deletion was asked for, as `creation`.
-    pub deletion: Option<i64>,
-    /// The object's `uid`, empty where the manifest does not say.
-    pub uid: Box<str>,
     /// What `metadata.generateName` says, empty if nothing.
     pub generate_name: Arc<str>,
     /// The owner that has `controller: true`, if any.
     pub controller: Option<Arc<Owner>>,
+    /// When deletion was asked for, as [`Meta::creation`]: it is no other object's, but few are being deleted.
+    pub deletion: Option<i64>,
 }
 
 /// The controlling owner of an object.
@@ -44,6 +67,12 @@ pub struct Owner {
 }
 
 impl Meta {
+    /// The metadata of an object of which nothing else is said.
+    pub fn new(namespace: impl Into<Namespace>, name: impl Into<Text>) -> Self {
+        let common = CommonMeta { namespace: namespace.into(), ..CommonMeta::default() };
+        Self { name: name.into(), uid: Text::default(), creation: None, common: common.into() }
+    }
+
     /// The order in which objects of one kind count: by creation time, name, namespace.
     ///
     /// # Upstream
@@ -55,6 +84,24 @@ impl Meta {
 
     /// Takes the allocations of another object's metadata for what is equal to it.
     pub(crate) fn share(&mut self, near: &Self) {
+        if self.common == near.common {
+            self.common.clone_from(&near.common);
+        } else if let Some(common) = Arc::get_mut(&mut self.common) {
+            common.share(&near.common);
+        }
+    }
+
+    /// Takes the allocations that are known of its texts; not those of what is shared already.
+    pub(crate) fn share_texts(&mut self, texts: &mut Texts) {
+        if let Some(common) = Arc::get_mut(&mut self.common) {
+            common.namespace.share(texts);
+        }
+    }
+}
+
+impl CommonMeta {
+    /// Takes the allocations of another object's for what is equal to it.
+    fn share(&mut self, near: &Self) {
         if self.namespace == near.namespace {
             self.namespace.clone_from(&near.namespace);
         }
@@ -67,11 +114,34 @@ impl Meta {
     }
 }
 
+impl Default for Meta {
+    fn default() -> Self {
+        static NONE: LazyLock<Arc<CommonMeta>> = LazyLock::new(<_>::default);
+        let common = Arc::clone(&NONE);
+        Self { name: Text::default(), uid: Text::default(), creation: None, common }
+    }
+}
+
+impl Deref for Meta {
+    type Target = CommonMeta;
+
+    #[inline]
+    fn deref(&self) -> &CommonMeta {
+        &self.common
+    }
+}
+
+impl DerefMut for Meta {
+    fn deref_mut(&mut self) -> &mut CommonMeta {
+        Arc::make_mut(&mut self.common)
+    }
+}
+
 message! {
     /// `metadata` as it is written.
     struct Written ignoring unknown {
         /// The name.
-        name: Box<str> = "name",
+        name: Text = "name",
         /// The namespace.
         namespace: Namespace = "namespace",
         /// The labels.
@@ -83,7 +153,7 @@ message! {
         /// When deletion was asked for.
         deletion: Option<Timestamp> = "deletionTimestamp",
         /// The unique id.
-        uid: Box<str> = "uid",
+        uid: Text = "uid",
         /// The name's beginning, where the API server chose the rest.
         generate_name: Arc<str> = "generateName",
         /// The owners.
@@ -138,16 +208,19 @@ impl Meta {
             written.overlay(node, cursor);
         }
         let controller = written.owners.into_iter().find(|owner| owner.controller);
-        Self {
-            name: written.name,
+        let common = CommonMeta {
             namespace: written.namespace,
             labels: written.labels,
             annotations: written.annotations,
-            creation: written.creation.map(|time| time.0),
-            deletion: written.deletion.map(|time| time.0),
-            uid: written.uid,
             generate_name: written.generate_name,
             controller: controller.map(|owner| Arc::new(owner.into())),
+            deletion: written.deletion.map(|time| time.0),
+        };
+        Self {
+            name: written.name,
+            uid: written.uid,
+            creation: written.creation.map(|time| time.0),
+            common: common.into(),
         }
     }
 }
@@ -174,11 +247,48 @@ pub struct ObjectKey {
     /// The namespace; empty for kinds without one.
     pub namespace: Namespace,
     /// The name.
-    pub name: Box<str>,
+    pub name: Text,
 }
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(name: &str, app: &str) -> Meta {
+        let mut meta = Meta::new("shop", name);
+        meta.labels = [("app", app), ("tier", "web")].into_iter().collect();
+        meta
+    }
+
+    #[test]
+    fn what_neighbours_have_in_common_is_one_allocation() {
+        let (near, mut equal) = (meta("cart-1", "cart"), meta("cart-2", "cart"));
+        equal.share(&near);
+        assert!(Arc::ptr_eq(&equal.common, &near.common));
+        assert_eq!(equal, meta("cart-2", "cart"));
+        equal.deletion = Some(60);
+        assert_eq!((near.deletion, equal.deletion), (None, Some(60)));
+    }
+
+    #[test]
+    fn what_differs_shares_its_parts() {
+        let (near, mut other) = (meta("cart-1", "cart"), meta("news-1", "news"));
+        other.share(&near);
+        assert_eq!(other, meta("news-1", "news"));
+        assert!(std::ptr::eq(other.namespace.as_str(), near.namespace.as_str()));
+        let text = |meta: &Meta| std::ptr::from_ref(meta.labels.value("tier"));
+        assert!(std::ptr::addr_eq(text(&other), text(&near)));
+    }
+
+    #[test]
+    fn metadata_of_which_nothing_is_said_is_no_allocation() {
+        assert!(Arc::ptr_eq(&Meta::default().common, &Meta::default().common));
+        assert!(size_of::<Meta>() <= 5 * size_of::<u64>());
     }
 }

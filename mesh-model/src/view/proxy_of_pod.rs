@@ -127,7 +127,7 @@ pub(crate) fn proxy_of_pod(evidence: &Evidence<'_>) -> Proxy {
         } else {
             DataPlane::IstioProxy
         },
-        name: pod.meta.name.clone(),
+        name: pod.meta.name.as_str().into(),
         namespace: pod.meta.namespace.clone(),
         cluster: workload.place.cluster.clone(),
         network: NetworkId::from(text("NETWORK")),

@@ -1,5 +1,4 @@
 //! Policies and requests over few words, so that they meet.
-use mesh_model::name::Namespace;
 use mesh_model::resource::{
     Action, AuthorizationPolicy, AuthorizationPolicySpec, Condition, From, Meta, Operation, Rule,
     Source, To,
@@ -140,11 +139,7 @@ pub fn policies(size: usize) -> impl Strategy<Value = Vec<AuthorizationPolicy>> 
 
 fn policy_of(index: usize, action: Action, rules: Vec<Rule>) -> AuthorizationPolicy {
     AuthorizationPolicy {
-        meta: Meta {
-            name: format!("p{index}").into(),
-            namespace: Namespace::from("a"),
-            ..Meta::default()
-        },
+        meta: Meta::new("a", format!("p{index}")),
         spec: AuthorizationPolicySpec { rules, action, ..AuthorizationPolicySpec::default() },
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Around;
 use crate::endpoint::{Endpoints, Provider, Shard};
-use crate::name::{ClusterId, Namespace, NetworkId, TrustDomain};
+use crate::name::{ClusterId, Namespace, NetworkId, Text, TrustDomain};
 use crate::registry::discovery::Discovery;
 use crate::registry::kubernetes::{
     self, Addresses, Cluster, Pods, SliceChange, Workloads, endpoints_of_service, pod_of,
@@ -28,7 +28,7 @@ const FOREIGN_SERVICE_OF_SLICE: &str = "multicluster.kubernetes.io/service-name"
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct ServiceName {
     pub(crate) namespace: Namespace,
-    pub(crate) name: Box<str>,
+    pub(crate) name: Text,
 }
 
 impl ServiceName {

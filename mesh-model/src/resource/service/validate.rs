@@ -123,11 +123,9 @@ mod tests {
         ports: &[u32],
         expected: &[&str],
     ) {
-        let meta = Meta {
-            labels: labels.iter().copied().collect(),
-            annotations: annotations.iter().copied().collect(),
-            ..Meta::default()
-        };
+        let mut meta = Meta::new("", "");
+        meta.labels = labels.iter().copied().collect();
+        meta.annotations = annotations.iter().copied().collect();
         let port = |number: &u32| ServicePort {
             name: number.to_string().into(),
             port: *number,

@@ -166,7 +166,7 @@ fn route(server: &GatewayServer, gateway: &Gateway, port_name: &str) -> Option<S
     server.is_https().then(|| ServerRoute::Https {
         port: server.number,
         port_name: port_name.into(),
-        gateway: gateway.meta.name.clone(),
+        gateway: gateway.meta.name.as_str().into(),
         namespace: gateway.meta.namespace.clone(),
         bind,
     })
