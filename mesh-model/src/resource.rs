@@ -80,8 +80,8 @@ pub use self::peer_authentication::{
     MutualTls, MutualTlsMode, PeerAuthentication, PeerAuthenticationSpec,
 };
 pub use self::pod::{
-    Container, ContainerPort, ContainerResources, EnvVar, Pod, PodIp, PodPhase, PodSpec, PodStatus,
-    Quantity, Readiness, ResourceRequests, SecurityContext,
+    CommonPodSpec, Container, ContainerPort, ContainerResources, EnvVar, Pod, PodIp, PodPhase,
+    PodSpec, PodStatus, Quantity, Readiness, ResourceRequests, SecurityContext,
 };
 pub use self::port_target::PortTarget;
 pub use self::proxy_config::{ProxyConfig, ProxyConfigSpec};

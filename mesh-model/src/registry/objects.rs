@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::map::{Entry, Key, Map, differences};
 use super::{Change, Origin};
-use crate::name::{Labels, Texts, share_text};
+use crate::name::{Labels, Texts};
 use crate::resource::{
     AuthorizationPolicy, DestinationRule, EndpointSlice, Gateway, HorizontalPodAutoscaler,
     KubernetesGateway, MeshConfigMap, Meta, Namespace, Node, ObjectKey, Opaque, PeerAuthentication,
@@ -255,14 +255,10 @@ fn share_endpoints(slice: &mut EndpointSlice, near: &EndpointSlice) {
 }
 
 fn share_spec(pod: &mut Pod, near: &Pod) {
-    share_text(&mut pod.spec.node_name, &near.spec.node_name);
-    share_text(&mut pod.spec.service_account_name, &near.spec.service_account_name);
-    if pod.spec.containers == near.spec.containers {
-        pod.spec.containers.clone_from(&near.spec.containers);
+    if pod.spec.hostname == pod.meta.name {
+        pod.spec.hostname.clone_from(&pod.meta.name);
     }
-    if pod.spec.init_containers == near.spec.init_containers {
-        pod.spec.init_containers.clone_from(&near.spec.init_containers);
-    }
+    pod.spec.share(&near.spec);
 }
 
 /// The names that two maps both have.

@@ -1,11 +1,13 @@
 //! What runs.
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, LazyLock};
 
 use super::Meta;
 use super::service::Transport;
-use crate::manifest::decode::{Cursor, Decode, choice, message};
+use crate::manifest::decode::{self, Cursor, Decode, Message, choice, message};
 use crate::manifest::{Node, Value};
+use crate::name::{Text, share_text};
 
 message! {
     /// Kubernetes `v1` `Pod`: what the mesh reads of it.
@@ -23,17 +25,29 @@ message! {
     }
 }
 
+/// The fields of a [`Pod`] that the mesh reads: what is its own, and what it has in common with its neighbours.
+///
+/// As with [`Meta`], what the pods of one owner say alike is behind one pointer, which the registry shares between
+/// them, and is read and written as if it stood here (`spec.containers`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build objects by hand")]
+pub struct PodSpec {
+    /// The node that it runs on, empty before it is scheduled.
+    pub node_name: Arc<str>,
+    /// Its own name in DNS, empty for the pod's name.
+    pub hostname: Text,
+    /// What other pods may say, too.
+    pub common: Arc<CommonPodSpec>,
+}
+
 message! {
-    /// The fields of a [`Pod`] that the mesh reads.
-    pub struct PodSpec ignoring unknown {
-        /// The node that it runs on, empty before it is scheduled.
-        node_name: Arc<str> = "nodeName",
+    /// What the pods of one owner mostly have in common of what is asked for.
+    #[derive(Eq)]
+    pub struct CommonPodSpec ignoring unknown {
         /// The service account, empty for `default`.
         service_account_name: Arc<str> = "serviceAccountName" | "serviceAccount",
         /// Whether it uses the network of its node.
         host_network: bool = "hostNetwork",
-        /// Its own name in DNS, empty for the pod's name.
-        hostname: Box<str> = "hostname",
         /// The headless service below which it has a name in DNS.
         subdomain: Box<str> = "subdomain",
         /// The containers.
@@ -45,8 +59,64 @@ message! {
     }
 }
 
+impl PodSpec {
+    /// Takes the allocations of another pod's for what is equal to it.
+    pub(crate) fn share(&mut self, near: &Self) {
+        share_text(&mut self.node_name, &near.node_name);
+        if self.common == near.common {
+            self.common.clone_from(&near.common);
+        } else if let Some(common) = Arc::get_mut(&mut self.common) {
+            share_text(&mut common.service_account_name, &near.service_account_name);
+            if common.containers == near.containers {
+                common.containers.clone_from(&near.containers);
+            }
+            if common.init_containers == near.init_containers {
+                common.init_containers.clone_from(&near.init_containers);
+            }
+        }
+    }
+}
+
+impl Default for PodSpec {
+    fn default() -> Self {
+        static NONE: LazyLock<Arc<CommonPodSpec>> = LazyLock::new(<_>::default);
+        let common = Arc::clone(&NONE);
+        Self { node_name: Arc::default(), hostname: Text::default(), common }
+    }
+}
+
+impl Deref for PodSpec {
+    type Target = CommonPodSpec;
+
+    #[inline]
+    fn deref(&self) -> &CommonPodSpec {
+        &self.common
+    }
+}
+
+impl DerefMut for PodSpec {
+    fn deref_mut(&mut self) -> &mut CommonPodSpec {
+        Arc::make_mut(&mut self.common)
+    }
+}
+
+impl Message for PodSpec {
+    fn overlay(&mut self, node: &Node, cursor: &mut Cursor) {
+        decode::field(node, cursor, ("nodeName", "nodeName"), &mut self.node_name);
+        decode::field(node, cursor, ("hostname", "hostname"), &mut self.hostname);
+        Arc::make_mut(&mut self.common).overlay(node, cursor);
+    }
+}
+
+impl Decode for PodSpec {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        decode::message(node, cursor)
+    }
+}
+
 message! {
     /// A container of a [`Pod`].
+    #[derive(Eq)]
     pub struct Container ignoring unknown {
         /// The name; `istio-proxy` is the proxy.
         name: Box<str> = "name",
@@ -69,6 +139,7 @@ message! {
 
 message! {
     /// How the containers of a [`Pod`] run.
+    #[derive(Eq)]
     pub struct SecurityContext ignoring unknown {
         /// The user; absent: that of the pod, or of the image.
         run_as_user: Option<u32> = "runAsUser",
@@ -77,6 +148,7 @@ message! {
 
 message! {
     /// What a container asks of its node.
+    #[derive(Eq)]
     pub struct ContainerResources ignoring unknown {
         /// What is kept for it.
         requests: ResourceRequests = "requests",
@@ -85,6 +157,7 @@ message! {
 
 message! {
     /// What is kept for a container.
+    #[derive(Eq)]
     pub struct ResourceRequests ignoring unknown {
         /// The CPU, in cores.
         cpu: Quantity = "cpu",
@@ -116,6 +189,7 @@ impl Decode for Quantity {
 
 message! {
     /// A declared port of a [`Container`].
+    #[derive(Eq)]
     pub struct ContainerPort ignoring unknown {
         /// The name, empty if none.
         name: Box<str> = "name",
@@ -128,6 +202,7 @@ message! {
 
 message! {
     /// A variable of a container's environment.
+    #[derive(Eq)]
     pub struct EnvVar ignoring unknown {
         /// The name.
         name: Box<str> = "name",
@@ -214,5 +289,41 @@ impl Decode for Readiness {
             "False" => Self::NotReady,
             _ => Self::Unknown,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(node: &str, account: &str) -> PodSpec {
+        let mut spec = PodSpec { node_name: node.into(), ..PodSpec::default() };
+        spec.service_account_name = account.into();
+        spec.containers = [Container { name: "app".into(), ..Container::default() }].into();
+        spec
+    }
+
+    #[test]
+    fn pods_of_one_owner_share_what_is_not_their_own() {
+        let (near, mut equal) = (spec("node-1", "cart"), spec("node-2", "cart"));
+        equal.share(&near);
+        assert!(Arc::ptr_eq(&equal.common, &near.common));
+        assert_eq!(equal, spec("node-2", "cart"));
+        equal.host_network = true;
+        assert!(equal.host_network && !near.host_network);
+    }
+
+    #[test]
+    fn pods_of_different_owners_share_what_is_equal() {
+        let (near, mut other) = (spec("node-1", "cart"), spec("node-1", "news"));
+        other.share(&near);
+        assert_eq!(other, spec("node-1", "news"));
+        assert!(Arc::ptr_eq(&other.node_name, &near.node_name));
+        assert!(Arc::ptr_eq(&other.containers, &near.containers));
+    }
+
+    #[test]
+    fn a_pod_is_small() {
+        assert!(size_of::<PodSpec>() <= 4 * size_of::<u64>());
     }
 }
