@@ -80,7 +80,7 @@ pub use self::peer_authentication::{
     MutualTls, MutualTlsMode, PeerAuthentication, PeerAuthenticationSpec,
 };
 pub use self::pod::{
-    CommonPodSpec, Container, ContainerPort, ContainerResources, EnvVar, Pod, PodIp, PodPhase,
+    CommonPodSpec, Container, ContainerPort, ContainerResources, EnvVar, Pod, PodIps, PodPhase,
     PodSpec, PodStatus, Quantity, Readiness, ResourceRequests, SecurityContext,
 };
 pub use self::port_target::PortTarget;

@@ -211,33 +211,77 @@ message! {
     }
 }
 
-message! {
-    /// The status of a [`Pod`].
-    pub struct PodStatus ignoring unknown {
-        /// Where it is in its life.
-        phase: PodPhase = "phase",
-        /// The address; the first of `pod_ips` where both are given.
-        pod_ip: Option<IpAddr> = "podIP",
-        /// The addresses, one a family.
-        pod_ips: Box<[PodIp]> = "podIPs",
-        /// The condition `Ready`.
-        readiness: Readiness = "conditions",
-    }
+/// The status of a [`Pod`].
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build objects by hand")]
+pub struct PodStatus {
+    /// Where it is in its life.
+    pub phase: PodPhase,
+    /// The condition `Ready`.
+    pub readiness: Readiness,
+    /// The address; the first of `pod_ips` where both are given.
+    pub pod_ip: Option<IpAddr>,
+    /// The addresses, one a family; none where `pod_ip` is the only one.
+    pub pod_ips: PodIps,
 }
 
 impl PodStatus {
     /// Returns the addresses, the primary one first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let more = self.pod_ips.iter().filter_map(|address| address.ip);
-        self.pod_ip.into_iter().chain(more.filter(|ip| self.pod_ip != Some(*ip)))
+        let more = self.pod_ips.iter().filter(|ip| self.pod_ip != Some(*ip));
+        self.pod_ip.into_iter().chain(more)
+    }
+}
+
+/// The addresses of a [`Pod`], in one word: most have one, which `podIP` says already.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PodIps(
+    // INVARIANT: none where there is no address.
+    Option<Box<Box<[IpAddr]>>>,
+);
+
+impl PodIps {
+    /// Returns the addresses in their order.
+    pub fn iter(&self) -> impl Iterator<Item = IpAddr> {
+        self.0.iter().flat_map(|ips| ips.iter().copied())
+    }
+}
+
+impl FromIterator<IpAddr> for PodIps {
+    fn from_iter<I: IntoIterator<Item = IpAddr>>(ips: I) -> Self {
+        let ips: Box<[IpAddr]> = ips.into_iter().collect();
+        Self((!ips.is_empty()).then(|| Box::new(ips)))
     }
 }
 
 message! {
-    /// An address of a [`Pod`].
-    pub struct PodIp ignoring unknown {
+    /// `status` as it is written.
+    struct WrittenStatus ignoring unknown {
+        /// Where it is in its life.
+        phase: PodPhase = "phase",
+        /// The address.
+        pod_ip: Option<IpAddr> = "podIP",
+        /// The addresses.
+        pod_ips: Vec<WrittenIp> = "podIPs",
+        /// The condition `Ready`.
+        readiness: Readiness = "conditions",
+    }
+}
+
+message! {
+    /// An entry of `podIPs`.
+    struct WrittenIp ignoring unknown {
         /// The address.
         ip: Option<IpAddr> = "ip",
+    }
+}
+
+impl Decode for PodStatus {
+    fn decode(node: &Node, cursor: &mut Cursor) -> Option<Self> {
+        let WrittenStatus { phase, pod_ip, pod_ips, readiness } = Decode::decode(node, cursor)?;
+        let ips = || pod_ips.iter().filter_map(|written| written.ip);
+        let pod_ips = if ips().eq(pod_ip) { PodIps::default() } else { ips().collect() };
+        Some(Self { phase, readiness, pod_ip, pod_ips })
     }
 }
 
@@ -295,6 +339,7 @@ impl Decode for Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::testing::node;
 
     fn spec(node: &str, account: &str) -> PodSpec {
         let mut spec = PodSpec { node_name: node.into(), ..PodSpec::default() };
@@ -323,7 +368,26 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_is_said_twice_is_kept_once() {
+        let check = |ip: Option<&str>, ips: &[&str], kept: usize, expected: &[&str]| {
+            let parse = |ip: &&str| ip.parse::<IpAddr>().unwrap();
+            let list: Vec<String> = ips.iter().map(|ip| format!("{{\"ip\":\"{ip}\"}}")).collect();
+            let ip = ip.map(|ip| format!("\"podIP\":\"{ip}\",")).unwrap_or_default();
+            let text = format!("{{{ip}\"podIPs\":[{}]}}", list.join(","));
+            let status = PodStatus::decode(&node(&text), &mut Cursor::default()).unwrap();
+            assert_eq!(status.pod_ips.iter().count(), kept, "{text}");
+            assert!(status.addresses().eq(expected.iter().map(parse)), "{text}");
+        };
+        check(Some("10.0.0.1"), &[], 0, &["10.0.0.1"]);
+        check(Some("10.0.0.1"), &["10.0.0.1"], 0, &["10.0.0.1"]);
+        check(Some("10.0.0.1"), &["10.0.0.1", "fd00::1"], 2, &["10.0.0.1", "fd00::1"]);
+        check(Some("10.0.0.1"), &["fd00::1"], 1, &["10.0.0.1", "fd00::1"]);
+        check(None, &["10.0.0.1"], 1, &["10.0.0.1"]);
+        check(None, &[], 0, &[]);
+    }
+
+    #[test]
     fn a_pod_is_small() {
-        assert!(size_of::<PodSpec>() <= 4 * size_of::<u64>());
+        assert!(size_of::<Pod>() <= 104);
     }
 }

@@ -163,7 +163,7 @@ fn of_both_families(
     let service = service.filter(|_| cluster.dual_stack)?;
     let (namespace, name) = pod_of(slice, entry)?;
     let pod = cluster.pods.get(namespace, name)?;
-    let mut addresses = pod.status.pod_ips.iter().filter_map(|written| written.ip.map(Address::Ip));
+    let mut addresses = pod.status.pod_ips.iter().map(Address::Ip);
     let (first, more) = (addresses.next()?, addresses.collect::<MoreAddresses>());
     (!more.is_empty() && service.vips_in(cluster.id).len() > 1).then_some((first, more))
 }
