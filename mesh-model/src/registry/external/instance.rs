@@ -128,7 +128,7 @@ impl<'o> Instance<'o> {
             more_addresses: addresses.filter(|_| all_addresses).collect(),
             weight: 0,
             health: HealthStatus::Healthy,
-            name: Text::from(&*pod.meta.name),
+            name: pod.meta.name.clone(),
             workload: Arc::new(kubernetes::workload_of_pod(pod, cluster)),
             ports: NamedPorts::OfPod(pod),
         }

@@ -144,7 +144,7 @@ impl<'o> Workloads<'o> {
         self.known.begin_with(self.before);
         let mut workload = workload_of_pod(pod, cluster);
         workload.discoverability = discoverability;
-        let found = (Text::from(&*pod.meta.name), self.known.share(workload));
+        let found = (pod.meta.name.clone(), self.known.share(workload));
         self.of_pods.insert(key, found.clone());
         found
     }
