@@ -1,9 +1,10 @@
 //! What the registry costs in memory: the bytes that are allocated when it stands, and nothing but it.
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use allocation_counter::measure;
 use mesh_model::name::Labels;
-use mesh_model::registry::{Change, Origin, Registry};
+use mesh_model::registry::{Change, Origin, Registry, Source};
 use mesh_model::resource::{
     ClusterIp, EndpointAddress, EndpointSlice, Meta, Node, Pod, PodPhase, Readiness, Resource,
     Service, ServicePort, SliceEndpoint, SlicePort, TargetKind, TargetRef,
@@ -129,4 +130,25 @@ fn an_endpoint_with_its_pod_costs_415_bytes() {
 #[test]
 fn a_pod_does_not_pay_for_the_labels_that_its_node_adds() {
     check_built(200, || spread(200, 200), 480);
+}
+
+#[test]
+fn pods_that_are_loaded_share_the_names_of_their_nodes() {
+    let pod = |index: u32| {
+        let node = index % 2;
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: p{index}}}, spec: {{nodeName: n{node}}}}}"
+        )
+    };
+    let text = (0..4).map(pod).collect::<Vec<_>>().join("\n---\n").into_bytes();
+    let origin = Origin::Cluster("c1".into());
+    let mut registry = Registry::default();
+    registry.load([Source { origin, name: "clusters/c1/pods.yaml".into(), text }]);
+    let mesh = registry.mesh();
+    let planes: Vec<_> = mesh.control_planes().collect();
+    let pods: Vec<&Pod> = mesh.manifests(planes[0]).pods().collect();
+    let [p0, p1, p2, p3] = &pods[..] else { panic!("{} pods", pods.len()) };
+    assert!(Arc::ptr_eq(&p0.spec.node_name, &p2.spec.node_name));
+    assert!(Arc::ptr_eq(&p1.spec.node_name, &p3.spec.node_name));
+    assert_eq!((&*p0.spec.node_name, &*p3.spec.node_name), ("n0", "n1"));
 }

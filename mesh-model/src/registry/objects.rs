@@ -21,6 +21,9 @@ pub(crate) trait Object {
 
     /// Takes the allocations of another object for what is equal to it.
     fn share(&mut self, near: &Self);
+
+    /// Takes the allocations that are known of texts that many objects have.
+    fn share_texts(&mut self, texts: &mut Texts);
 }
 
 impl<T: Object> Entry for Arc<T> {
@@ -47,7 +50,7 @@ impl Entry for Arc<super::Service> {
 
 /// Declares the store: a map a kind.
 macro_rules! store {
-    ($($(#[$meta:meta])* $field:ident: $kind:ident = $key:literal $(sharing $share:ident)?,)*) => {
+    ($($(#[$meta:meta])* $field:ident: $kind:ident = $key:literal $(sharing $share:ident $(and $texts:ident)?)?,)*) => {
         $(impl Object for $kind {
             fn meta(&self) -> &Meta {
                 &self.meta
@@ -56,6 +59,11 @@ macro_rules! store {
             fn share(&mut self, near: &Self) {
                 self.meta.share(&near.meta);
                 $($share(self, near);)?
+            }
+
+            fn share_texts(&mut self, texts: &mut Texts) {
+                self.meta.share_texts(texts);
+                $($($texts(self, texts);)?)?
             }
         })*
 
@@ -91,7 +99,7 @@ macro_rules! store {
                         if let Some(near) = self.$field.last() {
                             object.share(near);
                         }
-                        object.meta.share_texts(&mut self.texts);
+                        object.share_texts(&mut self.texts);
                         self.$field.push(Arc::new(object));
                     })*
                     Resource::Opaque(object) => self.opaque.push(Arc::new(object)),
@@ -227,7 +235,7 @@ macro_rules! store {
 store! {
     services: Service = "Service",
     endpoint_slices: EndpointSlice = "EndpointSlice" sharing share_endpoints,
-    pods: Pod = "Pod" sharing share_spec,
+    pods: Pod = "Pod" sharing share_spec and share_node,
     nodes: Node = "Node",
     namespaces: Namespace = "Namespace",
     service_accounts: ServiceAccount = "ServiceAccount",
@@ -259,6 +267,11 @@ fn share_spec(pod: &mut Pod, near: &Pod) {
         pod.spec.hostname.clone_from(&pod.meta.name);
     }
     pod.spec.share(&near.spec);
+}
+
+/// Neighbours are of one owner, and mostly on different nodes.
+fn share_node(pod: &mut Pod, texts: &mut Texts) {
+    texts.share(&mut pod.spec.node_name);
 }
 
 /// The names that two maps both have.
