@@ -62,7 +62,7 @@ pub struct Place {
     /// The raw locality text; endpoints are grouped by it as it stands (`r1/z1` is not `r1/z1/`).
     pub locality: Arc<str>,
     /// The node it runs on, empty if unknown.
-    pub node: Arc<str>,
+    pub node: Text,
 }
 
 impl Deref for Workload {
@@ -98,7 +98,7 @@ impl Template {
 impl Place {
     /// Takes the allocations that are known of texts that many have.
     pub(crate) fn share_texts(&mut self, texts: &mut Texts) {
-        [&mut self.locality, &mut self.node].into_iter().for_each(|text| texts.share(text));
+        texts.share(&mut self.locality);
     }
 }
 

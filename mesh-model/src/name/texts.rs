@@ -3,20 +3,34 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
+use super::Text;
 use super::labels::share_text;
 
 /// Texts that were met, so that equal ones are one allocation: that costs less memory, and whoever walks
 /// over many of them finds them near.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Texts(FxHashSet<Arc<str>>);
+pub(crate) struct Texts {
+    texts: FxHashSet<Arc<str>>,
+    words: FxHashSet<Text>,
+}
 
 impl Texts {
     /// Takes the allocation that is known of a text, or makes this the one that is.
     pub(crate) fn share(&mut self, text: &mut Arc<str>) {
-        match self.0.get(text) {
+        match self.texts.get(text) {
             Some(known) => share_text(text, known),
             None => {
-                self.0.insert(Arc::clone(text));
+                self.texts.insert(Arc::clone(text));
+            }
+        }
+    }
+
+    /// The same for a text of one word.
+    pub(crate) fn share_word(&mut self, text: &mut Text) {
+        match self.words.get(&**text) {
+            Some(known) => text.clone_from(known),
+            None => {
+                self.words.insert(text.clone());
             }
         }
     }
@@ -40,5 +54,9 @@ mod tests {
         let mut again: Arc<str> = "v2".into();
         texts.share(&mut again);
         assert!(Arc::ptr_eq(&other, &again) && !Arc::ptr_eq(&other, &first));
+        let (mut word, mut same) = (Text::from("v1"), Text::from("v1"));
+        texts.share_word(&mut word);
+        texts.share_word(&mut same);
+        assert!(word.is_same(&same) && word == "v1");
     }
 }

@@ -14,8 +14,12 @@ mod slice_change;
 mod workload;
 mod workloads;
 
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
 
 pub(crate) use self::endpoints::{endpoints_of_service, pod_of};
 pub(crate) use self::service::{convert, external_addresses, hostname};
@@ -24,7 +28,6 @@ pub(crate) use self::slice_change::SliceChange;
 pub(crate) use self::workload::{pod_port, workload_name, workload_of_pod};
 pub(crate) use self::workloads::Workloads;
 use super::discovery::Discovery;
-use super::multimap::Multimap;
 use super::objects::ByName;
 use super::place::NetworkOf;
 use crate::name::{ClusterId, TrustDomain};
@@ -79,30 +82,44 @@ impl<'o> Pods<'o> {
 
 /// The ready pods of a cluster by their first address.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Addresses(Multimap<Arc<Pod>>);
+pub(crate) struct Addresses(
+    // INVARIANT: each has an address, by whose hash it stands here.
+    HashTable<Arc<Pod>>,
+);
 
 impl Addresses {
+    /// Makes room for so many pods.
+    pub(crate) fn with_room_for(pods: usize) -> Self {
+        Self(HashTable::with_capacity(pods))
+    }
+
     /// Adds a pod, if it is ready.
     pub(crate) fn add(&mut self, pod: &Arc<Pod>) {
         if let Some(address) = pod.status.pod_ip.filter(|_| is_ready(pod)) {
-            self.0.insert(&address, pod.clone());
+            let of = |other: &Arc<Pod>| hash_of(other.status.pod_ip);
+            self.0.insert_unique(hash_of(Some(address)), pod.clone(), of);
         }
     }
 
     /// Takes a pod out.
     pub(crate) fn remove(&mut self, pod: &Pod) {
-        if let Some(address) = pod.status.pod_ip {
-            let meta = &pod.meta;
-            self.0.remove(&address, |other| {
-                other.meta.name == meta.name && other.meta.namespace == meta.namespace
-            });
+        let meta = &pod.meta;
+        let is_it = |other: &Arc<Pod>| {
+            other.meta.name == meta.name && other.meta.namespace == meta.namespace
+        };
+        if let Ok(found) = self.0.find_entry(hash_of(pod.status.pod_ip), is_it) {
+            found.remove();
         }
     }
 
     fn at(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Pod>> {
-        let pods = self.0.get(&address);
+        let pods = self.0.iter_hash(hash_of(Some(address)));
         pods.filter(move |pod| pod.status.pod_ip == Some(address))
     }
+}
+
+fn hash_of(address: Option<IpAddr>) -> u64 {
+    FxBuildHasher.hash_one(address)
 }
 
 /// Whether a pod takes traffic: it has an address, is not ending, and its condition `Ready` is true.

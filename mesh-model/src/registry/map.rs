@@ -97,6 +97,11 @@ impl<E: Entry> Map<E> {
         }
     }
 
+    /// Returns how many entries there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
     /// Returns whether there is no entry.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0

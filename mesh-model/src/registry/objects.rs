@@ -125,7 +125,8 @@ macro_rules! store {
 
             /// Puts an object in, unless an equal one is there; returns the object before and the
             /// object now, `None` if nothing is different.
-            pub(crate) fn upsert(&mut self, resource: Resource) -> Option<(Option<Stored>, Stored)> {
+            pub(crate) fn upsert(&mut self, mut resource: Resource) -> Option<(Option<Stored>, Stored)> {
+                self.share_node(&mut resource);
                 match resource {
                     $(Resource::$kind(mut object) => {
                         let found = self.$field.nearest(key(&object.meta));
@@ -153,7 +154,8 @@ macro_rules! store {
             }
 
             /// Puts an object in, unless there is one of its name; returns whether there was none.
-            pub(crate) fn add(&mut self, resource: Resource) -> bool {
+            pub(crate) fn add(&mut self, mut resource: Resource) -> bool {
+                self.share_node(&mut resource);
                 match resource {
                     $(Resource::$kind(mut object) => {
                         match self.$field.nearest(key(&object.meta)) {
@@ -271,7 +273,7 @@ fn share_spec(pod: &mut Pod, near: &Pod) {
 
 /// Neighbours are of one owner, and mostly on different nodes.
 fn share_node(pod: &mut Pod, texts: &mut Texts) {
-    texts.share(&mut pod.spec.node_name);
+    texts.share_word(&mut pod.spec.node_name);
 }
 
 /// The names that two maps both have.
@@ -313,6 +315,15 @@ fn change(
 }
 
 impl Store {
+    /// Takes the allocation of a node's name for what a pod says of it.
+    fn share_node(&self, resource: &mut Resource) {
+        if let Resource::Pod(pod) = resource
+            && let Some(node) = self.nodes.get(("", &pod.spec.node_name))
+        {
+            pod.spec.node_name.clone_from(&node.meta.name);
+        }
+    }
+
     /// Returns the metadata of a namespace.
     pub(crate) fn namespace(&self, name: &str) -> Option<&Meta> {
         self.namespaces.get(("", name)).map(|object| &object.meta)

@@ -52,6 +52,7 @@ pub(super) const LIBRARIES: &[&str] = &[
     "bytes",
     "der",
     "granit-parser",
+    "hashbrown",
     "indexmap",
     "ipnet",
     "prost",

@@ -33,7 +33,7 @@ pub(crate) fn workload_of_pod(pod: &Pod, cluster: &Cluster<'_>) -> Workload {
             cluster: cluster.id.clone(),
             network,
             locality: text(&locality),
-            node: Arc::clone(&pod.spec.node_name),
+            node: pod.spec.node_name.clone(),
         }),
         template: Arc::new(Template {
             name: unlike(workload_name(&pod.meta)),
