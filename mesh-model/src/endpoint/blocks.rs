@@ -1,8 +1,8 @@
 //! The endpoints of a shard, kept in blocks.
 //!
 //! ```text
-//! Endpoints ──▶ Endpoint, Endpoint, …, 16 at most
-//!          └──▶ block of 16 (shared by the revision before) ──▶ Endpoint, …
+//! Endpoints ──▶ Endpoint, Endpoint, …, 8 at most
+//!          └──▶ block of 8 (shared by the revision before) ──▶ Endpoint, …
 //! ```
 //!
 //! Where few endpoints change, the blocks of the others are shared: neither they nor what they run in is
@@ -12,8 +12,9 @@ use std::sync::{Arc, LazyLock};
 
 use super::{Endpoint, HealthStatus};
 
-/// How many endpoints a block holds.
-const BLOCK: usize = 16;
+/// How many endpoints a block holds: a change copies one, and looks at what each of its endpoints refers to; less than
+/// a kilobyte is cheap to allocate.
+const BLOCK: usize = 8;
 
 /// The endpoints of a shard in the order of the registry.
 #[derive(Clone, Default, Eq, PartialEq)]
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn endpoints_stand_as_they_were_put_in() {
-        for len in [0, 1, 15, 16, 17, 32, 50] {
+        for len in [0, 1, 7, 8, 9, 16, 50] {
             let list: Vec<Endpoint> = (0..len).map(endpoint).collect();
             let endpoints = Endpoints::from(list.clone());
             assert_eq!((endpoints.len(), endpoints.is_empty()), (list.len(), list.is_empty()));
@@ -172,7 +173,7 @@ mod tests {
     fn blocks_without_a_change_are_shared() {
         let mut list: Vec<Endpoint> = (0..50).map(endpoint).collect();
         let before = Endpoints::from(list.clone());
-        let changed = [0, 15, 33].map(|index| (index, HealthStatus::Unhealthy));
+        let changed = [0, 7, 17].map(|index| (index, HealthStatus::Unhealthy));
         let after = before.with_health(&changed);
         for (index, health) in changed {
             list.get_mut(usize::try_from(index).unwrap()).unwrap().health = health;
@@ -181,6 +182,6 @@ mod tests {
         let blocks = before.more.iter().zip(&after.more);
         let shared: Vec<bool> = blocks.map(|(old, new)| Arc::ptr_eq(old, new)).collect();
         assert!(!Arc::ptr_eq(&before.first, &after.first));
-        assert_eq!(shared, [true, false, true]);
+        assert_eq!(shared, [true, false, true, true, true, true]);
     }
 }
