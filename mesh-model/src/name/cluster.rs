@@ -4,12 +4,12 @@ macro_rules! name {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Eq, Ord, PartialOrd)]
-        pub struct $name(::std::sync::Arc<str>);
+        pub struct $name($crate::name::Text);
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
                 // Names of one mesh are mostly one allocation.
-                ::std::sync::Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+                self.0.is_same(&other.0) || self.0 == other.0
             }
         }
 
@@ -33,8 +33,7 @@ macro_rules! name {
 
         impl Default for $name {
             fn default() -> Self {
-                // All the same text, without an allocation of its own.
-                Self(::std::sync::Arc::default())
+                Self($crate::name::Text::default())
             }
         }
 
@@ -58,13 +57,13 @@ macro_rules! name {
 
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
-                if text.is_empty() { Self::default() } else { Self(::std::sync::Arc::from(text)) }
+                Self(text.into())
             }
         }
 
         impl From<::std::sync::Arc<str>> for $name {
             fn from(text: ::std::sync::Arc<str>) -> Self {
-                Self(text)
+                Self(text.into())
             }
         }
 
@@ -102,7 +101,7 @@ name! {
 impl Namespace {
     /// Takes the allocation that is known of its text, or makes its own the one that is.
     pub(crate) fn share(&mut self, texts: &mut super::Texts) {
-        texts.share(&mut self.0);
+        texts.share_word(&mut self.0);
     }
 }
 

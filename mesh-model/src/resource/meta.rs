@@ -27,6 +27,8 @@ use crate::name::{Labels, Namespace, Text, Texts, share_text};
 pub struct Meta {
     /// The object's name.
     pub name: Text,
+    /// The object's namespace, which objects are found by; empty for kinds without one.
+    pub namespace: Namespace,
     /// The object's `uid`, empty where the manifest does not say.
     pub uid: Text,
     /// When the object was created: seconds since 1970 in UTC, `None` where the manifest does not say,
@@ -40,8 +42,6 @@ pub struct Meta {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers build objects by hand")]
 pub struct CommonMeta {
-    /// The object's namespace; empty for kinds without one.
-    pub namespace: Namespace,
     /// The labels.
     pub labels: Labels,
     /// The annotations.
@@ -69,8 +69,7 @@ pub struct Owner {
 impl Meta {
     /// The metadata of an object of which nothing else is said.
     pub fn new(namespace: impl Into<Namespace>, name: impl Into<Text>) -> Self {
-        let common = CommonMeta { namespace: namespace.into(), ..CommonMeta::default() };
-        Self { name: name.into(), uid: Text::default(), creation: None, common: common.into() }
+        Self { name: name.into(), namespace: namespace.into(), ..Self::default() }
     }
 
     /// The order in which objects of one kind count: by creation time, name, namespace.
@@ -84,6 +83,9 @@ impl Meta {
 
     /// Takes the allocations of another object's metadata for what is equal to it.
     pub(crate) fn share(&mut self, near: &Self) {
+        if self.namespace == near.namespace {
+            self.namespace.clone_from(&near.namespace);
+        }
         if self.common == near.common {
             self.common.clone_from(&near.common);
         } else if let Some(common) = Arc::get_mut(&mut self.common) {
@@ -91,20 +93,15 @@ impl Meta {
         }
     }
 
-    /// Takes the allocations that are known of its texts; not those of what is shared already.
+    /// Takes the allocations that are known of its texts.
     pub(crate) fn share_texts(&mut self, texts: &mut Texts) {
-        if let Some(common) = Arc::get_mut(&mut self.common) {
-            common.namespace.share(texts);
-        }
+        self.namespace.share(texts);
     }
 }
 
 impl CommonMeta {
     /// Takes the allocations of another object's for what is equal to it.
     fn share(&mut self, near: &Self) {
-        if self.namespace == near.namespace {
-            self.namespace.clone_from(&near.namespace);
-        }
         self.labels.share(&near.labels);
         self.annotations.share(&near.annotations);
         share_text(&mut self.generate_name, &near.generate_name);
@@ -118,7 +115,8 @@ impl Default for Meta {
     fn default() -> Self {
         static NONE: LazyLock<Arc<CommonMeta>> = LazyLock::new(<_>::default);
         let common = Arc::clone(&NONE);
-        Self { name: Text::default(), uid: Text::default(), creation: None, common }
+        let (name, namespace) = (Text::default(), Namespace::default());
+        Self { name, namespace, uid: Text::default(), creation: None, common }
     }
 }
 
@@ -209,7 +207,6 @@ impl Meta {
         }
         let controller = written.owners.into_iter().find(|owner| owner.controller);
         let common = CommonMeta {
-            namespace: written.namespace,
             labels: written.labels,
             annotations: written.annotations,
             generate_name: written.generate_name,
@@ -217,6 +214,7 @@ impl Meta {
             deletion: written.deletion.map(|time| time.0),
         };
         Self {
+            namespace: written.namespace,
             name: written.name,
             uid: written.uid,
             creation: written.creation.map(|time| time.0),
@@ -289,6 +287,6 @@ mod tests {
     #[test]
     fn metadata_of_which_nothing_is_said_is_no_allocation() {
         assert!(Arc::ptr_eq(&Meta::default().common, &Meta::default().common));
-        assert!(size_of::<Meta>() <= 5 * size_of::<u64>());
+        assert!(size_of::<Meta>() <= 6 * size_of::<u64>());
     }
 }
