@@ -2,7 +2,7 @@
 //! mesh, and what loading costs beside the parser.
 //!
 //! Services have 50 endpoints in one slice each, spread over 100 namespaces of one cluster. What an
-//! endpoint costs in memory is a test: `mesh-model/tests/registry_memory.rs`.
+//! endpoint costs in memory is a test: `mesh-model/src/registry/memory.rs`.
 #[path = "shared/endpoints.rs"]
 mod endpoints;
 

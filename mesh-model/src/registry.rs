@@ -27,6 +27,8 @@ mod kubernetes;
 mod load;
 pub mod manifests;
 mod map;
+#[cfg(test)]
+mod memory;
 mod merge;
 mod mesh;
 mod misplaced;

@@ -16,9 +16,10 @@ mod workloads;
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 
 pub(crate) use self::endpoints::{endpoints_of_service, pod_of};
@@ -75,50 +76,71 @@ impl<'o> Pods<'o> {
 
     /// Returns the ready pod of a namespace that has an address: the first by name.
     pub(crate) fn at(&self, namespace: &str, address: IpAddr) -> Option<&'o Arc<Pod>> {
-        let pods = self.by_address.at(address).filter(|pod| pod.meta.namespace == *namespace);
+        let pods = self
+            .by_address
+            .at(address, self.by_name)
+            .filter(|pod| pod.meta.namespace == *namespace);
         pods.min_by_key(|pod| &pod.meta.name).filter(|_| self.discovery.contains(namespace))
     }
 }
 
-/// The ready pods of a cluster by their first address.
+/// The ready pods of a cluster by their first address, from when one is looked for: slices mostly name their pods.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Addresses(
-    // INVARIANT: each has an address, by whose hash it stands here.
-    HashTable<Arc<Pod>>,
+    // INVARIANT: each has an address, by whose hash it stands here, and stands here once.
+    OnceLock<HashTable<Arc<Pod>>>,
 );
 
 impl Addresses {
-    /// Makes room for so many pods.
-    pub(crate) fn with_room_for(pods: usize) -> Self {
-        Self(HashTable::with_capacity(pods))
-    }
-
-    /// Adds a pod, if it is ready.
+    /// Takes note of a pod that is new, if it is ready.
     pub(crate) fn add(&mut self, pod: &Arc<Pod>) {
-        if let Some(address) = pod.status.pod_ip.filter(|_| is_ready(pod)) {
-            let of = |other: &Arc<Pod>| hash_of(other.status.pod_ip);
-            self.0.insert_unique(hash_of(Some(address)), pod.clone(), of);
+        if let Some(pods) = self.0.get_mut() {
+            add(pods, pod);
         }
     }
 
     /// Takes a pod out.
     pub(crate) fn remove(&mut self, pod: &Pod) {
-        let meta = &pod.meta;
-        let is_it = |other: &Arc<Pod>| {
-            other.meta.name == meta.name && other.meta.namespace == meta.namespace
-        };
-        if let Ok(found) = self.0.find_entry(hash_of(pod.status.pod_ip), is_it) {
+        let Some(pods) = self.0.get_mut() else { return };
+        if let Ok(found) = pods.find_entry(hash_of(pod), |other| is_same(other, pod)) {
             found.remove();
         }
     }
 
-    fn at(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Pod>> {
-        let pods = self.0.iter_hash(hash_of(Some(address)));
+    /// The pods of an address; `all` are those of the cluster.
+    fn at(&self, address: IpAddr, all: &ByName<Pod>) -> impl Iterator<Item = &Arc<Pod>> {
+        let pods = self.0.get_or_init(|| {
+            let mut pods = HashTable::with_capacity(all.len());
+            all.iter().for_each(|pod| add(&mut pods, pod));
+            pods
+        });
+        let pods = pods.iter_hash(hash_of_address(Some(address)));
         pods.filter(move |pod| pod.status.pod_ip == Some(address))
     }
 }
 
-fn hash_of(address: Option<IpAddr>) -> u64 {
+/// Adds a pod, if it is ready; what was read with others that changed may be there already.
+fn add(pods: &mut HashTable<Arc<Pod>>, pod: &Arc<Pod>) {
+    if pod.status.pod_ip.is_none() || !is_ready(pod) {
+        return;
+    }
+    match pods.entry(hash_of(pod), |other| is_same(other, pod), |other| hash_of(other)) {
+        Entry::Occupied(mut known) => *known.get_mut() = Arc::clone(pod),
+        Entry::Vacant(place) => {
+            place.insert(Arc::clone(pod));
+        }
+    }
+}
+
+fn is_same(a: &Pod, b: &Pod) -> bool {
+    a.meta.name == b.meta.name && a.meta.namespace == b.meta.namespace
+}
+
+fn hash_of(pod: &Pod) -> u64 {
+    hash_of_address(pod.status.pod_ip)
+}
+
+fn hash_of_address(address: Option<IpAddr>) -> u64 {
     FxBuildHasher.hash_one(address)
 }
 

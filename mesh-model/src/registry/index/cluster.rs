@@ -118,10 +118,6 @@ impl ClusterIndex {
         let system = store.namespace(SYSTEM_NAMESPACE).map(|meta| meta.labels.value(NETWORK));
         let networks = NetworkOf::new(id, system.unwrap_or_default(), members(&around.networks));
         let mut index = Self { id: id.clone(), trust_domain, networks, ..Self::default() };
-        index.by_address = Addresses::with_room_for(store.pods.len());
-        for pod in store.pods.iter() {
-            index.by_address.add(pod);
-        }
         let discovery = Discovery::new(&around.config, store);
         let cluster = index.cluster(store, around);
         let services = store.services.iter();
