@@ -121,6 +121,8 @@ enum Slices {
     Apart,
     /// One for each; at the second one the first pod is not ready.
     Unready,
+    /// One for each; at the second one another pod of the same place has the last one's address.
+    Other,
 }
 
 /// A service of which ports `http` and `grpc` have the same four pods, and two others some of them. One of
@@ -130,15 +132,19 @@ fn ports_of_one(grpc: u16, slices: Slices, config: &str) -> Arc<Mesh> {
     let mut text = format!(
         "{{apiVersion: v1, kind: Service, metadata: {{name: cart, namespace: shop}}, spec: {{ports: [{{name: probe, port: 79}}, {{name: http, port: 80}}, {{name: grpc, port: 81, targetPort: {grpc}}}, {{name: admin, port: 82}}]}}}}\n"
     );
-    for (at, (network, region)) in pods.into_iter().enumerate() {
+    let others = [("3-too", pods[3])];
+    let pods = ["0", "1", "2", "3"].into_iter().zip(pods).chain(others);
+    for (name, (network, region)) in pods {
+        let at = name.trim_end_matches("-too");
         text += &format!(
-            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: cart-{at}, namespace: shop, labels: {{app: cart, security.istio.io/tlsMode: istio, istio-locality: {region}.z1, topology.istio.io/network: '{network}'}}}}, spec: {{containers: [{{name: app, image: app}}, {{name: istio-proxy, image: proxy}}]}}, status: {{podIP: 10.0.0.{at}, phase: Running}}}}\n"
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: cart-{name}, namespace: shop, labels: {{app: cart, security.istio.io/tlsMode: istio, istio-locality: {region}.z1, topology.istio.io/network: '{network}'}}}}, spec: {{containers: [{{name: app, image: app}}, {{name: istio-proxy, image: proxy}}]}}, status: {{podIP: 10.0.0.{at}, phase: Running}}}}\n"
         );
     }
-    let mut slice = |name: &str, pods_of: &[(usize, bool)], ports: &str| {
-        let of = |(at, ready): &(usize, bool)| {
+    let mut slice = |name: &str, pods_of: &[(&str, bool)], ports: &str| {
+        let of = |(name, ready): &(&str, bool)| {
+            let at = name.trim_end_matches("-too");
             format!(
-                "{{addresses: [10.0.0.{at}], conditions: {{ready: {ready}, serving: {ready}, terminating: false}}, targetRef: {{kind: Pod, name: cart-{at}, namespace: shop}}}}"
+                "{{addresses: [10.0.0.{at}], conditions: {{ready: {ready}, serving: {ready}, terminating: false}}, targetRef: {{kind: Pod, name: cart-{name}, namespace: shop}}}}"
             )
         };
         let endpoints: Vec<String> = pods_of.iter().map(of).collect();
@@ -148,7 +154,7 @@ fn ports_of_one(grpc: u16, slices: Slices, config: &str) -> Arc<Mesh> {
         );
     };
     let (http, grpc) = ("{name: http, port: 8080}", format!("{{name: grpc, port: {grpc}}}"));
-    let all = [(0, true), (1, true), (2, true), (3, true)];
+    let all = [("0", true), ("1", true), ("2", true), ("3", true)];
     slice("cart-probe", &all[..1], "{name: probe, port: 9001}");
     match slices {
         Slices::Shared => slice("cart", &all, &format!("{http}, {grpc}")),
@@ -158,7 +164,11 @@ fn ports_of_one(grpc: u16, slices: Slices, config: &str) -> Arc<Mesh> {
         }
         Slices::Unready => {
             slice("cart-http", &all, http);
-            slice("cart-grpc", &[(0, false), all[1], all[2], all[3]], &grpc);
+            slice("cart-grpc", &[("0", false), all[1], all[2], all[3]], &grpc);
+        }
+        Slices::Other => {
+            slice("cart-http", &all, http);
+            slice("cart-grpc", &[all[0], all[1], all[2], ("3-too", true)], &grpc);
         }
     }
     slice("cart-admin", &all[1..], "{name: admin, port: 9000}");
@@ -182,6 +192,7 @@ fn ports_that_share_endpoints_are_told_apart_by_what_else_is_said_of_them() {
             (20_000, Slices::Shared),
             (9090, Slices::Apart),
             (9090, Slices::Unready),
+            (9090, Slices::Other),
         ] {
             let mesh = ports_of_one(grpc, slices, config);
             let proxy = mesh.proxy("c1/shop/cart-0").unwrap();

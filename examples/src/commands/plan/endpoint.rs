@@ -148,7 +148,7 @@ fn why_repeated(first: Target<'_>, again: Target<'_>) -> &'static str {
         (
             Target::Direct(first) | Target::Tunnel(first),
             Target::Direct(again) | Target::Tunnel(again),
-        ) if first.workload == again.workload => {
+        ) if (&first.instance, &first.workload) == (&again.instance, &again.workload) => {
             "its ServiceEntry has several addresses, for each of which istiod lists it again; Envoy keeps the \
              first of several hosts with one address, so this one gets nothing"
         }
