@@ -227,7 +227,9 @@ fn a_mended_gateway_shows_the_labels_that_all_its_endpoints_share() {
 #[test]
 fn self_discovery_knows_only_the_proxys_own_workload_in_its_region() {
     let named = |name: &'static str, address: &str, locality: &str| {
-        with(by_hand::endpoint(address, "c1", locality), |workload| workload.name = name.into())
+        with(by_hand::endpoint(address, "c1", locality), |workload| {
+            workload.name = Some(name.into())
+        })
     };
     let mut mesh = mesh([
         named("", "10.0.0.1", "eu/west/a"),

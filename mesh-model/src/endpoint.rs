@@ -166,10 +166,7 @@ impl Endpoint {
     /// Returns the name of the workload: the deployment's, or the instance's own.
     #[inline]
     pub fn workload_name(&self) -> &Text {
-        match &self.workload.name {
-            name if name.is_empty() => &self.instance,
-            name => name,
-        }
+        self.workload.name.as_ref().unwrap_or(&self.instance)
     }
 
     /// Returns what a pod is called below a headless service: `spec.hostname`, else its name; `None` for

@@ -232,8 +232,8 @@ fn endpoint_of() -> impl Strategy<Value = Endpoint> {
     let port = prop_oneof![6 => Just(8080_u16), 1 => select(vec![0, 1, 127, 128, 16_383, 65_535])];
     let place = select(vec![("c1", "n1", "r1/z1"), ("c1", "n1", "r1/z2/"), ("c2", "n2", "")]);
     let more = prop::bool::weighted(0.05);
-    let own = prop_oneof![8 => Just(("web", "istio")), 1 => Just(("batch", "istio")),
-        1 => Just(("web", "disabled")), 1 => Just(("", "word")), 3 => Just(("", "istio"))];
+    let own = prop_oneof![8 => Just((Some("web"), "istio")), 1 => Just((Some("batch"), "istio")),
+        1 => Just((Some("web"), "disabled")), 1 => Just((Some(""), "word")), 3 => Just((None, "istio"))];
     let instance = select(vec!["", "web", "a-1", "a-2", "a-3"]);
     (address, weight, health, port, place, more, own, instance).prop_map(
         |(
@@ -249,7 +249,7 @@ fn endpoint_of() -> impl Strategy<Value = Endpoint> {
             let base = by_hand::endpoint("10.0.0.1", cluster, locality);
             let mut workload = Workload::clone(&base.workload);
             workload.place_mut().network = NetworkId::from(network);
-            workload.name = name.into();
+            workload.name = name.map(Into::into);
             workload.tls_mode = tls.into();
             let another = more.then(|| Address::Ip([10, 9, 8, 7].into()));
             let more_addresses = another.into_iter().collect();

@@ -31,9 +31,9 @@ pub struct Workload {
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "callers build workloads by hand")]
 pub struct Template {
-    /// The workload's name, that of a deployment for example; empty where each has
+    /// The workload's name, that of a deployment for example; `None` where each has
     /// [its own](super::Endpoint::workload_name).
-    pub name: Text,
+    pub name: Option<Text>,
     /// Its namespace.
     pub namespace: Namespace,
     /// Its service account, empty if unknown.

@@ -23,6 +23,7 @@ use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 
 pub(crate) use self::endpoints::{endpoints_of_service, pod_of};
+pub(crate) use self::known::Common;
 pub(crate) use self::service::{convert, external_addresses, hostname};
 pub(crate) use self::slice_change::SliceChange;
 

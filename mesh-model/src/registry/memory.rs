@@ -147,6 +147,21 @@ fn a_pod_alone_on_its_node_costs_235_bytes_beside_the_objects() {
     check(200, |services| spread(services, 200), (420, 235));
 }
 
+/// Pods that come one by one share what those share that were read together.
+#[test]
+fn pods_that_move_to_other_nodes_and_back_cost_no_more() {
+    let moved = |services: u32| {
+        let mut registry = spread(services, 200);
+        for by in [7, 0] {
+            for each in 0..services * ENDPOINTS {
+                registry.apply(pod(each / ENDPOINTS, each % ENDPOINTS, (each + by) % 200));
+            }
+        }
+        registry
+    };
+    check(50, moved, (460, 275));
+}
+
 /// Tables are as full as so many make them.
 #[test]
 fn of_a_million_endpoints_none_costs_more() {

@@ -50,15 +50,26 @@ impl Deref for Layer {
 pub(crate) struct Layers(FxHashSet<Layer>);
 
 impl Layers {
-    /// Takes the allocation that is known of what is laid over labels, or makes this the one that is, and its
-    /// texts those that are known.
-    pub(crate) fn share(&mut self, labels: &mut Labels, texts: &mut Texts) {
-        let Some(over) = &mut labels.over else { return };
-        if let Some(known) = self.0.get(over) {
-            over.clone_from(known);
-            return;
+    /// Takes the allocation that is known of what is laid over labels, or else those of its texts.
+    pub(crate) fn share(&self, labels: &mut Labels, texts: &mut Texts) {
+        match labels.over.as_mut().and_then(|over| Some((self.0.get(over)?, over))) {
+            Some((known, over)) => over.clone_from(known),
+            None => labels.share_texts(texts),
         }
-        labels.share_texts(texts);
+    }
+
+    /// Takes note of what is laid over labels.
+    pub(crate) fn add(&mut self, labels: &Labels) {
         self.0.extend(labels.over.clone());
+    }
+
+    /// Returns how many layers there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Drops what no labels have any more.
+    pub(crate) fn drop_unused(&mut self) {
+        self.0.retain(|layer| Arc::strong_count(&layer.0) > 1);
     }
 }

@@ -87,6 +87,7 @@ fn equal_lists_laid_over_others_are_one_allocation() {
     let mut of_node = |app: &str, node: &str| {
         let mut all = labels(&[("app", app)]).and([("cluster", "c1"), ("node", node)]);
         layers.share(&mut all, &mut texts);
+        layers.add(&all);
         all
     };
     let [web, cart, other] = [of_node("web", "n1"), of_node("cart", "n1"), of_node("web", "n2")];
@@ -182,7 +183,10 @@ proptest! {
         let (mut a, mut b) = (and(&base, over), and(&other_base, other_over));
         if is_shared {
             let (mut layers, mut texts) = (Layers::default(), Texts::default());
-            [&mut a, &mut b].into_iter().for_each(|labels| layers.share(labels, &mut texts));
+            for labels in [&mut a, &mut b] {
+                layers.share(labels, &mut texts);
+                layers.add(labels);
+            }
         }
         let [ours, theirs] = [model(&[own, over]), model(&[other_own, other_over])];
         check(&a, &ours)?;

@@ -43,7 +43,7 @@ pub(super) fn of_host(
     let workload = Arc::new(Workload {
         place: Arc::new(Place { cluster: cluster.id.clone(), ..Place::default() }),
         template: Arc::new(Template {
-            name: Text::from(&*entry.meta.name),
+            name: Some(entry.meta.name.clone()),
             namespace: entry.meta.namespace.clone(),
             tls_mode: "disabled".into(),
             ..Template::default()

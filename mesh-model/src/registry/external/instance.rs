@@ -96,7 +96,7 @@ impl<'o> Instance<'o> {
                 ..Place::default()
             }),
             template: Arc::new(Template {
-                name: if name == instance { Text::default() } else { name.into() },
+                name: (name != instance).then(|| name.into()),
                 namespace: owner.namespace.clone(),
                 service_account: Arc::from(&*spec.service_account),
                 identity: identity(&spec.service_account, owner, cluster),

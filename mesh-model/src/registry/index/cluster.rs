@@ -12,7 +12,7 @@ use crate::endpoint::{Endpoints, Provider, Shard};
 use crate::name::{ClusterId, Namespace, NetworkId, Text, TrustDomain};
 use crate::registry::discovery::Discovery;
 use crate::registry::kubernetes::{
-    self, Addresses, Cluster, Pods, SliceChange, Workloads, endpoints_of_service, pod_of,
+    self, Addresses, Cluster, Common, Pods, SliceChange, Workloads, endpoints_of_service, pod_of,
 };
 use crate::registry::map::{Entry, Key, Map};
 use crate::registry::multimap::Multimap;
@@ -105,6 +105,8 @@ pub(crate) struct ClusterIndex {
     /// The services whose slices refer to a pod or an address.
     users: Multimap<ServiceId>,
     names: ServiceNames,
+    /// What its workloads have in common.
+    common: Common,
 }
 
 impl ClusterIndex {
@@ -134,7 +136,8 @@ impl ClusterIndex {
             Group { shard: index.shard_of(None, endpoints), ..group.clone() }
         });
         let groups = groups.collect();
-        Self { groups, ..index }
+        let common = workloads.into_common();
+        Self { groups, common, ..index }
     }
 
     /// A cluster that contains nothing.
@@ -264,6 +267,10 @@ impl ClusterIndex {
         {
             return differs;
         }
+        if self.groups.get(service.key()).is_none() {
+            return false;
+        }
+        let common = std::mem::take(&mut self.common);
         let Some(group) = self.groups.get(service.key()) else { return false };
         let known = group.shard.as_ref();
         let before = known.map(|shard| shard.endpoints()).unwrap_or_default();
@@ -272,13 +279,14 @@ impl ClusterIndex {
             Changed::Pod(pod) => Workloads::of(before, Some(pod)),
             Changed::All => Workloads::default(),
         };
+        workloads = workloads.knowing(common);
         let cluster = self.cluster(store, around);
         let endpoints = self.endpoints(group, store, &cluster, around, &mut workloads);
-        if *before == endpoints && !group.slices.is_empty() {
-            return false;
-        }
-        let shard = self.shard_of(known, endpoints);
-        self.put(service, shard)
+        let common = workloads.into_common();
+        let is_same = *before == endpoints && !group.slices.is_empty();
+        let shard = (!is_same).then(|| self.shard_of(known, endpoints));
+        self.common = common;
+        shard.is_some_and(|shard| self.put(service, shard))
     }
 
     /// Gives the endpoints of a service another health where a slice differs in nothing else; returns whether

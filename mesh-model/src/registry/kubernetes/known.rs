@@ -9,14 +9,50 @@ use crate::name::{Layers, Texts};
 /// How many workloads of endpoints before are looked at: a service has one a node at most.
 const LOOKED_AT: usize = 64;
 
-/// Workloads, and of what they are made.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    workloads: FxHashSet<Arc<Workload>>,
+/// What the workloads of a cluster have in common, each once. It stays from one change to the next, so that pods that
+/// come one by one share what those share that were read together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Common {
     templates: FxHashSet<Arc<Template>>,
     places: FxHashSet<Arc<Place>>,
     /// What places add to labels: those on one node have it in common.
     layers: Layers,
+    /// How many there were when what nobody has any more was last dropped.
+    kept: usize,
+}
+
+impl Common {
+    fn add(&mut self, workload: &Workload) {
+        self.templates.insert(Arc::clone(&workload.template));
+        self.places.insert(Arc::clone(&workload.place));
+        self.layers.add(&workload.labels);
+        let len = self.templates.len() + self.places.len() + self.layers.len();
+        if len > 2 * self.kept + LOOKED_AT {
+            self.templates.retain(|template| Arc::strong_count(template) > 1);
+            self.places.retain(|place| Arc::strong_count(place) > 1);
+            self.layers.drop_unused();
+            self.kept = self.templates.len() + self.places.len() + self.layers.len();
+        }
+    }
+
+    fn share(&self, workload: &mut Workload, texts: &mut Texts) {
+        self.layers.share(&mut workload.labels, texts);
+        match self.templates.get(&workload.template) {
+            Some(known) => workload.template = Arc::clone(known),
+            None => Arc::make_mut(&mut workload.template).share_texts(texts),
+        }
+        match self.places.get(&workload.place) {
+            Some(known) => workload.place = Arc::clone(known),
+            None => Arc::make_mut(&mut workload.place).share_texts(texts),
+        }
+    }
+}
+
+/// Workloads, and of what they are made.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) common: Common,
+    workloads: FxHashSet<Arc<Workload>>,
     texts: Texts,
 }
 
@@ -33,17 +69,9 @@ impl Known {
                 break;
             }
             if !last.is_some_and(|last| Arc::ptr_eq(last, workload)) {
-                self.add(workload);
+                self.workloads.insert(Arc::clone(workload));
                 last = Some(workload);
             }
-        }
-    }
-
-    fn add(&mut self, workload: &Arc<Workload>) {
-        if self.workloads.insert(Arc::clone(workload)) {
-            self.layers.share(&mut workload.labels.clone(), &mut self.texts);
-            self.templates.insert(Arc::clone(&workload.template));
-            self.places.insert(Arc::clone(&workload.place));
         }
     }
 
@@ -52,17 +80,10 @@ impl Known {
         if let Some(known) = self.workloads.get(&workload) {
             return Arc::clone(known);
         }
-        self.layers.share(&mut workload.labels, &mut self.texts);
-        match self.templates.get(&workload.template) {
-            Some(known) => workload.template = Arc::clone(known),
-            None => Arc::make_mut(&mut workload.template).share_texts(&mut self.texts),
-        }
-        match self.places.get(&workload.place) {
-            Some(known) => workload.place = Arc::clone(known),
-            None => Arc::make_mut(&mut workload.place).share_texts(&mut self.texts),
-        }
+        self.common.share(&mut workload, &mut self.texts);
+        self.common.add(&workload);
         let workload = Arc::new(workload);
-        self.add(&workload);
+        self.workloads.insert(Arc::clone(&workload));
         workload
     }
 }
@@ -76,7 +97,7 @@ mod tests {
     fn workload(name: &str, node: &str) -> Workload {
         let mut workload =
             Workload { labels: [("app", name)].into_iter().collect(), ..<_>::default() };
-        workload.name = name.into();
+        workload.name = Some(name.into());
         workload.place_mut().node = node.into();
         workload
     }
@@ -112,6 +133,19 @@ mod tests {
         let mut known = Known::default();
         known.begin_with(&[endpoint].into());
         assert!(Arc::ptr_eq(&before, &known.share(workload("web", "n1"))));
-        assert!(Arc::ptr_eq(&before.place, &known.share(workload("db", "n1")).place));
+        assert!(!Arc::ptr_eq(&before, &known.share(workload("db", "n1"))));
+    }
+
+    #[test]
+    fn what_nobody_has_any_more_is_dropped() {
+        let mut known = Known::default();
+        let kept = known.share(workload("web", "kept"));
+        for index in 0..1_000 {
+            let mut next = Known { common: std::mem::take(&mut known.common), ..Known::default() };
+            next.share(workload("web", &format!("n{index}")));
+            known.common = next.common;
+        }
+        assert!(known.common.places.len() < 200, "{}", known.common.places.len());
+        assert!(Arc::ptr_eq(&kept.place, &known.share(workload("db", "kept")).place));
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn workload_of_pod(pod: &Pod, cluster: &Cluster<'_>) -> Workload {
         service_account: (&*service_account).into(),
     };
     // What is the pod's own name is said by the endpoint.
-    let unlike = |name: &str| if *name == *pod.meta.name { Text::default() } else { name.into() };
+    let unlike = |name: &str| (*name != *pod.meta.name).then(|| Text::from(name));
     Workload {
         labels: place::augmented(labels, cluster.id, &locality, &pod.spec.node_name, &network),
         place: Arc::new(Place {
@@ -41,7 +41,7 @@ pub(crate) fn workload_of_pod(pod: &Pod, cluster: &Cluster<'_>) -> Workload {
             service_account,
             identity: text(&identity.to_string()),
             tls_mode: text(tls_mode(labels)),
-            hostname: Some(unlike(&pod.spec.hostname)),
+            hostname: Some(unlike(&pod.spec.hostname).unwrap_or_default()),
             subdomain: text(&pod.spec.subdomain),
             discoverability: Discoverability::Always,
         }),
@@ -72,10 +72,9 @@ pub(crate) fn workload_name(pod: &Meta) -> &str {
     if let Some(name) = pod.labels.get(WORKLOAD_NAME) {
         return name;
     }
-    match &pod.controller {
-        Some(owner) if !pod.generate_name.is_empty() => name_of_owner(owner, &pod.labels),
-        Some(_) | None => &pod.name,
-    }
+    let owner = pod.controller.as_ref().filter(|_| !pod.generate_name.is_empty());
+    let name = owner.map(|owner| name_of_owner(owner, &pod.labels));
+    name.filter(|name| !name.is_empty()).unwrap_or(&pod.name)
 }
 
 fn name_of_owner<'m>(owner: &'m Owner, labels: &'m Labels) -> &'m str {
@@ -85,7 +84,10 @@ fn name_of_owner<'m>(owner: &'m Owner, labels: &'m Labels) -> &'m str {
             .filter_map(|label| labels.get(label))
             .find_map(|hash| owner.name.strip_suffix(hash)?.strip_suffix('-'))
             .unwrap_or(&owner.name),
-        "ReplicationController" => labels.get("deploymentconfig").unwrap_or(&owner.name),
+        "ReplicationController" => match labels.value("deploymentconfig") {
+            "" => &owner.name,
+            name => name,
+        },
         "Job" => without_schedule(&owner.name),
         _ => &owner.name,
     }
@@ -140,5 +142,35 @@ pub(crate) fn workload_without_pod(network: &NetworkId, cluster: &Cluster<'_>) -
             ..Place::default()
         }),
         template: Arc::new(Template { tls_mode: tls_mode(&none).into(), ..Template::default() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_called_as_its_label_or_its_owner_says() {
+        let check = |labels: &[(&str, &str)], of: (&str, &str), expected: &str| {
+            let mut pod = Meta::new("shop", "web-1");
+            pod.labels = labels.iter().copied().collect();
+            pod.generate_name = "web-".into();
+            let (group, kind, name) = ("apps".into(), of.0.into(), of.1.into());
+            pod.controller = Some(Arc::new(Owner { group, kind, name }));
+            assert_eq!(workload_name(&pod), expected, "{labels:?} {of:?}");
+        };
+        check(&[], ("StatefulSet", "web"), "web");
+        check(&[("pod-template-hash", "h1")], ("ReplicaSet", "web-h1"), "web");
+        check(&[(WORKLOAD_NAME, "shop")], ("StatefulSet", "web"), "shop");
+        // A label that is there counts, whatever it says; an owner counts by its name.
+        check(&[(WORKLOAD_NAME, "")], ("StatefulSet", "web"), "");
+        check(&[], ("StatefulSet", ""), "web-1");
+        check(&[("pod-template-hash", "h1")], ("ReplicaSet", "-h1"), "web-1");
+        check(
+            &[("deploymentconfig", "")],
+            ("ReplicationController", "web-1-deploy"),
+            "web-1-deploy",
+        );
+        check(&[("deploymentconfig", "web")], ("ReplicationController", "web-1-deploy"), "web");
     }
 }

@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Cluster;
 use super::endpoints::pod_of;
-use super::known::Known;
+use super::known::{Common, Known};
 use super::workload::{workload_of_pod, workload_without_pod};
 use crate::endpoint::{Address, Discoverability, Endpoint, Endpoints, Workload};
 use crate::name::{Labels, NetworkId, Text};
@@ -38,6 +38,17 @@ impl<'o> Workloads<'o> {
     /// that of the pod of a namespace and name.
     pub(crate) fn of(before: &'o Endpoints, changed: Option<(&'o str, &'o str)>) -> Self {
         Self { before, changed, ..Self::default() }
+    }
+
+    /// The same where this is known of the cluster's workloads.
+    pub(crate) fn knowing(mut self, common: Common) -> Self {
+        self.known.common = common;
+        self
+    }
+
+    /// Returns what is known of the cluster's workloads.
+    pub(crate) fn into_common(self) -> Common {
+        self.known.common
     }
 
     /// Returns the endpoints before.
