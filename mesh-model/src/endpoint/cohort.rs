@@ -5,7 +5,6 @@
 //! ```
 use std::sync::Arc;
 
-use super::workload::Place as WorkloadPlace;
 use super::{Endpoints, Workload};
 use crate::name::{Locality, Text};
 
@@ -62,7 +61,7 @@ impl Cohort {
     #[inline]
     pub fn is_of_same(&self, other: &Self) -> bool {
         let (ours, theirs) = (&*self.workload, &*other.workload);
-        is_of_same_place(&ours.place, &theirs.place) && ours.namespace == theirs.namespace
+        ours.place.is_of_same(&theirs.place) && ours.namespace == theirs.namespace
     }
 
     /// Returns the name of the service port that is served.
@@ -133,11 +132,6 @@ impl Cohorts {
         let start = wide(place.start);
         self.members.get(start..start + place.cohort.len()).unwrap_or_default()
     }
-}
-
-/// Whether two places are of one cluster and network.
-fn is_of_same_place(a: &Arc<WorkloadPlace>, b: &Arc<WorkloadPlace>) -> bool {
-    Arc::ptr_eq(a, b) || (a.cluster == b.cluster && a.network == b.network)
 }
 
 fn narrow(count: usize) -> u32 {

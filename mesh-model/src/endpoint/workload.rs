@@ -96,6 +96,13 @@ impl Template {
 }
 
 impl Place {
+    /// Returns whether two places are of one cluster and network.
+    #[inline]
+    pub(super) fn is_of_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+            || (self.cluster == other.cluster && self.network == other.network)
+    }
+
     /// Takes the allocations that are known of texts that many have.
     pub(crate) fn share_texts(&mut self, texts: &mut Texts) {
         texts.share(&mut self.locality);

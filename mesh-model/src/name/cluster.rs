@@ -3,21 +3,8 @@
 macro_rules! name {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
-        #[derive(Clone, Debug, Eq, Ord, PartialOrd)]
+        #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub struct $name($crate::name::Text);
-
-        impl PartialEq for $name {
-            fn eq(&self, other: &Self) -> bool {
-                // Names of one mesh are mostly one allocation.
-                self.0.is_same(&other.0) || self.0 == other.0
-            }
-        }
-
-        impl ::std::hash::Hash for $name {
-            fn hash<H: ::std::hash::Hasher>(&self, state: &mut H) {
-                self.0.hash(state);
-            }
-        }
 
         impl $name {
             /// Returns the text.
@@ -28,12 +15,6 @@ macro_rules! name {
             /// Returns whether the name is the empty text, which stands for "unknown" or "none".
             pub fn is_empty(&self) -> bool {
                 self.0.is_empty()
-            }
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self($crate::name::Text::default())
             }
         }
 

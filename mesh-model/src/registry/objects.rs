@@ -237,7 +237,7 @@ macro_rules! store {
 store! {
     services: Service = "Service",
     endpoint_slices: EndpointSlice = "EndpointSlice" sharing share_endpoints,
-    pods: Pod = "Pod" sharing share_spec and share_node,
+    pods: Pod = "Pod" sharing share_spec and share_node_name,
     nodes: Node = "Node",
     namespaces: Namespace = "Namespace",
     service_accounts: ServiceAccount = "ServiceAccount",
@@ -272,7 +272,7 @@ fn share_spec(pod: &mut Pod, near: &Pod) {
 }
 
 /// Neighbours are of one owner, and mostly on different nodes.
-fn share_node(pod: &mut Pod, texts: &mut Texts) {
+fn share_node_name(pod: &mut Pod, texts: &mut Texts) {
     texts.share_word(&mut pod.spec.node_name);
 }
 

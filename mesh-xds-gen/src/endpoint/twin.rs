@@ -88,7 +88,7 @@ impl Twins {
                 && b.more_addresses.is_empty()
                 && (a.weight, a.health) == (b.weight, b.health)
                 && Arc::ptr_eq(&a.workload, &b.workload)
-                && (a.instance.is_same(&b.instance) || a.instance == b.instance)
+                && a.instance == b.instance
         };
         let [ours, theirs] = [one, other].map(CohortOf::indices);
         let mut distances = ours.iter().zip(theirs).map(|(a, b)| b.wrapping_sub(*a));

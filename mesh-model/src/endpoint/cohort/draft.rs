@@ -4,7 +4,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::kind::{are_alike, have_one_name, is_same};
-use super::{Cohort, Kind, is_of_same_place, narrow};
+use super::{Cohort, Kind, narrow};
 use crate::endpoint::Endpoint;
 use crate::name::Locality;
 
@@ -126,10 +126,10 @@ impl<'e> Drafts<'e> {
 pub(super) fn are_of_one_cohort(a: &Endpoint, b: &Endpoint) -> bool {
     let (ours, theirs) = (&a.workload, &b.workload);
     a.service_port == b.service_port
-        && (a.port_name.is_same(&b.port_name) || a.port_name == b.port_name)
+        && a.port_name == b.port_name
         && (Arc::ptr_eq(ours, theirs)
             || (ours.namespace == theirs.namespace
-                && is_of_same_place(&ours.place, &theirs.place)
+                && ours.place.is_of_same(&theirs.place)
                 && is_same(&ours.place.locality, &theirs.place.locality)))
 }
 

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::draft::{COMPARED, are_of_one_cohort};
-use super::kind::{are_alike, have_one_name, is_same_text};
+use super::kind::{are_alike, have_one_name};
 use super::{Cohort, Cohorts, Kind, Place, narrow, wide};
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::name::Text;
@@ -178,14 +178,11 @@ impl Names<'_> {
     fn kind(&self, next: &Next<'_>) -> Option<Kind> {
         let first = self.at(wide(next.first))?;
         let agrees = |place: usize| {
-            self.of.get(place) != Some(&next.id)
-                || self.at(place).is_some_and(|name| is_same_text(first, name))
+            self.of.get(place) != Some(&next.id) || self.at(place).is_some_and(|name| first == name)
         };
         let is_one = match (next.is_new, &next.kind.name) {
             // All that stay are called so; who comes may be called otherwise.
-            (false, Some(name)) if is_same_text(name, first) => {
-                self.places.iter().copied().all(agrees)
-            }
+            (false, Some(name)) if name == first => self.places.iter().copied().all(agrees),
             (_, _) => (wide(next.first)..self.of.len()).all(agrees),
         };
         let name = is_one.then(|| first.clone());

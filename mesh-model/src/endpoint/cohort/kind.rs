@@ -184,11 +184,7 @@ fn have_common(a: &Labels, b: &Labels) -> bool {
 
 /// Whether the workloads of two endpoints have one name.
 pub(super) fn have_one_name(a: &Endpoint, b: &Endpoint) -> bool {
-    is_same_text(a.workload_name(), b.workload_name())
-}
-
-pub(super) fn is_same_text(a: &Text, b: &Text) -> bool {
-    a.is_same(b) || a == b
+    a.workload_name() == b.workload_name()
 }
 
 pub(super) fn is_same(a: &Arc<str>, b: &Arc<str>) -> bool {

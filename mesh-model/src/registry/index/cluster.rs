@@ -267,11 +267,11 @@ impl ClusterIndex {
         {
             return differs;
         }
-        if self.groups.get(service.key()).is_none() {
-            return false;
-        }
         let common = std::mem::take(&mut self.common);
-        let Some(group) = self.groups.get(service.key()) else { return false };
+        let Some(group) = self.groups.get(service.key()) else {
+            self.common = common;
+            return false;
+        };
         let known = group.shard.as_ref();
         let before = known.map(|shard| shard.endpoints()).unwrap_or_default();
         let mut workloads = match changed {

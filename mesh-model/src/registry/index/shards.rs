@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::ClusterIndex;
 use super::cluster::ServiceName;
 use super::plane::{FromEntries, Plane, cluster_set_host};
@@ -173,10 +175,15 @@ impl<'o> Plane<'o> {
         if !shard.endpoints().iter().any(|endpoint| is_other(&endpoint.workload)) {
             return shard;
         }
+        // What endpoints shared they share still.
+        let mut made: FxHashMap<*const Workload, Arc<Workload>> = FxHashMap::default();
         let endpoints = shard.endpoints().iter().map(|endpoint| {
-            let mut workload = (*endpoint.workload).clone();
-            workload.discoverability = discoverability;
-            Endpoint { workload: Arc::new(workload), ..endpoint.clone() }
+            let workload = made.entry(Arc::as_ptr(&endpoint.workload)).or_insert_with(|| {
+                let mut workload = (*endpoint.workload).clone();
+                workload.discoverability = discoverability;
+                Arc::new(workload)
+            });
+            Endpoint { workload: Arc::clone(workload), ..endpoint.clone() }
         });
         Arc::new(shard.renewed(endpoints.collect::<Vec<_>>()))
     }

@@ -104,10 +104,8 @@ impl<'o> Made<'o> {
         health: HealthStatus,
         (instance, workload): &Runner,
     ) {
-        let is_known = |known: &Endpoint| {
-            known.address == *address
-                && (known.port_name.is_same(port_name) || known.port_name == *port_name)
-        };
+        let is_known =
+            |known: &Endpoint| known.address == *address && known.port_name == *port_name;
         if !self.likely().is_some_and(is_known) && !self.is_first(address, port_name) {
             return;
         }
